@@ -1,0 +1,22 @@
+"""Errors that a user can act on: one clear line, and the exit code that goes with it."""
+
+
+class SaveAvsError(Exception):
+    """The program could not do what was asked. Base of all errors we raise on purpose.
+
+    The message is one line that says what is wrong and what to do about it.
+    """
+
+    exit_code = 1
+
+
+class UsageError(SaveAvsError):
+    """Wrong usage or configuration, found before any work: a bad option, a path that does not exist."""
+
+    exit_code = 2
+
+
+class MediaError(SaveAvsError):
+    """A file that exists but cannot be read as video: text, zero bytes, sound only, torn."""
+
+    exit_code = 3

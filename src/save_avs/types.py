@@ -1,0 +1,161 @@
+"""The nouns that travel between rooms: small frozen dataclasses, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A chunk of a video, never the whole: some frames, and all the sound they may need.
+
+    Attributes:
+        frames: RGB, u8 [T,H,W,3], upright (rotation flags applied).
+        times: presentation time of each frame in seconds from the video's start, f64 [T], increasing.
+        wave: mono sound, f32 [S] in -1..1; empty when the video has none.
+        wave_start: time of ``wave[0]`` in seconds, on the same clock as ``times``.
+        rate: samples of ``wave`` a second.
+        first_index: index of ``frames[0]`` among all frames handed out for this video.
+
+    Raises:
+        ValueError: when shapes, types or order do not hold.
+    """
+
+    frames: U8
+    times: F64
+    wave: F32
+    wave_start: float
+    rate: int
+    first_index: int = 0
+
+    def __post_init__(self) -> None:
+        """Check shapes, types and the order of times."""
+        _require(self.frames.ndim == 4 and self.frames.shape[-1] == 3, "frames must be [T,H,W,3]")
+        _require(self.frames.dtype == np.uint8, "frames must be uint8")
+        _require(self.times.shape == (len(self.frames),), "times must be [T], one a frame")
+        _require(bool(np.all(np.diff(self.times) > 0)), "times must increase")
+        _require(self.wave.ndim == 1 and self.wave.dtype == np.float32, "wave must be float32 [S]")
+        _require(self.rate > 0, "rate must be positive")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class AVSample:
+    """One clip of a data set: frames, the sound beside each, and the masks that are known.
+
+    Attributes:
+        name: unique within its data set; appears in error messages and reports.
+        frames: RGB, u8 [T,H,W,3].
+        patches: VGGish log-mel patches, one a frame, f32 [T,96,64].
+        masks: pixels that sound, bool [T,H,W]; False where ``has_mask`` is False.
+        has_mask: frames that are annotated, bool [T] (S4 annotates one training frame in five).
+        valid: frames that exist, bool [T] (padded clips are False at the end).
+
+    Raises:
+        ValueError: when shapes or types do not hold.
+    """
+
+    name: str
+    frames: U8
+    patches: F32
+    masks: Bool
+    has_mask: Bool
+    valid: Bool
+
+    def __post_init__(self) -> None:
+        """Check that every array speaks of the same frames."""
+        t, h, w = self.frames.shape[:3]
+        _require(self.frames.shape == (t, h, w, 3) and self.frames.dtype == np.uint8, "frames: u8 [T,H,W,3]")
+        _require(self.patches.shape == (t, 96, 64), f"{self.name}: patches must be [T,96,64]")
+        _require(self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_, f"{self.name}: masks [T,H,W]")
+        _require(self.has_mask.shape == self.valid.shape == (t,), f"{self.name}: has_mask and valid must be [T]")
+
+
+@dataclass(frozen=True)
+class AVBatch:
+    """Frames of several clips, flattened: each frame is paired with its own sound.
+
+    Attributes:
+        images: u8 [B,3,S,S], RGB 0..255; the model normalises.
+        patches: f32 [B,1,96,64].
+        masks: f32 [B,1,M,M], 1 where it sounds.
+        has_mask: bool [B]; losses and metrics count only these.
+        names: B names, for messages.
+    """
+
+    images: Any  # torch.Tensor; torch is imported late, so that `save-avs --help` is instant
+    patches: Any
+    masks: Any
+    has_mask: Any
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check that every tensor has the same B."""
+        b = len(self.images)
+        _require(
+            len(self.patches) == len(self.masks) == len(self.has_mask) == len(self.names) == b,
+            "every part of a batch must have the same length",
+        )
+
+
+@dataclass(frozen=True)
+class MaskTrack:
+    """The masks of a video: one COCO run-length code per processed frame, decoded when asked.
+
+    Attributes:
+        size: (H, W) of every mask, the video's own.
+        indices: index of each processed frame in the video's frame order, ascending.
+        times: its presentation time in seconds.
+        scores: mean probability inside the mask, 0 when it is empty.
+        counts: compressed COCO run lengths, one a frame.
+
+    Raises:
+        ValueError: when the columns differ in length.
+    """
+
+    size: tuple[int, int]
+    indices: tuple[int, ...]
+    times: tuple[float, ...]
+    scores: tuple[float, ...]
+    counts: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        """Check that every column has one entry a frame."""
+        _require(
+            len(self.indices) == len(self.times) == len(self.scores) == len(self.counts),
+            "indices, times, scores and counts must have the same length",
+        )
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def mask(self, i: int) -> Bool:
+        """Decode the mask of the i-th processed frame, bool [H,W]."""
+        from pycocotools import mask as coco
+
+        return coco.decode({"size": list(self.size), "counts": self.counts[i]}).astype(bool)
+
+    def areas(self) -> F64:
+        """Share of the picture that is marked, per processed frame, f64 [len]."""
+        from pycocotools import mask as coco
+
+        if not self.counts:
+            return np.zeros(0)
+        rles = [{"size": list(self.size), "counts": c} for c in self.counts]
+        return coco.area(rles).astype(np.float64) / (self.size[0] * self.size[1])
