@@ -1,0 +1,143 @@
+"""SAM's image encoder: a plain ViT with windowed and global attention, and a convolutional neck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from save_avs.sam.attention import GridAttention
+from save_avs.sam.layers import LayerNorm2d, MlpBlock
+
+
+class PatchEmbed(nn.Module):
+    """Patches to tokens by one strided convolution."""
+
+    def __init__(self, patch_size: int, in_channels: int, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,3,S,S] -> [B,S/patch,S/patch,C]."""
+        return self.proj(x).permute(0, 2, 3, 1)
+
+
+class Block(nn.Module):
+    """One transformer block: x += attn(norm1(x)); x += mlp(norm2(x)) + adapter(norm2(x)).
+
+    Attributes:
+        adapter: a module [B,H,W,C] -> [B,H,W,C] beside the MLP, or None.
+    """
+
+    adapter: nn.Module | None
+
+    def __init__(self, dim: int, *, heads: int, mlp_dim: int, grid: int, window: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = GridAttention(dim, heads=heads, grid=grid, window=window)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = MlpBlock(dim, mlp_dim)
+        self.adapter = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,H,W,C] -> [B,H,W,C]."""
+        x = x + self.attn(self.norm1(x))
+        y = self.norm2(x)
+        if self.adapter is None:
+            return x + self.mlp(y)
+        return x + self.mlp(y) + self.adapter(y)
+
+
+class ImageEncoder(nn.Module):
+    """SAM's ViT: normalised image to embedding, [B,3,S,S] -> [B,out_dim,S/patch,S/patch].
+
+    Args:
+        image_size: S, pixels, a multiple of patch_size.
+        patch_size: pixels on one side of a patch.
+        embed_dim: width C.
+        depth: number of blocks.
+        heads: attention heads of each block.
+        mlp_ratio: hidden width of each MLP over C.
+        window: tokens on one side of a window.
+        global_blocks: indices of the blocks that attend over the whole grid.
+        out_dim: channels of the embedding.
+
+    Raises:
+        ValueError: when the sizes do not divide, or a global block's index is out of range.
+
+    Source: Kirillov et al. 2023, section 3 and appendix A; parameter names as in the official checkpoints.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 1024,
+        patch_size: int = 16,
+        embed_dim: int = 768,
+        depth: int = 12,
+        heads: int = 12,
+        mlp_ratio: float = 4.0,
+        window: int = 14,
+        global_blocks: Sequence[int] = (2, 5, 8, 11),
+        out_dim: int = 256,
+    ) -> None:
+        super().__init__()
+        if image_size % patch_size or embed_dim % heads:
+            raise ValueError("image_size must be a multiple of patch_size, and embed_dim of heads")
+        if any(not 0 <= i < depth for i in global_blocks):
+            raise ValueError(f"global_blocks {tuple(global_blocks)} must lie in 0..{depth - 1}")
+        self.image_size = image_size
+        self.embed_dim = embed_dim
+        self.out_dim = out_dim
+        self.grid = image_size // patch_size
+        self.patch_embed = PatchEmbed(patch_size, 3, embed_dim)
+        self.pos_embed = nn.Parameter(torch.zeros(1, self.grid, self.grid, embed_dim))
+        self.blocks = nn.ModuleList(
+            Block(
+                embed_dim,
+                heads=heads,
+                mlp_dim=int(embed_dim * mlp_ratio),
+                grid=self.grid,
+                window=0 if i in global_blocks else window,
+            )
+            for i in range(depth)
+        )
+        self.neck = nn.Sequential(
+            nn.Conv2d(embed_dim, out_dim, 1, bias=False),
+            LayerNorm2d(out_dim),
+            nn.Conv2d(out_dim, out_dim, 3, padding=1, bias=False),
+            LayerNorm2d(out_dim),
+        )
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Draw linear weights and positions from a normal of std 0.02 cut at two units; biases are zero."""
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor, injections: Sequence[Tensor | None] | None = None) -> Tensor:
+        """Encode normalised images.
+
+        Args:
+            x: [B,3,S,S].
+            injections: one [B,C] or None a block, added to every token before that block.
+
+        Returns:
+            [B,out_dim,S/patch,S/patch].
+
+        Raises:
+            ValueError: when x is not S pixels a side, or the number of injections is not the number of blocks.
+        """
+        if x.shape[-2:] != (self.image_size, self.image_size):
+            raise ValueError(f"the image must be {self.image_size} pixels a side, not {tuple(x.shape[-2:])}")
+        if injections is not None and len(injections) != len(self.blocks):
+            raise ValueError(f"{len(injections)} injections for {len(self.blocks)} blocks")
+        x = self.patch_embed(x) + self.pos_embed
+        for i, block in enumerate(self.blocks):
+            injection = None if injections is None else injections[i]
+            x = block(x if injection is None else x + injection[:, None, None, :])
+        return self.neck(x.permute(0, 3, 1, 2))

@@ -1,0 +1,49 @@
+"""The whole of SAM: image encoder, prompt encoder, mask decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from save_avs.sam.image_encoder import ImageEncoder
+from save_avs.sam.mask_decoder import MaskDecoder
+from save_avs.sam.prompt_encoder import PromptEncoder
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+
+
+class Sam(nn.Module):
+    """Segment Anything with the official checkpoints' parameter names.
+
+    Source: Kirillov et al. 2023, "Segment Anything", arXiv 2304.02643.
+    """
+
+    def __init__(self, image_encoder: ImageEncoder, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(-1, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(-1, 1, 1), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """RGB 0..255 [B,3,S,S], any type, to what the image encoder takes."""
+        return (images - self.get_buffer("pixel_mean")) / self.get_buffer("pixel_std")
+
+    def forward(
+        self,
+        images: Tensor,
+        points: tuple[Tensor, Tensor] | None = None,
+        boxes: Tensor | None = None,
+        masks: Tensor | None = None,
+        multimask_output: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Normalised images [B,3,S,S] and one prompt set each to mask logits and estimated IoU.
+
+        The prompts are `PromptEncoder.forward`'s, the results `MaskDecoder.forward`'s.
+        """
+        embeddings = self.image_encoder(images)
+        sparse, dense = self.prompt_encoder(points, boxes, masks)
+        sparse, dense = sparse.expand(len(images), -1, -1), dense.expand(len(images), -1, -1, -1)
+        return self.mask_decoder(embeddings, self.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output)
