@@ -1,0 +1,97 @@
+"""The benchmark's scores of single frames: IoU, and F over a range of thresholds."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+BETA2 = 0.3  # beta squared: precision weighs more than recall
+THRESHOLDS = 255
+
+
+def frame_ious(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
+    """IoU of each frame's mask, ``probs > threshold``, with its truth.
+
+    A frame in which nothing sounds scores the share of its pixels that are rightly left out.
+
+    Args:
+        probs: [B,H,W].
+        targets: bool [B,H,W].
+        threshold: a pixel is in the mask above it.
+
+    Returns:
+        f64 [B], on the CPU.
+
+    Raises:
+        ValueError: when shapes or types do not hold, or a probability is NaN.
+
+    Source: ``mask_iou`` of AVSBench (arXiv 2207.05042).
+    """
+    check_frames(probs, targets)
+    mask, truth = (probs > threshold).flatten(1), targets.flatten(1)
+    shared = (mask & truth).sum(1).cpu().double()
+    union = (mask | truth).sum(1).cpu().double()
+    truth_is_empty = ~truth.any(1).cpu()
+    pixels = mask.shape[1]
+    right = pixels - union  # neither in the mask nor in the truth
+    return torch.where(truth_is_empty, right / (pixels + 1e-7), shared / (union + 1e-7))
+
+
+def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
+    """F-score of each frame at 255 thresholds from 0 to 1, ``probs >= threshold``, beta^2 = 0.3.
+
+    One histogram of the probabilities a frame, cumulated from the top, stands for the 255 comparisons.
+
+    Args:
+        probs: [B,H,W].
+        targets: bool [B,H,W].
+
+    Returns:
+        f64 [B,255], on the CPU; a row of NaN for a frame in which nothing sounds, which the score leaves out.
+
+    Raises:
+        ValueError: when shapes or types do not hold, or a probability is NaN.
+
+    Source: ``Eval_Fmeasure`` of AVSBench (arXiv 2207.05042).
+    """
+    check_frames(probs, targets)
+    frames = len(probs)
+    # Level k holds what passes exactly the k lowest thresholds, 0..255.
+    levels = torch.bucketize(probs.float().flatten(1), _thresholds(str(probs.device)), right=True)
+    rows = torch.arange(frames, device=probs.device)[:, None] * (THRESHOLDS + 1)
+    cells = levels + rows  # [B,H*W]
+    marked = _passing(cells.flatten(), frames)  # [B,255]
+    hits = _passing(cells[targets.flatten(1)], frames)
+    truth = hits.new_tensor(targets.flatten(1).sum(1).tolist())[:, None]  # [B,1]
+    precision, recall = hits / (marked + 1e-20), hits / (truth + 1e-20)
+    curves = ((1 + BETA2) * precision * recall / (BETA2 * precision + recall)).nan_to_num(0.0)
+    return curves.masked_fill(truth == 0, torch.nan)
+
+
+def check_frames(probs: Tensor, targets: Tensor) -> None:
+    """Check that probabilities and truth speak of the same frames.
+
+    Raises:
+        ValueError: when shapes or types do not hold, or a probability is NaN.
+    """
+    if probs.ndim != 3 or not probs.is_floating_point():
+        raise ValueError(f"probs must be float [B,H,W], got {probs.dtype} {list(probs.shape)}")
+    if targets.shape != probs.shape or targets.dtype != torch.bool:
+        raise ValueError(f"targets must be bool, shaped as probs, got {targets.dtype} {list(targets.shape)}")
+    if probs.isnan().any():
+        raise ValueError("probs hold NaN: the model's output is broken")
+
+
+def _passing(cells: Tensor, frames: int) -> Tensor:
+    """Per frame and threshold, how many pixels reach it: f64 [frames,255]."""
+    counts = torch.bincount(cells, minlength=frames * (THRESHOLDS + 1)).cpu().double()
+    reached = counts.reshape(frames, THRESHOLDS + 1).flip(1).cumsum(1).flip(1)
+    return reached[:, 1:]
+
+
+@cache
+def _thresholds(device: str) -> Tensor:
+    """Evenly spaced, float32 as in the public code, where the last one, 1 - 1e-10, rounds to 1."""
+    return torch.linspace(0, 1 - 1e-10, THRESHOLDS, dtype=torch.float32).to(device)
