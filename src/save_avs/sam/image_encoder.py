@@ -130,7 +130,7 @@ class ImageEncoder(nn.Module):
             [B,out_dim,S/patch,S/patch].
 
         Raises:
-            ValueError: when x is not S pixels a side, or the number of injections is not the number of blocks.
+            ValueError: when x is not S pixels a side, or there are not as many injections as blocks.
         """
         if x.shape[-2:] != (self.image_size, self.image_size):
             raise ValueError(f"the image must be {self.image_size} pixels a side, not {tuple(x.shape[-2:])}")

@@ -18,13 +18,15 @@ class RandomPositions(nn.Module):
     Source: Tancik et al. 2020, "Fourier features".
     """
 
+    positional_encoding_gaussian_matrix: Tensor
+
     def __init__(self, dim: int, scale: float = 1.0) -> None:
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", scale * torch.randn(2, dim // 2))
 
     def forward(self, at: Tensor) -> Tensor:
         """[...,2] positions (x, y) as shares 0..1 of the picture -> [...,dim]."""
-        matrix = self.get_buffer("positional_encoding_gaussian_matrix")
+        matrix = self.positional_encoding_gaussian_matrix
         at = 2 * at.float() - 1
         # Products by element: automatic mixed precision would round a matrix product's operands.
         angle = 2 * math.pi * (at[..., :1] * matrix[0].float() + at[..., 1:] * matrix[1].float())
@@ -43,13 +45,14 @@ class PromptEncoder(nn.Module):
     Source: Kirillov et al. 2023, appendix A; parameter names as in the official checkpoints.
     """
 
-    def __init__(self, *, dim: int = 256, grid: int = 64, image_size: int = 1024, mask_channels: int = 16) -> None:
+    def __init__(
+        self, *, dim: int = 256, grid: int = 64, image_size: int = 1024, mask_channels: int = 16
+    ) -> None:
         super().__init__()
         self.dim = dim
         self.grid = grid
         self.image_size = image_size
         self.pe_layer = RandomPositions(dim)
-        # Background point, foreground point, a box's first corner, its second.
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, dim)
         self.mask_downscaling = nn.Sequential(
@@ -65,8 +68,8 @@ class PromptEncoder(nn.Module):
 
     def get_dense_pe(self) -> Tensor:
         """Position of every cell of the image embedding, [1,dim,grid,grid]."""
-        matrix = self.pe_layer.get_buffer("positional_encoding_gaussian_matrix")
-        centre = (torch.arange(self.grid, device=matrix.device, dtype=torch.float32) + 0.5) / self.grid
+        device = self.no_mask_embed.weight.device
+        centre = (torch.arange(self.grid, device=device, dtype=torch.float32) + 0.5) / self.grid
         y, x = torch.meshgrid(centre, centre, indexing="ij")
         return self.pe_layer(torch.stack([x, y], dim=-1)).permute(2, 0, 1).unsqueeze(0)
 
@@ -90,13 +93,12 @@ class PromptEncoder(nn.Module):
         Returns:
             sparse [B,tokens,dim] and dense [B,dim,grid,grid]. Points without a box end in a "no point" token.
         """
-        given = [t for t in (points and points[0], boxes, masks) if t is not None]
-        batch = len(given[0]) if given else 1
         tokens = []
         if points is not None:
             tokens.append(self._points(*points, pad=boxes is None))
         if boxes is not None:
             tokens.append(self._boxes(boxes))
+        batch = len(tokens[0]) if tokens else 1 if masks is None else len(masks)
         none = self.no_mask_embed.weight.new_empty(batch, 0, self.dim)
         sparse = torch.cat(tokens, dim=1) if tokens else none
         return sparse, self.no_mask(batch) if masks is None else self.mask_downscaling(masks)
@@ -105,11 +107,15 @@ class PromptEncoder(nn.Module):
         """Position code of pixels, taken at their centres: [...,2] -> [...,dim]."""
         return self.pe_layer((xy.float() + 0.5) / self.image_size)
 
+    def _kind(self, i: int) -> Tensor:
+        """What marks a point as background (0), foreground (1), a box's first (2) or second corner (3)."""
+        return self.get_parameter(f"point_embeddings.{i}.weight")
+
     def _points(self, xy: Tensor, labels: Tensor, pad: bool) -> Tensor:
         """[B,N,2] and [B,N] -> [B,N,dim], one token more when padded."""
         at, kind = self._place(xy), labels.unsqueeze(-1)
-        background, foreground = self.point_embeddings[0].weight, self.point_embeddings[1].weight
-        tokens = at + torch.where(kind == 1, foreground, torch.where(kind == 0, background, 0.0))
+        offset = torch.where(kind == 1, self._kind(1), torch.where(kind == 0, self._kind(0), 0.0))
+        tokens = at + offset
         tokens = torch.where(kind == -1, self.not_a_point_embed.weight, tokens)
         if not pad:
             return tokens
@@ -117,5 +123,5 @@ class PromptEncoder(nn.Module):
 
     def _boxes(self, boxes: Tensor) -> Tensor:
         """[B,4] -> [B,2,dim], one token a corner."""
-        corners = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])
+        corners = torch.cat([self._kind(2), self._kind(3)])
         return self._place(boxes.reshape(-1, 2, 2)) + corners

@@ -19,7 +19,12 @@ class Sam(nn.Module):
     Source: Kirillov et al. 2023, "Segment Anything", arXiv 2304.02643.
     """
 
-    def __init__(self, image_encoder: ImageEncoder, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder) -> None:
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self, image_encoder: ImageEncoder, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder
+    ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
@@ -29,7 +34,7 @@ class Sam(nn.Module):
 
     def normalise(self, images: Tensor) -> Tensor:
         """RGB 0..255 [B,3,S,S], any type, to what the image encoder takes."""
-        return (images - self.get_buffer("pixel_mean")) / self.get_buffer("pixel_std")
+        return (images - self.pixel_mean) / self.pixel_std
 
     def forward(
         self,
@@ -46,4 +51,6 @@ class Sam(nn.Module):
         embeddings = self.image_encoder(images)
         sparse, dense = self.prompt_encoder(points, boxes, masks)
         sparse, dense = sparse.expand(len(images), -1, -1), dense.expand(len(images), -1, -1, -1)
-        return self.mask_decoder(embeddings, self.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output)
+        return self.mask_decoder(
+            embeddings, self.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output
+        )

@@ -45,7 +45,9 @@ class TwoWayBlock(nn.Module):
         self.norm4 = nn.LayerNorm(dim)
         self.cross_attn_image_to_token = CrossAttention(dim, heads=heads, downsample=downsample)
 
-    def forward(self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Tokens [B,N,C] and image [B,HW,C] -> the same two."""
         if self.first:  # the tokens are their own position here, and are replaced, not added to
             tokens = self.self_attn(tokens, tokens, tokens)

@@ -1,0 +1,1 @@
+"""Weights: read them safely, rename foreign keys, load them strictly."""

@@ -1,0 +1,83 @@
+"""Reading weight files without running what is in them: safetensors, and torch files with weights only."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from save_avs.errors import SaveAvsError, UsageError
+
+FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
+_NESTS = ("model", "state_dict")
+
+
+def weights_file(path: Path) -> Path:
+    """The file that holds the weights: the path itself, or the one inside a Hugging Face folder.
+
+    Raises:
+        UsageError: when there is no such file.
+    """
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; give a checkpoint, or the folder that holds it")
+    for name in FOLDER_FILES:
+        if (path / name).is_file():
+            return path / name
+    raise UsageError(f"{path}: the folder holds none of {', '.join(FOLDER_FILES)}")
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict onto the CPU: .safetensors, or torch's format, of which only tensors are accepted.
+
+    A state dict nested under "model" or "state_dict", as training scripts save it, is taken out.
+
+    Raises:
+        UsageError: when there is no such file.
+        SaveAvsError: when the file is damaged, holds pickled code, or no state dict.
+    """
+    file = weights_file(Path(path))
+    with file.open("rb") as stream:
+        if stream.read(32).startswith(b"version https://git-lfs"):
+            raise SaveAvsError(f"{file}: a Git LFS pointer, not the weights; fetch them with `git lfs pull`")
+    state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
+    if isinstance(state, Mapping):
+        state = next((state[nest] for nest in _NESTS if isinstance(state.get(nest), Mapping)), state)
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise SaveAvsError(f"{file}: holds no state dict (a mapping of names to tensors)")
+    return dict(state)
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file, device="cpu")
+    except SafetensorError as error:
+        raise SaveAvsError(
+            f"{file}: not a whole safetensors file ({_line(error)}); fetch it again"
+        ) from error
+
+
+def _read_torch(file: Path) -> object:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if zipfile.is_zipfile(file) or "GLOBAL" in str(error):
+            raise SaveAvsError(
+                f"{file}: holds pickled code beside tensors, which is never run here; "
+                "save its state dict alone, best as .safetensors"
+            ) from error
+        raise SaveAvsError(f"{file}: neither safetensors nor a torch weight file") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise SaveAvsError(f"{file}: damaged or cut short ({_line(error)}); fetch it again") from error
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error's message."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
