@@ -1,0 +1,105 @@
+"""Opening a file with FFmpeg, choosing its streams, and decoding past damage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from save_avs.errors import MediaError, UsageError
+
+Warn = Callable[[str], None]
+
+# FFmpeg "plays" text files as terminal art through these decoders.
+_TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
+
+
+def open_media(path: str | os.PathLike[str]) -> InputContainer:
+    """Open a local file for reading.
+
+    Raises:
+        UsageError: no such file.
+        MediaError: the file is empty, or not one that FFmpeg reads.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: " + ("a folder, not a file" if path.is_dir() else "no such file"))
+    try:
+        if path.stat().st_size == 0:
+            raise MediaError(f"{path}: the file is empty (0 bytes)")
+        # The "file:" prefix keeps names with a colon from being taken for a network address, and the
+        # whitelist keeps playlists from reaching outside.
+        return av.open(
+            f"file:{path}", mode="r", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        )
+    except (FFmpegError, OSError, ValueError) as error:
+        raise MediaError(f"{path}: cannot be read as video ({reason(error)})") from error
+
+
+def reason(error: BaseException) -> str:
+    """FFmpeg's or the system's own words, without the path and number around them."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+def pick_video(container: InputContainer) -> VideoStream | None:
+    """Choose the default or best video stream; cover pictures and text do not count."""
+    usable = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    usable = [s for s in usable if _decodable(s) and s.codec_context.name not in _TEXT_CODECS]
+    best = container.streams.best("video")
+    return next((s for s in usable if best is not None and s.index == best.index), None) or _default(usable)
+
+
+def pick_audio(container: InputContainer) -> AudioStream | None:
+    """Choose the default or best sound stream; None when there is none that can be decoded."""
+    usable = [s for s in container.streams.audio if _decodable(s)]
+    best = container.streams.best("audio")
+    return next((s for s in usable if best is not None and s.index == best.index), None) or _default(usable)
+
+
+def _decodable(stream: Any) -> bool:
+    return stream.codec_context is not None
+
+
+def _default(streams: list[Any]) -> Any:
+    return next((s for s in streams if s.disposition & Disposition.default), streams[0] if streams else None)
+
+
+def decode(container: InputContainer, stream: Any, on_damage: Callable[[str, bool], None]) -> Iterator[Any]:
+    """Yield every frame that can be decoded.
+
+    ``on_damage(reason, fatal)`` is called where a packet cannot be decoded (it is left out) and,
+    with ``fatal``, where the file cannot be read any further.
+    """
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (FFmpegError, OSError) as error:
+            on_damage(reason(error), True)
+            yield from _drain(stream)
+            return
+        if packet is None:
+            return
+        if packet.is_corrupt:
+            on_damage("a packet is cut short", False)
+        try:
+            frames = packet.decode()
+        except FFmpegError as error:
+            on_damage(reason(error), False)
+            continue
+        yield from frames
+
+
+def _drain(stream: Any) -> list[Any]:
+    try:
+        return stream.codec_context.decode(None)
+    except FFmpegError:
+        return []

@@ -1,0 +1,46 @@
+"""Turning pictures the way the display matrix says (phones store rotation as a flag)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from save_avs.types import U8
+
+
+class Turn(NamedTuple):
+    """One of the eight ways to turn a picture: transpose first, then flip."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    def apply(self, image: U8) -> U8:
+        """Turn an image [H,W,C]; returns a contiguous array."""
+        if self.transpose:
+            image = image.transpose(1, 0, 2)
+        if self.flip_x:
+            image = image[:, ::-1]
+        if self.flip_y:
+            image = image[::-1]
+        return np.ascontiguousarray(image)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height after the turn."""
+        return (height, width) if self.transpose else (width, height)
+
+
+def turn_of(frame: Any) -> Turn:
+    """Read the turn from a decoded frame's display matrix.
+
+    The matrix maps a pixel: x' = a x + c y, y' = b x + d y (FFmpeg's libavutil/display.h, 16.16 fixed
+    point, rows of three). Angles between the right angles go to the nearest one.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return Turn()
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), dtype=np.int32)[:9].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Turn(False, a < 0, d < 0)
+    return Turn(True, c < 0, b < 0)

@@ -1,0 +1,222 @@
+"""A video file that any browser plays, written while frames arrive: H.264 and AAC in mp4."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+import soxr
+from av.video.reformatter import Colorspace, VideoReformatter
+
+from save_avs.media.atomic import aside
+from save_avs.media.mixing import AAC_LAYOUTS, aac_layout
+from save_avs.media.probe import probe
+from save_avs.media.sound import SoundBlock, SoundWindow, read_sound
+from save_avs.types import F32, U8
+
+_CLOCK = 90_000  # ticks a second: holds 24, 25, 30, 30000/1001 and 60 fps exactly
+_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_AAC_FRAME = 1024
+_BT709 = 1  # the code that H.264 and FFmpeg give BT.709's matrix, primaries and transfer alike
+_LIMITED_RANGE = 1
+
+
+class VideoWriter:
+    """Writes frames, each at its own time, and sound beside them.
+
+    The file is written aside and appears under its name when the block ends well; otherwise nothing
+    of it stays. Odd sizes are padded by a pixel, which H.264's colour planes need. Sound is always
+    re-encoded, and silence is written where it starts late or has gaps, so that every player keeps it
+    in sync. Memory does not grow with the video, but for the index that mp4 keeps at its front.
+
+    Args:
+        path: the mp4 file to write.
+        width: of the frames.
+        height: of the frames.
+        fps: what to expect; sets the rate control and how long the last frame is shown.
+        audio_from: a video whose whole sound is taken over, on the clock that ``read_clips`` gives it.
+        audio: or sound from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its rate).
+        pixel_aspect: width of a pixel over its height.
+
+    Raises:
+        ValueError: ``audio_from`` and ``audio`` both given, or times that do not increase.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        audio_from: str | os.PathLike[str] | None = None,
+        audio: tuple[F32, int] | None = None,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
+        if audio_from is not None and audio is not None:
+            raise ValueError("give audio_from or audio, not both")
+        self._path = Path(path)
+        self._size = (width, height)
+        self._fps = fps
+        self._audio_from = audio_from
+        self._audio = audio
+        self._pixel_aspect = pixel_aspect
+        self._stack = ExitStack()
+        self._to_yuv = VideoReformatter()
+        self._waiting: tuple[int, U8] | None = None  # one frame behind, so that its duration is known
+        self._last_step = round(_CLOCK / fps)
+
+    def __enter__(self) -> Self:
+        part = self._stack.enter_context(aside(self._path))
+        try:
+            self._container = self._stack.enter_context(
+                av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"})
+            )
+            self._video = self._add_video()
+            self._sound = self._add_sound()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def write(self, image: U8, time: float) -> None:
+        """Add a frame, u8 RGB [H,W,3], shown from ``time`` seconds on; times must increase."""
+        if image.shape != (self._size[1], self._size[0], 3):
+            raise ValueError(f"frame of shape {image.shape} in a video of {self._size[0]} x {self._size[1]}")
+        pts = round(time * _CLOCK)
+        if self._waiting is not None:
+            if pts <= self._waiting[0]:
+                raise ValueError(f"times must increase: {time} s after {self._waiting[0] / _CLOCK} s")
+            self._last_step = pts - self._waiting[0]
+            self._encode_waiting()
+        self._waiting = (pts, image.copy())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            self._finish()
+
+    def _add_video(self) -> Any:
+        stream = self._container.add_stream(
+            "libx264",
+            rate=Fraction(self._fps).limit_denominator(1001),
+            options={"preset": "veryfast", "crf": "20"},
+        )
+        stream.width, stream.height = (n + n % 2 for n in self._size)
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, _CLOCK)
+        context = stream.codec_context
+        context.time_base = Fraction(1, _CLOCK)
+        context.sample_aspect_ratio = self._pixel_aspect
+        context.gop_size = max(1, round(2 * self._fps))  # a keyframe every two seconds: quick seeking
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED_RANGE
+        return stream
+
+    def _add_sound(self) -> _SoundTrack | None:
+        if self._audio is not None:
+            return _SoundTrack.from_array(self._container, *self._audio)
+        if self._audio_from is not None:
+            return _SoundTrack.from_file(self._container, Path(self._audio_from))
+        return None
+
+    def _encode_waiting(self) -> None:
+        assert self._waiting is not None
+        pts, image = self._waiting
+        frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24")
+        frame = self._to_yuv.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame.pts, frame.time_base, frame.duration = pts, Fraction(1, _CLOCK), self._last_step
+        self._container.mux(self._video.encode(frame))
+        if self._sound is not None:
+            self._sound.write_until(pts / _CLOCK)
+
+    def _finish(self) -> None:
+        if self._waiting is None:
+            raise ValueError("a video needs at least one frame")
+        self._encode_waiting()
+        self._container.mux(self._video.encode(None))
+        if self._sound is not None:
+            self._sound.finish()
+
+
+class _SoundTrack:
+    """The sound of a file being written: gapless from time zero to its own end."""
+
+    def __init__(self, container: Any, blocks: Iterator[SoundBlock], *, rate: int, layout: str) -> None:
+        channels = len(AAC_LAYOUTS[layout])
+        self._container = container
+        self._rate = rate
+        self._layout = layout
+        self._window = SoundWindow(blocks, channels)
+        self._position = 0
+        self._stream = container.add_stream("aac", rate=rate, layout=layout)
+        self._stream.bit_rate = min(96_000, 6 * rate) * channels
+
+    @classmethod
+    def from_file(cls, container: Any, path: Path) -> _SoundTrack | None:
+        info = probe(path)
+        if not info.has_audio:
+            return None
+        rate, layout = _aac_rate(info.audio_rate), aac_layout(info.audio_layout)
+        return cls(
+            container,
+            read_sound(path, rate=rate, layout=layout, origin=info.origin),
+            rate=rate,
+            layout=layout,
+        )
+
+    @classmethod
+    def from_array(cls, container: Any, wave: F32, source_rate: int) -> _SoundTrack:
+        samples = np.atleast_2d(wave).T.astype(np.float32)  # [S,C]
+        rate = _aac_rate(source_rate)
+        if rate != source_rate:
+            samples = soxr.resample(samples, source_rate, rate)
+        layout = "mono" if samples.shape[1] == 1 else "stereo"
+        return cls(container, iter([SoundBlock(0, samples)]), rate=rate, layout=layout)
+
+    def write_until(self, time: float) -> None:
+        """Encode the sound up to a time in seconds, or to its end."""
+        while self._position < time * self._rate and self._write_frame():
+            pass
+
+    def finish(self) -> None:
+        """Encode what is left."""
+        while self._write_frame():
+            pass
+        self._container.mux(self._stream.encode(None))
+
+    def _write_frame(self) -> bool:
+        samples = self._window.read(self._position, self._position + _AAC_FRAME)
+        if self._window.end is not None:
+            samples = samples[: max(0, self._window.end - self._position)]
+        if not len(samples):
+            return False
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", self._layout)
+        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._position, Fraction(1, self._rate)
+        self._container.mux(self._stream.encode(frame))
+        self._position += len(samples)
+        return True
+
+
+def _aac_rate(rate: int) -> int:
+    """Choose the rate to write: the same where AAC and browsers know it, else the next one up, 48 kHz at most."""
+    return next((r for r in _AAC_RATES if r >= rate), _AAC_RATES[-1])
+
+
+def _even(image: U8) -> U8:
+    """Repeat the last column and row of odd sizes."""
+    height, width = image.shape[:2]
+    if height % 2 or width % 2:
+        return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.ascontiguousarray(image)
