@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.audio.backbone import AudioBackbone
+from save_avs.checkpoints.load import strict_load
+from save_avs.checkpoints.safe import read_weights
 
 
 class VGGish(AudioBackbone):
@@ -48,13 +50,15 @@ class VGGish(AudioBackbone):
 
 
 def load_vggish(path: str | Path) -> VGGish:
-    """Build VGGish from the public checkpoint (``vggish-10086976.pth``), on the CPU, in eval mode.
+    """Load the public checkpoint (``vggish-10086976.pth``): on the CPU, frozen, in eval mode.
 
     Raises:
-        RuntimeError: when a key is missing, unexpected or of another shape.
+        UsageError: when there is no such file.
+        SaveAvsError: when the file is damaged or does not fit; the line names every key that differs.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    with torch.device("meta"):
+    state = read_weights(path)
+    with torch.device("meta"):  # 72 M random numbers are not drawn, only to be overwritten
         model = VGGish()
-    model.load_state_dict(state, strict=True, assign=True)
+    model.to_empty(device="cpu")
+    strict_load(model, state, source=str(path))
     return model.requires_grad_(False).eval()

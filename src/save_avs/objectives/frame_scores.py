@@ -59,7 +59,9 @@ def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
     check_frames(probs, targets)
     frames = len(probs)
     # Level k holds what passes exactly the k lowest thresholds, 0..255.
-    levels = torch.bucketize(probs.float().flatten(1), _thresholds(str(probs.device)), right=True)
+    levels = torch.bucketize(
+        probs.float().flatten(1).contiguous(), _thresholds(str(probs.device)), right=True
+    )
     rows = torch.arange(frames, device=probs.device)[:, None] * (THRESHOLDS + 1)
     cells = levels + rows  # [B,H*W]
     marked = _passing(cells.flatten(), frames)  # [B,255]

@@ -1,8 +1,8 @@
 """Losses as pure functions: over annotated frames only, in float32, divided by a count the caller may give.
 
-A process that holds part of a batch passes the whole batch's number of annotated frames as ``normalizer``, and
-the gradients of all processes add up to those of one. (Where they are averaged instead, as by
-``DistributedDataParallel``, that number is first divided by the number of processes.)
+A process that holds part of a batch passes the whole batch's number of annotated frames as ``normalizer``:
+the gradients of all processes then add up to those of one. (Where they are averaged instead, as by
+``DistributedDataParallel``, divide that number by the number of processes first.)
 """
 
 from __future__ import annotations

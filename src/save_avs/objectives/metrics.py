@@ -3,10 +3,10 @@
 Two protocols, from the same frames:
 
 * ``dataset``: every frame counts once; F has one curve over all frames, whose maximum is the score.
-* ``official``: as the public AVSBench code does it, each batch of clips is scored by itself (its own mean IoU,
-  its own maximum of F; 0 for F when nothing sounds in the whole batch), then batches are averaged. The score
-  depends on the batch size in clips, which belongs beside the figure: 1 is that code's default, its test script
-  uses 4.
+* ``official``: as the public AVSBench code does it, each batch of clips is scored by itself (its own mean
+  IoU, its own maximum of F; 0 for F when nothing sounds in the whole batch), then batches are averaged. The
+  score depends on the batch size in clips, which belongs beside the figure: 1 is that code's default, its
+  test script uses 4.
 """
 
 from __future__ import annotations

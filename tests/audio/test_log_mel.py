@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from reference import reference_patches
+
+from save_avs.audio import log_mel, log_mel_at
+from save_avs.audio.log_mel import PATCH_SAMPLES, SILENCE
+
+RATE = 16000
+
+
+def seconds(n: float) -> np.ndarray:
+    return np.arange(int(n * RATE)) / RATE
+
+
+def tone(hertz: float, n: float = 2.5) -> np.ndarray:
+    return (0.8 * np.sin(2 * np.pi * hertz * seconds(n))).astype(np.float32)
+
+
+def noise(n: float, seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(int(n * RATE))).astype(np.float32)
+
+
+def chirp(n: float = 3.0) -> np.ndarray:
+    t = seconds(n)
+    return (0.5 * np.sin(2 * np.pi * (50 * t + 7900 / (2 * n) * t**2))).astype(np.float32)
+
+
+SOUNDS = {
+    "tone 60 Hz": tone(60),
+    "tone 440 Hz": tone(440),
+    "tone 1 kHz": tone(1000),
+    "tone 7.4 kHz": tone(7400),
+    "full-scale tone on a bin": (tone(1000) / 0.8).astype(np.float32),
+    "chirp": chirp(),
+    "noise": noise(4.0),
+    "faint noise": (1e-4 * noise(2.0)).astype(np.float32),
+    "click": np.eye(1, 2 * RATE, 9000, dtype=np.float32)[0],
+    "silence": np.zeros(2 * RATE, dtype=np.float32),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_patches_equal_torchvggish(name: str) -> None:
+    wave = SOUNDS[name]
+    ours, theirs = log_mel(wave, RATE), reference_patches(wave)
+    assert ours.dtype == np.float32
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() < 2e-6  # float32 arithmetic strays by 2e-4 on tones
+
+
+@pytest.mark.parametrize(
+    ("samples", "patches"), [(0, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2)]
+)
+def test_incomplete_patch_is_dropped(samples: int, patches: int) -> None:
+    wave = noise(2.0)[:samples]
+    assert log_mel(wave, RATE).shape == (patches, 96, 64)
+    if samples >= 400:
+        assert len(reference_patches(wave)) == patches
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
+def test_other_rates_are_resampled(rate: int) -> None:
+    def at(r: int) -> np.ndarray:
+        t = np.arange(int(3 * r)) / r
+        return (0.3 * np.sin(2 * np.pi * 440 * t) + 0.2 * np.sin(2 * np.pi * 2500 * t)).astype(np.float32)
+
+    direct, resampled = log_mel(at(RATE), RATE), log_mel(at(rate), rate)
+    assert resampled.shape == direct.shape
+    assert np.abs(resampled[1] - direct[1]).max() < 1e-3  # the middle patch is far from the ends' ringing
+
+
+def test_patches_at_their_own_centres_are_the_same() -> None:
+    wave = noise(4.0)
+    patches = log_mel(wave, RATE)
+    centres = (np.arange(len(patches)) * 96 * 160 + PATCH_SAMPLES // 2) / RATE
+    np.testing.assert_array_equal(log_mel_at(wave, RATE, centres), patches)
+
+
+def test_each_centre_is_exact_whatever_its_neighbours() -> None:
+    wave, times = noise(3.0), np.random.default_rng(1).uniform(0.0, 3.0, 40)
+    together = log_mel_at(wave, RATE, times)
+    for patch, time in zip(together, times, strict=True):
+        start = round(time * RATE) - PATCH_SAMPLES // 2
+        padded = np.pad(wave, RATE)[RATE + start : RATE + start + PATCH_SAMPLES]
+        np.testing.assert_allclose(patch, reference_patches(padded)[0], atol=2e-6)
+
+
+def test_patches_of_a_chunk_are_those_of_the_whole() -> None:
+    wave, fps = noise(6.0), 30000 / 1001
+    times = np.arange(int(6 * fps)) / fps
+    whole = log_mel_at(wave, RATE, times)
+    begin, end = 32_005, 70_001  # odd samples: not on any 10 ms grid
+    inside = (times - 0.5 > begin / RATE) & (times + 0.5 < end / RATE)
+    part = log_mel_at(wave[begin:end], RATE, times[inside], wave_start=begin / RATE)
+    assert inside.sum() > 30
+    np.testing.assert_allclose(part, whole[inside], atol=1e-6)
+
+
+def test_outside_the_sound_is_silence() -> None:
+    wave = noise(2.0)
+    before, start, after = log_mel_at(wave, RATE, [-1e6, 0.0, 1e6])
+    assert np.all(before == np.float32(SILENCE))
+    assert np.all(after == np.float32(SILENCE))
+    assert np.all(start[:46] == np.float32(SILENCE))  # windows that end before 0
+    assert np.all(start[50:].mean(axis=1) > SILENCE + 1)
+
+
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+def test_no_sound_at_all_is_silence(rate: int) -> None:
+    patches = log_mel_at(np.zeros(0, dtype=np.float32), rate, [0.0, 1.0])
+    assert patches.shape == (2, 96, 64)
+    assert np.all(patches == np.float32(SILENCE))
+
+
+def test_no_times_no_patches() -> None:
+    assert log_mel_at(noise(1.0), RATE, []).shape == (0, 96, 64)
+
+
+def test_wrong_sounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="float vector"):
+        log_mel(np.zeros(RATE, dtype=np.int16), RATE)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="float vector"):
+        log_mel(np.zeros((RATE, 2), dtype=np.float32), RATE)
+    with pytest.raises(ValueError, match="rate"):
+        log_mel(noise(1.0), 0)
+    with pytest.raises(ValueError, match="finite"):
+        log_mel_at(noise(1.0), RATE, [float("nan")])
+
+
+def test_log_mel_needs_no_torch() -> None:
+    code = "import sys, save_avs.audio as a; a.log_mel; sys.exit('torch' in sys.modules)"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=False, env={"PYTHONPATH": ":".join(sys.path)}
+        ).returncode
+        == 0
+    )
