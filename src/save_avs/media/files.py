@@ -10,8 +10,9 @@ from save_avs.errors import UsageError
 
 # What a folder is searched for. A file named outright is taken whatever its suffix.
 MEDIA_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut "
-    ".ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+    {".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v"}
+    | {".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm"}
+    | {".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from save_avs.media.container import Warn, decode, open_media, pick_video
@@ -74,9 +75,8 @@ class PictureReader:
         width, height = turn.size(self._info.width, self._info.height)  # a turn's size is its own inverse
         if turn.size(picture.frame.width, picture.frame.height) != (self._info.width, self._info.height):
             self._warn("size", f"the picture size changes at {picture.time:.2f} s; it is scaled to the first")
-        image = self._reformatter.reformat(
-            picture.frame, width=width, height=height, format="rgb24"
-        ).to_ndarray()
+        shown = self._reformatter.reformat(picture.frame, width=width, height=height, format="rgb24")
+        image = np.asarray(shown.to_ndarray(), dtype=np.uint8)
         return image if turn == Turn() else turn.apply(image)
 
     def _damaged(self, reason: str, fatal: bool) -> None:

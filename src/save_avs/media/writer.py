@@ -210,7 +210,7 @@ class _SoundTrack:
 
 
 def _aac_rate(rate: int) -> int:
-    """Choose the rate to write: the same where AAC and browsers know it, else the next one up, 48 kHz at most."""
+    """Choose the rate to write: the next one up that browsers play, 48 kHz at most."""
     return next((r for r in _AAC_RATES if r >= rate), _AAC_RATES[-1])
 
 
