@@ -1,0 +1,127 @@
+"""Masks as programs read them: COCO run lengths in masks.json, or one PNG a frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco
+
+from save_avs.errors import UsageError
+from save_avs.media.atomic import aside
+from save_avs.types import Bool, MaskTrack
+
+VERSION = 1
+
+
+def encode(mask: Bool) -> bytes:
+    """Code a mask, bool [H,W], as compressed COCO run lengths (columns first, as COCO counts)."""
+    return bytes(coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"])  # type: ignore[arg-type]
+
+
+class TrackBuilder:
+    """Collects masks, frame by frame, into a :class:`MaskTrack`; holds only their codes.
+
+    Args:
+        size: (H, W) of every mask.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._rows: list[tuple[int, float, float, bytes]] = []
+
+    def add(self, mask: Bool, *, index: int, time: float, score: float) -> None:
+        """Add the mask of a frame, bool [H,W].
+
+        Raises:
+            ValueError: the mask has another size.
+        """
+        if mask.shape != self._size:
+            raise ValueError(f"mask of {mask.shape} in a track of {self._size}")
+        self._rows.append((int(index), float(time), float(score), encode(mask)))
+
+    def track(self) -> MaskTrack:
+        """Hand out what was added so far."""
+        return _track(self._size, self._rows)
+
+
+def _track(size: tuple[int, int], rows: list[tuple[int, float, float, bytes]]) -> MaskTrack:
+    indices, times, scores, counts = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return MaskTrack(size=size, indices=indices, times=times, scores=scores, counts=counts)
+
+
+def write_masks_json(
+    path: str | Path, track: MaskTrack, *, video: Mapping[str, Any], model: Mapping[str, Any]
+) -> None:
+    """Write masks.json, whole or not at all: a line for each frame, so that it can be read by eye too.
+
+    Args:
+        path: the file.
+        track: every processed frame, empty masks included.
+        video: path, width, height, fps, duration.
+        model: whatever names the model.
+    """
+    with aside(path) as part, part.open("w", encoding="utf-8", newline="\n") as out:
+        head = {"version": VERSION, "video": dict(video), "model": dict(model)}
+        out.write(json.dumps(head, ensure_ascii=False, allow_nan=False)[:-1] + ', "frames": [')
+        for number, entry in enumerate(_entries(track)):
+            out.write((",\n" if number else "\n") + json.dumps(entry, allow_nan=False))
+        out.write("\n]}\n")
+
+
+def _entries(track: MaskTrack) -> Iterator[dict[str, Any]]:
+    for index, time, score, counts in zip(
+        track.indices, track.times, track.scores, track.counts, strict=True
+    ):
+        segmentation = {"size": list(track.size), "counts": counts.decode("ascii")}
+        yield {
+            "index": index,
+            "time": round(time, 6),
+            "score": round(score, 6),
+            "segmentation": segmentation,
+        }
+
+
+def load_masks_json(path: str | Path) -> tuple[MaskTrack, dict[str, Any]]:
+    """Read masks.json: the track, and the rest of the file ({"version", "video", "model"}).
+
+    Raises:
+        UsageError: no such file, or not a masks.json of this version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        frames = meta.pop("frames")
+        size = (int(meta["video"]["height"]), int(meta["video"]["width"]))
+        rows = [_row(entry, size) for entry in frames]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: not a masks.json of this program ({error!r})") from error
+    if meta.get("version") != VERSION:
+        raise UsageError(f"{path}: version {meta.get('version')!r}, this program reads version {VERSION}")
+    return _track(size, rows), meta
+
+
+def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, float, bytes]:
+    code = entry["segmentation"]
+    if tuple(code["size"]) != size:
+        raise ValueError(f"frame {entry['index']} is of size {code['size']}, the video of {list(size)}")
+    return int(entry["index"]), float(entry["time"]), float(entry["score"]), code["counts"].encode("ascii")
+
+
+class PngSink:
+    """Writes each mask as ``DIR/masks/000123.png``: 8-bit grey, 0 and 255, named by the frame's index."""
+
+    def __init__(self, directory: str | Path) -> None:
+        self._folder = Path(directory) / "masks"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, index: int, mask: Bool) -> None:
+        """Write a mask, bool [H,W]."""
+        with aside(self._folder / f"{index:06d}.png") as part:
+            Image.fromarray(mask.astype(np.uint8) * 255).save(part, compress_level=1)
