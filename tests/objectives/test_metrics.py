@@ -167,7 +167,11 @@ def test_frames_of_different_sizes_score_together() -> None:
     metric.update(*small)
     metric.update(*large)
     curves = torch.stack(
-        [naive_f_curve(p, t) for probs, targets in (small, large) for p, t in zip(probs, targets)]
+        [
+            naive_f_curve(p, t)
+            for probs, targets in (small, large)
+            for p, t in zip(probs, targets, strict=True)
+        ]
     )
     assert metric.compute() == pytest.approx(float(curves.mean(0).max()), abs=1e-6)
 
