@@ -118,14 +118,12 @@ def _hann() -> F64:
 
 @cache
 def _mel_matrix() -> F64:
-    """Weights [257,64] of triangles that are linear on HTK's mel scale, peak 1, DC left out."""
+    """Weights [257,64] of triangles that are linear on HTK's mel scale and peak at 1."""
     bins = _mel(np.linspace(0.0, SAMPLE_RATE / 2, FFT // 2 + 1))[:, None]  # [257,1]
     lowest, highest = _mel(np.array([LOWEST_HZ, HIGHEST_HZ]))
     edges = np.linspace(lowest, highest, BANDS + 2)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
-    weights = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clip(min=0.0)
-    weights[0] = 0.0
-    return weights
+    return np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clip(min=0.0)
 
 
 def _mel(hertz: F64) -> F64:
