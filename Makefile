@@ -1,0 +1,74 @@
+# What a newcomer needs: `make demo` and `make test`. Both set up what they need and are quick when run again.
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGE_STAMP := $(VENV)/.package-installed
+DEV_STAMP := $(VENV)/.dev-installed
+SETUP := pyproject.toml constraints.txt
+
+.PHONY: help demo test install dev system lint types imports pytest wheel clean
+
+help:
+	@echo "make demo     set up .venv, then segment the bundled sample video with the bundled model"
+	@echo "make test     set up .venv with the tools, then run every check:"
+	@echo "              ruff, pyright, import contracts, the wheel in an empty environment, pytest"
+	@echo "make install  only the environment of 'make demo';  make dev: only that of 'make test'"
+	@echo "make lint | types | imports | wheel | pytest: one check of 'make test'"
+	@echo "make clean    remove the environments and build leftovers"
+	@echo "Variables: PYTHON=python3.12 (to set up with), JOBS=2 (test processes)"
+
+demo: install
+	@echo "== demo: segmenting the bundled sample video with the bundled model"
+	@$(BIN)/save-avs demo
+
+test: lint types imports wheel pytest
+
+install: $(PACKAGE_STAMP)
+
+dev: $(DEV_STAMP)
+
+system:
+	@bash scripts/system_packages.sh
+
+lint: dev
+	@echo "== ruff: style, and formatting"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: dev
+	@echo "== pyright: types"
+	@$(BIN)/pyright
+
+imports: dev
+	@echo "== import-linter: rooms import only rooms below them"
+	@$(BIN)/lint-imports
+
+wheel: dev
+	@bash scripts/check_wheel.sh
+
+pytest: dev system
+	@echo "== pytest: $(JOBS) processes, one torch thread each"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+clean:
+	rm -rf $(VENV) .venv-wheel dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@echo "== setup: creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "save-avs needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "no venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(PACKAGE_STAMP): $(SETUP) | $(BIN)/python
+	@echo "== setup: installing save-avs and what it stands on into $(VENV) (minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEV_STAMP): $(SETUP) $(PACKAGE_STAMP) | $(BIN)/python
+	@echo "== setup: installing the tools of the checks into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@

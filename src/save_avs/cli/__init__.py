@@ -1,0 +1,117 @@
+"""The command line: one module per command, each light to import; torch comes when a command runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from save_avs.cli import demo, segment
+from save_avs.errors import SaveAvsError
+
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+TRACEBACK = "SAVE_AVS_TRACEBACK"
+
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
+
+app = typer.Typer(
+    name="save-avs",
+    help="Audio-visual segmentation: mark, in a video, the things that make its sound.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("segment", epilog=segment.EXAMPLES)(segment.segment)
+app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import save_avs
+
+        typer.echo(f"save-avs {save_avs.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised where the program is, so that it cleans up as after Ctrl-C."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: every way to fail ends in one line on stderr.
+
+    0 done; 1 the program failed; 2 wrong usage; 3 some file could not be read or finished; 130 and 143 after
+    Ctrl-C and SIGTERM. With SAVE_AVS_TRACEBACK set, failures of the program show where they happened.
+    """
+    try:
+        with _sigterm_raises():
+            arguments = list(sys.argv[1:] if argv is None else argv)
+            return app(arguments, prog_name=app.info.name, standalone_mode=False) or 0
+    except (KeyboardInterrupt, _Terminated, Exception) as error:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        text, code = _verdict(error)
+        typer.echo(f"save-avs: {text}", err=True)
+        return code
+
+
+def _verdict(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, in one line, and the exit code."""
+    text, code = _one_line(error), FAILED
+    match error:
+        case KeyboardInterrupt() | typer.Abort():
+            text, code = "stopped by Ctrl-C; nothing half-written was left", INTERRUPTED
+        case _Terminated():
+            text, code = "stopped by SIGTERM; nothing half-written was left", TERMINATED
+        case SaveAvsError():
+            code = error.exit_code
+        case _ if isinstance(error, _UsageError):
+            text, code = _usage(error), USAGE
+        case OSError() if error.strerror:
+            text = f"{error.filename or 'writing'}: {error.strerror}"
+        case _ if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            text = "out of memory; choose a smaller model or --device cpu, or close other programs"
+        case _:
+            where = "" if os.environ.get(TRACEBACK) else f" (set {TRACEBACK}=1 to see where)"
+            text = f"{type(error).__name__}: {text}{where}"
+    return text, code
+
+
+def _usage(error: Any) -> str:
+    command = getattr(error.ctx, "command_path", app.info.name)
+    said = _one_line(error.format_message()).rstrip(".") or "no command given"
+    return f"{said}; see {command} --help"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up is not to be cut short
+        raise _Terminated
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

@@ -1,0 +1,66 @@
+"""`save-avs demo`: the bundled model on the bundled video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from save_avs.inference.jobs import Job
+
+DEFAULT_DIRECTORY = Path("runs/demo")
+
+EXAMPLES = """Examples:
+
+\b
+  save-avs demo
+  save-avs demo -o somewhere
+"""
+
+
+def demo(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Results go to DIR/sample/, or the next free name."
+        ),
+    ] = DEFAULT_DIRECTORY,
+) -> int:
+    """Segment the bundled sample video with the bundled model, and say what was heard and where it lies."""
+    from importlib.resources import as_file, files
+
+    from save_avs.inference.jobs import Existing, plan_jobs
+
+    with as_file(files("save_avs") / "bundled" / "sample.mp4") as sample:
+        (job,) = plan_jobs([sample], output, Existing.NEXT_FREE)
+        _print_result(job, _segment(job))
+    return 0
+
+
+def _segment(job: Job) -> dict[str, Any]:
+    from save_avs.cli.running import announced_model, display
+    from save_avs.inference import segment
+
+    model = announced_model("save-tiny", device="auto", precision="auto")
+    with display(job) as shown:
+        result = segment(
+            job.path, model=model, directory=job.folder, on_progress=shown.update, on_warning=shown.warn
+        )
+    return result.summary()
+
+
+def _print_result(job: Job, summary: dict[str, Any]) -> None:
+    typer.echo(
+        f"{summary['frames']} frames in {summary['seconds']:.1f} s ({summary['frames_per_second']:.1f} fps)"
+    )
+    for span in summary["spans"]:
+        typer.echo(
+            f"  {span['start']:6.2f} s to {span['end']:6.2f} s: something sounds, "
+            f"{100 * span['area']:.1f} % of the picture is marked"
+        )
+    if not summary["spans"]:
+        typer.echo("  nothing that sounds was found")
+    typer.echo(f"overlay:  {job.folder / 'overlay.mp4'}")
+    typer.echo(f"timeline: {job.folder / 'timeline.png'}")

@@ -1,0 +1,87 @@
+"""Progress on stderr: a bar in a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import typer
+
+if TYPE_CHECKING:
+    from save_avs.inference import Progress
+
+PLAIN_EVERY = 5.0  # seconds
+
+
+class Display:
+    """Shows how far one video is. Lines printed with ``say`` stand above the bar, not in it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: Any = None
+        self._said_at = 0.0
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._bar, self._task = _bar(self._name)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is by now."""
+        if self._bar is not None:
+            fraction = progress.fraction
+            self._bar.update(
+                self._task,
+                total=None if fraction is None else 1.0,
+                completed=fraction or 0.0,
+                detail=_detail(progress),
+            )
+        elif progress.elapsed - self._said_at >= PLAIN_EVERY:
+            self._said_at = progress.elapsed
+            share = "" if progress.fraction is None else f"{100 * progress.fraction:.0f} %, "
+            self.say(f"{self._name}: {share}{_detail(progress)}")
+
+    def warn(self, text: str) -> None:
+        """Print something worth knowing on stderr."""
+        self.say(f"warning: {text}")
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(text, err=True)
+
+
+def _bar(name: str) -> tuple[Any, Any]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    return bar, bar.add_task(escape(name), total=None, detail="opening")
+
+
+def _detail(progress: Progress) -> str:
+    text = f"{progress.frames} frames, {progress.rate:.1f} fps"
+    return text if progress.left is None else f"{text}, {_clock(progress.left)} left"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,139 @@
+"""`save-avs segment`: videos in, masks of what sounds out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from save_avs.errors import MediaError, UsageError
+
+if TYPE_CHECKING:
+    from save_avs.inference import Outcome
+    from save_avs.inference.jobs import Existing
+
+DEFAULT_DIRECTORY = Path("runs/segment")
+INPUT_FAILED = MediaError.exit_code
+
+EXAMPLES = """Examples:
+
+\b
+  save-avs segment clip.mp4
+  save-avs segment clip.mp4 -o out --overwrite
+  save-avs segment videos/ 'more/**/*.webm' -o out --resume
+  save-avs segment clip.mp4 --fps 5 --save masks,png
+  save-avs segment clip.mp4 --json > report.json
+"""
+
+
+def segment(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="Video files, folders to search for them, or globs."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            show_default=str(DEFAULT_DIRECTORY),
+            help="Results go to DIR/<stem>/.",
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME|PATH", help="A bundled model, or a model's folder.")
+    ] = "save-tiny",
+    fps: Annotated[
+        str,
+        typer.Option("--fps", metavar="N|native", help="Frames a second to process; native: all."),
+    ] = "native",
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Pixels of a higher probability are marked.")
+    ] = 0.5,
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Arithmetic of the model.")
+    ] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs.")
+    ] = "auto",
+    save: Annotated[
+        str,
+        typer.Option("--save", metavar="LIST", help="What to write, of overlay, masks, timeline, png."),
+    ] = "overlay,masks,timeline",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are already there.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep finished results, do the rest.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout instead of lines.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print which folder each video would get.")
+    ] = False,
+) -> int:
+    """Mark the things that sound in videos: an overlay video, masks, a timeline and a summary for each."""
+    from save_avs.inference.inputs import find_inputs
+    from save_avs.inference.jobs import plan_jobs
+    from save_avs.inference.settings import Settings, parse_fps, parse_outputs
+
+    settings = Settings(fps=parse_fps(fps), threshold=threshold, outputs=parse_outputs(save))
+    directory = output or DEFAULT_DIRECTORY
+    existing = _existing(overwrite, resume, named=output is not None)
+    jobs = plan_jobs(find_inputs(inputs), directory, existing)
+    if dry_run:
+        for job in jobs:
+            typer.echo(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
+        return 0
+
+    from save_avs.cli.running import announced_model, display
+    from save_avs.inference import segment_jobs
+
+    network = announced_model(model, device=device, precision=precision)
+    outcomes: list[Outcome] = []
+    for outcome in segment_jobs(jobs, directory, settings, model=network, watch=display, overwrite=overwrite):
+        outcomes.append(outcome)
+        _print_outcome(outcome, as_json)
+    if as_json:
+        typer.echo(json.dumps(_report(outcomes, directory), indent=2))
+    return INPUT_FAILED if any(outcome.summary is None for outcome in outcomes) else 0
+
+
+def _existing(overwrite: bool, resume: bool, *, named: bool) -> Existing:
+    from save_avs.inference.jobs import Existing
+
+    if overwrite and resume:
+        raise UsageError("--overwrite and --resume exclude each other; choose one")
+    if overwrite:
+        return Existing.OVERWRITE
+    if resume:
+        return Existing.RESUME
+    return Existing.REFUSE if named else Existing.NEXT_FREE
+
+
+def _print_outcome(outcome: Outcome, as_json: bool) -> None:
+    job, summary = outcome.job, outcome.summary
+    if summary is None:
+        typer.echo(f"failed: {outcome.reason}", err=True)
+    elif job.finished:
+        typer.echo(f"{job.path} -> {job.folder} (finished before, kept)", err=as_json)
+    else:
+        typer.echo(
+            f"{job.path} -> {job.folder} ({summary['frames']} frames in {summary['seconds']:.1f} s, "
+            f"{summary['frames_per_second']:.1f} fps; {summary['marked_frames']} of them marked)",
+            err=as_json,
+        )
+
+
+def _report(outcomes: list[Outcome], directory: Path) -> dict[str, Any]:
+    """The document that --json prints."""
+    done = [outcome for outcome in outcomes if outcome.summary is not None]
+    failed = [outcome for outcome in outcomes if outcome.summary is None]
+    return {
+        "version": 1,
+        "directory": str(directory),
+        "results": [{"folder": str(o.job.folder), "kept": o.job.finished, **(o.summary or {})} for o in done],
+        "failed": [{"path": str(o.job.path), "reason": o.reason} for o in failed],
+    }

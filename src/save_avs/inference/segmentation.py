@@ -1,0 +1,203 @@
+"""A video file in, masks out: decoding, model and writing overlap, and memory stays bounded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from save_avs.errors import MediaError
+from save_avs.inference.ahead import Ahead
+from save_avs.inference.folders import OVERLAY, staged
+from save_avs.inference.predictor import FrameModel, Prediction, Predictor
+from save_avs.inference.result import SegmentationResult, overlay_writer
+from save_avs.inference.settings import DEFAULT_OUTPUTS, Settings
+from save_avs.media import VideoWriter, probe, read_clips
+from save_avs.model import load_model
+from save_avs.render import PngSink, Thumbnails, TrackBuilder, WaveEnvelope, draw
+
+_CHUNK_BYTES = 1 << 25  # frames of a chunk; about five chunks are alive at once
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a video is.
+
+    Attributes:
+        frames: processed by now.
+        time: of the last of them, seconds.
+        duration: of the video, None when the file does not say.
+        elapsed: seconds since the start.
+    """
+
+    frames: int
+    time: float
+    duration: float | None
+    elapsed: float
+
+    @property
+    def fraction(self) -> float | None:
+        """Share of the video that is done, 0..1."""
+        return min(1.0, self.time / self.duration) if self.duration else None
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return self.frames / max(self.elapsed, 1e-9)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds it will still take, at the speed so far."""
+        return self.elapsed * (1 / self.fraction - 1) if self.fraction else None
+
+
+def segment(
+    path: str | Path,
+    *,
+    model: FrameModel | str | Path = "save-tiny",
+    fps: float | None = None,
+    threshold: float = 0.5,
+    outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
+    batch: int = 16,
+    directory: str | Path | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> SegmentationResult:
+    """Mark, in every frame of a video, the pixels of the things that sound.
+
+    Args:
+        path: any file that FFmpeg reads.
+        model: from ``load_model``, or its name or folder.
+        fps: frames a second to process; None for every frame.
+        threshold: pixels of a higher probability are marked.
+        outputs: what ``directory``, or a later ``save``, will hold: of overlay, masks, timeline, png.
+        batch: frames the model sees at once.
+        directory: a new folder to write to while it runs; it appears when all is done. Without it nothing is
+            written; the result's ``save`` does the same later and reads the video twice.
+        overwrite: replace ``directory`` when it exists.
+        on_progress: called after each chunk.
+        on_warning: called with one line for each thing worth knowing (no sound, a damaged file).
+
+    Raises:
+        UsageError: wrong options, no such file or model, or ``directory`` exists.
+        MediaError: the file cannot be read as video.
+    """
+    settings = Settings(fps=fps, threshold=threshold, outputs=outputs, batch=batch)
+    network = load_model(model) if isinstance(model, str | Path) else model
+    predictor = Predictor(network, threshold, batch)
+    if directory is None:
+        run = _Run(Path(path), settings, on_progress, on_warning)
+        return run.through(predictor)
+    with staged(Path(directory), overwrite=overwrite) as folder:
+        run = _Run(Path(path), settings, on_progress, on_warning, folder)
+        result = run.through(predictor)
+        result.write_records(folder)
+    return result
+
+
+class _Run:
+    """One video on its way through: what is collected, and where the frames are written."""
+
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        on_progress: Callable[[Progress], None] | None,
+        on_warning: Callable[[str], None] | None,
+        folder: Path | None = None,
+    ) -> None:
+        self._started = time.perf_counter()
+        self._video = probe(path)
+        self._settings = settings
+        self._folder = folder
+        self._on_progress = on_progress
+        self._on_warning = on_warning
+        self._warnings: list[str] = []
+        self._told = 0
+        self._builder = TrackBuilder((self._video.height, self._video.width))
+        self._envelope = WaveEnvelope()
+        self._thumbnails = Thumbnails()
+
+    def through(self, predictor: Predictor) -> SegmentationResult:
+        """Read, predict and write, each in a thread of its own; the writing in the caller's."""
+        video, settings = self._video, self._settings
+        chunk = max(1, min(settings.batch, _CHUNK_BYTES // (3 * video.width * video.height)))
+        clips = read_clips(video.path, fps=settings.fps, chunk=chunk, on_warning=self._warnings.append)
+        with ExitStack() as stack:
+            writer, pngs = self._open_sinks(stack)
+            ready = stack.enter_context(Ahead(clips))
+            predictions = stack.enter_context(Ahead(predictor(ready)))
+            frames = 0
+            for prediction in predictions:
+                self._take(prediction, writer, pngs)
+                frames += len(prediction.clip)
+                self._report(frames, float(prediction.clip.times[-1]))
+        self._tell()
+        if not frames:
+            raise MediaError(f"{video.path}: no picture in it can be decoded")
+        return SegmentationResult(
+            video=video,
+            track=self._builder.track(),
+            model=describe(predictor.model),
+            settings=settings,
+            warnings=tuple(self._warnings),
+            seconds=self._elapsed(),
+            envelope=self._envelope,
+            thumbnails=self._thumbnails,
+        )
+
+    def _open_sinks(self, stack: ExitStack) -> tuple[VideoWriter | None, PngSink | None]:
+        folder, outputs = self._folder, self._settings.outputs
+        if folder is None:
+            return None, None
+        writer = None
+        if "overlay" in outputs:
+            writer = stack.enter_context(overlay_writer(folder / OVERLAY, self._video, self._settings.fps))
+        return writer, PngSink(folder) if "png" in outputs else None
+
+    def _take(self, prediction: Prediction, writer: VideoWriter | None, pngs: PngSink | None) -> None:
+        clip = prediction.clip
+        self._envelope.add(clip.wave, clip.wave_start, clip.rate)
+        for i, (frame, moment) in enumerate(zip(clip.frames, clip.times.tolist(), strict=True)):
+            mask, index = prediction.masks[i], clip.first_index + i
+            self._builder.add(mask, index=index, time=moment, score=float(prediction.scores[i]))
+            if writer is not None or self._thumbnails.wants():
+                marked = draw(frame, mask)
+                self._thumbnails.add(moment, marked)
+                if writer is not None:
+                    writer.write(marked, moment)
+            else:
+                self._thumbnails.add(moment, frame)
+            if pngs is not None:
+                pngs.write(index, mask)
+
+    def _report(self, frames: int, moment: float) -> None:
+        self._tell()
+        if self._on_progress is not None:
+            self._on_progress(Progress(frames, moment, self._video.duration, self._elapsed()))
+
+    def _tell(self) -> None:
+        """Pass on new warnings from the caller's thread: the reader's may not print."""
+        new = self._warnings[self._told :]
+        self._told += len(new)
+        if self._on_warning is not None:
+            for text in new:
+                self._on_warning(text)
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._started
+
+
+def describe(model: FrameModel) -> Mapping[str, Any]:
+    """Name a model as the written files do."""
+    return {
+        "name": model.name,
+        "device": str(model.device),
+        "precision": model.precision,
+        "image_size": model.image_size,
+        "resize": model.resize,
+    }

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from save_avs.inference.ahead import Ahead
+
+
+def test_hands_on_every_item_in_order():
+    with Ahead(range(100)) as items:
+        assert list(items) == list(range(100))
+
+
+def test_draws_in_another_thread():
+    def names():
+        yield threading.current_thread()
+
+    with Ahead(names()) as threads:
+        assert next(iter(threads)) is not threading.current_thread()
+
+
+def test_stays_within_its_depth():
+    drawn = []
+    third = threading.Event()
+
+    def items():
+        for i in range(10):
+            drawn.append(i)
+            if i == 2:
+                third.set()
+            yield i
+
+    with Ahead(items(), depth=2) as ahead:
+        assert third.wait(5)
+        time.sleep(0.05)
+        assert drawn == [0, 1, 2]  # two in the queue, one that waits for room
+        next(iter(ahead))
+
+
+def test_an_error_is_raised_where_it_is_read():
+    def items():
+        yield 1
+        raise OSError("torn")
+
+    with Ahead(items()) as ahead, pytest.raises(OSError, match="torn"):
+        list(ahead)
+
+
+def test_leaving_early_stops_the_thread_and_closes_the_source():
+    closed = threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield bytes(10)
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt), Ahead(items()) as ahead:
+        next(iter(ahead))
+        raise KeyboardInterrupt
+    assert closed.is_set()
+    assert threading.active_count() == before
+
+
+def test_a_chain_stops_from_its_end():
+    closed = []
+
+    def source():
+        try:
+            i = 0
+            while True:
+                yield (i := i + 1)
+        finally:
+            closed.append("source")
+
+    before = threading.active_count()
+    with Ahead(source()) as first, Ahead(x * 2 for x in first) as second:
+        assert next(iter(second)) == 2
+    assert closed == ["source"]
+    assert threading.active_count() == before

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from stand_in import RATE, BrightWhereLoud, frame, tone_then_silence
+
+from save_avs.errors import MediaError, UsageError
+from save_avs.inference import Predictor
+from save_avs.types import Clip
+
+
+def clip(count: int, *, first: int = 0, size: tuple[int, int] = (96, 64), sound: bool = True) -> Clip:
+    """Frames of ten a second with four seconds of sound that falls silent after two."""
+    wave = tone_then_silence(4.0) if sound else np.zeros(0, dtype=np.float32)
+    return Clip(
+        frames=np.stack([frame(first + i, *size) for i in range(count)]),
+        times=(first + np.arange(count)) / 10,
+        wave=wave,
+        wave_start=0.0,
+        rate=RATE,
+        first_index=first,
+    )
+
+
+def test_each_frame_is_marked_by_the_sound_around_its_own_time():
+    prediction = Predictor(BrightWhereLoud()).predict(clip(40))
+    marked = prediction.masks.any(axis=(1, 2))
+    assert marked[:24].all()  # a patch reaches 0.48 s to both sides
+    assert not marked[26:].any()
+    assert prediction.masks.shape == (40, 64, 96) and prediction.masks.dtype == np.bool_
+
+
+def test_masks_are_the_frames_own():
+    prediction = Predictor(BrightWhereLoud()).predict(clip(20))
+    for i in range(20):
+        truth = frame(i, 96, 64)[:, :, 0] > 0
+        mask = prediction.masks[i]
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.85
+
+
+def test_scores_are_the_mean_probability_inside_the_mask():
+    class Half(BrightWhereLoud):
+        def forward(self, images, patches):
+            logits = torch.full((len(images), 1, 16, 16), -9.0)
+            logits[:, :, :, 8:] = 2.0
+            logits[1:] = -9.0  # the second frame is empty
+            return logits
+
+    prediction = Predictor(Half()).predict(clip(2))
+    full = torch.nn.functional.interpolate(
+        Half()(torch.zeros(1, 3, 64, 64), None), size=(64, 96), mode="bilinear"
+    )
+    inside = torch.sigmoid(full[full > 0]).mean()
+    assert prediction.scores[0] == pytest.approx(float(inside), abs=1e-6)
+    assert prediction.scores[1] == 0
+    assert not prediction.masks[1].any()
+
+
+def test_a_higher_threshold_marks_what_is_likelier():
+    class Steps(BrightWhereLoud):
+        def forward(self, images, patches):
+            probabilities = torch.full((len(images), 1, 16, 16), 0.3)
+            probabilities[:, :, :8] = 0.8
+            return torch.logit(probabilities)
+
+    areas = [Predictor(Steps(), threshold).predict(clip(1)).masks.mean() for threshold in (0.2, 0.5, 0.9)]
+    assert areas[0] == 1 and 0.4 < areas[1] < 0.6 and areas[2] == 0
+
+
+def test_batches_do_not_change_the_result():
+    model = BrightWhereLoud()
+    whole = Predictor(model, batch=40).predict(clip(40))
+    parts = Predictor(model, batch=7).predict(clip(40))
+    assert model.batches == [40, 7, 7, 7, 7, 7, 5]
+    np.testing.assert_array_equal(whole.masks, parts.masks)
+    np.testing.assert_allclose(whole.scores, parts.scores, atol=1e-6)
+
+
+def test_without_sound_the_model_is_not_asked():
+    model = BrightWhereLoud()
+    prediction = Predictor(model).predict(clip(3, sound=False))
+    assert model.batches == []
+    assert not prediction.masks.any() and not prediction.scores.any()
+
+
+def test_clips_come_out_one_by_one():
+    def clips():
+        yield clip(2)
+        raise AssertionError("read ahead")
+
+    first = next(iter(Predictor(BrightWhereLoud())(clips())))
+    assert len(first.clip) == 2
+
+
+def test_frames_that_change_size_are_refused():
+    clips = [clip(2), clip(2, first=2, size=(48, 48))]
+    with pytest.raises(MediaError, match=r"from 96x64 to 48x48 at 0.20 s"):
+        list(Predictor(BrightWhereLoud())(clips))
+
+
+def test_bf16_runs_under_autocast():
+    class Sees(BrightWhereLoud):
+        precision = "bf16"
+
+        def forward(self, images, patches):
+            self.seen = (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+            return super().forward(images, patches).bfloat16()
+
+    model = Sees()
+    Predictor(model).predict(clip(2))
+    assert model.seen == torch.bfloat16
+
+
+@pytest.mark.parametrize("threshold", [0, 1, -1, 2, float("nan")])
+def test_thresholds_that_mean_nothing_are_refused(threshold):
+    with pytest.raises(UsageError, match="threshold"):
+        Predictor(BrightWhereLoud(), threshold)
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(UsageError, match="batch"):
+        Predictor(BrightWhereLoud(), batch=0)
