@@ -79,6 +79,7 @@ def decode(container: InputContainer, stream: Any, on_damage: Callable[[str, boo
     with ``fatal``, where the file cannot be read any further.
     """
     packets = container.demux(stream)
+    torn = False
     while True:
         try:
             packet = next(packets, None)
@@ -87,9 +88,11 @@ def decode(container: InputContainer, stream: Any, on_damage: Callable[[str, boo
             yield from _drain(stream)
             return
         if packet is None:
+            if torn:
+                on_damage("the file breaks off", True)
             return
-        if packet.is_corrupt:
-            on_damage("a packet is cut short", False)
+        if packet.size:
+            torn = packet.is_corrupt
         try:
             frames = packet.decode()
         except FFmpegError as error:

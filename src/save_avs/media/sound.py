@@ -101,7 +101,8 @@ def _decoded(
 
     def damaged(reason: str, fatal: bool) -> None:
         nonlocal warned
-        if on_warning is not None and not warned:
+        # Where the whole file ends early, the pictures tell.
+        if on_warning is not None and not warned and not fatal:
             warned = True
             on_warning(f"{path}: the sound is damaged at {max(reached, 0):.2f} s ({reason}); silence there")
 

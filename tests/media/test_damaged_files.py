@@ -1,0 +1,162 @@
+"""Files that cannot be read, or only up to a point: one clear line each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from media_making import Sound, cut, ffmpeg, grey, make, needs_ffmpeg, tone
+
+from save_avs.errors import MediaError, UsageError
+from save_avs.media import probe, read_clips
+
+
+@pytest.fixture
+def noise():
+    """Pictures that do not compress, so that the file's length is spread over its time."""
+    import av
+
+    rng = np.random.default_rng(0)
+
+    def write(path, seconds=10.0, fps=10, sound=True, options=None):
+        with av.open(str(path), "w", options=options or {}) as container:
+            video = container.add_stream("mpeg4", rate=fps)
+            video.width, video.height, video.pix_fmt, video.bit_rate = 64, 48, "yuv420p", 200_000
+            audio = container.add_stream("aac", rate=16000, layout="mono") if sound else None
+            for i in range(round(seconds * fps)):
+                image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+                container.mux(video.encode(av.VideoFrame.from_ndarray(image)))
+                if audio is not None:
+                    frame = av.AudioFrame.from_ndarray(tone(1 / fps, 16000), "fltp", "mono")
+                    frame.sample_rate, frame.pts = 16000, i * 16000 // fps
+                    container.mux(audio.encode(frame))
+            for stream in filter(None, (video, audio)):
+                container.mux(stream.encode(None))
+        return path
+
+    return write
+
+
+def read_end(path):
+    warnings: list[str] = []
+    clips = list(read_clips(path, on_warning=warnings.append))
+    return clips[-1].times[-1], warnings
+
+
+def one_line(error) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_missing_file_is_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="no such file") as error:
+        read_clips(tmp_path / "none.mp4")
+    assert "none.mp4" in one_line(error)
+    with pytest.raises(UsageError, match="folder"):
+        probe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.mp4", b"", "empty"),
+        ("text.mp4", b"Dear diary, this is not a video.\n" * 50, "cannot be read as video"),
+        ("notes.txt", b"Dear diary, this is not a video.\n" * 50, "no video|cannot be read"),
+        ("page.html", b"<html><body>404 not found</body></html>", "cannot be read as video|no video"),
+        ("list.m3u8", b"#EXTM3U\n#EXTINF:10,\nhttp://localhost:9/x.ts\n", "cannot be read as video|no video"),
+        ("noise.mkv", bytes(np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8)), "cannot be read"),
+        ("words.srt", b"1\n00:00:00,000 --> 00:00:02,000\nHello\n", "no video"),
+    ],
+)
+def test_what_is_no_video_is_refused(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(MediaError, match=words) as error:
+        read_clips(path)
+    assert name in one_line(error)
+
+
+@pytest.mark.parametrize("name", ["s.wav", "s.mp4", "s.mka"])
+def test_sound_only_is_refused(tmp_path, name):
+    codec, format = ("pcm_s16le", "s16") if name == "s.wav" else ("aac", "fltp")
+    path = make(tmp_path / name, Sound([(0, tone(1, 16000))], codec=codec, format=format))
+    with pytest.raises(MediaError, match="sound only"):
+        read_clips(path)
+
+
+@needs_ffmpeg
+def test_sound_with_a_cover_is_sound_only(tmp_path):
+    make(tmp_path / "s.mp4", Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
+    make(tmp_path / "cover.png", grey(1, codec="png", pix_fmt="rgb24", options={}))
+    path = tmp_path / "song.m4a"
+    ffmpeg("-i", tmp_path / "s.mp4", "-i", tmp_path / "cover.png", "-map", "0", "-map", "1", "-c", "copy",
+           "-disposition:v:0", "attached_pic", path)  # fmt: skip
+    with pytest.raises(MediaError, match="sound only"):
+        read_clips(path)
+
+
+def test_mp4_that_breaks_off_before_its_index_is_refused(tmp_path, noise):
+    path = cut(noise(tmp_path / "v.mp4"), 0.5)
+    with pytest.raises(MediaError, match="cannot be read as video"):
+        read_clips(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("v.mkv", None),
+        ("v.mp4", {"movflags": "+faststart"}),
+    ],
+)
+@pytest.mark.parametrize("sound", [True, False])
+def test_cut_file_is_read_that_far_and_says_so(tmp_path, noise, name, options, sound):
+    path = cut(noise(tmp_path / name, sound=sound, options=options), 0.5)
+    end, warnings = read_end(path)
+    assert 3.5 < end < 6.5
+    [warning] = [w for w in warnings if "only up to" in w]
+    assert f"up to {end + 0.1:.2f} s of " in warning
+    assert float(warning.split(" of ")[1].split()[0]) == pytest.approx(10, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("v.avi", None), ("v.mp4", {"movflags": "frag_keyframe+empty_moov+default_base_moof"})],
+)
+def test_cut_file_that_does_not_tell_its_length(tmp_path, noise, name, options):
+    path = cut(noise(tmp_path / name, options=options), 0.5)
+    end, warnings = read_end(path)
+    assert 3.5 < end < 6.5
+    assert warnings == [f"{path}: can be read only up to {end + 0.1:.2f} s (the file breaks off)"]
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.avi", "v.ts", "v.mov"])
+def test_whole_files_raise_no_alarm(tmp_path, noise, name):
+    assert read_end(noise(tmp_path / name))[1] == []
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.mov", "v.avi"])
+def test_sound_that_outlasts_the_picture_raises_no_alarm(tmp_path, name):
+    codec = "mp3" if name == "v.avi" else "aac"
+    sound = Sound([(0, tone(5, 44100))], 44100, codec=codec, format="fltp")
+    end, warnings = read_end(make(tmp_path / name, grey(25), sound))
+    assert end == pytest.approx(0.96, abs=0.05)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.ts"])
+def test_damage_in_the_middle_is_passed_over(tmp_path, noise, name):
+    path = noise(tmp_path / name)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 6000] = bytes(np.random.default_rng(2).integers(0, 256, 6000, dtype=np.uint8))
+    path.write_bytes(data)
+    end, _ = read_end(path)
+    assert end == pytest.approx(9.9, abs=0.15)
+
+
+def test_tags_in_another_encoding_do_not_hurt(tmp_path, noise):
+    path = noise(tmp_path / "v.avi", seconds=1)
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"\xe9\xe8\xff\xfe"))
+    assert len(next(iter(read_clips(path)))) == 10
