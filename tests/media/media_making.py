@@ -1,4 +1,4 @@
-"""Small media files for the tests, made with PyAV alone; and the tools that only the ffmpeg binaries offer."""
+"""Small media files for the tests, made with PyAV alone; and the ffmpeg binaries for the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg binary is not installed")
-needs_ffprobe = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="the ffprobe binary is not installed")
+needs_ffprobe = pytest.mark.skipif(
+    shutil.which("ffprobe") is None, reason="the ffprobe binary is not installed"
+)
 
 TICK = Fraction(1, 90_000)
 

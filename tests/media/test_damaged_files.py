@@ -64,7 +64,11 @@ def test_missing_file_is_wrong_usage(tmp_path):
         ("notes.txt", b"Dear diary, this is not a video.\n" * 50, "no video|cannot be read"),
         ("page.html", b"<html><body>404 not found</body></html>", "cannot be read as video|no video"),
         ("list.m3u8", b"#EXTM3U\n#EXTINF:10,\nhttp://localhost:9/x.ts\n", "cannot be read as video|no video"),
-        ("noise.mkv", bytes(np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8)), "cannot be read"),
+        (
+            "noise.mkv",
+            bytes(np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8)),
+            "cannot be read",
+        ),
         ("words.srt", b"1\n00:00:00,000 --> 00:00:02,000\nHello\n", "no video"),
     ],
 )

@@ -8,7 +8,15 @@ from save_avs.media import find_media
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in ["b.mp4", "a.MKV", "notes.txt", "sub/c.webm", "sub/deep/d.mov", ".hidden/e.mp4", "empty/x.json"]:
+    for name in [
+        "b.mp4",
+        "a.MKV",
+        "notes.txt",
+        "sub/c.webm",
+        "sub/deep/d.mov",
+        ".hidden/e.mp4",
+        "empty/x.json",
+    ]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
@@ -42,7 +50,12 @@ def test_a_name_with_brackets_is_a_file_first(tree):
 
 @pytest.mark.parametrize(
     ("item", "words"),
-    [("none.mp4", "no such file"), ("empty", "no media file in"), ("*.ogv", "no media file matches"), ("*.txt", "no media")],
+    [
+        ("none.mp4", "no such file"),
+        ("empty", "no media file in"),
+        ("*.ogv", "no media file matches"),
+        ("*.txt", "no media"),
+    ],
 )
 def test_what_yields_nothing_is_wrong_usage(tree, item, words):
     with pytest.raises(UsageError, match=words):

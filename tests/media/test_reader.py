@@ -208,7 +208,9 @@ def test_rotation_flags(tmp_path, matrix, turn):
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (0, -1, 1, 0), (0, 1, 1, 0), (0, -1, -1, 0), (-1, 0, 0, 1)])
+@pytest.mark.parametrize(
+    "matrix", [(0, 1, -1, 0), (0, -1, 1, 0), (0, 1, 1, 0), (0, -1, -1, 0), (-1, 0, 0, 1)]
+)
 def test_rotation_agrees_with_ffmpeg(tmp_path, matrix):
     ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x48:r=5:d=0.4", "-pix_fmt", "yuv420p", tmp_path / "v.mp4")
     path = set_matrix(tmp_path / "v.mp4", matrix)
@@ -270,7 +272,9 @@ def test_no_sound_is_one_warning_and_an_empty_wave(tmp_path):
 
 
 def test_long_pauses_and_large_pictures_end_a_clip(tmp_path, monkeypatch):
-    slides = make(tmp_path / "slides.mkv", Picture([0, 50, 100, 300], levels(4)), Sound([(0, tone(1, 8000))], 8000))
+    slides = make(
+        tmp_path / "slides.mkv", Picture([0, 50, 100, 300], levels(4)), Sound([(0, tone(1, 8000))], 8000)
+    )
     assert [len(c) for c in read_clips(slides)] == [2, 1, 1]
     monkeypatch.setattr("save_avs.media.reader._CLIP_BYTES", 2 * 32 * 24 * 3)
     assert [len(c) for c in read_clips(make(tmp_path / "v.mp4", grey(5)))] == [2, 2, 1]
@@ -319,8 +323,8 @@ def test_cover_picture_is_not_the_video(tmp_path):
     make(tmp_path / "v.mp4", grey(25), Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
     make(tmp_path / "cover.png", grey(1, size=(200, 200), codec="png", pix_fmt="rgb24", options={}))
     path = tmp_path / "covered.mp4"
-    ffmpeg("-i", tmp_path / "cover.png", "-i", tmp_path / "v.mp4", "-map", "0", "-map", "1", "-c:v:0", "mjpeg",
-           "-c:v:1", "copy", "-c:a", "copy", "-disposition:v:0", "attached_pic", path)  # fmt: skip
+    ffmpeg("-i", tmp_path / "cover.png", "-i", tmp_path / "v.mp4", "-map", "0", "-map", "1",
+           "-c:v:0", "mjpeg", "-c:v:1", "copy", "-c:a", "copy", "-disposition:v:0", "attached_pic", path)  # fmt: skip
     assert probe(path).width == 32
     assert len(read(path)[0]) == 25
 
