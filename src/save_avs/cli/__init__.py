@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _sigterm_raises():
             arguments = list(sys.argv[1:] if argv is None else argv)
-            return app(arguments, prog_name=app.info.name, standalone_mode=False) or 0
+            code = app(arguments, prog_name=app.info.name, standalone_mode=False) or 0
+            if code == INTERRUPTED:  # typer's way to hand on a Ctrl-C
+                raise KeyboardInterrupt
+            return code
     except (KeyboardInterrupt, _Terminated, Exception) as error:
         if os.environ.get(TRACEBACK):
             traceback.print_exc()

@@ -104,7 +104,7 @@ class SegmentationResult:
                 areas=self.track.areas(),
                 thumbnails=self.thumbnails.kept,
                 end=self._duration(),
-                title=self.video.path.name,
+                title=printable(Path(self.video.path.name)),
             )
         write_summary(folder / SUMMARY, self.summary())
 

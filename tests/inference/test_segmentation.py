@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from stand_in import BrightWhereLoud, frame, make_sound, make_video
+
+from save_avs.errors import MediaError, UsageError
+from save_avs.inference import segment
+from save_avs.render import load_masks_json
+
+
+@pytest.fixture
+def model() -> BrightWhereLoud:
+    return BrightWhereLoud()
+
+
+def decoded(path: Path) -> list[tuple[float, np.ndarray]]:
+    with av.open(str(path)) as container:
+        return [(f.time, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+
+
+def test_the_track_holds_every_frame_and_follows_the_sound(video, model):
+    result = segment(video, model=model)
+    track = result.track
+    assert track.indices == tuple(range(40))
+    np.testing.assert_allclose(track.times, np.arange(40) / 10, atol=1e-3)
+    assert all(score > 0.5 for score in track.scores[:24])
+    assert not any(track.scores[26:])
+    truth = frame(10, 96, 64)[:, :, 0] > 0
+    mask = track.mask(10)
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.85
+
+
+def test_everything_is_written_while_it_runs(video, model, tmp_path):
+    outputs = ("overlay", "masks", "timeline", "png")
+    result = segment(video, model=model, directory=tmp_path / "clip", outputs=outputs)
+    names = sorted(path.name for path in (tmp_path / "clip").iterdir())
+    assert names == ["masks", "masks.json", "overlay.mp4", "summary.json", "timeline.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]
+
+    track, meta = load_masks_json(tmp_path / "clip" / "masks.json")
+    assert track.counts == result.track.counts
+    assert meta["video"] == {
+        "path": str(video),
+        "width": 96,
+        "height": 64,
+        "fps": pytest.approx(10),
+        "duration": pytest.approx(4, abs=0.1),
+    }
+    assert meta["model"]["name"] == "stand-in"
+
+    shown = decoded(tmp_path / "clip" / "overlay.mp4")
+    assert [round(time, 2) for time, _ in shown] == [round(i / 10, 2) for i in range(40)]
+    for i in (5, 30):  # marked in colour while it sounds, grey as it was afterwards
+        colour = np.ptp(shown[i][1].astype(int), axis=2)[track.mask(5)].mean()
+        assert (colour > 50) == (i == 5)
+
+    png = np.asarray(Image.open(tmp_path / "clip" / "masks" / "000005.png"))
+    np.testing.assert_array_equal(png > 0, track.mask(5))
+
+    summary = json.loads((tmp_path / "clip" / "summary.json").read_text())
+    assert summary["frames"] == 40 and 24 <= summary["marked_frames"] <= 26
+    assert summary["source"] == str(video.resolve())
+    (span,) = summary["spans"]
+    assert span["start"] == 0 and span["end"] == pytest.approx(2.5, abs=0.11)
+    assert span["area"] == pytest.approx(1 / 6, rel=0.1)
+
+
+def test_the_overlay_has_the_sound(video, model, tmp_path):
+    segment(video, model=model, directory=tmp_path / "clip", outputs=("overlay",))
+    with av.open(str(tmp_path / "clip" / "overlay.mp4")) as container:
+        wave = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    half = len(wave) // 2
+    assert np.abs(wave[1000 : half - 2000]).max() > 0.3
+    assert np.abs(wave[half + 2000 :]).max() < 0.01
+
+
+def test_saving_later_gives_the_same_files(video, model, tmp_path):
+    outputs = ("overlay", "masks", "timeline", "png")
+    result = segment(video, model=model, directory=tmp_path / "at-once", outputs=outputs)
+    result.save(tmp_path / "later")
+    assert sorted(p.relative_to(tmp_path / "later") for p in (tmp_path / "later").rglob("*")) == sorted(
+        p.relative_to(tmp_path / "at-once") for p in (tmp_path / "at-once").rglob("*")
+    )
+    for name in ("masks.json", "timeline.png", "masks/000003.png"):
+        assert (tmp_path / "later" / name).read_bytes() == (tmp_path / "at-once" / name).read_bytes()
+    for (time, image), (other_time, other) in zip(
+        decoded(tmp_path / "later" / "overlay.mp4"),
+        decoded(tmp_path / "at-once" / "overlay.mp4"),
+        strict=True,
+    ):
+        assert time == other_time
+        np.testing.assert_array_equal(image, other)
+    with pytest.raises(UsageError, match="already exists"):
+        result.save(tmp_path / "later")
+    result.save(tmp_path / "later", overwrite=True)
+
+
+def test_an_overlay_of_a_video_that_changed_is_refused(model, tmp_path):
+    video = make_video(tmp_path / "clip.mp4", frames=10)
+    result = segment(video, model=model)
+    make_video(video, frames=12)
+    with pytest.raises(MediaError, match="changed"):
+        result.overlay(tmp_path / "overlay.mp4")
+    assert not (tmp_path / "overlay.mp4").exists()
+
+
+def test_fewer_frames_a_second(video, model, tmp_path):
+    result = segment(video, model=model, fps=2.5, directory=tmp_path / "clip", outputs=("overlay",))
+    np.testing.assert_allclose(result.track.times, np.arange(10) * 0.4, atol=1e-3)
+    assert result.track.indices == tuple(range(10))
+    assert len(decoded(tmp_path / "clip" / "overlay.mp4")) == 10
+
+
+def test_without_sound_one_warning_and_empty_masks(mute_video, model, tmp_path):
+    warnings: list[str] = []
+    result = segment(mute_video, model=model, directory=tmp_path / "clip", on_warning=warnings.append)
+    assert len(warnings) == 1 and "no sound" in warnings[0]
+    assert result.warnings == tuple(warnings)
+    assert len(result.track) == 10 and not result.track.areas().any()
+    assert model.batches == []
+    assert result.summary()["spans"] == []
+    with av.open(str(tmp_path / "clip" / "overlay.mp4")) as container:
+        assert not container.streams.audio
+
+
+@pytest.mark.parametrize(("frames", "size"), [(1, (96, 64)), (1, (1, 1)), (5, (33, 17))])
+def test_small_and_odd_videos(frames, size, model, tmp_path):
+    video = make_video(tmp_path / "small.mp4", frames=frames, size=size)
+    with av.open(str(video)) as container:  # the writer pads odd sizes to even ones
+        stream = container.streams.video[0]
+        stored = (stream.height, stream.width)
+    result = segment(video, model=model, directory=tmp_path / "out")
+    assert len(result.track) == frames
+    assert result.track.size == stored
+    assert len(decoded(tmp_path / "out" / "overlay.mp4")) == frames
+
+
+def test_one_true_pixel(model, tmp_path):
+    path = tmp_path / "pixel.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width = stream.height = 1
+        stream.pix_fmt = "bgr0"
+        image = av.VideoFrame.from_ndarray(np.full((1, 1, 3), 200, dtype=np.uint8), format="rgb24")
+        container.mux(stream.encode(image))
+        container.mux(stream.encode(None))
+    result = segment(path, model=model, directory=tmp_path / "out")
+    assert result.track.size == (1, 1) and len(result.track) == 1
+    assert len(decoded(tmp_path / "out" / "overlay.mp4")) == 1
+
+
+def test_progress_goes_up_to_the_end(video, model):
+    seen = []
+    segment(video, model=model, batch=8, on_progress=seen.append)
+    assert [progress.frames for progress in seen] == [8, 16, 24, 32, 40]
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions) and 0.9 < fractions[-1] <= 1
+    assert all(progress.rate > 0 and progress.left >= 0 for progress in seen)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"fps": 0}, "fps"),
+        ({"fps": float("nan")}, "fps"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"batch": 0}, "batch"),
+        ({"outputs": ("overlay", "gif")}, "'gif'"),
+    ],
+)
+def test_wrong_options(options, said, video, model):
+    with pytest.raises(UsageError, match=said):
+        segment(video, model=model, **options)
+
+
+def test_files_that_are_no_video(model, tmp_path):
+    (tmp_path / "text.mp4").write_text("hello\n" * 100)
+    (tmp_path / "empty.mp4").touch()
+    make_sound(tmp_path / "sound.mp4")
+    for name in ("text", "empty", "sound"):
+        with pytest.raises(MediaError, match=name):
+            segment(tmp_path / f"{name}.mp4", model=model, directory=tmp_path / "out")
+    with pytest.raises(UsageError, match="no such file"):
+        segment(tmp_path / "nothing.mp4", model=model, directory=tmp_path / "out")
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
+
+
+class Fails(BrightWhereLoud):
+    """Fails in its second batch."""
+
+    def forward(self, images, patches):
+        if self.batches:
+            raise RuntimeError("the model failed")
+        return super().forward(images, patches)
+
+
+def test_a_failure_of_the_model_leaves_nothing(video, tmp_path):
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="the model failed"):
+        segment(video, model=Fails(), batch=4, directory=tmp_path / "clip")
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == before
+
+
+def test_a_failure_of_the_writing_leaves_nothing(video, model, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("save_avs.media.VideoWriter.write", full)
+    before = threading.active_count()
+    with pytest.raises(OSError, match="No space left"):
+        segment(video, model=model, batch=4, directory=tmp_path / "clip")
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == before
+
+
+def test_stopping_leaves_nothing(video, model, tmp_path):
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        segment(video, model=model, batch=4, directory=tmp_path / "clip", on_progress=stop)
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == before
