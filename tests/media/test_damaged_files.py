@@ -93,8 +93,8 @@ def test_sound_with_a_cover_is_sound_only(tmp_path):
     make(tmp_path / "s.mp4", Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
     make(tmp_path / "cover.png", grey(1, codec="png", pix_fmt="rgb24", options={}))
     path = tmp_path / "song.m4a"
-    ffmpeg("-i", tmp_path / "s.mp4", "-i", tmp_path / "cover.png", "-map", "0", "-map", "1", "-c", "copy",
-           "-disposition:v:0", "attached_pic", path)  # fmt: skip
+    sources = ["-i", tmp_path / "s.mp4", "-i", tmp_path / "cover.png", "-map", "0", "-map", "1"]
+    ffmpeg(*sources, "-c", "copy", "-disposition:v:0", "attached_pic", path)
     with pytest.raises(MediaError, match="sound only"):
         read_clips(path)
 

@@ -323,8 +323,9 @@ def test_cover_picture_is_not_the_video(tmp_path):
     make(tmp_path / "v.mp4", grey(25), Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
     make(tmp_path / "cover.png", grey(1, size=(200, 200), codec="png", pix_fmt="rgb24", options={}))
     path = tmp_path / "covered.mp4"
-    ffmpeg("-i", tmp_path / "cover.png", "-i", tmp_path / "v.mp4", "-map", "0", "-map", "1",
-           "-c:v:0", "mjpeg", "-c:v:1", "copy", "-c:a", "copy", "-disposition:v:0", "attached_pic", path)  # fmt: skip
+    sources = ["-i", tmp_path / "cover.png", "-i", tmp_path / "v.mp4", "-map", "0", "-map", "1"]
+    codecs = ["-c:v:0", "mjpeg", "-c:v:1", "copy", "-c:a", "copy"]
+    ffmpeg(*sources, *codecs, "-disposition:v:0", "attached_pic", path)
     assert probe(path).width == 32
     assert len(read(path)[0]) == 25
 
