@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco
+
+from save_avs.errors import UsageError
+from save_avs.render import PngSink, TrackBuilder, encode, load_masks_json, write_masks_json
+
+VIDEO = {"path": "clip.mp4", "width": 31, "height": 17, "fps": 25.0, "duration": 10.0}
+MODEL = {"name": "tiny"}
+
+
+def masks(count=3, size=(17, 31)):
+    found = np.random.default_rng(0).random((count, *size)) > 0.6
+    found[-1] = False
+    return found
+
+
+def track_of(found):
+    builder = TrackBuilder(found.shape[1:])
+    for i, mask in enumerate(found):
+        builder.add(mask, index=2 * i, time=i / 12.5, score=np.float32(0.1 * i))
+    return builder.track()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.data())
+def test_codes_decode_to_the_mask(height, width, data):
+    bits = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
+    mask = np.array(bits, bool).reshape(height, width)
+    code = encode(mask)
+    np.testing.assert_array_equal(coco.decode({"size": [height, width], "counts": code}), mask)
+    np.testing.assert_array_equal(encode(mask.T.copy().T), np.array(code))  # the memory order does not matter
+
+
+def test_a_known_code():
+    """Two columns, counted downwards: one off, two on, one off."""
+    mask = np.array([[0, 1], [1, 0]], bool)
+    assert encode(mask) == coco.frPyObjects({"size": [2, 2], "counts": [1, 2, 1]}, 2, 2)["counts"]
+
+
+def test_the_file_has_the_documented_form(tmp_path):
+    found = masks()
+    write_masks_json(tmp_path / "masks.json", track_of(found), video=VIDEO, model=MODEL)
+    read = json.loads((tmp_path / "masks.json").read_text())
+    assert list(read) == ["version", "video", "model", "frames"]
+    assert (read["version"], read["video"], read["model"]) == (1, VIDEO, MODEL)
+    assert [(f["index"], f["time"], f["score"]) for f in read["frames"]] == [
+        (0, 0, 0),
+        (2, 0.08, 0.1),
+        (4, 0.16, 0.2),
+    ]
+    for frame, mask in zip(read["frames"], found, strict=True):
+        assert frame["segmentation"]["size"] == [17, 31]
+        np.testing.assert_array_equal(coco.decode(frame["segmentation"]), mask)
+    assert [p.name for p in tmp_path.iterdir()] == ["masks.json"]
+
+
+def test_reading_back(tmp_path):
+    found = masks(5)
+    write_masks_json(tmp_path / "masks.json", track_of(found), video=VIDEO, model=MODEL)
+    track, meta = load_masks_json(tmp_path / "masks.json")
+    assert meta == {"version": 1, "video": VIDEO, "model": MODEL}
+    assert (track.size, track.indices) == ((17, 31), (0, 2, 4, 6, 8))
+    for i in range(5):
+        np.testing.assert_array_equal(track.mask(i), found[i])
+    np.testing.assert_allclose(track.areas(), found.mean(axis=(1, 2)))
+
+
+def test_no_frames(tmp_path):
+    write_masks_json(tmp_path / "masks.json", TrackBuilder((17, 31)).track(), video=VIDEO, model=MODEL)
+    assert len(load_masks_json(tmp_path / "masks.json")[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.update(version=2), "version 2"),
+        (lambda d: d.pop("frames"), "not a masks.json"),
+        (lambda d: d["video"].update(width=30), "not a masks.json.*size"),
+        (lambda d: d["frames"][0].pop("segmentation"), "not a masks.json"),
+    ],
+)
+def test_foreign_files_are_refused_in_one_line(tmp_path, change, words):
+    path = tmp_path / "masks.json"
+    write_masks_json(path, track_of(masks()), video=VIDEO, model=MODEL)
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=words) as error:
+        load_masks_json(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "no json", "{}", "\xff"])
+def test_what_is_no_json_object_is_refused(tmp_path, text):
+    (tmp_path / "masks.json").write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match=r"not a masks\.json"):
+        load_masks_json(tmp_path / "masks.json")
+    with pytest.raises(UsageError, match="no such file"):
+        load_masks_json(tmp_path / "none.json")
+
+
+def test_a_mask_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="mask of"):
+        TrackBuilder((4, 5)).add(np.zeros((5, 4), bool), index=0, time=0, score=0)
+
+
+def test_pngs_are_named_by_the_frame_and_hold_the_mask(tmp_path):
+    sink = PngSink(tmp_path / "out")
+    found = masks()
+    for i, mask in enumerate(found):
+        sink.write(100 * i, mask)
+    files = sorted((tmp_path / "out" / "masks").iterdir())
+    assert [f.name for f in files] == ["000000.png", "000100.png", "000200.png"]
+    for file, mask in zip(files, found, strict=True):
+        with Image.open(file) as image:
+            assert image.mode == "L"
+            np.testing.assert_array_equal(np.asarray(image), mask * np.uint8(255))
