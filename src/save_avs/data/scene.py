@@ -1,0 +1,289 @@
+"""What a composed scene is, and how one is drawn at random from a corpus.
+
+A scene is a plan in relative units, so that it can be painted at any size: things on a background, and voices,
+each with the span of time in which it sounds. ``paint.py`` makes pictures of it, ``mix.py`` its sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from save_avs.data.corpus import RATE, Corpus, Cutout
+from save_avs.types import F32, U8
+
+LOOP_S = 2.048  # length of the noise that is looped under a scene
+NOISES = 48
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """How scenes are drawn.
+
+    Attributes:
+        things: fewest and most things in view.
+        size: smallest and largest longest side of a lone thing, in shares of the picture's shorter side; the
+            more things, the smaller. Above 1, scenes look like crops of larger ones.
+        sources: probability that 0, 1 or 2 of the things in view sound, segment by segment.
+        off_screen: probability that a segment without a source has the sound of something not in view;
+            otherwise it is silent but for the noise.
+        silent_share: probability that a thing that does not sound is of a kind that never sounds.
+        motion: whether things move.
+        augment: colours, sizes, pitch and noise over a wide range (training), or a narrow one (evaluation).
+        textures: probability of a procedural background instead of a photograph.
+    """
+
+    things: tuple[int, int] = (1, 4)
+    size: tuple[float, float] = (0.3, 0.85)
+    sources: tuple[float, float, float] = (0.12, 0.5, 0.38)
+    off_screen: float = 0.6
+    silent_share: float = 0.35
+    motion: bool = False
+    augment: bool = True
+    textures: float = 0.2
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A cutout in its place.
+
+    Attributes:
+        cutout: the look.
+        center: (x, y) at time 0, in shares of the picture's width and height.
+        size: longest side in shares of the picture's shorter side.
+        aspect: stretch of the width.
+        angle: degrees, counter-clockwise.
+        flip: mirrored left to right.
+        velocity: (x, y) in shares a second; things turn back at the edges.
+        gains: per-channel brightness.
+    """
+
+    cutout: Cutout
+    center: tuple[float, float]
+    size: float
+    aspect: float = 1.0
+    angle: float = 0.0
+    flip: bool = False
+    velocity: tuple[float, float] = (0.0, 0.0)
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def at(self, time: float) -> tuple[float, float]:
+        """Centre at a time in seconds: straight ahead, reflected at a margin from the edges."""
+        x, y = (_bounce(c + v * time) for c, v in zip(self.center, self.velocity, strict=True))
+        return x, y
+
+
+def _bounce(position: float, low: float = 0.15, high: float = 0.85) -> float:
+    if low <= position <= high:
+        return position
+    phase = (position - low) % (2 * (high - low))
+    return low + min(phase, 2 * (high - low) - phase)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A sound that loops from ``span[0]`` to ``span[1]`` seconds.
+
+    Attributes:
+        name: class that it belongs to; None for noise.
+        wave: f32 [S] at 16 kHz.
+        span: start and end in seconds.
+        gain: factor on the wave.
+        speed: playback rate, which shifts the pitch.
+        offset: where in the loop it starts, in seconds.
+        gap: pause between repetitions in seconds.
+    """
+
+    name: str | None
+    wave: F32
+    span: tuple[float, float]
+    gain: float = 1.0
+    speed: float = 1.0
+    offset: float = 0.0
+    gap: float = 0.0
+
+    def sounds_at(self, time: float) -> bool:
+        """Whether the span holds this time."""
+        return self.span[0] <= time < self.span[1]
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """A part of a picture: box (left, top, right, bottom) in shares of it, mirrored or not, tinted."""
+
+    picture: U8
+    box: tuple[float, float, float, float]
+    flip: bool
+    gains: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Things on a backdrop, back to front, and the voices heard.
+
+    Attributes:
+        duration: seconds.
+        segments: centres of the stretches within which the same things sound.
+        blur: radius of a final blur, in shares of the shorter side.
+    """
+
+    backdrop: Backdrop
+    things: tuple[Thing, ...]
+    voices: tuple[Voice, ...]
+    duration: float
+    segments: tuple[float, ...]
+    blur: float = 0.0
+
+    def sources_at(self, time: float) -> tuple[int, ...]:
+        """Indices of the things that sound at a time."""
+        heard = {v.name for v in self.voices if v.sounds_at(time)}
+        return tuple(i for i, thing in enumerate(self.things) if thing.cutout.group in heard)
+
+    def silent_sources(self) -> tuple[str, ...]:
+        """Classes in view that could sound and never do in this scene."""
+        heard = {v.name for v in self.voices}
+        return tuple(t.cutout.group for t in self.things if t.cutout.group not in heard)
+
+    def with_voices(self, voices: tuple[Voice, ...]) -> Scene:
+        """The same picture under other sounds."""
+        return replace(self, voices=voices)
+
+
+def draw_scene(
+    rng: np.random.Generator, corpus: Corpus, options: SceneOptions, *, segments: int = 1, segment_s: float = 1.2
+) -> Scene:
+    """Draw a scene of ``segments`` stretches of ``segment_s`` seconds; what sounds is drawn anew for each."""
+    things = _draw_things(rng, corpus, options)
+    in_view = [t.cutout.group for t in things if t.cutout.group in corpus.sounding]
+    duration = segments * segment_s
+    voices = [noise_voice(rng, (0.0, duration))]
+    for i in range(segments):
+        span = (i * segment_s, (i + 1) * segment_s)
+        voices += draw_voices(rng, corpus, options, in_view, span)
+    return Scene(
+        backdrop=draw_backdrop(rng, corpus, options),
+        things=tuple(things),
+        voices=tuple(voices),
+        duration=duration,
+        segments=tuple((i + 0.5) * segment_s for i in range(segments)),
+        blur=rng.uniform(0.0, 0.006) if options.augment and rng.random() < 0.3 else 0.0,
+    )
+
+
+def _draw_things(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> list[Thing]:
+    count = int(rng.integers(options.things[0], options.things[1] + 1))
+    classes = rng.permutation(len(corpus.sounding))[:count]
+    things: list[Thing] = []
+    for k in range(count):
+        silent = bool(corpus.silent) and k > 0 and rng.random() < options.silent_share
+        group = str(rng.choice(corpus.silent)) if silent else corpus.sounding[classes[k % len(classes)]]
+        looks = corpus.cutouts[group]
+        things.append(_place(rng, looks[rng.integers(len(looks))], things, count, options))
+    return [things[i] for i in rng.permutation(count)]
+
+
+def _place(
+    rng: np.random.Generator, cutout: Cutout, others: list[Thing], count: int, options: SceneOptions
+) -> Thing:
+    """Put a thing where it hides little of the others: the best of a few tries."""
+    wide = options.augment
+    size = rng.uniform(*options.size) * (1.0, 0.88, 0.76, 0.68)[min(count, 4) - 1]
+    margin = min(0.42 * size, 0.4)
+    best, least = (0.5, 0.5), np.inf
+    for _ in range(6):
+        x, y = (float(v) for v in rng.uniform(margin, 1 - margin, 2))
+        crowd = sum(max(0.0, 0.5 * (size + o.size) - np.hypot(x - o.center[0], y - o.center[1])) for o in others)
+        if crowd < least:
+            best, least = (x, y), crowd
+    speed = rng.uniform(-0.12, 0.12, 2) if options.motion and rng.random() < 0.6 else (0.0, 0.0)
+    return Thing(
+        cutout=cutout,
+        center=best,
+        size=size,
+        aspect=float(np.exp(rng.uniform(-0.2, 0.2))) if wide else 1.0,
+        angle=float(rng.normal(0, 12 if wide else 6)),
+        flip=bool(rng.random() < 0.5),
+        velocity=(float(speed[0]), float(speed[1])),
+        gains=_tint(rng, 0.3 if wide else 0.1),
+    )
+
+
+def _tint(rng: np.random.Generator, width: float) -> tuple[float, float, float]:
+    light = np.exp(rng.uniform(-width, width))
+    r, g, b = light * np.exp(rng.uniform(-width / 2, width / 2, 3))
+    return float(r), float(g), float(b)
+
+
+def draw_voices(
+    rng: np.random.Generator, corpus: Corpus, options: SceneOptions, in_view: list[str], span: tuple[float, float]
+) -> list[Voice]:
+    """Draw what sounds in one stretch: up to two of the classes in view, or none, or one out of view."""
+    sources = int(rng.choice(3, p=options.sources))
+    chosen = [in_view[i] for i in rng.permutation(len(in_view))[:sources]]
+    if not chosen and rng.random() < options.off_screen:
+        chosen = [str(rng.choice([n for n in corpus.sounding if n not in in_view]))]
+    return [draw_voice(rng, corpus, name, span, augment=options.augment) for name in chosen]
+
+
+def draw_voice(
+    rng: np.random.Generator, corpus: Corpus, name: str, span: tuple[float, float], *, augment: bool
+) -> Voice:
+    """A voice of a class: one of its sounds, from anywhere in it."""
+    sounds = corpus.sounds[name]
+    wave = sounds[rng.integers(len(sounds))]
+    return Voice(
+        name=name,
+        wave=wave,
+        span=span,
+        gain=float(10 ** (rng.uniform(-10, 6) / 20)) if augment else float(10 ** (rng.uniform(-4, 4) / 20)),
+        speed=float(np.exp(rng.uniform(-0.07, 0.07))) if augment else 1.0,
+        offset=float(rng.uniform(0, len(wave) / RATE)),
+        gap=float(rng.uniform(0.0, 0.15)),
+    )
+
+
+def noise_voice(rng: np.random.Generator, span: tuple[float, float]) -> Voice:
+    """Background noise between white and brown, 44 to 80 dB below full scale."""
+    wave = _noise(int(rng.integers(NOISES)))
+    return Voice(None, wave, span, gain=float(10 ** rng.uniform(-4.0, -2.2)), offset=float(rng.uniform(0, LOOP_S)))
+
+
+@cache
+def _noise(kind: int) -> F32:
+    """One of a few stretches of noise of RMS 1, from white (the first) to brown (the last)."""
+    samples = int(LOOP_S * RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(kind).standard_normal(samples))
+    tilt = np.maximum(np.arange(len(spectrum)), 20.0) ** (-kind / (NOISES - 1))
+    wave = np.fft.irfft(spectrum * tilt, samples)
+    return (wave / wave.std()).astype(np.float32)
+
+
+def draw_backdrop(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> Backdrop:
+    """A crop of a photograph, or a procedural texture."""
+    if rng.random() < options.textures:
+        picture = draw_texture(rng)
+    else:
+        picture = corpus.backgrounds[rng.integers(len(corpus.backgrounds))]
+    share = rng.uniform(0.3, 1.0) if options.augment else rng.uniform(0.6, 1.0)
+    h, w = picture.shape[:2]
+    across, down = share * min(h, w) / w, share * min(h, w) / h
+    left, top = rng.uniform(0, 1 - across), rng.uniform(0, 1 - down)
+    tint = _tint(rng, 0.35) if options.augment else (1.0, 1.0, 1.0)
+    return Backdrop(picture, (left, top, left + across, top + down), bool(rng.random() < 0.5), tint)
+
+
+def draw_texture(rng: np.random.Generator, side: int = 256) -> U8:
+    """Smooth noise over a few scales between random colours, RGB u8 [side,side,3]."""
+    from PIL import Image
+
+    total = np.zeros((side, side, 3), np.float32)
+    weight = 1.0
+    for cells in rng.choice([2, 3, 5, 9, 17, 33, 65], size=3, replace=False):
+        down = max(2, int(cells * rng.uniform(0.3, 1.0)))
+        grid = Image.fromarray(rng.integers(0, 256, (down, int(cells), 3), dtype=np.uint8))
+        total += weight * np.asarray(grid.resize((side, side), Image.Resampling.BICUBIC), np.float32)
+        weight *= rng.uniform(0.3, 0.9)
+    low, high = total.min(), total.max()
+    return ((total - low) * (255.0 / max(high - low, 1.0))).astype(np.uint8)

@@ -1,0 +1,134 @@
+"""Endless training data, composed on the fly: item i is drawn from (seed, i) alone, so any run can resume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from save_avs.audio.log_mel import PATCH_SECONDS, log_mel_at
+from save_avs.data.corpus import RATE, Corpus
+from save_avs.data.mix import mix
+from save_avs.data.paint import Layers, paint
+from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voices, noise_voice
+from save_avs.types import F32, U8, AVSample
+
+JITTER_S = 0.3  # how far from the middle of its segment a training frame may stand
+REACH_S = PATCH_SECONDS / 2 + 0.01
+
+
+def hear(voices: tuple[Voice, ...], times: list[float]) -> F32:
+    """The log-mel patch centred at each time, f32 [T,96,64]."""
+    patches = [log_mel_at(mix(voices, t - REACH_S, t + REACH_S), RATE, [t], t - REACH_S) for t in times]
+    return np.concatenate(patches)
+
+
+def sample_scene(scene: Scene, times: list[float], size: int, name: str) -> AVSample:
+    """Frames of a scene at the given times with exact masks; a still scene is painted once."""
+    still = not any(any(thing.velocity) for thing in scene.things)
+    painted = [paint(scene, times[0], size, size)] * len(times) if still else []
+    painted = painted or [paint(scene, t, size, size) for t in times]
+    return AVSample(
+        name=name,
+        frames=np.stack([frame for frame, _ in painted]),
+        patches=hear(scene.voices, times),
+        masks=np.stack([np.isin(l, scene.sources_at(t)) for (_, l), t in zip(painted, times, strict=True)]),
+        has_mask=np.ones(len(times), bool),
+        valid=np.ones(len(times), bool),
+    )
+
+
+@dataclass(frozen=True)
+class SceneStream:
+    """Scenes under ``views`` different sounds each: one `AVSample` an item."""
+
+    corpus: Corpus
+    options: SceneOptions
+    size: int
+    views: int = 2
+    seed: int = 0
+
+    def __getitem__(self, i: int) -> AVSample:
+        rng = np.random.default_rng((self.seed, i))
+        scene = draw_scene(rng, self.corpus, self.options, segments=self.views)
+        times = [t + float(rng.uniform(-JITTER_S, JITTER_S)) for t in scene.segments]
+        return sample_scene(scene, times, self.size, f"scene-{self.seed}-{i}")
+
+
+class Things(NamedTuple):
+    """A picture, what stands where, and one thing of it to be segmented.
+
+    image u8 [S,S,3]; layers i8 [S,S]; groups: group index of each layer; mask bool [S,S] of the chosen thing;
+    point f32 (x, y) in it and box f32 (x0, y0, x1, y1) loosely around it, pixels.
+    """
+
+    image: U8
+    layers: NDArray[np.int8]
+    groups: tuple[int, ...]
+    mask: NDArray[np.bool_]
+    point: F32
+    box: F32
+
+
+@dataclass(frozen=True)
+class ThingStream:
+    """Pictures of cutouts of all kinds, without sound, for SAM's pre-training."""
+
+    corpus: Corpus
+    options: SceneOptions
+    size: int
+    seed: int = 0
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups that `Things.groups` counts."""
+        return tuple(sorted(self.corpus.cutouts))
+
+    def __getitem__(self, i: int) -> Things:
+        rng = np.random.default_rng((self.seed, i))
+        scene = draw_scene(rng, self.corpus, self.options)
+        image, layers = paint(scene, 0.0, self.size, self.size)
+        order = {group: k for k, group in enumerate(self.groups)}
+        groups = tuple(order[t.cutout.group] for t in scene.things)
+        return Things(image, layers, groups, *_choose(rng, layers, len(groups)))
+
+
+def _choose(rng: np.random.Generator, layers: Layers, things: int) -> tuple[NDArray[np.bool_], F32, F32]:
+    """Mask, point and box of one thing that can be seen."""
+    areas = np.array([(layers == i).sum() for i in range(things)])
+    visible = np.flatnonzero(areas > 16)
+    mask = layers == (rng.choice(visible) if len(visible) else areas.argmax())
+    ys, xs = np.nonzero(mask) if mask.any() else (np.zeros(1), np.zeros(1))
+    k = rng.integers(len(ys))
+    box = np.array([xs.min(), ys.min(), xs.max(), ys.max()], np.float32)
+    slack = 0.08 * np.array([box[2] - box[0], box[3] - box[1]] * 2)
+    return mask, np.array([xs[k], ys[k]], np.float32), (box + rng.uniform(-1, 1, 4) * slack).astype(np.float32)
+
+
+class Sounds(NamedTuple):
+    """A log-mel patch f32 [96,64] and which classes are heard in it, f32 [classes]."""
+
+    patch: F32
+    heard: F32
+
+
+@dataclass(frozen=True)
+class SoundStream:
+    """Mixtures of up to two classes, for the audio backbone's pre-training."""
+
+    corpus: Corpus
+    options: SceneOptions
+    seed: int = 0
+
+    def __getitem__(self, i: int) -> Sounds:
+        rng = np.random.default_rng((self.seed, i))
+        span = (0.0, 1.2)
+        names = [self.corpus.sounding[k] for k in rng.permutation(len(self.corpus.sounding))[:2]]
+        voices = draw_voices(rng, self.corpus, self.options, names, span)
+        noise = noise_voice(rng, span)
+        time = 0.6 + float(rng.uniform(-JITTER_S, JITTER_S))
+        heard = {v.name for v in voices}
+        labels = np.array([name in heard for name in self.corpus.sounding], np.float32)
+        return Sounds(hear((*voices, noise), [time])[0], labels)

@@ -1,0 +1,68 @@
+"""What a SAVE is made of, as it stands in a model folder's ``config.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from save_avs.adapters.audio import Injection
+from save_avs.adapters.image import Spatial
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SamConfig(_Strict):
+    """The sizes of the SAM inside; the defaults are ViT-B's (see ``save_avs.sam.SamShape``)."""
+
+    embed_dim: int = Field(768, gt=0)
+    depth: int = Field(12, gt=0)
+    heads: int = Field(12, gt=0)
+    mlp_ratio: float = Field(4.0, gt=0)
+    window: int = Field(14, gt=0)
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    prompt_dim: int = Field(256, gt=0)
+    decoder_mlp_dim: int = Field(2048, gt=0)
+
+
+class ImageAdapterConfig(_Strict):
+    """The image encoder adapter of every block."""
+
+    ratio: float = Field(0.25, gt=0, le=1)
+    spatial: Spatial = "full"
+
+
+class AudioAdapterConfig(_Strict):
+    """The residual audio encoder adapter."""
+
+    hidden: int = Field(512, gt=0)
+    tokens: int = Field(1, ge=0)
+    residual: bool = True
+    shared: bool = True
+    inject: Injection = "all"
+
+
+class SaveConfig(_Strict):
+    """A whole SAVE.
+
+    Attributes:
+        name: how it calls itself in results.
+        image_size: side of the square the model sees, pixels.
+        resize: how a frame becomes that square: ``squash`` ignores its proportions, as the benchmarks do;
+            ``pad`` keeps them and fills the rest with the mean colour.
+        audio: name of the audio backbone.
+        image_adapter: None leaves the image adapters out.
+        audio_adapter: the audio path.
+        classes: names of the things it was trained to hear, for information.
+    """
+
+    name: str
+    image_size: int = Field(256, gt=0)
+    resize: Literal["squash", "pad"] = "squash"
+    audio: str = "vggish"
+    sam: SamConfig = SamConfig()
+    image_adapter: ImageAdapterConfig | None = ImageAdapterConfig()
+    audio_adapter: AudioAdapterConfig = AudioAdapterConfig()
+    classes: tuple[str, ...] = ()

@@ -1,0 +1,58 @@
+"""SAVE: a SAM whose encoder hears."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from save_avs.adapters.audio import ResidualAudioAdapter
+from save_avs.sam.sam import Sam
+
+
+class SAVE(nn.Module):
+    """Audio-visual segmentation with a SAM, adapters in its blocks, and an audio backbone.
+
+    Sound reaches the picture twice: the audio adapter gives every transformer block of the image encoder a
+    vector, added to all its tokens, and its last output is the prompt of the mask decoder.
+
+    Args:
+        sam: with image adapters in its blocks, or without.
+        audio_backbone: log-mel patches [B,1,96,64] to [B,D]; kept frozen by the training stages.
+        audio_adapter: the residual chain.
+
+    Source: Nguyen & Park 2024, arXiv 2407.02004.
+    """
+
+    def __init__(self, sam: Sam, audio_backbone: nn.Module, audio_adapter: ResidualAudioAdapter) -> None:
+        super().__init__()
+        self.sam = sam
+        self.audio_backbone = audio_backbone
+        self.audio_adapter = audio_adapter
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square the model sees, pixels."""
+        return self.sam.image_encoder.image_size
+
+    def forward(self, images: Tensor, patches: Tensor) -> Tensor:
+        """Frames and the sound beside each to mask logits.
+
+        Args:
+            images: RGB 0..255, any type, [B,3,S,S].
+            patches: log-mel, f32 [B,1,96,64].
+
+        Returns:
+            Logits [B,1,S/4,S/4]; positive where it sounds.
+        """
+        injections, prompt = self.audio_adapter(self.audio_backbone(patches))
+        embeddings = self.sam.image_encoder(self.sam.normalise(images), injections)
+        return self.decode(embeddings, prompt)
+
+    def decode(self, embeddings: Tensor, prompt: Tensor | None) -> Tensor:
+        """Image embeddings [B,C,h,w] and prompt tokens [B,N,C] to logits [B,1,4h,4w]."""
+        prompts = self.sam.prompt_encoder
+        if prompt is None:
+            prompt = torch.zeros(len(embeddings), 0, prompts.dim, device=embeddings.device, dtype=embeddings.dtype)
+        dense = prompts.no_mask(len(embeddings))
+        masks, _ = self.sam.mask_decoder(embeddings, prompts.get_dense_pe(), prompt, dense, False)
+        return masks

@@ -1,0 +1,1 @@
+"""Training: a recipe of stages, one loop, exact resume."""

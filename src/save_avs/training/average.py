@@ -1,0 +1,52 @@
+"""A moving average of the trained weights: what is validated and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class MovingAverage:
+    """shadow = decay * shadow + (1 - decay) * weight, after every step.
+
+    The decay starts low, (1 + step) / (10 + step), so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
+        self.parameters = parameters
+        self.decay = decay
+        self.shadow = {name: p.detach().clone() for name, p in parameters.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights as they stand after ``step`` steps."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.shadow.values()), [p.detach() for p in self.parameters.values()], 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within the block the model has the averaged weights."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, parameter in self.parameters.items():
+            held = parameter.detach().clone()
+            parameter.copy_(self.shadow[name])
+            self.shadow[name] = held
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        return self.shadow
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """From a checkpoint."""
+        for name, value in state.items():
+            self.shadow[name].copy_(value)

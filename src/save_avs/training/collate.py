@@ -1,0 +1,85 @@
+"""Drawn samples to batches of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from save_avs.data.streams import Sounds, Things
+from save_avs.types import AVBatch, AVSample
+
+STRIDE = 4  # the decoder's logits are a quarter of the picture's side
+PATCH = 16  # a cell of the image embedding
+
+
+def images_of(frames: Sequence[np.ndarray]) -> Tensor:
+    """Frames u8 [S,S,3] to u8 [B,3,S,S]."""
+    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
+
+
+def shrink(masks: Tensor, stride: int) -> Tensor:
+    """Share of each stride x stride cell that is marked: [B,S,S] -> f32 [B,1,S/stride,S/stride]."""
+    return torch.nn.functional.avg_pool2d(masks.float().unsqueeze(1), stride)
+
+
+def collate_scenes(samples: Sequence[AVSample]) -> AVBatch:
+    """Flatten the valid frames of samples into one batch, masks at the decoder's size."""
+    masks = torch.from_numpy(np.concatenate([s.masks[s.valid] for s in samples]))
+    return AVBatch(
+        images=images_of([frame for s in samples for frame in s.frames[s.valid]]),
+        patches=torch.from_numpy(np.concatenate([s.patches[s.valid] for s in samples])).unsqueeze(1),
+        masks=shrink(masks, STRIDE),
+        has_mask=torch.from_numpy(np.concatenate([s.has_mask[s.valid] for s in samples])),
+        names=tuple(s.name for s in samples for _ in range(int(s.valid.sum()))),
+    )
+
+
+class PromptBatch(NamedTuple):
+    """Pictures, one thing of each to segment, and what each cell shows.
+
+    images u8 [B,3,S,S]; point f32 [B,2] inside the thing, pixels; box f32 [B,4]; masks f32 [B,1,S/4,S/4];
+    groups int64 [B,S/16,S/16], 0 for the background, else 1 + group.
+    """
+
+    images: Tensor
+    point: Tensor
+    box: Tensor
+    masks: Tensor
+    groups: Tensor
+
+
+def collate_things(samples: Sequence[Things]) -> PromptBatch:
+    """Stack pictures with their prompts."""
+    return PromptBatch(
+        images=images_of([s.image for s in samples]),
+        point=torch.from_numpy(np.stack([s.point for s in samples])),
+        box=torch.from_numpy(np.stack([s.box for s in samples])),
+        masks=shrink(torch.from_numpy(np.stack([s.mask for s in samples])), STRIDE),
+        groups=torch.from_numpy(np.stack([_cells(s) for s in samples])),
+    )
+
+
+def _cells(sample: Things) -> np.ndarray:
+    """What most of each 16 x 16 cell shows, int64 [S/16,S/16]."""
+    cells = sample.layers.shape[0] // PATCH
+    values = range(-1, len(sample.groups))
+    blocks = sample.layers.reshape(cells, PATCH, cells, PATCH)
+    share = np.stack([(blocks == v).sum(axis=(1, 3)) for v in values])
+    return np.array([0, *(1 + g for g in sample.groups)])[share.argmax(axis=0)]
+
+
+class SoundBatch(NamedTuple):
+    """Patches f32 [B,1,96,64] and the classes heard, f32 [B,classes]."""
+
+    patches: Tensor
+    heard: Tensor
+
+
+def collate_sounds(samples: Sequence[Sounds]) -> SoundBatch:
+    """Stack sounds."""
+    patches = torch.from_numpy(np.stack([s.patch for s in samples])).unsqueeze(1)
+    return SoundBatch(patches, torch.from_numpy(np.stack([s.heard for s in samples])))

@@ -1,0 +1,65 @@
+"""Running a recipe: its stages one after another, each finished one skipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from save_avs.errors import UsageError
+from save_avs.model.build import build_save
+from save_avs.model.config import SaveConfig
+from save_avs.model.files import continue_from, save_folder
+from save_avs.media.atomic import atomic_write
+from save_avs.training.loop import Report, Trainer
+from save_avs.training.recipe import Recipe, Stage
+from save_avs.training.tasks import TASKS
+
+
+def train(recipe: Recipe, report: Report = print) -> Path:
+    """Train every stage of a recipe, resuming where an earlier run stopped; returns the last model's folder.
+
+    Raises:
+        UsageError: when the corpus is missing or a stage starts from one that is not there.
+    """
+    atomic_write(recipe.out / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
+    for stage in recipe.stages:
+        done = recipe.out / stage.name / "model"
+        if (done / "config.json").exists():
+            report(f"{stage.name}: done already, in {done}")
+            continue
+        _train_stage(recipe, stage, report)
+    return recipe.out / recipe.stages[-1].name / "model"
+
+
+def _train_stage(recipe: Recipe, stage: Stage, report: Report) -> None:
+    torch.manual_seed(stage.seed)
+    config = stage_config(recipe.model, stage)
+    model = build_save(config)
+    if stage.start is not None:
+        before = recipe.out / stage.start / "model"
+        if not before.is_dir():
+            raise UsageError(f"stage {stage.name} starts from {stage.start}, which has no model in {before}")
+        continue_from(model, config, before)
+    task = TASKS[stage.task](model, stage, recipe.corpus, config.image_size)
+    folder = recipe.out / stage.name
+    trainer = Trainer(
+        task,
+        stage,
+        folder,
+        bf16=recipe.precision == "bf16",
+        workers=recipe.workers,
+        checkpoint_s=recipe.checkpoint_s,
+        report=report,
+    )
+    figures = trainer.run()
+    report(f"{stage.name}: done  " + "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+    save_folder(model, config, folder / "model")
+
+
+def stage_config(model: SaveConfig, stage: Stage) -> SaveConfig:
+    """The model as this stage builds it: without image adapters before the scenes."""
+    changes: dict[str, object] = {"image_size": stage.image_size or model.image_size}
+    if stage.task != "scenes":
+        changes["image_adapter"] = None
+    return model.model_copy(update=changes)

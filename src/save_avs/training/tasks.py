@@ -1,0 +1,159 @@
+"""What each stage learns: its data, its loss, its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from save_avs.data.corpus import Corpus
+from save_avs.data.streams import SceneStream, SoundStream, ThingStream
+from save_avs.model.save import SAVE
+from save_avs.objectives.losses import save_loss
+from save_avs.training.collate import PromptBatch, SoundBatch, collate_scenes, collate_sounds, collate_things
+from save_avs.training.recipe import Stage
+from save_avs.types import AVBatch
+
+VALIDATION_SEED = 777_000
+
+
+class Task(Protocol):
+    """A stage's data and loss around a model; ``modules`` holds the model and any helper head."""
+
+    modules: nn.ModuleDict
+    stream: Any
+    validation: Any
+    collate: Callable[[Any], Any]
+    frames_per_item: int
+
+    def loss(self, batch: Any) -> dict[str, Tensor]:
+        """Loss terms of a batch; ``loss`` is the one to differentiate."""
+        ...
+
+    def score(self, batch: Any) -> Mapping[str, Tensor]:
+        """Validation figures, one row a frame each."""
+        ...
+
+
+class NameSounds:
+    """The audio backbone names the classes in a mixture; the head that does it is dropped afterwards."""
+
+    collate = staticmethod(collate_sounds)
+    frames_per_item = 1
+
+    def __init__(self, model: SAVE, stage: Stage, root: Any, size: int) -> None:
+        corpus = Corpus.load(root, "train")
+        options = stage.scenes.options()
+        self.stream = SoundStream(corpus, options, stage.seed)
+        self.validation = SoundStream(corpus, options, stage.seed + VALIDATION_SEED)
+        head = nn.Linear(model.audio_adapter.enter.in_features, len(corpus.sounding))
+        self.modules = nn.ModuleDict({"model": model, "head": head})
+        self.backbone, self.head = model.audio_backbone, head
+
+    def loss(self, batch: SoundBatch) -> dict[str, Tensor]:
+        logits = self.head(self.backbone(batch.patches)).float()
+        return {"loss": F.binary_cross_entropy_with_logits(logits, batch.heard, reduction="none").sum(1).mean()}
+
+    def score(self, batch: SoundBatch) -> dict[str, Tensor]:
+        probs = self.head(self.backbone(batch.patches)).float().sigmoid()
+        exact = ((probs > 0.5) == (batch.heard > 0.5)).all(1)
+        return {"exact": exact.float(), "f1": _f1(probs > 0.5, batch.heard > 0.5)}
+
+
+def _f1(found: Tensor, truth: Tensor) -> Tensor:
+    hits = (found & truth).sum(1).float()
+    return (2 * hits + 1e-9) / ((found.sum(1) + truth.sum(1)).float() + 1e-9)
+
+
+class SegmentThings:
+    """SAM segments the thing that a point or a box names, and rates its own mask.
+
+    A linear head names what each cell of the embedding shows: it stands in for the large-scale pre-training
+    that gives the published SAM its semantics, and is dropped afterwards.
+    """
+
+    collate = staticmethod(collate_things)
+    frames_per_item = 1
+
+    def __init__(self, model: SAVE, stage: Stage, root: Any, size: int) -> None:
+        corpus = Corpus.load(root, "train", promptable=True)
+        options = stage.scenes.options()
+        self.stream = ThingStream(corpus, options, size, stage.seed)
+        self.validation = ThingStream(corpus, options, size, stage.seed + VALIDATION_SEED)
+        head = nn.Conv2d(model.sam.image_encoder.out_dim, 1 + len(self.stream.groups), 1)
+        self.modules = nn.ModuleDict({"model": model, "head": head})
+        self.sam, self.head, self.naming = model.sam, head, stage.naming
+
+    def _segment(self, batch: PromptBatch, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """The first half of the batch is asked by point, the second by box; logits [B,1,M,M] and IoU [B,1]."""
+        half = len(batch.images) // 2
+        prompts = self.sam.prompt_encoder
+        label = torch.ones(half, 1, device=embeddings.device)
+        by_point, _ = prompts(points=(batch.point[:half, None], label))
+        by_box, _ = prompts(boxes=batch.box[half:])
+        position = prompts.get_dense_pe()
+        parts = [
+            self.sam.mask_decoder(part, position, sparse, prompts.no_mask(len(part)), False)
+            for part, sparse in ((embeddings[:half], by_point), (embeddings[half:], by_box))
+        ]
+        return torch.cat([m for m, _ in parts]), torch.cat([q for _, q in parts])
+
+    def loss(self, batch: PromptBatch) -> dict[str, Tensor]:
+        embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
+        logits, quality = self._segment(batch, embeddings)
+        every = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        parts = save_loss(logits, batch.masks, every)
+        rating = F.mse_loss(quality.float()[:, 0], _ious(logits, batch.masks))
+        naming = F.cross_entropy(self.head(embeddings).float(), batch.groups)
+        total = parts.total + 0.1 * rating + self.naming * naming
+        return {"loss": total, "bce": parts.bce, "iou": parts.iou, "naming": naming}
+
+    def score(self, batch: PromptBatch) -> dict[str, Tensor]:
+        embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
+        logits, _ = self._segment(batch, embeddings)
+        named = self.head(embeddings).argmax(1)
+        thing = batch.groups > 0
+        right = ((named == batch.groups) & thing).flatten(1).sum(1) / thing.flatten(1).sum(1).clamp(min=1)
+        return {"miou": _ious(logits, batch.masks), "named": right}
+
+
+class SegmentScenes:
+    """SAVE segments what sounds."""
+
+    collate = staticmethod(collate_scenes)
+
+    def __init__(self, model: SAVE, stage: Stage, root: Any, size: int) -> None:
+        options = stage.scenes.options()
+        self.stream = SceneStream(Corpus.load(root, "train"), options, size, stage.views, stage.seed)
+        unseen = Corpus.load(root, "val")
+        self.validation = SceneStream(unseen, options, size, stage.views, stage.seed + VALIDATION_SEED)
+        self.frames_per_item = stage.views
+        self.modules = nn.ModuleDict({"model": model})
+        self.model = model
+
+    def loss(self, batch: AVBatch) -> dict[str, Tensor]:
+        logits = self.model(batch.images, batch.patches)
+        parts = save_loss(logits, batch.masks, batch.has_mask)
+        return {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
+
+    def score(self, batch: AVBatch) -> dict[str, Tensor]:
+        logits = self.model(batch.images, batch.patches)
+        sounds = batch.masks.flatten(1).amax(1) > 0.5
+        marked = (logits > 0).flatten(1).float().mean(1)
+        nan = torch.tensor(float("nan"))
+        return {
+            "miou": torch.where(sounds, _ious(logits, batch.masks), nan),
+            "marked_without_source": torch.where(sounds, nan, marked),
+        }
+
+
+def _ious(logits: Tensor, masks: Tensor) -> Tensor:
+    """IoU of each thresholded mask with its target, at the decoder's size, [B]."""
+    found, truth = (logits > 0).flatten(1), (masks > 0.5).flatten(1)
+    return ((found & truth).sum(1).float() + 1e-7) / ((found | truth).sum(1).float() + 1e-7)
+
+
+TASKS = {"sounds": NameSounds, "things": SegmentThings, "scenes": SegmentScenes}
