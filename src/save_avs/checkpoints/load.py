@@ -25,13 +25,14 @@ def differences(module: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     return [f"{len(keys)} {kind}: {_listed(keys)}" for kind, keys in found if keys]
 
 
-def strict_load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Copy a state dict into a module, all of it or nothing.
+def strict_load(module: nn.Module, state: Mapping[str, Tensor], *, source: str, assign: bool = False) -> None:
+    """Put a state dict into a module, all of it or nothing.
 
     Args:
-        module: keeps its own precision and device.
+        module: keeps its own precision and device, unless assigned to.
         state: as many keys, of the same names and shapes, as the module has.
         source: where the state comes from, for the message.
+        assign: make the tensors themselves the module's parameters, as a module on the meta device needs.
 
     Raises:
         SaveAvsError: when anything differs; the line names every missing, unexpected and mis-shaped key.
@@ -39,7 +40,7 @@ def strict_load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) 
     wrong = differences(module, state)
     if wrong:
         raise SaveAvsError(f"{source} does not fit {type(module).__name__}; {'; '.join(wrong)}")
-    module.load_state_dict(state)
+    module.load_state_dict(state, assign=assign)
 
 
 def _listed(keys: Iterable[str]) -> str:

@@ -1,16 +1,23 @@
 """Self-attention over a grid of tokens, in windows or whole, with decomposed relative position.
 
 The published encoder pads a grid that the window does not divide with zero tokens, and computes them like
-all others. Their query, key and value equal the bias of the qkv layer, so here they are never computed:
-a window that the grid's edge cuts asks only its real queries and completes its keys and values with the bias.
+all others. Their query, key and value equal the bias of the qkv layer, so here they are never computed: a
+window that the grid's edge cuts asks only its real queries, and its absent keys, which share one key and one
+value and differ in position alone, are gathered into a single key.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Logits of one image that are held at a time: more fall out of the processor's caches (measured at 512 and
+# 1024 px; at 256 px every layer stays below it).
+LOGITS_AT_ONCE = 2**23
 
 
 class Region(NamedTuple):
@@ -34,17 +41,32 @@ def cut(length: int, window: int) -> list[tuple[int, int, int]]:
     return pieces + ([(whole * window, 1, rest)] if rest else [])
 
 
-def key_positions(h: int, w: int, window: int) -> Tensor:
-    """One-hot row and column of each key of a window, [window * window, 2 * window].
+def offsets(table: Tensor, window: int) -> Tensor:
+    """Vector of each (query, key) pair along one side: [2*window-1,d] -> [query,d,key], entry query - key."""
+    return table.unfold(0, window, 1).flip(-1)
 
-    The h x w real keys come first, row by row, then the missing ones.
+
+def absent_mass(to_h: Tensor, to_w: Tensor) -> Tensor:
+    """Log of the summed exponentials of the position terms of all keys that the grid's edge cuts off.
+
+    The absent keys of an h x w window are all rows of its absent columns, and its absent rows of the real
+    columns; position terms add, so each sum is a product of two.
+
+    Args:
+        to_h: [...,h,w,window], each query's term for every row of its window, h of them real.
+        to_w: [...,h,w,window], for every column, w of them real.
+
+    Returns:
+        [...,h,w] float32.
     """
-    at = torch.arange(window * window).view(window, window)
-    missing = torch.ones(window, window, dtype=torch.bool)
-    missing[:h, :w] = False
-    order = torch.cat([at[:h, :w].reshape(-1), at[missing]])
-    one = torch.eye(window)
-    return torch.cat([one[order // window], one[order % window]], dim=1)
+    h, w, window = to_h.shape[-3:]
+    to_h, to_w = to_h.float(), to_w.float()
+    sums = []
+    if w < window:
+        sums.append(to_h.logsumexp(-1) + to_w[..., w:].logsumexp(-1))
+    if h < window:
+        sums.append(to_h[..., h:].logsumexp(-1) + to_w[..., :w].logsumexp(-1))
+    return reduce(torch.logaddexp, sums)
 
 
 class GridAttention(nn.Module):
@@ -68,7 +90,6 @@ class GridAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.head_dim = dim // heads
-        self.grid = grid
         self.window = window or grid
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
@@ -78,21 +99,16 @@ class GridAttention(nn.Module):
         self.regions = [
             [Region(top, left, down, across, h, w) for left, across, w in pieces] for top, down, h in pieces
         ]
-        for region in (r for row in self.regions for r in row):
-            positions = key_positions(region.h, region.w, self.window)
-            self.register_buffer(f"keys_{region.h}x{region.w}", positions, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,H,W,C] -> [B,H,W,C]."""
         qkv = self.qkv(x)
-        toward_h, toward_w = offsets(self.rel_pos_h, self.window), offsets(self.rel_pos_w, self.window)
-        rows = [
-            torch.cat([self._attend(qkv, region, toward_h, toward_w) for region in row], dim=2)
-            if len(row) > 1
-            else self._attend(qkv, row[0], toward_h, toward_w)
-            for row in self.regions
-        ]
-        return self.proj(torch.cat(rows, dim=1) if len(rows) > 1 else rows[0])
+        towards = (
+            offsets(self.rel_pos_h, self.window).to(qkv.dtype),
+            offsets(self.rel_pos_w, self.window).to(qkv.dtype),
+        )
+        rows = [_join([self._attend(qkv, region, *towards) for region in row], dim=2) for row in self.regions]
+        return self.proj(_join(rows, dim=1))
 
     def _attend(self, qkv: Tensor, region: Region, toward_h: Tensor, toward_w: Tensor) -> Tensor:
         """Attention in all windows of one region: [B,H,W,3C] -> [B,region rows,region columns,C]."""
@@ -101,22 +117,51 @@ class GridAttention(nn.Module):
         part = qkv[:, region.top : region.top + down * h, region.left : region.left + across * w]
         part = part.reshape(b, down, h, across, w, 3, heads, d).permute(5, 0, 1, 3, 6, 2, 4, 7)
         q, k, v = part.unbind(0)  # each [B,down,across,heads,h,w,d]
-        to_rows = torch.einsum("...hwd,hdk->...hwk", q, toward_h[:h].to(q.dtype))
-        to_columns = torch.einsum("...hwd,wdk->...hwk", q, toward_w[:w].to(q.dtype))
-        query = torch.cat([q * d**-0.5, to_rows, to_columns], dim=-1).flatten(-3, -2)
-        k, v = k.flatten(-3, -2), v.flatten(-3, -2)  # [...,h*w,d]
-        lacking = self.window**2 - h * w
-        if lacking:
-            _, k_bias, v_bias = self.qkv.bias.to(k.dtype).view(3, heads, 1, d).unbind(0)
-            k = torch.cat([k, k_bias.expand(*k.shape[:-2], lacking, d)], dim=-2)
-            v = torch.cat([v, v_bias.expand(*v.shape[:-2], lacking, d)], dim=-2)
-        positions = self.get_buffer(f"keys_{h}x{w}").to(k.dtype)
-        key = torch.cat([k, positions.expand(*k.shape[:-1], 2 * self.window)], dim=-1)
-        out = (query @ key.transpose(-1, -2)).softmax(dim=-1).to(v.dtype) @ v  # [B,down,across,heads,h*w,d]
-        out = out.view(b, down, across, heads, h, w, d).permute(0, 1, 4, 2, 5, 3, 6)
-        return out.reshape(b, down * h, across * w, heads * d)
+        to_h = torch.einsum("...hwd,hdk->...hwk", q, toward_h[:h])
+        to_w = torch.einsum("...hwd,wdk->...hwk", q, toward_w[:w])
+        query = [q, to_h[..., :h], to_w[..., :w]]
+        key = torch.cat([k * d**-0.5, _one_hot(k, h, w)], dim=-1).flatten(-3, -2)  # [...,h*w,d+h+w]
+        v = v.flatten(-3, -2)
+        if h * w < self.window**2:
+            k_bias, v_bias = self.qkv.bias.to(k.dtype).view(3, heads, 1, d)[1:]
+            absent = (q * (k_bias.unsqueeze(1) * d**-0.5)).sum(-1) + absent_mass(to_h, to_w)
+            query.append(absent.unsqueeze(-1).to(q.dtype))
+            key = _with_key_of_its_own_channel(key)
+            v = torch.cat([v, v_bias.expand(*v.shape[:-2], 1, d)], dim=-2)
+        out = self._read(torch.cat(query, dim=-1), key, v, across * down)
+        return out.permute(0, 1, 4, 2, 5, 3, 6).reshape(b, down * h, across * w, heads * d)
+
+    def _read(self, query: Tensor, key: Tensor, value: Tensor, windows: int) -> Tensor:
+        """Softmax attention, some rows of queries at a time.
+
+        Queries [...,h,w,c], keys [...,K,c], values [...,K,d] -> [...,h,w,d].
+        """
+        h, w = query.shape[-3:-1]
+        parts = -(-windows * self.heads * h * w * key.shape[-2] // LOGITS_AT_ONCE)
+        key = key.transpose(-1, -2)
+        out = [
+            (rows.flatten(-3, -2) @ key).softmax(dim=-1).to(value.dtype) @ value
+            for rows in query.split(-(-h // parts), dim=-3)
+        ]
+        return _join(out, dim=-2).unflatten(-2, (h, w))
 
 
-def offsets(table: Tensor, window: int) -> Tensor:
-    """Vector of each (query, key) pair along one side: [2*window-1,d] -> [query,d,key], entry query - key."""
-    return table.unfold(0, window, 1).flip(-1)
+def _join(parts: list[Tensor], dim: int) -> Tensor:
+    """Concatenate, without a copy where there is only one part."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
+
+
+def _one_hot(k: Tensor, h: int, w: int) -> Tensor:
+    """One-hot row and column of each key of [...,h,w,d], as [...,h,w,h+w]."""
+    rows = torch.eye(h, dtype=k.dtype, device=k.device).unsqueeze(1).expand(h, w, h)
+    columns = torch.eye(w, dtype=k.dtype, device=k.device).expand(h, w, w)
+    return torch.cat([rows, columns], dim=-1).expand(*k.shape[:-1], h + w)
+
+
+def _with_key_of_its_own_channel(key: Tensor) -> Tensor:
+    """Add a channel that is 0 for the keys there are, and a key that has 1 there and 0 elsewhere.
+
+    [...,K,c] -> [...,K+1,c+1]: the new key's logit is whatever a query carries in the new channel.
+    """
+    k, c = key.shape[-2:]
+    return F.pad(key, (0, 1, 0, 1)) + F.pad(key.new_ones(1, 1), (c, 0, k, 0))

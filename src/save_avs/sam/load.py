@@ -45,8 +45,9 @@ def load_sam(path: str | Path, *, image_size: int | None = None, dtype: torch.dt
             raise UsageError(f"image_size {image_size} must be a multiple of the patch, {shape.patch_size}")
         state = resample_positions(state, shape, image_size)
         shape = replace(shape, image_size=image_size)
-    sam = build_sam(shape)
-    strict_load(sam, state, source=str(path))
+    with torch.device("meta"):  # parameters are not drawn only to be overwritten
+        sam = build_sam(shape)
+    strict_load(sam, state, source=str(path), assign=True)
     return sam.to(dtype).eval()
 
 

@@ -19,9 +19,6 @@ class Sam(nn.Module):
     Source: Kirillov et al. 2023, "Segment Anything", arXiv 2304.02643.
     """
 
-    pixel_mean: Tensor
-    pixel_std: Tensor
-
     def __init__(
         self, image_encoder: ImageEncoder, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder
     ) -> None:
@@ -29,12 +26,12 @@ class Sam(nn.Module):
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
-        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(-1, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(-1, 1, 1), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """RGB 0..255 [B,3,S,S], any type, to what the image encoder takes."""
-        return (images - self.pixel_mean) / self.pixel_std
+        """RGB 0..255 [B,3,S,S], of any type, to what the image encoder takes, in its precision."""
+        mean = torch.tensor(PIXEL_MEAN, device=images.device).view(-1, 1, 1)
+        std = torch.tensor(PIXEL_STD, device=images.device).view(-1, 1, 1)
+        return ((images - mean) / std).to(self.image_encoder.pos_embed.dtype)
 
     def forward(
         self,
