@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import demo, segment
+from save_avs.cli import demo, evaluate, segment, train
 from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -31,6 +31,9 @@ app = typer.Typer(
 )
 app.command("segment", epilog=segment.EXAMPLES)(segment.segment)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("train", epilog=train.EXAMPLES)(train.train)
+app.command("validate", epilog=train.EXAMPLES)(train.validate)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from save_avs.adapters.audio import ResidualAudioAdapter
 from save_avs.sam.sam import Sam
+
+Resize = Literal["squash", "pad"]
+Precision = Literal["fp32", "bf16"]
 
 
 class SAVE(nn.Module):
@@ -19,12 +24,28 @@ class SAVE(nn.Module):
         sam: with image adapters in its blocks, or without.
         audio_backbone: log-mel patches [B,1,96,64] to [B,D]; kept frozen by the training stages.
         audio_adapter: the residual chain.
+        name: how it calls itself in results.
+        resize: how a frame becomes the square it was trained on.
+
+    Attributes:
+        precision: what it computes in where the caller leaves the choice to it.
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
     """
 
-    def __init__(self, sam: Sam, audio_backbone: nn.Module, audio_adapter: ResidualAudioAdapter) -> None:
+    def __init__(
+        self,
+        sam: Sam,
+        audio_backbone: nn.Module,
+        audio_adapter: ResidualAudioAdapter,
+        *,
+        name: str = "save",
+        resize: Resize = "squash",
+    ) -> None:
         super().__init__()
+        self.name = name
+        self.resize: Resize = resize
+        self.precision: Precision = "fp32"
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter
@@ -33,6 +54,11 @@ class SAVE(nn.Module):
     def image_size(self) -> int:
         """Side of the square the model sees, pixels."""
         return self.sam.image_encoder.image_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.sam.pixel_mean.device
 
     def forward(self, images: Tensor, patches: Tensor) -> Tensor:
         """Frames and the sound beside each to mask logits.

@@ -1,0 +1,95 @@
+"""``load_model``: a bundled name or a folder to a model that is ready to run."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from save_avs.errors import UsageError
+from save_avs.model.files import CONFIG, read_folder
+from save_avs.model.save import SAVE, Precision
+
+BUNDLED = ("save-tiny",)
+
+
+def load_model(
+    name_or_path: str | Path = "save-tiny",
+    *,
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+) -> SAVE:
+    """Load a SAVE in evaluation mode.
+
+    Args:
+        name_or_path: a bundled model's name, or a folder with config.json and model.safetensors.
+        device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
+        precision: ``auto`` takes bfloat16 where the processor multiplies it natively.
+
+    Raises:
+        UsageError: when there is no such model, device or precision.
+        SaveAvsError: when the weights do not fit the config.
+    """
+    folder = find_model(name_or_path)
+    where = resolve_device(device)
+    model, _ = read_folder(folder)
+    model.precision = resolve_precision(precision, where)
+    return model.to(where)
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """The folder of a model.
+
+    Raises:
+        UsageError: when it is neither a bundled name nor a model folder.
+    """
+    if str(name_or_path) in BUNDLED:
+        return Path(str(resources.files("save_avs"))) / "bundled" / str(name_or_path)
+    folder = Path(name_or_path)
+    if not (folder / CONFIG).is_file():
+        raise UsageError(
+            f"no model '{name_or_path}': give a bundled name ({', '.join(BUNDLED)}) or a folder with {CONFIG}"
+        )
+    return folder
+
+
+def resolve_device(device: str) -> torch.device:
+    """``auto`` or torch's name to a device that is there.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device '{device}' is not here: try --device cpu") from error
+    return chosen
+
+
+def resolve_precision(precision: str, device: torch.device) -> Precision:
+    """``auto`` to what the device is fast in: bfloat16 needs native products to pay.
+
+    Raises:
+        UsageError: on an unknown precision.
+    """
+    if precision == "fp32" or precision == "bf16":
+        return precision
+    if precision != "auto":
+        raise UsageError(f"unknown precision '{precision}': choose auto, fp32 or bf16")
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if device.type == "cpu" and _native_bf16() else "fp32"
+
+
+def _native_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself: AVX-512 BF16, AMX, or Arm's BF16."""
+    flags = Path("/proc/cpuinfo")
+    if not flags.exists():
+        return False
+    words = set(flags.read_text().split())
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
