@@ -66,11 +66,12 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Cutout:
-    """One look of a thing: its picture with an outline, RGBA u8 [H,W,4]."""
+    """One look of a thing: its picture with an outline, RGBA u8 [H,W,4]; held out when training never sees it."""
 
     name: str
     group: str
     rgba: U8
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,10 @@ def _files(folder: Path, manifest: Manifest, split: str, root: Path) -> list[Pat
 
 def _load_looks(root: Path, group: Path, manifest: Manifest, split: str) -> list[Cutout]:
     files = [p for p in _files(group, manifest, split, root) if p.suffix.lower() in _IMAGES]
-    return [Cutout(p.stem, group.name, load_cutout(p)) for p in files]
+    return [
+        Cutout(p.stem, group.name, load_cutout(p), "train" not in manifest.splits.get(str(p.relative_to(root)), SPLITS))
+        for p in files
+    ]
 
 
 def load_cutout(path: Path) -> U8:

@@ -15,6 +15,7 @@ from save_avs.data.paint import Layers, paint
 from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voices, noise_voice
 from save_avs.types import F32, U8, AVSample
 
+NOISELESS = 0.25  # share of training scenes without background noise: digital silence must be known too
 JITTER_S = 0.3  # how far from the middle of its segment a training frame may stand
 REACH_S = PATCH_SECONDS / 2 + 0.01
 
@@ -54,6 +55,8 @@ class SceneStream:
         rng = np.random.default_rng((self.seed, i))
         scene = draw_scene(rng, self.corpus, self.options, segments=self.views)
         times = [t + float(rng.uniform(-JITTER_S, JITTER_S)) for t in scene.segments]
+        if rng.random() < NOISELESS:
+            scene = scene.with_voices(tuple(v for v in scene.voices if v.name is not None))
         return sample_scene(scene, times, self.size, f"scene-{self.seed}-{i}")
 
 
