@@ -58,7 +58,7 @@ class SAVE(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
-        return self.sam.pixel_mean.device
+        return next(self.parameters()).device
 
     def forward(self, images: Tensor, patches: Tensor) -> Tensor:
         """Frames and the sound beside each to mask logits.
