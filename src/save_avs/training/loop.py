@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from save_avs.adapters.freeze import freeze_except
 from save_avs.media.atomic import aside
 from save_avs.training.average import MovingAverage
+from save_avs.training.optimizer import Optimizers, schedule
 from save_avs.training.recipe import Stage
 from save_avs.training.tasks import Task
 
@@ -44,10 +45,9 @@ class Trainer:
         self._train_mode()
         trained = {n: p for n, p in task.modules.named_parameters() if p.requires_grad}
         self.average = MovingAverage(trained, stage.ema)
-        decayed = [p for p in trained.values() if p.ndim >= 2]
-        others = [p for p in trained.values() if p.ndim < 2]
-        groups = [{"params": decayed, "weight_decay": stage.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=stage.lr, betas=(0.9, 0.98), fused=True)
+        self.optimizers = Optimizers(
+            trained, muon=stage.optimizer == "muon", lr=stage.lr, weight_decay=stage.weight_decay
+        )
         self.step = 0
         self._validation: list[Any] = []
 
@@ -75,15 +75,11 @@ class Trainer:
         return figures
 
     def _update(self, batch: Any) -> dict[str, float]:
-        rate = self.stage.lr * schedule(self.step, self.stage.steps, self.stage.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
             terms = self.task.loss(batch)
         terms["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.average.parameters.values(), self.stage.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizers.step(schedule(self.step, self.stage.steps, self.stage.warmup))
         self.step += 1
         self.average.update(self.step)
         return {name: float(value.detach()) for name, value in terms.items()}
@@ -124,7 +120,8 @@ class Trainer:
 
     def _log(self, losses: list[dict[str, float]], rate: float) -> None:
         means = {name: sum(row[name] for row in losses) / len(losses) for name in losses[0]}
-        self._write({"step": self.step, **means, "lr": self.optimizer.param_groups[0]["lr"], "frames_per_s": rate})
+        lr = self.optimizers.all[0].param_groups[0]["lr"]
+        self._write({"step": self.step, **means, "lr": lr, "frames_per_s": rate})
 
     def _write(self, row: dict[str, float]) -> None:
         with (self.folder / "metrics.jsonl").open("a") as file:
@@ -137,7 +134,7 @@ class Trainer:
             "step": self.step,
             "modules": self.task.modules.state_dict(),
             "average": self.average.state(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": self.optimizers.state(),
         }
         with aside(self.folder / "checkpoint.pt") as part:
             torch.save(state, part)
@@ -149,19 +146,13 @@ class Trainer:
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.task.modules.load_state_dict(state["modules"])
         self.average.load(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizers.load(state["optimizers"])
         self.step = state["step"]
         self.report(f"{self.stage.name}: going on from step {self.step}")
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then cosine to a hundredth: factor on the peak learning rate."""
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
 def one_thread(_: int) -> None:
-    """A worker draws pictures; the cores are for the trainer."""
+    """A worker draws pictures, and steps aside where the trainer wants the core."""
     torch.set_num_threads(1)
+    if hasattr(os, "nice"):
+        os.nice(10)

@@ -44,6 +44,7 @@ class Stage(_Strict):
         steps: optimiser steps.
         batch: frames a step.
         lr: peak learning rate, reached after ``warmup`` steps, then cosine to a hundredth.
+        optimizer: ``muon`` takes Muon for the matrices of the encoder's blocks and AdamW for the rest.
         views: sounds that each composed picture is heard with.
         naming: weight of the auxiliary loss that names what each cell shows (``things`` only).
         ema: decay of the moving average of the trained weights, which is what is kept.
@@ -57,6 +58,7 @@ class Stage(_Strict):
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
     lr: float = Field(gt=0)
+    optimizer: Literal["adamw", "muon"] = "adamw"
     warmup: int = Field(200, ge=0)
     weight_decay: float = Field(0.05, ge=0)
     clip: float = Field(1.0, gt=0)

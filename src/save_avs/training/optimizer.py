@@ -1,0 +1,65 @@
+"""The optimisers of a stage, and the schedule of their learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+MATRICES = "image_encoder.blocks."  # where Muon applies: the weight matrices of the transformer blocks
+
+
+class Optimizers:
+    """AdamW, and Muon beside it for the transformer blocks' weight matrices where the recipe says so.
+
+    Muon orthogonalises the momentum of a matrix before it steps. Its step is scaled to AdamW's size, so both
+    share one learning rate. Vectors (biases, norms, gates) are not decayed.
+
+    Source: Loshchilov & Hutter 2019 (AdamW); Jordan et al. 2024 (Muon); Liu et al. 2025, arXiv 2502.16982,
+    for the scale.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], *, muon: bool, lr: float, weight_decay: float
+    ) -> None:
+        self.lr = lr
+        matrices = [p for n, p in parameters.items() if muon and MATRICES in n and n.endswith("weight") and p.ndim == 2]
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in parameters.values() if id(p) not in chosen]
+        groups = [
+            {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
+            {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.all: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)]
+        if matrices:
+            self.all.append(
+                torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            )
+
+    def step(self, factor: float) -> None:
+        """One step at ``factor`` times the peak learning rate; gradients are dropped."""
+        for optimizer in self.all:
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> list[dict[str, Any]]:
+        """For a checkpoint."""
+        return [optimizer.state_dict() for optimizer in self.all]
+
+    def load(self, states: list[dict[str, Any]]) -> None:
+        """From a checkpoint."""
+        for optimizer, state in zip(self.all, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """Linear warm-up, then cosine to a hundredth: factor on the peak learning rate."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
