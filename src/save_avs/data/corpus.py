@@ -2,24 +2,25 @@
 
 On disk, a plain folder that anyone can fill::
 
-    cutouts/<class>/<name>.png          RGBA, or <name>.jpg beside <name>.mask.png
-    sounds/<class>/<name>.wav           anything FFmpeg reads; a class without sounds is a silent distractor
+    cutouts/<class>/<name>.png      RGBA, or <name>.jpg beside <name>.mask.png
+    sounds/<class>/<name>.wav       anything FFmpeg reads; a class without sounds is a silent distractor
     backgrounds/<name>.jpg
-    corpus.json                         optional: which file belongs to which split, names of the zero-shot classes
+    corpus.json                     optional: which file belongs to which split, the zero-shot classes
 
 Without ``corpus.json`` every file serves every split and only the random seed differs.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from save_avs.errors import UsageError
 from save_avs.media.audio_file import read_audio_file
@@ -27,46 +28,70 @@ from save_avs.types import F32, U8
 
 RATE = 16_000
 MAX_SIDE = 288  # cutouts are kept no larger than a scene needs them
+BACKGROUND_SIDE = 1024
+BUNDLED = "sample"
 Split = Literal["train", "val", "test", "zero-shot"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test", "zero-shot")
+SPLITS: tuple[Split, ...] = get_args(Split)
 
+_MANIFEST = "corpus.json"
 _IMAGES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """``corpus.json``: what is not for every split.
+class Manifest(BaseModel):
+    """``corpus.json``: what is not for every split. Files are named relative to the corpus, with slashes.
 
     Attributes:
-        splits: file (relative to the corpus) to the splits it serves; a file that is not named serves all.
-        held_from: sound file to the second from which it is kept for testing; the part before is for training.
+        splits: file to the splits it serves; a file that is not named serves all.
+        held_from: sound file to the second from which it is kept for testing; what is before, for training.
         zero_shot: classes that sound in the zero-shot split alone.
-        promptable: groups of cutouts that take part in SAM's pre-training alone, never in a sounding scene.
+        promptable: groups of cutouts for SAM's pre-training alone, never in a sounding scene.
+        licence: for information.
     """
 
-    splits: dict[str, list[str]] = field(default_factory=dict)
-    held_from: dict[str, float] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True)
+
+    splits: dict[str, tuple[Split, ...]] = {}
+    held_from: dict[str, float] = {}
     zero_shot: tuple[str, ...] = ()
     promptable: tuple[str, ...] = ()
+    licence: str = ""
 
     @classmethod
     def load(cls, root: Path) -> Manifest:
-        """Read ``root/corpus.json``; an empty manifest when there is none."""
-        path = root / "corpus.json"
+        """Read ``root/corpus.json``; an empty manifest when there is none.
+
+        Raises:
+            UsageError: when it is no manifest; the line says where.
+        """
+        path = root / _MANIFEST
         if not path.exists():
             return cls()
-        raw = json.loads(path.read_text())
-        return cls(
-            splits=raw.get("splits", {}),
-            held_from=raw.get("held_from", {}),
-            zero_shot=tuple(raw.get("zero_shot", ())),
-            promptable=tuple(raw.get("promptable", ())),
-        )
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise UsageError(f"{path}: {where + ': ' if where else ''}{problem['msg']}") from error
+
+    def save(self, root: Path) -> None:
+        """Write ``root/corpus.json``."""
+        (root / _MANIFEST).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    def serves(self, file: str, split: Split) -> bool:
+        """Whether a split may use a file."""
+        return split in self.splits.get(file, SPLITS)
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """One look of a thing: its picture with an outline, RGBA u8 [H,W,4]; held out when training never sees it."""
+    """One look of a thing.
+
+    Attributes:
+        name: of its file.
+        group: its class, or kind of silent thing.
+        rgba: the picture with its outline, u8 [H,W,4].
+        held_out: whether training never sees it.
+    """
 
     name: str
     group: str
@@ -96,49 +121,122 @@ class Corpus:
 
     @classmethod
     def load(cls, root: str | Path, split: Split, *, promptable: bool = False) -> Corpus:
-        """Load what ``split`` may use; ``promptable`` adds the cutouts that only SAM's pre-training sees.
+        """Load what ``split`` may use.
+
+        Args:
+            root: the corpus's folder, or ``sample`` for the bundled one.
+            split: whose files.
+            promptable: adds the cutouts that only SAM's pre-training sees.
 
         Raises:
             UsageError: when the folder is no corpus, or has nothing for this split.
+            MediaError: when a sound cannot be read.
         """
-        root = Path(root)
-        if not (root / "cutouts").is_dir():
-            raise UsageError(f"{root} is no corpus: it has no cutouts/ folder (make one: save-avs data stamps)")
+        root = find_corpus(root)
         manifest = Manifest.load(root)
-        names = tuple(sorted(p.name for p in _folders(root / "sounds")))
-        looks = {g.name: _load_looks(root, g, manifest, split) for g in _folders(root / "cutouts")}
+        shelf = _Shelf(root, manifest, split)
+        names = tuple(shelf.folders("sounds"))
+        zero_shot = split == "zero-shot"
+        looks = {
+            g: shelf.looks(g) for g in shelf.folders("cutouts") if zero_shot or g not in manifest.zero_shot
+        }
         looks = {g: c for g, c in looks.items() if c and (promptable or g not in manifest.promptable)}
-        is_zero_shot = split == "zero-shot"
-        sounding = tuple(n for n in names if n in looks and (n in manifest.zero_shot) == is_zero_shot)
-        if not is_zero_shot:
-            looks = {g: c for g, c in looks.items() if g not in manifest.zero_shot}
-        sounds = {n: _load_sounds(root, n, manifest, split) for n in names if n in looks}
-        backgrounds = [_load_picture(p) for p in _files(root / "backgrounds", manifest, split, root)]
-        if not sounding or not backgrounds:
+        sounds = {n: shelf.sounds(n) for n in names if n in looks and (n in manifest.zero_shot) == zero_shot}
+        sounds = {n: waves for n, waves in sounds.items() if waves}
+        backgrounds = shelf.backgrounds()
+        if not sounds or not backgrounds:
             raise UsageError(f"{root} has no sounding class or no background for the split '{split}'")
-        silent = tuple(sorted(g for g in looks if g not in names and g not in manifest.promptable))
-        return cls(looks, sounds, backgrounds, sounding, silent, names)
+        silent = tuple(g for g in looks if g not in names and g not in manifest.promptable)
+        return cls(looks, sounds, backgrounds, tuple(sounds), silent, names)
 
 
-def _folders(path: Path) -> Iterator[Path]:
-    return iter(sorted(p for p in path.iterdir() if p.is_dir())) if path.is_dir() else iter(())
+def find_corpus(root: str | Path) -> Path:
+    """The folder of a corpus; ``sample`` is the bundled one.
+
+    Raises:
+        UsageError: when it has no cutouts.
+    """
+    if str(root) == BUNDLED:
+        return Path(str(resources.files("save_avs"))) / "bundled" / "scenes"
+    if not (Path(root) / "cutouts").is_dir():
+        raise UsageError(
+            f"{root} is no corpus: it has no cutouts/ folder; make one (save-avs data stamps {root}), "
+            f"or take the bundled one, '{BUNDLED}'"
+        )
+    return Path(root)
 
 
-def _files(folder: Path, manifest: Manifest, split: str, root: Path) -> list[Path]:
-    files = [p for p in sorted(folder.iterdir()) if p.is_file() and ".mask" not in p.suffixes]
-    return [p for p in files if split in manifest.splits.get(str(p.relative_to(root)), SPLITS)]
+def sounding_classes(root: str | Path, split: Split) -> tuple[str, ...]:
+    """Names of the classes that may sound in a split, sorted, without loading anything.
+
+    Raises:
+        UsageError: when the folder is no corpus.
+    """
+    root = find_corpus(root)
+    manifest = Manifest.load(root)
+    names = _Shelf(root, manifest, split).folders("sounds")
+    return tuple(n for n in names if (n in manifest.zero_shot) == (split == "zero-shot"))
 
 
-def _load_looks(root: Path, group: Path, manifest: Manifest, split: str) -> list[Cutout]:
-    files = [p for p in _files(group, manifest, split, root) if p.suffix.lower() in _IMAGES]
-    return [
-        Cutout(p.stem, group.name, load_cutout(p), "train" not in manifest.splits.get(str(p.relative_to(root)), SPLITS))
-        for p in files
-    ]
+@dataclass(frozen=True)
+class _Shelf:
+    """The files of a corpus that one split may use."""
+
+    root: Path
+    manifest: Manifest
+    split: Split
+
+    def folders(self, kind: str) -> Iterator[str]:
+        """Names of the classes or groups of a kind, sorted."""
+        path = self.root / kind
+        return iter(sorted(p.name for p in path.iterdir() if p.is_dir())) if path.is_dir() else iter(())
+
+    def looks(self, group: str) -> list[Cutout]:
+        return [
+            Cutout(p.stem, group, load_cutout(p), not self.manifest.serves(self._name(p), "train"))
+            for p in self._files(f"cutouts/{group}")
+            if _is_picture(p)
+        ]
+
+    def sounds(self, name: str) -> list[F32]:
+        return [self._sound(p) for p in self._files(f"sounds/{name}")]
+
+    def backgrounds(self) -> list[U8]:
+        return [_load_picture(p) for p in self._files("backgrounds") if _is_picture(p)]
+
+    def _files(self, folder: str) -> list[Path]:
+        path = self.root / folder
+        found = [p for p in sorted(path.iterdir()) if p.is_file()] if path.is_dir() else []
+        return [p for p in found if p.name[0] != "." and self.manifest.serves(self._name(p), self.split)]
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _sound(self, path: Path) -> F32:
+        wave = read_audio_file(path, rate=RATE)
+        held_from = self.manifest.held_from.get(self._name(path))
+        if held_from is not None:
+            cut = int(held_from * RATE)
+            wave = wave[:cut] if self.split in {"train", "val"} else wave[cut:]
+        try:
+            return prepare_sound(wave)
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}; remove it from the corpus") from error
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _IMAGES and ".mask" not in path.suffixes
 
 
 def load_cutout(path: Path) -> U8:
-    """Read an RGBA picture (or picture + ``.mask.png``), cropped to its outline, u8 [H,W,4], at most 288 px."""
+    """Read a cutout: RGBA, or a picture with ``.mask.png`` beside it.
+
+    Returns:
+        u8 [H,W,4], cropped to its outline, 288 px at most.
+
+    Raises:
+        UsageError: when nothing in it is opaque.
+    """
     with Image.open(path) as image:
         rgba = image.convert("RGBA")
     mask = path.with_suffix(".mask.png")
@@ -155,25 +253,10 @@ def load_cutout(path: Path) -> U8:
 
 def _load_picture(path: Path) -> U8:
     with Image.open(path) as image:
-        image.draft("RGB", (1024, 1024))
+        image.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
         rgb = image.convert("RGB")
-    rgb.thumbnail((1024, 1024), Image.Resampling.LANCZOS)
+    rgb.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(rgb)
-
-
-def _load_sounds(root: Path, name: str, manifest: Manifest, split: str) -> list[F32]:
-    folder = root / "sounds" / name
-    return [
-        prepare_sound(_part(read_audio_file(p, rate=RATE), manifest.held_from.get(str(p.relative_to(root))), split))
-        for p in _files(folder, manifest, split, root)
-    ]
-
-
-def _part(wave: F32, held_from: float | None, split: str) -> F32:
-    if held_from is None:
-        return wave
-    cut = int(held_from * RATE)
-    return wave[:cut] if split in {"train", "val"} else wave[cut:]
 
 
 def prepare_sound(wave: F32, *, floor_db: float = -36.0, step: int = 320, keep: int = 8) -> F32:
@@ -182,14 +265,14 @@ def prepare_sound(wave: F32, *, floor_db: float = -36.0, step: int = 320, keep: 
     A scene says when a thing sounds; a pause inside the recording would make that untrue.
 
     Raises:
-        UsageError: when the sound is digital silence.
+        ValueError: when the sound is digital silence, or shorter than a step.
     """
     blocks = wave[: len(wave) // step * step].reshape(-1, step)
     power = (blocks.astype(np.float64) ** 2).mean(axis=1)
     if len(power) == 0 or power.max() <= 1e-10:
-        raise UsageError("a sound of the corpus is silent or shorter than 20 ms")
+        raise ValueError("silent, or shorter than 20 ms")
     loud = power > power.max() * 10 ** (floor_db / 10)
     # a block stays when a loud one is within keep / 2 of it: short gaps and soft tails survive
-    near = np.convolve(loud, np.ones(keep + 1), mode="same") > 0.5
+    near = np.convolve(loud, np.ones(keep + 1))[keep // 2 :][: len(loud)] > 0.5
     kept = blocks[near].reshape(-1)
     return (kept * (0.1 / np.sqrt((kept**2).mean()))).astype(np.float32)

@@ -37,4 +37,4 @@ def build_save(config: SaveConfig, sam: Sam | None = None) -> SAVE:
         shared=audio.shared,
         inject=audio.inject,
     )
-    return SAVE(sam, backbone, adapter, name=config.name, resize=config.resize)
+    return SAVE(sam, backbone, adapter, classes=config.classes, name=config.name, resize=config.resize)

@@ -55,7 +55,7 @@ class SaveConfig(_Strict):
         audio: name of the audio backbone.
         image_adapter: None leaves the image adapters out.
         audio_adapter: the audio path.
-        classes: names of the things it was trained to hear, for information.
+        classes: names of the sounds it was trained on; with them it can say what it hears.
     """
 
     name: str

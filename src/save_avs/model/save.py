@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -24,6 +25,7 @@ class SAVE(nn.Module):
         sam: with image adapters in its blocks, or without.
         audio_backbone: log-mel patches [B,1,96,64] to [B,D]; kept frozen by the training stages.
         audio_adapter: the residual chain.
+        classes: names of the sounds that ``hear`` tells apart; without any it cannot be asked.
         name: how it calls itself in results.
         resize: how a frame becomes the square it was trained on.
 
@@ -39,6 +41,7 @@ class SAVE(nn.Module):
         audio_backbone: nn.Module,
         audio_adapter: ResidualAudioAdapter,
         *,
+        classes: Sequence[str] = (),
         name: str = "save",
         resize: Resize = "squash",
     ) -> None:
@@ -49,6 +52,8 @@ class SAVE(nn.Module):
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter
+        self.classes = tuple(classes)
+        self.hearing = nn.Linear(audio_adapter.enter.in_features, len(self.classes)) if self.classes else None
 
     @property
     def image_size(self) -> int:
@@ -73,6 +78,16 @@ class SAVE(nn.Module):
         injections, prompt = self.audio_adapter(self.audio_backbone(patches))
         embeddings = self.sam.image_encoder(self.sam.normalise(images), injections)
         return self.decode(embeddings, prompt)
+
+    def hear(self, patches: Tensor) -> Tensor:
+        """Name sounds: log-mel patches [B,1,96,64] to logits [B,classes]. The masks do not depend on it.
+
+        Raises:
+            ValueError: when the model has no classes.
+        """
+        if self.hearing is None:
+            raise ValueError(f"{self.name} was not trained to name sounds")
+        return self.hearing(self.audio_backbone(patches))
 
     def decode(self, embeddings: Tensor, prompt: Tensor | None) -> Tensor:
         """Image embeddings [B,C,h,w] and prompt tokens [B,N,C] to logits [B,1,4h,4w]."""

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
+from save_avs.data.corpus import sounding_classes
 from save_avs.errors import UsageError
+from save_avs.media.atomic import atomic_write
 from save_avs.model.build import build_save
 from save_avs.model.config import SaveConfig
 from save_avs.model.files import continue_from, save_folder
-from save_avs.media.atomic import atomic_write
 from save_avs.training.loop import Report, Trainer
 from save_avs.training.recipe import Recipe, Stage
 from save_avs.training.tasks import TASKS
@@ -22,6 +23,8 @@ def train(recipe: Recipe, report: Report = print) -> Path:
     Raises:
         UsageError: when the corpus is missing or a stage starts from one that is not there.
     """
+    classes = sounding_classes(recipe.corpus, "train")
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"classes": classes})})
     atomic_write(recipe.out / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
     for stage in recipe.stages:
         done = recipe.out / stage.name / "model"

@@ -39,7 +39,7 @@ class Task(Protocol):
 
 
 class NameSounds:
-    """The audio backbone names the classes in a mixture; the head that does it is dropped afterwards."""
+    """The audio backbone names the classes in a mixture."""
 
     collate = staticmethod(collate_sounds)
     frames_per_item = 1
@@ -49,18 +49,17 @@ class NameSounds:
         options = stage.scenes.options()
         self.stream = SoundStream(corpus, options, stage.seed)
         self.validation = SoundStream(corpus, options, stage.seed + VALIDATION_SEED)
-        head = nn.Linear(model.audio_adapter.enter.in_features, len(corpus.sounding))
-        self.modules = nn.ModuleDict({"model": model, "head": head})
-        self.backbone, self.head = model.audio_backbone, head
+        self.modules = nn.ModuleDict({"model": model})
+        self.model = model
 
     def loss(self, batch: SoundBatch) -> dict[str, Tensor]:
-        logits = self.head(self.backbone(batch.patches)).float()
+        logits = self.model.hear(batch.patches).float()
         return {"loss": F.binary_cross_entropy_with_logits(logits, batch.heard, reduction="none").sum(1).mean()}
 
     def score(self, batch: SoundBatch) -> dict[str, Tensor]:
-        probs = self.head(self.backbone(batch.patches)).float().sigmoid()
-        exact = ((probs > 0.5) == (batch.heard > 0.5)).all(1)
-        return {"exact": exact.float(), "f1": _f1(probs > 0.5, batch.heard > 0.5)}
+        found = self.model.hear(batch.patches) > 0
+        truth = batch.heard > 0.5
+        return {"exact": (found == truth).all(1).float(), "f1": _f1(found, truth)}
 
 
 def _f1(found: Tensor, truth: Tensor) -> Tensor:
