@@ -43,7 +43,9 @@ class Picture:
     size: tuple[int, int] = (32, 24)
     codec: str = "libx264"
     pix_fmt: str = "yuv420p"
-    options: dict[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "crf": "10"})
+    options: dict[str, str] = field(
+        default_factory=lambda: {"preset": "ultrafast", "crf": "10", "threads": "1"}
+    )
 
 
 def grey(count: int, *, fps: float = 25, start: float = 0.0, **more) -> Picture:

@@ -63,7 +63,8 @@ def test_missing_file_is_wrong_usage(tmp_path):
         ("text.mp4", b"Dear diary, this is not a video.\n" * 50, "cannot be read as video"),
         ("notes.txt", b"Dear diary, this is not a video.\n" * 50, "no video|cannot be read"),
         ("page.html", b"<html><body>404 not found</body></html>", "cannot be read as video|no video"),
-        ("list.m3u8", b"#EXTM3U\n#EXTINF:10,\nhttp://localhost:9/x.ts\n", "cannot be read as video|no video"),
+        ("list.m3u8", b"#EXTM3U\n#EXTINF:10,\nclip.ts\n", "playlist"),
+        ("list.mp4", b"ffconcat version 1.0\nfile clip.mp4\n", "playlist"),
         (
             "noise.mkv",
             bytes(np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8)),

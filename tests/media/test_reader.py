@@ -307,8 +307,7 @@ def test_default_tracks_are_chosen(tmp_path):
     with av.open(str(tmp_path / "plain.mkv")) as source, av.open(str(path), "w") as target:
         streams = [target.add_stream_from_template(s) for s in source.streams]
         for number, stream in enumerate(streams):
-            default = av.stream.Disposition.default
-            stream.disposition = default if number in (1, 3) else av.stream.Disposition(0)
+            stream.disposition = av.stream.Disposition.default.value if number in (1, 3) else 0
         for packet in source.demux():
             if packet.dts is not None:
                 packet.stream = streams[packet.stream_index]

@@ -71,6 +71,12 @@ def test_a_single_frame_is_shown_for_its_time(tmp_path):
     assert len(read(path)) == 1
 
 
+@pytest.mark.parametrize("fps", [1e-4, 0.01, 1000.0, 90000.0])
+def test_rates_that_a_file_may_claim(tmp_path, fps):
+    times = [0.0, 0.5, 3.0]
+    np.testing.assert_allclose(read(write(tmp_path / "v.mp4", times, fps=fps)).times, times, atol=1e-5)
+
+
 def test_pixel_aspect_is_kept(tmp_path):
     path = write(tmp_path / "v.mp4", [0.0], pixel_aspect=Fraction(16, 11))
     assert probe(path).pixel_aspect == Fraction(16, 11)

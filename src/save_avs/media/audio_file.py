@@ -17,13 +17,14 @@ def read_audio_file(path: str | Path, *, rate: int) -> F32:
         MediaError: when the file holds no sound that FFmpeg can read.
     """
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
             resampler = av.AudioResampler("fltp", "mono", rate)
             parts = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
             parts += resampler.resample(None)
-    except (av.FFmpegError, IndexError) as error:
+    except (FFmpegError, IndexError) as error:
         raise MediaError(f"{path}: cannot be read as sound ({error})") from error
     if not parts:
         raise MediaError(f"{path}: holds no sound")

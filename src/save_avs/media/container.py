@@ -21,6 +21,9 @@ Warn = Callable[[str], None]
 # FFmpeg "plays" text files as terminal art through these decoders.
 _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
 
+# Playlists make FFmpeg open other files than the one that was named.
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat")
+
 
 def open_media(path: str | os.PathLike[str]) -> InputContainer:
     """Open a local file for reading.
@@ -35,6 +38,8 @@ def open_media(path: str | os.PathLike[str]) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise MediaError(f"{path}: the file is empty (0 bytes)")
+        if _is_playlist(path):
+            raise MediaError(f"{path}: cannot be read as video (a playlist; name the files in it instead)")
         # The "file:" prefix keeps names with a colon from being taken for a network address, and the
         # whitelist keeps playlists from reaching outside.
         return av.open(
@@ -42,6 +47,12 @@ def open_media(path: str | os.PathLike[str]) -> InputContainer:
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path}: cannot be read as video ({reason(error)})") from error
+
+
+def _is_playlist(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(1024)
+    return head.startswith(_PLAYLISTS) or b"<MPD" in head
 
 
 def reason(error: BaseException) -> str:

@@ -47,7 +47,8 @@ class PictureReader:
         step = 1 / self._info.fps
         last: float | None = None
         with open_media(self._info.path) as container:
-            stream = pick_video(container)
+            stream: Any = pick_video(container)
+            stream.thread_type = "AUTO"
             for frame in decode(container, stream, self._damaged):
                 time = self._time(frame, last, step)
                 if last is not None and time <= last:

@@ -40,7 +40,7 @@ class VideoWriter:
         path: the mp4 file to write.
         width: of the frames.
         height: of the frames.
-        fps: what to expect; sets the rate control and how long the last frame is shown.
+        fps: what to expect, above 0; guides the rate control, and a single frame is shown for 1/fps seconds.
         audio_from: a video whose whole sound is taken over, on the clock that ``read_clips`` gives it.
         audio: or sound from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its rate).
         pixel_aspect: width of a pixel over its height.
@@ -71,7 +71,7 @@ class VideoWriter:
         self._stack = ExitStack()
         self._to_yuv = VideoReformatter()
         self._waiting: tuple[int, U8] | None = None  # one frame behind, so that its duration is known
-        self._last_step = round(_CLOCK / fps)
+        self._last_step = max(1, round(_CLOCK / fps))
 
     def __enter__(self) -> Self:
         part = self._stack.enter_context(aside(self._path))
@@ -110,7 +110,7 @@ class VideoWriter:
     def _add_video(self) -> Any:
         stream = self._container.add_stream(
             "libx264",
-            rate=Fraction(self._fps).limit_denominator(1001),
+            rate=Fraction(min(max(self._fps, 1.0), 240.0)).limit_denominator(1001),
             options={"preset": "veryfast", "crf": "20"},
         )
         stream.width, stream.height = (n + n % 2 for n in self._size)
@@ -119,7 +119,9 @@ class VideoWriter:
         context = stream.codec_context
         context.time_base = Fraction(1, _CLOCK)
         context.sample_aspect_ratio = self._pixel_aspect
-        context.gop_size = max(1, round(2 * self._fps))  # a keyframe every two seconds: quick seeking
+        context.gop_size = round(
+            min(max(2 * self._fps, 1), 250)
+        )  # a keyframe every two seconds: quick seeking
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
         return stream
