@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import demo, evaluate, segment, train
+from save_avs.cli import data, demo, evaluate, segment, train
 from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -34,6 +34,7 @@ app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("validate", epilog=train.EXAMPLES)(train.validate)
+app.add_typer(data.app, name="data")
 
 
 def _print_version(wanted: bool) -> None:
@@ -63,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done; 1 the program failed; 2 wrong usage; 3 some file could not be read or finished; 130 and 143 after
     Ctrl-C and SIGTERM. With SAVE_AVS_TRACEBACK set, failures of the program show where they happened.
     """
+    # Numpy's own threads would take the cores from torch's; it must be said before numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         with _sigterm_raises():
             arguments = list(sys.argv[1:] if argv is None else argv)

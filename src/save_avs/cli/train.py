@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -22,8 +21,6 @@ Overrides = Annotated[
 
 def train(config: Config, overrides: Overrides = None) -> int:
     """Train a model by a recipe. Run the same command again to go on where it stopped."""
-    # Numpy's own threads would take the cores from torch's; it must be said before numpy is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from save_avs.training.recipe import load_recipe
     from save_avs.training.run import train as run
 

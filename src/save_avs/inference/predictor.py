@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor
 from save_avs.audio import log_mel_at
 from save_avs.errors import MediaError
 from save_avs.inference.settings import check_batch, check_threshold
-from save_avs.inference.square import Resize, from_square, to_square
+from save_avs.inference.square import from_square, to_square
+from save_avs.model.save import Precision, Resize
 from save_avs.types import F32, U8, Bool, Clip
 
 
@@ -24,11 +25,30 @@ class FrameModel(Protocol):
     Called with images u8 [B,3,S,S] and log-mel patches f32 [B,1,96,64], it gives logits [B,1,M,M].
     """
 
-    name: str
-    image_size: int
-    resize: Resize
-    device: torch.device
-    precision: Literal["fp32", "bf16"]
+    @property
+    def name(self) -> str:
+        """How it calls itself in results."""
+        ...
+
+    @property
+    def image_size(self) -> int:
+        """Side S of the square it sees, pixels."""
+        ...
+
+    @property
+    def resize(self) -> Resize:
+        """How a frame becomes that square."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """What to compute in."""
+        ...
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
         """Mark what sounds."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from save_avs.model.save import Resize
 from save_avs.types import U8
-
-Resize = Literal["squash", "pad"]
 
 PAD_COLOUR = (124, 116, 104)  # SAM's pixel mean: close to zero once the model has normalised it
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -19,14 +18,14 @@ def load_model(
     name_or_path: str | Path = "save-tiny",
     *,
     device: str = "auto",
-    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    precision: str = "auto",
 ) -> SAVE:
     """Load a SAVE in evaluation mode.
 
     Args:
         name_or_path: a bundled model's name, or a folder with config.json and model.safetensors.
         device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
-        precision: ``auto`` takes bfloat16 where the processor multiplies it natively.
+        precision: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the processor multiplies it natively.
 
     Raises:
         UsageError: when there is no such model, device or precision.
@@ -77,19 +76,19 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
     Raises:
         UsageError: on an unknown precision.
     """
-    if precision == "fp32" or precision == "bf16":
-        return precision
-    if precision != "auto":
-        raise UsageError(f"unknown precision '{precision}': choose auto, fp32 or bf16")
+    match precision:
+        case "fp32" | "bf16":
+            return precision
+        case "auto":
+            return "bf16" if _fast_bf16(device) else "fp32"
+    raise UsageError(f"unknown precision '{precision}': choose auto, fp32 or bf16")
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 itself; on a CPU that is AVX-512 BF16, AMX, or Arm's BF16."""
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if device.type == "cpu" and _native_bf16() else "fp32"
-
-
-def _native_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself: AVX-512 BF16, AMX, or Arm's BF16."""
-    flags = Path("/proc/cpuinfo")
-    if not flags.exists():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpu = Path("/proc/cpuinfo")
+    if device.type != "cpu" or not cpu.exists():
         return False
-    words = set(flags.read_text().split())
-    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpu.read_text().split()))
