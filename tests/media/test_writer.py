@@ -77,6 +77,11 @@ def test_rates_that_a_file_may_claim(tmp_path, fps):
     np.testing.assert_allclose(read(write(tmp_path / "v.mp4", times, fps=fps)).times, times, atol=1e-5)
 
 
+def test_a_name_that_looks_like_an_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(read(write("12:30.mp4", [0.0, 0.5]))) == 2
+
+
 def test_pixel_aspect_is_kept(tmp_path):
     path = write(tmp_path / "v.mp4", [0.0], pixel_aspect=Fraction(16, 11))
     assert probe(path).pixel_aspect == Fraction(16, 11)

@@ -77,7 +77,7 @@ class VideoWriter:
         part = self._stack.enter_context(aside(self._path))
         try:
             self._container = self._stack.enter_context(
-                av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"})
+                av.open(f"file:{part}", "w", format="mp4", options={"movflags": "+faststart"})
             )
             self._video = self._add_video()
             self._sound = self._add_sound()
@@ -119,9 +119,8 @@ class VideoWriter:
         context = stream.codec_context
         context.time_base = Fraction(1, _CLOCK)
         context.sample_aspect_ratio = self._pixel_aspect
-        context.gop_size = round(
-            min(max(2 * self._fps, 1), 250)
-        )  # a keyframe every two seconds: quick seeking
+        # A keyframe every two seconds makes seeking quick.
+        context.gop_size = round(min(max(2 * self._fps, 1), 250))
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
         return stream
