@@ -182,11 +182,11 @@ def text(path: Path) -> None:
     path.write_text("these are words\n" * 50)
 
 
-def truncated(path: Path) -> None:
+def truncated(path: Path, share: float = 0.05) -> None:
     """An mp4 whose index, at the front, promises more than is there."""
-    whole = make_video(path.with_name("whole.mp4"), frames=40).read_bytes()
+    whole = make_video(path.with_name("whole.mp4"), frames=200).read_bytes()
     path.with_name("whole.mp4").unlink()
-    path.write_bytes(whole[: len(whole) // 20])
+    path.write_bytes(whole[: round(len(whole) * share)])
 
 
 BAD_FILES = {"text": text, "truncated": truncated, "zero bytes": Path.touch, "sound only": make_sound}
@@ -202,6 +202,14 @@ class TestBadInput:
         (line,) = [line for line in lines(err) if not line.startswith("model ")]
         assert line.startswith("failed: bad.mp4: ")
         assert names("out") == ["failed.jsonl"]
+
+    def test_a_file_that_breaks_off_is_done_up_to_there(self, place, capsys):
+        truncated(place / "cut.mp4", 0.7)
+        assert main(["segment", "cut.mp4", "-o", "out", "--save", "masks"]) == 0
+        warnings = [line for line in lines(capsys.readouterr().err) if line.startswith("warning: cut.mp4: ")]
+        assert len([line for line in warnings if "only up to" in line]) == 1, warnings
+        track, _ = load_masks_json("out/cut/masks.json")
+        assert 20 < len(track) < 200
 
     @pytest.mark.parametrize(
         ("arguments", "said"),

@@ -31,7 +31,8 @@ class Ahead(Generic[T]):
         self._items = items
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._draw, name="save-avs-ahead")
+        # A daemon: should leaving the block itself be interrupted, the program still ends.
+        self._thread = threading.Thread(target=self._draw, name="save-avs-ahead", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
