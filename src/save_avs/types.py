@@ -81,10 +81,13 @@ class AVSample:
     def __post_init__(self) -> None:
         """Check that every array speaks of the same frames."""
         t, h, w = self.frames.shape[:3]
-        _require(self.frames.shape == (t, h, w, 3) and self.frames.dtype == np.uint8, "frames: u8 [T,H,W,3]")
+        frames_fit = self.frames.shape == (t, h, w, 3) and self.frames.dtype == np.uint8
+        masks_fit = self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_
+        flags_fit = self.has_mask.shape == self.valid.shape == (t,)
+        _require(frames_fit, f"{self.name}: frames must be uint8 [T,H,W,3]")
         _require(self.patches.shape == (t, 96, 64), f"{self.name}: patches must be [T,96,64]")
-        _require(self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_, f"{self.name}: masks [T,H,W]")
-        _require(self.has_mask.shape == self.valid.shape == (t,), f"{self.name}: has_mask and valid must be [T]")
+        _require(masks_fit, f"{self.name}: masks must be bool [T,H,W]")
+        _require(flags_fit, f"{self.name}: has_mask and valid must be [T]")
 
 
 @dataclass(frozen=True)
@@ -157,5 +160,5 @@ class MaskTrack:
 
         if not self.counts:
             return np.zeros(0)
-        rles = [{"size": list(self.size), "counts": c} for c in self.counts]
-        return coco.area(rles).astype(np.float64) / (self.size[0] * self.size[1])
+        rles: Any = [{"size": list(self.size), "counts": c} for c in self.counts]
+        return np.asarray(coco.area(rles), np.float64) / (self.size[0] * self.size[1])

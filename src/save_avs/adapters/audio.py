@@ -51,15 +51,12 @@ class ResidualAudioAdapter(nn.Module):
         self.first = {"all": 0, "last": blocks - 1, "none": blocks}[inject]
         self.enter = nn.Linear(audio_dim, hidden)
         self.steps = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(blocks))
-        injected = blocks - self.first
-        self.project = nn.ModuleList(nn.Linear(hidden, embed_dim) for _ in range(min(injected, 1) if shared else injected))
+        projections = min(blocks - self.first, 1) if shared else blocks - self.first
+        self.project = nn.ModuleList(_zero_linear(hidden, embed_dim) for _ in range(projections))
         self.prompt = nn.Linear(hidden, tokens * prompt_dim) if tokens else None
-        for layer in self.project:
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
 
     def forward(self, audio: Tensor) -> tuple[list[Tensor | None], Tensor | None]:
-        """Audio vectors [B,audio_dim] to one [B,C] (or None) a block, and the prompt [B,tokens,prompt_dim]."""
+        """Audio vectors [B,audio_dim] to one [B,C] or None a block, and the prompt [B,tokens,prompt_dim]."""
         h = self.enter(audio)
         injections: list[Tensor | None] = []
         for i, step in enumerate(self.steps):
@@ -72,3 +69,9 @@ class ResidualAudioAdapter(nn.Module):
     def _projection(self, block: int) -> nn.Module:
         return self.project[0 if len(self.project) == 1 else block - self.first]
 
+
+def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from save_avs.inference.hearing import Heard
     from save_avs.inference.jobs import Job
+    from save_avs.model import SAVE
 
 DEFAULT_DIRECTORY = Path("runs/demo")
 
@@ -31,19 +33,21 @@ def demo(
     """Segment the bundled sample video with the bundled model, and say what was heard and where it lies."""
     from importlib.resources import as_file, files
 
+    from save_avs.cli.running import announced_model
+    from save_avs.inference.hearing import heard
     from save_avs.inference.jobs import Existing, plan_jobs
 
     with as_file(files("save_avs") / "bundled" / "sample.mp4") as sample:
         (job,) = plan_jobs([sample], output, Existing.NEXT_FREE)
-        _print_result(job, _segment(job))
+        model = announced_model("save-tiny", device="auto", precision="auto")
+        _print_result(job, _segment(job, model), heard(model, sample))
     return 0
 
 
-def _segment(job: Job) -> dict[str, Any]:
-    from save_avs.cli.running import announced_model, display
+def _segment(job: Job, model: SAVE) -> dict[str, Any]:
+    from save_avs.cli.running import display
     from save_avs.inference import segment
 
-    model = announced_model("save-tiny", device="auto", precision="auto")
     with display(job) as shown:
         result = segment(
             job.path, model=model, directory=job.folder, on_progress=shown.update, on_warning=shown.warn
@@ -51,10 +55,16 @@ def _segment(job: Job) -> dict[str, Any]:
     return result.summary()
 
 
-def _print_result(job: Job, summary: dict[str, Any]) -> None:
+def _print_result(job: Job, summary: dict[str, Any], sounds: list[Heard]) -> None:
     typer.echo(
         f"{summary['frames']} frames in {summary['seconds']:.1f} s ({summary['frames_per_second']:.1f} fps)"
     )
+    typer.echo("heard:")
+    for sound in sounds:
+        typer.echo(
+            f"  {sound.start:6.2f} s to {sound.end:6.2f} s: {sound.name} ({sound.probability:.0%} sure)"
+        )
+    typer.echo("seen:")
     for span in summary["spans"]:
         typer.echo(
             f"  {span['start']:6.2f} s to {span['end']:6.2f} s: something sounds, "

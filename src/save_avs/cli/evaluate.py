@@ -24,7 +24,9 @@ SPLITS = ("train", "val", "test", "zero-shot")
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A bundled model, or a model's folder.")],
-    data: Annotated[str, typer.Option("--data", metavar="|".join(DATA), help="What to evaluate on.")] = "scenes",
+    data: Annotated[
+        str, typer.Option("--data", metavar="|".join(DATA), help="What to evaluate on.")
+    ] = "scenes",
     split: Annotated[
         str, typer.Option("--split", metavar="|".join(SPLITS), help="Which part of the corpus.")
     ] = "test",
@@ -34,7 +36,8 @@ def evaluate(
     scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many scenes to draw.")] = 600,
     seed: Annotated[int, typer.Option("--seed", min=0, help="What the scenes are drawn from.")] = 2024,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where report.json, report.md, examples.png go.")
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="Where report.json, report.md, examples.png go."),
     ] = Path("runs/eval"),
     precision: Annotated[
         str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Arithmetic of the model.")
@@ -60,7 +63,13 @@ def evaluate(
             print(f"{done}/{scenes} scenes", file=sys.stderr)
 
     report = evaluate_scenes(network, things, scenes=scenes, seed=seed, progress=progress)
-    about = {"model": network.name, "data": data, "split": split, "seed": seed, "precision": network.precision}
+    about = {
+        "model": network.name,
+        "data": data,
+        "split": split,
+        "seed": seed,
+        "precision": network.precision,
+    }
     folder = write_report(report, about, output)
     typer.echo(markdown(report, about))
     typer.echo(f"report: {folder}")

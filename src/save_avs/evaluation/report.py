@@ -41,7 +41,7 @@ def markdown(report: SceneReport, about: dict[str, Any]) -> str:
     """The figures as a Markdown table with 95 % bootstrap intervals over scenes."""
     head = ", ".join(f"{key} {value}" for key, value in about.items())
     lines = [
-        f"{head}; {report.scenes} scenes, {report.with_silent_object:.0%} of them with a silent object in view.",
+        f"{head}; {report.scenes} scenes, {report.with_silent_object:.0%} of them with a silent object.",
         "",
         "| figure | mean | 95 % interval | scenes |",
         "|---|---|---|---|",

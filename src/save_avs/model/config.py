@@ -17,28 +17,28 @@ class _Strict(BaseModel):
 class SamConfig(_Strict):
     """The sizes of the SAM inside; the defaults are ViT-B's (see ``save_avs.sam.SamShape``)."""
 
-    embed_dim: int = Field(768, gt=0)
-    depth: int = Field(12, gt=0)
-    heads: int = Field(12, gt=0)
-    mlp_ratio: float = Field(4.0, gt=0)
-    window: int = Field(14, gt=0)
+    embed_dim: int = Field(default=768, gt=0)
+    depth: int = Field(default=12, gt=0)
+    heads: int = Field(default=12, gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    window: int = Field(default=14, gt=0)
     global_blocks: tuple[int, ...] = (2, 5, 8, 11)
-    prompt_dim: int = Field(256, gt=0)
-    decoder_mlp_dim: int = Field(2048, gt=0)
+    prompt_dim: int = Field(default=256, gt=0)
+    decoder_mlp_dim: int = Field(default=2048, gt=0)
 
 
 class ImageAdapterConfig(_Strict):
     """The image encoder adapter of every block."""
 
-    ratio: float = Field(0.25, gt=0, le=1)
+    ratio: float = Field(default=0.25, gt=0, le=1)
     spatial: Spatial = "full"
 
 
 class AudioAdapterConfig(_Strict):
     """The residual audio encoder adapter."""
 
-    hidden: int = Field(512, gt=0)
-    tokens: int = Field(1, ge=0)
+    hidden: int = Field(default=512, gt=0)
+    tokens: int = Field(default=1, ge=0)
     residual: bool = True
     shared: bool = True
     inject: Injection = "all"
@@ -59,7 +59,7 @@ class SaveConfig(_Strict):
     """
 
     name: str
-    image_size: int = Field(256, gt=0)
+    image_size: int = Field(default=256, gt=0)
     resize: Literal["squash", "pad"] = "squash"
     audio: str = "vggish"
     sam: SamConfig = SamConfig()

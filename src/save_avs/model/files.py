@@ -22,11 +22,16 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ADAPTERS = (".adapter.", "audio_adapter.")  # what a checkpoint from an earlier stage may lack
 
 
-def save_folder(model: SAVE, config: SaveConfig, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
+def save_folder(
+    model: SAVE, config: SaveConfig, folder: str | Path, *, dtype: torch.dtype = torch.float32
+) -> Path:
     """Write a model folder; each file appears whole or not at all."""
     folder = Path(folder)
     atomic_write(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
-    state = {k: v.detach().cpu().to(dtype if v.is_floating_point() else v.dtype).contiguous() for k, v in model.state_dict().items()}
+    state = {
+        k: v.detach().cpu().to(dtype if v.is_floating_point() else v.dtype).contiguous()
+        for k, v in model.state_dict().items()
+    }
     with aside(folder / WEIGHTS) as part:
         save_file(state, part, metadata={"format": "pt"})
     return folder
@@ -68,7 +73,7 @@ def read_folder(folder: str | Path) -> tuple[SAVE, SaveConfig]:
 
 
 def continue_from(model: SAVE, config: SaveConfig, folder: str | Path) -> None:
-    """Load an earlier stage's weights into ``model``: at another image size, and without adapters if it had none.
+    """Load an earlier stage's weights into ``model``, at another image size, and without adapters if need be.
 
     Raises:
         UsageError: when the folder is no model folder.
@@ -80,6 +85,6 @@ def continue_from(model: SAVE, config: SaveConfig, folder: str | Path) -> None:
         sam = {k.removeprefix("sam."): v for k, v in state.items() if k.startswith("sam.")}
         resampled = resample_positions(sam, sam_shape(before), config.image_size)
         state |= {f"sam.{k}": v for k, v in resampled.items()}
-    fresh = {k: v for k, v in model.state_dict().items() if k not in state and any(a in k for a in ADAPTERS)}
+    own = model.state_dict()
+    fresh = {k: v for k, v in own.items() if k not in state and any(a in k for a in ADAPTERS)}
     strict_load(model, {**fresh, **state}, source=str(folder))
-

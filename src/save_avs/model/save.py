@@ -93,7 +93,7 @@ class SAVE(nn.Module):
         """Image embeddings [B,C,h,w] and prompt tokens [B,N,C] to logits [B,1,4h,4w]."""
         prompts = self.sam.prompt_encoder
         if prompt is None:
-            prompt = torch.zeros(len(embeddings), 0, prompts.dim, device=embeddings.device, dtype=embeddings.dtype)
+            prompt = embeddings.new_zeros(len(embeddings), 0, prompts.dim)
         dense = prompts.no_mask(len(embeddings))
         masks, _ = self.sam.mask_decoder(embeddings, prompts.get_dense_pe(), prompt, dense, False)
         return masks

@@ -24,7 +24,8 @@ class MovingAverage:
     def update(self, step: int) -> None:
         """Take in the weights as they stand after ``step`` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.shadow.values()), [p.detach() for p in self.parameters.values()], 1 - decay)
+        for name, parameter in self.parameters.items():
+            self.shadow[name].lerp_(parameter.detach(), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

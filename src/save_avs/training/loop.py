@@ -38,7 +38,15 @@ class Trainer:
     """
 
     def __init__(
-        self, task: Task, stage: Stage, folder: Path, *, bf16: bool, workers: int, checkpoint_s: float, report: Report
+        self,
+        task: Task,
+        stage: Stage,
+        folder: Path,
+        *,
+        bf16: bool,
+        workers: int,
+        checkpoint_s: float,
+        report: Report,
     ) -> None:
         self.task, self.stage, self.folder, self.report = task, stage, folder, report
         self.bf16, self.workers, self.checkpoint_s = bf16, workers, checkpoint_s
@@ -52,7 +60,7 @@ class Trainer:
         self._validation: list[Any] = []
 
     def run(self) -> dict[str, float]:
-        """Train to the last step; returns the last validation's figures. The model ends with averaged weights."""
+        """Train to the last step; returns the last validation's figures. The averaged weights stay."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         saved = began = time.monotonic()
@@ -92,7 +100,11 @@ class Trainer:
             self._validation = [self.task.collate(items[i : i + size]) for i in range(0, len(items), size)]
         self.task.modules.eval()
         rows: dict[str, list[Tensor]] = {}
-        with self.average.applied(), torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with (
+            self.average.applied(),
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16, enabled=self.bf16),
+        ):
             for batch in self._validation:
                 for name, values in self.task.score(batch).items():
                     rows.setdefault(name, []).append(values)

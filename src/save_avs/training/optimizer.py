@@ -26,14 +26,20 @@ class Optimizers:
         self, parameters: Mapping[str, nn.Parameter], *, muon: bool, lr: float, weight_decay: float
     ) -> None:
         self.lr = lr
-        matrices = [p for n, p in parameters.items() if muon and MATRICES in n and n.endswith("weight") and p.ndim == 2]
+        matrices = [
+            p
+            for n, p in parameters.items()
+            if muon and MATRICES in n and n.endswith("weight") and p.ndim == 2
+        ]
         chosen = {id(p) for p in matrices}
         rest = [p for p in parameters.values() if id(p) not in chosen]
         groups = [
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
             {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
         ]
-        self.all: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)]
+        self.all: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)
+        ]
         if matrices:
             self.all.append(
                 torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")

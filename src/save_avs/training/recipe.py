@@ -1,4 +1,4 @@
-"""A recipe: the model, and the stages that train it one after another. One YAML file each under ``configs/``."""
+"""A recipe: the model, and the stages that train it one after another; one YAML file under ``configs/``."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class SceneConfig(_Strict):
     things: tuple[int, int] = (1, 4)
     size: tuple[float, float] = (0.3, 0.85)
     sources: tuple[float, float, float] = (0.12, 0.5, 0.38)
-    off_screen: float = Field(0.6, ge=0, le=1)
-    silent_share: float = Field(0.35, ge=0, le=1)
-    textures: float = Field(0.2, ge=0, le=1)
+    off_screen: float = Field(default=0.6, ge=0, le=1)
+    silent_share: float = Field(default=0.35, ge=0, le=1)
+    textures: float = Field(default=0.2, ge=0, le=1)
 
     def options(self) -> SceneOptions:
         """As the composer takes them, augmented."""
@@ -54,20 +54,20 @@ class Stage(_Strict):
     task: Literal["sounds", "things", "scenes"]
     start: str | None = None
     train: tuple[str, ...]
-    image_size: int | None = Field(None, gt=0)
+    image_size: int | None = Field(default=None, gt=0)
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
     lr: float = Field(gt=0)
     optimizer: Literal["adamw", "muon"] = "adamw"
-    warmup: int = Field(200, ge=0)
-    weight_decay: float = Field(0.05, ge=0)
-    clip: float = Field(1.0, gt=0)
-    ema: float = Field(0.999, ge=0, lt=1)
-    views: int = Field(2, gt=0)
-    naming: float = Field(0.5, ge=0)
+    warmup: int = Field(default=200, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    views: int = Field(default=2, gt=0)
+    naming: float = Field(default=0.5, ge=0)
     seed: int = 0
-    validate_every: int = Field(1000, gt=0)
-    validate_on: int = Field(200, gt=0)
+    validate_every: int = Field(default=1000, gt=0)
+    validate_on: int = Field(default=200, gt=0)
     scenes: SceneConfig = SceneConfig()
 
 
@@ -86,8 +86,8 @@ class Recipe(_Strict):
     corpus: Path
     out: Path
     precision: Literal["fp32", "bf16"] = "bf16"
-    workers: int = Field(1, ge=0)
-    checkpoint_s: float = Field(120.0, gt=0)
+    workers: int = Field(default=1, ge=0)
+    checkpoint_s: float = Field(default=120.0, gt=0)
     stages: tuple[Stage, ...]
 
 

@@ -53,10 +53,14 @@ class NameSounds:
         self.model = model
 
     def loss(self, batch: SoundBatch) -> dict[str, Tensor]:
+        """Cross-entropy of every class, summed."""
         logits = self.model.hear(batch.patches).float()
-        return {"loss": F.binary_cross_entropy_with_logits(logits, batch.heard, reduction="none").sum(1).mean()}
+        return {
+            "loss": F.binary_cross_entropy_with_logits(logits, batch.heard, reduction="none").sum(1).mean()
+        }
 
     def score(self, batch: SoundBatch) -> dict[str, Tensor]:
+        """Whether all names are right, and F1."""
         found = self.model.hear(batch.patches) > 0
         truth = batch.heard > 0.5
         return {"exact": (found == truth).all(1).float(), "f1": _f1(found, truth)}
@@ -87,7 +91,7 @@ class SegmentThings:
         self.sam, self.head, self.naming = model.sam, head, stage.naming
 
     def _segment(self, batch: PromptBatch, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """The first half of the batch is asked by point, the second by box; logits [B,1,M,M] and IoU [B,1]."""
+        """Ask the first half by point, the second by box: logits [B,1,M,M] and IoU [B,1]."""
         half = len(batch.images) // 2
         prompts = self.sam.prompt_encoder
         label = torch.ones(half, 1, device=embeddings.device)
@@ -101,6 +105,7 @@ class SegmentThings:
         return torch.cat([m for m, _ in parts]), torch.cat([q for _, q in parts])
 
     def loss(self, batch: PromptBatch) -> dict[str, Tensor]:
+        """Mask, rating of the mask, and names of the cells."""
         embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
         logits, quality = self._segment(batch, embeddings)
         every = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
@@ -111,6 +116,7 @@ class SegmentThings:
         return {"loss": total, "bce": parts.bce, "iou": parts.iou, "naming": naming}
 
     def score(self, batch: PromptBatch) -> dict[str, Tensor]:
+        """IoU of the masks, and the share of things' cells that are named right."""
         embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
         logits, _ = self._segment(batch, embeddings)
         named = self.head(embeddings).argmax(1)
@@ -134,11 +140,13 @@ class SegmentScenes:
         self.model = model
 
     def loss(self, batch: AVBatch) -> dict[str, Tensor]:
+        """Cross-entropy and soft IoU of the mask."""
         logits = self.model(batch.images, batch.patches)
         parts = save_loss(logits, batch.masks, batch.has_mask)
         return {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
 
     def score(self, batch: AVBatch) -> dict[str, Tensor]:
+        """IoU where something sounds, marked share where nothing does."""
         logits = self.model(batch.images, batch.patches)
         sounds = batch.masks.flatten(1).amax(1) > 0.5
         marked = (logits > 0).flatten(1).float().mean(1)
