@@ -139,7 +139,7 @@ def test_whole_files_raise_no_alarm(tmp_path, noise, name):
     assert read_end(noise(tmp_path / name))[1] == []
 
 
-@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.mov", "v.avi"])
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.mov", "v.avi", "v.flv"])
 def test_sound_that_outlasts_the_picture_raises_no_alarm(tmp_path, name):
     codec = "mp3" if name == "v.avi" else "aac"
     sound = Sound([(0, tone(5, 44100))], 44100, codec=codec, format="fltp")

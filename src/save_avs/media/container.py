@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from save_avs.errors import MediaError, UsageError
+from save_avs.media.continuity import Continuity, may_start_anew
 
 Warn = Callable[[str], None]
 
@@ -89,7 +90,7 @@ def decode(container: InputContainer, stream: Any, on_damage: Callable[[str, boo
     ``on_damage(reason, fatal)`` is called where a packet cannot be decoded (it is left out) and,
     with ``fatal``, where the file cannot be read any further.
     """
-    packets = container.demux(stream)
+    packets = _packets(container, stream)
     torn = False
     while True:
         try:
@@ -110,6 +111,19 @@ def decode(container: InputContainer, stream: Any, on_damage: Callable[[str, boo
             on_damage(reason(error), False)
             continue
         yield from frames
+
+
+def _packets(container: InputContainer, stream: Any) -> Iterator[Any]:
+    """Demultiplex one stream, on a clock that does not jump back where the format lets it."""
+    if not may_start_anew(container):
+        yield from container.demux(stream)
+        return
+    chosen = [s for s in (pick_video(container), pick_audio(container)) if s is not None]
+    continuity = Continuity()
+    for packet in container.demux(*chosen):
+        continuity.move(packet)
+        if packet.stream_index == stream.index:
+            yield packet
 
 
 def _drain(stream: Any) -> list[Any]:

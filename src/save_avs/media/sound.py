@@ -67,6 +67,7 @@ def read_sound(
     the first.
     """
     run: _Run | None = None
+    cutting = False
     empty = np.zeros((0, len(mix_matrix(("FC",), layout))), dtype=np.float32)
     for time, source_rate, samples in _decoded(path, layout, origin, on_warning):
         if run is not None and (
@@ -77,7 +78,9 @@ def read_sound(
         if run is None:
             run = _next_run(time or 0.0, None, source_rate, rate, layout)
         late = 0.0 if time is None else run.expected - time
-        skip = round(late * source_rate) if late > _TOLERANCE else 0  # sound that was there before
+        # Sound for a time that has had its sound is cut off; once cutting, to the sample.
+        skip = round(late * source_rate) if late > (0 if cutting else _TOLERANCE) else 0
+        cutting = skip > 0
         if skip < len(samples):
             yield from run.feed(samples[skip:])
     if run is not None:

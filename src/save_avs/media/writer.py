@@ -40,7 +40,7 @@ class VideoWriter:
         path: the mp4 file to write.
         width: of the frames.
         height: of the frames.
-        fps: what to expect, above 0; guides the rate control, and a single frame is shown for 1/fps seconds.
+        fps: what to expect, above 0; guides the rate control, and the last frame is shown for 1/fps seconds.
         audio_from: a video whose whole sound is taken over, on the clock that ``read_clips`` gives it.
         audio: or sound from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its rate).
         pixel_aspect: width of a pixel over its height.
@@ -70,8 +70,7 @@ class VideoWriter:
         self._pixel_aspect = pixel_aspect
         self._stack = ExitStack()
         self._to_yuv = VideoReformatter()
-        self._waiting: tuple[int, U8] | None = None  # one frame behind, so that its duration is known
-        self._last_step = max(1, round(_CLOCK / fps))
+        self._last: int | None = None  # time of the last frame, in ticks
 
     def __enter__(self) -> Self:
         part = self._stack.enter_context(aside(self._path))
@@ -91,12 +90,15 @@ class VideoWriter:
         if image.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"frame of shape {image.shape} in a video of {self._size[0]} x {self._size[1]}")
         pts = round(time * _CLOCK)
-        if self._waiting is not None:
-            if pts <= self._waiting[0]:
-                raise ValueError(f"times must increase: {time} s after {self._waiting[0] / _CLOCK} s")
-            self._last_step = pts - self._waiting[0]
-            self._encode_waiting()
-        self._waiting = (pts, image.copy())
+        if self._last is not None and pts <= self._last:
+            raise ValueError(f"times must increase: {time} s after {self._last / _CLOCK} s")
+        self._last = pts
+        frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24")
+        frame = self._to_yuv.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame.pts, frame.time_base = pts, Fraction(1, _CLOCK)
+        self._container.mux(self._video.encode(frame))
+        if self._sound is not None:
+            self._sound.write_until(time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -132,20 +134,9 @@ class VideoWriter:
             return _SoundTrack.from_file(self._container, Path(self._audio_from))
         return None
 
-    def _encode_waiting(self) -> None:
-        assert self._waiting is not None
-        pts, image = self._waiting
-        frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24")
-        frame = self._to_yuv.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
-        frame.pts, frame.time_base, frame.duration = pts, Fraction(1, _CLOCK), self._last_step
-        self._container.mux(self._video.encode(frame))
-        if self._sound is not None:
-            self._sound.write_until(pts / _CLOCK)
-
     def _finish(self) -> None:
-        if self._waiting is None:
+        if self._last is None:
             raise ValueError("a video needs at least one frame")
-        self._encode_waiting()
         self._container.mux(self._video.encode(None))
         if self._sound is not None:
             self._sound.finish()
