@@ -19,6 +19,10 @@ from save_avs.errors import SaveAvsError
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 TRACEBACK = "SAVE_AVS_TRACEBACK"
 
+# Decoding, encoding and loading share the cores with torch: numpy's products get by with one thread, and torch's
+# threads sleep while they wait instead of spinning. Both are read when numpy and torch are imported.
+THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
 
 app = typer.Typer(
@@ -64,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done; 1 the program failed; 2 wrong usage; 3 some file could not be read or finished; 130 and 143 after
     Ctrl-C and SIGTERM. With SAVE_AVS_TRACEBACK set, failures of the program show where they happened.
     """
-    # Numpy's own threads would take the cores from torch's; it must be said before numpy is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name, value in THREADS.items():
+        os.environ.setdefault(name, value)
     try:
         with _sigterm_raises():
             arguments = list(sys.argv[1:] if argv is None else argv)
