@@ -1,0 +1,27 @@
+"""Put a trained model into the package: `python scripts/bundle_model.py runs/save-tiny/5-scenes-256/model`.
+
+Writes half precision to src/save_avs/bundled/save-tiny/; the model card beside it is written by hand.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from save_avs.model.files import read_folder, save_folder
+
+TARGET = Path(__file__).parents[1] / "src/save_avs/bundled/save-tiny"
+
+
+def main(source: str) -> None:
+    """Copy the model of a folder, as float16."""
+    model, config = read_folder(source)
+    save_folder(model, config, TARGET, dtype=torch.float16)
+    size = (TARGET / "model.safetensors").stat().st_size
+    print(f"{TARGET}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
