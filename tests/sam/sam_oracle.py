@@ -53,7 +53,7 @@ def make_oracle(shape: SamShape, seed: int = 0) -> SamModel:
 
 @torch.no_grad()
 def _draw(oracle: SamModel) -> None:
-    """Draw every weight so that signals keep their size on the way: none may vanish, or nothing is compared."""
+    """Draw every weight so that signals keep their size on the way; nothing is compared where they vanish."""
     for name, parameter in oracle.named_parameters():
         noise = torch.randn_like(parameter)
         if "rel_pos" in name or "pos_embed" in name:

@@ -119,7 +119,7 @@ def test_mask_logits_agree(kinds: set[str], multimask: bool) -> None:
 
 
 @torch.no_grad()
-def test_layer_norm_eps_is_the_published_one() -> None:
+def test_agreement_depends_on_the_two_way_blocks_eps() -> None:
     shape = tiny(128, 14)
     oracle = make_oracle(shape)
     for module in oracle.mask_decoder.transformer.modules():
@@ -127,7 +127,7 @@ def test_layer_norm_eps_is_the_published_one() -> None:
             module.eps = 1e-2
     image = torch.randn(2, 64, 8, 8)
     expected, ours = both(oracle, twin(oracle, shape), image, prompts(128, 2), {"points"}, False)
-    assert gap(ours[0], expected[0]) > TOLERANCE  # so the agreement above does depend on eps
+    assert gap(ours[0], expected[0]) > TOLERANCE
 
 
 @pytest.mark.slow

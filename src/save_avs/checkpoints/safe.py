@@ -16,6 +16,7 @@ from save_avs.errors import SaveAvsError, UsageError
 
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
 _NESTS = ("model", "state_dict")
+_TORCH_STARTS = (b"PK", b"\x80\x02")  # a zip archive; the older format, a row of pickles
 
 
 def weights_file(path: Path) -> Path:
@@ -65,6 +66,9 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(file: Path) -> object:
+    with file.open("rb") as stream:
+        if not stream.read(2).startswith(_TORCH_STARTS):
+            raise SaveAvsError(f"{file}: neither safetensors nor a torch weight file")
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -73,8 +77,8 @@ def _read_torch(file: Path) -> object:
                 f"{file}: holds pickled code beside tensors, which is never run here; "
                 "save its state dict alone, best as .safetensors"
             ) from error
-        raise SaveAvsError(f"{file}: neither safetensors nor a torch weight file") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise SaveAvsError(f"{file}: damaged or cut short; fetch it again") from error
+    except (RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
         raise SaveAvsError(f"{file}: damaged or cut short ({_line(error)}); fetch it again") from error
 
 

@@ -97,7 +97,7 @@ class ImageEncoder(nn.Module):
             Block(
                 embed_dim,
                 heads=heads,
-                mlp_dim=int(embed_dim * mlp_ratio),
+                mlp_dim=round(embed_dim * mlp_ratio),
                 grid=self.grid,
                 window=0 if i in global_blocks else window,
             )

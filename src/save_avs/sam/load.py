@@ -58,7 +58,7 @@ def infer_shape(state: Mapping[str, Tensor], *, source: str) -> SamShape:
     grid, windowed and global blocks are the same, and all count as global.
 
     Raises:
-        SaveAvsError: when the tensors that tell are not there.
+        SaveAvsError: when the tensors that tell are not there, or not of SAM's dimensions.
     """
     try:
         positions, patch = state["image_encoder.pos_embed"], state["image_encoder.patch_embed.proj.weight"]
@@ -86,8 +86,10 @@ def infer_shape(state: Mapping[str, Tensor], *, source: str) -> SamShape:
             iou_depth=_count(state, "mask_decoder.iou_prediction_head.layers."),
             iou_hidden=len(state["mask_decoder.iou_prediction_head.layers.0.weight"]),
         )
-    except (KeyError, IndexError) as error:
+    except KeyError as error:
         raise SaveAvsError(f"{source}: not a whole SAM checkpoint; missing {error.args[0]}") from error
+    except (IndexError, ValueError) as error:
+        raise SaveAvsError(f"{source}: not a SAM checkpoint; its tensors have other dimensions") from error
 
 
 def resample_positions(state: Mapping[str, Tensor], shape: SamShape, image_size: int) -> dict[str, Tensor]:
@@ -123,4 +125,7 @@ def _decoder_heads(path: Path) -> int | None:
     config = path / "config.json"
     if not config.is_file():
         return None
-    return json.loads(config.read_text()).get("mask_decoder_config", {}).get("num_attention_heads")
+    try:
+        return json.loads(config.read_text()).get("mask_decoder_config", {}).get("num_attention_heads")
+    except (ValueError, AttributeError) as error:
+        raise SaveAvsError(f"{config}: not a model's configuration; fetch it again") from error

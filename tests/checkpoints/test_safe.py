@@ -1,0 +1,100 @@
+"""Reading weight files: only tensors come out, and a bad file is told in one line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from save_avs.checkpoints.safe import read_weights
+from save_avs.errors import SaveAvsError, UsageError
+
+STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(1)}
+
+
+class Evil:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+def refusal(path: Path) -> str:
+    """The line with which a file is refused."""
+    with pytest.raises(SaveAvsError) as error:
+        read_weights(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth", "w.bin"])
+def test_tensors_come_back(tmp_path: Path, name: str) -> None:
+    (save_file if name.endswith("safetensors") else torch.save)(STATE, tmp_path / name)
+    found = read_weights(str(tmp_path / name))
+    assert found.keys() == STATE.keys()
+    assert all(torch.equal(found[key], STATE[key]) for key in STATE)
+
+
+@pytest.mark.parametrize("nest", ["model", "state_dict"])
+def test_a_nested_state_dict_is_taken_out(tmp_path: Path, nest: str) -> None:
+    torch.save({nest: STATE, "epoch": 3}, tmp_path / "w.pth")
+    assert read_weights(tmp_path / "w.pth").keys() == STATE.keys()
+
+
+def test_a_folder_prefers_safetensors(tmp_path: Path) -> None:
+    torch.save({"old": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
+    assert read_weights(tmp_path).keys() == {"old"}
+    save_file(STATE, tmp_path / "model.safetensors")
+    assert read_weights(tmp_path).keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
+    trace = tmp_path / "trace"
+    torch.save({**STATE, "x": Evil(trace)}, tmp_path / "evil.pth", _use_new_zipfile_serialization=zipped)
+    assert "pickled code" in refusal(tmp_path / "evil.pth")
+    assert not trace.exists()
+
+
+def test_what_is_no_weight_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("hello, these are no weights\n")
+    (tmp_path / "empty.pth").write_bytes(b"")
+    (tmp_path / "text.safetensors").write_text("hello, these are no weights\n")
+    torch.save({"epoch": 3}, tmp_path / "other.pth")
+    assert "neither safetensors nor a torch weight file" in refusal(tmp_path / "text.pth")
+    assert "neither safetensors nor a torch weight file" in refusal(tmp_path / "empty.pth")
+    assert "not a whole safetensors file" in refusal(tmp_path / "text.safetensors")
+    assert "holds no state dict" in refusal(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("form", ["zip", "old torch format", "safetensors"])
+@pytest.mark.parametrize("share", [0.5, 0.001])
+def test_a_file_cut_short_is_refused(tmp_path: Path, form: str, share: float) -> None:
+    path = tmp_path / ("w.safetensors" if form == "safetensors" else "w.pth")
+    weights = {"a": torch.zeros(10_000)}
+    if form == "safetensors":
+        save_file(weights, path)
+    else:
+        torch.save(weights, path, _use_new_zipfile_serialization=form == "zip")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert "fetch it again" in refusal(path)
+
+
+def test_a_git_lfs_pointer_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    assert "git lfs pull" in refusal(tmp_path / "model.safetensors")
+
+
+def test_paths_that_do_not_exist_are_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        read_weights(tmp_path / "none.pth")
+    with pytest.raises(UsageError, match=r"none of model\.safetensors, pytorch_model\.bin"):
+        read_weights(tmp_path)
