@@ -135,19 +135,16 @@ class Corpus:
         root = find_corpus(root)
         manifest = Manifest.load(root)
         shelf = _Shelf(root, manifest, split)
-        names = tuple(shelf.folders("sounds"))
-        zero_shot = split == "zero-shot"
-        looks = {
-            g: shelf.looks(g) for g in shelf.folders("cutouts") if zero_shot or g not in manifest.zero_shot
-        }
-        looks = {g: c for g, c in looks.items() if c and (promptable or g not in manifest.promptable)}
-        sounds = {n: shelf.sounds(n) for n in names if n in looks and (n in manifest.zero_shot) == zero_shot}
-        sounds = {n: waves for n, waves in sounds.items() if waves}
+        names, sounding = tuple(shelf.folders("sounds")), shelf.sounding()
         backgrounds = shelf.backgrounds()
-        if not sounds or not backgrounds:
+        if not sounding or not backgrounds:
             raise UsageError(f"{root} has no sounding class or no background for the split '{split}'")
+        unwanted = {*([] if promptable else manifest.promptable), *manifest.zero_shot} - set(sounding)
+        looks = {g: shelf.looks(g) for g in shelf.folders("cutouts") if g not in unwanted}
+        looks = {g: c for g, c in looks.items() if c}
+        sounds = {name: shelf.sounds(name) for name in sounding}
         silent = tuple(g for g in looks if g not in names and g not in manifest.promptable)
-        return cls(looks, sounds, backgrounds, tuple(sounds), silent, names)
+        return cls(looks, sounds, backgrounds, sounding, silent, names)
 
 
 def find_corpus(root: str | Path) -> Path:
@@ -173,9 +170,7 @@ def sounding_classes(root: str | Path, split: Split) -> tuple[str, ...]:
         UsageError: when the folder is no corpus.
     """
     root = find_corpus(root)
-    manifest = Manifest.load(root)
-    names = _Shelf(root, manifest, split).folders("sounds")
-    return tuple(n for n in names if (n in manifest.zero_shot) == (split == "zero-shot"))
+    return _Shelf(root, Manifest.load(root), split).sounding()
 
 
 @dataclass(frozen=True)
@@ -191,18 +186,26 @@ class _Shelf:
         path = self.root / kind
         return iter(sorted(p.name for p in path.iterdir() if p.is_dir())) if path.is_dir() else iter(())
 
+    def sounding(self) -> tuple[str, ...]:
+        """Classes that have looks and sounds for this split, sorted."""
+        zero_shot = self.split == "zero-shot"
+        names = [n for n in self.folders("sounds") if (n in self.manifest.zero_shot) == zero_shot]
+        return tuple(n for n in names if self._pictures(f"cutouts/{n}") and self._files(f"sounds/{n}"))
+
     def looks(self, group: str) -> list[Cutout]:
         return [
             Cutout(p.stem, group, load_cutout(p), not self.manifest.serves(self._name(p), "train"))
-            for p in self._files(f"cutouts/{group}")
-            if _is_picture(p)
+            for p in self._pictures(f"cutouts/{group}")
         ]
 
     def sounds(self, name: str) -> list[F32]:
         return [self._sound(p) for p in self._files(f"sounds/{name}")]
 
     def backgrounds(self) -> list[U8]:
-        return [_load_picture(p) for p in self._files("backgrounds") if _is_picture(p)]
+        return [_load_picture(p) for p in self._pictures("backgrounds")]
+
+    def _pictures(self, folder: str) -> list[Path]:
+        return [p for p in self._files(folder) if _is_picture(p)]
 
     def _files(self, folder: str) -> list[Path]:
         path = self.root / folder

@@ -24,7 +24,8 @@ def paint(scene: Scene, time: float, height: int, width: int) -> tuple[U8, Layer
     for i, thing in enumerate(scene.things):
         x, y = thing.at(time)
         patch = _paint_thing(thing, min(height, width))
-        _lay(canvas, layers, patch, i, round(x * width - patch.shape[1] / 2), round(y * height - patch.shape[0] / 2))
+        left, top = round(x * width - patch.shape[1] / 2), round(y * height - patch.shape[0] / 2)
+        _lay(canvas, layers, patch, i, left, top)
     if scene.blur:
         radius = scene.blur * min(height, width)
         canvas = np.asarray(Image.fromarray(canvas).filter(ImageFilter.GaussianBlur(radius)))
@@ -32,17 +33,20 @@ def paint(scene: Scene, time: float, height: int, width: int) -> tuple[U8, Layer
 
 
 def _paint_backdrop(backdrop: Backdrop, height: int, width: int) -> Image.Image:
-    h, w = backdrop.picture.shape[:2]
-    left, top, right, bottom = backdrop.box
-    box = _fit(left * w, top * h, right * w, bottom * h, height / width)
-    image = Image.fromarray(backdrop.picture).resize((width, height), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+    box = _fit(backdrop, height / width)
+    image = Image.fromarray(backdrop.picture).resize(
+        (width, height), Image.Resampling.BILINEAR, box, reducing_gap=2.0
+    )
     if backdrop.flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return image.point(_tint_table(backdrop.gains))
 
 
-def _fit(left: float, top: float, right: float, bottom: float, slope: float) -> tuple[float, float, float, float]:
-    """The largest centred part of a box whose height / width is ``slope``."""
+def _fit(backdrop: Backdrop, slope: float) -> tuple[float, float, float, float]:
+    """The largest centred part of the backdrop's box whose height / width is ``slope``, in pixels."""
+    height, width = backdrop.picture.shape[:2]
+    left, right = (share * width for share in backdrop.box[::2])
+    top, bottom = (share * height for share in backdrop.box[1::2])
     w, h = right - left, bottom - top
     across, down = (w, w * slope) if w * slope <= h else (h / slope, h)
     x, y = left + (w - across) / 2, top + (h - down) / 2

@@ -1,7 +1,7 @@
 """What a composed scene is, and how one is drawn at random from a corpus.
 
-A scene is a plan in relative units, so that it can be painted at any size: things on a background, and voices,
-each with the span of time in which it sounds. ``paint.py`` makes pictures of it, ``mix.py`` its sound.
+A scene is a plan in relative units, so that it can be painted at any size: things on a background, and
+voices, each with the span of time in which it sounds. ``paint.py`` makes its pictures, ``mix.py`` its sound.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from PIL import Image
 
 from save_avs.data.corpus import RATE, Corpus, Cutout
 from save_avs.types import F32, U8
@@ -24,15 +25,15 @@ class SceneOptions:
 
     Attributes:
         things: fewest and most things in view.
-        size: smallest and largest longest side of a lone thing, in shares of the picture's shorter side; the
-            more things, the smaller. Above 1, scenes look like crops of larger ones.
-        sources: probability that 0, 1 or 2 of the things in view sound, segment by segment.
-        off_screen: probability that a segment without a source has the sound of something not in view;
-            otherwise it is silent but for the noise.
-        silent_share: probability that a thing that does not sound is of a kind that never sounds.
-        motion: whether things move.
-        augment: colours, sizes, pitch and noise over a wide range (training), or a narrow one (evaluation).
-        textures: probability of a procedural background instead of a photograph.
+        size: least and greatest longest side of a lone thing, in shares of the picture's shorter side. The
+            more things there are, the smaller each is. Above 1 a scene looks like a crop of a larger one.
+        sources: probabilities that none, one or two of the classes in view sound in a segment.
+        off_screen: probability that a segment without a source has the sound of a class not in view;
+            otherwise nothing but noise is heard in it.
+        silent_share: probability that a thing, the first one apart, is of a kind that never sounds.
+        motion: whether things may move.
+        augment: tints, stretches, loudness and pitch over a wide range, for training; else over a narrow one.
+        textures: probability of a procedural background in place of a photograph.
     """
 
     things: tuple[int, int] = (1, 4)
@@ -152,7 +153,12 @@ class Scene:
 
 
 def draw_scene(
-    rng: np.random.Generator, corpus: Corpus, options: SceneOptions, *, segments: int = 1, segment_s: float = 1.2
+    rng: np.random.Generator,
+    corpus: Corpus,
+    options: SceneOptions,
+    *,
+    segments: int = 1,
+    segment_s: float = 1.2,
 ) -> Scene:
     """Draw a scene of ``segments`` stretches of ``segment_s`` seconds; what sounds is drawn anew for each."""
     things = _draw_things(rng, corpus, options)
@@ -194,7 +200,7 @@ def _place(
     best, least = (0.5, 0.5), np.inf
     for _ in range(6):
         x, y = (float(v) for v in rng.uniform(margin, 1 - margin, 2))
-        crowd = sum(max(0.0, 0.5 * (size + o.size) - np.hypot(x - o.center[0], y - o.center[1])) for o in others)
+        crowd = sum(_overlap((x, y), size, other) for other in others)
         if crowd < least:
             best, least = (x, y), crowd
     speed = rng.uniform(-0.12, 0.12, 2) if options.motion and rng.random() < 0.6 else (0.0, 0.0)
@@ -210,6 +216,12 @@ def _place(
     )
 
 
+def _overlap(center: tuple[float, float], size: float, other: Thing) -> float:
+    """How far a disc of a thing's size reaches into another's."""
+    distance = np.hypot(center[0] - other.center[0], center[1] - other.center[1])
+    return max(0.0, float(0.5 * (size + other.size) - distance))
+
+
 def _tint(rng: np.random.Generator, width: float) -> tuple[float, float, float]:
     light = np.exp(rng.uniform(-width, width))
     r, g, b = light * np.exp(rng.uniform(-width / 2, width / 2, 3))
@@ -217,13 +229,18 @@ def _tint(rng: np.random.Generator, width: float) -> tuple[float, float, float]:
 
 
 def draw_voices(
-    rng: np.random.Generator, corpus: Corpus, options: SceneOptions, in_view: list[str], span: tuple[float, float]
+    rng: np.random.Generator,
+    corpus: Corpus,
+    options: SceneOptions,
+    in_view: list[str],
+    span: tuple[float, float],
 ) -> list[Voice]:
     """Draw what sounds in one stretch: up to two of the classes in view, or none, or one out of view."""
     sources = int(rng.choice(3, p=options.sources))
     chosen = [in_view[i] for i in rng.permutation(len(in_view))[:sources]]
     if not chosen and rng.random() < options.off_screen:
-        chosen = [str(rng.choice([n for n in corpus.sounding if n not in in_view]))]
+        absent = [name for name in corpus.sounding if name not in in_view]
+        chosen = [str(rng.choice(absent))] if absent else []
     return [draw_voice(rng, corpus, name, span, augment=options.augment) for name in chosen]
 
 
@@ -247,7 +264,8 @@ def draw_voice(
 def noise_voice(rng: np.random.Generator, span: tuple[float, float]) -> Voice:
     """Background noise between white and brown, 44 to 80 dB below full scale."""
     wave = _noise(int(rng.integers(NOISES)))
-    return Voice(None, wave, span, gain=float(10 ** rng.uniform(-4.0, -2.2)), offset=float(rng.uniform(0, LOOP_S)))
+    gain = float(10 ** rng.uniform(-4.0, -2.2))
+    return Voice(None, wave, span, gain=gain, offset=float(rng.uniform(0, LOOP_S)))
 
 
 @cache
@@ -276,8 +294,6 @@ def draw_backdrop(rng: np.random.Generator, corpus: Corpus, options: SceneOption
 
 def draw_texture(rng: np.random.Generator, side: int = 256) -> U8:
     """Smooth noise over a few scales between random colours, RGB u8 [side,side,3]."""
-    from PIL import Image
-
     total = np.zeros((side, side, 3), np.float32)
     weight = 1.0
     for cells in rng.choice([2, 3, 5, 9, 17, 33, 65], size=3, replace=False):

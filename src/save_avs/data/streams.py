@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from save_avs.audio.log_mel import PATCH_SECONDS, log_mel_at
 from save_avs.data.corpus import RATE, Corpus
 from save_avs.data.mix import mix
 from save_avs.data.paint import Layers, paint
 from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voices, noise_voice
-from save_avs.types import F32, U8, AVSample
+from save_avs.types import F32, U8, AVSample, Bool
 
 NOISELESS = 0.25  # share of training scenes without background noise: digital silence must be known too
 JITTER_S = 0.3  # how far from the middle of its segment a training frame may stand
@@ -29,13 +28,14 @@ def hear(voices: tuple[Voice, ...], times: list[float]) -> F32:
 def sample_scene(scene: Scene, times: list[float], size: int, name: str) -> AVSample:
     """Frames of a scene at the given times with exact masks; a still scene is painted once."""
     still = not any(any(thing.velocity) for thing in scene.things)
-    painted = [paint(scene, times[0], size, size)] * len(times) if still else []
-    painted = painted or [paint(scene, t, size, size) for t in times]
+    painted = [paint(scene, t, size, size) for t in (times[:1] if still else times)]
+    painted *= len(times) if still else 1
+    masks = [np.isin(layers, scene.sources_at(t)) for (_, layers), t in zip(painted, times, strict=True)]
     return AVSample(
         name=name,
         frames=np.stack([frame for frame, _ in painted]),
         patches=hear(scene.voices, times),
-        masks=np.stack([np.isin(l, scene.sources_at(t)) for (_, l), t in zip(painted, times, strict=True)]),
+        masks=np.stack(masks),
         has_mask=np.ones(len(times), bool),
         valid=np.ones(len(times), bool),
     )
@@ -68,9 +68,9 @@ class Things(NamedTuple):
     """
 
     image: U8
-    layers: NDArray[np.int8]
+    layers: Layers
     groups: tuple[int, ...]
-    mask: NDArray[np.bool_]
+    mask: Bool
     point: F32
     box: F32
 
@@ -98,16 +98,17 @@ class ThingStream:
         return Things(image, layers, groups, *_choose(rng, layers, len(groups)))
 
 
-def _choose(rng: np.random.Generator, layers: Layers, things: int) -> tuple[NDArray[np.bool_], F32, F32]:
+def _choose(rng: np.random.Generator, layers: Layers, things: int) -> tuple[Bool, F32, F32]:
     """Mask, point and box of one thing that can be seen."""
     areas = np.array([(layers == i).sum() for i in range(things)])
     visible = np.flatnonzero(areas > 16)
     mask = layers == (rng.choice(visible) if len(visible) else areas.argmax())
     ys, xs = np.nonzero(mask) if mask.any() else (np.zeros(1), np.zeros(1))
     k = rng.integers(len(ys))
+    point = np.array([xs[k], ys[k]], np.float32)
     box = np.array([xs.min(), ys.min(), xs.max(), ys.max()], np.float32)
     slack = 0.08 * np.array([box[2] - box[0], box[3] - box[1]] * 2)
-    return mask, np.array([xs[k], ys[k]], np.float32), (box + rng.uniform(-1, 1, 4) * slack).astype(np.float32)
+    return mask, point, (box + rng.uniform(-1, 1, 4) * slack).astype(np.float32)
 
 
 class Sounds(NamedTuple):

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from save_avs.data.corpus import Corpus
+from save_avs.data.mix import mix
+from save_avs.data.paint import paint
+from save_avs.data.scene import Scene, SceneOptions, draw_scene
+from save_avs.data.streams import SceneStream, SoundStream, ThingStream, hear
+
+OPTIONS = SceneOptions(things=(1, 3))
+
+
+def scenes(corpus: Corpus, options: SceneOptions, count: int = 60, **kwargs) -> list[Scene]:
+    return [draw_scene(np.random.default_rng((5, i)), corpus, options, **kwargs) for i in range(count)]
+
+
+def same(a: tuple, b: tuple) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_item_i_depends_on_seed_and_i_alone(train):
+    stream = SceneStream(train, OPTIONS, 64, 2, seed=3)
+    first = [stream[i] for i in (0, 1, 2)]
+    again = [SceneStream(train, OPTIONS, 64, 2, seed=3)[i] for i in (2, 0)]
+    for a, b in ((first[2], again[0]), (first[0], again[1])):
+        assert same((a.frames, a.patches, a.masks), (b.frames, b.patches, b.masks))
+    other = SceneStream(train, OPTIONS, 64, 2, seed=4)[0]
+    assert not np.array_equal(first[0].frames, other.frames)
+    assert not np.array_equal(first[0].frames, first[1].frames)
+
+
+def test_things_and_sounds_are_repeatable_too(train):
+    things = ThingStream(train, OPTIONS, 64, seed=1)
+    assert same(things[4][:2], things[4][:2]) and same(things[4][3:], things[4][3:])
+    sounds = SoundStream(train, OPTIONS, seed=1)
+    assert same(sounds[4], sounds[4])
+
+
+def test_a_silent_thing_is_never_of_a_class_that_sounds(train):
+    for scene in scenes(train, SceneOptions(things=(2, 4)), segments=3):
+        for time in scene.segments:
+            sources = scene.sources_at(time)
+            sounding = {scene.things[i].cutout.group for i in sources}
+            silent = {t.cutout.group for i, t in enumerate(scene.things) if i not in sources}
+            assert not sounding & silent
+            assert not silent & {v.name for v in scene.voices if v.sounds_at(time)}
+
+
+def test_kinds_that_never_sound_have_no_voice_and_no_mask(train):
+    for scene in scenes(train, SceneOptions(things=(3, 4), silent_share=0.9)):
+        never = {i for i, t in enumerate(scene.things) if t.cutout.group == "silent"}
+        assert not never & {i for time in scene.segments for i in scene.sources_at(time)}
+        assert all(v.name != "silent" for v in scene.voices)
+
+
+def test_the_share_of_sources_is_as_asked(train):
+    options = SceneOptions(things=(3, 3), silent_share=0.0, sources=(0.2, 0.5, 0.3), off_screen=0.5)
+    counts = Counter(len(s.sources_at(s.segments[0])) for s in scenes(train, options, 400))
+    assert {n: c / 400 for n, c in counts.items()} == pytest.approx({0: 0.2, 1: 0.5, 2: 0.3}, abs=0.07)
+
+
+def test_off_screen_sounds_are_of_classes_not_in_view_and_mark_nothing(train):
+    options = SceneOptions(things=(1, 2), sources=(1.0, 0.0, 0.0), off_screen=1.0)
+    for scene in scenes(train, options, 30):
+        heard = {v.name for v in scene.voices} - {None}
+        assert len(heard) == 1 and not heard & {t.cutout.group for t in scene.things}
+        assert scene.sources_at(scene.segments[0]) == ()
+
+
+def test_nothing_is_absent_when_every_class_is_in_view(train):
+    options = SceneOptions(things=(4, 4), silent_share=0.0, sources=(1.0, 0.0, 0.0), off_screen=1.0)
+    for scene in scenes(train, options, 5):
+        assert {v.name for v in scene.voices} == {None}
+
+
+def test_turns_change_what_sounds(train):
+    options = SceneOptions(things=(3, 3), silent_share=0.0)
+    turns = [
+        s.sources_at(t) for s in scenes(train, options, 10, segments=4, segment_s=2.0) for t in s.segments
+    ]
+    assert len(set(turns)) > 3
+    (scene, *_) = scenes(train, options, 1, segments=4, segment_s=2.0)
+    assert scene.duration == 8.0 and scene.segments == (1.0, 3.0, 5.0, 7.0)
+
+
+def test_what_is_heard_is_what_is_marked(train):
+    """Every source contributes to the sound at the time it is a source, and to no other time."""
+    options = SceneOptions(things=(3, 3), silent_share=0.0, augment=False)
+    for scene in scenes(train, options, 8, segments=2):
+        for i, time in enumerate(scene.segments):
+            for voice in (v for v in scene.voices if v.name is not None):
+                alone = mix([voice], time - 0.3, time + 0.3)
+                assert (np.abs(alone).max() > 1e-3) == voice.sounds_at(time)
+                in_view = [k for k, t in enumerate(scene.things) if t.cutout.group == voice.name]
+                assert (set(in_view) <= set(scene.sources_at(time))) or not voice.sounds_at(time)
+            expected = hear(tuple(v for v in scene.voices if v.sounds_at(scene.segments[i])), [time])
+            assert np.array_equal(hear(scene.voices, [time]), expected)
+
+
+def test_training_scenes_use_training_material_only(train, test):
+    """Drawn scenes show the split's looks and photographs, and sound from its stretches."""
+    for corpus in (train, test):
+        looks = {id(c) for group in corpus.cutouts.values() for c in group}
+        pictures = {id(p) for p in corpus.backgrounds}
+        waves = {id(w) for sounds in corpus.sounds.values() for w in sounds}
+        for scene in scenes(corpus, SceneOptions(textures=0.0)):
+            assert {id(t.cutout) for t in scene.things} <= looks
+            assert id(scene.backdrop.picture) in pictures
+            assert {id(v.wave) for v in scene.voices if v.name is not None} <= waves
+
+
+def test_moving_things_turn_back_before_the_edge(train):
+    options = SceneOptions(things=(3, 3), motion=True)
+    moved = 0
+    for scene in scenes(train, options, 20, segments=4, segment_s=5.0):
+        for thing in scene.things:
+            places = np.array([thing.at(t) for t in np.linspace(0, 20, 81)])
+            if any(thing.velocity):
+                moved += 1
+                inside = (places >= 0.15 - 1e-9) & (places <= 0.85 + 1e-9)
+                outside_from_the_start = ~inside[0]
+                assert (inside | outside_from_the_start).all(axis=0).any()
+                steps = np.abs(np.diff(places, axis=0)).max()
+                assert steps <= 0.12 * 0.25 + 1e-9 or outside_from_the_start.any()
+            else:
+                assert (places == places[0]).all()
+    assert moved > 10
+
+
+def test_a_still_scene_is_painted_once_and_a_moving_one_at_each_time(train):
+    still = SceneStream(train, SceneOptions(augment=False), 64, 2, seed=2)[0]
+    assert np.array_equal(still.frames[0], still.frames[1])
+    fast = SceneOptions(things=(4, 4), motion=True, augment=False)
+    moving = [SceneStream(train, fast, 64, 2, seed=2)[i] for i in range(5)]
+    assert any(not np.array_equal(m.frames[0], m.frames[1]) for m in moving)
+
+
+def test_streamed_masks_are_the_painted_sources(train):
+    stream = SceneStream(train, OPTIONS, 64, 2, seed=8)
+    for i in range(10):
+        sample = stream[i]
+        scene = draw_scene(np.random.default_rng((8, i)), train, OPTIONS, segments=2)
+        _, layers = paint(scene, 0.0, 64, 64)
+        for view, time in enumerate(scene.segments):
+            assert np.array_equal(sample.masks[view], np.isin(layers, scene.sources_at(time)))
+
+
+def test_a_prompt_names_the_thing_it_lies_on(train):
+    stream = ThingStream(train, OPTIONS, 96, seed=6)
+    for i in range(20):
+        sample = stream[i]
+        x, y = sample.point.astype(int)
+        assert sample.mask[y, x] or not sample.mask.any()
+        ys, xs = np.nonzero(sample.mask)
+        tight = np.array([xs.min(), ys.min(), xs.max(), ys.max()])
+        slack = 0.08 * max(tight[2] - tight[0], tight[3] - tight[1]) + 1e-3
+        assert np.abs(sample.box - tight).max() <= slack
+
+
+def test_labels_of_a_mixture_are_the_classes_heard(train):
+    stream = SoundStream(train, SceneOptions(sources=(0.0, 1.0, 0.0)), seed=6)
+    for i in range(10):
+        sample = stream[i]
+        assert sample.heard.sum() == 1.0 and sample.patch.shape == (96, 64)
+    quiet = SoundStream(train, SceneOptions(sources=(1.0, 0.0, 0.0), off_screen=0.0), seed=6)
+    assert all(quiet[i].heard.sum() == 0 for i in range(5))
