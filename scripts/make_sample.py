@@ -1,0 +1,128 @@
+"""Make what is bundled of the stamps corpus: a small corpus, and the sample clip composed from it.
+
+    save-avs data stamps corpora/stamps
+    python scripts/make_sample.py corpora/stamps
+
+Writes scenes/ and sample.mp4 under src/save_avs/bundled/; LICENCE.md and GPL-2.txt in scenes/ are kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from save_avs.data.clips import write_clip
+from save_avs.data.corpus import RATE, Corpus, Manifest
+from save_avs.data.files import shrink_photograph
+from save_avs.data.scene import Backdrop, Scene, Thing, Voice, noise_voice
+from save_avs.media.audio_file import read_audio_file
+from save_avs.types import F32
+
+BUNDLED = Path(__file__).parents[1] / "src" / "save_avs" / "bundled"
+CLASSES = ("dog", "duck", "elephant", "fire engine", "horse", "owl", "rooster", "trumpet", "violin")
+NOTES = ("note-03", "note-06", "note-09", "note-12")  # of each instrument; the first is a test note
+SILENT = (
+    "banana",
+    "soccer",
+    "double_decker_bus",
+    "teapot",
+    "pineapple",
+    "sombrero",
+)  # three for test, three for training
+BACKGROUNDS = (
+    "seeding_by_Clements_Engelhardt",
+    "aitzgorri_by_Aitzol_Berasategi",
+    "picosdeeuropa_by_Aitzol_Berasategi",
+    "Dune",  # training
+    "Storm",  # validation
+)
+BACKGROUND_SIDE, QUALITY = 640, 85
+LICENCE = "see LICENCE.md"
+
+SECONDS = 8.0
+TURNS = {"rooster": ((0.6, 2.6), (5.4, 7.2)), "elephant": ((3.0, 5.0), (5.4, 7.2))}
+
+
+def make_scenes(source: Path, target: Path) -> None:
+    """Copy a part of the corpus: photographs smaller, sounds as FLAC."""
+    for kind in ("cutouts", "sounds", "backgrounds"):
+        shutil.rmtree(target / kind, ignore_errors=True)
+    renamed = {}
+    for file in sorted(wanted(source)):
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".wav":
+            copy = copy.with_suffix(".flac")
+            write_flac(copy, read_audio_file(file, rate=RATE))
+        elif file.parent.name == "backgrounds":
+            shrink_photograph(file, copy, BACKGROUND_SIDE, quality=QUALITY)
+        else:
+            shutil.copyfile(file, copy)
+        renamed[file.relative_to(source).as_posix()] = copy.relative_to(target).as_posix()
+    whole = Manifest.load(source)
+    Manifest(
+        splits={renamed[f]: s for f, s in sorted(whole.splits.items()) if f in renamed},
+        held_from={renamed[f]: s for f, s in sorted(whole.held_from.items()) if f in renamed},
+        zero_shot=tuple(name for name in whole.zero_shot if name in CLASSES),
+        licence=LICENCE,
+    ).save(target)
+
+
+def wanted(source: Path) -> list[Path]:
+    """The files to take."""
+    looks = [p for name in CLASSES for p in (source / "cutouts" / name).glob("*.png")]
+    sounds = [p for name in CLASSES for p in (source / "sounds" / name).glob("*.wav")]
+    sounds = [p for p in sounds if not p.stem.startswith("note-") or p.stem in NOTES]
+    silent = [source / "cutouts" / "silent" / f"{name}.png" for name in SILENT]
+    backgrounds = [source / "backgrounds" / f"{name}.jpg" for name in BACKGROUNDS]
+    return [*looks, *sounds, *silent, *backgrounds]
+
+
+def write_flac(path: Path, wave: F32) -> None:
+    """Write mono sound at 16 kHz without loss, the same bytes each time."""
+    with av.open(str(path), "w", format="flac", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("flac", rate=RATE, layout="mono")
+        samples = np.round(wave * 32768).clip(-32768, 32767).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def sample_scene(corpus: Corpus, photograph: Path) -> Scene:
+    """Rooster, then elephant, then both, then silence; a bus that never sounds."""
+    looks = {look.name: look for looks in corpus.cutouts.values() for look in looks}
+    things = (
+        Thing(looks["double_decker_bus"], (0.55, 0.7), 0.42),
+        Thing(looks["elephant"], (0.22, 0.6), 0.66, velocity=(0.012, 0.0)),
+        Thing(looks["rooster"], (0.84, 0.62), 0.52, velocity=(-0.012, 0.004)),
+    )
+    voices = [
+        Voice(name, corpus.sounds[name][0], span, gain=1.5, gap=0.1)
+        for name, spans in TURNS.items()
+        for span in spans
+    ]
+    hum = noise_voice(np.random.default_rng(0), (0.0, SECONDS))
+    with Image.open(photograph) as image:
+        picture = np.asarray(image.convert("RGB"))
+    backdrop = Backdrop(picture, (0.45, 0.2, 1.0, 0.75), False, (1.1, 1.1, 1.1))
+    return Scene(backdrop, things, (*voices, hum), SECONDS, segments=(1.6, 4.0, 6.3))
+
+
+def main(source: Path) -> None:
+    """Make both, and say how large they are."""
+    make_scenes(source, BUNDLED / "scenes")
+    clip = BUNDLED / "sample.mp4"
+    photograph = source / "backgrounds" / f"{BACKGROUNDS[0]}.jpg"
+    write_clip(sample_scene(Corpus.load(BUNDLED / "scenes", "test"), photograph), clip)
+    size = sum(p.stat().st_size for p in (BUNDLED / "scenes").rglob("*") if p.is_file())
+    print(f"{BUNDLED / 'scenes'}: {size / 1e6:.2f} MB; {clip}: {clip.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
