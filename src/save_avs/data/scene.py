@@ -52,7 +52,7 @@ class Thing:
 
     Attributes:
         cutout: the look.
-        center: (x, y) at time 0, in shares of the picture's width and height.
+        center: (x, y) at time 0, in shares of the picture's width and height; see ``at`` for near the edges.
         size: longest side in shares of the picture's shorter side.
         aspect: stretch of the width.
         angle: degrees, counter-clockwise.
@@ -71,7 +71,7 @@ class Thing:
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def at(self, time: float) -> tuple[float, float]:
-        """Centre at a time in seconds: straight ahead, reflected at a margin from the edges."""
+        """Centre at a time in seconds: straight ahead, reflected at a margin of 0.15 from the edges."""
         x, y = (_bounce(c + v * time) for c, v in zip(self.center, self.velocity, strict=True))
         return x, y
 

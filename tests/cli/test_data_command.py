@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from tiny_corpus import make_corpus
+
+from save_avs.cli import main
+from save_avs.media import probe
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_corpus(tmp_path_factory.mktemp("corpus")))
+
+
+def test_clips_of_the_bundled_corpus(tmp_path, capsys):
+    out = tmp_path / "clips"
+    arguments = ["sample", "-o", str(out), "--count", "1", "--seconds", "0.4", "--size", "64x48", "--masks"]
+    assert main(["data", "compose", *arguments]) == 0
+    assert capsys.readouterr().out == f"clips: {out}\n"
+    info = probe(out / "scene-0000.mp4")
+    assert (info.width, info.height) == (64, 48)
+    assert len(list((out / "scene-0000.masks").iterdir())) == 10
+    assert (out / "scenes.json").is_file()
+
+
+def test_the_s4_layout_has_three_splits_of_its_own_size(corpus, tmp_path):
+    out = tmp_path / "avs"
+    assert main(["data", "compose", corpus, "-o", str(out), "--layout", "s4", "--count", "1"]) == 0
+    with (out / "Single-source" / "s4_meta_data.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["split"] for row in rows] == ["train", "val", "test"]
+    frame = next((out / "Single-source/s4_data/visual_frames").rglob("*_1.png"))
+    with Image.open(frame) as image:
+        assert image.size == (224, 224)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layout", "ms3"], "unknown layout 'ms3': choose clips or s4"),
+        (["--split", "tset"], "unknown split 'tset' for clips: choose of train, val, test, zero-shot"),
+        (["--layout", "s4", "--split", "zero-shot"], "unknown split 'zero-shot' for s4"),
+        (["--split", "train", "--split", "test"], "one --split at a time"),
+        (["--size", "640"], "--size 640: write it as WIDTHxHEIGHT"),
+        (["--size", "0x10"], "--size 0x10: write it as WIDTHxHEIGHT"),
+        (["--layout", "s4", "--seconds", "3"], "S4's clips are 5 s long"),
+        (["--count", "0"], "Invalid value for '--count'"),
+    ],
+)
+def test_wrong_usage_is_one_line_before_any_work(corpus, tmp_path, capsys, arguments, message):
+    assert main(["data", "compose", corpus, "-o", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_corpus(tmp_path, capsys):
+    assert main(["data", "compose", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
+    assert "is no corpus: it has no cutouts/ folder" in capsys.readouterr().err
+
+
+def test_an_output_that_exists(corpus, tmp_path, capsys):
+    assert main(["data", "compose", corpus, "-o", str(tmp_path)]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_packages_that_are_not_there(tmp_path, capsys):
+    assert main(["data", "stamps", str(tmp_path / "corpus"), "--packages", str(tmp_path / "debs")]) == 2
+    assert "--packages" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [["data"], ["data", "stamps"], ["data", "compose"]])
+def test_help_shows_what_there_is(command, capsys):
+    assert main([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert ("compose" in text) if command == ["data"] else ("Examples:" in text)
+
+
+def test_the_help_needs_no_torch():
+    code = (
+        "import sys; from save_avs.cli import main\n"
+        "main(['data', 'compose', '--help']); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

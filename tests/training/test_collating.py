@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from save_avs.data.streams import Sounds, Things
+from save_avs.training.collate import collate_scenes, collate_sounds, collate_things
+from save_avs.types import AVSample
+
+
+def sample(name: str, frames: int, value: int, padded: int = 0) -> AVSample:
+    total = frames + padded
+    masks = np.zeros((total, 32, 32), bool)
+    masks[:, :8, :16] = True
+    return AVSample(
+        name=name,
+        frames=np.full((total, 32, 32, 3), value, np.uint8),
+        patches=np.full((total, 96, 64), value, np.float32),
+        masks=masks,
+        has_mask=np.arange(total) == 0,
+        valid=np.arange(total) < frames,
+    )
+
+
+def test_frames_of_all_clips_stand_in_one_row_each_with_its_sound():
+    batch = collate_scenes([sample("a", 2, 10), sample("b", 1, 20, padded=3)])
+    assert batch.images.shape == (3, 3, 32, 32) and batch.images.dtype == torch.uint8
+    assert batch.patches.shape == (3, 1, 96, 64)
+    assert batch.images[:, 0, 0, 0].tolist() == [10, 10, 20]
+    assert batch.patches[:, 0, 0, 0].tolist() == [10.0, 10.0, 20.0]
+    assert batch.has_mask.tolist() == [True, False, True]
+    assert batch.names == ("a", "a", "b")
+
+
+def test_masks_are_shrunk_to_shares():
+    mask = np.zeros((1, 32, 32), bool)
+    mask[0, :2, :4] = True  # half of the first 4 x 4 cell
+    one = sample("a", 1, 0)
+    batch = collate_scenes([AVSample("a", one.frames, one.patches, mask, one.has_mask, one.valid)])
+    assert batch.masks.shape == (1, 1, 8, 8)
+    assert batch.masks[0, 0, 0, 0] == 0.5 and batch.masks.sum() == 0.5
+
+
+def test_cells_name_what_most_of_them_shows():
+    layers = np.full((32, 32), -1, np.int8)
+    layers[:16, :16] = 1
+    layers[16:, 16:25] = 0  # nine columns of sixteen
+    layers[:16, 16:24] = 0  # half: a draw goes to the background
+    thing = Things(
+        np.zeros((32, 32, 3), np.uint8),
+        layers,
+        (7, 3),
+        layers == 0,
+        np.zeros(2, np.float32),
+        np.zeros(4, np.float32),
+    )
+    batch = collate_things([thing])
+    assert batch.groups.tolist() == [[[4, 0], [0, 8]]]
+    assert batch.masks.shape == (1, 1, 8, 8) and batch.point.shape == (1, 2) and batch.box.shape == (1, 4)
+
+
+def test_sounds_are_stacked():
+    sounds = [Sounds(np.ones((96, 64), np.float32), np.array([0, 1], np.float32))] * 3
+    batch = collate_sounds(sounds)
+    assert batch.patches.shape == (3, 1, 96, 64) and batch.heard.tolist() == [[0, 1]] * 3

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from save_avs.errors import UsageError
+from save_avs.training.recipe import SceneConfig, load_recipe
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+MINIMAL = """
+model: {name: tiny}
+corpus: corpora/x
+out: runs/x
+stages:
+  - {name: only, task: scenes, train: [adapter], steps: 10, batch: 4, lr: 1.0e-3}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.name)
+def test_every_recipe_in_configs_is_valid(path):
+    loaded = load_recipe(path)
+    names = [stage.name for stage in loaded.stages]
+    assert len(set(names)) == len(names)
+    for i, stage in enumerate(loaded.stages):
+        assert stage.start is None or stage.start in names[:i]
+
+
+def test_save_tiny_freezes_sams_encoder_where_it_learns_to_hear():
+    stages = load_recipe(CONFIGS / "save-tiny.yaml").stages
+    scenes = [stage for stage in stages if stage.task == "scenes"]
+    assert scenes and {s.task for s in stages} == {"sounds", "things", "scenes"}
+
+
+def test_overrides_replace_values(recipe):
+    loaded = load_recipe(
+        recipe, ["stages.0.steps=3", "out=runs/mine", "model.audio_adapter.tokens=2", "workers=0"]
+    )
+    assert loaded.stages[0].steps == 3
+    assert loaded.out == Path("runs/mine")
+    assert loaded.model.audio_adapter.tokens == 2
+    assert loaded.workers == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("stagess=3", "stagess: Extra inputs are not permitted"),
+        ("stages.0.stepps=3", "stages.0.stepps: Extra inputs are not permitted"),
+        ("stages.0.steps=0", "stages.0.steps: Input should be greater than 0"),
+        ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
+        ("stages.0.task=sing", "stages.0.task: Input should be 'sounds', 'things' or 'scenes'"),
+        ("stages.0.scenes.off_screen=1.5", "off_screen: Input should be less than or equal to 1"),
+        ("model.image_adapter.ratio=2", "model.image_adapter.ratio: Input should be less than or equal to 1"),
+        ("precision=fp8", "precision: Input should be 'fp32' or 'bf16'"),
+        ("workers", "'workers' is no override: write key=value"),
+    ],
+)
+def test_a_slip_is_one_clear_line(recipe, override, message):
+    with pytest.raises(UsageError) as caught:
+        load_recipe(recipe, [override])
+    text = str(caught.value)
+    assert message in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: [", "recipe.yaml: while parsing"),
+        (MINIMAL.replace("corpus: corpora/x\n", ""), "recipe.yaml: corpus: Field required"),
+        (MINIMAL.replace("task: scenes, ", ""), "recipe.yaml: stages.0.task: Field required"),
+        (MINIMAL.replace("name: tiny", "nam: tiny"), "recipe.yaml: model.name: Field required"),
+    ],
+)
+def test_a_broken_file_is_one_clear_line(tmp_path, text, message):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_recipe(path)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="no such recipe"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_scene_settings_reach_the_composer():
+    options = SceneConfig(things=(2, 3), textures=0.5).options()
+    assert (options.things, options.textures, options.augment) == ((2, 3), 0.5, True)

@@ -1,0 +1,198 @@
+"""Training on a micro corpus: it learns, it stops anywhere, and it goes on as if it had not stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_corpus import make_corpus
+from tiny_model import tiny_config
+
+from save_avs.errors import UsageError
+from save_avs.model import SAVE, build_save
+from save_avs.model.files import read_folder
+from save_avs.training.loop import Trainer
+from save_avs.training.recipe import Recipe, Stage
+from save_avs.training.run import train
+from save_avs.training.tasks import TASKS
+
+CLASSES = ("bar", "disc", "ring", "square")
+TRAINED = {
+    "sounds": ("audio_backbone", "hearing"),
+    "things": ("sam",),
+    "scenes": ("adapter", "audio_adapter"),
+}
+
+
+class Killed(BaseException):
+    """The machine went away."""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def stage(task: str = "scenes", **changes) -> Stage:
+    plain = {
+        "name": "only",
+        "task": task,
+        "train": TRAINED[task],
+        "steps": 6,
+        "batch": 4,
+        "lr": 1e-2,
+        "warmup": 2,
+        "ema": 0.9,
+        "validate_every": 4,
+        "validate_on": 4,
+        "scenes": {"things": (1, 2)},
+    }
+    return Stage.model_validate(plain | changes)
+
+
+def model(task: str, seed: int = 0) -> SAVE:
+    torch.manual_seed(seed)
+    changes = {} if task == "scenes" else {"image_adapter": None}
+    return build_save(tiny_config(classes=CLASSES, **changes))
+
+
+def trainer(network: SAVE, chosen: Stage, corpus: Path, folder: Path, **options) -> Trainer:
+    task = TASKS[chosen.task](network, chosen, corpus, 64)
+    settings = {"bf16": False, "workers": 0, "checkpoint_s": 1e9, "report": lambda _: None}
+    return Trainer(task, chosen, folder, **(settings | options))
+
+
+def die_at(chosen: Trainer, step: int) -> None:
+    """The trainer is killed before it takes a step."""
+    loss = chosen.task.loss
+
+    def killing(batch):
+        if chosen.step == step:
+            raise Killed
+        return loss(batch)
+
+    chosen.task.loss = killing
+
+
+@pytest.mark.parametrize(
+    ("task", "workers", "optimizer"),
+    [
+        ("scenes", 0, "adamw"),
+        ("scenes", 1, "adamw"),
+        ("things", 0, "muon"),
+        ("sounds", 0, "adamw"),
+    ],
+)
+def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimizer, corpus, tmp_path):
+    chosen = stage(task, optimizer=optimizer)
+    whole = trainer(model(task), chosen, corpus, tmp_path / "straight", workers=workers)
+    figures = whole.run()
+
+    first = trainer(model(task), chosen, corpus, tmp_path / "broken", workers=workers, checkpoint_s=0.0)
+    die_at(first, 3)
+    with pytest.raises(Killed):
+        first.run()
+    second = trainer(model(task, seed=99), chosen, corpus, tmp_path / "broken", workers=workers)
+    resumed = second.run()
+
+    assert resumed == figures
+    ends, expected = second.task.modules.state_dict(), whole.task.modules.state_dict()
+    assert ends.keys() == expected.keys()
+    assert all(torch.equal(ends[k], v) for k, v in expected.items())
+
+
+def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
+    chosen = trainer(model("scenes"), stage(), corpus, tmp_path, checkpoint_s=0.0)
+    die_at(chosen, 2)
+    with pytest.raises(Killed):
+        chosen.run()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+    assert not [p for p in tmp_path.iterdir() if ".part" in p.name]
+
+
+@pytest.mark.parametrize("task", ["sounds", "things", "scenes"])
+def test_only_what_is_named_moves(task, corpus, tmp_path):
+    network = model(task)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    trainer(network, stage(task, steps=2), corpus, tmp_path).run()
+    moved = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
+    parts = {
+        "sounds": ("audio_backbone.", "hearing."),
+        "things": ("sam.",),
+        "scenes": (".adapter.", "audio_adapter."),
+    }
+    assert moved and all(any(part in name for part in parts[task]) for name in moved)
+    for part in parts[task]:
+        assert any(part in name for name in moved)
+    assert not network.training
+
+
+def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
+    chosen = trainer(model("scenes"), stage(steps=3), corpus, tmp_path)
+    chosen.run()
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    name = "model.audio_adapter.prompt.weight"
+    assert torch.equal(chosen.task.modules.state_dict()[name], saved["average"][name])
+    assert not torch.equal(saved["average"][name], saved["modules"][name])
+
+
+def test_it_writes_down_what_happens(corpus, tmp_path):
+    lines: list[str] = []
+    trainer(model("scenes"), stage(), corpus, tmp_path, report=lines.append).run()
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [4, 6, 6]
+    assert "val_miou" in rows[0] and {"loss", "bce", "iou", "lr"} <= rows[1].keys()
+    assert len(lines) == 3 and lines[1].startswith("only 6/6")
+
+
+@pytest.mark.slow
+def test_it_learns_what_shape_makes_which_sound(corpus, tmp_path):
+    chosen = stage(steps=150, batch=16, lr=5e-3, warmup=10, validate_every=1000, validate_on=24)
+    network = model("scenes")
+    trained = (*chosen.train, "sam", "audio_backbone")
+    chosen = chosen.model_copy(update={"train": trained})
+    learner = trainer(network, chosen, corpus, tmp_path)
+    before = learner.validate()["miou"]
+    assert learner.run()["miou"] > before + 0.2
+
+
+def recipe(corpus: Path, out: Path, **changes) -> Recipe:
+    stages = (
+        stage("sounds", name="1-sounds", steps=1),
+        stage("things", name="2-things", start="1-sounds", steps=1, image_size=32),
+        stage("scenes", name="3-scenes", start="2-things", steps=1),
+    )
+    settings = {"corpus": corpus, "out": out, "precision": "fp32", "workers": 0, "stages": stages}
+    return Recipe.model_validate({"model": tiny_config(), **settings, **changes})
+
+
+def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_path):
+    folder = train(recipe(corpus, tmp_path), lambda _: None)
+    assert folder == tmp_path / "3-scenes" / "model"
+    network, config = read_folder(folder)
+    assert config.classes == CLASSES and config.image_size == network.image_size == 64
+    small, early = read_folder(tmp_path / "2-things" / "model")
+    assert early.image_adapter is None and small.image_size == 32
+    ear = "audio_backbone.head.weight"
+    heard, _ = read_folder(tmp_path / "1-sounds" / "model")
+    assert torch.equal(network.state_dict()[ear], heard.state_dict()[ear])
+
+    lines: list[str] = []
+    train(recipe(corpus, tmp_path), lines.append)
+    assert [line.split(",")[0] for line in lines] == [
+        f"{n}: done already" for n in ("1-sounds", "2-things", "3-scenes")
+    ]
+
+
+def test_a_stage_that_starts_from_nothing(corpus, tmp_path):
+    alone = recipe(corpus, tmp_path, stages=(stage("scenes", start="0-nowhere"),))
+    with pytest.raises(UsageError, match="stage only starts from 0-nowhere, which has no model"):
+        train(alone, lambda _: None)
+
+
+def test_a_corpus_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="is no corpus"):
+        train(recipe(tmp_path / "none", tmp_path / "out"), lambda _: None)
+    assert not (tmp_path / "out").exists()
