@@ -38,7 +38,8 @@ class Stage(_Strict):
         name: of its folder.
         task: ``sounds`` teaches the audio backbone to name what it hears; ``things`` teaches SAM to segment
             what a point or a box names; ``scenes`` teaches SAVE to segment what sounds.
-        start: the stage whose weights it begins with; None begins from fresh ones.
+        start: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
+            begins from fresh ones.
         train: names of the parts that are trained (see ``freeze_except``); the rest stands still.
         image_size: pixels; the model's own when None.
         steps: optimiser steps.

@@ -12,6 +12,7 @@ from save_avs.media.atomic import atomic_write
 from save_avs.model.build import build_save
 from save_avs.model.config import SaveConfig
 from save_avs.model.files import continue_from, save_folder
+from save_avs.model.loading import find_model
 from save_avs.training.loop import Report, Trainer
 from save_avs.training.recipe import Recipe, Stage
 from save_avs.training.tasks import TASKS
@@ -40,10 +41,7 @@ def _train_stage(recipe: Recipe, stage: Stage, report: Report) -> None:
     config = stage_config(recipe.model, stage)
     model = build_save(config)
     if stage.start is not None:
-        before = recipe.out / stage.start / "model"
-        if not before.is_dir():
-            raise UsageError(f"stage {stage.name} starts from {stage.start}, which has no model in {before}")
-        continue_from(model, config, before)
+        continue_from(model, config, _start_folder(recipe, stage.name, stage.start))
     task = TASKS[stage.task](model, stage, recipe.corpus, config.image_size)
     folder = recipe.out / stage.name
     trainer = Trainer(
@@ -58,6 +56,17 @@ def _train_stage(recipe: Recipe, stage: Stage, report: Report) -> None:
     figures = trainer.run()
     report(f"{stage.name}: done  " + "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
     save_folder(model, config, folder / "model")
+
+
+def _start_folder(recipe: Recipe, stage: str, start: str) -> Path:
+    """The model of an earlier stage of this run, else a bundled model or a model folder."""
+    earlier = recipe.out / start / "model"
+    if earlier.is_dir():
+        return earlier
+    try:
+        return find_model(start)
+    except UsageError as error:
+        raise UsageError(f"stage {stage} starts from {start}, which has no model in {earlier}") from error
 
 
 def stage_config(model: SaveConfig, stage: Stage) -> SaveConfig:
