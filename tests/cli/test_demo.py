@@ -1,0 +1,23 @@
+"""`save-avs demo`, as a newcomer runs it: the bundled model on the bundled video."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from save_avs.cli import main
+
+
+@pytest.mark.slow
+def test_the_demo_marks_what_sounds_and_says_what_it_heard(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "runs/demo/sample/overlay.mp4" in out
+    assert out.index("heard:") < out.index("sure)") < out.index("seen:")
+    folder = tmp_path / "runs/demo/sample"
+    assert (folder / "overlay.mp4").stat().st_size > 10_000
+    summary = json.loads((folder / "summary.json").read_text())
+    assert 0 < summary["marked_area"] < 0.5
+    assert summary["spans"] and summary["warnings"] == []
