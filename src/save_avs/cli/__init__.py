@@ -19,8 +19,8 @@ from save_avs.errors import SaveAvsError
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 TRACEBACK = "SAVE_AVS_TRACEBACK"
 
-# Decoding, encoding and loading share the cores with torch: numpy's products get by with one thread, and torch's
-# threads sleep while they wait instead of spinning. Both are read when numpy and torch are imported.
+# Decoding, encoding and loading share the cores with torch: numpy's products get by with one thread, and
+# torch's threads sleep while they wait instead of spinning. Read when numpy and torch are imported.
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli.options import Device, Precision
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -39,12 +40,8 @@ def evaluate(
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="Where report.json, report.md, examples.png go."),
     ] = Path("runs/eval"),
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Arithmetic of the model.")
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs.")
-    ] = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
 ) -> int:
     """Measure a model: how well its masks fit, and whether it listens."""
     if data not in DATA:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from save_avs.cli.options import Device, Precision
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -53,12 +54,8 @@ def segment(
     threshold: Annotated[
         float, typer.Option("--threshold", help="Pixels of a higher probability are marked.")
     ] = 0.5,
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Arithmetic of the model.")
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs.")
-    ] = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
     save: Annotated[
         str,
         typer.Option("--save", metavar="LIST", help="What to write, of overlay, masks, timeline, png."),
