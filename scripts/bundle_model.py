@@ -19,8 +19,9 @@ def main(source: str) -> None:
     """Copy the model of a folder, as float16."""
     model, config = read_folder(source)
     save_folder(model, config, TARGET, dtype=torch.float16)
+    parameters = sum(p.numel() for p in model.parameters())
     size = (TARGET / "model.safetensors").stat().st_size
-    print(f"{TARGET}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")
+    print(f"{TARGET}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

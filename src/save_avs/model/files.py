@@ -34,6 +34,7 @@ def save_folder(
     }
     with aside(folder / WEIGHTS) as part:
         save_file(state, part, metadata={"format": "pt"})
+        part.chmod(0o644)  # safetensors makes it readable by its owner alone
     return folder
 
 
