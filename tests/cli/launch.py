@@ -6,6 +6,7 @@ With STAND_IN_DELAY set, each batch takes that many seconds more.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,5 +25,7 @@ class Slow(stand_in.BrightWhereLoud):
         return super().forward(images, patches)
 
 
+# a shell's background jobs ignore Ctrl-C, and what they start inherits that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 save_avs.model.load_model = lambda *_, **__: Slow()
 sys.exit(main())

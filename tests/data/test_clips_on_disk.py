@@ -101,25 +101,22 @@ class TestClips:
             write_clips(test, tmp_path, count=1)
 
 
+@pytest.fixture(scope="module")
+def root(train, test, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("s4") / "avs"
+    write_s4({"train": train, "test": test}, folder, count=2, seed=3, size=(56, 56))
+    return folder / "Single-source"
+
+
 class TestS4:
     """The benchmark's folders, as avsbench's loaders read them."""
-
-    @pytest.fixture(scope="class")
-    def root(self, train, test, tmp_path_factory) -> Path:
-        folder = tmp_path_factory.mktemp("s4") / "avs"
-        write_s4({"train": train, "test": test}, folder, count=2, seed=3, size=(56, 56))
-        return folder / "Single-source"
 
     def rows(self, root: Path) -> list[dict[str, str]]:
         with (root / "s4_meta_data.csv").open(newline="") as file:
             return list(csv.DictReader(file))
 
     def test_the_table_lists_every_clip(self, root):
-        assert (
-            (root / "s4_meta_data.csv")
-            .read_text()
-            .startswith("name,start,category,split\n".replace("\n", "\r\n"))
-        )
+        assert (root / "s4_meta_data.csv").read_bytes().startswith(b"name,start,category,split\n")
         rows = self.rows(root)
         assert [r["split"] for r in rows] == ["train", "train", "test", "test"]
         assert len({r["name"] for r in rows}) == 4
@@ -166,6 +163,7 @@ class TestS4:
         write_s4({"train": train, "test": test}, tmp_path / "again", count=2, seed=3, size=(56, 56))
         again, once = files(tmp_path / "again" / "Single-source"), files(root)
         assert again.keys() == once.keys()
-        assert all(again[k] == v for k, v in once.items())
+        # a pickled tensor names its place in memory; what it holds is compared elsewhere
+        assert all(again[k] == v for k, v in once.items() if not k.endswith(".pkl"))
         write_s4({"test": test}, tmp_path / "other", count=2, seed=4, size=(56, 56))
         assert files(tmp_path / "other" / "Single-source") != again

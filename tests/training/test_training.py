@@ -148,14 +148,14 @@ def test_it_writes_down_what_happens(corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_learns_what_shape_makes_which_sound(corpus, tmp_path):
-    chosen = stage(steps=150, batch=16, lr=5e-3, warmup=10, validate_every=1000, validate_on=24)
+def test_it_learns_to_mark_what_sounds(corpus, tmp_path):
+    chosen = stage(steps=60, batch=16, lr=5e-3, warmup=10, validate_every=1000, validate_on=24)
     network = model("scenes")
     trained = (*chosen.train, "sam", "audio_backbone")
     chosen = chosen.model_copy(update={"train": trained})
     learner = trainer(network, chosen, corpus, tmp_path)
     before = learner.validate()["miou"]
-    assert learner.run()["miou"] > before + 0.2
+    assert learner.run()["miou"] > before + 0.1
 
 
 def recipe(corpus: Path, out: Path, **changes) -> Recipe:

@@ -245,8 +245,8 @@ def load_cutout(path: Path) -> U8:
     mask = path.with_suffix(".mask.png")
     if mask.exists():
         with Image.open(mask) as outline:
-            rgba.putalpha(outline.convert("L").point(lambda v: 255 if v else 0))
-    box = rgba.getchannel("A").point(lambda v: 255 if v > 127 else 0).getbbox()
+            rgba.putalpha(outline.convert("L").point([0] + [255] * 255))
+    box = rgba.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
     if box is None:
         raise UsageError(f"{path}: nothing in it is opaque, so it is no cutout")
     rgba = rgba.crop(box)

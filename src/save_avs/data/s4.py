@@ -66,7 +66,7 @@ def write_s4(
                 rows.append((name, 0, category, split))
                 progress(len(rows), count * len(corpora))
         with (root / "s4_meta_data.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([COLUMNS, *rows])
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     return Path(target)
 
 

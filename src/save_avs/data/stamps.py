@@ -28,7 +28,7 @@ HELD_SHARE = 0.3  # of a long recording, from its end, kept for testing
 MIN_HELD_S = 0.7
 MIN_SIDE = 40  # smaller stamps have no outline worth learning
 PHOTO_SIDE = 1280
-KINDS = ("silent", "promptable")  # groups of stamps that have no sound
+KINDS: tuple[str, ...] = ("silent", "promptable")  # groups of stamps that have no sound
 
 Plan = Mapping[str, Any]
 Report = Callable[[str], None]
