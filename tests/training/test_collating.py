@@ -14,8 +14,8 @@ def sample(name: str, frames: int, value: int, padded: int = 0) -> AVSample:
     masks[:, :8, :16] = True
     return AVSample(
         name=name,
-        frames=np.full((total, 32, 32, 3), value, np.uint8),
-        patches=np.full((total, 96, 64), value, np.float32),
+        frames=np.stack([np.full((32, 32, 3), value + t, np.uint8) for t in range(total)]),
+        patches=np.stack([np.full((96, 64), value + t, np.float32) for t in range(total)]),
         masks=masks,
         has_mask=np.arange(total) == 0,
         valid=np.arange(total) < frames,
@@ -26,8 +26,8 @@ def test_frames_of_all_clips_stand_in_one_row_each_with_its_sound():
     batch = collate_scenes([sample("a", 2, 10), sample("b", 1, 20, padded=3)])
     assert batch.images.shape == (3, 3, 32, 32) and batch.images.dtype == torch.uint8
     assert batch.patches.shape == (3, 1, 96, 64)
-    assert batch.images[:, 0, 0, 0].tolist() == [10, 10, 20]
-    assert batch.patches[:, 0, 0, 0].tolist() == [10.0, 10.0, 20.0]
+    assert batch.images[:, 0, 0, 0].tolist() == [10, 11, 20]
+    assert batch.patches[:, 0, 0, 0].tolist() == [10.0, 11.0, 20.0]
     assert batch.has_mask.tolist() == [True, False, True]
     assert batch.names == ("a", "a", "b")
 
