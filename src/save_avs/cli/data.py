@@ -31,7 +31,7 @@ COMPOSE_EXAMPLES = """Examples:
 
 \b
   save-avs data compose sample -o clips
-  save-avs data compose corpora/stamps -o clips --count 20 --seconds 10 --size 1280x720 --masks
+  save-avs data compose corpora/stamps -o clips --count 20 --seconds 10 --masks
   save-avs data compose corpora/stamps -o avs --layout s4 --count 100
 """
 
