@@ -23,9 +23,11 @@ STAMPS_EXAMPLES = """Examples:
   save-avs data stamps
   save-avs data stamps corpora/stamps --packages ~/debs
 
-It takes the Debian packages tuxpaint-stamps-default, tuxpaint-data, mate-backgrounds, ukui-wallpapers,
-lomiri-wallpapers-16.04 and fluid-soundfont-gm (370 MB; nothing is installed), and needs dpkg-deb, fluidsynth
-and the Python package mido.
+\b
+It takes the Debian packages tuxpaint-stamps-default, tuxpaint-data,
+mate-backgrounds, ukui-wallpapers, lomiri-wallpapers-16.04 and
+fluid-soundfont-gm (370 MB; nothing is installed), and needs dpkg-deb,
+fluidsynth and the Python package mido.
 """
 COMPOSE_EXAMPLES = """Examples:
 
