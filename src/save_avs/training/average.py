@@ -30,14 +30,15 @@ class MovingAverage:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the model has the averaged weights."""
-        self._swap()
+        self.swap()
         try:
             yield
         finally:
-            self._swap()
+            self.swap()
 
     @torch.no_grad()
-    def _swap(self) -> None:
+    def swap(self) -> None:
+        """Exchange the model's weights and their averages."""
         for name, parameter in self.parameters.items():
             held = parameter.detach().clone()
             parameter.copy_(self.shadow[name])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,14 @@ PATCH = 16  # a cell of the image embedding
 def images_of(frames: Sequence[np.ndarray]) -> Tensor:
     """Frames u8 [S,S,3] to u8 [B,3,S,S]."""
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
+
+
+def on_device(batch: Any, device: torch.device) -> Any:
+    """A batch of any kind with its tensors on a device."""
+    if isinstance(batch, AVBatch):
+        tensors = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, Tensor)}
+        return replace(batch, **tensors)
+    return type(batch)(*(tensor.to(device) for tensor in batch))
 
 
 def shrink(masks: Tensor, stride: int) -> Tensor:

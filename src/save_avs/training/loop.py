@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from save_avs.adapters.freeze import freeze_except
 from save_avs.media.atomic import aside
 from save_avs.training.average import MovingAverage
+from save_avs.training.collate import on_device
 from save_avs.training.optimizer import Optimizers, schedule
 from save_avs.training.recipe import Stage
 from save_avs.training.tasks import Task
@@ -35,6 +36,7 @@ class Trainer:
         workers: processes that draw samples.
         checkpoint_s: seconds between checkpoints.
         report: receives a line now and then.
+        device: where the model is trained; batches follow it.
     """
 
     def __init__(
@@ -47,9 +49,12 @@ class Trainer:
         workers: int,
         checkpoint_s: float,
         report: Report,
+        device: torch.device | None = None,
     ) -> None:
         self.task, self.stage, self.folder, self.report = task, stage, folder, report
         self.bf16, self.workers, self.checkpoint_s = bf16, workers, checkpoint_s
+        self.device = device or torch.device("cpu")
+        task.modules.to(self.device)
         self._train_mode()
         trained = {n: p for n, p in task.modules.named_parameters() if p.requires_grad}
         self.average = MovingAverage(trained, stage.ema)
@@ -78,13 +83,13 @@ class Trainer:
                 saved = time.monotonic()
         self._checkpoint()
         figures = self.validate()
-        self.average._swap()
+        self.average.swap()
         self.task.modules.eval()
         return figures
 
     def _update(self, batch: Any) -> dict[str, float]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            terms = self.task.loss(batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            terms = self.task.loss(on_device(batch, self.device))
         terms["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.average.parameters.values(), self.stage.clip)
         self.optimizers.step(schedule(self.step, self.stage.steps, self.stage.warmup))
@@ -103,11 +108,11 @@ class Trainer:
         with (
             self.average.applied(),
             torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, enabled=self.bf16),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
         ):
             for batch in self._validation:
-                for name, values in self.task.score(batch).items():
-                    rows.setdefault(name, []).append(values)
+                for name, values in self.task.score(on_device(batch, self.device)).items():
+                    rows.setdefault(name, []).append(values.cpu())
         self._train_mode()
         figures = {name: float(torch.cat(values).nanmean()) for name, values in rows.items()}
         self._write({"step": self.step, **{f"val_{n}": v for n, v in figures.items()}})

@@ -79,6 +79,7 @@ class Recipe(_Strict):
         corpus: folder made by ``save-avs data stamps``, or one of your own in its layout.
         out: run folder; each stage gets a folder in it.
         precision: ``bf16`` trains under automatic mixed precision.
+        device: ``auto`` takes a GPU where there is one.
         workers: processes that compose.
         checkpoint_s: seconds between checkpoints.
     """
@@ -87,6 +88,7 @@ class Recipe(_Strict):
     corpus: Path
     out: Path
     precision: Literal["fp32", "bf16"] = "bf16"
+    device: str = "auto"
     workers: int = Field(default=1, ge=0)
     checkpoint_s: float = Field(default=120.0, gt=0)
     stages: tuple[Stage, ...]

@@ -12,7 +12,7 @@ from save_avs.media.atomic import atomic_write
 from save_avs.model.build import build_save
 from save_avs.model.config import SaveConfig
 from save_avs.model.files import continue_from, save_folder
-from save_avs.model.loading import find_model
+from save_avs.model.loading import find_model, resolve_device
 from save_avs.training.loop import Report, Trainer
 from save_avs.training.recipe import Recipe, Stage
 from save_avs.training.tasks import TASKS
@@ -52,6 +52,7 @@ def _train_stage(recipe: Recipe, stage: Stage, report: Report) -> None:
         workers=recipe.workers,
         checkpoint_s=recipe.checkpoint_s,
         report=report,
+        device=resolve_device(recipe.device),
     )
     figures = trainer.run()
     report(f"{stage.name}: done  " + "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
