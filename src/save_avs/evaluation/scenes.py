@@ -20,7 +20,7 @@ from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voi
 from save_avs.data.streams import hear
 from save_avs.evaluation.statistics import Figure, bootstrap_mean
 from save_avs.model.save import SAVE
-from save_avs.objectives.metrics import FScore, MeanIoU
+from save_avs.objectives.metrics import FScore
 from save_avs.types import U8
 
 TIME = 0.6  # the middle of a scene of one segment
@@ -74,7 +74,7 @@ def evaluate_scenes(
 ) -> SceneReport:
     """Draw ``scenes`` scenes of a corpus from a seed and try every sound on each."""
     rows: dict[str, list[float]] = {name: [] for name in LABELS}
-    f_score, iou = FScore(), MeanIoU()
+    f_score = FScore()
     silent, examples = 0, []
     for i in range(scenes):
         rng = np.random.default_rng((seed, i))
@@ -86,7 +86,6 @@ def evaluate_scenes(
             _record(rows, trial, prob, _has_new_look(scene))
         own = torch.from_numpy(trials[0].truth)
         f_score.update(probs[:1], own[None])
-        iou.update(probs[:1], own[None])
         silent += len(scene.sources_at(TIME)) < len(scene.things)
         if len(examples) < 12:
             examples.append((picture, trials[0].truth, (probs[0] > 0.5).numpy()))
