@@ -20,3 +20,9 @@ class MediaError(SaveAvsError):
     """A file that exists but cannot be read as video: text, zero bytes, sound only, torn."""
 
     exit_code = 3
+
+
+class DataError(SaveAvsError):
+    """A file of a data set or a set of weights is missing, broken, or not what it should be; it is named."""
+
+    exit_code = 3

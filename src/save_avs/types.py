@@ -66,6 +66,7 @@ class AVSample:
         masks: pixels that sound, bool [T,H,W]; False where ``has_mask`` is False.
         has_mask: frames that are annotated, bool [T] (S4 annotates one training frame in five).
         valid: frames that exist, bool [T] (padded clips are False at the end).
+        labels: class of each pixel, 0 for the background, u8 [T,H,W]; None where only masks are known.
 
     Raises:
         ValueError: when shapes or types do not hold.
@@ -77,6 +78,7 @@ class AVSample:
     masks: Bool
     has_mask: Bool
     valid: Bool
+    labels: U8 | None = None
 
     def __post_init__(self) -> None:
         """Check that every array speaks of the same frames."""
@@ -88,6 +90,8 @@ class AVSample:
         _require(self.patches.shape == (t, 96, 64), f"{self.name}: patches must be [T,96,64]")
         _require(masks_fit, f"{self.name}: masks must be bool [T,H,W]")
         _require(flags_fit, f"{self.name}: has_mask and valid must be [T]")
+        labels_fit = self.labels is None or self.labels.shape == (t, h, w)
+        _require(labels_fit, f"{self.name}: labels must be [T,H,W]")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class AVBatch:
         masks: f32 [B,1,M,M], 1 where it sounds.
         has_mask: bool [B]; losses and metrics count only these.
         names: B names, for messages.
+        labels: int64 [B,M,M], the class of each cell, 0 for the background; None where only masks are known.
     """
 
     images: Any  # torch.Tensor; torch is imported late, so that `save-avs --help` is instant
@@ -107,6 +112,7 @@ class AVBatch:
     masks: Any
     has_mask: Any
     names: tuple[str, ...]
+    labels: Any = None
 
     def __post_init__(self) -> None:
         """Check that every tensor has the same B."""

@@ -1,0 +1,53 @@
+"""What every data set of clips offers, whichever benchmark it is from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from save_avs.types import AVSample
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What a data set says about a clip without opening its files.
+
+    Attributes:
+        name: unique within the data set.
+        source: the video it was cut from; clips of one source belong in one split.
+        categories: what sounds, in the data set's own words, cleaned; empty where it does not say.
+    """
+
+    name: str
+    source: str
+    categories: tuple[str, ...] = ()
+
+
+class ClipSet(Protocol):
+    """One split of a data set: clips by index.
+
+    Attributes:
+        name: of the data set: ``s4``, ``ms3``, ...
+        split: ``train``, ``val`` or ``test``.
+        classes: names of the labels that ``AVSample.labels`` counts, background first; empty without labels.
+    """
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        ...
+
+    def __getitem__(self, i: int) -> AVSample:
+        """Read a clip at its own size.
+
+        Raises:
+            DataError: when a file of it is missing or broken; the line names the file.
+        """
+        ...
+
+    def facts(self, i: int) -> ClipFacts:
+        """What is known of a clip without opening its files."""
+        ...
