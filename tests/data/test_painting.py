@@ -120,3 +120,11 @@ def test_the_backdrop_is_cropped_not_squeezed(height):
     across = np.diff(picture[height // 2, :, 0].astype(int)).mean()
     down = np.diff(picture[:, 32, 1].astype(int)).mean()
     assert across == pytest.approx(down, rel=0.05)
+
+
+def test_a_backdrop_can_stand_on_its_head_in_exchanged_colours():
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:32, :, 0] = 200  # red above
+    turned = Backdrop(picture, (0.0, 0.0, 1.0, 1.0), upside_down=True, channels=(2, 1, 0))
+    painted, _ = paint(Scene(turned, (), (), 1.0, (0.5,)), 0.0, 64, 64)
+    assert painted[8].max() == 0 and painted[56, 8].tolist() == [0, 0, 200]

@@ -9,7 +9,7 @@ from save_avs.data.corpus import Corpus
 from save_avs.data.mix import mix
 from save_avs.data.paint import paint
 from save_avs.data.scene import Scene, SceneOptions, draw_scene
-from save_avs.data.streams import SceneStream, SoundStream, ThingStream, hear
+from save_avs.data.streams import SceneStream, SoundStream, ThingStream, groups_of, hear
 
 OPTIONS = SceneOptions(things=(1, 3))
 
@@ -24,11 +24,11 @@ def same(a: tuple, b: tuple) -> bool:
 
 def test_item_i_depends_on_seed_and_i_alone(train):
     stream = SceneStream(train, OPTIONS, 64, 2, seed=3)
-    first = [stream[i] for i in (0, 1, 2)]
-    again = [SceneStream(train, OPTIONS, 64, 2, seed=3)[i] for i in (2, 0)]
+    first = [stream[i].sample for i in (0, 1, 2)]
+    again = [SceneStream(train, OPTIONS, 64, 2, seed=3)[i].sample for i in (2, 0)]
     for a, b in ((first[2], again[0]), (first[0], again[1])):
         assert same((a.frames, a.patches, a.masks), (b.frames, b.patches, b.masks))
-    other = SceneStream(train, OPTIONS, 64, 2, seed=4)[0]
+    other = SceneStream(train, OPTIONS, 64, 2, seed=4)[0].sample
     assert not np.array_equal(first[0].frames, other.frames)
     assert not np.array_equal(first[0].frames, first[1].frames)
 
@@ -119,27 +119,36 @@ def test_moving_things_go_straight_and_turn_back_before_the_edge(train):
     assert 0.3 < np.mean([any(t.velocity) for t in things]) < 0.9
     for thing in things:
         places = np.array([thing.at(t) for t in np.arange(0, 20, 0.1)])
-        assert places.min() >= 0.15 - 1e-9 and places.max() <= 0.85 + 1e-9
+        assert np.all(places >= np.minimum(thing.center, 0.15) - 1e-9)
+        assert np.all(places <= np.maximum(thing.center, 0.85) + 1e-9)
         steps = np.abs(np.diff(places, axis=0))
         speed = 0.1 * np.abs(thing.velocity)
         assert np.all(steps <= speed + 1e-9)
         assert np.all((np.abs(steps - speed) < 1e-9).mean(axis=0) > 0.9)  # all but the turns
 
 
+def test_a_still_thing_stays_where_it_was_put(train):
+    things = [t for s in scenes(train, SceneOptions(augment=False)) for t in s.things]
+    assert any(min(t.center) < 0.15 or max(t.center) > 0.85 for t in things)
+    assert all(t.at(1.0) == t.center for t in things)
+
+
 def test_a_still_scene_is_painted_once_and_a_moving_one_at_each_time(train):
-    still = SceneStream(train, SceneOptions(augment=False), 64, 2, seed=2)[0]
+    still = SceneStream(train, SceneOptions(augment=False), 64, 2, seed=2)[0].sample
     assert np.array_equal(still.frames[0], still.frames[1])
     fast = SceneOptions(things=(4, 4), motion=True, augment=False)
-    moving = [SceneStream(train, fast, 64, 2, seed=2)[i] for i in range(5)]
+    moving = [SceneStream(train, fast, 64, 2, seed=2)[i].sample for i in range(5)]
     assert any(not np.array_equal(m.frames[0], m.frames[1]) for m in moving)
 
 
 def test_streamed_masks_are_the_painted_sources(train):
     stream = SceneStream(train, OPTIONS, 64, 2, seed=8)
     for i in range(10):
-        sample = stream[i]
+        sample, shown, groups = stream[i]
         scene = draw_scene(np.random.default_rng((8, i)), train, OPTIONS, segments=2)
         _, layers = paint(scene, 0.0, 64, 64)
+        assert np.array_equal(shown, [layers, layers])
+        assert [groups_of(train)[g] for g in groups] == [t.cutout.group for t in scene.things]
         for view, time in enumerate(scene.segments):
             assert np.array_equal(sample.masks[view], np.isin(layers, scene.sources_at(time)))
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from save_avs.data.streams import Sounds, Things
-from save_avs.training.collate import collate_scenes, collate_sounds, collate_things
+from save_avs.data.streams import Composed, Sounds, Things
+from save_avs.training.collate import collate_clips, collate_scenes, collate_sounds, collate_things
 from save_avs.types import AVSample
 
 
@@ -23,7 +23,7 @@ def sample(name: str, frames: int, value: int, padded: int = 0) -> AVSample:
 
 
 def test_frames_of_all_clips_stand_in_one_row_each_with_its_sound():
-    batch = collate_scenes([sample("a", 2, 10), sample("b", 1, 20, padded=3)])
+    batch = collate_clips([sample("a", 2, 10), sample("b", 1, 20, padded=3)])
     assert batch.images.shape == (3, 3, 32, 32) and batch.images.dtype == torch.uint8
     assert batch.patches.shape == (3, 1, 96, 64)
     assert batch.images[:, 0, 0, 0].tolist() == [10, 11, 20]
@@ -36,9 +36,17 @@ def test_masks_are_shrunk_to_shares():
     mask = np.zeros((1, 32, 32), bool)
     mask[0, :2, :4] = True  # half of the first 4 x 4 cell
     one = sample("a", 1, 0)
-    batch = collate_scenes([AVSample("a", one.frames, one.patches, mask, one.has_mask, one.valid)])
+    batch = collate_clips([AVSample("a", one.frames, one.patches, mask, one.has_mask, one.valid)])
     assert batch.masks.shape == (1, 1, 8, 8)
     assert batch.masks[0, 0, 0, 0] == 0.5 and batch.masks.sum() == 0.5
+
+
+def test_every_frame_of_a_scene_has_its_cells_named():
+    layers = np.full((2, 32, 32), -1, np.int8)
+    layers[1, 16:, 16:] = 0
+    batch = collate_scenes([Composed(sample("a", 2, 10), layers, (4,))])
+    assert batch.clips.names == ("a", "a")
+    assert batch.groups.tolist() == [[[0, 0], [0, 0]], [[0, 0], [0, 5]]]
 
 
 def test_cells_name_what_most_of_them_shows():

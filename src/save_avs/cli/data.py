@@ -25,9 +25,10 @@ STAMPS_EXAMPLES = """Examples:
 
 \b
 It takes the Debian packages tuxpaint-stamps-default, tuxpaint-data,
-mate-backgrounds, ukui-wallpapers, lomiri-wallpapers-16.04 and
-fluid-soundfont-gm (370 MB; nothing is installed), and needs dpkg-deb,
-fluidsynth and the Python package mido.
+tuxmath-data, tuxtype-data, mate-backgrounds, ukui-wallpapers,
+lomiri-wallpapers-16.04, lomiri-wallpapers-20.04, palapeli-data,
+hugin-data, opencv-doc, scratch and fluid-soundfont-gm (530 MB; nothing
+is installed), and needs dpkg-deb, fluidsynth and the Python package mido.
 """
 COMPOSE_EXAMPLES = """Examples:
 

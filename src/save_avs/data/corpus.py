@@ -44,7 +44,7 @@ class Manifest(BaseModel):
         splits: file to the splits it serves; a file that is not named serves all.
         held_from: sound file to the second from which it is kept for testing; what is before, for training.
         zero_shot: classes that sound in the zero-shot split alone.
-        promptable: groups of cutouts for SAM's pre-training alone, never in a sounding scene.
+        promptable: groups of cutouts for SAM's pre-training alone: never in a sounding scene.
         licence: for information.
     """
 
@@ -126,7 +126,7 @@ class Corpus:
         Args:
             root: the corpus's folder, or ``sample`` for the bundled one.
             split: whose files.
-            promptable: adds the cutouts that only SAM's pre-training sees.
+            promptable: takes the cutouts that only SAM's pre-training sees among the silent ones.
 
         Raises:
             UsageError: when the folder is no corpus, or has nothing for this split.
@@ -139,11 +139,11 @@ class Corpus:
         backgrounds = shelf.backgrounds()
         if not sounding or not backgrounds:
             raise UsageError(f"{root} has no sounding class or no background for the split '{split}'")
-        unwanted = {*([] if promptable else manifest.promptable), *manifest.zero_shot} - set(sounding)
+        unwanted = {*(() if promptable else manifest.promptable), *manifest.zero_shot} - set(sounding)
         looks = {g: shelf.looks(g) for g in shelf.folders("cutouts") if g not in unwanted}
         looks = {g: c for g, c in looks.items() if c}
         sounds = {name: shelf.sounds(name) for name in sounding}
-        silent = tuple(g for g in looks if g not in names and g not in manifest.promptable)
+        silent = tuple(g for g in looks if g not in names)
         return cls(looks, sounds, backgrounds, sounding, silent, names)
 
 

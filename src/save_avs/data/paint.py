@@ -39,6 +39,11 @@ def _paint_backdrop(backdrop: Backdrop, height: int, width: int) -> Image.Image:
     )
     if backdrop.flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if backdrop.upside_down:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    if backdrop.channels != (0, 1, 2):
+        bands = image.split()
+        image = Image.merge("RGB", [bands[i] for i in backdrop.channels])
     return image.point(_tint_table(backdrop.gains))
 
 

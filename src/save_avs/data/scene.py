@@ -52,7 +52,7 @@ class Thing:
 
     Attributes:
         cutout: the look.
-        center: (x, y) at time 0, in shares of the picture's width and height; see ``at`` for near the edges.
+        center: (x, y) at time 0, in shares of the picture's width and height.
         size: longest side in shares of the picture's shorter side.
         aspect: stretch of the width.
         angle: degrees, counter-clockwise.
@@ -71,12 +71,14 @@ class Thing:
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def at(self, time: float) -> tuple[float, float]:
-        """Centre at a time in seconds: straight ahead, reflected at a margin of 0.15 from the edges."""
-        x, y = (_bounce(c + v * time) for c, v in zip(self.center, self.velocity, strict=True))
+        """Centre at a time in seconds: straight on, turning back 0.15 from the edges or where it began."""
+        x, y = (_bounce(c, v * time) for c, v in zip(self.center, self.velocity, strict=True))
         return x, y
 
 
-def _bounce(position: float, low: float = 0.15, high: float = 0.85) -> float:
+def _bounce(start: float, way: float) -> float:
+    low, high = min(start, 0.15), max(start, 0.85)
+    position = start + way
     if low <= position <= high:
         return position
     phase = (position - low) % (2 * (high - low))
@@ -112,12 +114,23 @@ class Voice:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A part of a picture: box (left, top, right, bottom) in shares of it, mirrored or not, tinted."""
+    """A part of a picture.
+
+    Attributes:
+        picture: RGB u8 [H,W,3].
+        box: (left, top, right, bottom) in shares of it.
+        flip: mirrored left to right.
+        gains: per-channel brightness.
+        upside_down: mirrored top to bottom as well.
+        channels: which channel of the picture each of red, green and blue shows.
+    """
 
     picture: U8
     box: tuple[float, float, float, float]
-    flip: bool
-    gains: tuple[float, float, float]
+    flip: bool = False
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    upside_down: bool = False
+    channels: tuple[int, int, int] = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -208,7 +221,8 @@ def _place(
         cutout=cutout,
         center=best,
         size=size,
-        aspect=float(np.exp(rng.uniform(-0.2, 0.2))) if wide else 1.0,
+        # a film of 16:9 squashed to a square narrows what it shows by exp(-0.58)
+        aspect=float(np.exp(rng.uniform(-0.6, 0.25))) if wide else 1.0,
         angle=float(rng.normal(0, 12 if wide else 6)),
         flip=bool(rng.random() < 0.5),
         velocity=(float(speed[0]), float(speed[1])),
@@ -288,8 +302,19 @@ def draw_backdrop(rng: np.random.Generator, corpus: Corpus, options: SceneOption
     h, w = picture.shape[:2]
     across, down = share * min(h, w) / w, share * min(h, w) / h
     left, top = rng.uniform(0, 1 - across), rng.uniform(0, 1 - down)
-    tint = _tint(rng, 0.35) if options.augment else (1.0, 1.0, 1.0)
-    return Backdrop(picture, (left, top, left + across, top + down), bool(rng.random() < 0.5), tint)
+    plain = Backdrop(picture, (left, top, left + across, top + down), bool(rng.random() < 0.5))
+    return _vary(rng, plain) if options.augment else plain
+
+
+def _vary(rng: np.random.Generator, backdrop: Backdrop) -> Backdrop:
+    """A tint; now and then upside down, now and then in exchanged colours."""
+    red, green, blue = rng.permutation(3) if rng.random() < 0.3 else range(3)
+    return replace(
+        backdrop,
+        gains=_tint(rng, 0.35),
+        upside_down=bool(rng.random() < 0.2),
+        channels=(int(red), int(green), int(blue)),
+    )
 
 
 def draw_texture(rng: np.random.Generator, side: int = 256) -> U8:

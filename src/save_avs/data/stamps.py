@@ -199,15 +199,19 @@ class _Builder:
 
     def _backgrounds(self) -> int:
         """Copy the photographs, the first of each name; returns how many."""
-        wanted = {name: split for split, names in self.plan["backgrounds"].items() for name in names}
         paths = [path for root in self.photographs for path in sorted(root.rglob("*")) if path.is_file()]
-        taken = {p.stem: p for p in reversed(paths) if p.suffix.lower() in _PHOTOGRAPHS and p.stem in wanted}
-        for name, source in taken.items():
-            path = self._new("backgrounds", f"{name}.jpg")
-            shrink_photograph(source, path, PHOTO_SIDE, quality=90)
-            split = wanted[name]
-            self._serve(path, ("test", "zero-shot") if split == "test" else (split,))
-        return len(taken)
+        pictures = {f"/{p.with_suffix('').as_posix()}": p for p in paths if p.suffix.lower() in _PHOTOGRAPHS}
+        count = 0
+        for split, names in self.plan["backgrounds"].items():
+            for name in names:
+                source = next((p for stem, p in pictures.items() if stem.endswith(f"/{name}")), None)
+                if source is None:
+                    continue
+                path = self._new("backgrounds", f"{name.replace('/', '-')}.jpg")
+                shrink_photograph(source, path, PHOTO_SIDE, quality=90)
+                self._serve(path, ("test", "zero-shot") if split == "test" else (split,))
+                count += 1
+        return count
 
     def _new(self, *parts: str) -> Path:
         path = self.out.joinpath(*parts)

@@ -25,13 +25,31 @@ def hear(voices: tuple[Voice, ...], times: list[float]) -> F32:
     return np.concatenate(patches)
 
 
-def sample_scene(scene: Scene, times: list[float], size: int, name: str) -> AVSample:
-    """Frames of a scene at the given times with exact masks; a still scene is painted once."""
+class Composed(NamedTuple):
+    """A clip and what stands where in it: layers i8 [T,S,S], and the group index of each layer."""
+
+    sample: AVSample
+    layers: Layers
+    groups: tuple[int, ...]
+
+
+def groups_of(corpus: Corpus) -> tuple[str, ...]:
+    """The groups of cutouts in the order in which streams number them."""
+    return tuple(sorted(corpus.cutouts))
+
+
+def _numbers(scene: Scene, corpus: Corpus) -> tuple[int, ...]:
+    order = {group: k for k, group in enumerate(groups_of(corpus))}
+    return tuple(order[thing.cutout.group] for thing in scene.things)
+
+
+def sample_scene(scene: Scene, times: list[float], size: int, name: str) -> tuple[AVSample, Layers]:
+    """Frames of a scene at the given times with exact masks, and what each pixel shows, i8 [T,S,S]."""
     still = not any(any(thing.velocity) for thing in scene.things)
     painted = [paint(scene, t, size, size) for t in (times[:1] if still else times)]
     painted *= len(times) if still else 1
     masks = [np.isin(layers, scene.sources_at(t)) for (_, layers), t in zip(painted, times, strict=True)]
-    return AVSample(
+    sample = AVSample(
         name=name,
         frames=np.stack([frame for frame, _ in painted]),
         patches=hear(scene.voices, times),
@@ -39,11 +57,12 @@ def sample_scene(scene: Scene, times: list[float], size: int, name: str) -> AVSa
         has_mask=np.ones(len(times), bool),
         valid=np.ones(len(times), bool),
     )
+    return sample, np.stack([layers for _, layers in painted])
 
 
 @dataclass(frozen=True)
 class SceneStream:
-    """Scenes under ``views`` different sounds each: one `AVSample` an item."""
+    """Scenes under ``views`` different sounds each, one clip an item."""
 
     corpus: Corpus
     options: SceneOptions
@@ -51,13 +70,14 @@ class SceneStream:
     views: int = 2
     seed: int = 0
 
-    def __getitem__(self, i: int) -> AVSample:
+    def __getitem__(self, i: int) -> Composed:
         rng = np.random.default_rng((self.seed, i))
         scene = draw_scene(rng, self.corpus, self.options, segments=self.views)
         times = [t + float(rng.uniform(-JITTER_S, JITTER_S)) for t in scene.segments]
         if rng.random() < NOISELESS:
             scene = scene.with_voices(tuple(v for v in scene.voices if v.name is not None))
-        return sample_scene(scene, times, self.size, f"scene-{self.seed}-{i}")
+        sample, layers = sample_scene(scene, times, self.size, f"scene-{self.seed}-{i}")
+        return Composed(sample, layers, _numbers(scene, self.corpus))
 
 
 class Things(NamedTuple):
@@ -84,17 +104,11 @@ class ThingStream:
     size: int
     seed: int = 0
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups that `Things.groups` counts."""
-        return tuple(sorted(self.corpus.cutouts))
-
     def __getitem__(self, i: int) -> Things:
         rng = np.random.default_rng((self.seed, i))
         scene = draw_scene(rng, self.corpus, self.options)
         image, layers = paint(scene, 0.0, self.size, self.size)
-        order = {group: k for k, group in enumerate(self.groups)}
-        groups = tuple(order[t.cutout.group] for t in scene.things)
+        groups = _numbers(scene, self.corpus)
         return Things(image, layers, groups, *_choose(rng, layers, len(groups)))
 
 

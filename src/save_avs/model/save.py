@@ -75,9 +75,12 @@ class SAVE(nn.Module):
         Returns:
             Logits [B,1,S/4,S/4]; positive where it sounds.
         """
+        return self.decode(*self.encode(images, patches))
+
+    def encode(self, images: Tensor, patches: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What ``forward`` hands to ``decode``: embeddings [B,C,S/16,S/16] and prompt tokens [B,N,C]."""
         injections, prompt = self.audio_adapter(self.audio_backbone(patches))
-        embeddings = self.sam.image_encoder(self.sam.normalise(images), injections)
-        return self.decode(embeddings, prompt)
+        return self.sam.image_encoder(self.sam.normalise(images), injections), prompt
 
     def hear(self, patches: Tensor) -> Tensor:
         """Name sounds: log-mel patches [B,1,96,64] to logits [B,classes]. The masks do not depend on it.

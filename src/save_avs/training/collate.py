@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from save_avs.data.streams import Sounds, Things
+from save_avs.data.paint import Layers
+from save_avs.data.streams import Composed, Sounds, Things
 from save_avs.types import AVBatch, AVSample
 
 STRIDE = 4  # the decoder's logits are a quarter of the picture's side
@@ -27,7 +28,8 @@ def on_device(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, AVBatch):
         tensors = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, Tensor)}
         return replace(batch, **tensors)
-    return type(batch)(*(tensor.to(device) for tensor in batch))
+    moved = (part.to(device) if isinstance(part, Tensor) else on_device(part, device) for part in batch)
+    return type(batch)(*moved)
 
 
 def shrink(masks: Tensor, stride: int) -> Tensor:
@@ -35,7 +37,20 @@ def shrink(masks: Tensor, stride: int) -> Tensor:
     return torch.nn.functional.avg_pool2d(masks.float().unsqueeze(1), stride)
 
 
-def collate_scenes(samples: Sequence[AVSample]) -> AVBatch:
+class SceneBatch(NamedTuple):
+    """Clips, and what each cell of their frames shows, int64 [B,S/16,S/16]: 0 for the background."""
+
+    clips: AVBatch
+    groups: Tensor
+
+
+def collate_scenes(scenes: Sequence[Composed]) -> SceneBatch:
+    """Clips with the cells that name what they show."""
+    cells = [_cells(layers, scene.groups) for scene in scenes for layers in scene.layers]
+    return SceneBatch(collate_clips([scene.sample for scene in scenes]), torch.from_numpy(np.stack(cells)))
+
+
+def collate_clips(samples: Sequence[AVSample]) -> AVBatch:
     """Flatten the valid frames of samples into one batch, masks at the decoder's size."""
     masks = torch.from_numpy(np.concatenate([s.masks[s.valid] for s in samples]))
     return AVBatch(
@@ -68,17 +83,17 @@ def collate_things(samples: Sequence[Things]) -> PromptBatch:
         point=torch.from_numpy(np.stack([s.point for s in samples])),
         box=torch.from_numpy(np.stack([s.box for s in samples])),
         masks=shrink(torch.from_numpy(np.stack([s.mask for s in samples])), STRIDE),
-        groups=torch.from_numpy(np.stack([_cells(s) for s in samples])),
+        groups=torch.from_numpy(np.stack([_cells(s.layers, s.groups) for s in samples])),
     )
 
 
-def _cells(sample: Things) -> np.ndarray:
-    """What most of each 16 x 16 cell shows, int64 [S/16,S/16]."""
-    cells = sample.layers.shape[0] // PATCH
-    values = range(-1, len(sample.groups))
-    blocks = sample.layers.reshape(cells, PATCH, cells, PATCH)
+def _cells(layers: Layers, groups: tuple[int, ...]) -> np.ndarray:
+    """What most of each 16 x 16 cell shows, int64 [S/16,S/16]: 0 for the background, else 1 + group."""
+    cells = layers.shape[0] // PATCH
+    values = range(-1, len(groups))
+    blocks = layers.reshape(cells, PATCH, cells, PATCH)
     share = np.stack([(blocks == v).sum(axis=(1, 3)) for v in values])
-    return np.array([0, *(1 + g for g in sample.groups)])[share.argmax(axis=0)]
+    return np.array([0, *(1 + g for g in groups)])[share.argmax(axis=0)]
 
 
 class SoundBatch(NamedTuple):

@@ -47,7 +47,7 @@ class Stage(_Strict):
         lr: peak learning rate, reached after ``warmup`` steps, then cosine to a hundredth.
         optimizer: ``muon`` takes Muon for the matrices of the encoder's blocks and AdamW for the rest.
         views: sounds that each composed picture is heard with.
-        naming: weight of the auxiliary loss that names what each cell shows (``things`` only).
+        naming: weight of the auxiliary loss that names what each cell shows (``things`` and ``scenes``).
         ema: decay of the moving average of the trained weights, which is what is kept.
     """
 

@@ -10,12 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from save_avs.data.corpus import Corpus
-from save_avs.data.streams import SceneStream, SoundStream, ThingStream
+from save_avs.data.streams import SceneStream, SoundStream, ThingStream, groups_of
 from save_avs.model.save import SAVE
 from save_avs.objectives.losses import save_loss
-from save_avs.training.collate import PromptBatch, SoundBatch, collate_scenes, collate_sounds, collate_things
+from save_avs.training.collate import (
+    PromptBatch,
+    SceneBatch,
+    SoundBatch,
+    collate_scenes,
+    collate_sounds,
+    collate_things,
+)
 from save_avs.training.recipe import Stage
-from save_avs.types import AVBatch
 
 VALIDATION_SEED = 777_000
 
@@ -71,12 +77,17 @@ def _f1(found: Tensor, truth: Tensor) -> Tensor:
     return (2 * hits + 1e-9) / ((found.sum(1) + truth.sum(1)).float() + 1e-9)
 
 
-class SegmentThings:
-    """SAM segments the thing that a point or a box names, and rates its own mask.
+def naming_head(model: SAVE, corpus: Corpus) -> nn.Conv2d:
+    """A linear head that names what each cell of the embedding shows: background, or a group of cutouts.
 
-    A linear head names what each cell of the embedding shows: it stands in for the large-scale pre-training
-    that gives the published SAM its semantics, and is dropped afterwards.
+    It stands in for the large-scale pre-training that gives the published SAM its semantics, and is dropped
+    after the stage.
     """
+    return nn.Conv2d(model.sam.image_encoder.out_dim, 1 + len(groups_of(corpus)), 1)
+
+
+class SegmentThings:
+    """SAM segments the thing that a point or a box names, and rates its own mask."""
 
     collate = staticmethod(collate_things)
     frames_per_item = 1
@@ -86,9 +97,9 @@ class SegmentThings:
         options = stage.scenes.options()
         self.stream = ThingStream(corpus, options, size, stage.seed)
         self.validation = ThingStream(corpus, options, size, stage.seed + VALIDATION_SEED)
-        head = nn.Conv2d(model.sam.image_encoder.out_dim, 1 + len(self.stream.groups), 1)
-        self.modules = nn.ModuleDict({"model": model, "head": head})
-        self.sam, self.head, self.naming = model.sam, head, stage.naming
+        self.head = naming_head(model, corpus)
+        self.modules = nn.ModuleDict({"model": model, "head": self.head})
+        self.sam, self.naming = model.sam, stage.naming
 
     def _segment(self, batch: PromptBatch, embeddings: Tensor) -> tuple[Tensor, Tensor]:
         """Ask the first half by point, the second by box: logits [B,1,M,M] and IoU [B,1]."""
@@ -132,21 +143,30 @@ class SegmentScenes:
 
     def __init__(self, model: SAVE, stage: Stage, root: Any, size: int) -> None:
         options = stage.scenes.options()
-        self.stream = SceneStream(Corpus.load(root, "train"), options, size, stage.views, stage.seed)
+        corpus = Corpus.load(root, "train")
+        self.stream = SceneStream(corpus, options, size, stage.views, stage.seed)
         unseen = Corpus.load(root, "val")
         self.validation = SceneStream(unseen, options, size, stage.views, stage.seed + VALIDATION_SEED)
         self.frames_per_item = stage.views
         self.modules = nn.ModuleDict({"model": model})
-        self.model = model
+        self.model, self.naming = model, stage.naming
+        if self.naming:
+            self.modules["head"] = naming_head(model, corpus)
 
-    def loss(self, batch: AVBatch) -> dict[str, Tensor]:
-        """Cross-entropy and soft IoU of the mask."""
-        logits = self.model(batch.images, batch.patches)
-        parts = save_loss(logits, batch.masks, batch.has_mask)
-        return {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
+    def loss(self, batch: SceneBatch) -> dict[str, Tensor]:
+        """Cross-entropy and soft IoU of the mask; names of the cells where the recipe asks for them."""
+        clips = batch.clips
+        embeddings, prompt = self.model.encode(clips.images, clips.patches)
+        parts = save_loss(self.model.decode(embeddings, prompt), clips.masks, clips.has_mask)
+        terms = {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
+        if self.naming:
+            terms["naming"] = F.cross_entropy(self.modules["head"](embeddings).float(), batch.groups)
+            terms["loss"] = parts.total + self.naming * terms["naming"]
+        return terms
 
-    def score(self, batch: AVBatch) -> dict[str, Tensor]:
+    def score(self, scenes: SceneBatch) -> dict[str, Tensor]:
         """IoU where something sounds, marked share where nothing does."""
+        batch = scenes.clips
         logits = self.model(batch.images, batch.patches)
         sounds = batch.masks.flatten(1).amax(1) > 0.5
         marked = (logits > 0).flatten(1).float().mean(1)
