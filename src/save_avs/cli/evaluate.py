@@ -16,7 +16,7 @@ EXAMPLES = """Examples:
 \b
   save-avs data stamps corpora/stamps
   save-avs eval save-tiny --data scenes --split test
-  save-avs eval runs/save-tiny/5-scenes-256/model --data scenes --split zero-shot -o runs/eval/zero-shot
+  save-avs eval runs/save-tiny/7-together-256/model --data scenes --split zero-shot -o runs/eval/zero-shot
 """
 
 DATA = ("scenes",)
