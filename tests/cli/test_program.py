@@ -90,7 +90,7 @@ def test_a_signal_leaves_nothing_half_written(number, code, tmp_path):
     process = subprocess.Popen(
         [*LAUNCH, "segment", "first.mp4", "second.mp4", "-o", "out"],
         cwd=tmp_path,
-        env={**ENVIRONMENT, "STAND_IN_DELAY": "0.3"},
+        env={**ENVIRONMENT, "STAND_IN_DELAY": "1.0"},
         stderr=subprocess.PIPE,
         text=True,
     )
