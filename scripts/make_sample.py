@@ -16,10 +16,11 @@ import av
 import numpy as np
 from PIL import Image
 
+from save_avs.data.backdrop import Backdrop
 from save_avs.data.clips import write_clip
 from save_avs.data.corpus import RATE, Corpus, Manifest
 from save_avs.data.files import shrink_photograph
-from save_avs.data.scene import Backdrop, Scene, Thing, Voice, noise_voice
+from save_avs.data.scene import Scene, Thing, Voice, noise_voice
 from save_avs.media.audio_file import read_audio_file
 from save_avs.types import F32
 

@@ -5,8 +5,9 @@ import pytest
 from tiny_corpus import draw_shape
 
 from save_avs.data.corpus import Cutout
+from save_avs.data.backdrop import Backdrop
 from save_avs.data.paint import paint
-from save_avs.data.scene import Backdrop, Scene, Thing, Voice
+from save_avs.data.scene import Scene, Thing, Voice
 
 GREY = (128, 128, 128)
 RED, GREEN = (200, 30, 30), (30, 200, 30)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from save_avs.data.scene import Backdrop, Scene, Thing
+from save_avs.data.backdrop import Backdrop
+from save_avs.data.scene import Scene, Thing
 from save_avs.types import U8
 
 Layers = NDArray[np.int8]  # index of the thing that a pixel shows, -1 for the backdrop

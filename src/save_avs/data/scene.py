@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from PIL import Image
 
+from save_avs.data.backdrop import Backdrop, draw_backdrop, draw_tint
 from save_avs.data.corpus import RATE, Corpus, Cutout
-from save_avs.types import F32, U8
+from save_avs.types import F32
 
 LOOP_S = 2.048  # length of the noise that is looped under a scene
 NOISES = 48
@@ -34,6 +34,7 @@ class SceneOptions:
         motion: whether things may move.
         augment: tints, stretches, loudness and pitch over a wide range, for training; else over a narrow one.
         textures: probability of a procedural background in place of a photograph.
+        patchwork: probability that pieces of other backgrounds lie on the background.
     """
 
     things: tuple[int, int] = (1, 4)
@@ -44,6 +45,7 @@ class SceneOptions:
     motion: bool = False
     augment: bool = True
     textures: float = 0.2
+    patchwork: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,27 +115,6 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Backdrop:
-    """A part of a picture.
-
-    Attributes:
-        picture: RGB u8 [H,W,3].
-        box: (left, top, right, bottom) in shares of it.
-        flip: mirrored left to right.
-        gains: per-channel brightness.
-        upside_down: mirrored top to bottom as well.
-        channels: which channel of the picture each of red, green and blue shows.
-    """
-
-    picture: U8
-    box: tuple[float, float, float, float]
-    flip: bool = False
-    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    upside_down: bool = False
-    channels: tuple[int, int, int] = (0, 1, 2)
-
-
-@dataclass(frozen=True)
 class Scene:
     """Things on a backdrop, back to front, and the voices heard.
 
@@ -182,7 +163,13 @@ def draw_scene(
         span = (i * segment_s, (i + 1) * segment_s)
         voices += draw_voices(rng, corpus, options, in_view, span)
     return Scene(
-        backdrop=draw_backdrop(rng, corpus, options),
+        backdrop=draw_backdrop(
+            rng,
+            corpus.backgrounds,
+            textures=options.textures,
+            patchwork=options.patchwork,
+            augment=options.augment,
+        ),
         things=tuple(things),
         voices=tuple(voices),
         duration=duration,
@@ -226,7 +213,7 @@ def _place(
         angle=float(rng.normal(0, 12 if wide else 6)),
         flip=bool(rng.random() < 0.5),
         velocity=(float(speed[0]), float(speed[1])),
-        gains=_tint(rng, 0.3 if wide else 0.1),
+        gains=draw_tint(rng, 0.3 if wide else 0.1),
     )
 
 
@@ -234,12 +221,6 @@ def _overlap(center: tuple[float, float], size: float, other: Thing) -> float:
     """How far a disc of a thing's size reaches into another's."""
     distance = np.hypot(center[0] - other.center[0], center[1] - other.center[1])
     return max(0.0, float(0.5 * (size + other.size) - distance))
-
-
-def _tint(rng: np.random.Generator, width: float) -> tuple[float, float, float]:
-    light = np.exp(rng.uniform(-width, width))
-    r, g, b = light * np.exp(rng.uniform(-width / 2, width / 2, 3))
-    return float(r), float(g), float(b)
 
 
 def draw_voices(
@@ -290,41 +271,3 @@ def _noise(kind: int) -> F32:
     tilt = np.maximum(np.arange(len(spectrum)), 20.0) ** (-kind / (NOISES - 1))
     wave = np.fft.irfft(spectrum * tilt, samples)
     return (wave / wave.std()).astype(np.float32)
-
-
-def draw_backdrop(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> Backdrop:
-    """A crop of a photograph, or a procedural texture."""
-    if rng.random() < options.textures:
-        picture = draw_texture(rng)
-    else:
-        picture = corpus.backgrounds[rng.integers(len(corpus.backgrounds))]
-    share = rng.uniform(0.3, 1.0) if options.augment else rng.uniform(0.6, 1.0)
-    h, w = picture.shape[:2]
-    across, down = share * min(h, w) / w, share * min(h, w) / h
-    left, top = rng.uniform(0, 1 - across), rng.uniform(0, 1 - down)
-    plain = Backdrop(picture, (left, top, left + across, top + down), bool(rng.random() < 0.5))
-    return _vary(rng, plain) if options.augment else plain
-
-
-def _vary(rng: np.random.Generator, backdrop: Backdrop) -> Backdrop:
-    """A tint; now and then upside down, now and then in exchanged colours."""
-    red, green, blue = rng.permutation(3) if rng.random() < 0.3 else range(3)
-    return replace(
-        backdrop,
-        gains=_tint(rng, 0.35),
-        upside_down=bool(rng.random() < 0.2),
-        channels=(int(red), int(green), int(blue)),
-    )
-
-
-def draw_texture(rng: np.random.Generator, side: int = 256) -> U8:
-    """Smooth noise over a few scales between random colours, RGB u8 [side,side,3]."""
-    total = np.zeros((side, side, 3), np.float32)
-    weight = 1.0
-    for cells in rng.choice([2, 3, 5, 9, 17, 33, 65], size=3, replace=False):
-        down = max(2, int(cells * rng.uniform(0.3, 1.0)))
-        grid = Image.fromarray(rng.integers(0, 256, (down, int(cells), 3), dtype=np.uint8))
-        total += weight * np.asarray(grid.resize((side, side), Image.Resampling.BICUBIC), np.float32)
-        weight *= rng.uniform(0.3, 0.9)
-    low, high = total.min(), total.max()
-    return ((total - low) * (255.0 / max(high - low, 1.0))).astype(np.uint8)

@@ -25,6 +25,7 @@ class SceneConfig(_Strict):
     off_screen: float = Field(default=0.6, ge=0, le=1)
     silent_share: float = Field(default=0.35, ge=0, le=1)
     textures: float = Field(default=0.2, ge=0, le=1)
+    patchwork: float = Field(default=0.0, ge=0, le=1)
 
     def options(self) -> SceneOptions:
         """As the composer takes them, augmented."""
