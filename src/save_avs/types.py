@@ -67,6 +67,7 @@ class AVSample:
         has_mask: frames that are annotated, bool [T] (S4 annotates one training frame in five).
         valid: frames that exist, bool [T] (padded clips are False at the end).
         labels: class of each pixel, 0 for the background, u8 [T,H,W]; None where only masks are known.
+        features: what the audio backbone makes of the patches, f32 [T,D], where it was computed before.
 
     Raises:
         ValueError: when shapes or types do not hold.
@@ -79,6 +80,7 @@ class AVSample:
     has_mask: Bool
     valid: Bool
     labels: U8 | None = None
+    features: F32 | None = None
 
     def __post_init__(self) -> None:
         """Check that every array speaks of the same frames."""
@@ -92,6 +94,8 @@ class AVSample:
         _require(flags_fit, f"{self.name}: has_mask and valid must be [T]")
         labels_fit = self.labels is None or self.labels.shape == (t, h, w)
         _require(labels_fit, f"{self.name}: labels must be [T,H,W]")
+        features_fit = self.features is None or (self.features.ndim == 2 and len(self.features) == t)
+        _require(features_fit, f"{self.name}: features must be [T,D]")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class AVBatch:
         has_mask: bool [B]; losses and metrics count only these.
         names: B names, for messages.
         labels: int64 [B,M,M], the class of each cell, 0 for the background; None where only masks are known.
+        features: f32 [B,D], the audio backbone's output, where every clip came with it; else None.
     """
 
     images: Any  # torch.Tensor; torch is imported late, so that `save-avs --help` is instant
@@ -113,6 +118,7 @@ class AVBatch:
     has_mask: Any
     names: tuple[str, ...]
     labels: Any = None
+    features: Any = None
 
     def __post_init__(self) -> None:
         """Check that every tensor has the same B."""

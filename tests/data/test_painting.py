@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny_corpus import draw_shape
 
-from save_avs.data.corpus import Cutout
 from save_avs.data.backdrop import Backdrop
+from save_avs.data.corpus import Cutout
 from save_avs.data.paint import paint
 from save_avs.data.scene import Scene, Thing, Voice
 

@@ -64,7 +64,7 @@ def draw_backdrop(
 def _draw_picture(rng: np.random.Generator, photographs: Sequence[U8], textures: float) -> U8:
     if rng.random() < textures:
         return draw_texture(rng)
-    return photographs[rng.integers(len(photographs))]
+    return photographs[int(rng.integers(len(photographs)))]
 
 
 def _draw_box(rng: np.random.Generator, picture: U8, least: float) -> Box:

@@ -20,7 +20,8 @@ from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voi
 from save_avs.data.streams import hear
 from save_avs.evaluation.statistics import Figure, bootstrap_mean
 from save_avs.model.save import SAVE
-from save_avs.objectives.metrics import FScore
+from save_avs.objectives.frame_scores import frame_f_curves
+from save_avs.objectives.metrics import best_f
 from save_avs.types import U8
 
 TIME = 0.6  # the middle of a scene of one segment
@@ -74,7 +75,7 @@ def evaluate_scenes(
 ) -> SceneReport:
     """Draw ``scenes`` scenes of a corpus from a seed and try every sound on each."""
     rows: dict[str, list[float]] = {name: [] for name in LABELS}
-    f_score = FScore()
+    curves: list[Tensor] = []
     silent, examples = 0, []
     for i in range(scenes):
         rng = np.random.default_rng((seed, i))
@@ -85,13 +86,14 @@ def evaluate_scenes(
         for trial, prob in zip(trials, probs, strict=True):
             _record(rows, trial, prob, _has_new_look(scene))
         own = torch.from_numpy(trials[0].truth)
-        f_score.update(probs[:1], own[None])
+        curves.append(frame_f_curves(probs[:1], own[None]))
         silent += len(scene.sources_at(TIME)) < len(scene.things)
         if len(examples) < 12:
             examples.append((picture, trials[0].truth, (probs[0] > 0.5).numpy()))
         progress(i + 1)
     figures = {name: bootstrap_mean(values) for name, values in rows.items() if values}
-    return SceneReport(scenes, silent / scenes, figures, f_score.compute("dataset"), examples)
+    f_score = best_f(torch.cat(curves).numpy())
+    return SceneReport(scenes, silent / scenes, figures, f_score, examples)
 
 
 def draw_trials(rng: np.random.Generator, corpus: Corpus, scene: Scene, layers: Layers) -> Iterator[Trial]:

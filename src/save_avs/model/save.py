@@ -77,9 +77,16 @@ class SAVE(nn.Module):
         """
         return self.decode(*self.encode(images, patches))
 
-    def encode(self, images: Tensor, patches: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What ``forward`` hands to ``decode``: embeddings [B,C,S/16,S/16] and prompt tokens [B,N,C]."""
-        injections, prompt = self.audio_adapter(self.audio_backbone(patches))
+    def encode(
+        self, images: Tensor, patches: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What ``forward`` hands to ``decode``: embeddings [B,C,S/16,S/16] and prompt tokens [B,N,C].
+
+        ``features`` [B,D], where the audio backbone has seen the patches before, stand in for them.
+        """
+        injections, prompt = self.audio_adapter(
+            self.audio_backbone(patches) if features is None else features
+        )
         return self.sam.image_encoder(self.sam.normalise(images), injections), prompt
 
     def hear(self, patches: Tensor) -> Tensor:

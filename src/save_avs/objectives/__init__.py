@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from save_avs.objectives.frame_scores import frame_f_curves, frame_ious
+from save_avs.objectives.frame_scores import frame_counts, frame_f_curves, ious
 from save_avs.objectives.losses import SaveLoss, bce_loss, save_loss, soft_iou_loss
-from save_avs.objectives.metrics import FrameMetric, FScore, MeanIoU, Protocol
+from save_avs.objectives.metrics import ClipTable, FrameTable, MaskMetric, best_f, score_clips
+from save_avs.objectives.protocols import PROTOCOLS, Protocol, View, choose_protocols
 
 __all__ = [
-    "FScore",
-    "FrameMetric",
-    "MeanIoU",
+    "PROTOCOLS",
+    "ClipTable",
+    "FrameTable",
+    "MaskMetric",
     "Protocol",
     "SaveLoss",
+    "View",
     "bce_loss",
+    "best_f",
+    "choose_protocols",
+    "frame_counts",
     "frame_f_curves",
-    "frame_ious",
+    "ious",
     "save_loss",
+    "score_clips",
     "soft_iou_loss",
 ]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
+
+from save_avs.types import F64
 
 BETA2 = 0.3  # beta squared: precision weighs more than recall
 THRESHOLDS = 255
 
 
-def frame_ious(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
-    """IoU of each frame's mask, ``probs > threshold``, with its truth.
-
-    A frame in which nothing sounds scores the share of its pixels that are rightly left out.
+def frame_counts(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
+    """Count pixels of each frame's mask, ``probs > threshold``, and of its truth.
 
     Args:
         probs: [B,H,W].
@@ -22,27 +24,34 @@ def frame_ious(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor
         threshold: a pixel is in the mask above it.
 
     Returns:
-        f64 [B], on the CPU.
+        int64 [B,4] on the CPU: pixels in both, in the mask, in the truth, and in the frame.
 
     Raises:
         ValueError: when shapes or types do not hold, or a probability is NaN.
-
-    Source: ``mask_iou`` of AVSBench (arXiv 2207.05042).
     """
     check_frames(probs, targets)
     mask, truth = (probs > threshold).flatten(1), targets.flatten(1)
-    shared = (mask & truth).sum(1).cpu().double()
-    union = (mask | truth).sum(1).cpu().double()
-    truth_is_empty = ~truth.any(1).cpu()
-    pixels = mask.shape[1]
-    right = pixels - union  # neither in the mask nor in the truth
-    return torch.where(truth_is_empty, right / (pixels + 1e-7), shared / (union + 1e-7))
+    pixels = torch.full((len(mask),), mask.shape[1], device=mask.device)
+    return torch.stack([(mask & truth).sum(1), mask.sum(1), truth.sum(1), pixels], dim=1).cpu()
+
+
+def ious(counts: ArrayLike) -> F64:
+    """IoU of each frame, f64 [B], from its counts [B,4] (`frame_counts`).
+
+    A frame in which nothing sounds scores the share of its pixels that are rightly left out.
+
+    Source: ``mask_iou`` of AVSBench (arXiv 2207.05042).
+    """
+    shared, marked, truth, pixels = np.asarray(counts, np.float64).T
+    left_out = (pixels - marked) / (pixels + 1e-7)
+    return np.where(truth == 0, left_out, shared / (marked + truth - shared + 1e-7))
 
 
 def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
     """F-score of each frame at 255 thresholds from 0 to 1, ``probs >= threshold``, beta^2 = 0.3.
 
-    One histogram of the probabilities a frame, cumulated from the top, stands for the 255 comparisons.
+    Values outside 0..1 are allowed: the thresholds stay. One histogram of the values a frame, cumulated from
+    the top, stands for the 255 comparisons.
 
     Args:
         probs: [B,H,W].

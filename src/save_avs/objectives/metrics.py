@@ -1,18 +1,14 @@
-"""The benchmark's metrics over a data set: update with frames, merge across processes, compute.
+"""Scores of masks over a data set: update with frames, merge across processes, compute under a protocol.
 
-Two protocols, from the same frames:
-
-* ``dataset``: every frame counts once; F has one curve over all frames, whose maximum is the score.
-* ``official``: as the public AVSBench code does it, each batch of clips is scored by itself (its own mean
-  IoU, its own maximum of F; 0 for F when nothing sounds in the whole batch), then batches are averaged. The
-  score depends on the batch size in clips, which belongs beside the figure: 1 is that code's default, its
-  test script uses 4.
+A frame is reduced to a few counts and its F curve when it is added. Sums of these over a clip's frames
+(`ClipTable`) are all that any protocol needs, so clips can be drawn again, left out or swapped without
+the model: `score_clips` takes which clips to count, and is what intervals and tests are made of.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Literal, Self
 
 import numpy as np
@@ -20,112 +16,245 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from save_avs.objectives.frame_scores import frame_f_curves, frame_ious
-from save_avs.types import F64
+from save_avs.objectives.frame_scores import BETA2, THRESHOLDS, frame_counts, frame_f_curves, ious
+from save_avs.objectives.protocols import Protocol, View
+from save_avs.types import F64, Bool
 
-Protocol = Literal["dataset", "official"]
+I64 = NDArray[np.int64]
+Measure = Literal["miou", "f"]
+MEASURES: tuple[Measure, ...] = ("miou", "f")
 
 
-class FrameMetric(ABC):
-    """One row of numbers a frame, and the clip it is from; a score is made from rows.
+@dataclass(frozen=True)
+class ClipTable:
+    """Sums over the frames of each clip, clips in the data set's order.
 
-    State is plain CPU tensors: an instance can be pickled and sent to another process to be merged there.
+    Attributes:
+        clips: each clip's place in the data set, [C].
+        frames: frames scored, [C].
+        iou: sum of their IoUs, [C].
+        sounding: frames in which something sounds, [C].
+        curve: sum of these frames' F curves, [C,255].
+        pixels: right in the mask, wrong in it, missed, and right outside it, [C,4].
     """
 
-    def __init__(self) -> None:
+    clips: I64
+    frames: F64
+    iou: F64
+    sounding: F64
+    curve: F64
+    pixels: F64
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def take(self, rows: I64 | Bool) -> ClipTable:
+        """Some of the clips."""
+        return ClipTable(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+    def join(self, other: ClipTable) -> ClipTable:
+        """The clips of both, one after the other."""
+        pairs = ((getattr(self, c.name), getattr(other, c.name)) for c in fields(self))
+        return ClipTable(*(np.concatenate(pair) for pair in pairs))
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """What was found in single frames.
+
+    Attributes:
+        clips: the clip of each frame, its place in the data set, [N].
+        positions: its place in the clip, [N].
+        counts: pixels in both, in the mask, in the truth, in the frame, [N,4].
+        curves: F at 255 thresholds, [N,255]; NaN where nothing sounds.
+    """
+
+    clips: I64
+    positions: I64
+    counts: I64
+    curves: F64
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def sounding(self) -> Bool:
+        """Frames in which something sounds, [N]."""
+        return self.counts[:, 2] > 0
+
+    def where(self, keep: Bool) -> FrameTable:
+        """Some of the frames."""
+        return FrameTable(self.clips[keep], self.positions[keep], self.counts[keep], self.curves[keep])
+
+    def by_clip(self) -> ClipTable:
+        """Sums over each clip's frames; the order in which frames came does not matter."""
+        clips, rows = np.unique(self.clips, return_inverse=True)
+        shared, marked, truth, pixels = self.counts.T
+        kinds = np.stack([shared, marked - shared, truth - shared, pixels - marked - truth + shared], axis=1)
+
+        def add(values: NDArray) -> F64:
+            sums = np.zeros((len(clips), *values.shape[1:]))
+            np.add.at(sums, rows, values)
+            return sums
+
+        return ClipTable(
+            clips=clips,
+            frames=add(np.ones(len(self))),
+            iou=add(ious(self.counts)),
+            sounding=add(self.sounding),
+            curve=add(np.nan_to_num(self.curves)),
+            pixels=add(kinds),
+        )
+
+
+class MaskMetric:
+    """Collects frames as one view sees them.
+
+    State is plain CPU tensors: an instance can be pickled and sent to another process to be merged there.
+
+    Args:
+        view: threshold, and what F thresholds; frames come resized already.
+    """
+
+    def __init__(self, view: View | None = None) -> None:
+        self.view = view or View()
         self.reset()
 
     def reset(self) -> None:
         """Forget every frame."""
-        self._rows: list[Tensor] = []
-        self._clips: list[Tensor] = []
+        self._places: list[Tensor] = []
+        self._counts: list[Tensor] = []
+        self._curves: list[Tensor] = []
 
-    def update(self, probs: Tensor, targets: Tensor, clips: Sequence[int] | Tensor | None = None) -> None:
+    def update(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        clips: Sequence[int] | Tensor,
+        positions: Sequence[int] | Tensor | None = None,
+    ) -> None:
         """Add annotated frames; they need not come clip by clip.
 
         Args:
-            probs: f32 [B,H,W], after the sigmoid.
+            logits: float [B,H,W], before the sigmoid, at the size of the truth.
             targets: bool [B,H,W].
-            clips: for each frame, its clip's place in the data set; only ``official`` needs it.
+            clips: for each frame, its clip's place in the data set.
+            positions: its place in the clip; all 0 unless told.
 
         Raises:
-            ValueError: when shapes or types do not hold, or a probability is NaN.
+            ValueError: when shapes or types do not hold, or a logit is NaN.
         """
-        where = torch.as_tensor([-1] * len(probs) if clips is None else clips, dtype=torch.int64).cpu()
-        if where.shape != probs.shape[:1]:
-            raise ValueError(f"clips must have one entry a frame, got {list(where.shape)} for {len(probs)}")
-        self._rows.append(self._score(probs, targets))
-        self._clips.append(where)
+        given = (clips, [0] * len(logits) if positions is None else positions)
+        where = [torch.as_tensor(places, dtype=torch.int64).cpu() for places in given]
+        if any(place.shape != logits.shape[:1] for place in where):
+            raise ValueError(f"clips and positions must have one entry a frame, of {len(logits)}")
+        probs = logits.float().sigmoid()
+        self._counts.append(frame_counts(probs, targets, self.view.threshold))
+        curves = frame_f_curves(logits.float() if self.view.raw_f else probs, targets)
+        self._curves.append(curves)
+        self._places.append(torch.stack(where, dim=1))
 
     def merge(self, other: Self) -> None:
         """Add the frames of another instance, of another process for example."""
-        self._rows += other._rows
-        self._clips += other._clips
+        self._places += other._places
+        self._counts += other._counts
+        self._curves += other._curves
 
-    def compute(self, protocol: Protocol = "dataset", clips_per_batch: int = 1) -> float:
-        """Score all frames so far; NaN when there is none to score.
+    def table(self) -> FrameTable:
+        """All frames so far, in the order they were added."""
+        if not self._places:
+            empty = np.zeros(0, np.int64)
+            return FrameTable(empty, empty, np.zeros((0, 4), np.int64), np.zeros((0, THRESHOLDS)))
+        clips, positions = torch.cat(self._places).numpy().T
+        return FrameTable(clips, positions, torch.cat(self._counts).numpy(), torch.cat(self._curves).numpy())
 
-        Args:
-            protocol: see the module.
-            clips_per_batch: batch size of ``official``.
+    def compute(self, protocol: Protocol) -> dict[Measure, float]:
+        """Mean IoU and F of all frames so far; NaN when there is none to score.
 
         Raises:
-            ValueError: when ``official`` is asked for frames whose clips were not given.
+            ValueError: when the protocol looks at frames in another way than this metric.
         """
-        rows, clips = self.values(), self.clips()
-        if protocol == "dataset":
-            return self._reduce(rows)
-        if np.any(clips < 0):
-            raise ValueError("protocol 'official' needs the clip of every frame: pass clips to update")
-        batches = clips // clips_per_batch
-        scores = [np.nan_to_num(self._reduce(rows[batches == b])) for b in np.unique(batches)]
-        return float(np.mean(scores)) if scores else float("nan")
-
-    def values(self) -> F64:
-        """Rows of all frames, in the order they were added, f64 [N, ...]."""
-        return torch.cat(self._rows).numpy() if self._rows else np.zeros(0)
-
-    def clips(self) -> NDArray[np.int64]:
-        """The clip of each frame, -1 where it was not given, [N]."""
-        return torch.cat(self._clips).numpy() if self._clips else np.zeros(0, dtype=np.int64)
-
-    @abstractmethod
-    def _score(self, probs: Tensor, targets: Tensor) -> Tensor:
-        """One row a frame, f64 [B, ...]."""
-
-    @abstractmethod
-    def _reduce(self, rows: F64) -> float:
-        """The score of some frames; NaN when none counts."""
+        if (protocol.view.threshold, protocol.view.raw_f) != (self.view.threshold, self.view.raw_f):
+            raise ValueError(f"protocol '{protocol.name}' needs another view: {protocol.view}")
+        table = self.table().by_clip()
+        return {measure: float(score_clips(table, protocol, measure)) for measure in MEASURES}
 
 
-class MeanIoU(FrameMetric):
-    """Mean over frames of the IoU (the paper's M_J); ``values()`` are the frames' IoUs, [N].
+def score_clips(table: ClipTable, protocol: Protocol, measure: Measure, draws: I64 | None = None) -> F64:
+    """Score clips under a protocol.
 
-    Source: AVSBench (arXiv 2207.05042); see `frame_ious`.
+    Args:
+        table: sums of each clip.
+        protocol: see `PROTOCOLS`.
+        measure: ``miou`` (the paper's M_J) or ``f`` (M_F).
+        draws: rows of the table to score, in order, [R,C]; one row is one data set. All, once, by default.
+
+    Returns:
+        One score a row, f64 [R]; f64 [] without draws. NaN when no frame counts.
+
+    Source: AVSBench (arXiv 2207.05042) and, for pooled scores, CAVP (arXiv 2304.02970), as their public
+    code has it.
     """
+    if draws is None:
+        return score_clips(table, protocol, measure, np.arange(len(table))[None])[0]
+    if draws.shape[1] == 0:
+        return np.full(len(draws), np.nan)
+    if protocol.pooled:
+        return _pooled(table.pixels, measure, draws)
+    if protocol.clips_per_batch is None:
+        return _one_batch(table, measure, draws)
+    return _mean_of_batches(table, measure, draws, protocol.clips_per_batch)
 
-    def __init__(self, threshold: float = 0.5) -> None:
-        super().__init__()
-        self.threshold = threshold
 
-    def _score(self, probs: Tensor, targets: Tensor) -> Tensor:
-        return frame_ious(probs, targets, self.threshold)
-
-    def _reduce(self, rows: F64) -> float:
-        return float(rows.mean()) if len(rows) else float("nan")
+def best_f(curves: F64) -> float:
+    """Maximum of the mean F curve, of curves [N,255]; those of NaN do not count. NaN when none does."""
+    counted = curves[~np.isnan(curves).any(axis=1)]
+    return float(counted.mean(axis=0).max()) if len(counted) else float("nan")
 
 
-class FScore(FrameMetric):
-    """Maximum over thresholds of the mean F curve (M_F); ``values()`` are the frames' curves, [N,255].
+def _sums(table: ClipTable, measure: Measure) -> tuple[F64, F64]:
+    """What is averaged, [C,1] or [C,255], and over how many frames, [C]."""
+    return (table.iou[:, None], table.frames) if measure == "miou" else (table.curve, table.sounding)
 
-    Frames in which nothing sounds have a curve of NaN and do not count.
 
-    Source: AVSBench (arXiv 2207.05042); see `frame_f_curves`.
+def _one_batch(table: ClipTable, measure: Measure, draws: I64) -> F64:
+    sums, frames = _sums(table, measure)
+    places = draws + len(table) * np.arange(len(draws))[:, None]
+    weights = np.bincount(places.ravel(), minlength=len(draws) * len(table)).reshape(len(draws), -1)
+    with np.errstate(invalid="ignore"):  # no frame counts: 0 / 0
+        return ((weights @ sums) / (weights @ frames)[:, None]).max(axis=1)
+
+
+def _mean_of_batches(table: ClipTable, measure: Measure, draws: I64, clips_per_batch: int) -> F64:
+    """Each batch by itself, then their mean, the last and shorter one at full weight.
+
+    A batch in which nothing sounds has an F of 0, as in the public code.
     """
+    sums, frames = _sums(table, measure)
+    if clips_per_batch == 1:
+        return _best(sums, frames)[draws].mean(axis=1)
+    none = len(table)  # a row of nothing, which fills the last batch up
+    sums, frames = np.append(sums, 0 * sums[:1], axis=0), np.append(frames, 0.0)
+    filled = np.pad(draws, ((0, 0), (0, -draws.shape[1] % clips_per_batch)), constant_values=none)
+    batches = filled.reshape(len(draws), -1, clips_per_batch)
+    total = sum(sums[batches[..., i]] for i in range(clips_per_batch))
+    return _best(np.asarray(total), frames[batches].sum(axis=-1)).mean(axis=1)
 
-    def _score(self, probs: Tensor, targets: Tensor) -> Tensor:
-        return frame_f_curves(probs, targets)
 
-    def _reduce(self, rows: F64) -> float:
-        counted = rows[~np.isnan(rows).reshape(len(rows), -1).any(axis=1)] if len(rows) else rows
-        return float(counted.mean(axis=0).max()) if len(counted) else float("nan")
+def _best(sums: F64, frames: F64) -> F64:
+    return sums.max(axis=-1) / np.maximum(frames, 1)
+
+
+def _pooled(pixels: F64, measure: Measure, draws: I64) -> F64:
+    """Mean of the mask's and the background's score over all pixels; F leaves out what never occurs."""
+    right, wrong, missed, rest = pixels[draws].sum(axis=1).T
+    if measure == "miou":
+        union = wrong + missed + np.spacing(1)
+        return (right / (right + union) + rest / (rest + union)) / 2
+    with np.errstate(invalid="ignore"):
+        scores = [
+            (1 + BETA2) * hits / ((1 + BETA2) * hits + BETA2 * misses + extras)
+            for hits, misses, extras in ((right, missed, wrong), (rest, wrong, missed))
+        ]
+    counted = ~np.isnan(scores)
+    return np.where(counted, scores, 0.0).sum(axis=0) / counted.sum(axis=0)
