@@ -13,12 +13,21 @@ BACKBONES: dict[str, type[AudioBackbone]] = {
 }
 
 
-def build_backbone(name: str) -> AudioBackbone:
-    """Build a backbone with fresh weights; ``BACKBONES[name].dim`` tells its width without building it.
+def backbone_class(name: str) -> type[AudioBackbone]:
+    """The backbone of that name; its ``dim`` tells its width without building it.
 
     Raises:
         UsageError: when no backbone has that name.
     """
     if name not in BACKBONES:
         raise UsageError(f"unknown audio backbone '{name}': choose one of {', '.join(sorted(BACKBONES))}")
-    return BACKBONES[name]()
+    return BACKBONES[name]
+
+
+def build_backbone(name: str) -> AudioBackbone:
+    """Build a backbone with fresh weights.
+
+    Raises:
+        UsageError: when no backbone has that name.
+    """
+    return backbone_class(name)()

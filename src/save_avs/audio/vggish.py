@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from save_avs.audio.backbone import AudioBackbone
-from save_avs.checkpoints.load import strict_load
-from save_avs.checkpoints.safe import read_weights
+from save_avs.audio.backbone import AudioBackbone, load_backbone
 
 
 class VGGish(AudioBackbone):
@@ -56,9 +53,4 @@ def load_vggish(path: str | Path) -> VGGish:
         UsageError: when there is no such file.
         SaveAvsError: when the file is damaged or does not fit; the line names every key that differs.
     """
-    state = read_weights(path)
-    with torch.device("meta"):  # 72 M random numbers are not drawn, only to be overwritten
-        model = VGGish()
-    model.to_empty(device="cpu")
-    strict_load(model, state, source=str(path))
-    return model.requires_grad_(False).eval()
+    return load_backbone(VGGish, path)

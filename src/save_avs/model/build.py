@@ -1,9 +1,13 @@
-"""Building a SAVE from its config."""
+"""Building a SAVE from its config, fresh or on published checkpoints."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from save_avs.adapters import ImageAdapter, ResidualAudioAdapter
+from save_avs.audio.backbone import AudioBackbone
 from save_avs.audio.registry import build_backbone
+from save_avs.model.base import load_parts
 from save_avs.model.config import SaveConfig
 from save_avs.model.save import SAVE
 from save_avs.sam import Block, Sam, SamShape, build_sam
@@ -14,8 +18,8 @@ def sam_shape(config: SaveConfig) -> SamShape:
     return SamShape(image_size=config.image_size, **config.sam.model_dump())
 
 
-def build_save(config: SaveConfig, sam: Sam | None = None) -> SAVE:
-    """A SAVE with fresh adapters around ``sam``, or around a fresh one."""
+def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone | None = None) -> SAVE:
+    """A SAVE with fresh adapters around ``sam`` and an audio backbone, or around fresh ones."""
     sam = sam or build_sam(sam_shape(config))
     encoder = sam.image_encoder
     if config.image_adapter is not None:
@@ -24,17 +28,45 @@ def build_save(config: SaveConfig, sam: Sam | None = None) -> SAVE:
             block.adapter = ImageAdapter(
                 encoder.embed_dim, ratio=config.image_adapter.ratio, spatial=config.image_adapter.spatial
             )
-    backbone = build_backbone(config.audio)
-    audio = config.audio_adapter
+    backbone = audio or build_backbone(config.audio)
+    chain = config.audio_adapter
     adapter = ResidualAudioAdapter(
         audio_dim=backbone.dim,
         blocks=len(encoder.blocks),
         embed_dim=encoder.embed_dim,
         prompt_dim=encoder.out_dim,
-        hidden=audio.hidden,
-        tokens=audio.tokens,
-        residual=audio.residual,
-        shared=audio.shared,
-        inject=audio.inject,
+        hidden=chain.hidden,
+        tokens=chain.tokens,
+        residual=chain.residual,
+        shared=chain.shared,
+        inject=chain.inject,
     )
     return SAVE(sam, backbone, adapter, classes=config.classes, name=config.name, resize=config.resize)
+
+
+def build_on_bases(
+    config: SaveConfig, *, sam: str | Path | None = None, audio: str | Path | None = None
+) -> SAVE:
+    """A SAVE with fresh adapters on published checkpoints, which it remembers.
+
+    The model's ``base`` holds the name, size and sha256 of each file. ``save_folder`` then writes only what
+    is no longer (or never was) the files', and ``load_model`` finds them again, or asks for them.
+
+    Args:
+        config: of any preset or size: ``preset("save-vit-b", image_size=512)``.
+        sam: Meta's .pth, a Hugging Face folder, one weight file of either, or the name of known weights in
+            the cache (``sam-vit-b``). Positions are resampled to the config's size. None: a fresh SAM.
+        audio: the audio backbone's checkpoint, a path or a known name (``vggish``). None: a fresh backbone.
+
+    Returns:
+        The model on the CPU, float32. Nothing but the loaded audio backbone is frozen: the caller says what
+        trains (``freeze_except(model, ["adapter", "audio_adapter", "mask_decoder"])`` is the paper's choice).
+
+    Raises:
+        UsageError: when a file is not there; for a known name the line says how to fetch it.
+        SaveAvsError: when a file is damaged, holds pickled code, or is not what the config asks for.
+    """
+    parts = load_parts(config, sam=sam, audio=audio)
+    model = build_save(config, parts.sam, parts.audio)
+    model.base = parts.base
+    return model

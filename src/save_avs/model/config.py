@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from save_avs.adapters.audio import Injection
 from save_avs.adapters.image import Spatial
+from save_avs.checkpoints.identity import Identity
+from save_avs.model.presets import expand_preset
 
 
 class _Strict(BaseModel):
@@ -44,8 +47,18 @@ class AudioAdapterConfig(_Strict):
     inject: Injection = "all"
 
 
+class Bases(_Strict):
+    """The published checkpoints a model was built on; its own files hold only what differs from them."""
+
+    sam: Identity | None = None
+    audio: Identity | None = None
+
+    def __bool__(self) -> bool:
+        return self.sam is not None or self.audio is not None
+
+
 class SaveConfig(_Strict):
-    """A whole SAVE.
+    """A whole SAVE. ``SaveConfig.model_validate({"preset": "save-vit-b", ...})`` starts from a preset.
 
     Attributes:
         name: how it calls itself in results.
@@ -56,6 +69,7 @@ class SaveConfig(_Strict):
         image_adapter: None leaves the image adapters out.
         audio_adapter: the audio path.
         classes: names of the sounds it was trained on; with them it can say what it hears.
+        bases: the checkpoints it stands on, written when it is saved.
     """
 
     name: str
@@ -66,3 +80,23 @@ class SaveConfig(_Strict):
     image_adapter: ImageAdapterConfig | None = ImageAdapterConfig()
     audio_adapter: AudioAdapterConfig = AudioAdapterConfig()
     classes: tuple[str, ...] = ()
+    bases: Bases = Bases()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        return expand_preset(values) if isinstance(values, Mapping) else values
+
+
+def preset(name: str, **changes: Any) -> SaveConfig:
+    """The config of a preset, at any size: ``preset("save-vit-b", image_size=1024)``.
+
+    Args:
+        name: save-vit-b, save-vit-l or save-vit-h.
+        changes: values in place of the preset's; parts of a nested one will do.
+
+    Raises:
+        UsageError: when no preset has that name.
+        pydantic.ValidationError: on a value that no model has.
+    """
+    return SaveConfig.model_validate({"preset": name, **changes})

@@ -1,4 +1,4 @@
-"""A model folder: ``config.json`` + ``model.safetensors``, written and read."""
+"""A model folder: ``config.json``, ``model.safetensors`` and a model card, written and read."""
 
 from __future__ import annotations
 
@@ -11,30 +11,42 @@ from safetensors.torch import save_file
 
 from save_avs.checkpoints.load import strict_load
 from save_avs.checkpoints.safe import read_weights
-from save_avs.errors import UsageError
+from save_avs.errors import SaveAvsError, UsageError
 from save_avs.media.atomic import aside, atomic_write
+from save_avs.model.base import BaseFiles, find_parts
 from save_avs.model.build import build_save, sam_shape
-from save_avs.model.config import SaveConfig
+from save_avs.model.card import model_card
+from save_avs.model.config import Bases, SaveConfig
 from save_avs.model.save import SAVE
 from save_avs.sam.load import resample_positions
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 ADAPTERS = (".adapter.", "audio_adapter.")  # what a checkpoint from an earlier stage may lack
 
 
 def save_folder(
     model: SAVE, config: SaveConfig, folder: str | Path, *, dtype: torch.dtype = torch.float32
 ) -> Path:
-    """Write a model folder; each file appears whole or not at all."""
+    """Write a model folder in the Hugging Face shape; each file appears whole or not at all.
+
+    Of a model that stands on published checkpoints only what is not theirs is written (what was trained, and
+    what never was theirs), and config.json names them. A README.md that is there already stays: it may be
+    written by hand.
+    """
     folder = Path(folder)
-    atomic_write(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
+    base = model.base
+    config = config.model_copy(update={"bases": Bases() if base is None else base.bases})
+    own = model.state_dict() if base is None else base.without(model.state_dict())
     state = {
         k: v.detach().cpu().to(dtype if v.is_floating_point() else v.dtype).contiguous()
-        for k, v in model.state_dict().items()
+        for k, v in own.items()
     }
+    atomic_write(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
     with aside(folder / WEIGHTS) as part:
         save_file(state, part, metadata={"format": "pt"})
         part.chmod(0o644)  # safetensors makes it readable by its owner alone
+    if not (folder / CARD).exists():
+        atomic_write(folder / CARD, model_card(config, sum(v.numel() for v in state.values())))
     return folder
 
 
@@ -60,21 +72,33 @@ def _first(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def read_folder(folder: str | Path) -> tuple[SAVE, SaveConfig]:
+def read_folder(folder: str | Path, *, base: BaseFiles = None) -> tuple[SAVE, SaveConfig]:
     """Build the model of a folder and load its weights as float32, in evaluation mode.
 
+    Args:
+        folder: with config.json and model.safetensors.
+        base: where the checkpoints it stands on may lie (files, folders), beside the cache.
+
     Raises:
-        UsageError: when the folder is no model folder.
-        SaveAvsError: when the weights do not fit the config; every key that differs is named.
+        UsageError: when the folder is no model folder, or a base is not here; the line says how to fetch it.
+        SaveAvsError: when a base is another file than the model was trained on, or the weights do not fit
+            the config; every key that differs is named.
     """
     config = read_config(folder)
-    model = build_save(config)
-    strict_load(model, read_weights(Path(folder) / WEIGHTS), source=str(Path(folder) / WEIGHTS))
+    source = Path(folder) / WEIGHTS
+    state = read_weights(source)
+    parts = find_parts(config, base)
+    with torch.device("meta"):  # every value comes from the files
+        model = build_save(config, parts.sam, parts.audio)
+    model.base = parts.base
+    strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
     return model.float().eval(), config
 
 
 def continue_from(model: SAVE, config: SaveConfig, folder: str | Path) -> None:
     """Load an earlier stage's weights into ``model``, at another image size, and without adapters if need be.
+
+    Where the earlier stage stands on published checkpoints, ``model`` must be built on the same ones.
 
     Raises:
         UsageError: when the folder is no model folder.
@@ -82,10 +106,22 @@ def continue_from(model: SAVE, config: SaveConfig, folder: str | Path) -> None:
     """
     before = read_config(folder)
     state = read_weights(Path(folder) / WEIGHTS)
+    _check_bases(model, before.bases, folder)
     if before.image_size != config.image_size:
         sam = {k.removeprefix("sam."): v for k, v in state.items() if k.startswith("sam.")}
         resampled = resample_positions(sam, sam_shape(before), config.image_size)
         state |= {f"sam.{k}": v for k, v in resampled.items()}
     own = model.state_dict()
     fresh = {k: v for k, v in own.items() if k not in state and any(a in k for a in ADAPTERS)}
-    strict_load(model, {**fresh, **state}, source=str(folder))
+    bases = {k: own[k] for k in (model.base.sums if model.base and before.bases else ()) if k not in state}
+    strict_load(model, {**bases, **fresh, **state}, source=str(folder))
+
+
+def _check_bases(model: SAVE, wanted: Bases, folder: str | Path) -> None:
+    has = Bases() if model.base is None else model.base.bases
+    for kind, one, other in (("sam", wanted.sam, has.sam), ("audio", wanted.audio, has.audio)):
+        if one is not None and not one.same_file(other):
+            raise SaveAvsError(
+                f"{folder} stands on {one} as its {kind} base: build the model on the same file"
+                + ("" if other is None else f", not on {other}")
+            )

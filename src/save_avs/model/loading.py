@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from save_avs.errors import UsageError
+from save_avs.model.base import BaseFiles
 from save_avs.model.files import CONFIG, read_folder
 from save_avs.model.save import SAVE, Precision
 
@@ -19,6 +20,7 @@ def load_model(
     *,
     device: str = "auto",
     precision: str = "auto",
+    base: BaseFiles = None,
 ) -> SAVE:
     """Load a SAVE in evaluation mode.
 
@@ -26,14 +28,18 @@ def load_model(
         name_or_path: a bundled model's name, or a folder with config.json and model.safetensors.
         device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
         precision: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the processor multiplies it natively.
+        base: of a model that stands on published checkpoints, where these may lie (a file or folder, or
+            several). They are looked for in the cache too (``SAVE_AVS_CACHE``), and told by their sha256.
 
     Raises:
-        UsageError: when there is no such model, device or precision.
-        SaveAvsError: when the weights do not fit the config.
+        UsageError: when there is no such model, device or precision, or a base is not here: the line says
+            how to fetch it.
+        SaveAvsError: when a base is another file than the model was trained on, or the weights do not fit
+            the config.
     """
     folder = find_model(name_or_path)
     where = resolve_device(device)
-    model, _ = read_folder(folder)
+    model, _ = read_folder(folder, base=base)
     model.precision = resolve_precision(precision, where)
     return model.to(where)
 

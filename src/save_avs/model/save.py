@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.adapters.audio import ResidualAudioAdapter
+from save_avs.model.base import Base
 from save_avs.sam.sam import Sam
 
 Resize = Literal["squash", "pad"]
@@ -31,6 +32,7 @@ class SAVE(nn.Module):
 
     Attributes:
         precision: what it computes in where the caller leaves the choice to it.
+        base: the published checkpoints it stands on, None where it stands alone.
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
     """
@@ -49,6 +51,7 @@ class SAVE(nn.Module):
         self.name = name
         self.resize: Resize = resize
         self.precision: Precision = "fp32"
+        self.base: Base | None = None
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter

@@ -33,6 +33,15 @@ def load_sam(path: str | Path, *, image_size: int | None = None, dtype: torch.dt
         SaveAvsError: when the file holds pickled code or something else than a whole SAM; the line names
             every missing, unexpected and mis-shaped key.
     """
+    return make_sam(*read_sam(path), source=str(path), image_size=image_size, dtype=dtype)
+
+
+def read_sam(path: str | Path) -> tuple[dict[str, Tensor], SamShape]:
+    """Read a whole SAM's tensors, under their official names, and the sizes that they show.
+
+    Raises:
+        UsageError, SaveAvsError: as `load_sam`, but for keys that fit no SAM.
+    """
     path = Path(path)
     state = read_weights(path)
     if is_transformers_sam(state):
@@ -40,6 +49,18 @@ def load_sam(path: str | Path, *, image_size: int | None = None, dtype: torch.dt
     shape = infer_shape(state, source=str(path))
     if heads := _decoder_heads(path):
         shape = replace(shape, decoder_heads=heads)
+    return state, shape
+
+
+def make_sam(
+    state: dict[str, Tensor],
+    shape: SamShape,
+    *,
+    source: str,
+    image_size: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Sam:
+    """A SAM around the tensors of `read_sam`, in evaluation mode; see `load_sam`."""
     if image_size is not None and image_size != shape.image_size:
         if image_size <= 0 or image_size % shape.patch_size:
             raise UsageError(f"image_size {image_size} must be a multiple of the patch, {shape.patch_size}")
@@ -47,7 +68,7 @@ def load_sam(path: str | Path, *, image_size: int | None = None, dtype: torch.dt
         shape = replace(shape, image_size=image_size)
     with torch.device("meta"):  # parameters are not drawn only to be overwritten
         sam = build_sam(shape)
-    strict_load(sam, state, source=str(path), assign=True)
+    strict_load(sam, state, source=source, assign=True)
     return sam.to(dtype).eval()
 
 
@@ -96,19 +117,21 @@ def resample_positions(state: Mapping[str, Tensor], shape: SamShape, image_size:
     """Fit the positions of a checkpoint of ``shape`` to another image size.
 
     ``pos_embed`` is resampled over its two sides (bilinear), ``rel_pos`` of the global blocks over its length
-    (linear), both with align_corners=False; windowed blocks look no further than before and keep theirs.
+    (linear), both with align_corners=False; windowed blocks look no further than before and keep theirs. A
+    state that holds only some of them (a model's own part, beside its base) gets those resampled.
 
     Source: Cheng et al. 2023, SAM-Med2D, arXiv 2308.16184 (ancestor).
     """
     grid = image_size // shape.patch_size
     out = dict(state)
-    key = "image_encoder.pos_embed"
-    positions = state[key].float().permute(0, 3, 1, 2)  # [1,C,H,W]
-    positions = F.interpolate(positions, (grid, grid), mode="bilinear", align_corners=False)
-    out[key] = positions.permute(0, 2, 3, 1).to(state[key].dtype)
-    for block in shape.global_blocks:
-        for side in "hw":
-            key = f"image_encoder.blocks.{block}.attn.rel_pos_{side}"
+    if (key := "image_encoder.pos_embed") in state:
+        positions = state[key].float().permute(0, 3, 1, 2)  # [1,C,H,W]
+        positions = F.interpolate(positions, (grid, grid), mode="bilinear", align_corners=False)
+        out[key] = positions.permute(0, 2, 3, 1).to(state[key].dtype)
+    for key in (
+        f"image_encoder.blocks.{i}.attn.rel_pos_{side}" for i in shape.global_blocks for side in "hw"
+    ):
+        if key in state:
             table = state[key].float().t().unsqueeze(0)  # [1,d,2*grid-1]
             table = F.interpolate(table, 2 * grid - 1, mode="linear", align_corners=False)
             out[key] = table.squeeze(0).t().to(state[key].dtype)

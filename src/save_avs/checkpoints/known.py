@@ -1,0 +1,151 @@
+"""The weights that are published elsewhere: where they lie, and what is known of each file.
+
+No hash here is our own: what a publisher does not tell stays None, and is recorded when a file is first
+fetched (see ``cache``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from save_avs.checkpoints.identity import Identity
+from save_avs.errors import UsageError
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything/"
+_HUB = "https://huggingface.co/{repository}/resolve/main/{file}"
+_VGGISH = "https://github.com/harritaylor/torchvggish/releases/download/v0.1/"
+_MANIFEST = "sha256 from a third party's manifest, not from the publisher"
+_FIRST = "no sha256 is published: it is recorded at the first download"
+_PREFIX = "of the sha256 only the eight digits in the file's name are published"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFile:
+    """One published file; what is not known of it is None.
+
+    Attributes:
+        file: its name.
+        url: where its publisher has it.
+        size: bytes.
+        sha256: of the whole file.
+        sha256_start: the first digits of it, where no more is known.
+    """
+
+    file: str
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+    sha256_start: str | None = None
+
+    def contradiction(self, size: int, sha256: str) -> str | None:
+        """What shows that a file of that size and hash is not this one; None where nothing does."""
+        if self.size is not None and size != self.size:
+            return f"it has {size:,} bytes instead of {self.size:,}"
+        if self.sha256 is not None and sha256 != self.sha256:
+            return f"its sha256 is {sha256[:12]}... instead of {self.sha256[:12]}..."
+        if self.sha256_start is not None and not sha256.startswith(self.sha256_start):
+            return f"its sha256 starts with {sha256[: len(self.sha256_start)]} instead of {self.sha256_start}"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """One set of published weights.
+
+    Attributes:
+        name: what `save-avs weights fetch` calls it.
+        about: what it is, in a few words.
+        files: the weights first; all of them make it whole.
+        origin: where the sha256 comes from.
+        licence: the publisher's.
+    """
+
+    name: str
+    about: str
+    files: tuple[KnownFile, ...]
+    origin: str
+    licence: str
+
+    @property
+    def weights(self) -> KnownFile:
+        """The file that holds the weights."""
+        return self.files[0]
+
+
+def _meta(size: str, file: str, length: int, sha256: str) -> Known:
+    return Known(
+        name=f"sam-vit-{size}",
+        about=f"SAM ViT-{size.upper()}, Meta's checkpoint",
+        files=(KnownFile(file=file, url=_META + file, size=length, sha256=sha256),),
+        origin=_MANIFEST,
+        licence="Apache-2.0",
+    )
+
+
+def _hub(size: str, repository: str) -> Known:
+    files = ("model.safetensors", "config.json")
+    return Known(
+        name=f"sam-vit-{size}-hf",
+        about=f"SAM ViT-{size.upper()}, {repository} on the Hugging Face hub",
+        files=tuple(KnownFile(file=f, url=_HUB.format(repository=repository, file=f)) for f in files),
+        origin=_FIRST,
+        licence="Apache-2.0",
+    )
+
+
+KNOWN: dict[str, Known] = {
+    known.name: known
+    for known in (
+        _meta(
+            "b",
+            "sam_vit_b_01ec64.pth",
+            375_042_383,
+            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        ),
+        _meta(
+            "l",
+            "sam_vit_l_0b3195.pth",
+            1_249_524_607,
+            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        ),
+        _meta(
+            "h",
+            "sam_vit_h_4b8939.pth",
+            2_564_550_879,
+            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        ),
+        _hub("b", "facebook/sam-vit-base"),
+        _hub("l", "facebook/sam-vit-large"),
+        _hub("h", "facebook/sam-vit-huge"),
+        Known(
+            name="vggish",
+            about="VGGish, torchvggish's checkpoint",
+            files=(
+                KnownFile(
+                    file="vggish-10086976.pth",
+                    url=_VGGISH + "vggish-10086976.pth",
+                    size=288_567_937,
+                    sha256_start="10086976",
+                ),
+            ),
+            origin=_PREFIX,
+            licence="Apache-2.0",
+        ),
+    )
+}
+
+
+def known(name: str) -> Known:
+    """Published weights by name.
+
+    Raises:
+        UsageError: when none has that name.
+    """
+    if name not in KNOWN:
+        raise UsageError(f"no known weights are called '{name}': choose one of {', '.join(KNOWN)}")
+    return KNOWN[name]
+
+
+def recognise(identity: Identity) -> Known | None:
+    """The published weights that a file must be, told by its whole sha256; None where none is."""
+    return next((k for k in KNOWN.values() if k.weights.sha256 == identity.sha256), None)
