@@ -12,9 +12,10 @@ from save_avs.evaluation.frames import FrameBatch
 from save_avs.inference.predictor import FrameModel
 
 
-def names_classes(model: FrameModel) -> bool:
-    """Whether a model has a semantic head."""
-    return getattr(model, "semantic", None) is not None
+def named_classes(model: FrameModel) -> tuple[str, ...]:
+    """The classes that a model's semantic head names, background first; empty without a head."""
+    head = getattr(model, "semantic", None)
+    return () if head is None else tuple(head.classes)
 
 
 @torch.inference_mode()

@@ -114,14 +114,13 @@ def frames_of(
 
 def stack(frames: list[_Frame]) -> FrameBatch:
     """Make a batch of single frames."""
-    columns = _Frame(*zip(*frames, strict=True))
     known = [f.feature for f in frames if f.feature is not None]
     return FrameBatch(
         images=torch.stack([f.image for f in frames]),
         patches=torch.from_numpy(np.stack([f.patch for f in frames])).unsqueeze(1),
         features=torch.from_numpy(np.stack(known)) if len(known) == len(frames) else None,
-        truths=tuple(columns.truth),
-        labels=tuple(columns.labels or ()),
+        truths=tuple(f.truth for f in frames),
+        labels=tuple(f.labels for f in frames),
         clips=tuple(f.clip for f in frames),
         positions=tuple(f.position for f in frames),
     )
