@@ -14,9 +14,9 @@ from save_avs.audio.log_mel import log_mel
 from save_avs.data.clips import draw_clip, write_clip, write_clips
 from save_avs.data.mix import mix
 from save_avs.data.paint import paint
+from save_avs.data.scene import draw_scene
 from save_avs.data.writers.s4 import write_s4
 from save_avs.data.writers.stills import ONE, Order
-from save_avs.data.scene import draw_scene
 from save_avs.errors import UsageError
 from save_avs.media import probe, read_clips
 from save_avs.media.audio_file import read_audio_file

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from save_avs.cli import data_check, data_features
+from save_avs.cli.progress import count as count_progress
 from save_avs.errors import UsageError
 
 DEFAULT_CORPUS = Path("corpora/stamps")
@@ -40,9 +41,13 @@ COMPOSE_EXAMPLES = """Examples:
 """
 
 app = typer.Typer(
-    help="Build corpora of cutouts and sounds, and compose clips with exact masks from them.",
+    help="Data sets: look them over; compose clips with exact masks from cutouts and sounds.",
     no_args_is_help=True,
 )
+
+
+app.command("check", epilog=data_check.EXAMPLES)(data_check.check)
+app.command("features", epilog=data_features.EXAMPLES)(data_features.features)
 
 
 @app.command("stamps", epilog=STAMPS_EXAMPLES)
@@ -174,8 +179,4 @@ def _say(line: str) -> None:
 
 
 def _progress(done: int, of: int) -> None:
-    """A line that counts in a terminal; elsewhere one every tenth of the way."""
-    if sys.stderr.isatty():
-        typer.echo(f"\r{done}/{of} clips", err=True, nl=done == of)
-    elif done == of or done % max(1, of // 10) == 0:
-        _say(f"{done}/{of} clips")
+    count_progress("clips", done, of)

@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from save_avs.audio.log_mel import log_mel_at
-from save_avs.data.benchmarks.clips import Entry
+from save_avs.data.benchmarks.clips import Entry, Part
 from save_avs.data.benchmarks.files import read_mask
 from save_avs.data.benchmarks.spec import SPLITS, Spec
 from save_avs.data.clipset import ClipFacts
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.media.files import MEDIA_SUFFIXES
+from save_avs.media.probe import VideoInfo, probe
 from save_avs.media.reader import read_clips
 from save_avs.types import F32, U8, AVSample, Bool
 
@@ -47,6 +49,20 @@ class Film:
     facts: ClipFacts
     path: Path
     masks: dict[int, Path]
+
+    def parts(self) -> Iterator[Part]:
+        """The film and its masks."""
+        yield Part("film", self.path, _probe)
+        for path in self.masks.values():
+            yield Part("truth", path, read_mask)
+
+    def hear(self) -> F32:
+        """The patches of the annotated frames, f32 [T,96,64]; their times are known to the film alone.
+
+        Raises:
+            DataError: when the film or a mask is broken.
+        """
+        return self.read(labelled=False).patches
 
     def read(self, *, labelled: bool) -> AVSample:
         """Read the annotated frames, one in each second at most, each with the sound around its own time.
@@ -80,6 +96,13 @@ class Film:
             has_mask=every,
             valid=every.copy(),
         )
+
+
+def _probe(path: Path) -> VideoInfo:
+    try:
+        return probe(path)
+    except MediaError as error:
+        raise DataError(str(error)) from error
 
 
 def _mask(path: Path, frame: U8) -> Bool:
