@@ -6,11 +6,14 @@ from save_avs.objectives.frame_scores import frame_counts, frame_f_curves, ious
 from save_avs.objectives.losses import SaveLoss, bce_loss, save_loss, soft_iou_loss
 from save_avs.objectives.metrics import ClipTable, FrameTable, MaskMetric, best_f, score_clips
 from save_avs.objectives.protocols import PROTOCOLS, Protocol, View, choose_protocols
+from save_avs.objectives.semantic import LabelMetric, LabelTable, class_scores, score_labels
 
 __all__ = [
     "PROTOCOLS",
     "ClipTable",
     "FrameTable",
+    "LabelMetric",
+    "LabelTable",
     "MaskMetric",
     "Protocol",
     "SaveLoss",
@@ -18,10 +21,12 @@ __all__ = [
     "bce_loss",
     "best_f",
     "choose_protocols",
+    "class_scores",
     "frame_counts",
     "frame_f_curves",
     "ious",
     "save_loss",
     "score_clips",
+    "score_labels",
     "soft_iou_loss",
 ]
