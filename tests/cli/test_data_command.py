@@ -42,13 +42,13 @@ def test_the_s4_layout_has_three_splits_of_its_own_size(corpus, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--layout", "ms3"], "unknown layout 'ms3': choose clips or s4"),
+        (["--layout", "ms4"], "unknown layout 'ms4': choose one of clips, s4, ms3, avss, v3, synthetic"),
         (["--split", "tset"], "unknown split 'tset' for clips: choose of train, val, test, zero-shot"),
         (["--layout", "s4", "--split", "zero-shot"], "unknown split 'zero-shot' for s4"),
         (["--split", "train", "--split", "test"], "one --split at a time"),
         (["--size", "640"], "--size 640: write it as WIDTHxHEIGHT"),
         (["--size", "0x10"], "--size 0x10: write it as WIDTHxHEIGHT"),
-        (["--layout", "s4", "--seconds", "3"], "S4's clips are 5 s long"),
+        (["--layout", "s4", "--seconds", "3"], "clips of s4 have a length of their own: leave out --seconds"),
         (["--count", "0"], "Invalid value for '--count'"),
     ],
 )

@@ -14,8 +14,9 @@ from save_avs.audio.log_mel import log_mel
 from save_avs.data.clips import draw_clip, write_clip, write_clips
 from save_avs.data.mix import mix
 from save_avs.data.paint import paint
-from save_avs.data.s4 import OPTIONS, write_s4
 from save_avs.data.scene import draw_scene
+from save_avs.data.writers.s4 import write_s4
+from save_avs.data.writers.stills import ONE, Order
 from save_avs.errors import UsageError
 from save_avs.media import probe, read_clips
 from save_avs.media.audio_file import read_audio_file
@@ -104,7 +105,7 @@ class TestClips:
 @pytest.fixture(scope="module")
 def root(train, test, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("s4") / "avs"
-    write_s4({"train": train, "test": test}, folder, count=2, seed=3, size=(56, 56))
+    write_s4(Order({"train": train, "test": test}, 2, 3, (56, 56)), folder)
     return folder / "Single-source"
 
 
@@ -135,7 +136,7 @@ class TestS4:
     def test_frames_stand_at_fifteen_sixteenths_with_their_patch(self, root, test):
         row = self.rows(root)[2]
         clip = f"{row['split']}/{row['category']}/{row['name']}"
-        scene = draw_scene(np.random.default_rng((3, *b"test", 0)), test, OPTIONS, segment_s=5)
+        scene = draw_scene(np.random.default_rng((3, *b"test", 0)), test, ONE, segment_s=5)
         for k in range(1, 6):
             picture, layers = paint(scene, k - 1 + 15 / 16, 56, 56)
             name = f"{clip}/{row['name']}_{k}.png"
@@ -154,16 +155,16 @@ class TestS4:
 
     def test_one_class_sounds_all_the_time(self, train):
         for i in range(20):
-            scene = draw_scene(np.random.default_rng(i), train, OPTIONS, segment_s=5)
+            scene = draw_scene(np.random.default_rng(i), train, ONE, segment_s=5)
             (voice,) = [v for v in scene.voices if v.name is not None]
             assert voice.span == (0.0, 5.0)
             assert all(scene.sources_at(k + 15 / 16) for k in range(5))
 
     def test_the_same_seed_gives_the_same_bytes(self, train, test, tmp_path, root):
-        write_s4({"train": train, "test": test}, tmp_path / "again", count=2, seed=3, size=(56, 56))
+        write_s4(Order({"train": train, "test": test}, 2, 3, (56, 56)), tmp_path / "again")
         again, once = files(tmp_path / "again" / "Single-source"), files(root)
         assert again.keys() == once.keys()
         # a pickled tensor names its place in memory; what it holds is compared elsewhere
         assert all(again[k] == v for k, v in once.items() if not k.endswith(".pkl"))
-        write_s4({"test": test}, tmp_path / "other", count=2, seed=4, size=(56, 56))
+        write_s4(Order({"test": test}, 2, 4, (56, 56)), tmp_path / "other")
         assert files(tmp_path / "other" / "Single-source") != again

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from save_avs.cli import data_check
+from save_avs.cli.progress import count as count_progress
 from save_avs.errors import UsageError
 
 DEFAULT_CORPUS = Path("corpora/stamps")
-LAYOUTS = ("clips", "s4")
+LAYOUTS = ("clips", "s4", "ms3", "avss", "v3", "synthetic")
 SPLITS = ("train", "val", "test", "zero-shot")
-CLIP_SIZE, S4_SIZE = (360, 640), (224, 224)
+CLIP_SIZE, BENCHMARK_SIZE = (360, 640), (224, 224)
 CLIP_SECONDS = 8.0
 
 STAMPS_EXAMPLES = """Examples:
@@ -36,12 +37,16 @@ COMPOSE_EXAMPLES = """Examples:
   save-avs data compose sample -o clips
   save-avs data compose corpora/stamps -o clips --count 20 --seconds 10 --masks
   save-avs data compose corpora/stamps -o avs --layout s4 --count 100
+  save-avs data compose sample -o v3 --layout v3 --count 10 --size 64x64
 """
 
 app = typer.Typer(
-    help="Build corpora of cutouts and sounds, and compose clips with exact masks from them.",
+    help="Data sets: look them over; compose clips with exact masks from cutouts and sounds.",
     no_args_is_help=True,
 )
+
+
+app.command("check", epilog=data_check.EXAMPLES)(data_check.check)
 
 
 @app.command("stamps", epilog=STAMPS_EXAMPLES)
@@ -71,7 +76,7 @@ def compose(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus's folder, or: sample.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to make.")],
     layout: Annotated[
-        str, typer.Option("--layout", metavar="|".join(LAYOUTS), help="mp4 files, or AVSBench's S4 folders.")
+        str, typer.Option("--layout", metavar="|".join(LAYOUTS), help="mp4 files, or a benchmark's folders.")
     ] = "clips",
     count: Annotated[int, typer.Option("--count", min=1, help="How many clips, in each split.")] = 10,
     split: Annotated[
@@ -79,65 +84,83 @@ def compose(
         typer.Option(
             "--split",
             metavar="|".join(SPLITS),
-            show_default="test; s4: train, val and test",
-            help="Whose pictures and sounds to use; s4 takes several.",
+            show_default="test; benchmarks: all of theirs",
+            help="Whose pictures and sounds to use; benchmarks take several.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same clips.")] = 0,
     seconds: Annotated[
         float | None,
-        typer.Option("--seconds", min=0.1, show_default="8; s4: 5, always", help="Length of a clip."),
+        typer.Option("--seconds", min=0.1, show_default="8; benchmarks: their own", help="Length of a clip."),
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="WxH", show_default="640x360; s4: 224x224", help="Of the frames."),
+        typer.Option("--size", metavar="WxH", show_default="640x360; benchmarks: 224x224", help="Of frames."),
     ] = None,
     masks: Annotated[
-        bool, typer.Option("--masks", help="Write each frame's exact mask too (s4 always has masks).")
+        bool, typer.Option("--masks", help="Write each frame's exact mask too (benchmarks always have them).")
     ] = False,
 ) -> int:
     """Compose clips: things on photographs that take turns sounding, with exact masks of what sounds."""
     if layout not in LAYOUTS:
-        raise UsageError(f"unknown layout '{layout}': choose {' or '.join(LAYOUTS)}")
-    splits = _splits(layout, split)
-    pixels = _size(size) or (S4_SIZE if layout == "s4" else CLIP_SIZE)
-    if layout == "s4" and seconds is not None:
-        raise UsageError("S4's clips are 5 s long: leave out --seconds")
+        raise UsageError(f"unknown layout '{layout}': choose one of {', '.join(LAYOUTS)}")
     if output.exists():
         raise UsageError(f"{output} exists already; remove it or name another folder")
-    from save_avs.data.corpus import Corpus
-
-    corpora = {name: Corpus.load(corpus, name) for name in splits}
-    if layout == "s4":
-        from save_avs.data.s4 import write_s4
-
-        folder = write_s4(corpora, output, count=count, seed=seed, size=pixels, progress=_progress)
-    else:
-        from save_avs.data.clips import write_clips
-
-        folder = write_clips(
-            corpora[splits[0]],
+    if layout == "clips":
+        folder = _compose_clips(
+            corpus,
             output,
+            split=_one_split(split),
             count=count,
             seed=seed,
             seconds=CLIP_SECONDS if seconds is None else seconds,
-            size=pixels,
+            size=_size(size) or CLIP_SIZE,
             masks=masks,
-            progress=_progress,
+        )
+    else:
+        if seconds is not None:
+            raise UsageError(f"clips of {layout} have a length of their own: leave out --seconds")
+        pixels = _size(size) or BENCHMARK_SIZE
+        folder = _compose_benchmark(
+            corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels
         )
     typer.echo(f"clips: {folder}")
     return 0
 
 
-def _splits(layout: str, wanted: list[str] | None) -> list[Any]:
-    known = SPLITS[:3] if layout == "s4" else SPLITS
-    chosen = list(dict.fromkeys(wanted or (known if layout == "s4" else ["test"])))
+def _compose_clips(corpus: str, output: Path, *, split: Any, **how: Any) -> Path:
+    from save_avs.data.clips import write_clips
+    from save_avs.data.corpus import Corpus
+
+    return write_clips(Corpus.load(corpus, split), output, progress=_progress, **how)
+
+
+def _compose_benchmark(
+    corpus: str, output: Path, *, layout: str, splits: list[str] | None, **how: Any
+) -> Path:
+    from save_avs.data.corpus import Corpus
+    from save_avs.data.writers.registry import WRITERS
+    from save_avs.data.writers.stills import Order
+
+    writer = WRITERS[layout]
+    chosen: list[Any] = list(dict.fromkeys(splits or writer.splits))
     for name in chosen:
-        if name not in known:
-            raise UsageError(f"unknown split '{name}' for {layout}: choose of {', '.join(known)}")
-    if layout == "clips" and len(chosen) > 1:
+        if name not in writer.splits:
+            raise UsageError(f"unknown split '{name}' for {layout}: choose of {', '.join(writer.splits)}")
+    if writer.whole and set(chosen) != set(writer.splits):
+        raise UsageError(f"{layout} needs all of {', '.join(writer.splits)}: leave out --split")
+    corpora = {name: Corpus.load(corpus, name) for name in chosen}
+    return writer.write(Order(corpora, progress=_progress, **how), output)
+
+
+def _one_split(wanted: list[str] | None) -> str:
+    chosen = list(dict.fromkeys(wanted or ["test"]))
+    for name in chosen:
+        if name not in SPLITS:
+            raise UsageError(f"unknown split '{name}' for clips: choose of {', '.join(SPLITS)}")
+    if len(chosen) > 1:
         raise UsageError("one --split at a time, please: clips lie in one folder")
-    return chosen
+    return chosen[0]
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -155,8 +178,4 @@ def _say(line: str) -> None:
 
 
 def _progress(done: int, of: int) -> None:
-    """A line that counts in a terminal; elsewhere one every tenth of the way."""
-    if sys.stderr.isatty():
-        typer.echo(f"\r{done}/{of} clips", err=True, nl=done == of)
-    elif done == of or done % max(1, of // 10) == 0:
-        _say(f"{done}/{of} clips")
+    count_progress("clips", done, of)

@@ -61,6 +61,14 @@ class Display:
             typer.echo(text, err=True)
 
 
+def count(what: str, done: int, of: int) -> None:
+    """Say how many of what are done: a line that counts in a terminal, else one every tenth of the way."""
+    if sys.stderr.isatty():
+        typer.echo(f"\r{done}/{of} {what}", err=True, nl=done == of)
+    elif done == of or done % max(1, of // 10) == 0:
+        typer.echo(f"{done}/{of} {what}", err=True)
+
+
 def _bar(name: str) -> tuple[Any, Any]:
     from rich.console import Console
     from rich.markup import escape

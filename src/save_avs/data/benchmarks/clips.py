@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from save_avs.data.benchmarks.files import ClipFiles, ReadTruth, hear, read_frame, read_mask
+from save_avs.data.benchmarks.files import (
+    ClipFiles,
+    ReadTruth,
+    hear,
+    read_frame,
+    read_mask,
+    read_patches,
+    read_wav,
+)
 from save_avs.data.clipset import ClipFacts
 from save_avs.errors import DataError
 from save_avs.types import U8, AVSample
+
+Kind = Literal["frame", "truth", "sound", "patches", "film"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of a clip, and what reads it.
+
+    Attributes:
+        kind: what it holds; ``patches`` may be missing, for the sound says the same.
+        path: the file.
+        read: reads it alone, and raises DataError when it is missing or broken.
+    """
+
+    kind: Kind
+    path: Path
+    read: Callable[[Path], Any]
 
 
 class Entry(Protocol):
@@ -22,6 +48,10 @@ class Entry(Protocol):
     @property
     def facts(self) -> ClipFacts:
         """What is known of it already."""
+        ...
+
+    def parts(self) -> Iterator[Part]:
+        """Its files, one by one."""
         ...
 
     def read(self, *, labelled: bool) -> AVSample:
@@ -75,6 +105,17 @@ class Stills:
     files: ClipFiles
     read_truth: ReadTruth = read_mask
     first_patch: int = 0
+
+    def parts(self) -> Iterator[Part]:
+        """Its files, one by one."""
+        for path in self.files.frames:
+            yield Part("frame", path, read_frame)
+        for path in self.files.truths:
+            if path is not None:
+                yield Part("truth", path, self.read_truth)
+        yield Part("sound", self.files.wav, read_wav)
+        if self.files.patches is not None:
+            yield Part("patches", self.files.patches, read_patches)
 
     def read(self, *, labelled: bool) -> AVSample:
         """Read everything at the frames' own size.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from save_avs.audio.log_mel import PATCH_SAMPLES, SAMPLE_RATE, log_mel
 from save_avs.data.tensor_pickle import read_tensor_pickle
@@ -67,6 +67,8 @@ def read_picture(path: Path) -> Image.Image:
             return image
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: is no picture") from error
     # Pillow's decoders raise SyntaxError, struct.error and more for torn files
     except Exception as error:
         raise DataError(f"{path}: cannot be read as a picture ({_first_line(error)})") from error
@@ -110,18 +112,27 @@ def read_patches(path: Path) -> F32:
     return tensor[:, 0]
 
 
+def read_wav(path: Path) -> F32:
+    """Read a sound, mono at 16 kHz, f32 [S].
+
+    Raises:
+        DataError: when it is missing or broken.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: missing")
+    try:
+        return read_audio_file(path, rate=SAMPLE_RATE)
+    except MediaError as error:
+        raise DataError(str(error)) from error
+
+
 def hear_wav(path: Path) -> F32:
     """Compute a sound's VGGish patches, one every 0.96 s from its start, f32 [N,96,64], N at least 1.
 
     Raises:
         DataError: when the sound is missing or broken.
     """
-    if not path.exists():
-        raise DataError(f"{path}: missing")
-    try:
-        wave = read_audio_file(path, rate=SAMPLE_RATE)
-    except MediaError as error:
-        raise DataError(str(error)) from error
+    wave = read_wav(path)
     return log_mel(np.pad(wave, (0, max(0, PATCH_SAMPLES - len(wave)))), SAMPLE_RATE)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from save_avs.data.benchmarks import ms3, s4
+from save_avs.data.benchmarks import avss, folder, ms3, s4, synthetic, v3
 from save_avs.data.benchmarks.clips import Clips
 from save_avs.data.benchmarks.spec import SPLITS, Spec
 from save_avs.errors import UsageError
 
-SPECS: dict[str, Spec] = {spec.name: spec for spec in (s4.SPEC, ms3.SPEC)}
+SPECS: dict[str, Spec] = {
+    spec.name: spec for spec in (s4.SPEC, ms3.SPEC, *avss.SPECS, *v3.SPECS, synthetic.SPEC, folder.SPEC)
+}
 DATASETS = tuple(SPECS)
 
 

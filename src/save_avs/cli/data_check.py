@@ -1,0 +1,154 @@
+"""`save-avs data check`: what lies in a folder of data sets, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from save_avs.cli.progress import count
+from save_avs.errors import DataError
+
+if TYPE_CHECKING:
+    from save_avs.data.check import Finding, SetReport
+    from save_avs.render.contact_sheet import Tile
+
+EXAMPLES = """Examples:
+
+\b
+  save-avs data check archives
+  save-avs data check archives --data s4 --json
+  save-avs data check archives --data v2 -o looked-at
+"""
+FINE, FAULTY = 0, 3
+SHOWN = 20  # of each list on the terminal; report.json names all
+SAMPLES = 4  # of each split on the contact sheet
+
+
+def check(
+    root: Annotated[
+        Path, typer.Argument(metavar="ROOT", help="The folder into which the archives were unpacked.")
+    ],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", metavar="NAME", show_default="all that lie there", help="s4, ms3, v2, ..."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Gets report.json and the contact sheets.")
+    ] = Path("runs/check"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print report.json in place of the tables.")
+    ] = False,
+) -> int:
+    """Look over data sets: files missing or broken, counts, leaks between splits, stray pixels in labels."""
+    from save_avs.data.benchmarks.registry import find_spec
+    from save_avs.data.check import Inspector, present
+    from save_avs.media import atomic_write
+
+    specs = [find_spec(name) for name in dict.fromkeys(data)] if data else present(root)
+    inspector = Inspector(count)
+    reports = [inspector.check(spec, root) for spec in specs]
+    if not data:  # one table lists three subsets, and not every tree has them all
+        reports = [report for report in reports if report.clips or report.findings]
+    document = json.dumps({"root": str(root), "data": [_plain(report) for report in reports]}, indent=1)
+    atomic_write(output / "report.json", document + "\n")
+    for report in reports:
+        _draw_sheet(report, output / f"{report.name}.png")
+    typer.echo(document if as_json else "\n".join(line for report in reports for line in _lines(report)))
+    typer.echo(f"report and contact sheets: {output}", err=True)
+    return FAULTY if any(report.findings for report in reports) else FINE
+
+
+def _plain(report: SetReport) -> dict[str, Any]:
+    """A report as plain values for JSON."""
+    return {
+        "name": report.name,
+        "title": report.title,
+        "home": str(report.home),
+        "findings": [_fault(finding) for finding in report.tables],
+        "splits": [
+            {
+                "split": split.split,
+                "clips": split.clips,
+                "official": split.official,
+                "files": split.files,
+                "computed": split.computed,
+                "findings": [_fault(finding) for finding in split.findings],
+                "stray_pixels": [{"path": str(path), "pieces": pieces} for path, pieces in split.specks],
+            }
+            for split in report.splits
+        ],
+        "leaks": report.leaks,
+    }
+
+
+def _lines(report: SetReport) -> list[str]:
+    """A report as people read it."""
+    head = f"{'split':8}{'clips':>8}{'official':>10}{'files':>9}{'missing':>9}{'broken':>8}{'stray':>7}"
+    lines = [f"{report.name}: {report.title}, in {report.home}", f"  {head}"]
+    for split in report.splits:
+        kinds = [finding.what for finding in split.findings]
+        official = "-" if split.official is None else str(split.official)
+        lines.append(
+            f"  {split.split:8}{split.clips:8}{official:>10}{split.files:9}"
+            f"{kinds.count('missing'):9}{kinds.count('broken'):8}{len(split.specks):7}"
+        )
+    computed = sum(split.computed for split in report.splits)
+    if computed:
+        lines.append(f"  log-mel files that are missing, and are computed from the sounds: {computed}")
+    lines += _listed([_fault_line(finding) for finding in report.findings])
+    if report.leaks:
+        lines.append(f"  source videos with clips in more than one split: {len(report.leaks)}")
+        lines += _listed([f"{source}: {_counts(where)}" for source, where in report.leaks.items()], "    ")
+    specks = [f"{path}: {n}" for split in report.splits for path, n in split.specks]
+    if specks:
+        lines.append(f"  annotations with stray pixels (pieces of at most 8 in 224 x 224): {len(specks)}")
+        lines += _listed(specks, "    ")
+    return [*lines, ""]
+
+
+def _fault(finding: Finding) -> dict[str, str]:
+    return {"path": str(finding.path), "what": finding.what, "why": finding.why}
+
+
+def _fault_line(finding: Finding) -> str:
+    line = f"{finding.what}: {finding.path}"
+    return line if finding.what == finding.why else f"{line}: {finding.why}"
+
+
+def _counts(where: dict[str, int]) -> str:
+    return ", ".join(f"{count} in {split}" for split, count in where.items())
+
+
+def _listed(items: list[str], indent: str = "  ") -> list[str]:
+    rest = len(items) - SHOWN
+    more = [f"{indent}... and {rest} more, all in report.json"] if rest > 0 else []
+    return [indent + item for item in items[:SHOWN]] + more
+
+
+def _draw_sheet(report: SetReport, path: Path) -> None:
+    """Draw the contact sheet of a data set, of what can be read."""
+    from save_avs.render.contact_sheet import draw_contact_sheet
+
+    tiles = [tile for clips in report.opened for tile in _tiles(clips)]
+    if tiles:
+        draw_contact_sheet(path, tiles, title=f"{report.title}: frames, and what sounds in them")
+
+
+def _tiles(clips: Any) -> list[Tile]:
+    """Samples spread over a split: of each the first annotated frame, best one in which something sounds."""
+    from save_avs.render.contact_sheet import Tile
+
+    step = max(1, len(clips) // SAMPLES)
+    tiles = []
+    for i in range(0, len(clips), step)[:SAMPLES]:
+        try:
+            sample = clips[i]
+        except DataError:
+            continue  # named in the report
+        k = int((sample.has_mask * (1 + sample.masks.any(axis=(1, 2)))).argmax())
+        caption = f"{clips.split} {', '.join(clips.facts(i).categories) or sample.name}"
+        tiles.append(Tile(caption, sample.frames[k], sample.masks[k]))
+    return tiles

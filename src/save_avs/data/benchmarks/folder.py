@@ -1,0 +1,186 @@
+"""Any folder of films with masks.
+
+On disk, each of these in the folder itself, or in its folders ``train``, ``val`` and ``test``::
+
+    NAME.mp4                  any film that FFmpeg reads, with its sound
+    NAME.masks/000000.png     the mask of frame 0, counted in the film's own order; of some frames or of all
+    scenes.json               optional: what sounds, as `save-avs data compose` writes it
+
+A folder without split folders is all ``test``. Sound is paired with frames by their times. Of masks that
+lie closer than the benchmarks' pace, one a second is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from save_avs.audio.log_mel import log_mel_at
+from save_avs.data.benchmarks.clips import Entry, Part
+from save_avs.data.benchmarks.files import read_mask
+from save_avs.data.benchmarks.spec import SPLITS, Spec
+from save_avs.data.clipset import ClipFacts
+from save_avs.errors import DataError, MediaError, UsageError
+from save_avs.media.files import MEDIA_SUFFIXES
+from save_avs.media.probe import VideoInfo, probe
+from save_avs.media.reader import read_clips
+from save_avs.types import F32, U8, AVSample, Bool
+
+MASKS = ".masks"
+SCENES = "scenes.json"
+EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film, and masks of some of its frames.
+
+    Attributes:
+        facts: what is known of it.
+        path: the film.
+        masks: the mask of each annotated frame, by the frame's number in the film.
+    """
+
+    facts: ClipFacts
+    path: Path
+    masks: dict[int, Path]
+
+    def parts(self) -> Iterator[Part]:
+        """The film and its masks."""
+        yield Part("film", self.path, _probe)
+        for path in self.masks.values():
+            yield Part("truth", path, read_mask)
+
+    def read(self, *, labelled: bool) -> AVSample:
+        """Read the annotated frames, one in each second at most, each with the sound around its own time.
+
+        Raises:
+            DataError: when the film or a mask is broken, or a mask's frame does not exist.
+        """
+        shots: list[tuple[U8, Bool, F32]] = []
+        last = -1
+        try:
+            for clip in read_clips(self.path):
+                for k, time in enumerate(clip.times):
+                    path = self.masks.get(clip.first_index + k)
+                    second = math.floor(time / EVERY_S + 1e-6)
+                    if path is None or second == last:
+                        continue
+                    last = second
+                    patch = log_mel_at(clip.wave, clip.rate, [time], clip.wave_start)[0]
+                    shots.append((clip.frames[k], _mask(path, clip.frames[k]), patch))
+        except MediaError as error:
+            raise DataError(str(error)) from error
+        if not shots:
+            raise DataError(f"{self.path}: none of its frames has a mask in {self.path.stem}{MASKS}")
+        frames, masks, patches = zip(*shots, strict=True)
+        every = np.ones(len(shots), bool)
+        return AVSample(
+            name=self.facts.name,
+            frames=np.stack(frames),
+            patches=np.stack(patches),
+            masks=np.stack(masks),
+            has_mask=every,
+            valid=every.copy(),
+        )
+
+
+def _probe(path: Path) -> VideoInfo:
+    try:
+        return probe(path)
+    except MediaError as error:
+        raise DataError(str(error)) from error
+
+
+def _mask(path: Path, frame: U8) -> Bool:
+    mask = read_mask(path) > 0
+    if mask.shape != frame.shape[:2]:
+        (h, w), (frame_h, frame_w) = mask.shape, frame.shape[:2]
+        raise DataError(f"{path}: is {w} x {h}, its frame {frame_w} x {frame_h}")
+    return mask
+
+
+def films_in(folder: Path) -> list[Path]:
+    """The films of a folder that have masks beside them, sorted."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in MEDIA_SUFFIXES and path.with_suffix(MASKS).is_dir()
+    )
+
+
+def _place(home: Path, split: str) -> Path:
+    """The folder of a split; without split folders the whole is ``test``.
+
+    Raises:
+        UsageError: when there is nothing for the split.
+    """
+    if any((home / name).is_dir() for name in SPLITS):
+        return home / split
+    if split != "test":
+        raise UsageError(f"{home} has no folders train, val and test, so all of it is 'test', not '{split}'")
+    return home
+
+
+def _entries(home: Path, split: str, _: int) -> list[Entry]:
+    place = _place(home, split)
+    categories = _categories(place / SCENES)
+    return [
+        Film(
+            ClipFacts(path.stem, path.stem, categories.get(path.name, ())),
+            path,
+            {int(mask.stem): mask for mask in path.with_suffix(MASKS).glob("*.png") if mask.stem.isdigit()},
+        )
+        for path in films_in(place)
+    ]
+
+
+def _categories(path: Path) -> dict[str, tuple[str, ...]]:
+    """What sounds in each film, by its file, as ``scenes.json`` says."""
+    if not path.exists():
+        return {}
+    try:
+        scenes = json.loads(path.read_text("utf-8"))
+        return {
+            scene["file"]: tuple(sorted({v["class"] for v in scene["voices"] if v["in_view"]}))
+            for scene in scenes
+        }
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataError(f"{path}: not as `save-avs data compose` writes it ({error!r})") from error
+
+
+@dataclass(frozen=True)
+class _FolderSpec(Spec):
+    """Found by its films in place of a table."""
+
+    def find(self, root: Path) -> Path | None:
+        """The root itself, when it or one of its split folders has a film with masks."""
+        folders = (root, *(root / split for split in SPLITS))
+        return root if any(films_in(folder) for folder in folders) else None
+
+    def home(self, root: Path) -> Path:
+        """The root itself.
+
+        Raises:
+            UsageError: when there is no film with masks in it.
+        """
+        if self.find(root) is None:
+            raise UsageError(f"{root} holds no film with masks: NAME.mp4 beside NAME{MASKS}/000000.png")
+        return root
+
+
+SPEC = _FolderSpec(
+    name="folder",
+    title="films with masks",
+    homes=(),
+    tables=(),
+    counts={},
+    entries=_entries,
+)

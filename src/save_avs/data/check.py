@@ -1,0 +1,220 @@
+"""Looking over a data set on disk: what is there, missing, broken, doubtful. Nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from save_avs.data.benchmarks.clips import Clips, Entry, Part
+from save_avs.data.benchmarks.registry import SPECS, open_clips
+from save_avs.data.benchmarks.spec import SPLITS, Spec
+from save_avs.errors import DataError, UsageError
+from save_avs.types import U8
+
+SPECK_SHARE = 8 / 224**2  # of the picture: pieces up to this are stray, where the mask has larger ones
+_THREADS = min(8, 2 * (os.cpu_count() or 1))
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a file.
+
+    Attributes:
+        path: the file.
+        what: ``missing`` or ``broken``.
+        why: one line.
+    """
+
+    path: Path
+    what: str
+    why: str
+
+
+@dataclass
+class SplitReport:
+    """What was found in one split.
+
+    Attributes:
+        split: its name.
+        clips: that its table lists.
+        official: clips in the official release; None where that is not known.
+        files: looked at.
+        findings: missing and broken files.
+        computed: log-mel files that are missing; they are computed from the sound.
+        specks: annotations with stray pixels, and how many pieces each has of them.
+    """
+
+    split: str
+    clips: int = 0
+    official: int | None = None
+    files: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    computed: int = 0
+    specks: list[tuple[Path, int]] = field(default_factory=list)
+
+
+@dataclass
+class SetReport:
+    """What was found of one data set.
+
+    Attributes:
+        name: of the data set.
+        title: what people call it.
+        home: the folder it lies in.
+        tables: what is wrong with its tables.
+        splits: what was found in each.
+        leaks: source videos with clips in more than one split: how many in which.
+        opened: the clips of each split that could be opened.
+    """
+
+    name: str
+    title: str
+    home: Path
+    tables: list[Finding] = field(default_factory=list)
+    splits: list[SplitReport] = field(default_factory=list)
+    leaks: dict[str, dict[str, int]] = field(default_factory=dict)
+    opened: list[Clips] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All missing and broken files, each once."""
+        in_splits = [finding for split in self.splits for finding in split.findings]
+        return list(dict.fromkeys([*self.tables, *in_splits]))
+
+    @property
+    def clips(self) -> int:
+        """Clips in all splits."""
+        return sum(split.clips for split in self.splits)
+
+
+def present(root: Path) -> list[Spec]:
+    """The data sets that lie under a folder.
+
+    Raises:
+        UsageError: when there is no such folder, or no data set in it.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
+    found = [spec for spec in SPECS.values() if spec.find(root) is not None]
+    if not found:
+        raise UsageError(
+            f"{root}: no data set of {', '.join(SPECS)} lies here; docs/datasets.md shows how they lie"
+        )
+    return found
+
+
+class Inspector:
+    """Checks data sets; a file that several of them share is read once.
+
+    Args:
+        progress: called after each clip with how many are done of the split's.
+    """
+
+    def __init__(self, progress: Callable[[str, int, int], None] = lambda _, __, ___: None) -> None:
+        self._progress = progress
+        self._known: dict[Path, tuple[Finding | None, int]] = {}
+
+    def check(self, spec: Spec, root: Path) -> SetReport:
+        """Look over all splits of a data set.
+
+        Raises:
+            UsageError: when the data set is not there.
+        """
+        report = SetReport(spec.name, spec.title, spec.home(root))
+        report.tables += _missing_tables(spec, report.home)
+        for split in SPLITS:
+            part = SplitReport(split, official=spec.counts.get(split))
+            report.splits.append(part)
+            try:
+                clips = open_clips(spec.name, root, split)
+            except UsageError:
+                continue  # a folder of films need not have every split
+            except DataError as error:
+                finding = _finding(error, report.home)
+                report.tables += [finding] if finding not in report.tables else []
+                continue
+            report.opened.append(clips)
+            part.clips = len(clips)
+            self._look_at(clips, part)
+        report.leaks = leaks(report.opened)
+        return report
+
+    def _look_at(self, clips: Clips, report: SplitReport) -> None:
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
+            for done, _ in enumerate(pool.map(self._read, clips.entries), start=1):
+                self._progress(f"{clips.name} {clips.split}", done, len(clips))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        for entry in clips.entries:
+            for part in entry.parts():
+                finding, specks = self._known[part.path]
+                report.files += 1
+                if finding is not None and part.kind == "patches" and finding.what == "missing":
+                    report.computed += 1
+                elif finding is not None:
+                    report.findings.append(finding)
+                if specks:
+                    report.specks.append((part.path, specks))
+
+    def _read(self, entry: Entry) -> None:
+        for part in entry.parts():
+            if part.path not in self._known:
+                self._known[part.path] = _inspect(part)
+
+
+def _inspect(part: Part) -> tuple[Finding | None, int]:
+    """What is wrong with a file, and how many stray pieces its annotation has."""
+    try:
+        value = part.read(part.path)
+    except DataError as error:
+        return _finding(error, part.path), 0
+    return None, count_specks(value) if part.kind == "truth" else 0
+
+
+def _finding(error: DataError, path: Path) -> Finding:
+    text = str(error)
+    if text.startswith(f"{path}: "):
+        why = text.removeprefix(f"{path}: ")
+    else:  # another file than the one that was asked for
+        named, _, why = text.partition(": ")
+        path = Path(named)
+    return Finding(path, "missing" if why == "missing" else "broken", why)
+
+
+def _missing_tables(spec: Spec, home: Path) -> list[Finding]:
+    return [
+        Finding(home / table, "missing", "missing")
+        for table in dict.fromkeys(spec.tables)
+        if not (home / table).exists()
+    ]
+
+
+def count_specks(truth: U8) -> int:
+    """How many stray pieces an annotation, u8 [H,W], has: tiny ones of a class that has larger ones too."""
+    from scipy import ndimage
+
+    count = 0
+    for value in np.unique(truth[truth > 0]):
+        pieces, _ = ndimage.label(truth == value, np.ones((3, 3)))  # type: ignore[misc]
+        areas = np.bincount(pieces.ravel())[1:]
+        tiny = areas <= SPECK_SHARE * truth.size
+        count += int(tiny.sum()) if not tiny.all() else 0
+    return count
+
+
+def leaks(splits: list[Clips]) -> dict[str, dict[str, int]]:
+    """Source videos that have clips in more than one split: how many in which."""
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for clips in splits:
+        for i in range(len(clips)):
+            seen[clips.facts(i).source][clips.split] += 1
+    return {source: dict(counts) for source, counts in sorted(seen.items()) if len(counts) > 1}

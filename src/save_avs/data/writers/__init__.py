@@ -1,0 +1,1 @@
+"""Composed scenes written in the layouts of the benchmarks: one writer a layout, paths from its spec."""
