@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from save_avs.checkpoints.folder import weights_file
 from save_avs.checkpoints.identity import Identity, identify, sha256_of
 from save_avs.checkpoints.known import KNOWN, KnownFile, recognise
-from save_avs.checkpoints.safe import weights_file
 from save_avs.errors import DataError, UsageError
 from save_avs.media.atomic import atomic_write
 

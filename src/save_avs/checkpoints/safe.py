@@ -12,27 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from save_avs.errors import SaveAvsError, UsageError
+from save_avs.checkpoints.folder import weights_file
+from save_avs.errors import SaveAvsError
 
-FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
 _NESTS = ("model", "state_dict")
 _TORCH_STARTS = (b"PK", b"\x80\x02")  # a zip archive; the older format, a row of pickles
-
-
-def weights_file(path: Path) -> Path:
-    """The file that holds the weights: the path itself, or the one inside a Hugging Face folder.
-
-    Raises:
-        UsageError: when there is no such file.
-    """
-    if path.is_file():
-        return path
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; give a checkpoint, or the folder that holds it")
-    for name in FOLDER_FILES:
-        if (path / name).is_file():
-            return path / name
-    raise UsageError(f"{path}: the folder holds none of {', '.join(FOLDER_FILES)}")
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

@@ -1,0 +1,134 @@
+"""`save-avs weights`: the published checkpoints that full-size models stand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from save_avs.errors import DataError
+
+LIST_EXAMPLES = """Example:
+
+\b
+  save-avs weights list
+
+\b
+SAVE_AVS_CACHE names the folder where weights are kept.
+"""
+FETCH_EXAMPLES = """Examples:
+
+\b
+  save-avs weights fetch sam-vit-b
+  save-avs weights fetch vggish --from ~/Downloads/vggish-10086976.pth
+  save-avs weights fetch sam-vit-b-hf --from https://mirror.example/sam-vit-base/
+  SAVE_AVS_CACHE=/data/weights save-avs weights fetch sam-vit-h --offline
+
+\b
+A fetch that was cut goes on where it stopped when it is run again.
+"""
+VERIFY_EXAMPLES = """Examples:
+
+\b
+  save-avs weights verify sam_vit_b_01ec64.pth
+  save-avs weights verify runs/s4/model
+"""
+CONVERT_EXAMPLES = """Examples:
+
+\b
+  save-avs weights convert sam_vit_b_01ec64.pth sam_vit_b.safetensors
+  save-avs weights convert sam-vit-base/ sam_vit_b.safetensors
+
+\b
+The tensors stay as they are, under Meta's names. The result is another
+file with a sha256 of its own: a model trained on the original asks for
+the original.
+"""
+
+app = typer.Typer(help="List, fetch, verify and convert published weights.", no_args_is_help=True)
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_weights() -> int:
+    """List the weights that can be fetched, what is known of each, and which lie in the cache."""
+    from save_avs.checkpoints.cache import cache_folder, place
+    from save_avs.checkpoints.known import KNOWN
+    from save_avs.cli.transfers import megabytes
+
+    typer.echo(f"cache: {cache_folder()}\n")
+    for known in KNOWN.values():
+        size = known.weights.size
+        there = all(place(file, known.name).is_file() for file in known.files)
+        told = "size not published" if size is None else megabytes(size)
+        cached = "; in the cache" if there else ""
+        typer.echo(f"{known.name}: {known.about}; {told}; {known.licence}{cached}")
+        typer.echo(f"    {known.origin}")
+        for file in known.files:
+            typer.echo(f"    {file.url}")
+    return 0
+
+
+@app.command("fetch", epilog=FETCH_EXAMPLES)
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `save-avs weights list` has it.")],
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="URL|FILE",
+            help="Where to fetch it from, in place of the publisher; several are tried in turn.",
+        ),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Touch no network.")] = False,
+) -> int:
+    """Fetch weights into the cache, checked, or check those that are there. Prints their path."""
+    from save_avs.checkpoints.fetch import Reporter
+    from save_avs.checkpoints.fetch import fetch as run
+    from save_avs.checkpoints.known import known
+    from save_avs.cli.transfers import Transfers
+
+    wanted = known(name)
+    with Transfers() as shown:
+        files = run(wanted, sources=sources or (), offline=offline, report=Reporter(shown.step, shown.say))
+    for file in files:
+        state = "fetched" if file.new else "there already"
+        typer.echo(f"{file.path.name}: {state}, sha256 {file.identity.sha256}", err=True)
+    typer.echo(f"checked: {wanted.origin}", err=True)
+    typer.echo(str(files[0].path))
+    return 0
+
+
+@app.command("verify", epilog=VERIFY_EXAMPLES)
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A checkpoint, or the folder that holds one.")],
+) -> int:
+    """Say what a weight file or a model folder is, whether it is complete, and whether it is a known one."""
+    from save_avs.model.inspect import inspect
+
+    found = inspect(path)
+    rows = [("file", str(found.file)), ("holds", found.what)]
+    if found.identity is not None:
+        rows += [("size", f"{found.identity.size:,} bytes"), ("sha256", found.identity.sha256)]
+        rows += [("known", found.known or "no: its sha256 is none that we know")]
+    for name, value in (*rows, *(("note", note) for note in found.notes)):
+        if value:
+            typer.echo(f"{name:8}{value}")
+    if found.problems:
+        raise DataError(f"{found.file}: {'; '.join(found.problems)}")
+    typer.echo(f"{'':8}complete")
+    return 0
+
+
+@app.command("convert", epilog=CONVERT_EXAMPLES)
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Meta's .pth, or a Hugging Face folder.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="The .safetensors file to write.")],
+) -> int:
+    """Write a SAM as one safetensors file with Meta's key names."""
+    from save_avs.model.inspect import sam_name
+    from save_avs.sam.convert import convert_sam
+
+    shape = convert_sam(source, target)
+    typer.echo(f"SAM {sam_name(shape)}: {target}")
+    return 0
