@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,37 @@ def test_what_is_no_weight_file_is_refused(tmp_path: Path) -> None:
     assert "holds no state dict" in refusal(tmp_path / "other.pth")
 
 
+OPCODES = {
+    "a call by name": b"cos\nsystem\n(S'true'\ntR.",
+    "a call by name from the stack": b"\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R.",
+    "an object built": b"(ibuiltins\neval\n.",
+    "exec": b"c__builtin__\nexec\n(S'import os'\ntR.",
+    "torch's own loader": b"ctorch.serialization\nload\n(S'x'\ntR.",
+}
+
+
+@pytest.mark.parametrize("code", OPCODES.values(), ids=OPCODES)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_written_by_hand_is_refused_too(tmp_path: Path, code: bytes, zipped: bool) -> None:
+    path = tmp_path / "evil.pth"
+    if zipped:
+        torch.save(STATE, path)
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, b"\x80\x02" + code if name.endswith("data.pkl") else data)
+    else:
+        torch.save(STATE, path, _use_new_zipfile_serialization=False)
+        whole = path.read_bytes()
+        magic = whole[: whole.index(b".") + 1]  # the first of the row of pickles
+        path.write_bytes(magic + b"\x80\x02M\xe9\x03." + b"\x80\x02}." + b"\x80\x02" + code)
+    line = refusal(path)
+    assert "pickled code" in line or "damaged" in line
+
+
 @pytest.mark.parametrize("form", ["zip", "old torch format", "safetensors"])
-@pytest.mark.parametrize("share", [0.5, 0.001])
+@pytest.mark.parametrize("share", [0.9999, 0.95, 0.7, 0.5, 0.1, 0.01, 0.001])
 def test_a_file_cut_short_is_refused(tmp_path: Path, form: str, share: float) -> None:
     path = tmp_path / ("w.safetensors" if form == "safetensors" else "w.pth")
     weights = {"a": torch.zeros(10_000)}
@@ -86,6 +116,19 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, form: str, share: float) ->
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     assert "fetch it again" in refusal(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "old torch format", "safetensors"])
+def test_wherever_it_is_cut_it_is_one_line(tmp_path: Path, form: str) -> None:
+    path = tmp_path / ("w.safetensors" if form == "safetensors" else "w.pth")
+    if form == "safetensors":
+        save_file(STATE, path)
+    else:
+        torch.save(STATE, path, _use_new_zipfile_serialization=form == "zip")
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 1 if len(whole) < 500 else 7):
+        path.write_bytes(whole[:length])
+        refusal(path)
 
 
 def test_a_git_lfs_pointer_is_told(tmp_path: Path) -> None:

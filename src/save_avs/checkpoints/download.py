@@ -158,7 +158,7 @@ def _receive(response: Any, part: Path, *, total: int | None, on_bytes: OnBytes)
     with part.open("ab") as file:
         done = _length(part)
         on_bytes(done, total)
-        while piece := response.read(_PIECE):
+        while piece := response.read1(_PIECE):  # what came before a stall is kept
             file.write(piece)
             done += len(piece)
             on_bytes(done, total)

@@ -62,7 +62,9 @@ def _read_torch(file: Path) -> object:
                 "save its state dict alone, best as .safetensors"
             ) from error
         raise SaveAvsError(f"{file}: damaged or cut short; fetch it again") from error
-    except (RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged pickle makes the reader stumble over
         raise SaveAvsError(f"{file}: damaged or cut short ({_line(error)}); fetch it again") from error
 
 
