@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.training.recipe import SceneConfig, load_recipe
+from save_avs.training.recipe import load_recipe
+from save_avs.training.stage import SceneConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MINIMAL = """
@@ -56,7 +57,7 @@ def test_overrides_replace_values(recipe):
         ("stages.0.stepps=3", "stages.0.stepps: Extra inputs are not permitted"),
         ("stages.0.steps=0", "stages.0.steps: Input should be greater than 0"),
         ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
-        ("stages.0.task=sing", "stages.0.task: Input should be 'sounds', 'things' or 'scenes'"),
+        ("stages.0.task=sing", "stages.0.task: Input should be one of 'sounds', 'things', 'scenes', 'clips'"),
         ("stages.0.scenes.off_screen=1.5", "off_screen: Input should be less than or equal to 1"),
         ("model.image_adapter.ratio=2", "model.image_adapter.ratio: Input should be less than or equal to 1"),
         ("precision=fp8", "precision: Input should be 'fp32' or 'bf16'"),
@@ -74,7 +75,10 @@ def test_a_slip_is_one_clear_line(recipe, override, message):
     ("text", "message"),
     [
         ("model: [", "recipe.yaml: while parsing"),
-        (MINIMAL.replace("corpus: corpora/x\n", ""), "recipe.yaml: corpus: Field required"),
+        (
+            MINIMAL.replace("corpus: corpora/x\n", ""),
+            "recipe.yaml: corpus: stage only composes its scenes of one",
+        ),
         (MINIMAL.replace("task: scenes, ", ""), "recipe.yaml: stages.0.task: Field required"),
         (MINIMAL.replace("name: tiny", "nam: tiny"), "recipe.yaml: model.name: Field required"),
     ],

@@ -32,9 +32,20 @@ class ClipSet(Protocol):
         classes: names of the labels that ``AVSample.labels`` counts, background first; empty without labels.
     """
 
-    name: str
-    split: str
-    classes: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Of the data set."""
+        ...
+
+    @property
+    def split(self) -> str:
+        """The split."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        ...
 
     def __len__(self) -> int:
         """Number of clips."""

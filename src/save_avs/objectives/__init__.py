@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from save_avs.objectives.frame_scores import frame_counts, frame_f_curves, ious
-from save_avs.objectives.losses import SaveLoss, bce_loss, save_loss, soft_iou_loss
+from save_avs.objectives.losses import UNLABELLED, SaveLoss, bce_loss, class_loss, save_loss, soft_iou_loss
 from save_avs.objectives.metrics import ClipTable, FrameTable, MaskMetric, best_f, score_clips
 from save_avs.objectives.protocols import PROTOCOLS, Protocol, View, choose_protocols
 
 __all__ = [
     "PROTOCOLS",
+    "UNLABELLED",
     "ClipTable",
     "FrameTable",
     "MaskMetric",
@@ -18,6 +19,7 @@ __all__ = [
     "bce_loss",
     "best_f",
     "choose_protocols",
+    "class_loss",
     "frame_counts",
     "frame_f_curves",
     "ious",
