@@ -24,27 +24,21 @@ class ClipFacts:
 
 
 class ClipSet(Protocol):
-    """One split of a data set: clips by index.
-
-    Attributes:
-        name: of the data set: ``s4``, ``ms3``, ...
-        split: ``train``, ``val`` or ``test``.
-        classes: names of the labels that ``AVSample.labels`` counts, background first; empty without labels.
-    """
+    """One split of a data set: clips by index."""
 
     @property
     def name(self) -> str:
-        """Of the data set."""
+        """Name of the data set: ``s4``, ``ms3``, ..."""
         ...
 
     @property
     def split(self) -> str:
-        """The split."""
+        """``train``, ``val`` or ``test``."""
         ...
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the labels."""
+        """Names of the labels that ``AVSample.labels`` counts, background first; empty without labels."""
         ...
 
     def __len__(self) -> int:
@@ -62,3 +56,36 @@ class ClipSet(Protocol):
     def facts(self, i: int) -> ClipFacts:
         """What is known of a clip without opening its files."""
         ...
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A clip set around another, which says all that it does not say itself.
+
+    Attributes:
+        clips: the set inside.
+    """
+
+    clips: ClipSet
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        return self.clips.name
+
+    @property
+    def split(self) -> str:
+        """``train``, ``val`` or ``test``."""
+        return self.clips.split
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels, background first."""
+        return self.clips.classes
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def facts(self, i: int) -> ClipFacts:
+        """What is known of a clip without opening its files."""
+        return self.clips.facts(i)

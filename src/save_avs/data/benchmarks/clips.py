@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from save_avs.data.benchmarks.files import (
@@ -22,7 +21,7 @@ from save_avs.data.benchmarks.files import (
 )
 from save_avs.data.clipset import ClipFacts
 from save_avs.errors import DataError
-from save_avs.types import U8, AVSample
+from save_avs.types import F32, U8, AVSample
 
 Kind = Literal["frame", "truth", "sound", "patches", "film"]
 
@@ -52,6 +51,14 @@ class Entry(Protocol):
 
     def parts(self) -> Iterator[Part]:
         """Its files, one by one."""
+        ...
+
+    def hear(self) -> F32:
+        """Its log-mel patches, f32 [T,96,64], as ``read`` gives them.
+
+        Raises:
+            DataError: when the sound is missing or broken.
+        """
         ...
 
     def read(self, *, labelled: bool) -> AVSample:
@@ -89,6 +96,10 @@ class Clips:
         """What is known of a clip without opening its files."""
         return self.entries[i].facts
 
+    def patches(self, i: int) -> F32:
+        """The log-mel patches of a clip, f32 [T,96,64], without opening its pictures where that can be."""
+        return self.entries[i].hear()
+
 
 @dataclass(frozen=True)
 class Stills:
@@ -117,6 +128,14 @@ class Stills:
         if self.files.patches is not None:
             yield Part("patches", self.files.patches, read_patches)
 
+    def hear(self) -> F32:
+        """The patch of each frame, f32 [T,96,64].
+
+        Raises:
+            DataError: when the sound is missing or broken.
+        """
+        return hear(self.files, len(self.files.frames), first=self.first_patch)
+
     def read(self, *, labelled: bool) -> AVSample:
         """Read everything at the frames' own size.
 
@@ -131,7 +150,7 @@ class Stills:
         return AVSample(
             name=self.facts.name,
             frames=frames,
-            patches=hear(self.files, len(frames), first=self.first_patch),
+            patches=self.hear(),
             masks=truths > 0,
             has_mask=np.array([path is not None for path in self.files.truths]),
             valid=np.ones(len(frames), bool),
@@ -153,58 +172,3 @@ def _fit(truth: U8, size: tuple[int, int]) -> U8:
     if truth.shape == size:
         return truth
     return np.asarray(Image.fromarray(truth).resize((size[1], size[0]), Image.Resampling.NEAREST))
-
-
-@dataclass(frozen=True)
-class Padded:
-    """Clips brought to one length with black, silent frames that are neither valid nor annotated.
-
-    The benchmark's own AVSS loader pads clips of 5 frames to 10 and scores the padding: who wants its
-    figures wraps the clips in this and counts the frames that are not ``valid``. Nobody else does.
-
-    Attributes:
-        clips: any clip set.
-        frames: length in frames; longer clips stay as they are.
-    """
-
-    clips: Clips
-    frames: int = 10
-
-    @property
-    def name(self) -> str:
-        """Of the data set."""
-        return self.clips.name
-
-    @property
-    def split(self) -> str:
-        """The split."""
-        return self.clips.split
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the labels."""
-        return self.clips.classes
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, i: int) -> AVSample:
-        sample = self.clips[i]
-        return AVSample(
-            name=sample.name,
-            frames=self._pad(sample.frames),
-            patches=self._pad(sample.patches),
-            masks=self._pad(sample.masks),
-            has_mask=self._pad(sample.has_mask),
-            valid=self._pad(sample.valid),
-            labels=None if sample.labels is None else self._pad(sample.labels),
-            features=None if sample.features is None else self._pad(sample.features),
-        )
-
-    def facts(self, i: int) -> ClipFacts:
-        """What is known of a clip without opening its files."""
-        return self.clips.facts(i)
-
-    def _pad(self, values: NDArray[Any]) -> NDArray[Any]:
-        missing = max(0, self.frames - len(values))
-        return np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))

@@ -56,6 +56,14 @@ class Film:
         for path in self.masks.values():
             yield Part("truth", path, read_mask)
 
+    def hear(self) -> F32:
+        """The patches of the annotated frames, f32 [T,96,64]; their times are known to the film alone.
+
+        Raises:
+            DataError: when the film or a mask is broken.
+        """
+        return self.read(labelled=False).patches
+
     def read(self, *, labelled: bool) -> AVSample:
         """Read the annotated frames, one in each second at most, each with the sound around its own time.
 

@@ -1,0 +1,103 @@
+"""`save-avs data features`: what the audio backbone makes of every clip, computed once."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from save_avs.cli.options import Device
+from save_avs.cli.progress import count
+from save_avs.errors import UsageError
+
+if TYPE_CHECKING:
+    from save_avs.audio import AudioBackbone
+
+EXAMPLES = """Examples:
+
+\b
+  save-avs data features s4 archives --audio vggish --weights vggish-10086976.pth
+  save-avs data features ms3 archives --audio compact --weights save-tiny -o features
+"""
+
+
+def features(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The data set: s4, ms3, v2, v3-0, ...")],
+    root: Annotated[
+        Path, typer.Argument(metavar="ROOT", help="The folder into which its archive was unpacked.")
+    ],
+    audio: Annotated[
+        str, typer.Option("--audio", metavar="vggish|compact", help="The audio backbone.")
+    ] = "vggish",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            show_default=False,
+            help="Its weights: VGGish's file; for both, a model's folder or a bundled model's name.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="CACHE", help="Where they are kept; may hold others.")
+    ] = Path("runs/features"),
+    split: Annotated[
+        list[str] | None,
+        typer.Option("--split", metavar="train|val|test", show_default="all", help="Of which split."),
+    ] = None,
+    device: Device = "auto",
+) -> int:
+    """Compute the audio features of every clip, once; a run that was stopped goes on where it was."""
+    from save_avs.data import open_clips
+    from save_avs.data.benchmarks.spec import SPLITS
+    from save_avs.data.features import FeatureCache, backbone_identity, fill
+    from save_avs.model.loading import resolve_device
+
+    if weights is None:
+        raise UsageError(f"--weights is missing: the file or model folder that holds the {audio} backbone")
+    sets = [open_clips(name, root, part) for part in dict.fromkeys(split or _offered(name, root, SPLITS))]
+    backbone = _load(audio, weights)
+    cache = FeatureCache(output, backbone_identity(audio, backbone))
+    backbone.to(resolve_device(device))
+    for clips in sets:
+        progress = partial(count, f"{clips.name} {clips.split}")
+        new = fill(clips, backbone, cache, progress=progress)
+        typer.echo(f"{clips.name} {clips.split}: {len(clips)} clips, {new} new")
+    typer.echo(f"features: {output / cache.backbone}")
+    return 0
+
+
+def _offered(name: str, root: Path, splits: tuple[str, ...]) -> list[str]:
+    """The splits that a data set has: a folder of films need not have them all."""
+    from save_avs.data import open_clips
+
+    if name != "folder":
+        return list(splits)
+    offered = []
+    for split in splits:
+        try:
+            offered += [split] if len(open_clips(name, root, split)) else []
+        except UsageError:
+            continue
+    return offered or ["test"]
+
+
+def _load(name: str, weights: str) -> AudioBackbone:
+    """A backbone from VGGish's own file, or out of a model."""
+    from save_avs.audio import BACKBONES, AudioBackbone, load_vggish
+    from save_avs.model import load_model
+    from save_avs.model.files import read_config
+    from save_avs.model.loading import BUNDLED, find_model
+
+    if name not in BACKBONES:
+        raise UsageError(f"unknown audio backbone '{name}': choose one of {', '.join(sorted(BACKBONES))}")
+    if name == "vggish" and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
+        return load_vggish(weights)
+    held = read_config(find_model(weights)).audio
+    if held != name:
+        raise UsageError(f"{weights} holds the audio backbone {held}, not {name}")
+    backbone = load_model(weights, device="cpu", precision="fp32").audio_backbone
+    assert isinstance(backbone, AudioBackbone)
+    return backbone
