@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from save_avs.data import open_clips
 from save_avs.data.clipset import ClipSet
 from save_avs.data.corpus import sounding_classes
+from save_avs.data.features import backbone_identity, with_features
 from save_avs.errors import UsageError
 from save_avs.model import SAVE, SaveConfig, build_on_bases
 from save_avs.model.config import SemanticConfig
@@ -25,6 +28,15 @@ class Splits:
 
     train: ClipSet
     val: ClipSet
+
+    def with_features(self, cache: Path, name: str, backbone: nn.Module) -> Splits:
+        """The same clips with the features of an audio backbone.
+
+        Raises:
+            UsageError: when the cache is not there, or holds those of another backbone.
+        """
+        identity = backbone_identity(name, backbone)
+        return Splits(*(with_features(clips, cache, backbone=identity) for clips in (self.train, self.val)))
 
 
 def open_splits(stage: ClipStage) -> Splits:
@@ -90,7 +102,10 @@ def start_folder(recipe: Recipe, stage: str, start: str) -> Path:
     try:
         return find_model(start)
     except UsageError as error:
-        raise UsageError(f"stage {stage} starts from {start}, which has no model in {earlier}") from error
+        raise UsageError(
+            f"stage {stage} starts from {start}, which has no model: it is no stage before this one, no bundled "
+            "model and no model's folder; train it first"
+        ) from error
 
 
 def make_task(recipe: Recipe, stage: ComposedStage | ClipStage, model: SAVE, splits: Splits | None) -> Task:
@@ -98,4 +113,6 @@ def make_task(recipe: Recipe, stage: ComposedStage | ClipStage, model: SAVE, spl
     if isinstance(stage, ComposedStage):
         return TASKS[stage.task](model, stage, recipe.corpus, model.image_size)
     splits = splits or open_splits(stage)
+    if stage.data.features is not None:
+        splits = splits.with_features(stage.data.features, recipe.model.audio, model.audio_backbone)
     return SegmentClips(model, stage, train=splits.train, val=splits.val)

@@ -100,10 +100,12 @@ class DataConfig(Strict):
     Attributes:
         name: as ``save_avs.data.open_clips`` knows it: s4, ms3, ...
         root: the folder into which its archives were unpacked.
+        features: the folder that ``save-avs data features`` filled; None asks the backbone at each step.
     """
 
     name: str
     root: Path
+    features: Path | None = None
 
 
 class ClipStage(StageBase):
