@@ -63,3 +63,23 @@ def pooled(clips: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
         if below := (1 + BETA2) * both + BETA2 * missed + extra:
             scores.append((1 + BETA2) * both / below)
     return float(np.mean(ious)), float(np.mean(scores))
+
+
+def class_means(
+    found: list[np.ndarray], truth: list[np.ndarray], classes: int
+) -> tuple[list[float], list[float]]:
+    """IoU and F of every class over label maps, one frame and one class after another."""
+    ious, scores, frames = [0.0] * classes, [0.0] * classes, [0] * classes
+    for guess, labels in zip(found, truth, strict=True):
+        for k in range(classes):
+            hits = ((guess == k) & (labels == k)).sum()
+            either = ((guess == k) | (labels == k)).sum()
+            if either == 0:
+                continue
+            frames[k] += 1
+            ious[k] += hits / either
+            if hits:  # else precision or recall is 0 / 0, or both are 0: NaN, which counts as 0
+                precision, recall = hits / (guess == k).sum(), hits / (labels == k).sum()
+                scores[k] += (1 + BETA2) * precision * recall / (BETA2 * precision + recall)
+    means = [[s / n if n else 0.0 for s, n in zip(sums, frames, strict=True)] for sums in (ious, scores)]
+    return means[0], means[1]

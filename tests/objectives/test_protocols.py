@@ -130,6 +130,17 @@ def test_scoring_drawn_clips_is_scoring_a_data_set_of_them(name: str) -> None:
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_drawn_data_sets_may_be_of_different_lengths(name: str) -> None:
+    clips = mixed()
+    table = metric_of(clips, name).table().by_clip()
+    draws = np.array([[3, 9, 0, 5, 5, 1, 7, 8, 2], [4, 6, 1, 0, 3, -1, -1, -1, -1], [2, 2, 2, 8] + [-1] * 5])
+    for k, measure in enumerate(MEASURES):
+        found = score_clips(table, PROTOCOLS[name], measure, draws)
+        expected = [EXPECTED[name]([clips[i] for i in row if i >= 0])[k] for row in draws]
+        np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
 def test_a_size_is_for_protocols_that_leave_it_open() -> None:
     official, dataset = choose_protocols(["official", "dataset", "official"], size=96)
     assert (official.view.size, dataset.view.size) == (224, 96)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,60 +13,122 @@ from save_avs.errors import UsageError
 EXAMPLES = """Examples:
 
 \b
+  save-avs eval save-tiny --data s4 --root AVSBench --split test
+  save-avs eval runs/s4/model --data ms3 --root AVSBench --protocol official --protocol cavp
+  save-avs eval save-tiny runs/s4/model --data s4 --root AVSBench --json
+
+\b
   save-avs data stamps corpora/stamps
   save-avs eval save-tiny --data scenes --split test
-  save-avs eval runs/save-tiny/7-together-256/model --data scenes --split zero-shot -o runs/eval/zero-shot
 """
 
-DATA = ("scenes",)
-SPLITS = ("train", "val", "test", "zero-shot")
+SCENES = "scenes"
 
 
-def evaluate(
-    model: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A bundled model, or a model's folder.")],
+def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="Bundled models or models' folders; each further one is compared with the first.",
+        ),
+    ],
     data: Annotated[
-        str, typer.Option("--data", metavar="|".join(DATA), help="What to evaluate on.")
-    ] = "scenes",
-    split: Annotated[
-        str, typer.Option("--split", metavar="|".join(SPLITS), help="Which part of the corpus.")
-    ] = "test",
-    corpus: Annotated[
-        Path, typer.Option("--corpus", metavar="DIR", help="The corpus that scenes are composed from.")
-    ] = Path("corpora/stamps"),
-    scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many scenes to draw.")] = 600,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="What the scenes are drawn from.")] = 2024,
+        str,
+        typer.Option(
+            "--data",
+            metavar="NAME",
+            help="s4, ms3, v1s, v1m, v2, avss, v3-0, v3-1, v3-3, v3-5, synthetic, folder, or scenes.",
+        ),
+    ] = SCENES,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="Where the data set lies.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Which part: train, val, test.")] = "test",
+    protocols: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="official, official-batch4, dataset, sama, gavs, cavp; may be given several times.",
+            show_default="official, official-batch4, dataset",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=1, help="Side in pixels at which `dataset` compares masks."),
+    ] = None,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="DIR", help="Where report.json, report.md, examples.png go."),
-    ] = Path("runs/eval"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            show_default="a new folder in runs/eval",
+            help="Where report.json, report.md and examples.png go.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave broken clips out and name them; exit code 3.")
+    ] = False,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Frames the model sees at once.")] = 16,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout instead of tables.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of intervals and tests, and of scenes.")
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", metavar="DIR", help="scenes: the corpus to compose from.")
+    ] = None,
+    scenes: Annotated[int | None, typer.Option("--scenes", min=1, help="scenes: how many to draw.")] = None,
     precision: Precision = "auto",
     device: Device = "auto",
 ) -> int:
-    """Measure a model: how well its masks fit, and whether it listens."""
-    if data not in DATA:
-        raise UsageError(f"unknown data '{data}': choose {' or '.join(DATA)}")
-    if split not in SPLITS:
-        raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
-    from save_avs.cli.running import announced_model
-    from save_avs.data.corpus import Corpus
-    from save_avs.evaluation import evaluate_scenes, markdown, write_report
+    """Measure models: how well their masks fit, on a data set of clips or on composed scenes."""
+    if data == SCENES:
+        _refuse({"--root": root, "--protocol": protocols, "--size": size}, "clips of a data set")
+        _refuse({"--skip-broken": skip_broken or None, "--json": as_json or None}, "clips of a data set")
+        from save_avs.cli.evaluate_scenes import evaluate_on_scenes
 
-    things = Corpus.load(corpus, split)
-    network = announced_model(model, device=device, precision=precision)
+        return evaluate_on_scenes(
+            models,
+            split=split,
+            corpus=corpus,
+            scenes=scenes,
+            seed=seed,
+            output=output,
+            overwrite=overwrite,
+            precision=precision,
+            device=device,
+        )
+    _refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
+    from save_avs.cli.evaluate_clips import Request, evaluate_on_clips
 
-    def progress(done: int) -> None:
-        if done % 50 == 0 or done == scenes:
-            print(f"{done}/{scenes} scenes", file=sys.stderr)
+    if root is None:
+        raise UsageError(f"--data {data} needs --root DIR: where the data set lies")
+    return evaluate_on_clips(
+        Request(
+            models=models,
+            data=data,
+            root=root,
+            split=split,
+            protocols=protocols,
+            size=size,
+            batch=batch,
+            seed=seed or 0,
+            skip_broken=skip_broken,
+            output=output,
+            overwrite=overwrite,
+            as_json=as_json,
+            precision=precision,
+            device=device,
+        )
+    )
 
-    report = evaluate_scenes(network, things, scenes=scenes, seed=seed, progress=progress)
-    about = {
-        "model": network.name,
-        "data": data,
-        "split": split,
-        "seed": seed,
-        "precision": network.precision,
-    }
-    folder = write_report(report, about, output)
-    typer.echo(markdown(report, about))
-    typer.echo(f"report: {folder}")
-    return 0
+
+def _refuse(options: dict[str, object], what: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} is for {what}: leave it out")

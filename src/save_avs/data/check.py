@@ -17,7 +17,8 @@ from save_avs.data.benchmarks.spec import SPLITS, Spec
 from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
 
-SPECK_SHARE = 8 / 224**2  # of the picture: pieces up to this are stray, where the mask has larger ones
+# Pieces of at most so many pixels of so many are stray, where the annotation has larger ones.
+SPECK, OF = 8, 224 * 224
 _THREADS = min(8, 2 * (os.cpu_count() or 1))
 
 Progress = Callable[[int, int], None]
@@ -206,7 +207,7 @@ def count_specks(truth: U8) -> int:
     for value in np.unique(truth[truth > 0]):
         pieces, _ = ndimage.label(truth == value, np.ones((3, 3)))  # type: ignore[misc]
         areas = np.bincount(pieces.ravel())[1:]
-        tiny = areas <= SPECK_SHARE * truth.size
+        tiny = areas * OF <= SPECK * truth.size
         count += int(tiny.sum()) if not tiny.all() else 0
     return count
 

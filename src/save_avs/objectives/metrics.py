@@ -23,6 +23,7 @@ from save_avs.types import F64, Bool
 I64 = NDArray[np.int64]
 Measure = Literal["miou", "f"]
 MEASURES: tuple[Measure, ...] = ("miou", "f")
+NO_CLIP = -1  # fills a row of draws up to the longest one's length
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ def score_clips(table: ClipTable, protocol: Protocol, measure: Measure, draws: I
         table: sums of each clip.
         protocol: see `PROTOCOLS`.
         measure: ``miou`` (the paper's M_J) or ``f`` (M_F).
-        draws: rows of the table to score, in order, [R,C]; one row is one data set. All, once, by default.
+        draws: rows of the table to score, in order, [R,C]; one row is one data set, a shorter one filled up
+            with `NO_CLIP` at its end. All, once, by default.
 
     Returns:
         One score a row, f64 [R]; f64 [] without draws. NaN when no frame counts.
@@ -197,7 +199,7 @@ def score_clips(table: ClipTable, protocol: Protocol, measure: Measure, draws: I
     """
     if draws is None:
         return score_clips(table, protocol, measure, np.arange(len(table))[None])[0]
-    if draws.shape[1] == 0:
+    if len(table) == 0:
         return np.full(len(draws), np.nan)
     if protocol.pooled:
         return _pooled(table.pixels, measure, draws)
@@ -217,10 +219,15 @@ def _sums(table: ClipTable, measure: Measure) -> tuple[F64, F64]:
     return (table.iou[:, None], table.frames) if measure == "miou" else (table.curve, table.sounding)
 
 
+def clip_weights(draws: I64, clips: int) -> F64:
+    """How often each clip was drawn, [R,clips], from draws [R,C]."""
+    places = (draws + clips * np.arange(len(draws))[:, None])[draws != NO_CLIP]
+    return np.bincount(places, minlength=len(draws) * clips).reshape(len(draws), clips).astype(np.float64)
+
+
 def _one_batch(table: ClipTable, measure: Measure, draws: I64) -> F64:
     sums, frames = _sums(table, measure)
-    places = draws + len(table) * np.arange(len(draws))[:, None]
-    weights = np.bincount(places.ravel(), minlength=len(draws) * len(table)).reshape(len(draws), -1)
+    weights = clip_weights(draws, len(table))
     with np.errstate(invalid="ignore"):  # no frame counts: 0 / 0
         return ((weights @ sums) / (weights @ frames)[:, None]).max(axis=1)
 
@@ -230,15 +237,18 @@ def _mean_of_batches(table: ClipTable, measure: Measure, draws: I64, clips_per_b
 
     A batch in which nothing sounds has an F of 0, as in the public code.
     """
-    sums, frames = _sums(table, measure)
-    if clips_per_batch == 1:
-        return _best(sums, frames)[draws].mean(axis=1)
-    none = len(table)  # a row of nothing, which fills the last batch up
-    sums, frames = np.append(sums, 0 * sums[:1], axis=0), np.append(frames, 0.0)
-    filled = np.pad(draws, ((0, 0), (0, -draws.shape[1] % clips_per_batch)), constant_values=none)
+    sums, frames = (_with_nothing(values) for values in _sums(table, measure))
+    filled = np.pad(draws, ((0, 0), (0, -draws.shape[1] % clips_per_batch)), constant_values=NO_CLIP)
     batches = filled.reshape(len(draws), -1, clips_per_batch)
     total = sum(sums[batches[..., i]] for i in range(clips_per_batch))
-    return _best(np.asarray(total), frames[batches].sum(axis=-1)).mean(axis=1)
+    scores = _best(np.asarray(total), frames[batches].sum(axis=-1))
+    begun = (batches[..., 0] != NO_CLIP).sum(axis=1)  # a batch without a first clip is none
+    return scores.sum(axis=1) / begun
+
+
+def _with_nothing(values: F64) -> F64:
+    """Values with a row of zeros behind them, which is where `NO_CLIP` points."""
+    return np.append(values, np.zeros_like(values[:1]), axis=0)
 
 
 def _best(sums: F64, frames: F64) -> F64:
@@ -247,7 +257,7 @@ def _best(sums: F64, frames: F64) -> F64:
 
 def _pooled(pixels: F64, measure: Measure, draws: I64) -> F64:
     """Mean of the mask's and the background's score over all pixels; F leaves out what never occurs."""
-    right, wrong, missed, rest = pixels[draws].sum(axis=1).T
+    right, wrong, missed, rest = _with_nothing(pixels)[draws].sum(axis=1).T
     if measure == "miou":
         union = wrong + missed + np.spacing(1)
         return (right / (right + union) + rest / (rest + union)) / 2

@@ -68,5 +68,5 @@ def colour(labels: U8) -> Image.Image:
 
 def _checked(labels: np.ndarray, path: Path, classes: int) -> U8:
     if labels.size and labels.max() >= classes:
-        raise DataError(f"{path}: has label {labels.max()}, of {classes} classes, background 0 among them")
+        raise DataError(f"{path}: has label {labels.max()}, beyond the {classes} classes")
     return labels.astype(np.uint8)

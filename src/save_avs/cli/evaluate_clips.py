@@ -1,0 +1,126 @@
+"""`save-avs eval --data s4 ...`: models on a data set of clips, one after the other, and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from save_avs.cli.progress import Display
+from save_avs.cli.report_folder import report_folder
+from save_avs.cli.running import announced_model
+from save_avs.data import ClipSet, open_clips
+from save_avs.errors import DataError
+from save_avs.evaluation import DEFAULT_PROTOCOLS, BenchmarkReport, Comparison, compare, evaluate_clips
+from save_avs.evaluation.benchmark_report import dumps
+from save_avs.inference.folders import staged
+from save_avs.media.atomic import atomic_write
+from save_avs.model.loading import find_model
+from save_avs.objectives.protocols import choose_protocols
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; see the options of `save-avs eval`."""
+
+    models: list[str]
+    data: str
+    root: Path
+    split: str
+    protocols: list[str] | None
+    size: int | None
+    batch: int
+    seed: int
+    skip_broken: bool
+    output: Path | None
+    overwrite: bool
+    as_json: bool
+    precision: str
+    device: str
+
+
+def evaluate_on_clips(request: Request) -> int:
+    """Score every model, compare each further one with the first, write and print the reports."""
+    protocols = request.protocols or list(DEFAULT_PROTOCOLS)
+    choose_protocols(protocols, request.size)
+    for model in request.models:
+        find_model(model)
+    clips = open_clips(request.data, request.root, request.split)
+    folder = report_folder(
+        request.output, request.models, request.data, request.split, overwrite=request.overwrite
+    )
+    reports = {
+        name: _report(name, model, clips, protocols, request)
+        for name, model in _called(request.models).items()
+    }
+    comparisons = _compared(reports)
+    _save(folder, reports, comparisons, overwrite=request.overwrite)
+    _print(folder, reports, comparisons, as_json=request.as_json)
+    return DataError.exit_code if any(r.about.skipped for r in reports.values()) else 0
+
+
+def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request: Request) -> BenchmarkReport:
+    network = announced_model(model, device=request.device, precision=request.precision)
+    with Display(f"{name} on {request.data}") as shown:
+        report = evaluate_clips(
+            network,
+            clips,
+            protocols,
+            size=request.size,
+            batch=request.batch,
+            seed=request.seed,
+            broken="skip" if request.skip_broken else "stop",
+            progress=shown.update,
+        )
+        for reason in report.about.skipped:
+            shown.warn(f"left out: {reason}")
+    about = report.about
+    speed = about.frames / max(about.seconds, 1e-9)
+    typer.echo(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps", err=True)
+    return report
+
+
+def _called(models: list[str]) -> dict[str, str]:
+    """A short name for each model, unlike the others': its own, or with a number."""
+    called: dict[str, str] = {}
+    for model in models:
+        path = Path(model).resolve()
+        # a trained model often lies in a folder called `model`: the one above says which
+        stem = path.parent.name if path.name == "model" else path.name
+        name, number = stem, 2
+        while name in called:
+            name, number = f"{stem}-{number}", number + 1
+        called[name] = model
+    return called
+
+
+def _compared(reports: dict[str, BenchmarkReport]) -> list[Comparison]:
+    (first, reference), *others = reports.items()
+    return [compare(reference, report, names=(first, name)) for name, report in others]
+
+
+def _save(
+    folder: Path, reports: dict[str, BenchmarkReport], comparisons: list[Comparison], *, overwrite: bool
+) -> None:
+    with staged(folder, overwrite=overwrite) as part:
+        for name, report in reports.items():
+            report.save(part / name if len(reports) > 1 else part)
+        if comparisons:
+            atomic_write(part / "comparison.json", dumps({"comparisons": [c.as_json() for c in comparisons]}))
+            atomic_write(part / "comparison.md", "\n".join(c.table() for c in comparisons))
+
+
+def _print(
+    folder: Path, reports: dict[str, BenchmarkReport], comparisons: list[Comparison], *, as_json: bool
+) -> None:
+    if as_json:
+        document: dict[str, Any] = {"folder": str(folder)}
+        document["reports"] = {name: report.as_json() for name, report in reports.items()}
+        document["comparisons"] = [comparison.as_json() for comparison in comparisons]
+        typer.echo(dumps(document), nl=False)
+        return
+    for part in (*reports.values(), *comparisons):
+        typer.echo(part.table())
+    typer.echo(f"report: {folder}")

@@ -1,0 +1,59 @@
+"""`save-avs eval --data scenes`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from save_avs.cli.report_folder import report_folder
+from save_avs.cli.running import announced_model
+from save_avs.data.corpus import Corpus
+from save_avs.errors import UsageError
+from save_avs.evaluation import evaluate_scenes, markdown, write_report
+from save_avs.inference.folders import staged
+
+SPLITS = ("train", "val", "test", "zero-shot")
+CORPUS, SCENES, SEED = Path("corpora/stamps"), 600, 2024
+
+
+def evaluate_on_scenes(
+    models: list[str],
+    *,
+    split: str,
+    corpus: Path | None,
+    scenes: int | None,
+    seed: int | None,
+    output: Path | None,
+    overwrite: bool,
+    precision: str,
+    device: str,
+) -> int:
+    """Measure one model on scenes drawn from a corpus, and print the report."""
+    if len(models) > 1:
+        raise UsageError("models are compared on clips of a data set: give one model, or another --data")
+    if split not in SPLITS:
+        raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
+    count, drawn_from = scenes or SCENES, SEED if seed is None else seed
+    folder = report_folder(output, models, "scenes", split, overwrite=overwrite)
+    things = Corpus.load(corpus or CORPUS, split)
+    network = announced_model(models[0], device=device, precision=precision)
+
+    def progress(done: int) -> None:
+        if done % 50 == 0 or done == count:
+            print(f"{done}/{count} scenes", file=sys.stderr)
+
+    report = evaluate_scenes(network, things, scenes=count, seed=drawn_from, progress=progress)
+    about = {
+        "model": network.name,
+        "data": "scenes",
+        "split": split,
+        "seed": drawn_from,
+        "precision": network.precision,
+    }
+    with staged(folder, overwrite=overwrite) as part:
+        write_report(report, about, part)
+    typer.echo(markdown(report, about))
+    typer.echo(f"report: {folder}")
+    return 0

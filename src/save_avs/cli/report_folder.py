@@ -1,0 +1,32 @@
+"""Where a report goes: never over another one that was not named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from save_avs.errors import UsageError
+
+DEFAULT = Path("runs/eval")
+
+
+def report_folder(
+    output: Path | None, models: Sequence[str], data: str, split: str, *, overwrite: bool
+) -> Path:
+    """The folder a report is to make: ``output``, or the next free name in ``runs/eval``.
+
+    Raises:
+        UsageError: ``output`` exists and may not be overwritten.
+    """
+    if output is not None:
+        if output.exists() and not overwrite:
+            raise UsageError(f"{output} exists already: name another folder, or give --overwrite")
+        if output.exists() and not output.is_dir():
+            raise UsageError(f"{output} is no folder")
+        return output
+    stem = DEFAULT / "-".join([*(Path(model).resolve().name for model in models), data, split])
+    if overwrite:
+        return stem
+    names = (stem if n == 1 else stem.with_name(f"{stem.name}-{n}") for n in count(1))
+    return next(name for name in names if not name.exists())

@@ -1,0 +1,150 @@
+"""Composed scenes in the benchmarks' layouts: what is written is what the readers find."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import trees
+from PIL import Image
+
+from save_avs.cli.data import LAYOUTS
+from save_avs.data import open_clips
+from save_avs.data.benchmarks.registry import SPECS
+from save_avs.data.check import Inspector
+from save_avs.data.corpus import Corpus
+from save_avs.data.writers.registry import WRITERS
+from save_avs.data.writers.stills import Order
+from save_avs.errors import UsageError
+
+SIZE = (40, 48)
+READ_AS = {
+    "s4": ["s4"],
+    "ms3": ["ms3"],
+    "avss": ["v1s", "v1m", "v2", "avss"],
+    "v3": ["v3-0", "v3-1", "v3-3", "v3-5"],
+    "synthetic": ["synthetic"],
+}
+
+
+@pytest.fixture(scope="module")
+def written(corpus_root, tmp_path_factory):
+    """Each layout, written once when it is first asked for."""
+    made = {}
+
+    def write(layout: str):
+        if layout not in made:
+            writer = WRITERS[layout]
+            corpora = {split: Corpus.load(corpus_root, split) for split in writer.splits}
+            count = 7 if layout == "v3" else 3
+            made[layout] = writer.write(
+                Order(corpora, count, 5, SIZE), tmp_path_factory.mktemp(layout) / "tree"
+            )
+        return made[layout]
+
+    return write
+
+
+def test_the_command_offers_every_layout():
+    assert ("clips", *WRITERS) == LAYOUTS and set(READ_AS) == set(WRITERS)
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_the_check_finds_nothing_wrong(written, layout):
+    inspector = Inspector()
+    for name in READ_AS[layout]:
+        report = inspector.check(SPECS[name], written(layout))
+        assert not report.findings and not report.leaks
+        assert all(split.clips for split in report.splits)
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_every_clip_can_be_read_and_something_sounds(written, layout):
+    for name in READ_AS[layout]:
+        sounding = 0
+        for split in ("train", "val", "test"):
+            clips = open_clips(name, written(layout), split)
+            samples = [clips[i] for i in range(len(clips))]
+            assert all(sample.frames.shape[1:] == (*SIZE, 3) for sample in samples)
+            sounding += sum(sample.masks.any() for sample in samples)
+            assert len({sample.name for sample in samples}) == len(samples)
+        assert sounding
+
+
+def test_ms3_has_one_or_two_sounding_classes_in_view(written):
+    from save_avs.data.scene import draw_scene
+    from save_avs.data.writers.stills import SEVERAL, heard_in_view
+
+    assert len(open_clips("ms3", written("ms3"), "train")) == 3
+    corpus = Corpus.load("sample", "train")
+    scenes = [draw_scene(np.random.default_rng(i), corpus, SEVERAL, segment_s=5) for i in range(30)]
+    assert {len(heard_in_view(scene)) for scene in scenes} == {1, 2}
+
+
+def test_avss_says_the_same_in_indices_colours_and_words(written):
+    root = written("avss")
+    names = json.loads((root / "label2idx.json").read_text())
+    assert names["background"] == 0 and sorted(names.values()) == list(range(len(names)))
+    for split in ("train", "val", "test"):
+        clips = open_clips("avss", root, split)
+        assert clips.classes == tuple(names)
+        for i in range(len(clips)):
+            seen = {clips.classes[k] for k in np.unique(clips[i].labels) if k}
+            assert seen <= set(clips.facts(i).categories)
+    semantic = sorted((root / "v2").rglob("labels_semantic/*.png"))
+    for path in semantic[:20]:
+        with Image.open(path) as indices, Image.open(path.parent.parent / "labels_rgb" / path.name) as rgb:
+            assert np.array_equal(np.asarray(rgb), colours(np.asarray(indices)))
+
+
+def colours(labels: np.ndarray) -> np.ndarray:
+    """The palette, spelt out bit by bit."""
+    out = np.zeros((*labels.shape, 3), np.uint8)
+    for turn in range(3):
+        for channel in range(3):
+            out[..., channel] |= (((labels >> (3 * turn + channel)) & 1) << (7 - turn)).astype(np.uint8)
+    return out
+
+
+def test_v1s_train_has_labels_of_frame_0_only(written):
+    train = [p for p in (written("avss") / "v1s").iterdir() if "train" in p.name]
+    assert len(train) == 3
+    assert all([q.name for q in (p / "labels_semantic").iterdir()] == ["0.png"] for p in train)
+
+
+def test_v3_unseen_classes_are_those_of_the_zero_shot_split(written):
+    root = written("v3")
+    unseen = open_clips("v3-0", root, "test")
+    assert {name for i in range(len(unseen)) for name in unseen.facts(i).categories} == {"ghost"}
+    for split in ("train", "val"):
+        seen = open_clips("v3-0", root, split)
+        assert "ghost" not in {name for i in range(len(seen)) for name in seen.facts(i).categories}
+
+
+def test_v3_shots_grow_and_never_stand_in_the_test(written):
+    root = written("v3")
+    before: set[str] = set()
+    for shots in (1, 3, 5):
+        train, test = (
+            {clips.facts(i).name for i in range(len(clips))}
+            for clips in (open_clips(f"v3-{shots}", root, split) for split in ("train", "test"))
+        )
+        assert before <= train and not train & test and test and len(train) <= shots
+        assert len(train | test) == 7
+        before = train
+    text = (root / "v3_3_shot_train.csv").read_text().splitlines()
+    assert text[0] == trees.AVSS_HEAD and all(",,,,v3_1_shot_train,v2" in line for line in text[1:])
+
+
+def test_synthetic_sounds_are_the_pictures_second_patch(written):
+    clips = open_clips("synthetic", written("synthetic"), "val")
+    wav = clips.entries[0].files.wav
+    assert np.array_equal(clips[0].patches, trees.patches_of(wav)[1:2])
+
+
+def test_a_folder_that_exists_is_left_alone(train, tmp_path):
+    for writer in WRITERS.values():
+        with pytest.raises(UsageError, match="exists already"):
+            writer.write(Order({"train": train}, 1), tmp_path)
+    assert not list(tmp_path.iterdir())
