@@ -103,8 +103,8 @@ def start_folder(recipe: Recipe, stage: str, start: str) -> Path:
         return find_model(start)
     except UsageError as error:
         raise UsageError(
-            f"stage {stage} starts from {start}, which has no model: it is no stage before this one, no bundled "
-            "model and no model's folder; train it first"
+            f"stage {stage} starts from {start}, which has no model: it is neither an earlier stage nor a "
+            "bundled model nor a folder of one; train it first"
         ) from error
 
 
