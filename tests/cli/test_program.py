@@ -106,3 +106,17 @@ def test_a_signal_leaves_nothing_half_written(number, code, tmp_path):
     assert "stopped by" in said.splitlines()[-1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["first"]
     assert "overlay.mp4" in [path.name for path in (tmp_path / "out" / "first").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "waiting"), [(["segment", "x.mp4"], "PASSIVE"), (["train", "r.yaml"], None), ([], "PASSIVE")]
+)
+def test_only_training_lets_torchs_threads_spin(arguments, waiting, monkeypatch):
+    for name in cli.THREADS:
+        monkeypatch.delenv(name, raising=False)
+    cli._set_threads(arguments)
+    assert os.environ.get("OMP_WAIT_POLICY") == waiting
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == "1"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    cli._set_threads(arguments)
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"  # the user's word goes first
