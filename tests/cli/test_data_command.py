@@ -48,6 +48,7 @@ def test_the_s4_layout_has_three_splits_of_its_own_size(corpus, tmp_path):
         (["--split", "train", "--split", "test"], "one --split at a time"),
         (["--size", "640"], "--size 640: write it as WIDTHxHEIGHT"),
         (["--size", "0x10"], "--size 0x10: write it as WIDTHxHEIGHT"),
+        (["--layout", "v3", "--split", "train"], "v3 needs all of train, val, zero-shot: leave out --split"),
         (["--layout", "s4", "--seconds", "3"], "clips of s4 have a length of their own: leave out --seconds"),
         (["--count", "0"], "Invalid value for '--count'"),
     ],
@@ -74,7 +75,9 @@ def test_packages_that_are_not_there(tmp_path, capsys):
     assert "--packages" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", [["data"], ["data", "stamps"], ["data", "compose"]])
+@pytest.mark.parametrize(
+    "command", [["data"], ["data", "stamps"], ["data", "compose"], ["data", "check"], ["data", "features"]]
+)
 def test_help_shows_what_there_is(command, capsys):
     assert main([*command, "--help"]) == 0
     text = capsys.readouterr().out

@@ -137,6 +137,13 @@ def test_v3_shots_grow_and_never_stand_in_the_test(written):
     assert text[0] == trees.AVSS_HEAD and all(",,,,v3_1_shot_train,v2" in line for line in text[1:])
 
 
+def test_v3_needs_more_clips_than_unseen_classes(corpus_root, tmp_path):
+    corpora = {split: Corpus.load(corpus_root, split) for split in WRITERS["v3"].splits}
+    with pytest.raises(UsageError, match="1 unseen classes need more clips: take --count 2 or more"):
+        WRITERS["v3"].write(Order(corpora, 1), tmp_path / "tree")
+    assert not list(tmp_path.iterdir())
+
+
 def test_synthetic_sounds_are_the_pictures_second_patch(written):
     clips = open_clips("synthetic", written("synthetic"), "val")
     wav = clips.entries[0].files.wav

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,13 +18,25 @@ from save_avs.data.paint import Layers
 from save_avs.data.scene import Scene, SceneOptions
 from save_avs.data.writers.stills import ONE, SEVERAL, Order, draw, heard_in_view, write_stills, write_table
 
-# What sounds in each subset: one thing; one or two; changing at half time, with none or one out of view too.
-OPTIONS: dict[str, SceneOptions] = {
-    "v1s": ONE,
-    "v1m": SEVERAL,
-    "v2": replace(SEVERAL, sources=(0.12, 0.5, 0.38)),
-}
-SEGMENTS = {"v1s": 1, "v1m": 1, "v2": 2}
+
+@dataclass(frozen=True)
+class Kind:
+    """How the scenes of a subset are drawn.
+
+    Attributes:
+        subset: ``v1s``, ``v1m`` or ``v2``.
+        options: what may sound.
+        segments: stretches in which the same things sound.
+    """
+
+    subset: str
+    options: SceneOptions
+    segments: int = 1
+
+
+# One thing sounds; one or two; changing at half time, with none or one out of view among them.
+V1S, V1M = Kind("v1s", ONE), Kind("v1m", SEVERAL)
+V2 = Kind("v2", replace(SEVERAL, sources=(0.12, 0.5, 0.38)), segments=2)
 
 Row = tuple[object, ...]
 
@@ -36,23 +48,22 @@ def write_avss(order: Order, target: str | Path) -> Path:
         UsageError: when the folder exists.
     """
     with new_folder(target) as folder:
-        write_subsets(order, folder, FRAMES)
+        write_subsets([(kind, order) for kind in (V1S, V1M, V2)], folder)
     return Path(target)
 
 
-def write_subsets(order: Order, home: Path, subsets: Iterable[str]) -> list[Row]:
+def write_subsets(parts: Sequence[tuple[Kind, Order]], home: Path) -> list[Row]:
     """Write subsets into a folder, with ``metadata.csv`` and ``label2idx.json``.
 
     Returns:
         the rows of ``metadata.csv``; a clip of the zero-shot split stands there as ``test``.
     """
-    names = _class_names(next(iter(order.corpora.values())))
+    names = _class_names(next(iter(parts[0][1].corpora.values())))
     truth = _WriteLabels({name: k for k, name in enumerate(names)})
     rows: list[Row] = []
-    for subset in subsets:
-        seconds = FRAMES[subset]
-        options, segments = OPTIONS[subset], SEGMENTS[subset]
-        for drawn in draw(order, options, seconds=seconds, segments=segments, kind=subset):
+    for kind, order in parts:
+        subset, seconds = kind.subset, FRAMES[kind.subset]
+        for drawn in draw(order, kind.options, seconds=seconds, segments=kind.segments, kind=subset):
             split = "test" if drawn.split == "zero-shot" else drawn.split
             files = clip_files(home, subset=subset, uid=drawn.name, split=split)
             write_stills(drawn.scene, files, size=order.size, truth=truth)

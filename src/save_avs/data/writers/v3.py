@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from save_avs.data.benchmarks.avss import COLUMNS, objects
 from save_avs.data.benchmarks.v3 import SHOTS, tables
+from save_avs.data.corpus import Split
 from save_avs.data.files import new_folder
-from save_avs.data.writers.avss import Row, write_subsets
-from save_avs.data.writers.stills import Order, write_table
+from save_avs.data.writers.avss import V2, Kind, Row, write_subsets
+from save_avs.data.writers.stills import ONE, Order, write_table
+from save_avs.errors import UsageError
 
 _UID, _OBJECTS = COLUMNS.index("uid"), COLUMNS.index("a_obj")
 _EMPTY = [COLUMNS.index(name) for name in ("s_min", "s_sec", "a_obj")]
 _SPLIT = COLUMNS.index("split")
 
 
+UNSEEN = Kind("v2", ONE)
+
+
 def write_v3(order: Order, target: str | Path) -> Path:
     """Write a new folder; the corpora are ``train`` and ``val`` (seen classes) and ``zero-shot`` (unseen).
 
-    Of each unseen class the first clips in which it sounds alone are the shots, and at least one is left to
-    test.
+    In an unseen clip one class sounds. Of each class the first clips are the shots, and at least one is left
+    to test; so a class with one clip has no shot, and there must be more clips than unseen classes.
 
     Raises:
-        UsageError: when the folder exists.
+        UsageError: when the folder exists, or there are too few clips.
     """
+    unseen: Split = "zero-shot"
+    classes = len(order.corpora[unseen].sounding) if unseen in order.corpora else 0
+    if order.count <= classes:
+        raise UsageError(f"{classes} unseen classes need more clips: take --count {classes + 1} or more")
     with new_folder(target) as folder:
-        rows = write_subsets(order, folder, ["v2"])
+        of_seen = {split: corpus for split, corpus in order.corpora.items() if split != unseen}
+        of_unseen = {split: corpus for split, corpus in order.corpora.items() if split == unseen}
+        parts = [(V2, replace(order, corpora=of_seen)), (UNSEEN, replace(order, corpora=of_unseen))]
+        rows = write_subsets(parts, folder)
         seen = {split: [row for row in rows if _of(row, split)] for split in order.corpora}
         zero = tables(0)
         for split, source, says in (

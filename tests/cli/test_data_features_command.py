@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trees
+
+from save_avs.cli import main
+from save_avs.data import open_clips, with_features
+from save_avs.model import load_model
+
+
+@pytest.fixture
+def root(tmp_path):
+    return trees.s4(tmp_path / "archives")
+
+
+def features(root, *arguments: str) -> int:
+    return main(["data", "features", "s4", str(root), "-o", str(root.parent / "cache"), *arguments])
+
+
+def test_the_bundled_models_backbone(root, capsys):
+    arguments = ("--audio", "compact", "--weights", "save-tiny", "--device", "cpu")
+    assert features(root, *arguments) == 0
+    assert "s4 train: 1 clips, 1 new\n" in capsys.readouterr().out
+    assert features(root, *arguments) == 0
+    assert "s4 test: 1 clips, 0 new\n" in capsys.readouterr().out
+    sample = with_features(open_clips("s4", root, "test"), root.parent / "cache")[0]
+    model = load_model("save-tiny", device="cpu", precision="fp32")
+    with torch.inference_mode():
+        expected = model.audio_backbone(torch.from_numpy(sample.patches).unsqueeze(1)).numpy()
+    assert np.allclose(sample.features, expected, atol=1e-5)
+
+
+def test_one_split_alone(root, capsys):
+    arguments = ("--audio", "compact", "--weights", "save-tiny", "--split", "test")
+    assert features(root, *arguments) == 0
+    said = capsys.readouterr().out
+    assert "s4 test" in said and "s4 train" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--weights is missing"),
+        (["--weights", "nowhere.pth"], "nowhere.pth: no such file"),
+        (["--audio", "compact", "--weights", "nowhere"], "no model 'nowhere'"),
+        (["--weights", "save-tiny"], "save-tiny holds the audio backbone compact, not vggish"),
+        (["--audio", "wav2vec", "--weights", "x"], "unknown audio backbone 'wav2vec'"),
+        (["--weights", "x", "--split", "tset"], "unknown split 'tset'"),
+    ],
+)
+def test_wrong_usage_is_one_line(root, capsys, arguments, message):
+    assert features(root, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not (root.parent / "cache").exists()
