@@ -102,13 +102,15 @@ def without_length(handler: Handler) -> None:
 
 
 def wrong_range(handler: Handler) -> None:
-    """Answer a range with one that begins elsewhere."""
-    length = len(handler.files.content)
+    """Answer a range with as many bytes as are missing, but from the beginning."""
+    content = handler.files.content
+    begin = int(handler.headers["Range"].removeprefix("bytes=").rstrip("-"))
+    body = content[: len(content) - begin]
     handler.send_response(206)
-    handler.send_header("Content-Range", f"bytes 0-{length - 1}/{length}")
-    handler.send_header("Content-Length", str(length))
+    handler.send_header("Content-Range", f"bytes 0-{len(body) - 1}/{len(content)}")
+    handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
-    handler.wfile.write(handler.files.content)
+    handler.wfile.write(body)
 
 
 def status(code: int) -> Answer:

@@ -177,11 +177,14 @@ class TestFinding:
         folder = save_folder(trained(files), tiny_config(), tmp_path / "model")
         state = torch.load(files["sam"], weights_only=True)
         state["image_encoder.neck.0.weight"] += 1  # of the same size
-        torch.save(state, tmp_path / "other.pth")
+        other = tmp_path / "other" / "sam.pth"  # torch writes the name into the file
+        other.parent.mkdir()
+        torch.save(state, other)
+        assert other.stat().st_size == files["sam"].stat().st_size
         with pytest.raises(DataError) as caught:
-            load_model(folder, base=[tmp_path / "other.pth", files["audio"]])
+            load_model(folder, base=[other, files["audio"]])
         line = str(caught.value)
-        assert "stands on sam.pth" in line and "other.pth is other.pth" in line and "\n" not in line
+        assert "stands on sam.pth" in line and f"{other} is sam.pth" in line and "\n" not in line
 
     def test_a_path_that_is_not_there(self, files, tmp_path):
         folder = save_folder(trained(files), tiny_config(), tmp_path / "model")

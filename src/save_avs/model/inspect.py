@@ -69,6 +69,7 @@ def inspect(path: str | Path) -> Inspection:
     try:
         state = read_weights(file)
         if path.is_dir() and _is_save(path / CONFIG):
+            found.known = "no: a model's own weights"
             _inspect_save(path, state, found)
         else:
             _inspect_state(state, found)
