@@ -83,6 +83,9 @@ def test_answers_are_swapped_source_by_source() -> None:
     both = np.array([0.1, 0.1, 0.2, 0.2, 0.5, 0.5, 0.6, 0.6])
     found = paired_difference(partial(mean_of, both), names(4, 2), draw_clips(names(4, 2)))
     assert found.p == pytest.approx(2 / 2**2)
+    one_each = np.array([0, 0, 0, 0, 1.0, 1.0, -0.9, -0.9])  # better on one source, worse on the other
+    found = paired_difference(partial(mean_of, one_each), names(4, 2), draw_clips(names(4, 2)))
+    assert found.p == pytest.approx(1.0)  # clips swapped one by one, or mixed, would give less
 
 
 def test_alike_models_are_told_apart_one_time_in_twenty() -> None:
