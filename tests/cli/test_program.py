@@ -15,6 +15,7 @@ import pytest
 from stand_in import make_video
 
 import save_avs
+from save_avs import cli
 
 LAUNCH = [sys.executable, str(Path(__file__).with_name("launch.py"))]
 SAVE_AVS = [sys.executable, "-m", "save_avs"]
@@ -106,3 +107,15 @@ def test_a_signal_leaves_nothing_half_written(number, code, tmp_path):
     assert "stopped by" in said.splitlines()[-1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["first"]
     assert "overlay.mp4" in [path.name for path in (tmp_path / "out" / "first").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "waiting"),
+    [(["segment", "x.mp4"], "PASSIVE"), (["train", "r.yaml"], None), ([], "PASSIVE")],
+)
+def test_only_training_lets_torchs_threads_spin(arguments, waiting, monkeypatch):
+    for given in ({}, {"OMP_WAIT_POLICY": "ACTIVE"}):  # the user's word goes first
+        monkeypatch.setattr(os, "environ", dict(given))
+        cli._set_threads(arguments)
+        assert os.environ.get("OMP_WAIT_POLICY") == given.get("OMP_WAIT_POLICY", waiting)
+        assert os.environ.get("OPENBLAS_NUM_THREADS") == "1"

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.objectives import bce_loss, save_loss, soft_iou_loss
+from save_avs.objectives import UNLABELLED, bce_loss, class_loss, save_loss, soft_iou_loss
 
 
 def batch(b: int = 4, m: int = 8, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,3 +104,27 @@ def test_shapes_that_would_broadcast_are_refused() -> None:
         soft_iou_loss(logits, targets, every[:1])
     with pytest.raises(ValueError, match="has_mask"):
         bce_loss(logits, targets, every.float())
+
+
+def test_class_loss_counts_labelled_pixels_of_annotated_frames():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(3, 5, 4, 4), torch.randint(0, 5, (3, 4, 4))
+    labels[0, :2] = UNLABELLED
+    labels[1] = UNLABELLED
+    known = torch.tensor([True, True, False])
+    log = logits.log_softmax(1)
+    first = torch.stack([-log[0, labels[0, y, x], y, x] for y in (2, 3) for x in range(4)]).mean()
+    assert torch.allclose(class_loss(logits, labels, known), first / 2)
+    assert torch.allclose(class_loss(logits, labels, known, normalizer=8), first / 8)
+
+
+def test_class_loss_without_an_annotated_frame_has_a_gradient_of_zero():
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    loss = class_loss(logits, torch.zeros(2, 4, 4, dtype=torch.long), torch.zeros(2, dtype=torch.bool))
+    loss.backward()
+    assert loss == 0 and logits.grad is not None and not logits.grad.any()
+
+
+def test_class_loss_refuses_other_shapes():
+    with pytest.raises(ValueError, match="labels"):
+        class_loss(torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 4, 4, dtype=torch.long), torch.ones(2) > 0)

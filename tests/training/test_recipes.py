@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.training.recipe import SceneConfig, load_recipe
+from save_avs.training.recipe import load_recipe
+from save_avs.training.stage import SceneConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MINIMAL = """
@@ -30,7 +31,40 @@ def test_every_recipe_in_configs_is_valid(path):
     names = [stage.name for stage in loaded.stages]
     assert len(set(names)) == len(names)
     for i, stage in enumerate(loaded.stages):
-        assert stage.start is None or stage.start in names[:i]
+        start = stage.start
+        assert start is None or start in names[:i] or (CONFIGS / f"{Path(start).parts[1]}.yaml").is_file()
+
+
+def test_a_recipe_says_only_what_differs_from_another():
+    s4, ms3 = (load_recipe(CONFIGS / f"{name}.yaml") for name in ("s4-256", "ms3-1024"))
+    (one,), (other,) = s4.stages, ms3.stages
+    assert other == one.model_copy(update={"data": one.data.model_copy(update={"name": "ms3"})})
+    assert ms3.model == s4.model.model_copy(update={"image_size": 1024}) and ms3.bases == s4.bases
+    assert (one.epochs, one.lr, one.lr_min, one.batch_clips) == (80, 2e-4, 1e-7, 4)
+
+
+def test_few_shots_go_on_from_the_zero_shot_model():
+    for shots in (1, 3, 5):
+        recipe = load_recipe(CONFIGS / f"v3-{shots}-shot.yaml", ["stages.train.batch_clips=2"])
+        (stage,) = recipe.stages
+        assert (stage.start, stage.epochs, stage.batch_clips) == ("runs/v3-zero-shot/train/model", 10, 2)
+        assert stage.data.name == f"v3-{shots}"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a.yaml": "extends: b.yaml", "b.yaml": "extends: a.yaml"}, "extends itself"),
+        ({"a.yaml": "extends: b.yaml"}, "b.yaml: no such recipe, which"),
+        ({"a.yaml": "[1, 2]"}, "a.yaml: is no recipe"),
+        ({"a.yaml": "model: {preset: save-vit-x}"}, "no preset is called 'save-vit-x'"),
+    ],
+)
+def test_what_cannot_be_extended(files, message, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_recipe(tmp_path / "a.yaml")
 
 
 def test_save_tiny_freezes_sams_encoder_where_it_learns_to_hear():
@@ -56,7 +90,7 @@ def test_overrides_replace_values(recipe):
         ("stages.0.stepps=3", "stages.0.stepps: Extra inputs are not permitted"),
         ("stages.0.steps=0", "stages.0.steps: Input should be greater than 0"),
         ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
-        ("stages.0.task=sing", "stages.0.task: Input should be 'sounds', 'things' or 'scenes'"),
+        ("stages.0.task=sing", "stages.0.task: Input should be one of 'sounds', 'things', 'scenes', 'clips'"),
         ("stages.0.scenes.off_screen=1.5", "off_screen: Input should be less than or equal to 1"),
         ("model.image_adapter.ratio=2", "model.image_adapter.ratio: Input should be less than or equal to 1"),
         ("precision=fp8", "precision: Input should be 'fp32' or 'bf16'"),
@@ -74,7 +108,10 @@ def test_a_slip_is_one_clear_line(recipe, override, message):
     ("text", "message"),
     [
         ("model: [", "recipe.yaml: while parsing"),
-        (MINIMAL.replace("corpus: corpora/x\n", ""), "recipe.yaml: corpus: Field required"),
+        (
+            MINIMAL.replace("corpus: corpora/x\n", ""),
+            "recipe.yaml: corpus: stage only composes its scenes of one",
+        ),
         (MINIMAL.replace("task: scenes, ", ""), "recipe.yaml: stages.0.task: Field required"),
         (MINIMAL.replace("name: tiny", "nam: tiny"), "recipe.yaml: model.name: Field required"),
     ],

@@ -20,8 +20,10 @@ FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 TRACEBACK = "SAVE_AVS_TRACEBACK"
 
 # Decoding, encoding and loading share the cores with torch: numpy's products get by with one thread, and
-# torch's threads sleep while they wait instead of spinning. Read when numpy and torch are imported.
+# torch's threads sleep while they wait instead of spinning. Training shares with no one but workers that step
+# aside, and loses a tenth of its speed to that sleep. Read when numpy and torch are imported.
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+SPINNING = {"train": ("OMP_WAIT_POLICY",)}  # what a command leaves at the library's own
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
 
@@ -70,11 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done; 1 the program failed; 2 wrong usage; 3 some file could not be read or finished; 130 and 143 after
     Ctrl-C and SIGTERM. With SAVE_AVS_TRACEBACK set, failures of the program show where they happened.
     """
-    for name, value in THREADS.items():
-        os.environ.setdefault(name, value)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _set_threads(arguments)
     try:
         with _sigterm_raises():
-            arguments = list(sys.argv[1:] if argv is None else argv)
             code = app(arguments, prog_name=app.info.name, standalone_mode=False) or 0
             if code == INTERRUPTED:  # typer's way to hand on a Ctrl-C
                 raise KeyboardInterrupt
@@ -85,6 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         text, code = _verdict(error)
         typer.echo(f"save-avs: {text}", err=True)
         return code
+
+
+def _set_threads(arguments: Sequence[str]) -> None:
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    for name, value in THREADS.items():
+        if name not in SPINNING.get(command, ()):
+            os.environ.setdefault(name, value)
 
 
 def _verdict(error: BaseException) -> tuple[str, int]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from save_avs.errors import UsageError
+
+if TYPE_CHECKING:
+    from save_avs.training.check import Findings
 
 EXAMPLES = """Examples:
 
 \b
   save-avs train configs/save-tiny.yaml
   save-avs train configs/save-tiny.yaml out=runs/mine workers=1 stages.0.steps=200
+  save-avs validate configs/s4-256.yaml stages.train.data.root=data/avsbench
+  save-avs train configs/s4-256.yaml stages.train.batch_clips=8
 """
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A recipe (YAML).")]
@@ -30,10 +37,34 @@ def train(config: Config, overrides: Overrides = None) -> int:
 
 
 def validate(config: Config, overrides: Overrides = None) -> int:
-    """Check a recipe without training: every key and value, before any work."""
-    from save_avs.training.recipe import load_recipe
+    """Check a recipe without training: keys, values, data, weights, memory. Exit code 2 if it cannot run."""
+    from save_avs.training.recipe import RecipeError, load_recipe
 
-    recipe = load_recipe(config, overrides)
-    stages = ", ".join(f"{s.name} ({s.steps} steps)" for s in recipe.stages)
-    typer.echo(f"{config}: valid; model {recipe.model.name}; stages {stages}")
+    try:
+        recipe = load_recipe(config, overrides)
+    except RecipeError as error:
+        return _refuse(config, error.problems)
+    from save_avs.training.check import check
+
+    found = check(recipe)
+    _show(found)
+    if found.problems:
+        return _refuse(config, found.problems)
+    typer.echo(f"{config}: valid; run: save-avs train {' '.join([config, *(overrides or [])])}")
     return 0
+
+
+def _show(found: Findings) -> None:
+    for line in found.lines:
+        typer.echo(line)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _refuse(config: str, problems: tuple[str, ...] | list[str]) -> int:
+    """Print every problem on a line of its own; the exit code."""
+    for problem in problems:
+        typer.echo(f"save-avs: {problem}", err=True)
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    typer.echo(f"{config}: {count}; nothing was trained", err=True)
+    return UsageError.exit_code

@@ -28,7 +28,7 @@ def to_square(frames: U8, side: int, resize: Resize) -> Tensor:
     """
     images = torch.from_numpy(frames).permute(0, 3, 1, 2)  # [T,3,H,W], channels last in memory
     height, width = frames.shape[1:3]
-    inner = _inner(height, width, side, resize)
+    inner = inner_size(height, width, side, resize)
     # torch's own 8-bit kernel: five to ten times the speed of Pillow's resize, within one grey level of it
     small = F.interpolate(images, size=inner, mode="bilinear", antialias=True)
     if inner == (side, side):
@@ -45,7 +45,8 @@ def from_square(logits: Tensor, height: int, width: int, resize: Resize) -> Tens
     return grown[0, 0, :height, :width]
 
 
-def _inner(height: int, width: int, side: int, resize: Resize) -> tuple[int, int]:
+def inner_size(height: int, width: int, side: int, resize: Resize) -> tuple[int, int]:
+    """(height, width) of a frame within its square of ``side``: all of it, or what ``pad`` leaves of it."""
     if resize == "squash":
         return side, side
     scale = side / max(height, width)

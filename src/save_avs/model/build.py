@@ -10,6 +10,7 @@ from save_avs.audio.registry import build_backbone
 from save_avs.model.base import load_parts
 from save_avs.model.config import SaveConfig
 from save_avs.model.save import SAVE
+from save_avs.model.semantic import SemanticHead
 from save_avs.sam import Block, Sam, SamShape, build_sam
 
 
@@ -41,7 +42,18 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
         shared=chain.shared,
         inject=chain.inject,
     )
-    return SAVE(sam, backbone, adapter, classes=config.classes, name=config.name, resize=config.resize)
+    semantic = None
+    if config.semantic is not None:
+        semantic = SemanticHead(config.semantic.classes, dim=encoder.out_dim)
+    return SAVE(
+        sam,
+        backbone,
+        adapter,
+        semantic=semantic,
+        classes=config.classes,
+        name=config.name,
+        resize=config.resize,
+    )
 
 
 def build_on_bases(

@@ -11,6 +11,7 @@ from save_avs.adapters.audio import Injection
 from save_avs.adapters.image import Spatial
 from save_avs.checkpoints.identity import Identity
 from save_avs.model.presets import expand_preset
+from save_avs.objectives.losses import UNLABELLED
 
 
 class _Strict(BaseModel):
@@ -47,6 +48,12 @@ class AudioAdapterConfig(_Strict):
     inject: Injection = "all"
 
 
+class SemanticConfig(_Strict):
+    """The head that names what sounds where."""
+
+    classes: tuple[str, ...] = Field(min_length=2, max_length=UNLABELLED)  # the background first
+
+
 class Bases(_Strict):
     """The published checkpoints a model was built on; its own files hold only what differs from them."""
 
@@ -69,6 +76,7 @@ class SaveConfig(_Strict):
         image_adapter: None leaves the image adapters out.
         audio_adapter: the audio path.
         classes: names of the sounds it was trained on; with them it can say what it hears.
+        semantic: the head over the classes of a data set; None where the model marks, and does not name.
         bases: the checkpoints it stands on, written when it is saved.
     """
 
@@ -80,6 +88,7 @@ class SaveConfig(_Strict):
     image_adapter: ImageAdapterConfig | None = ImageAdapterConfig()
     audio_adapter: AudioAdapterConfig = AudioAdapterConfig()
     classes: tuple[str, ...] = ()
+    semantic: SemanticConfig | None = None
     bases: Bases = Bases()
 
     @model_validator(mode="before")

@@ -21,7 +21,7 @@ from save_avs.model.save import SAVE
 from save_avs.sam.load import resample_positions
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-ADAPTERS = (".adapter.", "audio_adapter.")  # what a checkpoint from an earlier stage may lack
+ADDED = (".adapter.", "audio_adapter.", "semantic.")  # what a checkpoint from an earlier stage may lack
 
 
 def save_folder(
@@ -112,7 +112,7 @@ def continue_from(model: SAVE, config: SaveConfig, folder: str | Path) -> None:
         resampled = resample_positions(sam, sam_shape(before), config.image_size)
         state |= {f"sam.{k}": v for k, v in resampled.items()}
     own = model.state_dict()
-    fresh = {k: v for k, v in own.items() if k not in state and any(a in k for a in ADAPTERS)}
+    fresh = {k: v for k, v in own.items() if k not in state and any(a in k for a in ADDED)}
     bases = {k: own[k] for k in (model.base.sums if model.base and before.bases else ()) if k not in state}
     strict_load(model, {**bases, **fresh, **state}, source=str(folder))
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from save_avs.adapters.audio import ResidualAudioAdapter
 from save_avs.model.base import Base
+from save_avs.model.semantic import SemanticHead
 from save_avs.sam.sam import Sam
 
 Resize = Literal["squash", "pad"]
@@ -26,6 +27,7 @@ class SAVE(nn.Module):
         sam: with image adapters in its blocks, or without.
         audio_backbone: log-mel patches [B,1,96,64] to [B,D]; kept frozen by the training stages.
         audio_adapter: the residual chain.
+        semantic: the head that names what sounds where; None leaves the model to marking it.
         classes: names of the sounds that ``hear`` tells apart; without any it cannot be asked.
         name: how it calls itself in results.
         resize: how a frame becomes the square it was trained on.
@@ -43,6 +45,7 @@ class SAVE(nn.Module):
         audio_backbone: nn.Module,
         audio_adapter: ResidualAudioAdapter,
         *,
+        semantic: SemanticHead | None = None,
         classes: Sequence[str] = (),
         name: str = "save",
         resize: Resize = "squash",
@@ -55,6 +58,7 @@ class SAVE(nn.Module):
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter
+        self.semantic = semantic
         self.classes = tuple(classes)
         self.hearing = nn.Linear(audio_adapter.enter.in_features, len(self.classes)) if self.classes else None
 
@@ -104,9 +108,36 @@ class SAVE(nn.Module):
 
     def decode(self, embeddings: Tensor, prompt: Tensor | None) -> Tensor:
         """Image embeddings [B,C,h,w] and prompt tokens [B,N,C] to logits [B,1,4h,4w]."""
+        return self.sam.mask_decoder.masks(*self._attend(embeddings, prompt), multimask_output=False)
+
+    def decode_classes(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As `decode`, and what each cell shows: logits [B,1,4h,4w] and [B,K,4h,4w], the background first.
+
+        Raises:
+            ValueError: when the model has no semantic head.
+        """
+        if self.semantic is None:
+            raise ValueError(f"{self.name} has no semantic head: it was not trained to name what sounds")
+        tokens, upscaled = self._attend(embeddings, prompt)
+        masks = self.sam.mask_decoder.masks(tokens, upscaled, multimask_output=False)
+        return masks, self.semantic(tokens[:, 1], upscaled)
+
+    def segment_classes(
+        self, images: Tensor, patches: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Frames and the sound beside each to mask logits [B,1,M,M] and class logits [B,K,M,M], M = S/4.
+
+        The masks are `forward`'s. The arguments are `encode`'s.
+
+        Raises:
+            ValueError: when the model has no semantic head.
+        """
+        return self.decode_classes(*self.encode(images, patches, features))
+
+    def _attend(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The decoder's tokens, that of the single mask second, and its upscaled embedding [B,C/8,4h,4w]."""
         prompts = self.sam.prompt_encoder
         if prompt is None:
             prompt = embeddings.new_zeros(len(embeddings), 0, prompts.dim)
         dense = prompts.no_mask(len(embeddings))
-        masks, _ = self.sam.mask_decoder(embeddings, prompts.get_dense_pe(), prompt, dense, False)
-        return masks
+        return self.sam.mask_decoder.attend(embeddings, prompts.get_dense_pe(), prompt, dense)

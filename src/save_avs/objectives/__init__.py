@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from save_avs.objectives.frame_scores import frame_counts, frame_f_curves, ious
-from save_avs.objectives.losses import SaveLoss, bce_loss, save_loss, soft_iou_loss
+from save_avs.objectives.losses import UNLABELLED, SaveLoss, bce_loss, class_loss, save_loss, soft_iou_loss
 from save_avs.objectives.metrics import ClipTable, FrameTable, MaskMetric, best_f, score_clips
 from save_avs.objectives.protocols import PROTOCOLS, Protocol, View, choose_protocols
 from save_avs.objectives.semantic import LabelMetric, LabelTable, class_scores, score_labels
 
 __all__ = [
     "PROTOCOLS",
+    "UNLABELLED",
     "ClipTable",
     "FrameTable",
     "LabelMetric",
@@ -21,6 +22,7 @@ __all__ = [
     "bce_loss",
     "best_f",
     "choose_protocols",
+    "class_loss",
     "class_scores",
     "frame_counts",
     "frame_f_curves",

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+UNLABELLED = 255  # a pixel whose class is not known; no benchmark has as many classes
+
 
 class SaveLoss(NamedTuple):
     """The training loss and its parts, each a scalar; ``total`` is the one to differentiate."""
@@ -100,11 +102,41 @@ def save_loss(
     return SaveLoss(bce_weight * bce + iou_weight * iou, bce, iou)
 
 
+def class_loss(
+    logits: Tensor, labels: Tensor, has_mask: Tensor, normalizer: float | Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of each pixel's class: mean over a frame's labelled pixels, then reduced as `bce_loss`.
+
+    Args:
+        logits: [B,K,M,M], the background first.
+        labels: int64 [B,M,M]; `UNLABELLED` where a pixel's class is not known.
+        has_mask: bool [B], the annotated frames.
+        normalizer: what the sum is divided by; the number of annotated frames (at least 1) by default.
+
+    Returns:
+        f32 scalar; 0, with a gradient of 0, when no frame is annotated.
+
+    Raises:
+        ValueError: when shapes do not match.
+    """
+    if logits.ndim != 4 or labels.shape != (len(logits), *logits.shape[2:]):
+        shapes = f"{list(logits.shape)} and {list(labels.shape)}"
+        raise ValueError(f"logits must be [B,K,M,M] and labels [B,M,M], got {shapes}")
+    _check_frames(logits, has_mask)
+    pixels = F.cross_entropy(logits.float(), labels, ignore_index=UNLABELLED, reduction="none")
+    known = (labels != UNLABELLED).flatten(1).sum(1).clamp(min=1)
+    return _over_annotated(pixels.flatten(1).sum(1) / known, has_mask, normalizer)
+
+
 def _check(logits: Tensor, targets: Tensor, has_mask: Tensor) -> None:
     if logits.ndim != 4 or logits.shape[1] != 1 or targets.shape != logits.shape:
         raise ValueError(
             f"logits and targets must both be [B,1,M,M], got {list(logits.shape)} and {list(targets.shape)}"
         )
+    _check_frames(logits, has_mask)
+
+
+def _check_frames(logits: Tensor, has_mask: Tensor) -> None:
     if has_mask.shape != logits.shape[:1] or has_mask.dtype != torch.bool:
         raise ValueError(f"has_mask must be bool [B], got {has_mask.dtype} {list(has_mask.shape)}")
 

@@ -90,15 +90,36 @@ class MaskDecoder(nn.Module):
         Returns:
             mask logits [B,1 or 3,4h,4w] and estimated IoU [B,1 or 3].
         """
+        tokens, upscaled = self.attend(
+            image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings
+        )
+        masks = self.masks(tokens, upscaled, multimask_output)
+        iou = self.iou_prediction_head(tokens[:, 0])
+        return masks, iou[:, 1:] if multimask_output else iou[:, :1]
+
+    def attend(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Let tokens and image meet; the arguments are `forward`'s.
+
+        Returns:
+            tokens [B,1+masks+N,C]: the quality's, the masks', the prompt's; and the upscaled embedding
+            [B,C/8,4h,4w].
+        """
         b, _, h, w = image_embeddings.shape
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own.expand(b, -1, -1), sparse_prompt_embeddings.to(own.dtype)], dim=1)
         tokens, image = self.transformer(image_embeddings + dense_prompt_embeddings, image_pe, tokens)
-        upscaled = self.output_upscaling(image.transpose(1, 2).unflatten(2, (h, w)))  # [B,C/8,4h,4w]
+        return tokens, self.output_upscaling(image.transpose(1, 2).unflatten(2, (h, w)))
+
+    def masks(self, tokens: Tensor, upscaled: Tensor, multimask_output: bool) -> Tensor:
+        """Mask logits [B,1 or 3,4h,4w] of what `attend` returns."""
         wanted = range(1, self.mask_tokens.num_embeddings) if multimask_output else range(1)
         kernels = torch.stack(
             [self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], dim=1
         )  # [B,masks,C/8]
-        masks = (kernels @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
-        iou = self.iou_prediction_head(tokens[:, 0])
-        return masks, iou[:, wanted.start : wanted.stop]
+        return (kernels @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])

@@ -24,12 +24,22 @@ def images_of(frames: Sequence[np.ndarray]) -> Tensor:
 
 
 def on_device(batch: Any, device: torch.device) -> Any:
-    """A batch of any kind with its tensors on a device."""
+    """A batch of any kind with its tensors on a device; what is no tensor stays."""
     if isinstance(batch, AVBatch):
         tensors = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, Tensor)}
         return replace(batch, **tensors)
-    moved = (part.to(device) if isinstance(part, Tensor) else on_device(part, device) for part in batch)
-    return type(batch)(*moved)
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if hasattr(batch, "_fields"):
+        return type(batch)(*(on_device(part, device) for part in batch))
+    return batch
+
+
+def frames_in(batch: Any) -> int:
+    """Frames, or sounds, of a batch of any kind."""
+    while not isinstance(batch, Tensor):
+        batch = batch.images if isinstance(batch, AVBatch) else batch[0]
+    return len(batch)
 
 
 def shrink(masks: Tensor, stride: int) -> Tensor:

@@ -23,7 +23,13 @@ class Optimizers:
     """
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], *, muon: bool, lr: float, weight_decay: float
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        *,
+        muon: bool,
+        lr: float,
+        weight_decay: float,
+        betas: tuple[float, float] = (0.9, 0.98),
     ) -> None:
         self.lr = lr
         matrices = [
@@ -37,9 +43,7 @@ class Optimizers:
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
             {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
         ]
-        self.all: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)
-        ]
+        self.all: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)]
         if matrices:
             self.all.append(
                 torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
@@ -63,9 +67,9 @@ class Optimizers:
             optimizer.load_state_dict(state)
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then cosine to a hundredth: factor on the peak learning rate."""
+def schedule(step: int, steps: int, warmup: int, floor: float = 0.01) -> float:
+    """Linear warm-up, then cosine to ``floor``: factor on the peak learning rate."""
     if step < warmup:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, steps - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -2,91 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
-from save_avs.data.scene import SceneOptions
 from save_avs.errors import UsageError
 from save_avs.model.config import SaveConfig
+from save_avs.training.stage import TASK_NAMES, ComposedStage, Stage, Strict
+
+EXTENDS = "extends"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class RecipeError(UsageError):
+    """A recipe with problems, each of them one line."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
-class SceneConfig(_Strict):
-    """How training scenes are drawn; see ``save_avs.data.scene.SceneOptions``."""
+class BasePaths(Strict):
+    """The published checkpoints the model is built on: paths, or names that ``save-avs weights`` knows."""
 
-    things: tuple[int, int] = (1, 4)
-    size: tuple[float, float] = (0.3, 0.85)
-    sources: tuple[float, float, float] = (0.12, 0.5, 0.38)
-    off_screen: float = Field(default=0.6, ge=0, le=1)
-    silent_share: float = Field(default=0.35, ge=0, le=1)
-    textures: float = Field(default=0.2, ge=0, le=1)
-    patchwork: float = Field(default=0.0, ge=0, le=1)
-
-    def options(self) -> SceneOptions:
-        """As the composer takes them, augmented."""
-        return SceneOptions(**self.model_dump(), augment=True)
+    sam: str | None = None
+    audio: str | None = None
 
 
-class Stage(_Strict):
-    """One stage of training.
-
-    Attributes:
-        name: of its folder.
-        task: ``sounds`` teaches the audio backbone to name what it hears; ``things`` teaches SAM to segment
-            what a point or a box names; ``scenes`` teaches SAVE to segment what sounds.
-        start: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
-            begins from fresh ones.
-        train: names of the parts that are trained (see ``freeze_except``); the rest stands still.
-        image_size: pixels; the model's own when None.
-        steps: optimiser steps.
-        batch: frames a step.
-        lr: peak learning rate, reached after ``warmup`` steps, then cosine to a hundredth.
-        optimizer: ``muon`` takes Muon for the matrices of the encoder's blocks and AdamW for the rest.
-        views: sounds that each composed picture is heard with.
-        naming: weight of the auxiliary loss that names what each cell shows (``things`` and ``scenes``).
-        ema: decay of the moving average of the trained weights, which is what is kept.
-    """
-
-    name: str
-    task: Literal["sounds", "things", "scenes"]
-    start: str | None = None
-    train: tuple[str, ...]
-    image_size: int | None = Field(default=None, gt=0)
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
-    lr: float = Field(gt=0)
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    warmup: int = Field(default=200, ge=0)
-    weight_decay: float = Field(default=0.05, ge=0)
-    clip: float = Field(default=1.0, gt=0)
-    ema: float = Field(default=0.999, ge=0, lt=1)
-    views: int = Field(default=2, gt=0)
-    naming: float = Field(default=0.5, ge=0)
-    seed: int = 0
-    validate_every: int = Field(default=1000, gt=0)
-    validate_on: int = Field(default=200, gt=0)
-    scenes: SceneConfig = SceneConfig()
-
-
-class Recipe(_Strict):
+class Recipe(Strict):
     """Everything a training run needs.
 
     Attributes:
-        corpus: folder made by ``save-avs data stamps``, or one of your own in its layout.
+        model: a whole config, or ``preset: save-vit-b`` and what differs from it.
+        bases: what its frozen parts are loaded from; fresh weights where None.
+        corpus: folder made by ``save-avs data stamps``, or one of your own in its layout;
+            for stages on composed scenes.
         out: run folder; each stage gets a folder in it.
         precision: ``bf16`` trains under automatic mixed precision.
         device: ``auto`` takes a GPU where there is one.
-        workers: processes that compose.
+        workers: processes that read or compose.
         checkpoint_s: seconds between checkpoints.
+        stages: a list, or a mapping from names to stages, which another recipe can extend.
     """
 
     model: SaveConfig
-    corpus: Path
+    bases: BasePaths = BasePaths()
+    corpus: Path | None = None
     out: Path
     precision: Literal["fp32", "bf16"] = "bf16"
     device: str = "auto"
@@ -94,31 +57,90 @@ class Recipe(_Strict):
     checkpoint_s: float = Field(default=120.0, gt=0)
     stages: tuple[Stage, ...]
 
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _named_by_key(cls, stages: Any) -> Any:
+        if not isinstance(stages, Mapping):
+            return stages
+        return [
+            {"name": key, **stage} if isinstance(stage, Mapping) else stage for key, stage in stages.items()
+        ]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.stages:
+            raise ValueError("stages: a recipe needs at least one")
+        composed = [stage.name for stage in self.stages if isinstance(stage, ComposedStage)]
+        if composed and self.corpus is None:
+            raise ValueError(f"corpus: stage {composed[0]} composes its scenes of one: name its folder")
+        return self
+
 
 def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Read a YAML recipe and apply ``key=value`` overrides (``stages.0.steps=10``).
 
+    A recipe that says ``extends: other.yaml`` (beside it) starts from that one and says only what differs.
+
     Raises:
-        UsageError: on a missing file, a key that no recipe has, or a value out of range: one line each.
+        RecipeError: on a missing file, a key that no recipe has, or a value out of range: one line each.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such recipe")
+    path, raw = Path(path), None
     try:
-        config = OmegaConf.load(path)
+        config = _read(path, ())
         for override in overrides or []:
             key, found, value = override.partition("=")
             if not found:
-                raise UsageError(f"'{override}' is no override: write key=value, as in stages.0.steps=10")
+                raise RecipeError([f"'{override}' is no override: write key=value, as in stages.0.steps=10"])
             OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value, force_add=False)
-        raw: Any = OmegaConf.to_container(config, resolve=True)
+        raw = OmegaConf.to_container(config, resolve=True)
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise UsageError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+        raise RecipeError([f"{path}: {_says(raw, e)}" for e in error.errors()]) from error
+    except UsageError as error:
+        problems = error.problems if isinstance(error, RecipeError) else (f"{path}: {error}",)
+        raise RecipeError(problems) from error
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise RecipeError([f"{path}: {str(error).splitlines()[0]}"]) from error
+
+
+def _read(path: Path, within: tuple[Path, ...]) -> Any:
+    """A recipe merged over what it extends; ``within`` are the recipes that are being read already."""
+    from omegaconf import DictConfig, OmegaConf
+
+    if not path.is_file():
+        raise RecipeError([f"{path}: no such recipe" + (f", which {within[-1]} extends" if within else "")])
+    if path.resolve() in within:
+        raise RecipeError([f"{path}: extends itself, by way of {within[-1]}"])
+    config = OmegaConf.load(path)
+    if not isinstance(config, DictConfig):
+        raise RecipeError([f"{path}: is no recipe: it has no keys"])
+    below = config.pop(EXTENDS, None)
+    if below is None:
+        return config
+    return OmegaConf.merge(_read(path.parent / str(below), (*within, path.resolve())), config)
+
+
+def _says(raw: Any, error: ErrorDetails) -> str:
+    """What is wrong, and where in the file."""
+    place = _place(raw, error["loc"])
+    match error["type"]:
+        case "union_tag_not_found":
+            return f"{place}.task: Field required"
+        case "union_tag_invalid":
+            known = ", ".join(f"'{name}'" for name in TASK_NAMES)
+            return f"{place}.task: Input should be one of {known}"
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text
+
+
+def _place(raw: Any, location: tuple[int | str, ...]) -> str:
+    """Where in the file a problem is: pydantic's location without the task behind a stage's number."""
+    parts = [part for i, part in enumerate(location) if not (i == 2 and part in TASK_NAMES)]
+    stages = raw.get("stages") if isinstance(raw, Mapping) else None
+    if len(parts) > 1 and parts[0] == "stages" and isinstance(stages, Mapping):
+        parts[1] = list(stages)[int(parts[1])]
+    return ".".join(map(str, parts))

@@ -21,26 +21,38 @@ from save_avs.training.collate import (
     collate_sounds,
     collate_things,
 )
-from save_avs.training.recipe import Stage
+from save_avs.training.plan import Plan, plan_composed
+from save_avs.training.stage import ComposedStage
 
 VALIDATION_SEED = 777_000
 
 
 class Task(Protocol):
-    """A stage's data and loss around a model; ``modules`` holds the model and any helper head."""
+    """A stage's data and loss around a model.
+
+    Attributes:
+        modules: the model, as ``model``, and any helper head.
+        stream: item i of it is the i-th of the whole stage, and depends on the seed and i alone.
+        validation: items of a validation.
+        collate: items to a batch.
+        plan: how many of them, and when.
+        chosen_by: the validation figure whose highest value chooses the weights that are kept; None keeps
+            the last ones.
+    """
 
     modules: nn.ModuleDict
     stream: Any
     validation: Any
     collate: Callable[[Any], Any]
-    frames_per_item: int
+    plan: Plan
+    chosen_by: str | None
 
     def loss(self, batch: Any) -> dict[str, Tensor]:
         """Loss terms of a batch; ``loss`` is the one to differentiate."""
         ...
 
     def score(self, batch: Any) -> Mapping[str, Tensor]:
-        """Validation figures, one row a frame each."""
+        """Validation figures, a row a frame: a number, or one a class, NaN where it does not apply."""
         ...
 
 
@@ -48,11 +60,12 @@ class NameSounds:
     """The audio backbone names the classes in a mixture."""
 
     collate = staticmethod(collate_sounds)
-    frames_per_item = 1
+    chosen_by: str | None = None
 
-    def __init__(self, model: SAVE, stage: Stage, root: Any, size: int) -> None:
+    def __init__(self, model: SAVE, stage: ComposedStage, root: Any, size: int) -> None:
         corpus = Corpus.load(root, "train")
         options = stage.scenes.options()
+        self.plan = plan_composed(stage, 1)
         self.stream = SoundStream(corpus, options, stage.seed)
         self.validation = SoundStream(corpus, options, stage.seed + VALIDATION_SEED)
         self.modules = nn.ModuleDict({"model": model})
@@ -90,11 +103,12 @@ class SegmentThings:
     """SAM segments the thing that a point or a box names, and rates its own mask."""
 
     collate = staticmethod(collate_things)
-    frames_per_item = 1
+    chosen_by: str | None = None
 
-    def __init__(self, model: SAVE, stage: Stage, root: Any, size: int) -> None:
+    def __init__(self, model: SAVE, stage: ComposedStage, root: Any, size: int) -> None:
         corpus = Corpus.load(root, "train", promptable=True)
         options = stage.scenes.options()
+        self.plan = plan_composed(stage, 1)
         self.stream = ThingStream(corpus, options, size, stage.seed)
         self.validation = ThingStream(corpus, options, size, stage.seed + VALIDATION_SEED)
         self.head = naming_head(model, corpus)
@@ -140,14 +154,15 @@ class SegmentScenes:
     """SAVE segments what sounds."""
 
     collate = staticmethod(collate_scenes)
+    chosen_by: str | None = None
 
-    def __init__(self, model: SAVE, stage: Stage, root: Any, size: int) -> None:
+    def __init__(self, model: SAVE, stage: ComposedStage, root: Any, size: int) -> None:
         options = stage.scenes.options()
         corpus = Corpus.load(root, "train")
         self.stream = SceneStream(corpus, options, size, stage.views, stage.seed)
         unseen = Corpus.load(root, "val")
         self.validation = SceneStream(unseen, options, size, stage.views, stage.seed + VALIDATION_SEED)
-        self.frames_per_item = stage.views
+        self.plan = plan_composed(stage, stage.views)
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.naming = model, stage.naming
         if self.naming:

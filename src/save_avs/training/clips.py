@@ -1,0 +1,170 @@
+"""Clips of a data set as SAVE trains on them: annotated frames, square, with their truth at two sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from save_avs.data.clipset import ClipSet
+from save_avs.errors import DataError
+from save_avs.inference.square import inner_size, to_square
+from save_avs.model.save import Resize
+from save_avs.objectives.losses import UNLABELLED
+from save_avs.training.collate import STRIDE
+from save_avs.training.order import EpochOrder
+from save_avs.types import U8, AVBatch, AVSample, Bool
+
+PICTURES = ("frames", "masks", "labels")  # the parts of a sample that have rows and columns
+
+
+class ClipItem(NamedTuple):
+    """The annotated frames of a clip.
+
+    images u8 [T,3,S,S]; patches f32 [T,1,96,64]; masks f32 [T,1,M,M], M = S/4; labels int64 [T,M,M], features
+    f32 [T,D], where the data set has them; truths: T masks at their own size, bool [H,W].
+    """
+
+    name: str
+    images: Tensor
+    patches: Tensor
+    masks: Tensor
+    labels: Tensor | None
+    features: Tensor | None
+    truths: tuple[Tensor, ...]
+
+
+class ClipBatch(NamedTuple):
+    """Frames of several clips, and the truth of each at its own size, bool [H,W], on the CPU."""
+
+    clips: AVBatch
+    truths: tuple[Tensor, ...]
+
+
+class ClipStream:
+    """Clips of a split as items, in the split's order or, with an ``order``, in that.
+
+    Frames without a mask are dropped before they cost anything: the loss does not see them, and no frame of
+    SAVE looks at another.
+
+    Args:
+        clips: one split.
+        size: side S of the square the model sees, pixels.
+        resize: how a frame becomes that square.
+        order: which clip comes i-th.
+        flip: share of items that are mirrored, drawn from (the order's seed, i).
+        centre_crop: keep the middle square of each frame.
+    """
+
+    def __init__(
+        self,
+        clips: ClipSet,
+        size: int,
+        resize: Resize,
+        *,
+        order: EpochOrder | None = None,
+        flip: float = 0.0,
+        centre_crop: bool = False,
+    ) -> None:
+        self.clips, self.size = clips, size
+        self.resize: Resize = resize
+        self.order, self.flip, self.centre_crop = order, flip, centre_crop
+
+    def __getitem__(self, i: int) -> ClipItem:
+        """The i-th item.
+
+        Raises:
+            DataError: when a file of the clip is missing or broken, or none of its frames is annotated.
+        """
+        sample = annotated(self.clips[i if self.order is None else self.order[i]])
+        if self.centre_crop:
+            sample = _cut(sample, _middle(*sample.frames.shape[1:3]))
+        if self.order is not None and self.flip and _draw(self.order.seed, i) < self.flip:
+            sample = _cut(sample, (slice(None), slice(None, None, -1)))
+        return self._item(sample)
+
+    def _item(self, sample: AVSample) -> ClipItem:
+        side = self.size // STRIDE
+        labels, features = sample.labels, sample.features
+        return ClipItem(
+            name=sample.name,
+            images=to_square(sample.frames, self.size, self.resize),
+            patches=torch.from_numpy(sample.patches).unsqueeze(1),
+            masks=shares(sample.masks, side, self.resize),
+            labels=None if labels is None else cell_labels(labels, side, self.resize),
+            features=None if features is None else torch.from_numpy(features),
+            truths=tuple(torch.from_numpy(mask) for mask in sample.masks),
+        )
+
+
+def annotated(sample: AVSample) -> AVSample:
+    """A clip's frames that exist and have a mask.
+
+    Raises:
+        DataError: when there is none.
+    """
+    keep = sample.valid & sample.has_mask
+    if not keep.any():
+        raise DataError(f"{sample.name}: none of its frames has a mask")
+    kept = {part: values[keep] for part, values in vars(sample).items() if isinstance(values, np.ndarray)}
+    return replace(sample, **kept)
+
+
+def collate_items(items: Sequence[ClipItem]) -> ClipBatch:
+    """Put the frames of all clips in one row."""
+    images, patches, masks = (
+        torch.cat(parts) for parts in zip(*((i.images, i.patches, i.masks) for i in items), strict=True)
+    )
+    batch = AVBatch(
+        images=images,
+        patches=patches,
+        masks=masks,
+        has_mask=torch.ones(len(images), dtype=torch.bool),
+        names=tuple(item.name for item in items for _ in item.images),
+        labels=_joined([item.labels for item in items]),
+        features=_joined([item.features for item in items]),
+    )
+    return ClipBatch(batch, tuple(truth for item in items for truth in item.truths))
+
+
+def shares(masks: Bool, side: int, resize: Resize) -> Tensor:
+    """Share of each cell that is marked, the frame laid out as in the model's square: f32 [T,1,side,side]."""
+    height, width = inner_size(masks.shape[1], masks.shape[2], side, resize)
+    small = F.interpolate(torch.from_numpy(masks).float().unsqueeze(1), (height, width), mode="area")
+    return F.pad(small, (0, side - width, 0, side - height))
+
+
+def cell_labels(labels: U8, side: int, resize: Resize) -> Tensor:
+    """The class in the middle of each cell, int64 [T,side,side]; `UNLABELLED` beside a padded frame."""
+    height, width = inner_size(labels.shape[1], labels.shape[2], side, resize)
+    near = F.interpolate(torch.from_numpy(labels).unsqueeze(1), (height, width), mode="nearest-exact")
+    return F.pad(near, (0, side - width, 0, side - height), value=UNLABELLED).squeeze(1).long()
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """All parts in one tensor, None where one is missing."""
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if len(known) == len(parts) else None
+
+
+def _cut(sample: AVSample, window: tuple[slice, slice]) -> AVSample:
+    """Rows and columns of every picture of a clip."""
+    pick = (slice(None), *window)
+    pictures = {part: values for part in PICTURES if (values := getattr(sample, part)) is not None}
+    return replace(sample, **{part: np.ascontiguousarray(values[pick]) for part, values in pictures.items()})
+
+
+def _middle(height: int, width: int) -> tuple[slice, slice]:
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return slice(top, top + side), slice(left, left + side)
+
+
+def _draw(seed: int, i: int) -> float:
+    """A number in 0..1 for item i; the order draws from (seed, epoch), hence the 1."""
+    return float(np.random.default_rng((seed, i, 1)).random())

@@ -1,0 +1,92 @@
+"""How much memory a step of training takes: an estimate, from shapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from save_avs.model.save import SAVE
+
+FLOAT, ADAM = 4, 8  # bytes a number: float32, and AdamW's two averages
+GB = 1e9
+FORMULA = "weights + gradients + optimiser + average + frames x activations"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An estimate, in bytes: weights + gradients + optimiser + average + frames x activations.
+
+    Attributes:
+        weights: 4 bytes a parameter, frozen ones too; 2 more for the copy that mixed precision makes of each.
+        gradients: 4 bytes a trained parameter.
+        optimizer: 8 bytes a trained parameter, AdamW's two averages.
+        average: 4 bytes a trained parameter, the moving average.
+        activations: what one frame's forward pass keeps for the backward pass.
+        frames: of a step.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    average: int
+    activations: int
+    frames: int
+
+    @property
+    def total(self) -> int:
+        """All of it; not counted are the allocator's gaps, workspaces and the program itself."""
+        return self.weights + self.gradients + self.optimizer + self.average + self.frames * self.activations
+
+    def __str__(self) -> str:
+        parts = (self.weights, self.gradients, self.optimizer, self.average)
+        sums = " + ".join(f"{part / GB:.2f}" for part in parts)
+        activations = f"{self.frames} x {self.activations / GB:.3f}"
+        return f"{self.total / GB:.1f} GB = {sums} + {activations} ({FORMULA})"
+
+
+def estimate(model: SAVE, *, frames: int, bf16: bool) -> Memory:
+    """Estimate a step of a model on the meta device, whose trained parameters require gradients.
+
+    Activations are the tensors that autograd saves for one frame, counted by shape: half of it all in mixed
+    precision, where most of them are bfloat16.
+    """
+    everything = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    kept = saved_bytes(model, lambda: forward_one(model))
+    return Memory(
+        weights=everything * (FLOAT + (2 if bf16 else 0)),
+        gradients=trained * FLOAT,
+        optimizer=trained * ADAM,
+        average=trained * FLOAT,
+        activations=kept // 2 if bf16 else kept,
+        frames=frames,
+    )
+
+
+def forward_one(model: SAVE) -> None:
+    """One frame through a model on the meta device: shapes only."""
+    side = model.image_size
+    image, patch = (torch.zeros(shape, device="meta") for shape in ((1, 3, side, side), (1, 1, 96, 64)))
+    if model.semantic is None:
+        model(image, patch)
+    else:
+        model.segment_classes(image, patch)
+
+
+def saved_bytes(model: nn.Module, run: Callable[[], None]) -> int:
+    """Bytes of what autograd saves while ``run`` runs, each storage once, without the parameters."""
+    own = {p.untyped_storage()._cdata for p in model.parameters()}
+    saved: dict[int, torch.UntypedStorage] = {}  # held, so that no address is given away twice
+
+    def save(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            saved[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        run()
+    return sum(storage.nbytes() for storage in saved.values())

@@ -1,0 +1,118 @@
+"""From a recipe's stage to what is trained: its data, its model's config, the model, the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from save_avs.data import open_clips
+from save_avs.data.clipset import ClipSet
+from save_avs.data.corpus import sounding_classes
+from save_avs.data.features import backbone_identity, with_features
+from save_avs.errors import UsageError
+from save_avs.model import SAVE, SaveConfig, build_on_bases
+from save_avs.model.config import SemanticConfig
+from save_avs.model.files import continue_from
+from save_avs.model.loading import find_model
+from save_avs.training.recipe import Recipe
+from save_avs.training.segment_clips import SegmentClips
+from save_avs.training.stage import ClipStage, ComposedStage
+from save_avs.training.tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The clips of a stage: what it learns from, and what chooses."""
+
+    train: ClipSet
+    val: ClipSet
+
+    def with_features(self, cache: Path, name: str, backbone: nn.Module) -> Splits:
+        """The same clips with the features of an audio backbone.
+
+        Raises:
+            UsageError: when the cache is not there, or holds those of another backbone.
+        """
+        identity = backbone_identity(name, backbone)
+        return Splits(*(with_features(clips, cache, backbone=identity) for clips in (self.train, self.val)))
+
+
+def open_splits(stage: ClipStage) -> Splits:
+    """Open the data set of a stage; only its tables are read.
+
+    Raises:
+        UsageError: when it is not there, a split has no clip, or it lacks the classes of a semantic stage.
+        DataError: when a table is broken.
+    """
+    train, val = (open_clips(stage.data.name, stage.data.root, split) for split in ("train", "val"))
+    for clips in (train, val):
+        if not len(clips):
+            raise UsageError(f"{stage.data.name} in {stage.data.root} has no clip in {clips.split}")
+    if stage.semantic and not train.classes:
+        raise UsageError(f"{stage.data.name} has masks and no classes: set semantic to 0")
+    return Splits(train, val)
+
+
+def with_heard_classes(recipe: Recipe) -> Recipe:
+    """The recipe with the sounds of its corpus as the model's classes, where it has one.
+
+    Raises:
+        UsageError: when the corpus is not there.
+    """
+    if recipe.corpus is None:
+        return recipe
+    classes = sounding_classes(recipe.corpus, "train")
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"classes": classes})})
+
+
+def stage_config(model: SaveConfig, stage: ComposedStage | ClipStage, splits: Splits | None) -> SaveConfig:
+    """The model as this stage builds it: without image adapters before there is sound and picture."""
+    changes: dict[str, object] = {"image_size": stage.image_size or model.image_size}
+    if stage.task in {"sounds", "things"}:
+        changes["image_adapter"] = None
+    if isinstance(stage, ClipStage) and stage.semantic and splits is not None:
+        changes["semantic"] = SemanticConfig(classes=splits.train.classes)
+    return model.model_copy(update=changes)
+
+
+def build_model(recipe: Recipe, stage: ComposedStage | ClipStage, config: SaveConfig) -> SAVE:
+    """The model at the beginning of a stage.
+
+    Raises:
+        UsageError: when a base or the start is not there.
+        SaveAvsError: when one of them is not what the config asks for.
+    """
+    model = build_on_bases(config, sam=recipe.bases.sam, audio=recipe.bases.audio)
+    if stage.start is not None:
+        continue_from(model, config, start_folder(recipe, stage.name, stage.start))
+    return model
+
+
+def start_folder(recipe: Recipe, stage: str, start: str) -> Path:
+    """The model of an earlier stage of this run, else a bundled model or a model folder.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    earlier = recipe.out / start / "model"
+    if earlier.is_dir():
+        return earlier
+    try:
+        return find_model(start)
+    except UsageError as error:
+        raise UsageError(
+            f"stage {stage} starts from {start}, which has no model: it is neither an earlier stage nor a "
+            "bundled model nor a folder of one; train it first"
+        ) from error
+
+
+def make_task(recipe: Recipe, stage: ComposedStage | ClipStage, model: SAVE, splits: Splits | None) -> Task:
+    """Data and loss of a stage around its model."""
+    if isinstance(stage, ComposedStage):
+        return TASKS[stage.task](model, stage, recipe.corpus, model.image_size)
+    splits = splits or open_splits(stage)
+    if stage.data.features is not None:
+        splits = splits.with_features(stage.data.features, recipe.model.audio, model.audio_backbone)
+    return SegmentClips(model, stage, train=splits.train, val=splits.val)

@@ -1,0 +1,150 @@
+"""A stage of a recipe: what is trained, on what, for how long. Stages differ by their task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from save_avs.data.scene import SceneOptions
+
+
+class Strict(BaseModel):
+    """A part of a recipe: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SceneConfig(Strict):
+    """How training scenes are drawn; see ``save_avs.data.scene.SceneOptions``."""
+
+    things: tuple[int, int] = (1, 4)
+    size: tuple[float, float] = (0.3, 0.85)
+    sources: tuple[float, float, float] = (0.12, 0.5, 0.38)
+    off_screen: float = Field(default=0.6, ge=0, le=1)
+    silent_share: float = Field(default=0.35, ge=0, le=1)
+    textures: float = Field(default=0.2, ge=0, le=1)
+    patchwork: float = Field(default=0.0, ge=0, le=1)
+
+    def options(self) -> SceneOptions:
+        """As the composer takes them, augmented."""
+        return SceneOptions(**self.model_dump(), augment=True)
+
+
+class StageBase(Strict):
+    """What every stage says.
+
+    Attributes:
+        name: of its folder.
+        start: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
+            begins from fresh ones, or from the recipe's bases.
+        train: names of the parts that are trained (see ``freeze_except``); the rest stands still.
+        image_size: pixels; the model's own when None.
+        lr: peak learning rate, reached after ``warmup`` steps, then cosine to ``lr_min``.
+        lr_min: learning rate of the last step; a hundredth of the peak when None.
+        optimizer: ``muon`` takes Muon for the matrices of the encoder's blocks and AdamW for the rest.
+        betas: AdamW's.
+        clip: largest norm of the gradient.
+        ema: decay of the moving average of the trained weights, which is what is kept; 0 keeps the weights.
+        seed: of the order, the draws and the fresh weights.
+    """
+
+    name: str
+    start: str | None = None
+    train: tuple[str, ...]
+    image_size: int | None = Field(default=None, gt=0)
+    lr: float = Field(gt=0)
+    lr_min: float | None = Field(default=None, ge=0)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup: int = Field(default=200, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    seed: int = 0
+
+    @property
+    def floor(self) -> float:
+        """The last step's learning rate as a share of the peak."""
+        return 0.01 if self.lr_min is None else self.lr_min / self.lr
+
+
+class ComposedStage(StageBase):
+    """A stage on scenes composed as they are needed.
+
+    Attributes:
+        task: ``sounds`` teaches the audio backbone to name what it hears; ``things`` teaches SAM to segment
+            what a point or a box names; ``scenes`` teaches SAVE to segment what sounds.
+        steps: optimiser steps.
+        batch: frames a step.
+        views: sounds that each composed picture is heard with.
+        naming: weight of the auxiliary loss that names what each cell shows (``things`` and ``scenes``).
+        validate_every: steps between validations.
+        validate_on: scenes of a validation.
+    """
+
+    task: Literal["sounds", "things", "scenes"]
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    views: int = Field(default=2, gt=0)
+    naming: float = Field(default=0.5, ge=0)
+    validate_every: int = Field(default=1000, gt=0)
+    validate_on: int = Field(default=200, gt=0)
+    scenes: SceneConfig = SceneConfig()
+
+
+class DataConfig(Strict):
+    """A data set of clips.
+
+    Attributes:
+        name: as ``save_avs.data.open_clips`` knows it: s4, ms3, ...
+        root: the folder into which its archives were unpacked.
+        features: the folder that ``save-avs data features`` filled; None asks the backbone at each step.
+    """
+
+    name: str
+    root: Path
+    features: Path | None = None
+
+
+class ClipStage(StageBase):
+    """A stage on a data set of clips: ``train`` is learned, ``val`` chooses the weights that are kept.
+
+    Attributes:
+        data: which.
+        epochs, steps: how long; one of them. In an epoch every clip comes once.
+        batch_clips: clips a step, each with all its annotated frames.
+        flip: share of clips that are mirrored.
+        centre_crop: train on the middle square of each frame, as AVSS's official loader does.
+        semantic: weight of the cross-entropy over the data set's classes; above 0 the model gets a semantic
+            head, and the mean IoU over classes chooses instead of the masks' mean IoU.
+        validate_epochs: epochs between validations.
+        validate_on: clips of a validation; all when None.
+    """
+
+    task: Literal["clips"]
+    data: DataConfig
+    epochs: int | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, gt=0)
+    batch_clips: int = Field(gt=0)
+    train: tuple[str, ...] = ("adapter", "audio_adapter", "mask_decoder")
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: int = Field(default=0, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    flip: float = Field(default=0.0, ge=0, le=1)
+    centre_crop: bool = False
+    semantic: float = Field(default=0.0, ge=0)
+    validate_epochs: int = Field(default=1, gt=0)
+    validate_on: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self
+
+
+Stage = Annotated[ComposedStage | ClipStage, Field(discriminator="task")]
+TASK_NAMES = ("sounds", "things", "scenes", "clips")

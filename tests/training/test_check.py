@@ -1,0 +1,107 @@
+"""What `save-avs validate` finds before any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from clip_making import Clips, make_clip
+from tiny_model import tiny_batch, tiny_config, tiny_model
+
+from save_avs.adapters import freeze_except
+from save_avs.cli import main
+from save_avs.errors import DataError
+from save_avs.model import build_save, save_folder
+from save_avs.training import check as checking
+from save_avs.training.check import check
+from save_avs.training.memory import estimate, forward_one, saved_bytes
+from save_avs.training.prepare import Splits
+from save_avs.training.recipe import Recipe
+
+PARTS = ["adapter", "audio_adapter", "mask_decoder"]
+
+
+@pytest.fixture(autouse=True)
+def clips(monkeypatch) -> Splits:
+    """Whatever a stage asks for, it gets seven clips in memory."""
+    splits = Splits(Clips([make_clip(k) for k in range(7)]), Clips([make_clip(k) for k in range(2)], "val"))
+    monkeypatch.setattr(checking, "open_splits", lambda _: splits)
+    return splits
+
+
+def recipe(*stages: dict, **changes) -> Recipe:
+    plain = {"task": "clips", "data": {"name": "s4", "root": "x"}, "epochs": 2, "batch_clips": 2, "lr": 1e-3}
+    given = [{**plain, "name": f"s{k}", **stage} for k, stage in enumerate(stages)]
+    model = tiny_config().model_dump(exclude={"bases"})
+    return Recipe.model_validate({"model": model, "out": "runs/x", "stages": given, **changes})
+
+
+def test_what_a_stage_would_do():
+    found = check(recipe({}, precision="fp32"))
+    assert not found.problems
+    assert "7 clips in train, 2 in val; 3.5 steps of 2 clips an epoch, 7 steps in all" in found.lines[0]
+    assert "trained (adapter" in found.lines[1] and "frozen" in found.lines[1]
+    assert "estimate" in found.lines[2] and "6 x" in found.lines[2]  # two clips of three frames
+    assert found.warnings == ["stage s0: without bases.sam and bases.audio random weights are frozen"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "problem"),
+    [
+        ([{"train": ["adaptor"]}], "stage s0: nothing to train is called adaptor"),
+        ([{"start": "s1"}, {}], "stage s0: starts from s1, which comes no earlier"),
+        ([{"start": "s0"}], "stage s0: starts from s0, which comes no earlier"),
+        ([{"start": "nowhere"}], "stage s0 starts from nowhere, which has no model"),
+        ([{"name": "a"}, {"name": "a"}], "stages: a is there twice"),
+    ],
+)
+def test_problems(stages, problem):
+    assert any(problem in line for line in check(recipe(*stages)).problems)
+
+
+def test_an_earlier_stage_and_a_model_folder_are_fine_to_start_from(tmp_path):
+    folder = save_folder(tiny_model(), tiny_config(), tmp_path)
+    assert not check(recipe({"start": str(folder)}, {"start": "s0"})).problems
+
+
+def test_every_problem_is_found_at_once(clips, monkeypatch):
+    def broken(_: int):
+        raise DataError("frame.png: is broken")
+
+    monkeypatch.setattr(Clips, "__getitem__", lambda _, i: broken(i))
+    bases = {"sam": "no/sam.pth"}
+    problems = check(recipe({"start": "nowhere", "train": ["x"]}, bases=bases, device="abacus")).problems
+    for text in ("device:", "bases: no/sam.pth", "frame.png", "nowhere", "called x"):
+        assert any(text in line for line in problems), text
+
+
+def test_the_estimate_is_what_a_real_step_keeps():
+    config = tiny_config(image_size=128)
+    with torch.device("meta"):
+        shapes = build_save(config)
+    real = build_save(config)
+    for model in (shapes, real):
+        freeze_except(model, PARTS)
+    images, patches = tiny_batch(1, 128)
+    kept = saved_bytes(real, lambda: real(images, patches))
+    assert saved_bytes(shapes, lambda: forward_one(shapes)) == kept > 0
+    memory = estimate(shapes, frames=3, bf16=False)
+    trained = sum(p.numel() for p in real.parameters() if p.requires_grad)
+    everything = sum(p.numel() for p in real.parameters())
+    assert memory.total == 4 * everything + 16 * trained + 3 * kept
+    assert estimate(shapes, frames=3, bf16=True).activations == kept // 2
+
+
+def test_each_problem_of_a_file_is_a_line_and_the_code_is_two(tmp_path: Path, capfd):
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "model: {preset: save-vit-b}\nout: x\nstages:\n  train: {task: clips, data: {name: s4}, epochs: 0, "
+        "batch_clips: 2, lr: 1.0e-3, stepps: 3}\n"
+    )
+    assert main(["validate", str(path)]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert f"save-avs: {path}: stages.train.data.root: Field required" in lines
+    assert f"save-avs: {path}: stages.train.epochs: Input should be greater than 0" in lines
+    assert f"save-avs: {path}: stages.train.stepps: Extra inputs are not permitted" in lines
+    assert lines[-1] == f"{path}: 3 problems; nothing was trained"

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from clip_making import Clips, make_clip
+
+from save_avs.errors import DataError
+from save_avs.objectives import UNLABELLED
+from save_avs.training.clips import ClipStream, cell_labels, collate_items, shares
+from save_avs.training.order import EpochOrder
+
+
+def stream(*clips, **options) -> ClipStream:
+    return ClipStream(Clips(list(clips)), 64, options.pop("resize", "squash"), **options)
+
+
+def test_frames_without_a_mask_never_reach_the_model():
+    valid = np.array([True, True, True, False])
+    (item, padded) = (
+        stream(make_clip(0, frames=5, annotated=1), make_clip(1, frames=4, valid=valid))[i] for i in (0, 1)
+    )
+    assert len(item.images) == len(item.masks) == len(item.patches) == len(item.truths) == 1
+    assert len(padded.images) == 3
+    batch = collate_items([item, padded])
+    assert batch.clips.images.shape == (4, 3, 64, 64) and batch.clips.images.dtype == torch.uint8
+    assert batch.clips.patches.shape == (4, 1, 96, 64) and batch.clips.masks.shape == (4, 1, 16, 16)
+    assert batch.clips.has_mask.all() and batch.clips.names == ("clip-0", "clip-1", "clip-1", "clip-1")
+    assert [tuple(truth.shape) for truth in batch.truths] == [(48, 48)] * 4
+
+
+def test_each_frame_keeps_its_own_sound():
+    clip = make_clip(0)
+    clip.patches[:] = np.arange(3)[:, None, None]
+    known = np.array([True, False, True])
+    item = stream(make_clip(0, patches=clip.patches, has_mask=known))[0]
+    assert item.patches[:, 0, 0, 0].tolist() == [0.0, 2.0]
+
+
+def test_a_clip_without_any_mask_is_named():
+    with pytest.raises(DataError, match="clip-0: none of its frames has a mask"):
+        stream(make_clip(0, annotated=0))[0]
+
+
+def test_the_truth_lies_where_the_picture_does():
+    for resize in ("squash", "pad"):
+        item = stream(make_clip(1, size=(32, 64)), resize=resize)[0]
+        red = torch.nn.functional.avg_pool2d(item.images[:, :1].float(), 4)
+        rows = slice(0, 16 if resize == "squash" else 8)  # beside a padded frame there is SAM's mean colour
+        assert torch.equal((red > 130)[:, :, rows], (item.masks > 0.5)[:, :, rows])
+        assert item.masks.sum() == item.masks[:, :, rows].sum() > 0
+
+
+def test_masks_become_shares_at_any_size():
+    mask = np.zeros((1, 30, 30), bool)
+    mask[0, :15, :10] = True
+    assert shares(mask, 16, "squash").mean() == pytest.approx(mask.mean(), abs=0.01)
+    assert shares(mask, 60, "squash").sum() == 4 * mask.sum()  # a network larger than the truth
+    wide = np.ones((1, 20, 40), bool)
+    padded = shares(wide, 16, "pad")
+    assert padded[0, 0, :8].min() == 1 and padded[0, 0, 8:].max() == 0
+
+
+def test_labels_beside_a_padded_frame_are_unknown():
+    labels = np.full((2, 20, 40), 7, np.uint8)
+    cells = cell_labels(labels, 16, "pad")
+    assert cells.dtype == torch.int64
+    assert (cells[:, :8] == 7).all() and (cells[:, 8:] == UNLABELLED).all()
+
+
+def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
+    clips = [make_clip(k) for k in range(8)]
+    order = EpochOrder(8, seed=5)
+    plain, mirrored = stream(*clips, order=order), stream(*clips, order=order, flip=0.5)
+    flipped = []
+    for i in range(24):
+        one, other = plain[i], mirrored[i]
+        if not torch.equal(one.images, other.images):
+            flipped.append(i)
+            assert torch.equal(one.images.flip(-1), other.images)
+            assert torch.equal(one.masks.flip(-1), other.masks)
+            assert torch.equal(one.truths[0].flip(-1), other.truths[0])
+    assert 4 < len(flipped) < 20
+    again = stream(*clips, order=EpochOrder(8, seed=5), flip=0.5)
+    assert [i for i in range(24) if not torch.equal(plain[i].images, again[i].images)] == flipped
+
+
+def test_the_centre_is_cut_out():
+    item = stream(make_clip(1, size=(32, 64)), centre_crop=True)[0]
+    whole = make_clip(1, size=(32, 64))
+    assert item.truths[0].shape == (32, 32)
+    assert torch.equal(item.truths[0], torch.from_numpy(whole.masks[0, :, 16:48]))
+
+
+def test_features_and_labels_travel_when_every_clip_has_them():
+    features = np.ones((3, 128), np.float32)
+    both = collate_items([stream(make_clip(k, features=k * features))[0] for k in range(2)])
+    assert both.clips.features[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert both.clips.labels.shape == (6, 16, 16) and set(both.clips.labels.unique().tolist()) == {0, 1, 2}
+    mixed = collate_items([stream(make_clip(0, features=features))[0], stream(make_clip(1, labels=None))[0]])
+    assert mixed.clips.features is None and mixed.clips.labels is None
