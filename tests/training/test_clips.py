@@ -85,6 +85,21 @@ def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
     assert [i for i in range(24) if not torch.equal(plain[i].images, again[i].images)] == flipped
 
 
+def test_what_is_drawn_at_random_is_drawn_anew_in_each_epoch():
+    opened = []
+
+    def redraw(epoch: int):
+        opened.append(epoch)
+        return stream(*(make_clip(10 * epoch + k) for k in range(3))).clips
+
+    names = [
+        stream(*map(make_clip, range(3)), order=EpochOrder(3, seed=1), redraw=redraw)[i].name for i in (0, 4)
+    ]
+    assert names[0] in {make_clip(k).name for k in range(3)}
+    assert names[1] in {make_clip(10 + k).name for k in range(3)}
+    assert opened == [0, 1]
+
+
 def test_the_centre_is_cut_out():
     item = stream(make_clip(1, size=(32, 64)), centre_crop=True)[0]
     whole = make_clip(1, size=(32, 64))

@@ -9,9 +9,11 @@ from save_avs.training.plan import plan_clips
 
 def test_every_epoch_has_every_clip_once_and_its_own_order():
     order = EpochOrder(7, seed=3)
-    epochs = [[order[7 * epoch + k] for k in range(7)] for epoch in range(4)]
-    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 4
+    items = [[order[7 * epoch + k] for k in range(7)] for epoch in range(4)]
+    assert [[epoch for epoch, _ in row] for row in items] == [[k] * 7 for k in range(4)]
+    rows = [tuple(index for _, index in row) for row in items]
+    assert all(sorted(row) == list(range(7)) for row in rows)
+    assert len(set(rows)) == 4
 
 
 def test_an_item_depends_on_the_seed_and_its_number_alone():

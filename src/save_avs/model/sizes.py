@@ -99,6 +99,8 @@ def _flops(model: SAVE) -> dict[str, int]:
         return of.get(f"{root}.{module}", 0)
 
     adapters = sum(at(name) for name, _ in model.named_modules() if name.endswith(".adapter"))
-    flops = {part: at(home) for home, part in _HOMES.items()}
+    flops = {part: at(home) for home, part in _HOMES.items()} | {"image adapters": adapters}
     flops["SAM encoder"] -= adapters
-    return {part: adapters if part == "image adapters" else flops[part] for part in PARTS}
+    # the decoder is asked in two steps, so no forward of its own is counted: it is what remains
+    flops["mask decoder"] = counter.get_total_flops() - sum(flops.values())
+    return {part: flops[part] for part in PARTS}

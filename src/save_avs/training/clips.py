@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -57,6 +57,7 @@ class ClipStream:
         size: side S of the square the model sees, pixels.
         resize: how a frame becomes that square.
         order: which clip comes i-th.
+        redraw: opens the clips of an epoch anew, where the data set draws something of them at random.
         flip: share of items that are mirrored, drawn from (the order's seed, i).
         centre_crop: keep the middle square of each frame.
     """
@@ -68,12 +69,15 @@ class ClipStream:
         resize: Resize,
         *,
         order: EpochOrder | None = None,
+        redraw: Callable[[int], ClipSet] | None = None,
         flip: float = 0.0,
         centre_crop: bool = False,
     ) -> None:
         self.clips, self.size = clips, size
         self.resize: Resize = resize
         self.order, self.flip, self.centre_crop = order, flip, centre_crop
+        self.redraw = redraw
+        self._drawn: tuple[int, ClipSet] = (-1, clips)  # an epoch and its clips
 
     def __getitem__(self, i: int) -> ClipItem:
         """The i-th item.
@@ -81,12 +85,22 @@ class ClipStream:
         Raises:
             DataError: when a file of the clip is missing or broken, or none of its frames is annotated.
         """
-        sample = annotated(self.clips[i if self.order is None else self.order[i]])
+        sample = annotated(self._sample(i))
         if self.centre_crop:
             sample = _cut(sample, _middle(*sample.frames.shape[1:3]))
         if self.order is not None and self.flip and _draw(self.order.seed, i) < self.flip:
             sample = _cut(sample, (slice(None), slice(None, None, -1)))
         return self._item(sample)
+
+    def _sample(self, i: int) -> AVSample:
+        if self.order is None:
+            return self.clips[i]
+        epoch, index = self.order[i]
+        if self.redraw is None:
+            return self.clips[index]
+        if self._drawn[0] != epoch:
+            self._drawn = epoch, self.redraw(epoch)
+        return self._drawn[1][index]
 
     def _item(self, sample: AVSample) -> ClipItem:
         side = self.size // STRIDE

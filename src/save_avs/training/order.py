@@ -25,10 +25,10 @@ class EpochOrder:
         self.clips, self.seed = clips, seed
         self._drawn: tuple[int, np.ndarray] | None = None
 
-    def __getitem__(self, i: int) -> int:
-        """Index of the clip that comes i-th."""
+    def __getitem__(self, i: int) -> tuple[int, int]:
+        """The epoch of the clip that comes i-th, and its index in the data set."""
         epoch, place = divmod(i, self.clips)
         if self._drawn is None or self._drawn[0] != epoch:
             rng = np.random.default_rng((self.seed, epoch))
             self._drawn = epoch, rng.permutation(self.clips)
-        return int(self._drawn[1][place])
+        return epoch, int(self._drawn[1][place])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 
 from save_avs.data import open_clips
+from save_avs.data.benchmarks.registry import find_spec
 from save_avs.data.clipset import ClipSet
 from save_avs.data.corpus import sounding_classes
 from save_avs.data.features import backbone_identity, with_features
@@ -18,7 +21,7 @@ from save_avs.model.files import continue_from
 from save_avs.model.loading import find_model
 from save_avs.training.recipe import Recipe
 from save_avs.training.segment_clips import SegmentClips
-from save_avs.training.stage import ClipStage, ComposedStage
+from save_avs.training.stage import ClipStage, ComposedStage, DataConfig
 from save_avs.training.tasks import TASKS, Task
 
 
@@ -115,4 +118,16 @@ def make_task(recipe: Recipe, stage: ComposedStage | ClipStage, model: SAVE, spl
     splits = splits or open_splits(stage)
     if stage.data.features is not None:
         splits = splits.with_features(stage.data.features, recipe.model.audio, model.audio_backbone)
-    return SegmentClips(model, stage, train=splits.train, val=splits.val)
+    return SegmentClips(model, stage, train=splits.train, val=splits.val, redraw=_redraw(stage))
+
+
+def _redraw(stage: ClipStage) -> Callable[[int], ClipSet] | None:
+    """Opens the training clips of an epoch; None where every epoch has the same, as with stored features."""
+    data = stage.data
+    if not find_spec(data.name).draws or data.features is not None:
+        return None
+    return partial(_open_epoch, data, stage.seed)  # a worker may have to be sent it
+
+
+def _open_epoch(data: DataConfig, seed: int, epoch: int) -> ClipSet:
+    return open_clips(data.name, data.root, "train", seed=seed + epoch)

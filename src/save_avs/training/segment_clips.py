@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -28,11 +30,20 @@ class SegmentClips:
         stage: the settings.
         train: the clips it learns from.
         val: the clips that choose.
+        redraw: opens the clips of ``train`` as an epoch draws them; they are the same in all when None.
     """
 
     collate = staticmethod(collate_items)
 
-    def __init__(self, model: SAVE, stage: ClipStage, *, train: ClipSet, val: ClipSet) -> None:
+    def __init__(
+        self,
+        model: SAVE,
+        stage: ClipStage,
+        *,
+        train: ClipSet,
+        val: ClipSet,
+        redraw: Callable[[int], ClipSet] | None = None,
+    ) -> None:
         self.plan = plan_clips(stage, train=len(train), val=len(val))
         size, resize = model.image_size, model.resize
         self.stream = ClipStream(
@@ -40,6 +51,7 @@ class SegmentClips:
             size,
             resize,
             order=EpochOrder(len(train), stage.seed),
+            redraw=redraw,
             flip=stage.flip,
             centre_crop=stage.centre_crop,
         )

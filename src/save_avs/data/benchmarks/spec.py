@@ -33,6 +33,7 @@ class Spec:
         counts: clips in each split of the official release.
         entries: (home, split, seed) to the split's clips; the seed is for what the benchmark draws at random.
         classes: home to the names of the labels; none for masks.
+        draws: whether clips of ``train`` are other ones under another seed.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Spec:
     counts: Mapping[str, int]
     entries: Callable[[Path, str, int], list[Entry]]
     classes: Callable[[Path], tuple[str, ...]] = field(default=_no_classes)
+    draws: bool = False
 
     def find(self, root: Path) -> Path | None:
         """The folder under ``root`` that holds the subset, or None."""

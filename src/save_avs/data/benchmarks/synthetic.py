@@ -123,4 +123,5 @@ SPEC = Spec(
     tables=(TABLE, SOUNDS),
     counts={},  # its release states no counts that could be checked here
     entries=_entries,
+    draws=True,
 )
