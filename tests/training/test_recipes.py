@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.errors import UsageError
+from save_avs.model.loading import BUNDLED
 from save_avs.training.recipe import load_recipe
 from save_avs.training.stage import SceneConfig
 
@@ -31,8 +32,8 @@ def test_every_recipe_in_configs_is_valid(path):
     names = [stage.name for stage in loaded.stages]
     assert len(set(names)) == len(names)
     for i, stage in enumerate(loaded.stages):
-        start = stage.start
-        assert start is None or start in names[:i] or (CONFIGS / f"{Path(start).parts[1]}.yaml").is_file()
+        known = (None, *BUNDLED, *names[:i])
+        assert stage.start in known or (CONFIGS / f"{Path(stage.start).parts[1]}.yaml").is_file()
 
 
 def test_a_recipe_says_only_what_differs_from_another():
