@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,17 +15,14 @@ if TYPE_CHECKING:
 PLAIN_EVERY = 5.0  # seconds
 
 
-class Display:
-    """Shows how far one video is. Lines printed with ``say`` stand above the bar, not in it."""
+class Bar(ABC):
+    """A bar while the block lasts, in a terminal. Lines printed with ``say`` stand above it, not in it."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._bar: Any = None
-        self._said_at = 0.0
+    _bar: Any = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            self._bar, self._task = _bar(self._name)
+            self._bar = self._make()
             self._bar.start()
         return self
 
@@ -33,6 +31,25 @@ class Display:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(text, err=True)
+
+    @abstractmethod
+    def _make(self) -> Any:
+        """A rich progress bar with its columns."""
+
+
+class Display(Bar):
+    """Shows how far one video is."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said_at = 0.0
 
     def update(self, progress: Progress) -> None:
         """Show how far it is by now."""
@@ -53,12 +70,26 @@ class Display:
         """Print something worth knowing on stderr."""
         self.say(f"warning: {text}")
 
-    def say(self, text: str) -> None:
-        """Print a line on stderr."""
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
-            typer.echo(text, err=True)
+    def _make(self) -> Any:
+        from rich.markup import escape
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+
+        bar = on_stderr(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[detail]}"),
+        )
+        self._task = bar.add_task(escape(self._name), total=None, detail="opening")
+        return bar
+
+
+def on_stderr(*columns: Any) -> Any:
+    """A rich progress bar that leaves nothing behind."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def count(what: str, done: int, of: int) -> None:
@@ -67,21 +98,6 @@ def count(what: str, done: int, of: int) -> None:
         typer.echo(f"\r{done}/{of} {what}", err=True, nl=done == of)
     elif done == of or done % max(1, of // 10) == 0:
         typer.echo(f"{done}/{of} {what}", err=True)
-
-
-def _bar(name: str) -> tuple[Any, Any]:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[detail]}"),
-    )
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    return bar, bar.add_task(escape(name), total=None, detail="opening")
 
 
 def _detail(progress: Progress) -> str:

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-import typer
+from save_avs.cli.progress import PLAIN_EVERY, Bar, on_stderr
 
 if TYPE_CHECKING:
     from save_avs.checkpoints.fetch import Step
 
-PLAIN_EVERY = 5.0  # seconds
 
-
-class Transfers:
+class Transfers(Bar):
     """Shows how far each file is, one after another."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
         self._task: Any = None
         self._shown: tuple[str, str] | None = None
         self._said_at = time.monotonic()
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self._bar = _bar()
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     def step(self, step: Step) -> None:
         """Show how far a file is by now."""
@@ -45,12 +28,11 @@ class Transfers:
             of = "" if step.total is None else f" of {megabytes(step.total)}"
             self.say(f"{step.file}: {step.doing}, {megabytes(step.done)}{of}")
 
-    def say(self, line: str) -> None:
-        """Print a line on stderr."""
-        if self._bar is not None:
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
-            typer.echo(line, err=True)
+    def _make(self) -> Any:
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+
+        described = TextColumn("{task.description}", markup=False)
+        return on_stderr(described, BarColumn(), DownloadColumn(), TransferSpeedColumn())
 
     def _draw(self, step: Step) -> None:
         if self._shown != (step.file, step.doing):
@@ -64,16 +46,3 @@ class Transfers:
 def megabytes(count: int) -> str:
     """A number of bytes as people read it."""
     return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count:,} bytes"
-
-
-def _bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -4,7 +4,7 @@ from save_avs.evaluation.benchmark import DEFAULT_PROTOCOLS, evaluate_clips
 from save_avs.evaluation.benchmark_report import BenchmarkReport
 from save_avs.evaluation.comparison import Comparison, compare
 from save_avs.evaluation.published import published_labels, published_masks
-from save_avs.evaluation.report import markdown, write_report
+from save_avs.evaluation.scene_report import markdown, write_report
 from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
 from save_avs.evaluation.statistics import Figure, bootstrap_mean
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from save_avs.evaluation.benchmark_sheet import draw_sheet
 from save_avs.evaluation.published import Published, published_labels, published_masks
 from save_avs.evaluation.results import About, Evidence, Example, GroupScores, LabelScores, ProtocolScores
-from save_avs.evaluation.sheet import draw_sheet
 from save_avs.evaluation.tables import report_table
 from save_avs.media.atomic import atomic_write
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from save_avs.media.atomic import aside
 from save_avs.render.overlay import draw
+from save_avs.render.tiles import INK, PAPER, fitted
 from save_avs.types import U8, Bool
 
 _TILE, _GAP, _LINE, _TITLE = 224, 10, 20, 34  # pixels
-_PAPER, _INK = (255, 255, 255), (43, 47, 54)
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,18 @@ def draw_contact_sheet(path: str | Path, tiles: Sequence[Tile], *, title: str, c
     rows = -(-len(tiles) // columns)
     cell = 2 * _TILE + _LINE + _GAP
     size = (columns * (_TILE + _GAP) + _GAP, rows * cell + _TITLE + _GAP)
-    sheet = Image.new("RGB", size, _PAPER)
+    sheet = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, _GAP), title, _INK, ImageFont.load_default(16))
+    pen.text((_GAP, _GAP), title, INK, ImageFont.load_default(16))
     for k, tile in enumerate(tiles):
         x, y = _GAP + k % columns * (_TILE + _GAP), _TITLE + k // columns * cell
         for row, picture in enumerate((tile.frame, draw(tile.frame, tile.mask))):
-            small = _fitted(picture)
+            small = fitted(picture, _TILE)
             left, top = (_TILE - small.width) // 2, (_TILE - small.height) // 2
             sheet.paste(small, (x + left, y + row * _TILE + top))
-        pen.text((x, y + 2 * _TILE + 2), _short(tile.caption), _INK, ImageFont.load_default(12))
+        pen.text((x, y + 2 * _TILE + 2), _short(tile.caption), INK, ImageFont.load_default(12))
     with aside(path) as part:
         sheet.save(part)
-
-
-def _fitted(picture: U8) -> Image.Image:
-    """A picture as large as a tile can hold it, but for a line that keeps neighbours apart."""
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    factor = (_TILE - 2) / max(image.size)
-    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
 
 
 def _short(caption: str) -> str:

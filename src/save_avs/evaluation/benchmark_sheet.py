@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from save_avs.evaluation.results import Example
 from save_avs.media.atomic import aside
 from save_avs.render.overlay import AMBER, draw
-from save_avs.types import U8
+from save_avs.render.tiles import INK, PAPER, fitted
 
 TRUTH_COLOR = (90, 200, 255)
 _SIDE, _GAP, _LINE = 200, 12, 20  # pixels: a picture, the space between tiles, a line of text
-_PAPER, _INK = (255, 255, 255), (43, 47, 54)
 
 
 def draw_sheet(path: str | Path, examples: Sequence[Example], title: str) -> None:
@@ -27,9 +25,9 @@ def draw_sheet(path: str | Path, examples: Sequence[Example], title: str) -> Non
     across = max(sum(e.kind == kind for e in examples) for kind in kinds)
     tile = 2 * _SIDE + _GAP
     row = _SIDE + 2 * _LINE + _GAP
-    sheet = Image.new("RGB", (across * tile + _GAP, 2 * _LINE + len(kinds) * row + _GAP), _PAPER)
+    sheet = Image.new("RGB", (across * tile + _GAP, 2 * _LINE + len(kinds) * row + _GAP), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, 6), title, _INK, ImageFont.load_default(15))
+    pen.text((_GAP, 6), title, INK, ImageFont.load_default(15))
     pen.text((_GAP, 6 + _LINE), "what should be marked", TRUTH_COLOR, ImageFont.load_default(12))
     pen.text((_GAP + 160, 6 + _LINE), "what the model marked", AMBER, ImageFont.load_default(12))
     for y, kind in enumerate(kinds):
@@ -49,15 +47,9 @@ def _draw_tile(
         draw(example.picture, example.found),
     )
     for k, picture in enumerate(pictures):
-        small = _fitted(picture)
+        small = fitted(picture, _SIDE)
         sheet.paste(small, (left + k * _SIDE + (_SIDE - small.width) // 2, top + (_SIDE - small.height) // 2))
     name = example.name if len(example.name) <= 44 else example.name[:43] + "…"
     said = f"{example.kind}: IoU of this frame {100 * example.iou:.1f} %"
     for line, text in enumerate((said, name)):
-        pen.text((left, top + _SIDE + 3 + 17 * line), text, _INK, ImageFont.load_default(12))
-
-
-def _fitted(picture: U8) -> Image.Image:
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    factor = (_SIDE - 2) / max(image.size)
-    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
+        pen.text((left, top + _SIDE + 3 + 17 * line), text, INK, ImageFont.load_default(12))
