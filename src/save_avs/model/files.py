@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -88,7 +89,8 @@ def read_folder(folder: str | Path, *, base: BaseFiles = None) -> tuple[SAVE, Sa
     source = Path(folder) / WEIGHTS
     state = read_weights(source)
     parts = find_parts(config, base)
-    with torch.device("meta"):  # every value comes from the files
+    # every value comes from the files; for a small model the meta device would cost more than it saves
+    with torch.device("meta") if parts.base else nullcontext():
         model = build_save(config, parts.sam, parts.audio)
     model.base = parts.base
     strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
