@@ -1,4 +1,6 @@
-"""Put a trained model into the package: `python scripts/bundle_model.py runs/save-tiny/9-patchwork-256/model`.
+"""Put a trained model into the package.
+
+    python scripts/bundle_model.py runs/save-tiny/9-patchwork-256/model
 
 Writes half precision to src/save_avs/bundled/save-tiny/; the model card beside it is written by hand.
 """
