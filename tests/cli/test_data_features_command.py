@@ -42,7 +42,8 @@ def test_one_split_alone(root, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--weights is missing"),
+        ([], "run `save-avs weights fetch vggish`"),
+        (["--audio", "compact"], "--weights is missing"),
         (["--weights", "nowhere.pth"], "nowhere.pth: no such file"),
         (["--audio", "compact", "--weights", "nowhere"], "no model 'nowhere'"),
         (["--weights", "save-tiny"], "save-tiny holds the audio backbone compact, not vggish"),
@@ -50,7 +51,8 @@ def test_one_split_alone(root, capsys):
         (["--weights", "x", "--split", "tset"], "unknown split 'tset'"),
     ],
 )
-def test_wrong_usage_is_one_line(root, capsys, arguments, message):
+def test_wrong_usage_is_one_line(root, capsys, monkeypatch, arguments, message):
+    monkeypatch.setenv("SAVE_AVS_CACHE", str(root.parent / "nothing-fetched"))
     assert features(root, *arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1 and not (root.parent / "cache").exists()

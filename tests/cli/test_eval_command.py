@@ -10,6 +10,7 @@ from tiny_corpus import make_corpus
 from tiny_model import shake, tiny_config, tiny_model
 
 from save_avs.cli import main
+from save_avs.cli.report_folder import short_name
 from save_avs.model.files import save_folder
 
 
@@ -77,6 +78,12 @@ def test_two_models_are_compared_in_one_document(capsys, tmp_path: Path) -> None
     assert document["reports"]["first"]["protocols"]["dataset"]["view"]["size"] == 32
     assert json.loads((out / "comparison.json").read_text())["comparisons"] == [comparison]
     assert (out / "second/report.json").is_file() and (out / "comparison.md").is_file()
+
+
+def test_models_of_trainings_are_called_by_run_and_stage() -> None:
+    assert short_name("save-tiny") == "save-tiny"
+    assert short_name("runs/s4-256/train/model") == "s4-256-train"
+    assert short_name("models/mine") == "mine"
 
 
 def test_a_broken_clip_is_named_and_nothing_is_left(capsys, place: Path, tmp_path: Path) -> None:

@@ -69,6 +69,21 @@ def test_a_checkpoint_is_refused_beside_other_frozen_weights(tmp_path):
         other.run()
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-2000]), "damaged or cut short"),
+        (lambda path: torch.save({"step": 2}, path), "no checkpoint of this version"),
+    ],
+)
+def test_a_torn_or_foreign_checkpoint_is_one_line(tmp_path, spoil, message):
+    trainer(tmp_path, task(steps=2), clip_stage(steps=2)).run()
+    spoil(tmp_path / "checkpoint.pt")
+    with pytest.raises(SaveAvsError, match=message) as caught:
+        trainer(tmp_path, task(steps=4), clip_stage(steps=4)).run()
+    assert "checkpoint.pt" in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_a_checkpoint_holds_no_frozen_parameter(tmp_path):
     trainer(tmp_path, task(steps=2), clip_stage(steps=2)).run()
     for name in ("checkpoint.pt", "best.pt"):

@@ -15,10 +15,12 @@ from save_avs.errors import UsageError
 if TYPE_CHECKING:
     from save_avs.audio import AudioBackbone
 
+PUBLISHED = "vggish"  # the backbone that has weights of its own, and what they are fetched by
+
 EXAMPLES = """Examples:
 
 \b
-  save-avs data features s4 archives --audio vggish --weights vggish-10086976.pth
+  save-avs weights fetch vggish && save-avs data features s4 archives
   save-avs data features ms3 archives --audio compact --weights save-tiny -o features
 """
 
@@ -36,7 +38,7 @@ def features(
         typer.Option(
             "--weights",
             metavar="FILE",
-            show_default=False,
+            show_default="VGGish as fetched",
             help="Its weights: VGGish's file; for both, a model's folder or a bundled model's name.",
         ),
     ] = None,
@@ -55,10 +57,10 @@ def features(
     from save_avs.data.features import FeatureCache, backbone_identity, fill
     from save_avs.model.loading import resolve_device
 
-    if weights is None:
-        raise UsageError(f"--weights is missing: the file or model folder that holds the {audio} backbone")
+    if weights is None and audio != PUBLISHED:
+        raise UsageError(f"--weights is missing: the model folder that holds the {audio} backbone")
     sets = [open_clips(name, root, part) for part in dict.fromkeys(split or _offered(name, root, SPLITS))]
-    backbone = _load(audio, weights)
+    backbone = _load(audio, weights or PUBLISHED)
     cache = FeatureCache(output, backbone_identity(audio, backbone))
     backbone.to(resolve_device(device))
     for clips in sets:
@@ -85,16 +87,17 @@ def _offered(name: str, root: Path, splits: tuple[str, ...]) -> list[str]:
 
 
 def _load(name: str, weights: str) -> AudioBackbone:
-    """A backbone from VGGish's own file, or out of a model."""
+    """A backbone from VGGish's own file, fetched or given, or out of a model."""
     from save_avs.audio import BACKBONES, AudioBackbone, load_vggish
+    from save_avs.checkpoints.cache import locate
     from save_avs.model import load_model
     from save_avs.model.files import read_config
     from save_avs.model.loading import BUNDLED, find_model
 
     if name not in BACKBONES:
         raise UsageError(f"unknown audio backbone '{name}': choose one of {', '.join(sorted(BACKBONES))}")
-    if name == "vggish" and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
-        return load_vggish(weights)
+    if name == PUBLISHED and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
+        return load_vggish(locate(weights))
     held = read_config(find_model(weights)).audio
     if held != name:
         raise UsageError(f"{weights} holds the audio backbone {held}, not {name}")

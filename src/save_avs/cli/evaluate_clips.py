@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from save_avs.cli.progress import Display
-from save_avs.cli.report_folder import report_folder
+from save_avs.cli.report_folder import report_folder, short_name
 from save_avs.cli.running import announced_model
 from save_avs.data import ClipSet, open_clips
 from save_avs.errors import DataError
@@ -86,9 +86,7 @@ def _called(models: list[str]) -> dict[str, str]:
     """A short name for each model, unlike the others': its own, or with a number."""
     called: dict[str, str] = {}
     for model in models:
-        path = Path(model).resolve()
-        # a trained model often lies in a folder called `model`: the one above says which
-        stem = path.parent.name if path.name == "model" else path.name
+        stem = short_name(model)
         name, number = stem, 2
         while name in called:
             name, number = f"{stem}-{number}", number + 1

@@ -25,8 +25,14 @@ def report_folder(
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output} is no folder")
         return output
-    stem = DEFAULT / "-".join([*(Path(model).resolve().name for model in models), data, split])
+    stem = DEFAULT / "-".join([*map(short_name, models), data, split])
     if overwrite:
         return stem
     names = (stem if n == 1 else stem.with_name(f"{stem.name}-{n}") for n in count(1))
     return next(name for name in names if not name.exists())
+
+
+def short_name(model: str) -> str:
+    """What to call a model: its own name, or its folder's; for a training's ``RUN/STAGE/model`` run and stage."""
+    path = Path(model).resolve()
+    return "-".join(path.parts[-3:-1]) if path.name == "model" else path.name

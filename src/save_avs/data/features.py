@@ -172,7 +172,7 @@ class WithFeatures(Wrapped):
             raise DataError(
                 f"{sample.name}: its features are not in {self.cache.folder / self.cache.backbone}; run: "
                 f"save-avs data features {self.name} ROOT --audio {self.cache.backbone.split('-')[0]} "
-                f"--weights FILE -o {self.cache.folder}"
+                f"--weights WEIGHTS -o {self.cache.folder}"
             )
         return replace(sample, features=features)
 

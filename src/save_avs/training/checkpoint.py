@@ -12,6 +12,8 @@ from save_avs.errors import SaveAvsError
 from save_avs.media.atomic import aside
 from save_avs.model.base import bit_sum
 
+KEYS = {"step", "frozen", "modules", "average", "optimizers", "best"}
+
 
 def moving_state(modules: nn.Module) -> dict[str, Tensor]:
     """The state without the frozen parameters: trained ones and every buffer."""
@@ -44,9 +46,17 @@ def read_checkpoint(path: Path, frozen: int) -> dict[str, Any]:
     """Read a checkpoint written beside frozen weights of this sum.
 
     Raises:
-        SaveAvsError: when it was written beside other frozen weights.
+        SaveAvsError: when it is damaged, of another version, or was written beside other frozen weights.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a torn file may raise anything
+        raise SaveAvsError(f"{path}: damaged or cut short; remove it to begin this stage again") from error
+    if not isinstance(state, dict) or not state.keys() >= KEYS:
+        raise SaveAvsError(
+            f"{path}: no checkpoint of this version; remove it to begin this stage again, or go on with the "
+            "version that wrote it"
+        )
     if state["frozen"] != frozen:
         raise SaveAvsError(
             f"{path} belongs to other frozen weights than this recipe has: give the bases and the start it "
