@@ -33,6 +33,6 @@ def report_folder(
 
 
 def short_name(model: str) -> str:
-    """What to call a model: its own name, or its folder's; for a training's ``RUN/STAGE/model`` run and stage."""
+    """What to call a model: its own name or its folder's; run and stage for a ``RUN/STAGE/model``."""
     path = Path(model).resolve()
     return "-".join(path.parts[-3:-1]) if path.name == "model" else path.name
