@@ -1,0 +1,66 @@
+"""What a training run tells those who watch it: a progress bar, trackers, a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from save_avs.types import U8
+
+
+class Moment(NamedTuple):
+    """Where a stage stands after an optimiser step.
+
+    Attributes:
+        step, steps: done, and in all.
+        loss: of this step.
+        lr: the learning rate of this step.
+        frames_per_s: frames (or sounds) trained a second, over the last steps, over all processes.
+        data_wait: share of the last steps' time that was spent waiting for data, 0 to 1.
+        memory: bytes: the process's resident memory on a CPU, the allocator's peak on a GPU.
+        left_s: seconds to the stage's end at this pace.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    frames_per_s: float
+    data_wait: float
+    memory: int
+    left_s: float
+
+
+class Picture(NamedTuple):
+    """A validation frame u8 [S,S,3], the mask found as probabilities f32 [M,M], and the true one [M,M]."""
+
+    name: str
+    frame: U8
+    found: np.ndarray
+    truth: np.ndarray
+
+
+class Watch(Protocol):
+    """Sees a stage from its beginning to its end; only the main process has watchers."""
+
+    def began(self, stage: str, step: int, steps: int) -> None:
+        """A stage begins, or goes on, at a step."""
+        ...
+
+    def stepped(self, moment: Moment) -> None:
+        """An optimiser step was made."""
+        ...
+
+    def logged(self, row: Mapping[str, float]) -> None:
+        """A row was added to metrics.jsonl: the means of some steps, or the figures of a validation."""
+        ...
+
+    def pictured(self, step: int, pictures: Sequence[Picture]) -> None:
+        """A validation was made; these are its first frames."""
+        ...
+
+    def said(self, text: str) -> None:
+        """A line for the reader."""
+        ...
