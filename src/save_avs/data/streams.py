@@ -84,7 +84,7 @@ class Things(NamedTuple):
     """A picture, what stands where, and one thing of it to be segmented.
 
     image u8 [S,S,3]; layers i8 [S,S]; groups: group index of each layer; mask bool [S,S] of the chosen thing;
-    point f32 (x, y) in it and box f32 (x0, y0, x1, y1) loosely around it, pixels.
+    point f32 (x, y) in it and box f32 (x0, y0, x1, y1) loosely around it, pixels; by_box: which of them asks.
     """
 
     image: U8
@@ -93,6 +93,7 @@ class Things(NamedTuple):
     mask: Bool
     point: F32
     box: F32
+    by_box: bool
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ThingStream:
         scene = draw_scene(rng, self.corpus, self.options)
         image, layers = paint(scene, 0.0, self.size, self.size)
         groups = _numbers(scene, self.corpus)
-        return Things(image, layers, groups, *_choose(rng, layers, len(groups)))
+        return Things(image, layers, groups, *_choose(rng, layers, len(groups)), by_box=i % 2 == 1)
 
 
 def _choose(rng: np.random.Generator, layers: Layers, things: int) -> tuple[Bool, F32, F32]:

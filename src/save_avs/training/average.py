@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from save_avs.training.whole import local, put, whole
+
 
 class MovingAverage:
     """shadow = decay * shadow + (1 - decay) * weight, after every step.
@@ -25,7 +27,7 @@ class MovingAverage:
         """Take in the weights as they stand after ``step`` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, parameter in self.parameters.items():
-            self.shadow[name].lerp_(parameter.detach(), 1 - decay)
+            local(self.shadow[name]).lerp_(local(parameter.detach()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -40,15 +42,16 @@ class MovingAverage:
     def swap(self) -> None:
         """Exchange the model's weights and their averages."""
         for name, parameter in self.parameters.items():
-            held = parameter.detach().clone()
-            parameter.copy_(self.shadow[name])
-            self.shadow[name] = held
+            weight, shadow = local(parameter.detach()), local(self.shadow[name])
+            held = weight.clone()
+            weight.copy_(shadow)
+            shadow.copy_(held)
 
     def state(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
-        return self.shadow
+        """For a checkpoint: every average whole, on the CPU."""
+        return {name: whole(value) for name, value in self.shadow.items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """From a checkpoint."""
         for name, value in state.items():
-            self.shadow[name].copy_(value)
+            put(self.shadow[name], value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -23,16 +23,20 @@ def images_of(frames: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
 
 
-def on_device(batch: Any, device: torch.device) -> Any:
-    """A batch of any kind with its tensors on a device; what is no tensor stays."""
+def each_tensor(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A batch of any kind with each of its tensors changed; what is no tensor stays."""
     if isinstance(batch, AVBatch):
-        tensors = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, Tensor)}
-        return replace(batch, **tensors)
+        return replace(batch, **{k: change(v) for k, v in vars(batch).items() if isinstance(v, Tensor)})
     if isinstance(batch, Tensor):
-        return batch.to(device)
+        return change(batch)
     if hasattr(batch, "_fields"):
-        return type(batch)(*(on_device(part, device) for part in batch))
+        return type(batch)(*(each_tensor(part, change) for part in batch))
     return batch
+
+
+def on_device(batch: Any, device: torch.device) -> Any:
+    """A batch of any kind with its tensors on a device; from pinned memory they come while it computes."""
+    return each_tensor(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def frames_in(batch: Any) -> int:
@@ -75,13 +79,14 @@ def collate_clips(samples: Sequence[AVSample]) -> AVBatch:
 class PromptBatch(NamedTuple):
     """Pictures, one thing of each to segment, and what each cell shows.
 
-    images u8 [B,3,S,S]; point f32 [B,2] inside the thing, pixels; box f32 [B,4]; masks f32 [B,1,S/4,S/4];
-    groups int64 [B,S/16,S/16], 0 for the background, else 1 + group.
+    images u8 [B,3,S,S]; point f32 [B,2] inside the thing, pixels; box f32 [B,4]; by_box bool [B], which of
+    them asks; masks f32 [B,1,S/4,S/4]; groups int64 [B,S/16,S/16], 0 for the background, else 1 + group.
     """
 
     images: Tensor
     point: Tensor
     box: Tensor
+    by_box: Tensor
     masks: Tensor
     groups: Tensor
 
@@ -92,6 +97,7 @@ def collate_things(samples: Sequence[Things]) -> PromptBatch:
         images=images_of([s.image for s in samples]),
         point=torch.from_numpy(np.stack([s.point for s in samples])),
         box=torch.from_numpy(np.stack([s.box for s in samples])),
+        by_box=torch.tensor([s.by_box for s in samples]),
         masks=shrink(torch.from_numpy(np.stack([s.mask for s in samples])), STRIDE),
         groups=torch.from_numpy(np.stack([_cells(s.layers, s.groups) for s in samples])),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from save_avs.errors import DataError
+from save_avs.training.collate import each_tensor
 
 STAND_INS = 10  # tried in a row before a data set is held to be broken as a whole
 
@@ -18,8 +19,9 @@ class Bad(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """An item, or the one that stands in for it; None where none does. ``bad``: what could not be read."""
+    """An item's sample, or that of its stand-in; None where there is none. ``bad``: what could not be read."""
 
+    item: int
     sample: Any
     bad: tuple[Bad, ...]
 
@@ -39,10 +41,10 @@ class Guarded:
         bad: list[Bad] = []
         for k in range(i, i + 1 + self.stand_ins):
             try:
-                return Drawn(self.stream[k], tuple(bad))
+                return Drawn(i, self.stream[k], tuple(bad))
             except DataError as error:
                 bad.append(Bad(k, str(error)))
-        return Drawn(None, tuple(bad))
+        return Drawn(i, None, tuple(bad))
 
 
 class Portion(NamedTuple):
@@ -52,6 +54,10 @@ class Portion(NamedTuple):
     items: tuple[int, ...]
     bad: tuple[Bad, ...]
 
+    def pin_memory(self) -> Portion:
+        """The same in page-locked memory, from where a GPU fetches it by itself; a DataLoader asks for it."""
+        return self._replace(batch=each_tensor(self.batch, lambda tensor: tensor.pin_memory()))
+
 
 class Collate:
     """Drawn items to a portion; a class, so that it can be sent to a worker."""
@@ -59,10 +65,10 @@ class Collate:
     def __init__(self, collate: Callable[[Any], Any]) -> None:
         self.collate = collate
 
-    def __call__(self, drawn: Sequence[tuple[int, Drawn]]) -> Portion:
-        samples = [d.sample for _, d in drawn if d.sample is not None]
+    def __call__(self, drawn: Sequence[Drawn]) -> Portion:
+        samples = [d.sample for d in drawn if d.sample is not None]
         return Portion(
             batch=self.collate(samples) if samples else None,
-            items=tuple(i for i, _ in drawn),
-            bad=tuple(b for _, d in drawn for b in d.bad),
+            items=tuple(d.item for d in drawn),
+            bad=tuple(bad for d in drawn for bad in d.bad),
         )

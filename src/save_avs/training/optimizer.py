@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from save_avs.training.whole import like, whole
 
 MATRICES = "image_encoder.blocks."  # where Muon applies: the weight matrices of the transformer blocks
 
@@ -49,22 +51,57 @@ class Optimizers:
                 torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
             )
 
-    def step(self, factor: float) -> None:
-        """One step at ``factor`` times the peak learning rate; gradients are dropped."""
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        return self.all[0].param_groups[0]["lr"]
+
+    def step(self, factor: float, scaler: Any = None) -> None:
+        """One step at ``factor`` times the peak learning rate, through the gradient scaler of fp16 if any."""
         for optimizer in self.all:
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * factor
-            optimizer.step()
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+
+    def unscale(self, scaler: Any) -> None:
+        """Divide the gradients by the scale of fp16."""
+        for optimizer in self.all:
+            scaler.unscale_(optimizer)
+
+    def forget(self) -> None:
+        """Drop the gradients."""
+        for optimizer in self.all:
             optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> list[dict[str, Any]]:
-        """For a checkpoint."""
-        return [optimizer.state_dict() for optimizer in self.all]
+        """For a checkpoint: every tensor whole, on the CPU."""
+        return [_whole(optimizer.state_dict()) for optimizer in self.all]
 
     def load(self, states: list[dict[str, Any]]) -> None:
         """From a checkpoint."""
         for optimizer, state in zip(self.all, states, strict=True):
-            optimizer.load_state_dict(state)
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            spread = {i: _like(parameters[i], values) for i, values in state["state"].items()}
+            optimizer.load_state_dict({**state, "state": spread})
+
+
+def _whole(state: dict[str, Any]) -> dict[str, Any]:
+    values = {
+        i: {k: whole(v) if isinstance(v, Tensor) else v for k, v in row.items()}
+        for i, row in state["state"].items()
+    }
+    return {**state, "state": values}
+
+
+def _like(parameter: nn.Parameter, values: dict[str, Any]) -> dict[str, Any]:
+    """What an optimiser knows of a parameter, spread as the parameter is; step counts are not."""
+    return {
+        k: like(parameter, v) if isinstance(v, Tensor) and v.shape == parameter.shape else v
+        for k, v in values.items()
+    }
 
 
 def schedule(step: int, steps: int, warmup: int, floor: float = 0.01) -> float:

@@ -15,6 +15,7 @@ from save_avs.training.clips import ClipBatch, ClipStream, collate_items
 from save_avs.training.order import EpochOrder
 from save_avs.training.plan import plan_clips
 from save_avs.training.stage import ClipStage
+from save_avs.training.tasks import Counts
 from save_avs.types import AVBatch
 
 THRESHOLD = PROTOCOLS["dataset"].view.threshold
@@ -60,14 +61,18 @@ class SegmentClips:
         self.model, self.semantic = model, stage.semantic
         self.chosen_by: str | None = "class_miou" if stage.semantic else "miou"
 
-    def loss(self, batch: ClipBatch) -> dict[str, Tensor]:
+    def count(self, batch: ClipBatch) -> Counts:
+        """Frames of the clips; those without a mask were dropped before."""
+        return Counts(len(batch.clips.images), float(batch.clips.has_mask.sum()))
+
+    def loss(self, batch: ClipBatch, whole: Counts) -> dict[str, Tensor]:
         """Cross-entropy and soft IoU of the mask, and the cross-entropy of the classes."""
         clips = batch.clips
         logits, names = self._segment(clips)
-        parts = save_loss(logits, clips.masks, clips.has_mask)
+        parts = save_loss(logits, clips.masks, clips.has_mask, whole.annotated)
         terms = {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
         if names is not None:
-            terms["classes"] = class_loss(names, clips.labels, clips.has_mask)
+            terms["classes"] = class_loss(names, clips.labels, clips.has_mask, whole.annotated)
             terms["loss"] = parts.total + self.semantic * terms["classes"]
         return terms
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,13 @@ from save_avs.training.stage import ComposedStage
 VALIDATION_SEED = 777_000
 
 
+class Counts(NamedTuple):
+    """What loss terms are divided by: frames (or sounds), and those of them that are annotated."""
+
+    frames: float
+    annotated: float
+
+
 class Task(Protocol):
     """A stage's data and loss around a model.
 
@@ -47,8 +54,15 @@ class Task(Protocol):
     plan: Plan
     chosen_by: str | None
 
-    def loss(self, batch: Any) -> dict[str, Tensor]:
-        """Loss terms of a batch; ``loss`` is the one to differentiate."""
+    def count(self, batch: Any) -> Counts:
+        """How many frames a batch has, and how many of them are annotated."""
+        ...
+
+    def loss(self, batch: Any, whole: Counts) -> dict[str, Tensor]:
+        """Loss terms of a batch, ``loss`` the one to differentiate: sums over its frames, each over ``whole``.
+
+        ``whole`` counts the frames of the whole step, so the terms of its parts add up to those of the step.
+        """
         ...
 
     def score(self, batch: Any) -> Mapping[str, Tensor]:
@@ -71,12 +85,15 @@ class NameSounds:
         self.modules = nn.ModuleDict({"model": model})
         self.model = model
 
-    def loss(self, batch: SoundBatch) -> dict[str, Tensor]:
+    def count(self, batch: SoundBatch) -> Counts:
+        """Every sound is annotated."""
+        return Counts(len(batch.heard), len(batch.heard))
+
+    def loss(self, batch: SoundBatch, whole: Counts) -> dict[str, Tensor]:
         """Cross-entropy of every class, summed."""
         logits = self.model.hear(batch.patches).float()
-        return {
-            "loss": F.binary_cross_entropy_with_logits(logits, batch.heard, reduction="none").sum(1).mean()
-        }
+        total = F.binary_cross_entropy_with_logits(logits, batch.heard, reduction="sum")
+        return {"loss": total / whole.frames}
 
     def score(self, batch: SoundBatch) -> dict[str, Tensor]:
         """Whether all names are right, and F1."""
@@ -99,6 +116,12 @@ def naming_head(model: SAVE, corpus: Corpus) -> nn.Conv2d:
     return nn.Conv2d(model.sam.image_encoder.out_dim, 1 + len(groups_of(corpus)), 1)
 
 
+def naming_loss(logits: Tensor, groups: Tensor, whole: Counts) -> Tensor:
+    """Cross-entropy of each cell, mean over a frame's: logits [B,K,h,w], groups int64 [B,h,w]."""
+    cells = F.cross_entropy(logits.float(), groups, reduction="none")
+    return cells.flatten(1).mean(1).sum() / whole.frames
+
+
 class SegmentThings:
     """SAM segments the thing that a point or a box names, and rates its own mask."""
 
@@ -116,27 +139,29 @@ class SegmentThings:
         self.sam, self.naming = model.sam, stage.naming
 
     def _segment(self, batch: PromptBatch, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Ask the first half by point, the second by box: logits [B,1,M,M] and IoU [B,1]."""
-        half = len(batch.images) // 2
+        """Ask by point or by box: logits [B,1,M,M] and IoU [B,1]."""
         prompts = self.sam.prompt_encoder
-        label = torch.ones(half, 1, device=embeddings.device)
-        by_point, _ = prompts(points=(batch.point[:half, None], label))
-        by_box, _ = prompts(boxes=batch.box[half:])
-        position = prompts.get_dense_pe()
-        parts = [
-            self.sam.mask_decoder(part, position, sparse, prompts.no_mask(len(part)), False)
-            for part, sparse in ((embeddings[:half], by_point), (embeddings[half:], by_box))
-        ]
-        return torch.cat([m for m, _ in parts]), torch.cat([q for _, q in parts])
+        label = torch.ones(len(batch.point), 1, device=embeddings.device)
+        by_point, _ = prompts(points=(batch.point[:, None], label))
+        by_box, _ = prompts(boxes=batch.box)
+        # both are two tokens: a point is followed by one that pads it
+        asked = torch.where(batch.by_box[:, None, None], by_box, by_point)
+        return self.sam.mask_decoder(
+            embeddings, prompts.get_dense_pe(), asked, prompts.no_mask(len(embeddings)), False
+        )
 
-    def loss(self, batch: PromptBatch) -> dict[str, Tensor]:
+    def count(self, batch: PromptBatch) -> Counts:
+        """Every picture is annotated."""
+        return Counts(len(batch.images), len(batch.images))
+
+    def loss(self, batch: PromptBatch, whole: Counts) -> dict[str, Tensor]:
         """Mask, rating of the mask, and names of the cells."""
         embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
         logits, quality = self._segment(batch, embeddings)
         every = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-        parts = save_loss(logits, batch.masks, every)
-        rating = F.mse_loss(quality.float()[:, 0], _ious(logits, batch.masks))
-        naming = F.cross_entropy(self.head(embeddings).float(), batch.groups)
+        parts = save_loss(logits, batch.masks, every, whole.annotated)
+        rating = F.mse_loss(quality.float()[:, 0], _ious(logits, batch.masks), reduction="sum") / whole.frames
+        naming = naming_loss(self.head(embeddings), batch.groups, whole)
         total = parts.total + 0.1 * rating + self.naming * naming
         return {"loss": total, "bce": parts.bce, "iou": parts.iou, "naming": naming}
 
@@ -168,14 +193,19 @@ class SegmentScenes:
         if self.naming:
             self.modules["head"] = naming_head(model, corpus)
 
-    def loss(self, batch: SceneBatch) -> dict[str, Tensor]:
+    def count(self, batch: SceneBatch) -> Counts:
+        """Composed frames know their masks."""
+        return Counts(len(batch.clips.images), float(batch.clips.has_mask.sum()))
+
+    def loss(self, batch: SceneBatch, whole: Counts) -> dict[str, Tensor]:
         """Cross-entropy and soft IoU of the mask; names of the cells where the recipe asks for them."""
         clips = batch.clips
         embeddings, prompt = self.model.encode(clips.images, clips.patches)
-        parts = save_loss(self.model.decode(embeddings, prompt), clips.masks, clips.has_mask)
+        logits = self.model.decode(embeddings, prompt)
+        parts = save_loss(logits, clips.masks, clips.has_mask, whole.annotated)
         terms = {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
         if self.naming:
-            terms["naming"] = F.cross_entropy(self.modules["head"](embeddings).float(), batch.groups)
+            terms["naming"] = naming_loss(self.modules["head"](embeddings), batch.groups, whole)
             terms["loss"] = parts.total + self.naming * terms["naming"]
         return terms
 

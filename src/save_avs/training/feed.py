@@ -1,0 +1,83 @@
+"""Where batches come from: worker processes that read, compose and collate ahead of the trainer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import batched
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from save_avs.training.guard import STAND_INS, Collate, Guarded, Portion
+from save_avs.training.processes import Processes
+from save_avs.training.share import StepParts, parts_of
+from save_avs.training.stopping import ignore_in_worker
+from save_avs.training.tasks import Task
+
+AHEAD = 6  # batches that a worker may be ahead
+
+
+class Feed:
+    """This process's share of a task's data.
+
+    Args:
+        task: whose streams are read.
+        processes: that share a step, and a validation.
+        workers: that read for this process; 0 reads in the process itself.
+        parts: of a step, see ``StepParts``.
+    """
+
+    def __init__(self, task: Task, processes: Processes, *, workers: int, parts: int) -> None:
+        self.task, self.plan, self.processes = task, task.plan, processes
+        self.workers, self.parts = workers, parts
+        self._kept: list[Portion] = []
+
+    def steps(self, start: int) -> Iterator[tuple[Portion, ...]]:
+        """The portions of each step that is left, from ``start`` on.
+
+        Raises:
+            UsageError: when a step has too few items to be shared.
+        """
+        sampler = StepParts(
+            start,
+            self.plan.steps,
+            items=self.plan.items,
+            parts=self.parts,
+            rank=self.processes.rank,
+            processes=self.processes.count,
+        )
+        stream = Guarded(self.task.stream, stand_ins=STAND_INS)
+        return batched(self._loader(stream, sampler, self.workers), self.parts)
+
+    def validation(self) -> Iterable[Portion]:
+        """This process's run of the validation, whose items are cut up in their order."""
+        mine = parts_of(range(self.plan.validate_on), self.processes.count)[self.processes.rank]
+        batches = list(batched(mine, self.plan.items))
+        stream = Guarded(self.task.validation)
+        if not self.plan.keep_validation:
+            return self._loader(stream, batches, self.workers)
+        if not self._kept:
+            self._kept = list(self._loader(stream, batches, workers=0))
+        return self._kept
+
+    def _loader(self, source: Guarded, batches: Any, workers: int) -> DataLoader:
+        return DataLoader(
+            source,  # pyright: ignore[reportArgumentType]
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=Collate(self.task.collate),
+            pin_memory=self.processes.device.type == "cuda",
+            prefetch_factor=AHEAD if workers else None,
+            worker_init_fn=_begin_worker,
+            generator=torch.Generator(),  # else it draws from the trainer's random state
+        )
+
+
+def _begin_worker(_: int) -> None:
+    """A worker draws pictures, and steps aside where the trainer wants the core."""
+    ignore_in_worker()
+    torch.set_num_threads(1)
+    if hasattr(os, "nice"):
+        os.nice(10)

@@ -1,0 +1,78 @@
+"""Looking at a task's validation frames, shared by all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from save_avs.training.collate import on_device
+from save_avs.training.guard import Bad, Portion
+from save_avs.training.processes import Processes
+
+
+class Seen(NamedTuple):
+    """Figures over all frames, the same in every process, and the items that could not be read."""
+
+    figures: dict[str, float]
+    bad: list[Bad]
+
+
+@torch.no_grad()
+def validate(
+    learner: nn.Module,
+    portions: Iterable[Portion],
+    processes: Processes,
+    *,
+    rounds: int,
+    between: Callable[[], None],
+) -> Seen:
+    """Score this process's portions, and put everyone's rows together before a figure is computed.
+
+    Args:
+        learner: in evaluation mode.
+        portions: this process's, in the order of the data.
+        processes: that share the validation.
+        rounds: the most portions that any process has; where weights are spread, all must compute as often.
+        between: called after each portion.
+    """
+    rows: dict[str, list[Tensor]] = {}
+    bad: list[Bad] = []
+    batch, done = None, 0
+    for portion in portions:
+        bad += portion.bad
+        if portion.batch is not None:
+            batch = on_device(portion.batch, processes.device)
+            for name, values in _score(learner, batch, processes).items():
+                rows.setdefault(name, []).append(values.cpu())
+            done += 1
+        between()
+    if processes.sharding == "full" and batch is not None:
+        for _ in range(rounds - done):
+            _score(learner, batch, processes)
+    mine = {name: torch.cat(values) for name, values in rows.items()}
+    return Seen(figures_of(processes.gather([mine])), processes.gather(bad))
+
+
+def _score(learner: nn.Module, batch: object, processes: Processes) -> dict[str, Tensor]:
+    with processes.autocast():
+        return learner("score", batch)
+
+
+def figures_of(parts: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Figures over the rows of all processes."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: figure(torch.cat([part[name] for part in parts if name in part])) for name in names}
+
+
+def figure(rows: Tensor) -> float:
+    """The mean of one validation figure over frames; a NaN does not count.
+
+    Rows with a number for each class, [N,K], are averaged within each class first; a class that occurs in no
+    frame counts as 0, as AVSS's public code has it.
+    """
+    if rows.ndim == 1:
+        return float(rows.nanmean())
+    return float(rows.nanmean(dim=0).nan_to_num(0.0).mean())
