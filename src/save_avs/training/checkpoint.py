@@ -17,11 +17,23 @@ from save_avs.media.atomic import aside
 from save_avs.model.base import bit_sum
 from save_avs.training.whole import put, whole
 
-KEYS = {"step", "frozen", "modules", "average", "optimizers", "scaler", "best", "validated", "window"}
+KEYS = {
+    "step",
+    "frozen",
+    "modules",
+    "average",
+    "optimizers",
+    "scaler",
+    "best",
+    "validated",
+    "figures",
+    "window",
+    "skipped",
+}
 PATTERN = re.compile(r"checkpoint-(\d{8})\.pt")
 
 
-class Damaged(SaveAvsError):
+class DamagedError(SaveAvsError):
     """A checkpoint that was cut short, or changed after it was written."""
 
 
@@ -72,10 +84,12 @@ class Checkpoints:
         for path in files:
             try:
                 return read_checkpoint(path, frozen)
-            except Damaged as error:
+            except DamagedError as error:
                 self.say(f"{error}; passed over")
         if files:
-            raise SaveAvsError(f"{self.folder}: no checkpoint is whole; remove them to begin this stage again")
+            raise SaveAvsError(
+                f"{self.folder}: no checkpoint is whole; remove them to begin this stage again"
+            )
         return None
 
 
@@ -125,7 +139,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """Read what ``write_state`` wrote.
 
     Raises:
-        Damaged: when the file was cut short or changed.
+        DamagedError: when the file was cut short or changed.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -133,15 +147,15 @@ def read_state(path: Path) -> dict[str, Any]:
         if broken is None:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a torn file may raise anything
-        raise Damaged(f"{path}: damaged or cut short") from error
-    raise Damaged(f"{path}: damaged")
+        raise DamagedError(f"{path}: damaged or cut short") from error
+    raise DamagedError(f"{path}: damaged")
 
 
 def read_checkpoint(path: Path, frozen: int) -> dict[str, Any]:
     """Read a checkpoint written beside frozen weights of this sum.
 
     Raises:
-        Damaged: when the file was cut short or changed.
+        DamagedError: when the file was cut short or changed.
         SaveAvsError: when it is of another version, or was written beside other frozen weights.
     """
     state = read_state(path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
-from itertools import batched
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import DataLoader
@@ -17,10 +18,11 @@ from save_avs.training.stopping import ignore_in_worker
 from save_avs.training.tasks import Task
 
 AHEAD = 6  # batches that a worker may be ahead
+Item = TypeVar("Item")
 
 
 class Feed:
-    """This process's share of a task's data.
+    """The share of a task's data that a process has.
 
     Args:
         task: whose streams are read.
@@ -49,18 +51,24 @@ class Feed:
             processes=self.processes.count,
         )
         stream = Guarded(self.task.stream, stand_ins=STAND_INS)
-        return batched(self._loader(stream, sampler, self.workers), self.parts)
+        return in_groups(self._loader(stream, sampler, self.workers), self.parts)
 
     def validation(self) -> Iterable[Portion]:
-        """This process's run of the validation, whose items are cut up in their order."""
+        """The run of the validation that this process has; its items are cut up in their order."""
         mine = parts_of(range(self.plan.validate_on), self.processes.count)[self.processes.rank]
-        batches = list(batched(mine, self.plan.items))
+        batches = list(in_groups(mine, self.plan.items))
         stream = Guarded(self.task.validation)
         if not self.plan.keep_validation:
             return self._loader(stream, batches, self.workers)
         if not self._kept:
             self._kept = list(self._loader(stream, batches, workers=0))
         return self._kept
+
+    @property
+    def validation_rounds(self) -> int:
+        """The most batches that any process has of a validation."""
+        each = math.ceil(self.plan.validate_on / self.processes.count)
+        return math.ceil(each / self.plan.items)
 
     def _loader(self, source: Guarded, batches: Any, workers: int) -> DataLoader:
         return DataLoader(
@@ -73,6 +81,13 @@ class Feed:
             worker_init_fn=_begin_worker,
             generator=torch.Generator(),  # else it draws from the trainer's random state
         )
+
+
+def in_groups(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    """Runs of ``size`` items, the last perhaps shorter (``itertools.batched`` came with Python 3.12)."""
+    source = iter(items)
+    while group := tuple(islice(source, size)):
+        yield group
 
 
 def _begin_worker(_: int) -> None:

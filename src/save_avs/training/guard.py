@@ -19,7 +19,7 @@ class Bad(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """An item's sample, or that of its stand-in; None where there is none. ``bad``: what could not be read."""
+    """An item's sample or its stand-in's, None where there is none, and what could not be read for it."""
 
     item: int
     sample: Any
@@ -27,7 +27,7 @@ class Drawn(NamedTuple):
 
 
 class Guarded:
-    """A stream whose unreadable items come out as such instead of raising: errors lose their line in a worker.
+    """A stream whose unreadable items come out as such: an error raised in a worker loses its one line.
 
     Args:
         stream: raises DataError for an item that cannot be read.
@@ -66,6 +66,7 @@ class Collate:
         self.collate = collate
 
     def __call__(self, drawn: Sequence[Drawn]) -> Portion:
+        """Collate those samples that there are."""
         samples = [d.sample for d in drawn if d.sample is not None]
         return Portion(
             batch=self.collate(samples) if samples else None,

@@ -1,50 +1,67 @@
-"""The training loop of one stage: optimise, average, validate, choose, checkpoint, resume."""
+"""The training loop of one stage: learn, validate, choose, checkpoint, stop, go on."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
 
 from save_avs.adapters.freeze import freeze_except
-from save_avs.training.average import MovingAverage
-from save_avs.training.checkpoint import (
-    frozen_sum,
-    load_moving,
-    moving_state,
-    read_checkpoint,
-    write_checkpoint,
-)
-from save_avs.training.collate import frames_in, on_device
-from save_avs.training.optimizer import Optimizers, schedule
+from save_avs.errors import DataError, SaveAvsError
+from save_avs.training.best import Best
+from save_avs.training.checkpoint import Checkpoints, frozen_sum, load_moving, moving_state
+from save_avs.training.choices import Policy
+from save_avs.training.feed import Feed
+from save_avs.training.guard import STAND_INS, Portion
+from save_avs.training.journal import Journal
+from save_avs.training.mishaps import Mishaps
+from save_avs.training.optimizer import schedule
+from save_avs.training.pace import Pace
+from save_avs.training.processes import Processes
 from save_avs.training.stage import StageBase
-from save_avs.training.tasks import Task
+from save_avs.training.stopping import StopRequests, interrupted
+from save_avs.training.tasks import Counts, Task
+from save_avs.training.update import Update
+from save_avs.training.validation import validate
+from save_avs.training.watch import Watch
 
-REPORT_EVERY = 50
-CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
-Report = Callable[[str], None]
+
+@dataclass(frozen=True, kw_only=True)
+class Habits:
+    """How a run goes about it, whatever it learns.
+
+    Attributes:
+        workers: processes that read or draw samples, for each process that trains.
+        checkpoint_s: seconds between checkpoints.
+        keep: checkpoints that are kept.
+        non_finite: a loss or gradient that is no number ends the run, or its step is passed over.
+        bad_samples: a sample that cannot be read ends the run, or another stands in for it.
+    """
+
+    workers: int = 0
+    checkpoint_s: float = 120.0
+    keep: int = 2
+    non_finite: Policy = "stop"
+    bad_samples: Policy = "stop"
+
+
+class _Told(Exception):  # noqa: N818  no error: it ends the loop, the weights are those of a finished step
+    """Told to stop."""
 
 
 class Trainer:
-    """Trains a task in ``folder``; picks up the checkpoint it finds there.
+    """Trains a task in ``folder``; picks up the newest checkpoint it finds there.
 
     Args:
         task: the data and the loss.
         stage: the settings.
-        folder: where checkpoint.pt, best.pt and metrics.jsonl go.
-        bf16: automatic mixed precision.
-        workers: processes that read or draw samples.
-        checkpoint_s: seconds between checkpoints.
-        report: receives a line now and then.
-        device: where the model is trained; batches follow it.
+        folder: where checkpoints, best.pt and metrics.jsonl go.
+        processes: that train it together; only the main one writes.
+        habits: how the run goes about it.
+        watches: see what happens.
     """
 
     def __init__(
@@ -53,186 +70,210 @@ class Trainer:
         stage: StageBase,
         folder: Path,
         *,
-        bf16: bool,
-        workers: int,
-        checkpoint_s: float,
-        report: Report,
-        device: torch.device | None = None,
+        processes: Processes,
+        habits: Habits,
+        watches: Sequence[Watch] = (),
     ) -> None:
-        self.task, self.stage, self.folder, self.report = task, stage, folder, report
-        self.plan = task.plan
-        self.bf16, self.workers, self.checkpoint_s = bf16, workers, checkpoint_s
-        self.device = device or torch.device("cpu")
-        task.modules.to(self.device)
+        self.task, self.stage, self.plan = task, stage, task.plan
+        self.folder, self.processes, self.habits = folder, processes, habits
+        task.modules.to(processes.device)
         self._train_mode()
-        trained = {n: p for n, p in task.modules.named_parameters() if p.requires_grad}
-        self.average = MovingAverage(trained, stage.ema)
-        self.optimizers = Optimizers(
-            trained,
-            muon=stage.optimizer == "muon",
-            lr=stage.lr,
-            weight_decay=stage.weight_decay,
-            betas=stage.betas,
-        )
-        self.step = 0
         self.frozen = frozen_sum(task.modules)
-        self.best, self.best_step = -math.inf, 0
-        self._validation: list[Any] = []
+        self.update = Update(task, stage, processes)
+        self.feed = Feed(task, processes, workers=habits.workers, parts=stage.accumulate)
+        self.journal = Journal(folder, stage.name, task.plan.steps, watches, main=processes.main)
+        self.mishaps = Mishaps(
+            non_finite=habits.non_finite,
+            bad_samples=habits.bad_samples,
+            processes=processes,
+            journal=self.journal,
+        )
+        self.checkpoints = Checkpoints(folder, habits.keep, self.journal.say)
+        self.best = Best(folder, task.chosen_by)
+        self.pace = Pace(processes.device)
+        self.stop = StopRequests()
+        self.step, self.validated = 0, 0
+        self.figures: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
         """Train to the last step; returns the figures of the weights that stay in the model.
 
         These are the averaged weights: of the last step, or of the best validation where the task chooses.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._resume()
-        saved = began = time.monotonic()
-        frames, losses = 0, []
-        for batch in self._batches():
-            frames += frames_in(batch)
-            losses.append(self._update(batch))
-            last = self.step == self.plan.steps
-            if self.step % REPORT_EVERY == 0 or last:
-                self._log(losses, frames / (time.monotonic() - began))
-                losses = []
-            if self.step % self.plan.validate_every == 0 and not last:
-                self.validate()
-            if time.monotonic() - saved > self.checkpoint_s:
-                self._checkpoint()
-                saved = time.monotonic()
-        self._checkpoint()
-        figures = self.validate()
-        self.average.swap()
-        if self.best_step:
-            figures = self._take_best()
-        self.task.modules.eval()
-        return figures
 
-    def _update(self, batch: Any) -> dict[str, float]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            terms = self.task.loss(on_device(batch, self.device))
-        terms["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(self.average.parameters.values(), self.stage.clip)
-        self.optimizers.step(schedule(self.step, self.plan.steps, self.stage.warmup, self.stage.floor))
+        Raises:
+            InterruptedRunError: when told to stop, after a checkpoint.
+            DataError: when a sample cannot be read, and the run is to stop at one.
+            SaveAvsError: when a loss is not finite, and the run is to stop at one; when a checkpoint cannot
+                be written or read; when another process is lost.
+        """
+        self._resume()
+        try:
+            with self.stop:
+                self._learn()
+                self._checkpoint()
+        except _Told:
+            self._checkpoint()
+            number = max(self.processes.gather([int(self.stop.signal)]))
+            raise interrupted(number, self.stage.name, self.step) from None
+        except RuntimeError as error:
+            if not self.processes.lost(error):
+                raise
+            raise self._left_alone() from error
+        return self._finish()
+
+    def _learn(self) -> None:
+        for portions in self.pace.waiting_for(self.feed.steps(self.step)):
+            self._validate_if_due()
+            if self._stale():
+                self.journal.say(f"no better since step {self.best.step}, which is enough")
+                return
+            self._step(portions)
+        self._validate_if_due()
+
+    def _step(self, portions: Sequence[Portion]) -> None:
+        whole, bad, told = self._agree(portions)
+        if bad:
+            unread = self.processes.gather([one for portion in portions for one in portion.bad])
+            self.mishaps.unreadable(self.step, unread)
+            if any(portion.batch is None for portion in portions):
+                raise DataError(f"{STAND_INS + 1} samples in a row cannot be read: {unread[-1].reason}")
+        self._seed()
+        factor = schedule(self.step, self.plan.steps, self.stage.warmup, self.stage.floor)
+        outcome = self.update.step(portions, whole, factor, self.step + 1)
+        if outcome.finite:
+            self.mishaps.finite()
+        else:
+            self.mishaps.not_finite(self.step + 1, self.update.learner, portions)
         self.step += 1
-        self.average.update(self.step)
-        return {name: float(value.detach()) for name, value in terms.items()}
+        self.pace.lap(whole.frames)
+        lr = self.update.optimizers.rate
+        self.journal.stepped(self.step, outcome.terms if outcome.finite else None, lr, self.pace)
+        if told:
+            raise _Told
+        if self.processes.agreed(self.pace.since_checkpoint > self.habits.checkpoint_s):
+            self._checkpoint()
+
+    def _agree(self, portions: Sequence[Portion]) -> tuple[Counts, bool, bool]:
+        """What all processes must know of a step: its frames, whether a sample is bad, whether to stop."""
+        counts = [Counts(0, 0) if p.batch is None else self.task.count(p.batch) for p in portions]
+        frames, annotated = (sum(column) for column in zip(*counts, strict=True))
+        bad = sum(len(portion.bad) for portion in portions)
+        mine = torch.tensor([frames, annotated, bad, self.stop.signal])
+        frames, annotated, bad, told = self.processes.total(mine).tolist()
+        return Counts(frames, max(1.0, annotated)), bad > 0, told > 0
+
+    def _seed(self) -> None:
+        """Random numbers within a step come from (seed, step, process) alone: nothing of them is kept."""
+        key = (self.stage.seed, self.step, self.processes.rank)
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+    def _validate_if_due(self) -> None:
+        """Validate where the step just made asks for it, and nobody did yet."""
+        due = self.step > 0 and self.step % self.plan.validate_every == 0
+        if (due or self.step == self.plan.steps) and self.validated != self.step:
+            self.validate()
+            self.pace.pause()
 
     def validate(self) -> dict[str, float]:
-        """Figures over validation frames, of the averaged weights; the best yet are kept."""
+        """Figures over validation frames, of the averaged weights; the best yet are kept.
+
+        Raises:
+            DataError: when a frame cannot be read, and the run is to stop at one.
+        """
         self.task.modules.eval()
-        rows: dict[str, list[Tensor]] = {}
-        with (
-            self.average.applied(),
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
-        ):
-            for batch in self._validation_batches():
-                for name, values in self.task.score(on_device(batch, self.device)).items():
-                    rows.setdefault(name, []).append(values.cpu())
+        with self.update.average.applied():
+            seen = validate(
+                self.update.learner,
+                self.feed.validation(),
+                self.processes,
+                rounds=self.feed.validation_rounds,
+                between=self._stop_if_told,
+            )
         self._train_mode()
-        figures = {name: figure(torch.cat(values)) for name, values in rows.items()}
-        self._write({"step": self.step, **{f"val_{n}": v for n, v in figures.items()}})
-        self._keep_if_best(figures)
+        if seen.bad:
+            self.mishaps.unreadable(self.step, seen.bad)
+        self.figures, self.validated = seen.figures, self.step
+        self.journal.write({"step": self.step, **{f"val_{n}": v for n, v in seen.figures.items()}})
+        if self.best.beaten_by(seen.figures):
+            with self.update.average.applied():
+                write = self.best.taken(self.step, seen.figures, self.task.modules)
+            self._on_main(write)
+        return seen.figures
+
+    def _stop_if_told(self) -> None:
+        """Leave a validation; several processes leave together, after their next step."""
+        if self.stop.signal and self.processes.count == 1:
+            raise _Told
+
+    def _stale(self) -> bool:
+        """Whether validations have been without a better figure for as long as the stage has patience."""
+        if self.plan.patience is None or not self.best.step or self.step != self.validated:
+            return False
+        return self.step - self.best.step >= self.plan.patience * self.plan.validate_every
+
+    def _finish(self) -> dict[str, float]:
+        """Leave the averaged weights in the model, the best where the task chooses; their figures."""
+        self.update.average.swap()
+        figures = self.figures
+        if self.best.step:
+            figures = self.best.restore(self.task.modules)
+            self.journal.say(f"best at step {self.best.step}/{self.plan.steps}")
+        self.task.modules.eval()
         return figures
-
-    def _keep_if_best(self, figures: dict[str, float]) -> None:
-        """Write the averaged weights aside where they score higher than any before."""
-        if self.task.chosen_by is None or not figures[self.task.chosen_by] > self.best:
-            return
-        self.best, self.best_step = figures[self.task.chosen_by], self.step
-        with self.average.applied():
-            state = {"step": self.step, "figures": figures, "modules": moving_state(self.task.modules)}
-            write_checkpoint(self.folder / BEST, state)
-
-    def _take_best(self) -> dict[str, float]:
-        """Put the best weights into the model; returns their figures."""
-        state = torch.load(self.folder / BEST, map_location="cpu", weights_only=True)
-        load_moving(self.task.modules, state["modules"])
-        self.report(f"{self.stage.name}: best at step {state['step']}/{self.plan.steps}")
-        return state["figures"]
 
     def _train_mode(self) -> None:
         self.task.modules.train()
         freeze_except(self.task.modules["model"], self.stage.train)
-
-    def _batches(self) -> Iterator[Any]:
-        items = self.plan.items
-        return iter(self._loader(self.task.stream, range(self.step * items, self.plan.steps * items)))
-
-    def _validation_batches(self) -> Iterable[Any]:
-        every = range(self.plan.validate_on)
-        if not self.plan.keep_validation:
-            return self._loader(self.task.validation, every)
-        if not self._validation:
-            self._validation = list(self._loader(self.task.validation, every, workers=0))
-        return self._validation
-
-    def _loader(self, source: Any, items: range, workers: int | None = None) -> DataLoader:
-        workers = self.workers if workers is None else workers
-        return DataLoader(
-            source,
-            batch_size=self.plan.items,
-            sampler=items,
-            num_workers=workers,
-            collate_fn=self.task.collate,
-            prefetch_factor=6 if workers else None,
-            worker_init_fn=one_thread,
-        )
-
-    def _log(self, losses: list[dict[str, float]], rate: float) -> None:
-        means = {name: sum(row[name] for row in losses) / len(losses) for name in losses[0]}
-        lr = self.optimizers.all[0].param_groups[0]["lr"]
-        self._write({"step": self.step, **means, "lr": lr, "frames_per_s": rate})
-
-    def _write(self, row: dict[str, float]) -> None:
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({k: _short(v) for k, v in row.items()}) + "\n")
-        shown = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "step")
-        self.report(f"{self.stage.name} {self.step}/{self.plan.steps}  {shown}")
 
     def _checkpoint(self) -> None:
         state = {
             "step": self.step,
             "frozen": self.frozen,
             "modules": moving_state(self.task.modules),
-            "average": self.average.state(),
-            "optimizers": self.optimizers.state(),
-            "best": (self.best, self.best_step),
+            **self.update.state(),
+            "best": self.best.state(),
+            "validated": self.validated,
+            "figures": self.figures,
+            "window": self.journal.state(),
+            "skipped": (self.mishaps.skipped, self.mishaps.in_a_row),
         }
-        write_checkpoint(self.folder / CHECKPOINT, state)
+        self._on_main(lambda: self.checkpoints.save(state))
+        self.pace.checkpointed()
 
     def _resume(self) -> None:
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            return
-        state = read_checkpoint(path, self.frozen)
-        load_moving(self.task.modules, state["modules"])
-        self.average.load(state["average"])
-        self.optimizers.load(state["optimizers"])
-        self.best, self.best_step = state["best"]
-        self.step = state["step"]
-        self.report(f"{self.stage.name}: going on from step {self.step}")
+        if self.processes.main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self.processes.wait()
+        state = self.checkpoints.load(self.frozen)
+        if state is not None:
+            load_moving(self.task.modules, state["modules"])
+            self.update.load(state)
+            self.best.load(state["best"])
+            self.journal.load(state["window"])
+            self.step, self.validated, self.figures = state["step"], state["validated"], state["figures"]
+            self.mishaps.skipped, self.mishaps.in_a_row = state["skipped"]
+            self.journal.say(f"going on from step {self.step}")
+        self.journal.begin(self.step)
 
+    def _on_main(self, action: Callable[[], None]) -> None:
+        """Let the main process do something with files; should it fail, all of them stop.
 
-def figure(rows: Tensor) -> float:
-    """The mean of one validation figure over frames; a NaN does not count.
+        Raises:
+            SaveAvsError: what went wrong.
+        """
+        problem = None
+        if self.processes.main:
+            try:
+                action()
+            except (SaveAvsError, OSError) as error:
+                problem = str(error)
+        if problem := self.processes.agreed(problem):
+            raise SaveAvsError(problem)
 
-    Rows with a number for each class, [N,K], are averaged within each class first; a class that occurs in no
-    frame counts as 0, as AVSS's public code has it.
-    """
-    if rows.ndim == 1:
-        return float(rows.nanmean())
-    return float(rows.nanmean(dim=0).nan_to_num(0.0).mean())
-
-
-def _short(value: float) -> float:
-    """Six decimals, or six digits of a number that has fewer: a learning rate may be tiny."""
-    return round(value, 6) if abs(value) >= 0.01 else float(f"{value:.6g}")
-
-
-def one_thread(_: int) -> None:
-    """A worker draws pictures, and steps aside where the trainer wants the core."""
-    torch.set_num_threads(1)
-    if hasattr(os, "nice"):
-        os.nice(10)
+    def _left_alone(self) -> SaveAvsError:
+        kept = self.checkpoints.files()
+        back = f"go on from {kept[0].name}" if kept else "begin this stage again"
+        return SaveAvsError(
+            f"{self.stage.name}, step {self.step}: another of the {self.processes.count} processes is gone; "
+            f"run the same command again to {back}"
+        )

@@ -33,6 +33,7 @@ class Pace:
         self.device = device
         self._laps: deque[Lap] = deque(maxlen=SPAN)
         self._began, self._waited = time.monotonic(), 0.0
+        self._saved = self._began
 
     def waiting_for(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items, the time they let one wait taken down."""
@@ -54,6 +55,16 @@ class Pace:
     def pause(self) -> None:
         """What happened since the last step was none of it: a validation, a checkpoint."""
         self._began, self._waited = time.monotonic(), 0.0
+
+    def checkpointed(self) -> None:
+        """A checkpoint was written."""
+        self._saved = time.monotonic()
+        self.pause()
+
+    @property
+    def since_checkpoint(self) -> float:
+        """Seconds since the last checkpoint, or the beginning."""
+        return time.monotonic() - self._saved
 
     @property
     def frames_per_s(self) -> float:

@@ -18,6 +18,7 @@ class Plan:
         validate_every: steps between validations.
         validate_on: items of a validation.
         keep_validation: its batches are few enough to be kept in memory.
+        patience: validations without a better figure after which the stage ends early; None goes on.
     """
 
     steps: int
@@ -25,6 +26,7 @@ class Plan:
     validate_every: int
     validate_on: int
     keep_validation: bool
+    patience: int | None = None
 
 
 def plan_composed(stage: ComposedStage, frames_per_item: int) -> Plan:
@@ -48,4 +50,5 @@ def plan_clips(stage: ClipStage, *, train: int, val: int) -> Plan:
         validate_every=max(1, round(stage.validate_epochs * epoch)),
         validate_on=min(val, stage.validate_on or val),
         keep_validation=False,
+        patience=stage.patience,
     )

@@ -1,29 +1,37 @@
-"""The processes that train together: one, or as many as torchrun started, each with its share of every step."""
+"""The processes that train together: one, or as many as torchrun started."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.model.loading import resolve_device
+from save_avs.training.choices import Precision, Sharding
 
-Precision = Literal["fp32", "bf16", "fp16"]
-Sharding = Literal["none", "full"]
 Item = TypeVar("Item")
 
 # What gloo, NCCL and torch's store say when the other end is gone.
-LOST = ("connection closed by peer", "connection reset", "broken pipe", "timed out", "nccl", "gloo", "tcpstore")
+LOST = (
+    "connection closed by peer",
+    "connection reset",
+    "broken pipe",
+    "timed out",
+    "nccl",
+    "gloo",
+    "tcpstore",
+)
 
 
 class Processes:
-    """This process among those that train together, and what they do together.
+    """One process among those that train together, and what they do together.
 
     Started by ``torchrun`` they find each other through its environment; else there is one.
 
@@ -47,10 +55,7 @@ class Processes:
         if chosen.index is not None:
             torch.cuda.set_device(chosen)
         self._accelerator = Accelerator(
-            cpu=chosen.type == "cpu",
-            mixed_precision="no" if precision == "fp32" else precision,
-            # a recipe may train parts that a stage's loss does not reach
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+            cpu=chosen.type == "cpu", mixed_precision="no" if precision == "fp32" else precision
         )
         self.sharding: Sharding = sharding
         self.device = self._accelerator.device
@@ -77,7 +82,9 @@ class Processes:
             return module
         if self.sharding == "full":
             return _shard(module, self.device.type, self.count)
-        return self._accelerator.prepare_model(module)
+        # a recipe may train parts that a stage's loss does not reach
+        devices = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
 
     def gathering(self, module: nn.Module, wanted: bool) -> AbstractContextManager[Any]:
         """Within the block, gradients are exchanged only where ``wanted``: the last part of a step."""
@@ -125,4 +132,5 @@ def _shard(module: nn.Module, device: str, count: int) -> nn.Module:
     for part in module.modules():
         if isinstance(part, Block):
             fully_shard(part, mesh=mesh)
-    return fully_shard(module, mesh=mesh)
+    fully_shard(module, mesh=mesh)
+    return module

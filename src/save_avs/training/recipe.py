@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from save_avs.errors import UsageError
 from save_avs.model.config import SaveConfig
+from save_avs.training.choices import Policy, Precision, Sharding
 from save_avs.training.stage import TASK_NAMES, ComposedStage, Stage, Strict
 
 EXTENDS = "extends"
@@ -40,10 +41,15 @@ class Recipe(Strict):
         corpus: folder made by ``save-avs data stamps``, or one of your own in its layout;
             for stages on composed scenes.
         out: run folder; each stage gets a folder in it.
-        precision: ``bf16`` trains under automatic mixed precision.
+        precision: ``bf16`` and ``fp16`` train under automatic mixed precision.
         device: ``auto`` takes a GPU where there is one.
-        workers: processes that read or compose.
+        sharding: over the processes that ``torchrun`` starts: ``none`` gives each the whole model (DDP),
+            ``full`` a slice of every weight (FSDP2).
+        workers: processes that read or compose, for each that trains.
         checkpoint_s: seconds between checkpoints.
+        keep: checkpoints of a stage that are kept.
+        non_finite: whether a loss that is no number stops the run, or its step is skipped.
+        bad_samples: whether a sample that cannot be read stops the run, or is skipped and reported.
         stages: a list, or a mapping from names to stages, which another recipe can extend.
     """
 
@@ -51,10 +57,14 @@ class Recipe(Strict):
     bases: BasePaths = BasePaths()
     corpus: Path | None = None
     out: Path
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Precision = "bf16"
     device: str = "auto"
+    sharding: Sharding = "none"
     workers: int = Field(default=1, ge=0)
     checkpoint_s: float = Field(default=120.0, gt=0)
+    keep: int = Field(default=2, gt=0)
+    non_finite: Policy = "stop"
+    bad_samples: Policy = "stop"
     stages: tuple[Stage, ...]
 
     @field_validator("stages", mode="before")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from save_avs.errors import UsageError
 def parts_of(items: range, count: int) -> list[range]:
     """Cut a run of items into parts that differ in length by one at most."""
     edges = np.linspace(0, len(items), count + 1).round().astype(int)
-    return [items[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [items[a:b] for a, b in pairwise(edges)]
 
 
 class StepParts:

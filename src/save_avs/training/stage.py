@@ -46,6 +46,8 @@ class StageBase(Strict):
         optimizer: ``muon`` takes Muon for the matrices of the encoder's blocks and AdamW for the rest.
         betas: AdamW's.
         clip: largest norm of the gradient.
+        accumulate: parts of a step that each process goes through one after another, to save memory; with any
+            number of them, and of processes, a step has the same frames and the same loss.
         ema: decay of the moving average of the trained weights, which is what is kept; 0 keeps the weights.
         seed: of the order, the draws and the fresh weights.
     """
@@ -61,6 +63,7 @@ class StageBase(Strict):
     warmup: int = Field(default=200, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
     clip: float = Field(default=1.0, gt=0)
+    accumulate: int = Field(default=1, gt=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
     seed: int = 0
 
@@ -121,6 +124,7 @@ class ClipStage(StageBase):
             head, and the mean IoU over classes chooses instead of the masks' mean IoU.
         validate_epochs: epochs between validations.
         validate_on: clips of a validation; all when None.
+        patience: validations in a row without a better figure, after which the stage ends early.
     """
 
     task: Literal["clips"]
@@ -138,6 +142,7 @@ class ClipStage(StageBase):
     semantic: float = Field(default=0.0, ge=0)
     validate_epochs: int = Field(default=1, gt=0)
     validate_on: int | None = Field(default=None, gt=0)
+    patience: int | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -12,7 +12,7 @@ from save_avs.errors import SaveAvsError
 SIGNALS = {signal.SIGINT: ("Ctrl-C", 130), signal.SIGTERM: ("SIGTERM", 143)}
 
 
-class Interrupted(SaveAvsError):
+class InterruptedRunError(SaveAvsError):
     """A run that was told to stop and has saved itself."""
 
     def __init__(self, text: str, exit_code: int) -> None:
@@ -51,10 +51,10 @@ class StopRequests:
         self._former = {}
 
 
-def interrupted(number: int, stage: str, step: int) -> Interrupted:
+def interrupted(number: int, stage: str, step: int) -> InterruptedRunError:
     """What ends a run that was told to stop by a signal, after it saved."""
     name, code = SIGNALS[signal.Signals(number)]
-    return Interrupted(
+    return InterruptedRunError(
         f"stopped by {name}; stage {stage} is saved at step {step}: run the same command again to go on", code
     )
 

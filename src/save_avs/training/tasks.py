@@ -59,7 +59,7 @@ class Task(Protocol):
         ...
 
     def loss(self, batch: Any, whole: Counts) -> dict[str, Tensor]:
-        """Loss terms of a batch, ``loss`` the one to differentiate: sums over its frames, each over ``whole``.
+        """Loss terms of a batch, ``loss`` the one to differentiate: sums over frames, over ``whole``.
 
         ``whole`` counts the frames of the whole step, so the terms of its parts add up to those of the step.
         """

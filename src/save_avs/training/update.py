@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -68,15 +69,15 @@ class Update:
         Nothing moves where the loss or its gradient is not finite.
         """
         terms = self._differentiate(portions, whole)
-        finite = self._clip() and all(torch.tensor(list(terms.values())).isfinite())
         scaler = self.processes.scaler
-        if finite or scaler is not None:  # a scaler that met an overflow leaves the weights, and its scale sinks
+        # fp16 overflows now and then: its scaler leaves the weights alone then, and the scale sinks
+        finite = (self._clip() or scaler is not None) and all(map(math.isfinite, terms.values()))
+        if finite:
             self.optimizers.step(factor, scaler)
+            self.average.update(number)
         if scaler is not None:
             scaler.update()
         self.optimizers.forget()
-        if finite:
-            self.average.update(number)
         return Outcome(terms, finite)
 
     def _differentiate(self, portions: Sequence[Portion], whole: Counts) -> dict[str, float]:

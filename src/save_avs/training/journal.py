@@ -1,0 +1,87 @@
+"""What a stage tells: rows for metrics.jsonl, moments and lines for those who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from save_avs.training.history import History
+from save_avs.training.pace import Pace
+from save_avs.training.watch import Moment, Watch
+
+METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"
+REPORT_EVERY = 50
+
+
+class Journal:
+    """A stage's files and watchers.
+
+    Args:
+        folder: of the stage.
+        stage: its name.
+        steps: how many it has.
+        watches: see what happens.
+        main: whether this process writes and speaks.
+    """
+
+    def __init__(self, folder: Path, stage: str, steps: int, watches: Sequence[Watch], *, main: bool) -> None:
+        self.stage, self.steps, self.main = stage, steps, main
+        self.watches = watches if main else ()
+        self.metrics, self.bad_samples = History(folder / METRICS), History(folder / BAD_SAMPLES)
+        self._window: list[dict[str, float]] = []  # loss terms since the last row
+
+    def begin(self, step: int) -> None:
+        """The stage begins, or goes on, after ``step`` steps: what was written of later ones is dropped."""
+        if self.main:
+            self.metrics.rewind(step)
+            self.bad_samples.rewind(step)
+        for watch in self.watches:
+            watch.began(self.stage, step, self.steps)
+
+    def say(self, text: str) -> None:
+        """A line for the reader."""
+        for watch in self.watches:
+            watch.said(f"{self.stage}: {text}")
+
+    def write(self, row: Mapping[str, float]) -> None:
+        """A row of metrics.jsonl."""
+        if self.main:
+            self.metrics.add(row)
+        for watch in self.watches:
+            watch.logged(row)
+
+    def stepped(self, step: int, terms: dict[str, float] | None, lr: float, pace: Pace) -> None:
+        """A step was made, with these loss terms; None where it was passed over."""
+        if terms is not None:
+            self._window.append(terms)
+        moment = Moment(
+            step=step,
+            steps=self.steps,
+            loss=float("nan") if terms is None else terms["loss"],
+            lr=lr,
+            frames_per_s=pace.frames_per_s,
+            data_wait=pace.data_wait,
+            memory=pace.memory,
+            left_s=(self.steps - step) * pace.seconds_per_step,
+        )
+        for watch in self.watches:
+            watch.stepped(moment)
+        if self._window and (step % REPORT_EVERY == 0 or step == self.steps):
+            self._report(moment)
+
+    def _report(self, moment: Moment) -> None:
+        """A row with the means since the last one."""
+        means = {n: sum(row[n] for row in self._window) / len(self._window) for n in self._window[0]}
+        self._window = []
+        speed = {"frames_per_s": moment.frames_per_s, "data_wait": moment.data_wait}
+        row = {"step": moment.step, **means, "lr": moment.lr, **speed, "memory_gb": moment.memory / 1e9}
+        self.write(row)
+
+    def state(self) -> list[dict[str, float]]:
+        """For a checkpoint."""
+        return self._window
+
+    def load(self, state: Any) -> None:
+        """From a checkpoint."""
+        self._window = state
