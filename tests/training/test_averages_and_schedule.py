@@ -79,4 +79,5 @@ def test_the_rate_of_a_step_is_a_share_of_the_peak():
     net.head(net.image_encoder["blocks"][0](torch.ones(1, 4))).sum().backward()
     optimizers.step(0.25)
     assert {g["lr"] for o in optimizers.all for g in o.param_groups} == {0.025}
+    optimizers.forget()
     assert all(p.grad is None for p in net.parameters())

@@ -10,12 +10,14 @@ import pytest
 import torch
 from clip_making import Clips, clip_stage, make_clip
 from tiny_model import shake, tiny_model
+from watching import make_trainer
 
 from save_avs.errors import SaveAvsError
 from save_avs.inference.square import from_square
 from save_avs.model import SAVE
 from save_avs.objectives import PROTOCOLS, UNLABELLED, MaskMetric
-from save_avs.training.loop import Trainer, figure
+from save_avs.training.loop import Trainer
+from save_avs.training.validation import figure
 from save_avs.training.segment_clips import SegmentClips, class_ious
 
 CLASSES = ("background", "left", "right")
@@ -32,8 +34,7 @@ def task(network: SAVE | None = None, *, train: int = 5, **changes) -> SegmentCl
 
 
 def trainer(folder: Path, chosen: SegmentClips, stage, **options) -> Trainer:
-    settings = {"bf16": False, "workers": 0, "checkpoint_s": 1e9, "report": lambda _: None}
-    return Trainer(chosen, stage, folder, **(settings | options))
+    return make_trainer(chosen, stage, folder, **options)
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -50,16 +51,16 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(workers, tmp_path):
 
     first = task(**changes)
     loss, left = first.loss, iter(range(4))
-    first.loss = lambda batch: loss(batch) if next(left, None) is not None else pytest.fail("killed")
+    first.loss = lambda batch, whole: loss(batch, whole) if next(left, None) is not None else pytest.fail("killed")
     with pytest.raises(pytest.fail.Exception, match="killed"):
         trainer(tmp_path / "broken", first, stage, workers=workers, checkpoint_s=0.0).run()
     second = trainer(tmp_path / "broken", task(**changes), stage, workers=workers)
-    for parameter in second.average.parameters.values():  # what it had learned is in the checkpoint alone
+    for parameter in second.update.average.parameters.values():  # what it had learned is in the checkpoint alone
         parameter.data.add_(1.0)
     assert second.run() == figures
     ends, expected = second.task.modules.state_dict(), whole.task.modules.state_dict()
     assert all(torch.equal(ends[k], v) for k, v in expected.items())
-    assert (second.best, second.best_step) == (whole.best, whole.best_step)
+    assert second.best.state() == whole.best.state()
 
 
 def test_a_checkpoint_is_refused_beside_other_frozen_weights(tmp_path):
@@ -72,21 +73,21 @@ def test_a_checkpoint_is_refused_beside_other_frozen_weights(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-2000]), "damaged or cut short"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-2000]), "no checkpoint is whole"),
         (lambda path: torch.save({"step": 2}, path), "no checkpoint of this version"),
     ],
 )
 def test_a_torn_or_foreign_checkpoint_is_one_line(tmp_path, spoil, message):
     trainer(tmp_path, task(steps=2), clip_stage(steps=2)).run()
-    spoil(tmp_path / "checkpoint.pt")
+    spoil(tmp_path / "checkpoint-00000002.pt")
     with pytest.raises(SaveAvsError, match=message) as caught:
         trainer(tmp_path, task(steps=4), clip_stage(steps=4)).run()
-    assert "checkpoint.pt" in str(caught.value) and "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_holds_no_frozen_parameter(tmp_path):
     trainer(tmp_path, task(steps=2), clip_stage(steps=2)).run()
-    for name in ("checkpoint.pt", "best.pt"):
+    for name in ("checkpoint-00000002.pt", "best.pt"):
         held = torch.load(tmp_path / name, weights_only=True)["modules"]
         assert "model.sam.image_encoder.pos_embed" not in held
         assert "model.sam.mask_decoder.iou_token.weight" in held
@@ -106,7 +107,7 @@ def test_the_weights_of_the_best_validation_stay(tmp_path):
 
     chosen.score = scored
     assert loop.run()["miou"] == pytest.approx(0.9)
-    assert sorted(seen) == [1, 2, 3, 4, 5, 6] and loop.best_step == 2
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6] and loop.best.step == 2
     ends = chosen.model.state_dict()
     assert all(torch.equal(ends[k], v) for k, v in seen[2].items())
     assert any(not torch.equal(ends[k], v) for k, v in seen[6].items())
@@ -143,10 +144,10 @@ def test_the_backbone_is_not_asked_where_its_features_are_known(tmp_path):
     network.audio_backbone.register_forward_hook(lambda *_: pytest.fail("asked"))
     network.audio_backbone.requires_grad_(False)
     batch = chosen.collate([chosen.stream[0]])
-    chosen.loss(batch)
+    chosen.loss(batch, chosen.count(batch))
     network.audio_backbone.requires_grad_(True)  # a backbone that learns says something new each time
     with pytest.raises(pytest.fail.Exception, match="asked"):
-        chosen.loss(batch)
+        chosen.loss(batch, chosen.count(batch))
 
 
 def test_it_learns_which_of_two_things_sounds(tmp_path):

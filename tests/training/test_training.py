@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_corpus import make_corpus
 from tiny_model import tiny_config
+from watching import Recorder, make_trainer
 
 from save_avs.errors import UsageError
 from save_avs.model import SAVE, build_save
@@ -61,18 +62,17 @@ def model(task: str, seed: int = 0) -> SAVE:
 
 def trainer(network: SAVE, chosen: ComposedStage, corpus: Path, folder: Path, **options) -> Trainer:
     task = TASKS[chosen.task](network, chosen, corpus, 64)
-    settings = {"bf16": False, "workers": 0, "checkpoint_s": 1e9, "report": lambda _: None}
-    return Trainer(task, chosen, folder, **(settings | options))
+    return make_trainer(task, chosen, folder, **options)
 
 
 def die_at(chosen: Trainer, step: int) -> None:
     """The trainer is killed before it takes a step."""
     loss = chosen.task.loss
 
-    def killing(batch):
+    def killing(batch, whole):
         if chosen.step == step:
             raise Killed
-        return loss(batch)
+        return loss(batch, whole)
 
     chosen.task.loss = killing
 
@@ -96,7 +96,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimize
     with pytest.raises(Killed):
         first.run()
     second = trainer(model(task), chosen, corpus, tmp_path / "broken", workers=workers)
-    for parameter in second.average.parameters.values():  # what it had learned is in the checkpoint alone
+    for parameter in second.update.average.parameters.values():  # what it had learned is in the checkpoint alone
         parameter.data.add_(1.0)
     resumed = second.run()
 
@@ -111,7 +111,7 @@ def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
     die_at(chosen, 2)
     with pytest.raises(Killed):
         chosen.run()
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+    assert torch.load(tmp_path / "checkpoint-00000002.pt", weights_only=True)["step"] == 2
     assert not [p for p in tmp_path.iterdir() if ".part" in p.name]
 
 
@@ -135,19 +135,21 @@ def test_only_what_is_named_moves(task, corpus, tmp_path):
 def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
     chosen = trainer(model("scenes"), stage(steps=3), corpus, tmp_path)
     chosen.run()
-    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    saved = torch.load(tmp_path / "checkpoint-00000003.pt", weights_only=True)
     name = "model.audio_adapter.prompt.weight"
     assert torch.equal(chosen.task.modules.state_dict()[name], saved["average"][name])
     assert not torch.equal(saved["average"][name], saved["modules"][name])
 
 
 def test_it_writes_down_what_happens(corpus, tmp_path):
-    lines: list[str] = []
-    trainer(model("scenes"), stage(), corpus, tmp_path, report=lines.append).run()
+    watch = Recorder()
+    trainer(model("scenes"), stage(), corpus, tmp_path, watch=watch).run()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [4, 6, 6]
     assert "val_miou" in rows[0] and {"loss", "bce", "iou", "lr"} <= rows[1].keys()
-    assert len(lines) == 3 and lines[1].startswith("only 6/6")
+    assert [row["step"] for row in watch.rows] == [4, 6, 6]
+    assert [moment.step for moment in watch.moments] == [1, 2, 3, 4, 5, 6]
+    assert watch.beginnings == [("only", 0, 6)]
 
 
 @pytest.mark.slow
@@ -172,7 +174,7 @@ def recipe(corpus: Path, out: Path, **changes) -> Recipe:
 
 
 def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_path):
-    folder = train(recipe(corpus, tmp_path), lambda _: None)
+    folder = train(recipe(corpus, tmp_path))
     assert folder == tmp_path / "3-scenes" / "model"
     network, config = read_folder(folder)
     assert config.classes == CLASSES and config.image_size == network.image_size == 64
@@ -182,9 +184,9 @@ def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_
     heard, _ = read_folder(tmp_path / "1-sounds" / "model")
     assert torch.equal(network.state_dict()[ear], heard.state_dict()[ear])
 
-    lines: list[str] = []
-    train(recipe(corpus, tmp_path), lines.append)
-    assert [line.split(",")[0] for line in lines] == [
+    watch = Recorder()
+    train(recipe(corpus, tmp_path), [watch])
+    assert [line.split(",")[0] for line in watch.lines] == [
         f"{n}: done already" for n in ("1-sounds", "2-things", "3-scenes")
     ]
 
@@ -192,10 +194,10 @@ def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_
 def test_a_stage_that_starts_from_nothing(corpus, tmp_path):
     alone = recipe(corpus, tmp_path, stages=(stage("scenes", start="0-nowhere"),))
     with pytest.raises(UsageError, match="stage only starts from 0-nowhere, which has no model"):
-        train(alone, lambda _: None)
+        train(alone)
 
 
 def test_a_corpus_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match="is no corpus"):
-        train(recipe(tmp_path / "none", tmp_path / "out"), lambda _: None)
+        train(recipe(tmp_path / "none", tmp_path / "out"))
     assert not (tmp_path / "out").exists()

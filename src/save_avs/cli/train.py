@@ -31,9 +31,19 @@ def train(config: Config, overrides: Overrides = None) -> int:
     from save_avs.training.recipe import load_recipe
     from save_avs.training.run import train as run
 
-    folder = run(load_recipe(config, overrides), typer.echo)
+    folder = run(load_recipe(config, overrides), [Plain()])
     typer.echo(f"model: {folder}")
     return 0
+
+
+class Plain:
+    def began(self, stage, step, steps): ...
+    def stepped(self, moment): ...
+    def logged(self, row):
+        typer.echo("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+    def pictured(self, step, pictures): ...
+    def said(self, text):
+        typer.echo(text)
 
 
 def validate(config: Config, overrides: Overrides = None) -> int:
