@@ -61,6 +61,7 @@ def test_cells_name_what_most_of_them_shows():
         layers == 0,
         np.zeros(2, np.float32),
         np.zeros(4, np.float32),
+        by_box=True,
     )
     batch = collate_things([thing])
     assert batch.groups.tolist() == [[[4, 0], [0, 8]]]

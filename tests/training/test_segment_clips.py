@@ -17,8 +17,8 @@ from save_avs.inference.square import from_square
 from save_avs.model import SAVE
 from save_avs.objectives import PROTOCOLS, UNLABELLED, MaskMetric
 from save_avs.training.loop import Trainer
-from save_avs.training.validation import figure
 from save_avs.training.segment_clips import SegmentClips, class_ious
+from save_avs.training.validation import figure
 
 CLASSES = ("background", "left", "right")
 
@@ -51,11 +51,13 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(workers, tmp_path):
 
     first = task(**changes)
     loss, left = first.loss, iter(range(4))
-    first.loss = lambda batch, whole: loss(batch, whole) if next(left, None) is not None else pytest.fail("killed")
+    first.loss = lambda batch, whole: (
+        loss(batch, whole) if next(left, None) is not None else pytest.fail("killed")
+    )
     with pytest.raises(pytest.fail.Exception, match="killed"):
         trainer(tmp_path / "broken", first, stage, workers=workers, checkpoint_s=0.0).run()
     second = trainer(tmp_path / "broken", task(**changes), stage, workers=workers)
-    for parameter in second.update.average.parameters.values():  # what it had learned is in the checkpoint alone
+    for parameter in second.update.average.parameters.values():  # the checkpoint alone knows better
         parameter.data.add_(1.0)
     assert second.run() == figures
     ends, expected = second.task.modules.state_dict(), whole.task.modules.state_dict()

@@ -96,7 +96,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimize
     with pytest.raises(Killed):
         first.run()
     second = trainer(model(task), chosen, corpus, tmp_path / "broken", workers=workers)
-    for parameter in second.update.average.parameters.values():  # what it had learned is in the checkpoint alone
+    for parameter in second.update.average.parameters.values():  # the checkpoint alone knows better
         parameter.data.add_(1.0)
     resumed = second.run()
 

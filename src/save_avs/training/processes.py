@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -54,6 +55,7 @@ class Processes:
             raise UsageError("precision fp16 needs a GPU: choose bf16 or fp32")
         if chosen.index is not None:
             torch.cuda.set_device(chosen)
+        AcceleratorState._reset_state()  # a program may train twice, in different precisions
         self._accelerator = Accelerator(
             cpu=chosen.type == "cpu", mixed_precision="no" if precision == "fp32" else precision
         )
@@ -129,6 +131,8 @@ def _shard(module: nn.Module, device: str, count: int) -> nn.Module:
     from save_avs.sam.image_encoder import Block
 
     mesh = init_device_mesh(device, (count,))
+    for parameter in module.parameters():  # channels-last weights cannot be sliced
+        parameter.data = parameter.data.contiguous()
     for part in module.modules():
         if isinstance(part, Block):
             fully_shard(part, mesh=mesh)

@@ -15,7 +15,7 @@ SIGNALS = {signal.SIGINT: ("Ctrl-C", 130), signal.SIGTERM: ("SIGTERM", 143)}
 class InterruptedRunError(SaveAvsError):
     """A run that was told to stop and has saved itself."""
 
-    def __init__(self, text: str, exit_code: int) -> None:
+    def __init__(self, text: str, exit_code: int = 143) -> None:
         super().__init__(text)
         self.exit_code = exit_code
 
