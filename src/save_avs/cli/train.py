@@ -41,6 +41,7 @@ class Plain:
     def stepped(self, moment): ...
     def logged(self, row):
         typer.echo("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+
     def pictured(self, step, pictures): ...
     def said(self, text):
         typer.echo(text)

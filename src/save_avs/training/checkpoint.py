@@ -17,19 +17,7 @@ from save_avs.media.atomic import aside
 from save_avs.model.base import bit_sum
 from save_avs.training.whole import put, whole
 
-KEYS = {
-    "step",
-    "frozen",
-    "modules",
-    "average",
-    "optimizers",
-    "scaler",
-    "best",
-    "validated",
-    "figures",
-    "window",
-    "skipped",
-}
+KEYS = {"step", "frozen", "modules", "average", "optimizers", "scaler", "best", "validated", "journal"}
 PATTERN = re.compile(r"checkpoint-(\d{8})\.pt")
 
 

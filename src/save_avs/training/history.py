@@ -11,30 +11,35 @@ from save_avs.media.atomic import atomic_write
 
 
 class History:
-    """Rows with a ``step``, appended to a file.
+    """Rows appended to a file.
 
     Args:
         path: of the .jsonl file.
+
+    Attributes:
+        count: rows there are.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.count = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append a row."""
         with self.path.open("a") as file:
             file.write(json.dumps({k: _short(v) for k, v in row.items()}) + "\n")
+        self.count += 1
 
     def rows(self) -> list[dict[str, Any]]:
         """What was written; a row that was cut short is left out."""
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         return [row for line in lines if (row := _parse(line)) is not None]
 
-    def rewind(self, step: int) -> None:
-        """Forget what came after a step: it will come again."""
+    def rewind(self, count: int) -> None:
+        """Forget all but the first rows: the others will come again."""
+        self.count = count
         if self.path.exists():
-            kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
-            atomic_write(self.path, "".join(kept))
+            atomic_write(self.path, "".join(json.dumps(row) + "\n" for row in self.rows()[:count]))
 
 
 def _parse(line: str) -> dict[str, Any] | None:

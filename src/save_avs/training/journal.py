@@ -31,11 +31,15 @@ class Journal:
         self.metrics, self.bad_samples = History(folder / METRICS), History(folder / BAD_SAMPLES)
         self._window: list[dict[str, float]] = []  # loss terms since the last row
 
-    def begin(self, step: int) -> None:
-        """The stage begins, or goes on, after ``step`` steps: what was written of later ones is dropped."""
+    def begin(self, step: int, state: dict[str, Any] | None) -> None:
+        """The stage begins, or goes on after ``step`` steps from a checkpoint's ``state``.
+
+        What was written after that checkpoint is dropped: it will come again.
+        """
+        self._window = state["window"] if state else []
         if self.main:
-            self.metrics.rewind(step)
-            self.bad_samples.rewind(step)
+            self.metrics.rewind(state["metrics"] if state else 0)
+            self.bad_samples.rewind(state["bad_samples"] if state else 0)
         for watch in self.watches:
             watch.began(self.stage, step, self.steps)
 
@@ -78,10 +82,10 @@ class Journal:
         row = {"step": moment.step, **means, "lr": moment.lr, **speed, "memory_gb": moment.memory / 1e9}
         self.write(row)
 
-    def state(self) -> list[dict[str, float]]:
+    def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return self._window
-
-    def load(self, state: Any) -> None:
-        """From a checkpoint."""
-        self._window = state
+        return {
+            "window": self._window,
+            "metrics": self.metrics.count,
+            "bad_samples": self.bad_samples.count,
+        }

@@ -148,7 +148,7 @@ class Trainer:
         self.pace.lap(whole.frames)
         lr = self.update.optimizers.rate
         self.journal.stepped(self.step, outcome.terms if outcome.finite else None, lr, self.pace)
-        if told:
+        if told or self._stops_alone():
             raise _Told
         if self.processes.agreed(self.pace.since_checkpoint > self.habits.checkpoint_s):
             self._checkpoint()
@@ -201,9 +201,13 @@ class Trainer:
         return seen.figures
 
     def _stop_if_told(self) -> None:
-        """Leave a validation; several processes leave together, after their next step."""
-        if self.stop.signal and self.processes.count == 1:
+        """Leave a validation."""
+        if self._stops_alone():
             raise _Told
+
+    def _stops_alone(self) -> bool:
+        """Whether one process was told to stop; several agree with their next step."""
+        return self.stop.signal > 0 and self.processes.count == 1
 
     def _stale(self) -> bool:
         """Whether validations have been without a better figure for as long as the stage has patience."""
@@ -234,7 +238,7 @@ class Trainer:
             "best": self.best.state(),
             "validated": self.validated,
             "figures": self.figures,
-            "window": self.journal.state(),
+            "journal": self.journal.state(),
             "skipped": (self.mishaps.skipped, self.mishaps.in_a_row),
         }
         self._on_main(lambda: self.checkpoints.save(state))
@@ -249,11 +253,10 @@ class Trainer:
             load_moving(self.task.modules, state["modules"])
             self.update.load(state)
             self.best.load(state["best"])
-            self.journal.load(state["window"])
             self.step, self.validated, self.figures = state["step"], state["validated"], state["figures"]
             self.mishaps.skipped, self.mishaps.in_a_row = state["skipped"]
             self.journal.say(f"going on from step {self.step}")
-        self.journal.begin(self.step)
+        self.journal.begin(self.step, state and state["journal"])
 
     def _on_main(self, action: Callable[[], None]) -> None:
         """Let the main process do something with files; should it fail, all of them stop.
