@@ -14,6 +14,7 @@ from save_avs.model.config import SaveConfig
 from save_avs.training.stage import TASK_NAMES, ComposedStage, Stage, Strict
 
 EXTENDS = "extends"
+Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
 
 class RecipeError(UsageError):
@@ -44,6 +45,7 @@ class Recipe(Strict):
         device: ``auto`` takes a GPU where there is one.
         workers: processes that read or compose.
         checkpoint_s: seconds between checkpoints.
+        trackers: to which figures and pictures go besides metrics.jsonl; each needs the extra of its name.
         stages: a list, or a mapping from names to stages, which another recipe can extend.
     """
 
@@ -55,6 +57,7 @@ class Recipe(Strict):
     device: str = "auto"
     workers: int = Field(default=1, ge=0)
     checkpoint_s: float = Field(default=120.0, gt=0)
+    trackers: tuple[Tracker, ...] = ()
     stages: tuple[Stage, ...]
 
     @field_validator("stages", mode="before")
