@@ -1,8 +1,8 @@
 """Rows and pictures of a training to TensorBoard, Weights & Biases and MLflow: all of them offline.
 
-Through Accelerate's trackers. Each writes into a folder of its own within the run's. When a stage goes on from a
-step, TensorBoard drops what was written of later ones; the other two, which cannot take back, get a run a session,
-named after the stage and that step.
+Through Accelerate's trackers. Each writes into a folder of its own within the run's. When a stage goes on
+from a step, TensorBoard drops what was written of later ones; the other two, which cannot take back, get a
+run a session, named after the stage and that step.
 """
 
 from __future__ import annotations

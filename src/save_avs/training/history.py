@@ -1,0 +1,124 @@
+"""What a run's folder tells of its stages: rows of metrics.jsonl, time, figures, samples left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from save_avs.training.recipe import Recipe
+from save_avs.training.stage import Stage
+from save_avs.training.stage_record import PICTURES, Progress, read_progress
+
+METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"
+VALIDATION = "val_"
+MACHINE = ("lr", "frames_per_s", "data_wait", "memory_gb", "skipped")  # columns that are no term of the loss
+Row = dict[str, float]
+Curve = tuple[list[float], list[float]]  # steps, values
+
+
+@dataclass(frozen=True)
+class History:
+    """A stage as far as it has come.
+
+    Attributes:
+        stage: its settings.
+        training: rows of means over some steps, in order of steps.
+        validation: rows of figures, without their prefix, in order of steps.
+        progress: steps and time.
+        bad_samples: rows with ``name`` and ``reason``.
+        pictures: contact sheet of the last validation; None where there is none.
+        finished: its model is written.
+    """
+
+    stage: Stage
+    training: tuple[Row, ...]
+    validation: tuple[Row, ...]
+    progress: Progress
+    bad_samples: tuple[dict[str, Any], ...]
+    pictures: Path | None
+    finished: bool
+
+    @property
+    def chosen(self) -> Row | None:
+        """The validation whose weights are kept: the first of the highest, or the last; None before any."""
+        by = self.stage.chosen_by
+        scored = [row for row in self.validation if by is None or by in row]
+        if not scored:
+            return None
+        return scored[-1] if by is None else max(scored, key=lambda row: row[by])
+
+    @property
+    def skipped(self) -> int:
+        """Steps that were not taken."""
+        return round(sum(row.get("skipped", 0.0) for row in self.training))
+
+    @property
+    def terms(self) -> dict[str, Curve]:
+        """The loss and its terms over the steps."""
+        names = dict.fromkeys(name for row in self.training for name in row if name not in ("step", *MACHINE))
+        return {name: curve(self.training, name) for name in names}
+
+    @property
+    def figures(self) -> dict[str, Curve]:
+        """The validation figures over the steps."""
+        names = dict.fromkeys(name for row in self.validation for name in row if name != "step")
+        return {name: curve(self.validation, name) for name in names}
+
+
+def read_history(recipe: Recipe, stage: Stage) -> History:
+    """Read what is there of a stage; nothing of one that has not begun."""
+    folder = recipe.out / stage.name
+    training, validation = split_rows(read_lines(folder / METRICS))
+    pictures = folder / PICTURES
+    return History(
+        stage=stage,
+        training=training,
+        validation=validation,
+        progress=read_progress(folder),
+        bad_samples=tuple(read_lines(folder / BAD_SAMPLES)),
+        pictures=pictures if pictures.is_file() else None,
+        finished=(folder / "model" / "config.json").is_file(),
+    )
+
+
+def split_rows(rows: Iterable[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Training's and validation's rows, in order of steps.
+
+    A row of an earlier step than those before it was written by a run that had gone back there: what it makes
+    again counts.
+    """
+    training: dict[float, Row] = {}
+    validation: dict[float, Row] = {}
+    for row in rows:
+        step = row["step"]
+        for kept in (training, validation):
+            while kept and next(reversed(kept)) > step:
+                kept.popitem()
+        figures = {n.removeprefix(VALIDATION): v for n, v in row.items() if n.startswith(VALIDATION)}
+        if figures:
+            validation[step] = {"step": step, **figures}
+        else:
+            training[step] = row
+    return tuple(training.values()), tuple(validation.values())
+
+
+def curve(rows: Iterable[Row], name: str) -> Curve:
+    """Steps and values of the rows that have a column."""
+    points = [(row["step"], row[name]) for row in rows if name in row]
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSON lines file; none where it is missing, and without a line that a kill cut short."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
