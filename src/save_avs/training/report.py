@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file with curves, figures, pictures and the record, made from its folder alone."""
+"""The report of a run: one HTML file with curves, figures, pictures and the record, from its folder alone."""
 
 from __future__ import annotations
 
@@ -45,14 +45,12 @@ def write_report(run_folder: str | Path) -> Path:
 
 def _stage(history: History) -> dict[str, Any]:
     """A stage as the page shows it."""
-    curves = draw_curves(history)
+    curves, sheet = draw_curves(history), history.pictures
     return {
         "history": history,
         "state": _state(history),
         "curves": None if curves is None else _inlined("image/svg+xml", curves.encode()),
-        "pictures": None
-        if history.pictures is None
-        else _inlined("image/png", history.pictures.read_bytes()),
+        "pictures": None if sheet is None else _inlined("image/png", sheet.read_bytes()),
     }
 
 

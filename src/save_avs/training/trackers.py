@@ -14,14 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from save_avs.errors import UsageError
 from save_avs.training.pictures import panels
 from save_avs.training.recipe import Tracker
 from save_avs.training.watch import Picture, Watch
-
-PICTURES = "masks/truth, found, probability"
+from save_avs.types import U8
 
 
 class Forwarded(Protocol):
@@ -31,8 +28,8 @@ class Forwarded(Protocol):
         """Figures of a step."""
         ...
 
-    def show(self, pictures: np.ndarray, step: int) -> None:
-        """Pictures of a step, u8 [N,H,W,3]."""
+    def show(self, pictures: Mapping[str, U8], step: int) -> None:
+        """Pictures of a step, u8 [H,W,3] each."""
         ...
 
     def finish(self) -> None:
@@ -55,9 +52,10 @@ class TensorBoard:
         """Scalars."""
         self._tracker.log(values, step=step)
 
-    def show(self, pictures: np.ndarray, step: int) -> None:
-        """A strip of pictures."""
-        self._tracker.log_images({PICTURES: pictures}, step=step, dataformats="NHWC")
+    def show(self, pictures: Mapping[str, U8], step: int) -> None:
+        """Pictures, each under its own tag with a slider over the steps."""
+        batches = {key: picture[None] for key, picture in pictures.items()}
+        self._tracker.log_images(batches, step=step, dataformats="NHWC")
 
     def finish(self) -> None:
         """Close the event file."""
@@ -79,9 +77,9 @@ class WeightsAndBiases:
         """Figures."""
         self._tracker.log(values, step=step)
 
-    def show(self, pictures: np.ndarray, step: int) -> None:
+    def show(self, pictures: Mapping[str, U8], step: int) -> None:
         """Pictures."""
-        self._tracker.log_images({PICTURES: list(pictures)}, step=step)
+        self._tracker.log_images({key: [picture] for key, picture in pictures.items()}, step=step)
 
     def finish(self) -> None:
         """Close the run."""
@@ -102,10 +100,10 @@ class MLflow:
         """Metrics."""
         self._tracker.log(values, step=step)
 
-    def show(self, pictures: np.ndarray, step: int) -> None:
-        """Images, each with its own key."""
-        for k, picture in enumerate(pictures):  # Accelerate's tracker has no images
-            _mlflow().log_image(picture, key=f"masks/{k}", step=step)
+    def show(self, pictures: Mapping[str, U8], step: int) -> None:
+        """Images, of which Accelerate's tracker knows nothing."""
+        for key, picture in pictures.items():
+            _mlflow().log_image(picture, key=key, step=step)
 
     def finish(self) -> None:
         """End the run."""
@@ -170,9 +168,7 @@ class Trackers(Watch):
 
     def pictured(self, step: int, pictures: Sequence[Picture]) -> None:
         """Forward truth, mask found and its probabilities."""
-        if not pictures:
-            return
-        drawn = np.stack([panels(picture) for picture in pictures])
+        drawn = {f"masks/{k}": panels(picture) for k, picture in enumerate(pictures)}
         for tracker in self._open:
             tracker.show(drawn, step)
 
