@@ -8,6 +8,7 @@ run a session, named after the stage and that step.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +20,9 @@ from save_avs.training.pictures import panels
 from save_avs.training.recipe import Tracker
 from save_avs.training.watch import Picture, Watch
 from save_avs.types import U8
+
+# Nothing is to leave this machine: read by the packages when they are imported.
+SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class Forwarded(Protocol):
@@ -87,13 +91,14 @@ class WeightsAndBiases:
 
 
 class MLflow:
-    """A run in the local store ``OUT/mlflow``."""
+    """A run in the database ``OUT/mlflow.db``, its images in ``OUT/mlflow``."""
 
     def __init__(self, out: Path, stage: str, step: int) -> None:
         from accelerate.tracking import MLflowTracker
 
-        _mlflow().set_tracking_uri((out / "mlflow").resolve().as_uri())
-        self._tracker: Any = MLflowTracker(out.name, run_name=session_name(stage, step))
+        _mlflow().set_tracking_uri(f"sqlite:///{out.resolve() / 'mlflow.db'}")
+        images = (out / "mlflow").resolve().as_uri()
+        self._tracker: Any = MLflowTracker(out.name, images, run_name=session_name(stage, step))
         self._tracker.start()
 
     def log(self, values: dict[str, float], step: int) -> None:
@@ -158,6 +163,11 @@ class Trackers(Watch):
 
     def began(self, stage: str, step: int, steps: int) -> None:
         """Open them."""
+        from accelerate.state import PartialState
+
+        PartialState()  # Accelerate's loggers ask for it
+        for name, value in SILENT.items():
+            os.environ.setdefault(name, value)
         self._open = [BACKENDS[name](self._out, stage, step) for name in self._names]
 
     def logged(self, row: Mapping[str, float]) -> None:
