@@ -11,7 +11,7 @@ from save_avs.training.history import Curve, History, curve
 
 INK, FAINT = "#2b2f36", "#d9dde3"
 COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285")
-VALIDATION = "validation"
+LOSS, VALIDATION = "loss", "validation"
 _PANEL, _COLUMNS = (4.2, 2.5), 3  # inches; panels in a row
 # What the machine did: column of a row, title, factor
 MACHINE = (
@@ -47,6 +47,8 @@ def draw_curves(history: History) -> str | None:
             _draw(axes, title, curves)
             if title == VALIDATION:
                 _mark_chosen(axes, history)
+            elif title != LOSS:
+                axes.set_ylim(bottom=0)
         file = io.StringIO()
         canvas.print_svg(file, metadata={"Date": None})
     return file.getvalue()
@@ -54,7 +56,7 @@ def draw_curves(history: History) -> str | None:
 
 def _panels(history: History) -> dict[str, dict[str, Curve]]:
     """What there is to draw, by its title."""
-    panels = {"loss": history.terms, VALIDATION: history.figures}
+    panels = {LOSS: history.terms, VALIDATION: history.figures}
     for name, title, factor in MACHINE:
         steps, values = curve(history.training, name)
         panels[title] = {name: (steps, [factor * v for v in values])} if steps else {}
