@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Path:
     keeper.ended()
     rows = [training_row(step, skipped=1) for step in range(50, 201, 50)]
     write_rows(recipe.out / "1-scenes", [*rows, validation_row(200, 0.625)])
-    bad = [{"item": k, "name": f"<clip-{k}>", "reason": "is torn"} for k in range(23)]
+    bad = [{"item": k, "name": f"<clip-{k % 23}>", "reason": "is torn"} for k in range(2 * 23)]  # two epochs
     write_rows(recipe.out / "1-scenes", bad, "bad_samples.jsonl")
     return recipe.out
 
@@ -69,7 +69,8 @@ def test_a_folder_that_is_no_run(tmp_path):
 
 def test_the_weights_kept_are_those_of_the_highest_figure_where_it_chooses(tmp_path):
     recipe = make_recipe(tmp_path)
-    rows = [validation_row(1, 0.25), validation_row(2, 0.5), validation_row(3, 0.5), validation_row(4, 0.4)]
+    figures = (float("nan"), 0.5, 0.5, 0.4)
+    rows = [validation_row(step, figure) for step, figure in enumerate(figures, 1)]
     for stage in recipe.stages:
         write_rows(tmp_path / stage.name, rows)
     chosen = [read_history(recipe, stage).chosen for stage in recipe.stages]

@@ -13,6 +13,7 @@ INK, FAINT = "#2b2f36", "#d9dde3"
 COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285")
 LOSS, VALIDATION = "loss", "validation"
 _PANEL, _COLUMNS = (4.2, 2.5), 3  # inches; panels in a row
+_ROOM = 1.1  # of an axis that begins at 0, over its highest value
 # What the machine did: column of a row, title, factor
 MACHINE = (
     ("lr", "learning rate", 1.0),
@@ -48,7 +49,7 @@ def draw_curves(history: History) -> str | None:
             if title == VALIDATION:
                 _mark_chosen(axes, history)
             elif title != LOSS:
-                axes.set_ylim(bottom=0)
+                axes.set_ylim(0, _ROOM * (axes.dataLim.ymax or 1))
         file = io.StringIO()
         canvas.print_svg(file, metadata={"Date": None})
     return file.getvalue()
@@ -68,6 +69,7 @@ def _draw(axes: Axes, title: str, curves: Mapping[str, Curve]) -> None:
         marker = "o" if len(steps) <= 12 else ""
         axes.plot(steps, values, color=colour, linewidth=1.4, marker=marker, markersize=3, label=name)
     axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel("step", fontsize=8, color=INK, loc="right", labelpad=1)
     axes.tick_params(colors=INK, labelsize=8, length=3)
     axes.grid(color=FAINT, linewidth=0.6)
     for side in ("top", "right"):

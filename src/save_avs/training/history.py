@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class History:
         training: rows of means over some steps, in order of steps.
         validation: rows of figures, without their prefix, in order of steps.
         progress: steps and time.
-        bad_samples: rows with ``name`` and ``reason``.
+        bad_samples: rows with ``name`` and ``reason``, one a name.
         pictures: contact sheet of the last validation; None where there is none.
         finished: its model is written.
     """
@@ -45,7 +46,7 @@ class History:
     def chosen(self) -> Row | None:
         """The validation whose weights are kept: the first of the highest, or the last; None before any."""
         by = self.stage.chosen_by
-        scored = [row for row in self.validation if by is None or by in row]
+        scored = [row for row in self.validation if by is None or row.get(by, math.nan) > -math.inf]
         if not scored:
             return None
         return scored[-1] if by is None else max(scored, key=lambda row: row[by])
@@ -78,7 +79,7 @@ def read_history(recipe: Recipe, stage: Stage) -> History:
         training=training,
         validation=validation,
         progress=read_progress(folder),
-        bad_samples=tuple(read_lines(folder / BAD_SAMPLES)),
+        bad_samples=tuple({row["name"]: row for row in read_lines(folder / BAD_SAMPLES)}.values()),
         pictures=pictures if pictures.is_file() else None,
         finished=(folder / "model" / "config.json").is_file(),
     )
