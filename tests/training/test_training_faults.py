@@ -187,8 +187,7 @@ def test_or_its_step_is_passed_over_and_counted(tmp_path):
     task, _ = run(
         tmp_path, watch, spoil=lambda t: poison(t, every), stage={"steps": 7, "ema": 0.0}, non_finite="skip"
     )
-    skipped = [row for row in watch.rows if "skipped" in row]
-    assert [row["skipped"] for row in skipped] == [1, 2, 3]  # clip 2 comes once in each epoch of seven clips
+    assert [row["skipped"] for row in watch.rows if "skipped" in row] == [3]  # once in each epoch of seven
     assert all("clip-2; passed over" in line for line in watch.lines if "not finite" in line)
     assert all(v.isfinite().all() for v in task.modules.state_dict().values())
 

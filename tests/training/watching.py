@@ -13,6 +13,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.lines, self.rows, self.moments, self.beginnings, self.pictures = [], [], [], [], []
+        self.ends = 0
 
     def began(self, stage, step, steps):
         self.beginnings.append((stage, step, steps))
@@ -22,6 +23,9 @@ class Recorder:
 
     def logged(self, row):
         self.rows.append(row)
+
+    def ended(self):
+        self.ends += 1
 
     def pictured(self, step, pictures):
         self.pictures.append((step, pictures))

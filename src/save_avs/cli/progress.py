@@ -102,10 +102,11 @@ def count(what: str, done: int, of: int) -> None:
 
 def _detail(progress: Progress) -> str:
     text = f"{progress.frames} frames, {progress.rate:.1f} fps"
-    return text if progress.left is None else f"{text}, {_clock(progress.left)} left"
+    return text if progress.left is None else f"{text}, {clock(progress.left)} left"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A time in hours, minutes and seconds: ``1:02:03``, or ``2:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

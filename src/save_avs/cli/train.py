@@ -28,23 +28,15 @@ Overrides = Annotated[
 
 def train(config: Config, overrides: Overrides = None) -> int:
     """Train a model by a recipe. Run the same command again to go on where it stopped."""
+    from save_avs.cli.training_display import TrainingDisplay
     from save_avs.training.recipe import load_recipe
     from save_avs.training.run import train as run
 
-    folder = run(load_recipe(config, overrides), [Plain()])
+    recipe = load_recipe(config, overrides)
+    with TrainingDisplay() as display:
+        folder = run(recipe, [display])
     typer.echo(f"model: {folder}")
     return 0
-
-
-class Plain:
-    def began(self, stage, step, steps): ...
-    def stepped(self, moment): ...
-    def logged(self, row):
-        typer.echo("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
-
-    def pictured(self, step, pictures): ...
-    def said(self, text):
-        typer.echo(text)
 
 
 def validate(config: Config, overrides: Overrides = None) -> int:

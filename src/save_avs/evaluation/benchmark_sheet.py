@@ -9,10 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from save_avs.evaluation.results import Example
 from save_avs.media.atomic import aside
-from save_avs.render.overlay import AMBER, draw
+from save_avs.render.overlay import AMBER, TRUTH_COLOR, draw
 from save_avs.render.tiles import INK, PAPER, fitted
 
-TRUTH_COLOR = (90, 200, 255)
 _SIDE, _GAP, _LINE = 200, 12, 20  # pixels: a picture, the space between tiles, a line of text
 
 

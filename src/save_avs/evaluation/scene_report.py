@@ -12,10 +12,9 @@ from PIL import Image
 
 from save_avs.evaluation.scenes import LABELS, SceneReport
 from save_avs.media.atomic import aside, atomic_write
-from save_avs.render.overlay import draw
+from save_avs.render.overlay import TRUTH_COLOR, draw
 from save_avs.types import U8
 
-TRUTH_COLOR = (90, 200, 255)
 COLUMNS = 4
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from save_avs.types import U8, Bool
 
 AMBER = (255, 112, 16)
+TRUTH_COLOR = (90, 200, 255)  # of what should be marked, beside it
 _OUTLINE_LIGHT = 0.7  # the outline is the colour, this far on its way to white
 
 

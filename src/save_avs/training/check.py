@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -22,6 +23,7 @@ from save_avs.training.plan import plan_clips
 from save_avs.training.prepare import Splits, open_splits, stage_config, start_folder, with_heard_classes
 from save_avs.training.recipe import Recipe
 from save_avs.training.stage import ClipStage, ComposedStage
+from save_avs.training.trackers import require_trackers
 
 Result = TypeVar("Result")
 OPENED = 3  # clips of a split that are read to see whether they can be
@@ -44,6 +46,8 @@ def check(recipe: Recipe) -> Findings:
     found = Findings()
     recipe = _attempt(found, "", lambda: with_heard_classes(recipe)) or recipe
     _attempt(found, "device: ", lambda: resolve_device(recipe.device))
+    for name in recipe.trackers:
+        _attempt(found, "", partial(require_trackers, (name,)))
     parts = _attempt(
         found,
         "bases: ",

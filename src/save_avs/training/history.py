@@ -1,56 +1,112 @@
-"""What a stage writes down as it goes, a JSON row a line; a run that goes on takes back what it lost."""
+"""What a run's folder tells of its stages: rows of metrics.jsonl, time, figures, samples left out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs.media.atomic import atomic_write
+from save_avs.training.journal import BAD_SAMPLES, METRICS
+from save_avs.training.recipe import Recipe
+from save_avs.training.rows import Rows
+from save_avs.training.stage import Stage
+from save_avs.training.stage_record import PICTURES, Progress, read_progress
+
+VALIDATION = "val_"
+MACHINE = ("lr", "frames_per_s", "data_wait", "memory_gb", "skipped")  # columns that are no term of the loss
+Row = dict[str, float]
+Curve = tuple[list[float], list[float]]  # steps, values
 
 
+@dataclass(frozen=True)
 class History:
-    """Rows appended to a file.
-
-    Args:
-        path: of the .jsonl file.
+    """A stage as far as it has come.
 
     Attributes:
-        count: rows there are.
+        stage: its settings.
+        training: rows of means over some steps, in order of steps.
+        validation: rows of figures, without their prefix, in order of steps.
+        progress: steps and time.
+        bad_samples: rows with a ``reason``, one a reason.
+        pictures: contact sheet of the last validation; None where there is none.
+        finished: its model is written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
+    stage: Stage
+    training: tuple[Row, ...]
+    validation: tuple[Row, ...]
+    progress: Progress
+    bad_samples: tuple[dict[str, Any], ...]
+    pictures: Path | None
+    finished: bool
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Append a row."""
-        with self.path.open("a") as file:
-            file.write(json.dumps({k: _short(v) for k, v in row.items()}) + "\n")
-        self.count += 1
+    @property
+    def chosen(self) -> Row | None:
+        """The validation whose weights are kept: the first of the highest, or the last; None before any."""
+        by = self.stage.chosen_by
+        scored = [row for row in self.validation if by is None or row.get(by, math.nan) > -math.inf]
+        if not scored:
+            return None
+        return scored[-1] if by is None else max(scored, key=lambda row: row[by])
 
-    def rows(self) -> list[dict[str, Any]]:
-        """What was written; a row that was cut short is left out."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [row for line in lines if (row := _parse(line)) is not None]
+    @property
+    def skipped(self) -> int:
+        """Steps that were not taken."""
+        return round(sum(row.get("skipped", 0.0) for row in self.training))
 
-    def rewind(self, count: int) -> None:
-        """Forget all but the first rows: the others will come again."""
-        self.count = count
-        if self.path.exists():
-            atomic_write(self.path, "".join(json.dumps(row) + "\n" for row in self.rows()[:count]))
+    @property
+    def terms(self) -> dict[str, Curve]:
+        """The loss and its terms over the steps."""
+        names = dict.fromkeys(name for row in self.training for name in row if name not in ("step", *MACHINE))
+        return {name: curve(self.training, name) for name in names}
+
+    @property
+    def figures(self) -> dict[str, Curve]:
+        """The validation figures over the steps."""
+        names = dict.fromkeys(name for row in self.validation for name in row if name != "step")
+        return {name: curve(self.validation, name) for name in names}
 
 
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None
+def read_history(recipe: Recipe, stage: Stage) -> History:
+    """Read what is there of a stage; nothing of one that has not begun."""
+    folder = recipe.out / stage.name
+    training, validation = split_rows(Rows(folder / METRICS).rows())
+    pictures = folder / PICTURES
+    return History(
+        stage=stage,
+        training=training,
+        validation=validation,
+        progress=read_progress(folder),
+        bad_samples=tuple({row["reason"]: row for row in Rows(folder / BAD_SAMPLES).rows()}.values()),
+        pictures=pictures if pictures.is_file() else None,
+        finished=(folder / "model" / "config.json").is_file(),
+    )
 
 
-def _short(value: Any) -> Any:
-    """Six decimals, or six digits of a number that has fewer: a learning rate may be tiny."""
-    if not isinstance(value, float):
-        return value
-    return round(value, 6) if abs(value) >= 0.01 else float(f"{value:.6g}")
+def split_rows(rows: Iterable[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Training's and validation's rows, in order of steps.
+
+    A row of an earlier step than those before it was written by a run that had gone back there: what it makes
+    again counts.
+    """
+    training: dict[float, Row] = {}
+    validation: dict[float, Row] = {}
+    for row in rows:
+        step = row["step"]
+        for kept in (training, validation):
+            while kept and next(reversed(kept)) > step:
+                kept.popitem()
+        figures = {n.removeprefix(VALIDATION): v for n, v in row.items() if n.startswith(VALIDATION)}
+        if figures:
+            validation[step] = {"step": step, **figures}
+        else:
+            training[step] = row
+    return tuple(training.values()), tuple(validation.values())
+
+
+def curve(rows: Iterable[Row], name: str) -> Curve:
+    """Steps and values of the rows that have a column."""
+    points = [(row["step"], row[name]) for row in rows if name in row]
+    return [step for step, _ in points], [value for _, value in points]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from save_avs.training.history import History
 from save_avs.training.pace import Pace
-from save_avs.training.watch import Moment, Watch
+from save_avs.training.rows import Rows
+from save_avs.training.watch import Moment, Picture, Watch
 
 METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"
 REPORT_EVERY = 50
@@ -28,15 +28,16 @@ class Journal:
     def __init__(self, folder: Path, stage: str, steps: int, watches: Sequence[Watch], *, main: bool) -> None:
         self.stage, self.steps, self.main = stage, steps, main
         self.watches = watches if main else ()
-        self.metrics, self.bad_samples = History(folder / METRICS), History(folder / BAD_SAMPLES)
+        self.metrics, self.bad_samples = Rows(folder / METRICS), Rows(folder / BAD_SAMPLES)
         self._window: list[dict[str, float]] = []  # loss terms since the last row
+        self._skipped = 0
 
     def begin(self, step: int, state: dict[str, Any] | None) -> None:
         """The stage begins, or goes on after ``step`` steps from a checkpoint's ``state``.
 
         What was written after that checkpoint is dropped: it will come again.
         """
-        self._window = state["window"] if state else []
+        self._window, self._skipped = state["window"] if state else ([], 0)
         if self.main:
             self.metrics.rewind(state["metrics"] if state else 0)
             self.bad_samples.rewind(state["bad_samples"] if state else 0)
@@ -48,6 +49,16 @@ class Journal:
         for watch in self.watches:
             watch.said(f"{self.stage}: {text}")
 
+    def pictured(self, step: int, pictures: Sequence[Picture]) -> None:
+        """The first frames of a validation."""
+        for watch in self.watches:
+            watch.pictured(step, pictures)
+
+    def end(self) -> None:
+        """The stage is done, or broken off."""
+        for watch in self.watches:
+            watch.ended()
+
     def write(self, row: Mapping[str, float]) -> None:
         """A row of metrics.jsonl."""
         if self.main:
@@ -57,7 +68,9 @@ class Journal:
 
     def stepped(self, step: int, terms: dict[str, float] | None, lr: float, pace: Pace) -> None:
         """A step was made, with these loss terms; None where it was passed over."""
-        if terms is not None:
+        if terms is None:
+            self._skipped += 1
+        else:
             self._window.append(terms)
         moment = Moment(
             step=step,
@@ -71,21 +84,23 @@ class Journal:
         )
         for watch in self.watches:
             watch.stepped(moment)
-        if self._window and (step % REPORT_EVERY == 0 or step == self.steps):
+        if step % REPORT_EVERY == 0 or step == self.steps:
             self._report(moment)
 
     def _report(self, moment: Moment) -> None:
-        """A row with the means since the last one."""
-        means = {n: sum(row[n] for row in self._window) / len(self._window) for n in self._window[0]}
-        self._window = []
+        """A row with the means since the last one, and the steps that were passed over."""
+        names = self._window[0] if self._window else ()
+        means = {n: sum(row[n] for row in self._window) / len(self._window) for n in names}
+        skipped = {"skipped": self._skipped} if self._skipped else {}
+        self._window, self._skipped = [], 0
         speed = {"frames_per_s": moment.frames_per_s, "data_wait": moment.data_wait}
-        row = {"step": moment.step, **means, "lr": moment.lr, **speed, "memory_gb": moment.memory / 1e9}
-        self.write(row)
+        memory = {"memory_gb": moment.memory / 1e9}
+        self.write({"step": moment.step, **means, "lr": moment.lr, **speed, **memory, **skipped})
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {
-            "window": self._window,
+            "window": (self._window, self._skipped),
             "metrics": self.metrics.count,
             "bad_samples": self.bad_samples.count,
         }

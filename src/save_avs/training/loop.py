@@ -119,6 +119,8 @@ class Trainer:
             if not self.processes.lost(error):
                 raise
             raise self._left_alone() from error
+        finally:
+            self.journal.end()
         return self._finish()
 
     def _learn(self) -> None:
@@ -193,6 +195,7 @@ class Trainer:
         if seen.bad:
             self.mishaps.unreadable(self.step, seen.bad)
         self.figures, self.validated = seen.figures, self.step
+        self.journal.pictured(self.step, seen.pictures)
         self.journal.write({"step": self.step, **{f"val_{n}": v for n, v in seen.figures.items()}})
         if self.best.beaten_by(seen.figures):
             with self.update.average.applied():
@@ -239,7 +242,7 @@ class Trainer:
             "validated": self.validated,
             "figures": self.figures,
             "journal": self.journal.state(),
-            "skipped": (self.mishaps.skipped, self.mishaps.in_a_row),
+            "skipped_in_a_row": self.mishaps.in_a_row,
         }
         self._on_main(lambda: self.checkpoints.save(state))
         self.pace.checkpointed()
@@ -254,7 +257,7 @@ class Trainer:
             self.update.load(state)
             self.best.load(state["best"])
             self.step, self.validated, self.figures = state["step"], state["validated"], state["figures"]
-            self.mishaps.skipped, self.mishaps.in_a_row = state["skipped"]
+            self.mishaps.in_a_row = state["skipped_in_a_row"]
             self.journal.say(f"going on from step {self.step}")
         self.journal.begin(self.step, state and state["journal"])
 

@@ -32,7 +32,7 @@ class Mishaps:
     ) -> None:
         self.non_finite, self.bad_samples = non_finite, bad_samples
         self.processes, self.journal = processes, journal
-        self.skipped = self.in_a_row = 0
+        self.in_a_row = 0
 
     def unreadable(self, step: int, bad: list[Bad]) -> None:
         """Samples of any process that could not be read.
@@ -58,7 +58,6 @@ class Mishaps:
             raise SaveAvsError(
                 f"{self.journal.stage}, {where}; lower lr, or pass over such steps with non_finite=skip"
             )
-        self.skipped += 1
         self.in_a_row += 1
         if self.in_a_row == HOPELESS:
             raise SaveAvsError(
@@ -66,7 +65,6 @@ class Mishaps:
                 "from an earlier checkpoint"
             )
         self.journal.say(f"{where}; passed over")
-        self.journal.write({"step": step, "skipped": self.skipped})
 
     def finite(self) -> None:
         """A step went well."""

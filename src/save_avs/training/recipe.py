@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from save_avs.errors import UsageError
 from save_avs.model.config import SaveConfig
-from save_avs.training.choices import Policy, Precision, Sharding
+from save_avs.training.choices import Policy, Precision, Sharding, Tracker
 from save_avs.training.stage import TASK_NAMES, ComposedStage, Stage, Strict
 
 EXTENDS = "extends"
@@ -50,6 +50,7 @@ class Recipe(Strict):
         keep: checkpoints of a stage that are kept.
         non_finite: whether a loss that is no number stops the run, or its step is skipped.
         bad_samples: whether a sample that cannot be read stops the run, or is skipped and reported.
+        trackers: to which figures and pictures go besides metrics.jsonl; each needs the extra of its name.
         stages: a list, or a mapping from names to stages, which another recipe can extend.
     """
 
@@ -65,6 +66,7 @@ class Recipe(Strict):
     keep: int = Field(default=2, gt=0)
     non_finite: Policy = "stop"
     bad_samples: Policy = "stop"
+    trackers: tuple[Tracker, ...] = ()
     stages: tuple[Stage, ...]
 
     @field_validator("stages", mode="before")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from save_avs.media.atomic import atomic_write
 from save_avs.model import SAVE, SaveConfig
 from save_avs.model.files import save_folder
 from save_avs.training.checkpoint import load_moving, moving_state
+from save_avs.training.input_bound import InputBound
 from save_avs.training.loop import Habits, Trainer
 from save_avs.training.prepare import build_model, make_task, open_splits, stage_config, with_heard_classes
 from save_avs.training.processes import Processes
 from save_avs.training.recipe import Recipe
+from save_avs.training.record import write_record
+from save_avs.training.report import write_report
 from save_avs.training.stage import ClipStage, ComposedStage
+from save_avs.training.stage_record import StageRecord
+from save_avs.training.trackers import Trackers, require_trackers
 from save_avs.training.watch import Watch
 
 
@@ -27,18 +32,36 @@ def train(recipe: Recipe, watches: Sequence[Watch] = (), processes: Processes | 
         SaveAvsError: see ``Trainer.run``.
     """
     recipe = with_heard_classes(recipe)
+    require_trackers(recipe.trackers)
     processes = processes or processes_of(recipe)
-    if processes.main:
-        atomic_write(recipe.out / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
+    watches = _watches(recipe, watches, processes) if processes.main else ()
     for stage in recipe.stages:
         done = recipe.out / stage.name / "model"
         if (done / "config.json").exists():
-            for watch in watches:
-                watch.said(f"{stage.name}: done already, in {done}")
+            _say(watches, f"{stage.name}: done already, in {done}")
             continue
         _train_stage(recipe, stage, watches, processes)
+        if processes.main:
+            write_report(recipe.out)
         processes.wait()  # the next stage may begin with this one's model
     return recipe.out / recipe.stages[-1].name / "model"
+
+
+def _watches(recipe: Recipe, watches: Sequence[Watch], processes: Processes) -> list[Watch]:
+    """Who watches, with those that write into the run's folder; the record is written first."""
+    write_record(recipe, processes=processes.count)
+    say = partial(_say, watches)
+    return [
+        *watches,
+        StageRecord(recipe.out),
+        Trackers(recipe.out, recipe.trackers),
+        InputBound(say, workers=recipe.workers),
+    ]
+
+
+def _say(watches: Sequence[Watch], text: str) -> None:
+    for watch in watches:
+        watch.said(text)
 
 
 def processes_of(recipe: Recipe) -> Processes:

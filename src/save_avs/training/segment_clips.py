@@ -13,9 +13,11 @@ from save_avs.model.save import SAVE
 from save_avs.objectives import PROTOCOLS, UNLABELLED, class_loss, frame_counts, ious, save_loss
 from save_avs.training.clips import ClipBatch, ClipStream, collate_items
 from save_avs.training.order import EpochOrder
+from save_avs.training.pictures import pictures_of
 from save_avs.training.plan import plan_clips
 from save_avs.training.stage import ClipStage
 from save_avs.training.tasks import Counts
+from save_avs.training.watch import Picture
 from save_avs.types import AVBatch
 
 THRESHOLD = PROTOCOLS["dataset"].view.threshold
@@ -59,7 +61,7 @@ class SegmentClips:
         self.validation = ClipStream(val, size, resize)
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.semantic = model, stage.semantic
-        self.chosen_by: str | None = "class_miou" if stage.semantic else "miou"
+        self.chosen_by = stage.chosen_by
 
     def count(self, batch: ClipBatch) -> Counts:
         """Frames of the clips; those without a mask were dropped before."""
@@ -83,6 +85,11 @@ class SegmentClips:
         if names is not None:
             rows["class_miou"] = class_ious(names.argmax(1), batch.clips.labels, names.shape[1])
         return rows
+
+    def pictures(self, batch: ClipBatch) -> list[Picture]:
+        """Annotated frames, as the model sees them."""
+        clips = batch.clips
+        return pictures_of(clips.images, self._segment(clips)[0], clips.masks, clips.names)
 
     def _segment(self, clips: AVBatch) -> tuple[Tensor, Tensor | None]:
         embeddings, prompt = self.model.encode(clips.images, clips.patches, self._features(clips))

@@ -68,6 +68,11 @@ class StageBase(Strict):
     seed: int = 0
 
     @property
+    def chosen_by(self) -> str | None:
+        """The validation figure whose highest value chooses the weights kept; None keeps the last ones."""
+        return None
+
+    @property
     def floor(self) -> float:
         """The last step's learning rate as a share of the peak."""
         return 0.01 if self.lr_min is None else self.lr_min / self.lr
@@ -143,6 +148,11 @@ class ClipStage(StageBase):
     validate_epochs: int = Field(default=1, gt=0)
     validate_on: int | None = Field(default=None, gt=0)
     patience: int | None = Field(default=None, gt=0)
+
+    @property
+    def chosen_by(self) -> str | None:
+        """The masks' mean IoU, or the classes' where it names them."""
+        return "class_miou" if self.semantic else "miou"
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

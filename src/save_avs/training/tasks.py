@@ -21,8 +21,10 @@ from save_avs.training.collate import (
     collate_sounds,
     collate_things,
 )
+from save_avs.training.pictures import pictures_of
 from save_avs.training.plan import Plan, plan_composed
 from save_avs.training.stage import ComposedStage
+from save_avs.training.watch import Picture
 
 VALIDATION_SEED = 777_000
 
@@ -69,6 +71,10 @@ class Task(Protocol):
         """Validation figures, a row a frame: a number, or one a class, NaN where it does not apply."""
         ...
 
+    def pictures(self, batch: Any) -> list[Picture]:
+        """The frames of a validation batch with the masks found; none where there are no masks."""
+        ...
+
 
 class NameSounds:
     """The audio backbone names the classes in a mixture."""
@@ -100,6 +106,10 @@ class NameSounds:
         found = self.model.hear(batch.patches) > 0
         truth = batch.heard > 0.5
         return {"exact": (found == truth).all(1).float(), "f1": _f1(found, truth)}
+
+    def pictures(self, batch: SoundBatch) -> list[Picture]:
+        """None: a sound has no mask."""
+        return []
 
 
 def _f1(found: Tensor, truth: Tensor) -> Tensor:
@@ -174,6 +184,13 @@ class SegmentThings:
         right = ((named == batch.groups) & thing).flatten(1).sum(1) / thing.flatten(1).sum(1).clamp(min=1)
         return {"miou": _ious(logits, batch.masks), "named": right}
 
+    def pictures(self, batch: PromptBatch) -> list[Picture]:
+        """The things asked for."""
+        embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
+        logits, _ = self._segment(batch, embeddings)
+        names = [f"{'point' if k < len(logits) // 2 else 'box'} {k + 1}" for k in range(len(logits))]
+        return pictures_of(batch.images, logits, batch.masks, names)
+
 
 class SegmentScenes:
     """SAVE segments what sounds."""
@@ -220,6 +237,11 @@ class SegmentScenes:
             "miou": torch.where(sounds, _ious(logits, batch.masks), nan),
             "marked_without_source": torch.where(sounds, nan, marked),
         }
+
+    def pictures(self, scenes: SceneBatch) -> list[Picture]:
+        """Scenes, each as often as it is heard with other sounds."""
+        batch = scenes.clips
+        return pictures_of(batch.images, self.model(batch.images, batch.patches), batch.masks, batch.names)
 
 
 def _ious(logits: Tensor, masks: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class Learner(nn.Module):
         super().__init__()
         self.task, self.parts = task, task.modules
 
-    def forward(self, ask: Literal["loss", "score"], *given: Any) -> Any:
+    def forward(self, ask: Literal["loss", "score", "pictures"], *given: Any) -> Any:
         """What the task answers."""
         return getattr(self.task, ask)(*given)
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from save_avs.training.collate import on_device
 from save_avs.training.guard import Bad, Portion
+from save_avs.training.pictures import add_pictures
 from save_avs.training.processes import Processes
+from save_avs.training.watch import Picture
 
 
 class Seen(NamedTuple):
-    """Figures over all frames, the same in every process, and the items that could not be read."""
+    """Figures over all frames, the same in every process; items that could not be read; the first frames."""
 
     figures: dict[str, float]
     bad: list[Bad]
+    pictures: list[Picture]
 
 
 @torch.no_grad()
@@ -40,25 +44,28 @@ def validate(
     """
     rows: dict[str, list[Tensor]] = {}
     bad: list[Bad] = []
+    pictures: list[Picture] = []
     batch, done = None, 0
     for portion in portions:
         bad += portion.bad
         if portion.batch is not None:
             batch = on_device(portion.batch, processes.device)
-            for name, values in _score(learner, batch, processes).items():
+            for name, values in _ask(learner, "score", batch, processes).items():
                 rows.setdefault(name, []).append(values.cpu())
             done += 1
+            if processes.sharding == "none":  # else all processes would have to ask as often
+                add_pictures(pictures, partial(_ask, learner, "pictures", processes=processes), batch)
         between()
     if processes.sharding == "full" and batch is not None:
         for _ in range(rounds - done):
-            _score(learner, batch, processes)
+            _ask(learner, "score", batch, processes)
     mine = {name: torch.cat(values) for name, values in rows.items()}
-    return Seen(figures_of(processes.gather([mine])), processes.gather(bad))
+    return Seen(figures_of(processes.gather([mine])), processes.gather(bad), pictures)
 
 
-def _score(learner: nn.Module, batch: object, processes: Processes) -> dict[str, Tensor]:
+def _ask(learner: nn.Module, question: str, batch: object, processes: Processes) -> Any:
     with processes.autocast():
-        return learner("score", batch)
+        return learner(question, batch)
 
 
 def figures_of(parts: list[dict[str, Tensor]]) -> dict[str, float]:

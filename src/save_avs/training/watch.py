@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,25 +42,26 @@ class Picture(NamedTuple):
     truth: np.ndarray
 
 
-class Watch(Protocol):
-    """Sees a stage from its beginning to its end; only the main process has watchers."""
+class Watch:
+    """Sees a stage from its beginning to its end; only the main process has watchers.
+
+    A watch overrides what it cares for; the rest does nothing.
+    """
 
     def began(self, stage: str, step: int, steps: int) -> None:
         """A stage begins, or goes on, at a step."""
-        ...
 
     def stepped(self, moment: Moment) -> None:
         """An optimiser step was made."""
-        ...
 
     def logged(self, row: Mapping[str, float]) -> None:
         """A row was added to metrics.jsonl: the means of some steps, or the figures of a validation."""
-        ...
 
     def pictured(self, step: int, pictures: Sequence[Picture]) -> None:
         """A validation was made; these are its first frames."""
-        ...
 
     def said(self, text: str) -> None:
         """A line for the reader."""
-        ...
+
+    def ended(self) -> None:
+        """The stage is over: it is done, or an error or a signal broke it off."""

@@ -1,0 +1,74 @@
+"""The report of a run: one HTML file with curves, figures, pictures and the record, from its folder alone."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from save_avs.media.atomic import atomic_write
+from save_avs.training.charts import draw_curves
+from save_avs.training.history import History, read_history
+from save_avs.training.recipe import load_recipe
+from save_avs.training.record import RECIPE, read_sessions
+
+REPORT = "report.html"
+LISTED = 20  # bad samples that are named
+
+
+def write_report(run_folder: str | Path) -> Path:
+    """Write report.html into a run's folder, of all its stages as far as they have come; returns its path.
+
+    Raises:
+        UsageError: when the folder has no recipe.yaml, or one of another version.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    folder = Path(run_folder)
+    recipe = load_recipe(folder / RECIPE).model_copy(update={"out": folder})  # it may have been moved
+    pages = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    pages.filters |= {"number": number, "duration": duration}
+    template = pages.from_string(files("save_avs.training").joinpath("report.html.jinja").read_text("utf-8"))
+    page = template.render(
+        run=folder.resolve().name,
+        model=recipe.model.name,
+        stages=[_stage(read_history(recipe, stage)) for stage in recipe.stages],
+        sessions=read_sessions(folder),
+        recipe=(folder / RECIPE).read_text("utf-8"),
+        listed=LISTED,
+    )
+    atomic_write(folder / REPORT, page)
+    return folder / REPORT
+
+
+def _stage(history: History) -> dict[str, Any]:
+    """A stage as the page shows it."""
+    curves, sheet = draw_curves(history), history.pictures
+    return {
+        "history": history,
+        "state": _state(history),
+        "curves": None if curves is None else _inlined("image/svg+xml", curves.encode()),
+        "pictures": None if sheet is None else _inlined("image/png", sheet.read_bytes()),
+    }
+
+
+def _state(history: History) -> str:
+    if history.finished:
+        return "done"
+    return "under way" if history.training or history.validation else "not begun"
+
+
+def _inlined(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def number(value: float) -> str:
+    """Four significant digits."""
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Days, hours, minutes and seconds: ``1:02:03``."""
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,38 @@
+"""The contact sheet of a validation: its first frames, truth and find side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from save_avs.media.atomic import aside
+from save_avs.render.overlay import AMBER, TRUTH_COLOR
+from save_avs.render.tiles import INK, PAPER
+from save_avs.training.pictures import panels
+from save_avs.training.watch import Picture
+
+_COLUMNS, _SIDE, _GAP, _LINE = 2, 160, 12, 18  # tiles across; pixels: a panel, between tiles, a line of text
+_GREY = (120, 124, 130)
+_LEGEND = (("truth", TRUTH_COLOR), ("found", AMBER), ("probability, black 0, white 1", _GREY))
+
+
+def draw_pictures(path: Path, pictures: Sequence[Picture], title: str) -> None:
+    """Draw pictures as a PNG, written whole or not at all: the truth, the mask found, its probabilities."""
+    columns = min(_COLUMNS, len(pictures))
+    rows = -(-len(pictures) // columns)
+    wide, tall = 3 * _SIDE + _GAP, _SIDE + _LINE + _GAP
+    head = 2 * _LINE + _GAP
+    sheet = Image.new("RGB", (columns * wide + _GAP, head + rows * tall), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(12)
+    pen.text((_GAP, 6), title, INK, ImageFont.load_default(14))
+    for k, (text, colour) in enumerate(_LEGEND):
+        pen.text((_GAP + k * _SIDE, 6 + _LINE), text, colour, font)
+    for k, picture in enumerate(pictures):
+        x, y = _GAP + k % columns * wide, head + k // columns * tall
+        sheet.paste(Image.fromarray(panels(picture)).resize((3 * _SIDE, _SIDE)), (x, y))
+        pen.text((x, y + _SIDE + 2), picture.name[:64], INK, font)
+    with aside(path) as part:
+        sheet.save(part)

@@ -1,0 +1,58 @@
+"""The progress of a training: lines where there is no terminal, a bar where there is one."""
+
+from __future__ import annotations
+
+import pytest
+
+from save_avs.cli import training_display
+from save_avs.cli.training_display import TrainingDisplay
+from save_avs.training.watch import Moment
+
+
+def moment(step: int) -> Moment:
+    return Moment(step, 100, 0.12345, 2e-4, 41.26, 0.034, 1_240_000_000, 3723.0)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(training_display.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_plain_lines_come_now_and_then_and_at_the_end(clock, capsys):
+    with TrainingDisplay() as display:
+        display.began("1-scenes", 0, 100)
+        for step in range(1, 101):
+            clock[0] = step
+            display.stepped(moment(step))
+        display.ended()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"1-scenes {n}/100" for n in (30, 60, 90, 100)]
+    figures = "loss 0.1235  lr 0.0002  41.3 frames/s  data 3%  1.2 GB  1:02:03 left"
+    assert lines[0] == f"1-scenes 30/100: {figures}"
+
+
+def test_figures_of_validations_are_always_said(clock, capsys):
+    with TrainingDisplay() as display:
+        display.began("1-scenes", 0, 100)
+        display.logged({"step": 50, "loss": 0.5, "lr": 1e-3})
+        display.logged({"step": 50, "val_miou": 0.61234, "val_f": 0.5})
+        display.said("1-scenes: something")
+    assert capsys.readouterr().err.splitlines() == [
+        "1-scenes 50/100: validation  miou 0.6123  f 0.5",
+        "1-scenes: something",
+    ]
+
+
+def test_a_terminal_shows_one_stage_at_a_time(clock, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with TrainingDisplay() as display:
+        for stage in ("1-scenes", "2-[clips]"):
+            display.began(stage, 40, 100)
+            display.stepped(moment(41))
+        (task,) = display._bar.tasks
+        assert (task.completed, task.total) == (41, 100)
+        assert "41.3 frames/s" in task.fields["detail"] and "1:02:03 left" in task.fields["detail"]
+        display.logged({"step": 50, "val_miou": 0.5})
+    assert "2-[clips] 50/100: validation  miou 0.5" in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""The report of a run, from its folder alone."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from run_making import make_picture, make_recipe, training_row, validation_row, write_rows
+
+from save_avs.errors import UsageError
+from save_avs.training.history import read_history, split_rows
+from save_avs.training.record import write_record
+from save_avs.training.report import write_report
+from save_avs.training.stage_record import StageRecord
+from save_avs.training.watch import Moment
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A first stage under way, with all there can be; a second one that has not begun."""
+    recipe = make_recipe(tmp_path / "run")
+    write_record(recipe, processes=2)
+    keeper = StageRecord(recipe.out)
+    keeper.began("1-scenes", 0, 400)
+    keeper.stepped(Moment(200, 400, 0.5, 1e-3, 40.0, 0.1, 10**9, 20.0))
+    keeper.pictured(200, [make_picture(f"scene {k}") for k in range(3)])
+    keeper.ended()
+    rows = [training_row(step, skipped=1) for step in range(50, 201, 50)]
+    write_rows(recipe.out / "1-scenes", [*rows, validation_row(200, 0.625)])
+    bad = [{"item": k, "reason": f"<clip-{k % 23}> is torn"} for k in range(2 * 23)]  # two epochs
+    write_rows(recipe.out / "1-scenes", bad, "bad_samples.jsonl")
+    return recipe.out
+
+
+def images(page: str, kind: str) -> list[bytes]:
+    return [base64.b64decode(found) for found in re.findall(rf"data:{kind};base64,([^\"]+)", page)]
+
+
+def test_the_report_shows_curves_figures_pictures_and_the_record(run):
+    page = write_report(run).read_text()
+    (curves,) = images(page, r"image/svg\+xml")
+    text = " ".join(ElementTree.fromstring(curves).itertext())
+    for title in ("loss", "bce", "validation", "learning rate", "frames a second", "waiting", "memory"):
+        assert title in text
+    assert len(images(page, "image/png")) == 1
+    for shown in ("200 / 400", "miou <b>0.625</b>", "under way", "not begun", "4 steps were skipped"):
+        assert shown in page
+    assert "23 samples could not be read" in page and "&lt;clip-19&gt;" in page and "clip-20" not in page
+    assert "1-scenes: 0" in page and "extends" not in page
+
+
+def test_the_report_needs_nothing_from_elsewhere(run):
+    page = write_report(run).read_text()
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page) and "url(" not in page
+
+
+def test_a_moved_run_is_reported_from_where_it_lies(run, tmp_path):
+    moved = run.rename(tmp_path / "moved")
+    assert "200 / 400" in write_report(moved).read_text()
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(UsageError, match=r"recipe\.yaml: no such recipe"):
+        write_report(tmp_path)
+
+
+def test_the_weights_kept_are_those_of_the_highest_figure_where_it_chooses(tmp_path):
+    recipe = make_recipe(tmp_path)
+    figures = (float("nan"), 0.5, 0.5, 0.4)
+    rows = [validation_row(step, figure) for step, figure in enumerate(figures, 1)]
+    for stage in recipe.stages:
+        write_rows(tmp_path / stage.name, rows)
+    chosen = [read_history(recipe, stage).chosen for stage in recipe.stages]
+    assert [row and row["step"] for row in chosen] == [4, 2]
+    assert (
+        "kept: 2"
+        in images(write_record(recipe) or write_report(tmp_path).read_text(), r"image/svg\+xml")[1].decode()
+    )
+
+
+def test_a_run_that_went_back_counts_what_it_made_again():
+    rows = [training_row(50), validation_row(50, 0.1), training_row(100), validation_row(100, 0.2)]
+    again = [training_row(75, loss=9.0), validation_row(100, 0.3)]
+    training, validation = split_rows([*rows, *again])
+    assert [row["step"] for row in training] == [50, 75] and training[1]["loss"] == 9.0
+    assert validation == ({"step": 50, "miou": 0.1}, {"step": 100, "miou": 0.3})
+
+
+def test_a_row_that_a_kill_cut_short_is_left_out(run):
+    path = run / "1-scenes" / "metrics.jsonl"
+    path.write_text(path.read_text() + '{"step": 250, "lo')
+    assert write_report(run).is_file()
+
+
+def test_time_adds_up_over_sessions(tmp_path, monkeypatch):
+    clock = iter([0.0, 5.0, 100.0, 107.0])
+    monkeypatch.setattr("save_avs.training.stage_record.time.monotonic", lambda: next(clock))
+    recipe = make_recipe(tmp_path)
+    for start in (0, 40):
+        keeper = StageRecord(tmp_path)
+        keeper.began("1-scenes", start, 400)
+        keeper.pictured(start, [make_picture()])
+        keeper.pictured(start, [])  # a stage without masks draws none
+        keeper.logged({"step": start})
+    history = read_history(recipe, recipe.stages[0])
+    assert history.progress == (40, 400, 12.0)
+    assert history.pictures == tmp_path / "1-scenes" / "pictures.png"

@@ -1,0 +1,121 @@
+"""What trackers get: files that are read back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from run_making import make_picture, make_recipe, training_row, validation_row
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from save_avs.errors import UsageError
+from save_avs.training.check import check
+from save_avs.training.recipe import RecipeError, load_recipe
+from save_avs.training.trackers import Trackers, by_group, session_name
+
+
+def read_back(out: Path, stage: str) -> EventAccumulator:
+    events = EventAccumulator(str(out / "tensorboard" / stage), size_guidance={"images": 0, "scalars": 0})
+    return events.Reload()
+
+
+def steps(events: EventAccumulator, tag: str) -> list[int]:
+    return [event.step for event in events.Scalars(tag)]
+
+
+def test_tensorboard_has_figures_and_pictures(tmp_path):
+    watch = Trackers(tmp_path, ["tensorboard"])
+    watch.began("1-scenes", 0, 100)
+    watch.logged(training_row(50, loss=0.25))
+    watch.logged(validation_row(50, 0.5))
+    watch.pictured(50, [make_picture(), make_picture("clip-1")])
+    watch.pictured(50, [])  # a stage without masks
+    watch.ended()
+    events = read_back(tmp_path, "1-scenes")
+    assert events.Scalars("train/loss")[0].value == 0.25 and events.Scalars("val/miou")[0].value == 0.5
+    assert events.Tags()["images"] == ["masks/0", "masks/1"]
+    (picture,) = events.Images("masks/1")
+    assert (picture.step, picture.height, picture.width) == (50, 64, 3 * 64)
+
+
+def test_what_is_done_again_after_a_kill_stands_there_once(tmp_path):
+    for start, rows in (
+        (0, (50, 100, 150)),
+        (100, (150, 200)),
+    ):  # killed after 150, its checkpoint was of 100
+        watch = Trackers(tmp_path, ["tensorboard"])
+        watch.began("1-scenes", start, 200)
+        for step in rows:
+            watch.logged(training_row(step))
+        watch.ended()
+    assert steps(read_back(tmp_path, "1-scenes"), "train/loss") == [50, 100, 150, 200]
+
+
+def test_a_stage_that_begins_anew_leaves_nothing_of_the_former(tmp_path):
+    for last in (150, 100):
+        watch = Trackers(tmp_path, ["tensorboard"])
+        watch.began("1-scenes", 0, 200)
+        for step in range(50, last + 1, 50):
+            watch.logged(training_row(step))
+        watch.ended()
+    assert steps(read_back(tmp_path, "1-scenes"), "train/loss") == [50, 100]
+
+
+def test_each_stage_has_its_own_curves(tmp_path):
+    watch = Trackers(tmp_path, ["tensorboard"])
+    for stage in ("1-scenes", "2-clips"):
+        watch.began(stage, 0, 50)
+        watch.logged(training_row(50))
+        watch.ended()
+    assert [steps(read_back(tmp_path, stage), "train/lr") for stage in ("1-scenes", "2-clips")] == [
+        [50],
+        [50],
+    ]
+
+
+def test_figures_are_grouped_and_what_is_no_number_is_left_out():
+    row = {"step": 5, "loss": 1, "val_miou": 0.5, "val_marked_without_source": float("nan")}
+    assert by_group(row) == {"train/loss": 1.0, "val/miou": 0.5}
+
+
+def test_sessions_tell_themselves_apart():
+    assert (session_name("a", 0), session_name("a", 40)) == ("a", "a from step 40")
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_a_missing_extra_is_one_line_before_any_training(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("save_avs.training.trackers.find_spec", lambda _: None)
+    line = f"trackers: {name} is not installed: pip install 'save-avs[{name}]'"
+    with pytest.raises(UsageError) as caught:
+        Trackers(tmp_path, [name])
+    assert str(caught.value) == line
+    assert line in check(make_recipe(tmp_path, trackers=[name])).problems
+
+
+def test_a_folder_of_the_same_name_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "mlflow").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "mlflow", raising=False)
+    with pytest.raises(UsageError, match="mlflow is not installed"):
+        Trackers(tmp_path, ["mlflow"])
+
+
+def test_a_tracker_that_nobody_knows(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("model: {name: tiny}\nout: x\nstages: []\ntrackers: [tensorbord]\n")
+    with pytest.raises(RecipeError, match=r"trackers\.0: Input should be 'tensorboard', 'wandb' or 'mlflow'"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "left"), [("wandb", "wandb/offline-run-*"), ("mlflow", "mlflow/*/artifacts/images/*.png")]
+)
+def test_other_trackers_write_offline(name, left, tmp_path):
+    pytest.importorskip(name, reason=f"the extra {name} is not installed")
+    watch = Trackers(tmp_path, [name])
+    watch.began("1-scenes", 0, 100)
+    watch.logged(training_row(50))
+    watch.pictured(50, [make_picture()])
+    watch.ended()
+    assert list(tmp_path.glob(left))
