@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +18,8 @@ EXAMPLES = """Examples:
 \b
   save-avs train configs/save-tiny.yaml
   save-avs train configs/save-tiny.yaml out=runs/mine workers=1 stages.0.steps=200
+  save-avs train configs/s4-256.yaml --fast-dev-run
+  torchrun --nproc-per-node 4 -m save_avs train configs/s4-256.yaml
   save-avs validate configs/s4-256.yaml stages.train.data.root=data/avsbench
   save-avs train configs/s4-256.yaml stages.train.batch_clips=8
 """
@@ -26,16 +30,33 @@ Overrides = Annotated[
 ]
 
 
-def train(config: Config, overrides: Overrides = None) -> int:
-    """Train a model by a recipe. Run the same command again to go on where it stopped."""
+def train(
+    config: Config,
+    overrides: Overrides = None,
+    fast_dev_run: Annotated[
+        bool, typer.Option(help="Rehearse: two steps of every stage, everything used once, nothing kept.")
+    ] = False,
+) -> int:
+    """Train a model by a recipe. Run the same command again to go on where it stopped.
+
+    Under torchrun, several processes train it together; the result is the same.
+    """
     from save_avs.cli.training_display import TrainingDisplay
     from save_avs.training.recipe import load_recipe
+    from save_avs.training.rehearsal import rehearse
     from save_avs.training.run import train as run
 
     recipe = load_recipe(config, overrides)
-    with TrainingDisplay() as display:
-        folder = run(recipe, [display])
-    typer.echo(f"model: {folder}")
+    main = os.environ.get("RANK", "0") == "0"  # torchrun's number of the process
+    with TrainingDisplay() if main else nullcontext() as display:
+        watches = [display] if display else []
+        if fast_dev_run:
+            rehearse(recipe, watches)
+            said = "every stage ran; nothing was kept"
+        else:
+            said = f"model: {run(recipe, watches)}"
+    if main:
+        typer.echo(said)
     return 0
 
 

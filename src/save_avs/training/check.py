@@ -21,6 +21,7 @@ from save_avs.training.clips import annotated
 from save_avs.training.memory import estimate
 from save_avs.training.plan import plan_clips
 from save_avs.training.prepare import Splits, open_splits, stage_config, start_folder, with_heard_classes
+from save_avs.training.processes import check_precision
 from save_avs.training.recipe import Recipe
 from save_avs.training.stage import ClipStage, ComposedStage
 from save_avs.training.trackers import require_trackers
@@ -45,7 +46,7 @@ def check(recipe: Recipe) -> Findings:
     """
     found = Findings()
     recipe = _attempt(found, "", lambda: with_heard_classes(recipe)) or recipe
-    _attempt(found, "device: ", lambda: resolve_device(recipe.device))
+    _attempt(found, "device: ", lambda: check_precision(recipe.precision, resolve_device(recipe.device)))
     for name in recipe.trackers:
         _attempt(found, "", partial(require_trackers, (name,)))
     parts = _attempt(
@@ -151,7 +152,8 @@ def _describe(
         f"{_millions(share)} trained ({parts}), {_millions(rest)} frozen",
     ]
     if stage.task in {"scenes", "clips"}:
-        memory = estimate(model, frames=_frames(stage, splits), bf16=recipe.precision == "bf16")
+        frames = -(-_frames(stage, splits) // stage.accumulate)
+        memory = estimate(model, frames=frames, bf16=recipe.precision == "bf16")
         found.lines.append(f"  memory of a step, an estimate: {memory}")
 
 

@@ -51,8 +51,7 @@ class Processes:
         self, *, precision: Precision = "fp32", device: str = "auto", sharding: Sharding = "none"
     ) -> None:
         chosen = resolve_device(device)
-        if precision == "fp16" and chosen.type == "cpu":
-            raise UsageError("precision fp16 needs a GPU: choose bf16 or fp32")
+        check_precision(precision, chosen)
         if chosen.index is not None:
             torch.cuda.set_device(chosen)
         AcceleratorState._reset_state()  # a program may train twice, in different precisions
@@ -121,6 +120,16 @@ class Processes:
         if self.count == 1 or isinstance(error, SaveAvsError) or not isinstance(error, RuntimeError):
             return False
         return any(sign in str(error).lower() for sign in LOST)
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """See that a device can train in a precision.
+
+    Raises:
+        UsageError: when it cannot.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        raise UsageError("precision fp16 needs a GPU: choose bf16 or fp32")
 
 
 def _shard(module: nn.Module, device: str, count: int) -> nn.Module:

@@ -101,6 +101,22 @@ class ComposedStage(StageBase):
     validate_on: int = Field(default=200, gt=0)
     scenes: SceneConfig = SceneConfig()
 
+    @model_validator(mode="after")
+    def _no_empty_part(self) -> Self:
+        views = self.views if self.task == "scenes" else 1
+        check_parts(self.accumulate, max(1, self.batch // views), "batch")
+        return self
+
+
+def check_parts(parts: int, items: int, batch: str) -> None:
+    """See that every part of a step has something in it.
+
+    Raises:
+        ValueError: when it has not.
+    """
+    if parts > items:
+        raise ValueError(f"accumulate: {parts} parts of {items} items; at most as many as {batch} has")
+
 
 class DataConfig(Strict):
     """A data set of clips.
@@ -158,6 +174,7 @@ class ClipStage(StageBase):
     def _one_length(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
+        check_parts(self.accumulate, self.batch_clips, "batch_clips")
         return self
 
 
