@@ -14,6 +14,7 @@ import numpy as np
 from save_avs.data.benchmarks.clips import Clips, Entry, Part
 from save_avs.data.benchmarks.registry import SPECS, open_clips
 from save_avs.data.benchmarks.spec import SPLITS, Spec
+from save_avs.data.file import File
 from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
 
@@ -29,12 +30,12 @@ class Finding:
     """What is wrong with a file.
 
     Attributes:
-        path: the file.
+        path: the file; in shards, the shard and the member in it.
         what: ``missing`` or ``broken``.
         why: one line.
     """
 
-    path: Path
+    path: File
     what: str
     why: str
 
@@ -59,7 +60,7 @@ class SplitReport:
     files: int = 0
     findings: list[Finding] = field(default_factory=list)
     computed: int = 0
-    specks: list[tuple[Path, int]] = field(default_factory=list)
+    specks: list[tuple[File, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -121,7 +122,7 @@ class Inspector:
 
     def __init__(self, progress: Callable[[str, int, int], None] = lambda _, __, ___: None) -> None:
         self._progress = progress
-        self._known: dict[Path, tuple[Finding | None, int]] = {}
+        self._known: dict[File, tuple[Finding | None, int]] = {}
 
     def check(self, spec: Spec, root: Path) -> SetReport:
         """Look over all splits of a data set.
@@ -181,7 +182,7 @@ def _inspect(part: Part) -> tuple[Finding | None, int]:
     return None, count_specks(value) if part.kind == "truth" else 0
 
 
-def _finding(error: DataError, path: Path) -> Finding:
+def _finding(error: DataError, path: File) -> Finding:
     text = str(error)
     if text.startswith(f"{path}: "):
         why = text.removeprefix(f"{path}: ")

@@ -1,0 +1,26 @@
+"""What the parts of a clip are read from."""
+
+from __future__ import annotations
+
+from typing import IO, Literal, Protocol
+
+
+class File(Protocol):
+    """A path, or a member of a shard: what can be opened, and whose text names it in messages."""
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name, with the dot."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        ...
+
+    def open(self, mode: Literal["rb"], /) -> IO[bytes]:
+        """Open it to read bytes.
+
+        Raises:
+            OSError: when that cannot be.
+        """
+        ...
