@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from save_avs.data.benchmarks.clips import Clips, Entry, Part
-from save_avs.data.benchmarks.registry import SPECS, open_clips
+from save_avs.data.benchmarks.registry import SPECS, open_clips, spec_at
 from save_avs.data.benchmarks.spec import SPLITS, Spec
 from save_avs.data.file import File
+from save_avs.data.shards.index import read_index
+from save_avs.data.shards.spec import holds_shards
 from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
 
@@ -105,6 +107,8 @@ def present(root: Path) -> list[Spec]:
     """
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
+    if holds_shards(root):
+        return [spec_at(read_index(root).name, root)]
     found = [spec for spec in SPECS.values() if spec.find(root) is not None]
     if not found:
         raise UsageError(

@@ -69,6 +69,8 @@ def read_picture(path: File) -> Image.Image:
         with path.open("rb") as file, Image.open(file) as image:
             image.load()
             return image
+    except DataError:
+        raise  # a shard that is torn here
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except UnidentifiedImageError as error:
@@ -127,7 +129,7 @@ def read_wav(path: File) -> F32:
     try:
         with path.open("rb") as file:
             wave = read_audio(file, name=str(path), rate=SAMPLE_RATE)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{path}: missing") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read as sound ({error.strerror})") from error
