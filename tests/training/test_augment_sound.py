@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 import trees
+from tiny_model import tiny_config
 
 from save_avs.data import open_clips
 from save_avs.errors import DataError
 from save_avs.training.augment_sound import augment_sound, beneath, shifted
+from save_avs.training.check import check
 from save_avs.training.clips import ClipStream
 from save_avs.training.order import EpochOrder
-from save_avs.training.recipe import RecipeError, load_recipe
+from save_avs.training.recipe import Recipe, RecipeError, load_recipe
 from save_avs.training.stage import AugmentConfig
 
 TONE = (0.2 * np.sin(np.arange(16_000) * 0.1)).astype(np.float32)
@@ -156,3 +158,29 @@ def test_values_out_of_range_are_one_line(tmp_path, augment, problem):
     with pytest.raises(RecipeError) as caught:
         recipe(tmp_path, augment)
     assert problem in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_validate_asks_for_the_wav_where_the_sound_is_to_be_changed(tmp_path):
+    root = trees.s4(tmp_path / "tree")
+    table = root / "Single-source/s4_meta_data.csv"
+    table.write_text(table.read_text().replace("male_speech,test", "male_speech,val"))
+    for path in list((root / "Single-source/s4_data").rglob("test")):
+        path.rename(path.with_name("val"))
+    for path in root.rglob("*.wav"):
+        path.unlink()
+    model = tiny_config().model_dump(exclude={"bases"})
+    stage = {
+        "name": "s",
+        "task": "clips",
+        "data": {"name": "s4", "root": root},
+        "epochs": 1,
+        "batch_clips": 2,
+    }
+
+    def problems(**augment) -> list[str]:
+        stages = [{**stage, "lr": 1e-3, "augment": augment}]
+        return check(Recipe.model_validate({"model": model, "out": "runs/x", "stages": stages})).problems
+
+    assert not problems(flip=0.5)
+    (problem,) = problems(gain_db=3)
+    assert problem.endswith(".wav: missing")

@@ -6,15 +6,20 @@ import io
 import json
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from save_avs.data.benchmarks.clips import Clips
 from save_avs.data.files import new_folder
 from save_avs.data.shards.index import INDEX, Index, Row, Split, Told
 from save_avs.data.shards.pack import Packed, pack
 from save_avs.errors import DataError
+
+JSON = "json"  # the member that tells of a clip
 
 Progress = Callable[[str, int, int], None]  # of which split, how many are done, of how many
 
@@ -43,65 +48,66 @@ def write_shards(
 
 def _write_split(clips: Clips, folder: Path, size: int, progress: Progress) -> Split:
     split = Split()
-    for number, batch in enumerate(_batches(clips, size, progress)):
+    for number, group in groupby(_packed(clips, size, progress), key=itemgetter(0)):
         path = folder / f"{clips.split}-{number:06d}.tar"
-        _write_tar(path, batch)
+        written = _write_tar(path, ((key, packed) for _, key, packed in group))
         split.shards.append((path.name, path.stat().st_size))
-        split.clips.extend(_read_back(path, number, batch))
+        split.clips.extend(_read_back(path, number, written))
     return split
 
 
-def _batches(clips: Clips, size: int, progress: Progress) -> Iterator[dict[str, Packed]]:
-    """The clips of each shard by their keys: their numbers in the split, for names may hold dots."""
-    batch: dict[str, Packed] = {}
-    filled = 0
+def _packed(clips: Clips, size: int, progress: Progress) -> Iterator[tuple[int, str, Packed]]:
+    """Each clip with its shard's number and its key, which is its own number: names may hold dots."""
+    number = filled = 0
     for i, entry in enumerate(clips.entries):
         packed = pack(entry, labelled=bool(clips.classes))
         more = sum(map(len, packed.members.values()))
-        if batch and filled + more > size:
-            yield batch
-            batch, filled = {}, 0
-        batch[f"{i:06d}"] = packed
+        if filled and filled + more > size:
+            number, filled = number + 1, 0
         filled += more
+        yield number, f"{i:06d}", packed
         progress(clips.split, i + 1, len(clips))
-    if batch:
-        yield batch
 
 
-def _write_tar(path: Path, batch: dict[str, Packed]) -> None:
+class Written(NamedTuple):
+    """A clip that went into a shard: what is known of it, and the CRC-32 of each member by name."""
+
+    told: Told
+    sums: dict[str, int]
+
+
+def _write_tar(path: Path, clips: Iterable[tuple[str, Packed]]) -> dict[str, Written]:
     """Write clips so that the same ones give the same bytes: without times and owners."""
+    written = {}
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for key, packed in batch.items():
-            for name, content in {**packed.members, "json": _as_json(packed.told)}.items():
+        for key, packed in clips:
+            members = {**packed.members, JSON: _as_json(packed.told)}
+            for name, content in members.items():
                 info = tarfile.TarInfo(f"{key}.{name}")
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
+            written[key] = Written(packed.told, {name: zlib.crc32(held) for name, held in members.items()})
+    return written
 
 
 def _as_json(told: Told) -> bytes:
     return json.dumps(asdict(told), ensure_ascii=False).encode()
 
 
-def _read_back(path: Path, number: int, batch: dict[str, Packed]) -> Iterator[Row]:
+def _read_back(path: Path, number: int, written: dict[str, Written]) -> Iterator[Row]:
     """Where everything lies, from the tar file itself.
 
     Raises:
-        DataError: when a member does not hold what it was given.
+        DataError: when it does not hold what was written.
     """
-    places: dict[str, dict[str, tuple[int, int, int]]] = {key: {} for key in batch}
+    places: dict[str, dict[str, tuple[int, int, int]]] = {key: {} for key in written}
     with tarfile.open(path) as tar:
         for info in tar:
             file = tar.extractfile(info)
             content = b"" if file is None else file.read()
             key, _, name = info.name.partition(".")
-            if name == "json":
-                continue
-            if content != batch[key].members[name]:
-                raise DataError(
-                    f"{path}: {info.name} does not read back as it was written; is the disk sound?"
-                )
             places[key][name] = (info.offset_data, info.size, zlib.crc32(content))
-    for key, packed in batch.items():
-        if places[key].keys() != packed.members.keys():
-            raise DataError(f"{path}: lacks members of {key} that were written; is the disk sound?")
-        yield Row(number, key, packed.told, places[key])
+    for key, clip in written.items():
+        if {name: crc for name, (_, _, crc) in places[key].items()} != clip.sums:
+            raise DataError(f"{path}: clip {key} does not read back as it was written; is the disk sound?")
+        yield Row(number, key, clip.told, {k: v for k, v in places[key].items() if k != JSON})
