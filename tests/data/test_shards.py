@@ -174,15 +174,16 @@ def test_a_torn_shard_is_one_line(tmp_path):
     assert len(open_clips("ms3", folder, "train")) == 1
 
 
-def test_a_flipped_bit_is_found_in_the_member_that_has_it(tmp_path):
+@pytest.mark.parametrize("member", ["frame0.png", "mask2.png", "patches.pkl"])
+def test_a_flipped_bit_is_found_in_the_member_that_has_it(member, tmp_path):
     folder = sharded("ms3", trees.ms3(tmp_path / "tree"))
     path = folder / "test-000000.tar"
     with tarfile.open(path) as tar:
-        place = tar.getmember("000000.mask2.png").offset_data
+        place = tar.getmember(f"000000.{member}").offset_data
     content = bytearray(path.read_bytes())
     content[place + 60] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"test-000000\.tar/000000\.mask2\.png: damaged"):
+    with pytest.raises(DataError, match=rf"test-000000\.tar/000000\.{member}: damaged"):
         open_clips("ms3", folder, "test")[0]
 
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import IO, Literal, Protocol
 
+from save_avs.errors import DataError
+
+
+class TornStorageError(DataError):
+    """What a file is kept in no longer holds what was put there, so nothing may stand in for it."""
+
 
 class File(Protocol):
     """A path, or a member of a shard: what can be opened, and whose text names it in messages."""
@@ -22,5 +28,6 @@ class File(Protocol):
 
         Raises:
             OSError: when that cannot be.
+            TornStorageError: when its content is not what it was.
         """
         ...

@@ -103,8 +103,11 @@ def recolour(frames: U8, *, brightness: float, contrast: float, saturation: floa
     Saturation scales a pixel's distance from its grey, contrast that from the mean grey of all frames,
     brightness everything. The three are one matrix, so values are clipped once, at the end.
     """
-    grey = frames.reshape(-1, 3).mean(axis=0) @ LUMA
+    mean = LUMA @ [frames[..., channel].mean() for channel in range(3)]
     mixing = saturation * np.eye(3) + (1 - saturation) * np.outer(LUMA, np.ones(3))
     matrix = (brightness * contrast * mixing).astype(np.float32)
-    offset = np.float32(brightness * (1 - contrast) * grey + 0.5)  # the half rounds
-    return np.clip(frames.astype(np.float32) @ matrix + offset, 0, 255).astype(np.uint8)
+    # one long product and no copies: several times the speed of one a row
+    pixels = frames.reshape(-1, 3).astype(np.float32) @ matrix
+    pixels += np.float32(brightness * (1 - contrast) * mean + 0.5)  # the half rounds
+    np.clip(pixels, 0, 255, out=pixels)
+    return pixels.astype(np.uint8).reshape(frames.shape)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from save_avs.audio.log_mel import PATCH_SAMPLES, SAMPLE_RATE, log_mel
-from save_avs.data.file import File
+from save_avs.data.file import File, TornStorageError
 from save_avs.data.tensor_pickle import read_tensor_pickle
 from save_avs.errors import DataError, MediaError
 from save_avs.media.audio_file import read_audio
@@ -69,8 +69,8 @@ def read_picture(path: File) -> Image.Image:
         with path.open("rb") as file, Image.open(file) as image:
             image.load()
             return image
-    except DataError:
-        raise  # a shard that is torn here
+    except TornStorageError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except UnidentifiedImageError as error:
@@ -141,11 +141,17 @@ def read_wav(path: File) -> F32:
 
 
 def stored_patches(files: ClipFiles[File]) -> F32 | None:
-    """The patches that a clip's pickle holds, f32 [N,96,64]; None where there is none, or a broken one."""
+    """The patches that a clip's pickle holds, f32 [N,96,64]; None where there is none, or a broken one.
+
+    Raises:
+        TornStorageError: when it lies in a shard that is damaged there.
+    """
     if files.patches is None or not files.patches.exists():
         return None
     try:
         return read_patches(files.patches)
+    except TornStorageError:
+        raise
     except DataError:
         return None  # `save-avs data check` names it; the wav says the same
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
 
+from save_avs.data.file import TornStorageError
 from save_avs.errors import DataError
 
 COPY_AGAIN = "copy the shard again, or make it anew: save-avs data shard --help"
@@ -92,12 +93,12 @@ class Member:
         """Its content.
 
         Raises:
-            DataError: when the shard is torn or damaged here.
+            TornStorageError: when the shard is torn or damaged here.
             OSError: when the shard cannot be read.
         """
         content = self.shard.read(self.offset, self.size)
         if len(content) != self.size or zlib.crc32(content) != self.crc:
-            raise DataError(f"{self}: damaged; {COPY_AGAIN}")
+            raise TornStorageError(f"{self}: damaged; {COPY_AGAIN}")
         return io.BytesIO(content)
 
     def __str__(self) -> str:
