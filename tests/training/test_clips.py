@@ -9,6 +9,7 @@ from save_avs.errors import DataError
 from save_avs.objectives import UNLABELLED
 from save_avs.training.clips import ClipStream, cell_labels, collate_items, shares
 from save_avs.training.order import EpochOrder
+from save_avs.training.stage import AugmentConfig
 
 
 def stream(*clips, **options) -> ClipStream:
@@ -71,7 +72,10 @@ def test_labels_beside_a_padded_frame_are_unknown():
 def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
     clips = [make_clip(k) for k in range(8)]
     order = EpochOrder(8, seed=5)
-    plain, mirrored = stream(*clips, order=order), stream(*clips, order=order, flip=0.5)
+    plain, mirrored = (
+        stream(*clips, order=order),
+        stream(*clips, order=order, augment=AugmentConfig(flip=0.5)),
+    )
     flipped = []
     for i in range(24):
         one, other = plain[i], mirrored[i]
@@ -81,7 +85,7 @@ def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
             assert torch.equal(one.masks.flip(-1), other.masks)
             assert torch.equal(one.truths[0].flip(-1), other.truths[0])
     assert 4 < len(flipped) < 20
-    again = stream(*clips, order=EpochOrder(8, seed=5), flip=0.5)
+    again = stream(*clips, order=EpochOrder(8, seed=5), augment=AugmentConfig(flip=0.5))
     assert [i for i in range(24) if not torch.equal(plain[i].images, again[i].images)] == flipped
 
 

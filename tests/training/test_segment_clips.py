@@ -43,8 +43,9 @@ def rows(folder: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_stopped_and_resumed_it_ends_where_it_would_have(workers, tmp_path):
-    stage = clip_stage(epochs=3, steps=None, flip=0.5, ema=0.5)
-    changes = {"epochs": 3, "steps": None, "flip": 0.5, "ema": 0.5}
+    augment = {"flip": 0.5, "scale": (0.8, 1.4), "crop": 0.8, "colour": 0.3}
+    changes = {"epochs": 3, "steps": None, "augment": augment, "ema": 0.5}
+    stage = clip_stage(**changes)
     whole = trainer(tmp_path / "straight", task(**changes), stage, workers=workers)
     figures = whole.run()
     assert whole.step == 8  # three epochs of five clips, two a step: the last step has one clip

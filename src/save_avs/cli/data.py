@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import data_check, data_features
+from save_avs.cli import data_check, data_features, data_shard
 from save_avs.cli.progress import count as count_progress
 from save_avs.errors import UsageError
 
@@ -48,6 +48,7 @@ app = typer.Typer(
 
 app.command("check", epilog=data_check.EXAMPLES)(data_check.check)
 app.command("features", epilog=data_features.EXAMPLES)(data_features.features)
+app.command("shard", epilog=data_shard.EXAMPLES)(data_shard.shard)
 
 
 @app.command("stamps", epilog=STAMPS_EXAMPLES)

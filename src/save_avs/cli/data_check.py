@@ -43,11 +43,11 @@ def check(
     ] = False,
 ) -> int:
     """Look over data sets: files missing or broken, counts, leaks between splits, stray pixels in labels."""
-    from save_avs.data.benchmarks.registry import find_spec
+    from save_avs.data.benchmarks.registry import spec_at
     from save_avs.data.check import Inspector, present
     from save_avs.media import atomic_write
 
-    specs = [find_spec(name) for name in dict.fromkeys(data)] if data else present(root)
+    specs = [spec_at(name, root) for name in dict.fromkeys(data)] if data else present(root)
     inspector = Inspector(count)
     reports = [inspector.check(spec, root) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all

@@ -52,14 +52,13 @@ def features(
     device: Device = "auto",
 ) -> int:
     """Compute the audio features of every clip, once; a run that was stopped goes on where it was."""
-    from save_avs.data import open_clips
-    from save_avs.data.benchmarks.spec import SPLITS
+    from save_avs.data import offered_splits, open_clips
     from save_avs.data.features import FeatureCache, backbone_identity, fill
     from save_avs.model.loading import resolve_device
 
     if weights is None and audio != PUBLISHED:
         raise UsageError(f"--weights is missing: the model folder that holds the {audio} backbone")
-    sets = [open_clips(name, root, part) for part in dict.fromkeys(split or _offered(name, root, SPLITS))]
+    sets = [open_clips(name, root, part) for part in dict.fromkeys(split or offered_splits(name, root))]
     backbone = _load(audio, weights or PUBLISHED)
     cache = FeatureCache(output, backbone_identity(audio, backbone))
     backbone.to(resolve_device(device))
@@ -69,21 +68,6 @@ def features(
         typer.echo(f"{clips.name} {clips.split}: {len(clips)} clips, {new} new")
     typer.echo(f"features: {output / cache.backbone}")
     return 0
-
-
-def _offered(name: str, root: Path, splits: tuple[str, ...]) -> list[str]:
-    """The splits that a data set has: a folder of films need not have them all."""
-    from save_avs.data import open_clips
-
-    if name != "folder":
-        return list(splits)
-    offered = []
-    for split in splits:
-        try:
-            offered += [split] if len(open_clips(name, root, split)) else []
-        except UsageError:
-            continue
-    return offered or ["test"]
 
 
 def _load(name: str, weights: str) -> AudioBackbone:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from save_avs.data.benchmarks.registry import DATASETS, open_clips
+from save_avs.data.benchmarks.registry import DATASETS, offered_splits, open_clips
 from save_avs.data.clipset import ClipFacts, ClipSet
 from save_avs.data.features import with_features
 from save_avs.data.padded import Padded
 
-__all__ = ["DATASETS", "ClipFacts", "ClipSet", "Padded", "open_clips", "with_features"]
+__all__ = ["DATASETS", "ClipFacts", "ClipSet", "Padded", "offered_splits", "open_clips", "with_features"]

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from save_avs.data.benchmarks.clips import Clips, Entry, Part
-from save_avs.data.benchmarks.registry import SPECS, open_clips
+from save_avs.data.benchmarks.registry import SPECS, open_clips, spec_at
 from save_avs.data.benchmarks.spec import SPLITS, Spec
+from save_avs.data.file import File
+from save_avs.data.shards.index import read_index
+from save_avs.data.shards.spec import holds_shards
 from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
 
@@ -29,12 +32,12 @@ class Finding:
     """What is wrong with a file.
 
     Attributes:
-        path: the file.
+        path: the file; in shards, the shard and the member in it.
         what: ``missing`` or ``broken``.
         why: one line.
     """
 
-    path: Path
+    path: File
     what: str
     why: str
 
@@ -59,7 +62,7 @@ class SplitReport:
     files: int = 0
     findings: list[Finding] = field(default_factory=list)
     computed: int = 0
-    specks: list[tuple[Path, int]] = field(default_factory=list)
+    specks: list[tuple[File, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -104,6 +107,8 @@ def present(root: Path) -> list[Spec]:
     """
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
+    if holds_shards(root):
+        return [spec_at(read_index(root).name, root)]
     found = [spec for spec in SPECS.values() if spec.find(root) is not None]
     if not found:
         raise UsageError(
@@ -121,7 +126,7 @@ class Inspector:
 
     def __init__(self, progress: Callable[[str, int, int], None] = lambda _, __, ___: None) -> None:
         self._progress = progress
-        self._known: dict[Path, tuple[Finding | None, int]] = {}
+        self._known: dict[File, tuple[Finding | None, int]] = {}
 
     def check(self, spec: Spec, root: Path) -> SetReport:
         """Look over all splits of a data set.
@@ -181,7 +186,7 @@ def _inspect(part: Part) -> tuple[Finding | None, int]:
     return None, count_specks(value) if part.kind == "truth" else 0
 
 
-def _finding(error: DataError, path: Path) -> Finding:
+def _finding(error: DataError, path: File) -> Finding:
     text = str(error)
     if text.startswith(f"{path}: "):
         why = text.removeprefix(f"{path}: ")

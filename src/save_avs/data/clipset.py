@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from save_avs.types import AVSample
+from save_avs.types import F32, AVSample
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,27 @@ class ClipSet(Protocol):
 
     def facts(self, i: int) -> ClipFacts:
         """What is known of a clip without opening its files."""
+        ...
+
+
+@runtime_checkable
+class AudibleClips(ClipSet, Protocol):
+    """Clips whose sound can be taken out, changed and put back."""
+
+    def wave(self, i: int) -> F32:
+        """The sound of a clip, mono at 16 kHz, f32 [S].
+
+        Raises:
+            DataError: when it is missing or broken; the line names the file.
+        """
+        ...
+
+    def read(self, i: int, *, wave: F32 | None = None) -> AVSample:
+        """Read a clip, its patches computed of ``wave`` where one is given.
+
+        Raises:
+            DataError: when a file of it is missing or broken; the line names the file.
+        """
         ...
 
 

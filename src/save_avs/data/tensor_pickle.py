@@ -14,11 +14,11 @@ import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from save_avs.data.file import File
 from save_avs.errors import DataError
 from save_avs.types import F32
 
@@ -29,7 +29,7 @@ MAX_BYTES = 1 << 26  # a clip's patches take 0.25 MB
 _TORCH_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)  # how torch.save's older format begins
 
 
-def read_tensor_pickle(path: Path) -> F32:
+def read_tensor_pickle(path: File) -> F32:
     """Read the one tensor in a pickle, or in a file of ``torch.save``, as f32.
 
     Raises:
@@ -41,7 +41,7 @@ def read_tensor_pickle(path: Path) -> F32:
     return tensor.detach().float().contiguous().numpy().astype(np.float32, copy=False)
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: File) -> Any:
     """Read a pickle of plain values: dictionaries, lists, tuples, texts, numbers.
 
     Raises:
@@ -50,12 +50,14 @@ def read_plain_pickle(path: Path) -> Any:
     return _guarded(path, lambda data: _unpickle(data, {}))
 
 
-def _guarded(path: Path, load: Callable[[bytes], Any]) -> Any:
+def _guarded(path: File, load: Callable[[bytes], Any]) -> Any:
     """Load a file's bytes; whatever goes wrong is one line about the file."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB, so it is no file of this benchmark")
-        return load(path.read_bytes())
+        return load(data)
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except DataError:

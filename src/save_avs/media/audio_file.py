@@ -1,8 +1,9 @@
-"""A whole sound file as one mono wave: for corpora of short sounds, never for videos."""
+"""A whole sound as one mono wave: for corpora and clips of data sets, never for videos of any length."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -16,16 +17,35 @@ def read_audio_file(path: str | Path, *, rate: int) -> F32:
     Raises:
         MediaError: when the file holds no sound that FFmpeg can read.
     """
+    try:
+        with Path(path).open("rb") as file:
+            return read_audio(file, name=str(path), rate=rate)
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read as sound ({error.strerror})") from error
+
+
+def read_audio(file: IO[bytes], *, name: str, rate: int) -> F32:
+    """Decode the first audio track of an open file, mixed to mono at ``rate`` Hz, f32 [S].
+
+    Args:
+        file: at its beginning, seekable.
+        name: what messages call it.
+        rate: samples a second.
+
+    Raises:
+        MediaError: when the file holds no sound that FFmpeg can read.
+    """
     import av
     from av.error import FFmpegError
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(file, "r", metadata_errors="replace") as container:
             resampler = av.AudioResampler("fltp", "mono", rate)
             parts = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
             parts += resampler.resample(None)
-    except (FFmpegError, IndexError) as error:
-        raise MediaError(f"{path}: cannot be read as sound ({error})") from error
+    # ValueError: a damaged track may change its format halfway, which the resampler does not follow
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise MediaError(f"{name}: cannot be read as sound ({error})") from error
     if not parts:
-        raise MediaError(f"{path}: holds no sound")
+        raise MediaError(f"{name}: holds no sound")
     return np.concatenate([part.to_ndarray()[0] for part in parts]).astype(np.float32)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from save_avs.adapters import freeze_except
-from save_avs.data.clipset import ClipSet
+from save_avs.data.clipset import AudibleClips, ClipSet
 from save_avs.errors import SaveAvsError
 from save_avs.model import SAVE, SaveConfig, build_save
 from save_avs.model.base import load_parts
@@ -87,7 +87,7 @@ def _check_stage(found: Findings, recipe: Recipe, i: int, audio: nn.Module | Non
     if isinstance(stage, ClipStage):
         splits = _attempt(found, where, lambda: open_splits(stage))
         if splits is not None:
-            _attempt(found, where, lambda: _open_some(_with_features(splits, recipe, stage, audio)))
+            _attempt(found, where, lambda: _open_some(_with_features(splits, recipe, stage, audio), stage))
     if stage.start is not None:
         _check_start(found, recipe, i)
     return splits
@@ -100,10 +100,12 @@ def _with_features(splits: Splits, recipe: Recipe, stage: ClipStage, audio: nn.M
     return splits.with_features(stage.data.features, recipe.model.audio, audio)
 
 
-def _open_some(splits: Splits) -> None:
+def _open_some(splits: Splits, stage: ClipStage) -> None:
     for clips in (splits.train, splits.val):
         for k in range(min(OPENED, len(clips))):
             annotated(clips[k])
+    if stage.augment.of_sound and isinstance(splits.train, AudibleClips):
+        splits.train.wave(0)  # a pickle of patches will not do
 
 
 def _check_start(found: Findings, recipe: Recipe, i: int) -> None:

@@ -11,16 +11,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.data.clipset import ClipSet
+from save_avs.data.clipset import AudibleClips, ClipSet
 from save_avs.errors import DataError
 from save_avs.inference.square import inner_size, to_square
 from save_avs.model.save import Resize
 from save_avs.objectives.losses import UNLABELLED
+from save_avs.training.augment_picture import augment_pictures, cut, middle_square
+from save_avs.training.augment_sound import augment_sound
 from save_avs.training.collate import STRIDE
 from save_avs.training.order import EpochOrder
-from save_avs.types import U8, AVBatch, AVSample, Bool
+from save_avs.training.stage import AugmentConfig
+from save_avs.types import F32, U8, AVBatch, AVSample, Bool
 
-PICTURES = ("frames", "masks", "labels")  # the parts of a sample that have rows and columns
+AS_IT_IS = AugmentConfig()
+PICTURE, SOUND = 1, 2  # what is drawn for an item; the order draws from (seed, epoch), which is as 0 would be
 
 
 class ClipItem(NamedTuple):
@@ -58,7 +62,7 @@ class ClipStream:
         resize: how a frame becomes that square.
         order: which clip comes i-th.
         redraw: opens the clips of an epoch anew, where the data set draws something of them at random.
-        flip: share of items that are mirrored, drawn from (the order's seed, i).
+        augment: how items are changed, drawn from (the order's seed, i); without an order they are not.
         centre_crop: keep the middle square of each frame.
     """
 
@@ -70,13 +74,13 @@ class ClipStream:
         *,
         order: EpochOrder | None = None,
         redraw: Callable[[int], ClipSet] | None = None,
-        flip: float = 0.0,
+        augment: AugmentConfig = AS_IT_IS,
         centre_crop: bool = False,
     ) -> None:
         self.clips, self.size = clips, size
         self.resize: Resize = resize
-        self.order, self.flip, self.centre_crop = order, flip, centre_crop
-        self.redraw = redraw
+        self.order, self.redraw = order, redraw
+        self.augment, self.centre_crop = augment, centre_crop
         self._drawn: tuple[int, ClipSet] = (-1, clips)  # an epoch and its clips
 
     def __getitem__(self, i: int) -> ClipItem:
@@ -87,20 +91,31 @@ class ClipStream:
         """
         sample = annotated(self._sample(i))
         if self.centre_crop:
-            sample = _cut(sample, _middle(*sample.frames.shape[1:3]))
-        if self.order is not None and self.flip and _draw(self.order.seed, i) < self.flip:
-            sample = _cut(sample, (slice(None), slice(None, None, -1)))
+            sample = cut(sample, middle_square(*sample.frames.shape[1:3]))
+        if self.order is not None:
+            rng = np.random.default_rng((self.order.seed, i, PICTURE))
+            sample = augment_pictures(sample, self.augment, rng)
         return self._item(sample)
 
     def _sample(self, i: int) -> AVSample:
         if self.order is None:
             return self.clips[i]
         epoch, index = self.order[i]
+        clips = self._epoch(epoch)
+        if not self.augment.of_sound:
+            return clips[index]
+        if not isinstance(clips, AudibleClips):
+            raise TypeError(f"the sound of {clips.name} cannot be changed: it does not hand it out")
+        rng = np.random.default_rng((self.order.seed, i, SOUND))
+        return _heard_otherwise(clips, index, self.augment, rng)
+
+    def _epoch(self, epoch: int) -> ClipSet:
+        """The clips of an epoch."""
         if self.redraw is None:
-            return self.clips[index]
+            return self.clips
         if self._drawn[0] != epoch:
             self._drawn = epoch, self.redraw(epoch)
-        return self._drawn[1][index]
+        return self._drawn[1]
 
     def _item(self, sample: AVSample) -> ClipItem:
         side = self.size // STRIDE
@@ -114,6 +129,17 @@ class ClipStream:
             features=None if features is None else torch.from_numpy(features),
             truths=tuple(torch.from_numpy(mask) for mask in sample.masks),
         )
+
+
+def _heard_otherwise(
+    clips: AudibleClips, index: int, options: AugmentConfig, rng: np.random.Generator
+) -> AVSample:
+    """A clip under its own sound, augmented; what may be mixed in is the sound of any other."""
+
+    def other() -> F32:
+        return clips.wave((index + 1 + int(rng.integers(max(1, len(clips) - 1)))) % len(clips))
+
+    return clips.read(index, wave=augment_sound(clips.wave(index), options, rng, other))
 
 
 def annotated(sample: AVSample) -> AVSample:
@@ -164,21 +190,3 @@ def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
     """All parts in one tensor, None where one is missing."""
     known = [part for part in parts if part is not None]
     return torch.cat(known) if len(known) == len(parts) else None
-
-
-def _cut(sample: AVSample, window: tuple[slice, slice]) -> AVSample:
-    """Rows and columns of every picture of a clip."""
-    pick = (slice(None), *window)
-    pictures = {part: values for part in PICTURES if (values := getattr(sample, part)) is not None}
-    return replace(sample, **{part: np.ascontiguousarray(values[pick]) for part, values in pictures.items()})
-
-
-def _middle(height: int, width: int) -> tuple[slice, slice]:
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return slice(top, top + side), slice(left, left + side)
-
-
-def _draw(seed: int, i: int) -> float:
-    """A number in 0..1 for item i; the order draws from (seed, epoch), hence the 1."""
-    return float(np.random.default_rng((seed, i, 1)).random())

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from save_avs.data import open_clips
-from save_avs.data.benchmarks.registry import find_spec
+from save_avs.data.benchmarks.registry import spec_at
 from save_avs.data.clipset import ClipSet
 from save_avs.data.corpus import sounding_classes
 from save_avs.data.features import backbone_identity, with_features
@@ -124,7 +124,7 @@ def make_task(recipe: Recipe, stage: ComposedStage | ClipStage, model: SAVE, spl
 def _redraw(stage: ClipStage) -> Callable[[int], ClipSet] | None:
     """Opens the training clips of an epoch; None where every epoch has the same, as with stored features."""
     data = stage.data
-    if not find_spec(data.name).draws or data.features is not None:
+    if not spec_at(data.name, data.root).draws or data.features is not None:
         return None
     return partial(_open_epoch, data, stage.seed)  # a worker may have to be sent it
 

@@ -55,7 +55,7 @@ class SegmentClips:
             resize,
             order=EpochOrder(len(train), stage.seed),
             redraw=redraw,
-            flip=stage.flip,
+            augment=stage.augment,
             centre_crop=stage.centre_crop,
         )
         self.validation = ClipStream(val, size, resize)

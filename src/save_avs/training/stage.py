@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from save_avs.data.scene import SceneOptions
 
@@ -132,6 +132,55 @@ class DataConfig(Strict):
     features: Path | None = None
 
 
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("the lower one comes first")
+    return pair
+
+
+Zoom = Annotated[float, Field(ge=0.25, le=4)]  # at 0.25 a picture is padded to sixteen times its pixels
+Decibels = Annotated[float, Field(ge=-60, le=60)]
+Zooms = Annotated[tuple[Zoom, Zoom], AfterValidator(_ascending)]
+Ratios = Annotated[tuple[Decibels, Decibels], AfterValidator(_ascending)]
+
+
+class AugmentConfig(Strict):
+    """How training clips are changed. All is off unless it is asked for: the paper names nothing of it.
+
+    What is drawn depends on the stage's seed and the clip's place among all that are trained on, and all
+    frames of a clip share it. Masks and labels follow the pictures; they do not change with the sound.
+
+    Attributes:
+        flip: share of clips that are mirrored.
+        scale: how much a picture is enlarged, from and to. Above 1 a part of it is shown, below 1 it lies
+            in a larger one.
+        crop: smallest share of each side that is shown; the two sides are drawn apart.
+        colour: brightness, contrast and saturation are each multiplied by 1 - colour to 1 + colour.
+        gain_db: the sound gets louder or softer by up to this.
+        shift_s: the sound is moved by up to so many seconds, earlier or later.
+        noise_db: white noise lies so far below the sound, from and to; None adds none.
+        mix: share of clips that another clip of the split is heard in, as a distractor.
+        mix_db: how far below the clip's own sound that one lies, from and to.
+    """
+
+    flip: float = Field(default=0.0, ge=0, le=1)
+    scale: Zooms = (1.0, 1.0)
+    crop: float = Field(default=1.0, gt=0, le=1)
+    colour: float = Field(default=0.0, ge=0, le=1)
+    gain_db: float = Field(default=0.0, ge=0, le=60)
+    shift_s: float = Field(default=0.0, ge=0)
+    noise_db: Ratios | None = None
+    mix: float = Field(default=0.0, ge=0, le=1)
+    mix_db: Ratios = (0.0, 12.0)
+
+    @property
+    def of_sound(self) -> tuple[str, ...]:
+        """The fields that are on and change the sound."""
+        return tuple(
+            name for name in ("gain_db", "shift_s", "noise_db", "mix") if getattr(self, name) not in {0, None}
+        )
+
+
 class ClipStage(StageBase):
     """A stage on a data set of clips: ``train`` is learned, ``val`` chooses the weights that are kept.
 
@@ -139,7 +188,7 @@ class ClipStage(StageBase):
         data: which.
         epochs, steps: how long; one of them. In an epoch every clip comes once.
         batch_clips: clips a step, each with all its annotated frames.
-        flip: share of clips that are mirrored.
+        augment: how clips are changed while they are learned.
         centre_crop: train on the middle square of each frame, as AVSS's official loader does.
         semantic: weight of the cross-entropy over the data set's classes; above 0 the model gets a semantic
             head, and the mean IoU over classes chooses instead of the masks' mean IoU.
@@ -158,7 +207,7 @@ class ClipStage(StageBase):
     warmup: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
-    flip: float = Field(default=0.0, ge=0, le=1)
+    augment: AugmentConfig = AugmentConfig()
     centre_crop: bool = False
     semantic: float = Field(default=0.0, ge=0)
     validate_epochs: int = Field(default=1, gt=0)
@@ -175,6 +224,15 @@ class ClipStage(StageBase):
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
         check_parts(self.accumulate, self.batch_clips, "batch_clips")
+        return self
+
+    @model_validator(mode="after")
+    def _sound_is_heard(self) -> Self:
+        if self.data.features is not None and self.augment.of_sound:
+            raise ValueError(
+                f"augment.{self.augment.of_sound[0]} changes the sound, but data.features were computed of "
+                "the sound as it is: leave out one of them"
+            )
         return self
 
 

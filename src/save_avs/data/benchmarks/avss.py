@@ -36,7 +36,7 @@ SEMANTIC, COLOURED = "labels_semantic", "labels_rgb"
 _NOTHING_SEEN = {"background", "off-the-screen"}  # entries of a_obj that name no class of the 71
 
 
-def clip_files(home: Path, *, subset: str, uid: str, split: str) -> ClipFiles:
+def clip_files(home: Path, *, subset: str, uid: str, split: str) -> ClipFiles[Path]:
     """Where a clip lies in its home. Files count frames from 0; of v1s, train has labels of frame 0 alone."""
     place, count = home / subset / uid, FRAMES[subset]
     annotated = 1 if (subset, split) == ("v1s", "train") else count
@@ -50,6 +50,11 @@ def clip_files(home: Path, *, subset: str, uid: str, split: str) -> ClipFiles:
 def coloured(semantic: Path) -> Path:
     """The picture of ``labels_rgb`` that says the same as one of ``labels_semantic``."""
     return semantic.parent.parent / COLOURED / semantic.name
+
+
+def is_coloured(semantic: Path) -> bool:
+    """Whether ``labels_rgb`` stands in for a picture of ``labels_semantic`` that is missing."""
+    return not semantic.exists() and coloured(semantic).exists()
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class ReadLabels:
         Raises:
             DataError: when neither it nor its coloured twin can be read.
         """
-        if not path.exists() and coloured(path).exists():
+        if is_coloured(path):
             return read_colours(coloured(path), self.classes)
         return read_indices(path, self.classes)
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
 
+from save_avs.audio.log_mel import SAMPLE_RATE, log_mel_at
 from save_avs.data.benchmarks.files import (
     ClipFiles,
     ReadTruth,
-    hear,
+    patches_of,
     read_frame,
     read_mask,
     read_patches,
     read_wav,
+    stored_patches,
 )
 from save_avs.data.clipset import ClipFacts
+from save_avs.data.file import File
 from save_avs.errors import DataError
 from save_avs.types import F32, U8, AVSample
 
@@ -37,8 +39,8 @@ class Part:
     """
 
     kind: Kind
-    path: Path
-    read: Callable[[Path], Any]
+    path: File
+    read: Callable[[Any], Any]
 
 
 class Entry(Protocol):
@@ -53,6 +55,14 @@ class Entry(Protocol):
         """Its files, one by one."""
         ...
 
+    def wave(self) -> F32:
+        """Its sound, mono at 16 kHz, f32 [S].
+
+        Raises:
+            DataError: when the sound is missing or broken.
+        """
+        ...
+
     def hear(self) -> F32:
         """Its log-mel patches, f32 [T,96,64], as ``read`` gives them.
 
@@ -61,8 +71,12 @@ class Entry(Protocol):
         """
         ...
 
-    def read(self, *, labelled: bool) -> AVSample:
-        """Open its files; with ``labelled`` the sample carries the class of each pixel.
+    def read(self, *, labelled: bool, wave: F32 | None = None) -> AVSample:
+        """Open its files.
+
+        Args:
+            labelled: the sample carries the class of each pixel.
+            wave: a sound in place of its own, as ``wave`` gives it.
 
         Raises:
             DataError: when a file is missing or broken; the line names it.
@@ -72,7 +86,7 @@ class Entry(Protocol):
 
 @dataclass(frozen=True)
 class Clips:
-    """One split of a data set; a :class:`save_avs.data.clipset.ClipSet`.
+    """One split of a data set; an :class:`save_avs.data.clipset.AudibleClips`.
 
     Attributes:
         name: of the data set.
@@ -90,7 +104,15 @@ class Clips:
         return len(self.entries)
 
     def __getitem__(self, i: int) -> AVSample:
-        return self.entries[i].read(labelled=bool(self.classes))
+        return self.read(i)
+
+    def read(self, i: int, *, wave: F32 | None = None) -> AVSample:
+        """Read a clip, with another sound than its own where one is given."""
+        return self.entries[i].read(labelled=bool(self.classes), wave=wave)
+
+    def wave(self, i: int) -> F32:
+        """The sound of a clip, mono at 16 kHz, f32 [S]."""
+        return self.entries[i].wave()
 
     def facts(self, i: int) -> ClipFacts:
         """What is known of a clip without opening its files."""
@@ -110,12 +132,14 @@ class Stills:
         files: where its parts lie. Frame k belongs to VGGish patch ``first_patch`` + k.
         read_truth: reads an annotation, u8 [H,W], 0 for the background.
         first_patch: the patch of the first frame.
+        times: seconds into the sound at which each frame's patch is centred instead, where it was a film's.
     """
 
     facts: ClipFacts
-    files: ClipFiles
+    files: ClipFiles[File]
     read_truth: ReadTruth = read_mask
     first_patch: int = 0
+    times: tuple[float, ...] | None = None
 
     def parts(self) -> Iterator[Part]:
         """Its files, one by one."""
@@ -128,16 +152,36 @@ class Stills:
         if self.files.patches is not None:
             yield Part("patches", self.files.patches, read_patches)
 
-    def hear(self) -> F32:
-        """The patch of each frame, f32 [T,96,64].
+    def wave(self) -> F32:
+        """The sound, mono at 16 kHz, f32 [S].
 
         Raises:
-            DataError: when the sound is missing or broken.
+            DataError: when it is missing or broken.
         """
-        return hear(self.files, len(self.files.frames), first=self.first_patch)
+        return read_wav(self.files.wav)
 
-    def read(self, *, labelled: bool) -> AVSample:
-        """Read everything at the frames' own size.
+    def hear(self) -> F32:
+        """The patch of each frame, f32 [T,96,64], from the pickle; without a whole one, from the wav.
+
+        Raises:
+            DataError: when neither can be read.
+        """
+        patches = stored_patches(self.files)
+        return self._patches_in(self.wave()) if patches is None else self._beside_frames(patches)
+
+    def _patches_in(self, wave: F32) -> F32:
+        """The patch of each frame in a sound."""
+        if self.times is not None:
+            return log_mel_at(wave, SAMPLE_RATE, self.times)
+        return self._beside_frames(patches_of(wave))
+
+    def _beside_frames(self, patches: F32) -> F32:
+        """A sound that is short repeats its last patch, as the benchmark's own files do."""
+        frames = np.arange(self.first_patch, self.first_patch + len(self.files.frames))
+        return patches[np.minimum(frames, len(patches) - 1)]
+
+    def read(self, *, labelled: bool, wave: F32 | None = None) -> AVSample:
+        """Read everything at the frames' own size, with another sound than its own where one is given.
 
         Raises:
             DataError: when a file is missing or broken; the line names it.
@@ -146,11 +190,11 @@ class Stills:
         truths = np.zeros(frames.shape[:3], np.uint8)
         for k, path in enumerate(self.files.truths):
             if path is not None:
-                truths[k] = _fit(self.read_truth(path), frames.shape[1:3])
+                truths[k] = _fit(self.read_truth(path), frames.shape[1:3], path)
         return AVSample(
             name=self.facts.name,
             frames=frames,
-            patches=self.hear(),
+            patches=self.hear() if wave is None else self._patches_in(wave),
             masks=truths > 0,
             has_mask=np.array([path is not None for path in self.files.truths]),
             valid=np.ones(len(frames), bool),
@@ -158,7 +202,7 @@ class Stills:
         )
 
 
-def _stack(files: ClipFiles) -> U8:
+def _stack(files: ClipFiles[File]) -> U8:
     frames = [read_frame(path) for path in files.frames]
     for path, frame in zip(files.frames, frames, strict=True):
         if frame.shape != frames[0].shape:
@@ -167,8 +211,15 @@ def _stack(files: ClipFiles) -> U8:
     return np.stack(frames)
 
 
-def _fit(truth: U8, size: tuple[int, int]) -> U8:
-    """Bring an annotation that was stored at another size than the frames to theirs, by nearest neighbour."""
+def _fit(truth: U8, size: tuple[int, int], path: File) -> U8:
+    """An annotation that is the frame's size, or was stored scaled: then by nearest neighbour.
+
+    Raises:
+        DataError: when it has another shape than the frame, so that it cannot be the frame's.
+    """
     if truth.shape == size:
         return truth
-    return np.asarray(Image.fromarray(truth).resize((size[1], size[0]), Image.Resampling.NEAREST))
+    (h, w), (frame_h, frame_w) = truth.shape, size
+    if abs(h - w * frame_h / frame_w) > 1:
+        raise DataError(f"{path}: is {w} x {h}, its frame {frame_w} x {frame_h}: not the same picture")
+    return np.asarray(Image.fromarray(truth).resize((frame_w, frame_h), Image.Resampling.NEAREST))

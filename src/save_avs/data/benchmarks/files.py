@@ -6,21 +6,25 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from save_avs.audio.log_mel import PATCH_SAMPLES, SAMPLE_RATE, log_mel
+from save_avs.data.file import File, TornStorageError
 from save_avs.data.tensor_pickle import read_tensor_pickle
 from save_avs.errors import DataError, MediaError
-from save_avs.media.audio_file import read_audio_file
+from save_avs.media.audio_file import read_audio
 from save_avs.types import F32, U8
 
-ReadTruth = Callable[[Path], U8]
+ReadTruth = Callable[[Any], U8]  # of a File
+
+FileT_co = TypeVar("FileT_co", bound=File, covariant=True)
 
 
 @dataclass(frozen=True)
-class ClipFiles:
+class ClipFiles(Generic[FileT_co]):
     """Where the parts of a clip lie: what a reader opens and a writer fills.
 
     Attributes:
@@ -30,10 +34,10 @@ class ClipFiles:
         patches: a pickled tensor [N,1,96,64] of the sound's log-mel patches, where the benchmark has one.
     """
 
-    frames: tuple[Path, ...]
-    truths: tuple[Path | None, ...]
-    wav: Path
-    patches: Path | None = None
+    frames: tuple[FileT_co, ...]
+    truths: tuple[FileT_co | None, ...]
+    wav: FileT_co
+    patches: FileT_co | None = None
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -55,16 +59,18 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(f"{path}: cannot be read as a table ({error})") from error
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_picture(path: File) -> Image.Image:
     """Decode a whole picture, in whatever mode it is stored.
 
     Raises:
         DataError: when it is missing or broken.
     """
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, Image.open(file) as image:
             image.load()
             return image
+    except TornStorageError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except UnidentifiedImageError as error:
@@ -74,7 +80,7 @@ def read_picture(path: Path) -> Image.Image:
         raise DataError(f"{path}: cannot be read as a picture ({_first_line(error)})") from error
 
 
-def read_frame(path: Path) -> U8:
+def read_frame(path: File) -> U8:
     """Read a frame, RGB u8 [H,W,3].
 
     Raises:
@@ -83,7 +89,7 @@ def read_frame(path: Path) -> U8:
     return np.asarray(read_picture(path).convert("RGB"))
 
 
-def read_mask(path: Path) -> U8:
+def read_mask(path: File) -> U8:
     """Read a mask of any mode, u8 [H,W]: 1 where the stored pixel is not zero, whichever loader saved it.
 
     Public loaders convert masks to mode '1' or 'P'; of a palette the index counts, of transparency nothing.
@@ -100,7 +106,7 @@ def read_mask(path: Path) -> U8:
     return (pixels.any(axis=2) if pixels.ndim == 3 else pixels).astype(np.uint8)
 
 
-def read_patches(path: Path) -> F32:
+def read_patches(path: File) -> F32:
     """Read a pickled tensor of log-mel patches, f32 [N,96,64].
 
     Raises:
@@ -109,50 +115,53 @@ def read_patches(path: Path) -> F32:
     tensor = read_tensor_pickle(path)
     if tensor.ndim != 4 or tensor.shape[1:] != (1, 96, 64) or not len(tensor):
         raise DataError(f"{path}: holds a tensor {list(tensor.shape)} in place of [N,1,96,64]")
+    if not np.isfinite(tensor).all():
+        raise DataError(f"{path}: holds numbers that are not finite")
     return tensor[:, 0]
 
 
-def read_wav(path: Path) -> F32:
+def read_wav(path: File) -> F32:
     """Read a sound, mono at 16 kHz, f32 [S].
 
     Raises:
         DataError: when it is missing or broken.
     """
-    if not path.exists():
-        raise DataError(f"{path}: missing")
     try:
-        return read_audio_file(path, rate=SAMPLE_RATE)
+        with path.open("rb") as file:
+            wave = read_audio(file, name=str(path), rate=SAMPLE_RATE)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"{path}: missing") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as sound ({error.strerror})") from error
     except MediaError as error:
         raise DataError(str(error)) from error
+    if not np.isfinite(wave).all():
+        raise DataError(f"{path}: holds samples that are not finite")
+    return wave
 
 
-def hear_wav(path: Path) -> F32:
-    """Compute a sound's VGGish patches, one every 0.96 s from its start, f32 [N,96,64], N at least 1.
+def stored_patches(files: ClipFiles[File]) -> F32 | None:
+    """The patches that a clip's pickle holds, f32 [N,96,64]; None where there is none, or a broken one.
 
     Raises:
-        DataError: when the sound is missing or broken.
+        TornStorageError: when it lies in a shard that is damaged there.
     """
-    wave = read_wav(path)
+    if files.patches is None or not files.patches.exists():
+        return None
+    try:
+        return read_patches(files.patches)
+    except TornStorageError:
+        raise
+    except DataError:
+        return None  # `save-avs data check` names it; the wav says the same
+
+
+def patches_of(wave: F32) -> F32:
+    """A sound's VGGish patches, one every 0.96 s from its start, f32 [N,96,64], N at least 1.
+
+    A sound shorter than a patch is filled up with silence. ``wave`` f32 [S] is mono at 16 kHz.
+    """
     return log_mel(np.pad(wave, (0, max(0, PATCH_SAMPLES - len(wave)))), SAMPLE_RATE)
-
-
-def hear(files: ClipFiles, count: int, *, first: int = 0) -> F32:
-    """The patches ``first`` to ``first + count`` of a clip's sound, f32 [count,96,64].
-
-    They come from the pickle; where there is none, or a broken one, from the wav. A sound that is short
-    repeats its last patch, as the benchmark's own files do.
-
-    Raises:
-        DataError: when neither can be read.
-    """
-    patches = None
-    if files.patches is not None and files.patches.exists():
-        try:
-            patches = read_patches(files.patches)
-        except DataError:
-            patches = None  # `save-avs data check` names it; the wav says the same
-    patches = hear_wav(files.wav) if patches is None else patches
-    return patches[np.minimum(np.arange(first, first + count), len(patches) - 1)]
 
 
 def _first_line(error: Exception) -> str:

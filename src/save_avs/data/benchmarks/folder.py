@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from save_avs.audio.log_mel import log_mel_at
+from save_avs.audio.log_mel import SAMPLE_RATE, log_mel_at
 from save_avs.data.benchmarks.clips import Entry, Part
 from save_avs.data.benchmarks.files import read_mask
 from save_avs.data.benchmarks.spec import SPLITS, Spec
@@ -29,11 +30,14 @@ from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.media.files import MEDIA_SUFFIXES
 from save_avs.media.probe import VideoInfo, probe
 from save_avs.media.reader import read_clips
+from save_avs.media.sound import SoundWindow, read_sound
 from save_avs.types import F32, U8, AVSample, Bool
 
 MASKS = ".masks"
 SCENES = "scenes.json"
 EVERY_S = 1.0
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,14 @@ class Film:
         for path in self.masks.values():
             yield Part("truth", path, read_mask)
 
+    def wave(self) -> F32:
+        """The whole sound, mono at 16 kHz, f32 [S]; its first sample stands at time 0 of the frames.
+
+        Raises:
+            DataError: when the film is broken or has no sound.
+        """
+        return _film(self.path, _whole_sound)
+
     def hear(self) -> F32:
         """The patches of the annotated frames, f32 [T,96,64]; their times are known to the film alone.
 
@@ -64,45 +76,86 @@ class Film:
         """
         return self.read(labelled=False).patches
 
-    def read(self, *, labelled: bool) -> AVSample:
+    def read(self, *, labelled: bool, wave: F32 | None = None) -> AVSample:
         """Read the annotated frames, one in each second at most, each with the sound around its own time.
 
+        ``wave`` stands in for the film's own sound.
+
         Raises:
-            DataError: when the film or a mask is broken, or a mask's frame does not exist.
+            DataError: when the film or a mask is broken, or the film has no sound or no annotated frame.
         """
-        shots: list[tuple[U8, Bool, F32]] = []
-        last = -1
-        try:
-            for clip in read_clips(self.path):
-                for k, time in enumerate(clip.times):
-                    path = self.masks.get(clip.first_index + k)
-                    second = math.floor(time / EVERY_S + 1e-6)
-                    if path is None or second == last:
-                        continue
-                    last = second
-                    patch = log_mel_at(clip.wave, clip.rate, [time], clip.wave_start)[0]
-                    shots.append((clip.frames[k], _mask(path, clip.frames[k]), patch))
-        except MediaError as error:
-            raise DataError(str(error)) from error
-        if not shots:
-            raise DataError(f"{self.path}: none of its frames has a mask in {self.path.stem}{MASKS}")
-        frames, masks, patches = zip(*shots, strict=True)
+        shots = self.shots()
+        sound = self.wave() if wave is None else wave
         every = np.ones(len(shots), bool)
         return AVSample(
             name=self.facts.name,
-            frames=np.stack(frames),
-            patches=np.stack(patches),
-            masks=np.stack(masks),
+            frames=np.stack([shot.frame for shot in shots]),
+            patches=log_mel_at(sound, SAMPLE_RATE, [shot.time for shot in shots]),
+            masks=np.stack([_mask(shot.mask, shot.frame) for shot in shots]),
             has_mask=every,
             valid=every.copy(),
         )
 
+    def shots(self) -> list[Shot]:
+        """The annotated frames, one in each second at most.
+
+        Raises:
+            DataError: when the film is broken, or none of its frames is annotated.
+        """
+        shots = _film(self.path, lambda path: list(_annotated(path, self.masks)))
+        if not shots:
+            raise DataError(f"{self.path}: none of its frames has a mask in {self.path.stem}{MASKS}")
+        return shots
+
+
+class Shot(NamedTuple):
+    """A frame of a film, u8 [H,W,3], its time in seconds and the file of its mask."""
+
+    frame: U8
+    time: float
+    mask: Path
+
+
+def _annotated(path: Path, masks: Mapping[int, Path]) -> Iterator[Shot]:
+    last = -1
+    for clip in read_clips(path):
+        for k, time in enumerate(clip.times):
+            mask = masks.get(clip.first_index + k)
+            second = math.floor(time / EVERY_S + 1e-6)
+            if mask is not None and second != last:
+                last = second
+                yield Shot(clip.frames[k], float(time), mask)
+
+
+def _audible(path: Path) -> VideoInfo:
+    info = probe(path)
+    if not info.has_audio:
+        raise MediaError(f"{path}: has no sound")
+    return info
+
+
+def _whole_sound(path: Path) -> F32:
+    info = _audible(path)
+    blocks = list(read_sound(path, rate=SAMPLE_RATE, layout="mono", origin=info.origin))
+    if not blocks:
+        raise MediaError(f"{path}: its sound cannot be decoded")
+    return SoundWindow(iter(blocks)).read(0, blocks[-1].end)[:, 0]
+
+
+def _film(path: Path, read: Callable[[Path], Result]) -> Result:
+    """What is read of a film; all that goes wrong with it is an error of the data.
+
+    Raises:
+        DataError: when it is missing or broken.
+    """
+    try:
+        return read(path)
+    except (MediaError, UsageError) as error:
+        raise DataError(str(error)) from error
+
 
 def _probe(path: Path) -> VideoInfo:
-    try:
-        return probe(path)
-    except MediaError as error:
-        raise DataError(str(error)) from error
+    return _film(path, _audible)
 
 
 def _mask(path: Path, frame: U8) -> Bool:

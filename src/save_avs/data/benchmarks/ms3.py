@@ -15,7 +15,7 @@ TABLE = "ms3_meta_data.csv"
 COLUMNS = ("video_id", "split")
 
 
-def clip_files(home: Path, *, split: str, name: str) -> ClipFiles:
+def clip_files(home: Path, *, split: str, name: str) -> ClipFiles[Path]:
     """Where a clip lies in its home: frames without a split's folder, ``.mp4`` inside their names, from 1."""
     data, numbers = home / "ms3_data", range(1, FRAMES + 1)
     return ClipFiles(

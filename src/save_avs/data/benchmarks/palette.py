@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from save_avs.data.benchmarks.files import read_picture
+from save_avs.data.file import File
 from save_avs.errors import DataError
 from save_avs.types import U8
 
@@ -32,7 +32,7 @@ def palette() -> U8:
     return colours
 
 
-def read_indices(path: Path, classes: int) -> U8:
+def read_indices(path: File, classes: int) -> U8:
     """Read ``labels_semantic``: a picture whose one channel is the class, u8 [H,W].
 
     Raises:
@@ -44,7 +44,7 @@ def read_indices(path: Path, classes: int) -> U8:
     return _checked(np.asarray(image), path, classes)
 
 
-def read_colours(path: Path, classes: int) -> U8:
+def read_colours(path: File, classes: int) -> U8:
     """Read ``labels_rgb``: a picture whose colours are the palette's, u8 [H,W].
 
     Raises:
@@ -66,7 +66,7 @@ def colour(labels: U8) -> Image.Image:
     return Image.fromarray(palette()[labels])
 
 
-def _checked(labels: np.ndarray, path: Path, classes: int) -> U8:
+def _checked(labels: np.ndarray, path: File, classes: int) -> U8:
     if labels.size and labels.max() >= classes:
         raise DataError(f"{path}: has label {labels.max()}, beyond the {classes} classes")
     return labels.astype(np.uint8)

@@ -7,6 +7,7 @@ from pathlib import Path
 from save_avs.data.benchmarks import avss, folder, ms3, s4, synthetic, v3
 from save_avs.data.benchmarks.clips import Clips
 from save_avs.data.benchmarks.spec import SPLITS, Spec
+from save_avs.data.shards.spec import holds_shards, in_shards
 from save_avs.errors import UsageError
 
 SPECS: dict[str, Spec] = {
@@ -26,21 +27,49 @@ def find_spec(name: str) -> Spec:
     return SPECS[name]
 
 
+def spec_at(name: str, root: str | Path) -> Spec:
+    """The subset of a name as it lies in a folder: in its own layout, or in shards.
+
+    Raises:
+        UsageError: when there is no such subset, or the folder holds shards of another.
+        DataError: when the index of the shards is broken.
+    """
+    spec = find_spec(name)
+    return in_shards(spec, Path(root)) if holds_shards(Path(root)) else spec
+
+
 def open_clips(name: str, root: str | Path, split: str, *, seed: int = 0) -> Clips:
     """Open one split of a data set; nothing but its tables is read yet.
 
     Args:
         name: one of ``DATASETS``.
-        root: the folder into which the archives were unpacked, or the subset's own folder.
+        root: the folder into which the archives were unpacked, the subset's own folder, or one of shards.
         split: ``train``, ``val`` or ``test``.
         seed: what AVS-Synthetic's training sounds are drawn from, with the clip's index.
 
     Raises:
         UsageError: on an unknown name or split, or a root that does not hold the data set.
-        DataError: when a table is broken.
+        DataError: when a table is broken, or a shard missing or torn.
     """
-    spec = find_spec(name)
+    spec = spec_at(name, root)
     if split not in SPLITS:
         raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
     home = spec.home(Path(root))
     return Clips(spec.name, split, spec.classes(home), spec.entries(home, split, seed))
+
+
+def offered_splits(name: str, root: str | Path) -> list[str]:
+    """The splits that a data set has there: a folder of films, or of shards, need not have them all.
+
+    Raises:
+        UsageError: on an unknown name, or a root that does not hold the data set.
+        DataError: when a table is broken, or a shard missing or torn.
+    """
+    spec_at(name, root).home(Path(root))
+    offered = []
+    for split in SPLITS:
+        try:
+            offered += [split] if len(open_clips(name, root, split)) else []
+        except UsageError:
+            continue  # a folder of films without split folders is all test
+    return offered

@@ -15,7 +15,7 @@ TABLE = "s4_meta_data.csv"
 COLUMNS = ("name", "start", "category", "split")
 
 
-def clip_files(home: Path, *, split: str, category: str, name: str) -> ClipFiles:
+def clip_files(home: Path, *, split: str, category: str, name: str) -> ClipFiles[Path]:
     """Where a clip lies in its home. Files count frames from 1; train has the mask of frame 1 alone."""
     data, place = home / "s4_data", f"{split}/{category}/{name}"
     pictures = [f"{place}/{name}_{k + 1}.png" for k in range(FRAMES)]

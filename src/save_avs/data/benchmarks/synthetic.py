@@ -25,7 +25,7 @@ _COLUMNS = 9
 _INSTANCE, _PICTURE, _CLASS, _CLASS_INDEX, _SOUND = 0, 1, 4, 5, 8  # the table is read by position
 
 
-def clip_files(home: Path, *, instance: str, picture: str, sound: str) -> ClipFiles:
+def clip_files(home: Path, *, instance: str, picture: str, sound: str) -> ClipFiles[Path]:
     """Where the picture, the mask and the sound of an instance lie in their home."""
     return ClipFiles(
         frames=(home / "images" / f"{picture}.jpg",),

@@ -96,7 +96,7 @@ def heard_in_view(scene: Scene, *, start: float = 0.0, stop: float | None = None
 
 def write_stills(
     scene: Scene,
-    files: ClipFiles,
+    files: ClipFiles[Path],
     *,
     size: tuple[int, int],
     truth: WriteTruth | None = None,

@@ -1,0 +1,33 @@
+"""What the parts of a clip are read from."""
+
+from __future__ import annotations
+
+from typing import IO, Literal, Protocol
+
+from save_avs.errors import DataError
+
+
+class TornStorageError(DataError):
+    """What a file is kept in no longer holds what was put there, so nothing may stand in for it."""
+
+
+class File(Protocol):
+    """A path, or a member of a shard: what can be opened, and whose text names it in messages."""
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name, with the dot."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        ...
+
+    def open(self, mode: Literal["rb"], /) -> IO[bytes]:
+        """Open it to read bytes.
+
+        Raises:
+            OSError: when that cannot be.
+            TornStorageError: when its content is not what it was.
+        """
+        ...

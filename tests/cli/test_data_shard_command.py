@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+import trees
+
+from save_avs.cli import main
+from save_avs.cli.data_shard import parse_size
+from save_avs.data import open_clips
+from save_avs.errors import UsageError
+
+
+def test_a_data_set_becomes_shards(tmp_path, capsys):
+    trees.ms3(tmp_path / "tree")
+    assert (
+        main(["data", "shard", "ms3", str(tmp_path / "tree"), str(tmp_path / "out"), "--size", "64MB"]) == 0
+    )
+    said = capsys.readouterr()
+    assert "ms3 train: 1 clips in 1 shard\nms3 test: 1 clips in 1 shard\n" in said.out
+    assert "1/1 ms3 train" in said.err
+    assert len(open_clips("ms3", tmp_path / "out", "test")) == 1
+    assert main(["data", "check", str(tmp_path / "out"), "-o", str(tmp_path / "check")]) == 0
+    assert "ms3: AVSBench-object Multi-sources (MS3), in shards" in capsys.readouterr().out
+
+
+def test_one_split(tmp_path):
+    trees.ms3(tmp_path / "tree")
+    out = tmp_path / "out"
+    assert main(["data", "shard", "ms3", str(tmp_path / "tree"), str(out), "--split", "train"]) == 0
+    assert [path.name for path in sorted(out.iterdir())] == ["shards.json", "train-000000.tar"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["s5", "tree", "out"], "unknown data set 's5'"),
+        (["s4", "tree", "out"], "holds no AVSBench-object Single-source"),
+        (["ms3", "tree", "out", "--size", "large"], "--size large: write it as 64MB or 1GB"),
+        (["ms3", "tree", "out", "--split", "tset"], "unknown split 'tset'"),
+        (["ms3", "tree", "out", "--split", "val"], "has no clip"),
+        (["ms3", "tree", "tree"], "exists already"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    trees.ms3(tmp_path / "tree")
+    assert main(["data", "shard", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_shards_are_not_sharded_again(tmp_path, capsys):
+    trees.ms3(tmp_path / "tree")
+    assert main(["data", "shard", "ms3", str(tmp_path / "tree"), str(tmp_path / "out")]) == 0
+    assert main(["data", "shard", "ms3", str(tmp_path / "out"), str(tmp_path / "again")]) == 2
+    assert "holds shards already" in capsys.readouterr().err
+
+
+def test_sizes():
+    assert [parse_size(text) for text in ("64MB", "1GB", "1.5g", "4096", "2kb")] == [
+        64_000_000,
+        10**9,
+        1_500_000_000,
+        4096,
+        2000,
+    ]
+    for text in ("", "MB", "0", "-1MB", "1TB"):
+        with pytest.raises(UsageError):
+            parse_size(text)
