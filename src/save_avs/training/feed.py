@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -78,7 +79,7 @@ class Feed:
             collate_fn=Collate(self.task.collate),
             pin_memory=self.processes.device.type == "cuda",
             prefetch_factor=AHEAD if workers else None,
-            worker_init_fn=_begin_worker,
+            worker_init_fn=partial(_begin_worker, os.getpid()),
             generator=torch.Generator(),  # else it draws from the trainer's random state
         )
 
@@ -90,8 +91,10 @@ def in_groups(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
         yield group
 
 
-def _begin_worker(_: int) -> None:
+def _begin_worker(trainer: int, _: int) -> None:
     """A worker draws pictures, and steps aside where the trainer wants the core."""
+    if os.getppid() != trainer:  # killed while it made this worker, which would wait for it for ever
+        os._exit(1)
     ignore_in_worker()
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
