@@ -12,20 +12,21 @@ from torch import Tensor, nn
 class MovingAverage:
     """shadow = decay * shadow + (1 - decay) * weight, after every step.
 
-    The decay starts low, (1 + step) / (10 + step), so that the first weights are soon forgotten.
+    The decay starts low, (1 + step) / (10 + step), so that the first weights are soon forgotten. With a decay
+    of 0 the average is the weights, and no second set of them is held.
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
         self.parameters = parameters
         self.decay = decay
-        self.shadow = {name: p.detach().clone() for name, p in parameters.items()}
+        self.shadow = {name: p.detach().clone() for name, p in parameters.items() if decay}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights as they stand after ``step`` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in self.parameters.items():
-            self.shadow[name].lerp_(parameter.detach(), 1 - decay)
+        for name, shadow in self.shadow.items():
+            shadow.lerp_(self.parameters[name].detach(), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -39,9 +40,10 @@ class MovingAverage:
     @torch.no_grad()
     def swap(self) -> None:
         """Exchange the model's weights and their averages."""
-        for name, parameter in self.parameters.items():
+        for name, shadow in self.shadow.items():
+            parameter = self.parameters[name]
             held = parameter.detach().clone()
-            parameter.copy_(self.shadow[name])
+            parameter.copy_(shadow)
             self.shadow[name] = held
 
     def state(self) -> dict[str, Tensor]:
@@ -50,5 +52,5 @@ class MovingAverage:
 
     def load(self, state: dict[str, Tensor]) -> None:
         """From a checkpoint."""
-        for name, value in state.items():
-            self.shadow[name].copy_(value)
+        for name, shadow in self.shadow.items():
+            shadow.copy_(state[name])

@@ -147,7 +147,10 @@ def _describe(
         f"{_millions(share)} trained ({parts}), {_millions(rest)} frozen",
     ]
     if stage.task in {"scenes", "clips"}:
-        memory = estimate(model, frames=_frames(stage, splits), bf16=recipe.precision == "bf16")
+        model.sam.image_encoder.recompute = stage.recompute
+        memory = estimate(
+            model, frames=_frames(stage, splits), bf16=recipe.precision == "bf16", average=stage.ema > 0
+        )
         found.lines.append(f"  memory of a step, an estimate: {memory}")
 
 

@@ -47,6 +47,8 @@ class StageBase(Strict):
         betas: AdamW's.
         clip: largest norm of the gradient.
         ema: decay of the moving average of the trained weights, which is what is kept; 0 keeps the weights.
+        recompute: keep only the input of each block of the image encoder and compute the rest again in the
+            backward pass: less memory, more time, the same results.
         seed: of the order, the draws and the fresh weights.
     """
 
@@ -62,6 +64,7 @@ class StageBase(Strict):
     weight_decay: float = Field(default=0.05, ge=0)
     clip: float = Field(default=1.0, gt=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
+    recompute: bool = False
     seed: int = 0
 
     @property
