@@ -1,11 +1,13 @@
 """Convolutions that learn as one matrix product each, with their weights as they lie.
 
-The processor's convolution routines lay millions of weights out anew at every call, forward and twice backward.
-Over a grid of a few hundred tokens this takes longer than the convolution, so here the tokens are laid out
-instead. Only training on a processor goes this way; the results differ by rounding alone.
+The processor's convolution routines lay millions of weights out anew at every call, forward and twice
+backward. Over a grid of a few hundred tokens this takes longer than the convolution, so here the tokens are
+laid out instead. Only training on a processor goes this way; the results differ by rounding alone.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +21,11 @@ class ProductConv2d(nn.Conv2d):
         """[B,in,H,W] -> [B,out,h,w]."""
         if not _learns_as_product(self):
             return super().forward(input)
-        patches = F.unfold(input, self.kernel_size, stride=self.stride, padding=self.padding)  # [B,in*k*k,h*w]
+        padding = cast(tuple[int, int], self.padding)
+        patches = F.unfold(input, self.kernel_size, stride=self.stride, padding=padding)  # [B,in*k*k,h*w]
         size = [
-            (n + 2 * int(p) - k) // s + 1
-            for n, k, s, p in zip(input.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
+            (n + 2 * p - k) // s + 1
+            for n, k, s, p in zip(input.shape[2:], self.kernel_size, self.stride, padding, strict=True)
         ]
         return (self.weight.flatten(1) @ patches).unflatten(2, size)
 
@@ -35,11 +38,12 @@ class ProductConvTranspose2d(nn.ConvTranspose2d):
         if not _learns_as_product(self):
             return super().forward(input, output_size)
         patches = self.weight.flatten(1).t() @ input.flatten(2)  # [B,out*k*k,h*w]
+        padding = cast(tuple[int, int], self.padding)
         size = [
-            (n - 1) * s - 2 * int(p) + k
-            for n, k, s, p in zip(input.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
+            (n - 1) * s - 2 * p + k
+            for n, k, s, p in zip(input.shape[2:], self.kernel_size, self.stride, padding, strict=True)
         ]
-        return F.fold(patches, size, self.kernel_size, stride=self.stride, padding=self.padding)
+        return F.fold(patches, size, self.kernel_size, stride=self.stride, padding=padding)
 
 
 def _learns_as_product(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
