@@ -1,10 +1,10 @@
 """The plain way to train a SAM with adapters on sound and picture: the baseline of `training.py`.
 
-What the public trainers have in common, in our words and on the weights of a SAVE, so that both ways compute the
-same loss: windows are padded to full size, position terms are added to the logits, convolutions are the
+What the public trainers have in common, in our words and on the weights of a SAVE, so that both ways compute
+the same loss: windows are padded to full size, position terms are added to the logits, convolutions are the
 library's, the audio backbone hears the same sounds at every step, the mask decoder takes one frame after
-another, and all of it is float32. The encoder takes all frames of a step at once, which is kinder to the baseline
-than a loop would be.
+another, and all of it is float32. The encoder takes all frames of a step at once, which is kinder to the
+baseline than a loop would be.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from save_avs.adapters import ImageAdapter
@@ -80,8 +80,8 @@ def attend(attn: GridAttention, x: Tensor) -> Tensor:
 
 def adapt(adapter: ImageAdapter, x: Tensor) -> Tensor:
     """The image adapter with the library's convolutions, [B,H,W,C] -> [B,H,W,C]."""
-    down, _, up, _ = cast(nn.Sequential, adapter.spatial)
+    down, up = (adapter.get_parameter(f"spatial.{i}.weight") for i in (0, 2))
     y = x * adapter.up(adapter.down(x.mean(dim=(1, 2), keepdim=True)).relu()).sigmoid()
-    s = F.conv2d(y.permute(0, 3, 1, 2), down.weight, stride=2, padding=1).relu()
-    s = F.conv_transpose2d(s, up.weight, stride=2, padding=1).relu().permute(0, 2, 3, 1)
+    s = F.conv2d(y.permute(0, 3, 1, 2), down, stride=2, padding=1).relu()
+    s = F.conv_transpose2d(s, up, stride=2, padding=1).relu().permute(0, 2, 3, 1)
     return adapter.gate * adapter.norm(x + s[:, : x.shape[1], : x.shape[2]])

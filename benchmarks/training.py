@@ -1,11 +1,13 @@
-"""Training SAVE: frames a second and peak memory, ours beside the plain way of the public trainers (`plain.py`).
+"""Training SAVE: frames a second and peak memory, ours beside the plain way of the public trainers.
 
-    python benchmarks/training.py [--rounds 2] [--clips 4] [--frames 5] [--threads N] [--device cuda] [--clock processor] [--json FILE]
+    python benchmarks/training.py [--rounds 2] [--clips 4] [--frames 5] [--threads N] [--json FILE]
+    python benchmarks/training.py --threads 1 --clock processor    (on a machine that has other work)
     python benchmarks/training.py --quality [--seeds 3] [--steps 300]
 
 Random weights, synthetic frames, one fresh process a measurement, the ways one after another in each round. A
-measurement is a step that does not count and one that does: loss, gradients, their norm's limit, AdamW. Memory is
-the peak beyond what the imported libraries take. The matrix-product peak is measured in each process.
+measurement is a step that does not count and one that does: loss, gradients, their norm's limit, AdamW.
+Memory is the peak beyond what the imported libraries take. The matrix-product peak is measured in each
+process. The plain way is `plain.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from save_avs.adapters import freeze_except
 from save_avs.model import SAVE, build_save, preset
 from save_avs.model.build import sam_shape
 from save_avs.objectives.losses import save_loss
+from save_avs.training.collate import on_device
 from save_avs.training.optimizer import Optimizers
 from save_avs.types import AVBatch
 
@@ -82,7 +85,7 @@ def synthetic_batch(frames: int, size: int, device: torch.device) -> AVBatch:
         has_mask=torch.ones(frames, dtype=torch.bool),
         names=("noise",) * frames,
     )
-    return AVBatch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(batch).items()})
+    return on_device(batch, device)
 
 
 def stepper(

@@ -1,4 +1,4 @@
-"""Whether the fast way of training reaches the plain way's validation loss: a small SAVE on composed scenes."""
+"""Whether the fast way of training reaches the plain way's validation loss: a small SAVE, composed scenes."""
 
 from __future__ import annotations
 

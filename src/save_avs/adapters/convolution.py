@@ -1,4 +1,4 @@
-"""Convolutions that learn as one matrix product each, with their weights as they lie.
+"""Square convolutions that learn as one matrix product each, with their weights as they lie.
 
 The processor's convolution routines lay millions of weights out anew at every call, forward and twice
 backward. Over a grid of a few hundred tokens this takes longer than the convolution, so here the tokens are
@@ -21,13 +21,10 @@ class ProductConv2d(nn.Conv2d):
         """[B,in,H,W] -> [B,out,h,w]."""
         if not _learns_as_product(self):
             return super().forward(input)
-        padding = cast(tuple[int, int], self.padding)
-        patches = F.unfold(input, self.kernel_size, stride=self.stride, padding=padding)  # [B,in*k*k,h*w]
-        size = [
-            (n + 2 * p - k) // s + 1
-            for n, k, s, p in zip(input.shape[2:], self.kernel_size, self.stride, padding, strict=True)
-        ]
-        return (self.weight.flatten(1) @ patches).unflatten(2, size)
+        (kernel, _), (stride, _), padding = self.kernel_size, self.stride, _padding(self)
+        patches = F.unfold(input, kernel, stride=stride, padding=padding)  # [B,in*k*k,h*w]
+        h, w = ((side + 2 * padding - kernel) // stride + 1 for side in input.shape[2:])
+        return (self.weight.flatten(1) @ patches).unflatten(2, (h, w))
 
 
 class ProductConvTranspose2d(nn.ConvTranspose2d):
@@ -37,13 +34,15 @@ class ProductConvTranspose2d(nn.ConvTranspose2d):
         """[B,in,h,w] -> [B,out,H,W]."""
         if not _learns_as_product(self):
             return super().forward(input, output_size)
+        (kernel, _), (stride, _), padding = self.kernel_size, self.stride, _padding(self)
         patches = self.weight.flatten(1).t() @ input.flatten(2)  # [B,out*k*k,h*w]
-        padding = cast(tuple[int, int], self.padding)
-        size = [
-            (n - 1) * s - 2 * p + k
-            for n, k, s, p in zip(input.shape[2:], self.kernel_size, self.stride, padding, strict=True)
-        ]
-        return F.fold(patches, size, self.kernel_size, stride=self.stride, padding=padding)
+        h, w = ((side - 1) * stride - 2 * padding + kernel for side in input.shape[2:])
+        return F.fold(patches, (h, w), kernel, stride=stride, padding=padding)
+
+
+def _padding(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
+    padding, _ = cast(tuple[int, int], layer.padding)
+    return padding
 
 
 def _learns_as_product(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
