@@ -81,3 +81,15 @@ def test_the_rate_of_a_step_is_a_share_of_the_peak():
     assert {g["lr"] for o in optimizers.all for g in o.param_groups} == {0.025}
     optimizers.forget()
     assert all(p.grad is None for p in net.parameters())
+
+
+def test_without_a_decay_the_average_is_the_weights_and_takes_no_memory():
+    weight = torch.nn.Parameter(torch.ones(2))
+    average = MovingAverage({"w": weight}, decay=0.0)
+    weight.data.fill_(5.0)
+    average.update(1)
+    with average.applied():
+        assert weight.tolist() == [5.0, 5.0]
+    assert not average.state()
+    average.load({"w": torch.zeros(2)})  # of a checkpoint that was written with one
+    assert weight.tolist() == [5.0, 5.0]

@@ -86,11 +86,32 @@ def test_the_estimate_is_what_a_real_step_keeps():
     images, patches = tiny_batch(1, 128)
     kept = saved_bytes(real, lambda: real(images, patches))
     assert saved_bytes(shapes, lambda: forward_one(shapes)) == kept > 0
-    memory = estimate(shapes, frames=3, bf16=False)
+    memory = estimate(shapes, frames=3, bf16=False, average=True)
     trained = sum(p.numel() for p in real.parameters() if p.requires_grad)
     everything = sum(p.numel() for p in real.parameters())
     assert memory.total == 4 * everything + 16 * trained + 3 * kept
-    assert estimate(shapes, frames=3, bf16=True).activations == kept // 2
+    assert estimate(shapes, frames=3, bf16=True, average=True).activations == kept // 2
+    assert estimate(shapes, frames=3, bf16=False, average=False).total == memory.total - 4 * trained
+
+
+def test_the_estimate_of_recomputed_blocks_is_the_most_a_real_step_keeps_at_a_time():
+    config = tiny_config(image_size=128)
+    with torch.device("meta"):
+        shapes = build_save(config)
+    real = build_save(config)
+    for model in (shapes, real):
+        freeze_except(model, PARTS)
+        model.sam.image_encoder.recompute = True
+    images, patches = tiny_batch(1, 128)
+    forward = saved_bytes(real, lambda: real(images, patches))
+    x = torch.zeros(1, 8, 8, 32, requires_grad=True)
+    within = [saved_bytes(block, lambda b=block: b(x)) for block in real.sam.image_encoder.blocks]
+    memory = estimate(shapes, frames=1, bf16=False, average=False)
+    assert memory.activations == forward + max(within)
+    copies = estimate(shapes, frames=1, bf16=True, average=False).weights - memory.weights
+    everything = sum(p.numel() for p in real.parameters())
+    sizes = [sum(p.numel() for p in block.parameters()) for block in real.sam.image_encoder.blocks]
+    assert copies == 2 * (everything - sum(sizes) + max(sizes))
 
 
 def test_each_problem_of_a_file_is_a_line_and_the_code_is_two(tmp_path: Path, capfd):

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from save_avs.adapters.convolution import ProductConv2d, ProductConvTranspose2d
+
 Spatial = Literal["full", "depthwise", "bottleneck", "none"]
 
 
@@ -71,8 +73,8 @@ def _spatial_branch(dim: int, hidden: int, kind: Spatial) -> nn.Module | None:
 
 def _down_up(channels: int, *, groups: int) -> list[nn.Module]:
     return [
-        nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=groups, bias=False),
+        ProductConv2d(channels, channels, 3, stride=2, padding=1, groups=groups, bias=False),
         nn.ReLU(),
-        nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, groups=groups, bias=False),
+        ProductConvTranspose2d(channels, channels, 4, stride=2, padding=1, groups=groups, bias=False),
         nn.ReLU(),
     ]

@@ -23,22 +23,19 @@ LOGITS_AT_ONCE = 2**23
 class Region(NamedTuple):
     """A part of the grid in which every window keeps the same ``h`` x ``w`` real tokens.
 
-    ``top``, ``left``: its first row and column; ``down``, ``across``: how many windows it holds each way.
+    ``down``, ``across``: how many windows it holds each way.
     """
 
-    top: int
-    left: int
     down: int
     across: int
     h: int
     w: int
 
 
-def cut(length: int, window: int) -> list[tuple[int, int, int]]:
-    """Split one side of the grid into whole windows and the rest: (start, windows, tokens in each)."""
+def cut(length: int, window: int) -> list[tuple[int, int]]:
+    """Split one side of the grid into whole windows and the rest: (windows, tokens in each)."""
     whole, rest = divmod(length, window)
-    pieces = [(0, whole, window)] if whole else []
-    return pieces + ([(whole * window, 1, rest)] if rest else [])
+    return ([(whole, window)] if whole else []) + ([(1, rest)] if rest else [])
 
 
 def offsets(table: Tensor, window: int) -> Tensor:
@@ -96,9 +93,8 @@ class GridAttention(nn.Module):
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * self.window - 1, self.head_dim))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * self.window - 1, self.head_dim))
         pieces = cut(grid, self.window)
-        self.regions = [
-            [Region(top, left, down, across, h, w) for left, across, w in pieces] for top, down, h in pieces
-        ]
+        self.regions = [[Region(down, across, h, w) for across, w in pieces] for down, h in pieces]
+        self.sides = [windows * tokens for windows, tokens in pieces]
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,H,W,C] -> [B,H,W,C]."""
@@ -107,14 +103,17 @@ class GridAttention(nn.Module):
             offsets(self.rel_pos_h, self.window).to(qkv.dtype),
             offsets(self.rel_pos_w, self.window).to(qkv.dtype),
         )
-        rows = [_join([self._attend(qkv, region, *towards) for region in row], dim=2) for row in self.regions]
-        return self.proj(_join(rows, dim=1))
+        out = []
+        # Split, not sliced: the gradient of each slice would be a whole grid, most of it zeros.
+        for regions, row in zip(self.regions, qkv.split(self.sides, dim=1), strict=True):
+            parts = zip(regions, row.split(self.sides, dim=2), strict=True)
+            out.append(_join([self._attend(part, region, *towards) for region, part in parts], dim=2))
+        return self.proj(_join(out, dim=1))
 
-    def _attend(self, qkv: Tensor, region: Region, toward_h: Tensor, toward_w: Tensor) -> Tensor:
-        """Attention in all windows of one region: [B,H,W,3C] -> [B,region rows,region columns,C]."""
-        _, _, down, across, h, w = region
-        b, heads, d = qkv.shape[0], self.heads, self.head_dim
-        part = qkv[:, region.top : region.top + down * h, region.left : region.left + across * w]
+    def _attend(self, part: Tensor, region: Region, toward_h: Tensor, toward_w: Tensor) -> Tensor:
+        """Attention in all windows of one region, [B,rows,columns,3C] -> [B,rows,columns,C]."""
+        down, across, h, w = region
+        b, heads, d = part.shape[0], self.heads, self.head_dim
         part = part.reshape(b, down, h, across, w, 3, heads, d).permute(5, 0, 1, 3, 6, 2, 4, 7)
         q, k, v = part.unbind(0)  # each [B,down,across,heads,h,w,d]
         to_h = torch.einsum("...hwd,hdk->...hwk", q, toward_h[:h])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from save_avs.sam.attention import GridAttention
 from save_avs.sam.layers import LayerNorm2d, MlpBlock
@@ -63,6 +64,10 @@ class ImageEncoder(nn.Module):
         global_blocks: indices of the blocks that attend over the whole grid.
         out_dim: channels of the embedding.
 
+    Attributes:
+        recompute: whether training keeps only each block's input, and computes what is inside the block a
+            second time in the backward pass: far less memory for one more forward pass, the same results.
+
     Raises:
         ValueError: when the sizes do not divide, or a global block's index is out of range.
 
@@ -91,6 +96,7 @@ class ImageEncoder(nn.Module):
         self.embed_dim = embed_dim
         self.out_dim = out_dim
         self.grid = image_size // patch_size
+        self.recompute = False
         self.patch_embed = PatchEmbed(patch_size, 3, embed_dim)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid, self.grid, embed_dim))
         self.blocks = nn.ModuleList(
@@ -139,5 +145,12 @@ class ImageEncoder(nn.Module):
         x = self.patch_embed(x) + self.pos_embed
         for i, block in enumerate(self.blocks):
             injection = None if injections is None else injections[i]
-            x = block(x if injection is None else x + injection[:, None, None, :])
+            x = self._run(block, x if injection is None else x + injection[:, None, None, :])
         return self.neck(x.permute(0, 3, 1, 2))
+
+    def _run(self, block: nn.Module, x: Tensor) -> Tensor:
+        """A block's output, with what its backward pass needs kept or left to be computed again."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return block(x)
+        # no block draws random numbers, so their state need not be kept
+        return checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)

@@ -14,20 +14,21 @@ from save_avs.training.whole import local, put, whole
 class MovingAverage:
     """shadow = decay * shadow + (1 - decay) * weight, after every step.
 
-    The decay starts low, (1 + step) / (10 + step), so that the first weights are soon forgotten.
+    The decay starts low, (1 + step) / (10 + step), so that the first weights are soon forgotten. With a decay
+    of 0 the average is the weights, and no second set of them is held.
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
         self.parameters = parameters
         self.decay = decay
-        self.shadow = {name: p.detach().clone() for name, p in parameters.items()}
+        self.shadow = {name: p.detach().clone() for name, p in parameters.items() if decay}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights as they stand after ``step`` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in self.parameters.items():
-            local(self.shadow[name]).lerp_(local(parameter.detach()), 1 - decay)
+        for name, shadow in self.shadow.items():
+            local(shadow).lerp_(local(self.parameters[name].detach()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -41,11 +42,11 @@ class MovingAverage:
     @torch.no_grad()
     def swap(self) -> None:
         """Exchange the model's weights and their averages."""
-        for name, parameter in self.parameters.items():
-            weight, shadow = local(parameter.detach()), local(self.shadow[name])
+        for name, shadow in self.shadow.items():
+            weight, average = local(self.parameters[name].detach()), local(shadow)
             held = weight.clone()
-            weight.copy_(shadow)
-            shadow.copy_(held)
+            weight.copy_(average)
+            average.copy_(held)
 
     def state(self) -> dict[str, Tensor]:
         """For a checkpoint: every average whole, on the CPU."""
@@ -53,5 +54,5 @@ class MovingAverage:
 
     def load(self, state: dict[str, Tensor]) -> None:
         """From a checkpoint."""
-        for name, value in state.items():
-            put(self.shadow[name], value)
+        for name, shadow in self.shadow.items():
+            put(shadow, state[name])

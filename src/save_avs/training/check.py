@@ -154,8 +154,13 @@ def _describe(
         f"{_millions(share)} trained ({parts}), {_millions(rest)} frozen",
     ]
     if stage.task in {"scenes", "clips"}:
-        frames = -(-_frames(stage, splits) // stage.accumulate)
-        memory = estimate(model, frames=frames, bf16=recipe.precision == "bf16")
+        model.sam.image_encoder.recompute = stage.recompute
+        memory = estimate(
+            model,
+            frames=-(-_frames(stage, splits) // stage.accumulate),
+            bf16=recipe.precision != "fp32",
+            average=stage.ema > 0,
+        )
         found.lines.append(f"  memory of a step, an estimate: {memory}")
 
 

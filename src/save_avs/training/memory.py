@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from save_avs.model.save import SAVE
+from save_avs.sam.image_encoder import ImageEncoder
 
-FLOAT, ADAM = 4, 8  # bytes a number: float32, and AdamW's two averages
+FLOAT, BFLOAT, ADAM = 4, 2, 8  # bytes a number: float32, bfloat16, AdamW's two averages
 GB = 1e9
 FORMULA = "weights + gradients + optimiser + average + frames x activations"
 
@@ -20,11 +21,12 @@ class Memory:
     """An estimate, in bytes: weights + gradients + optimiser + average + frames x activations.
 
     Attributes:
-        weights: 4 bytes a parameter, frozen ones too; 2 more for the copy that mixed precision makes of each.
+        weights: 4 bytes a parameter, frozen ones too; 2 more for each copy that mixed precision holds.
         gradients: 4 bytes a trained parameter.
         optimizer: 8 bytes a trained parameter, AdamW's two averages.
-        average: 4 bytes a trained parameter, the moving average.
-        activations: what one frame's forward pass keeps for the backward pass.
+        average: 4 bytes a trained parameter where the stage averages them.
+        activations: what one frame's forward pass keeps for the backward pass; where blocks are computed
+            again, their inputs and the inside of the one that keeps most.
         frames: of a step.
     """
 
@@ -47,23 +49,51 @@ class Memory:
         return f"{self.total / GB:.1f} GB = {sums} + {activations} ({FORMULA})"
 
 
-def estimate(model: SAVE, *, frames: int, bf16: bool) -> Memory:
+def estimate(model: SAVE, *, frames: int, bf16: bool, average: bool) -> Memory:
     """Estimate a step of a model on the meta device, whose trained parameters require gradients.
 
     Activations are the tensors that autograd saves for one frame, counted by shape: half of it all in mixed
     precision, where most of them are bfloat16.
+
+    Args:
+        model: whose image encoder keeps or recomputes what is inside its blocks.
+        frames: of a step.
+        bf16: mixed precision.
+        average: whether a moving average of the trained weights is held.
     """
-    everything = sum(p.numel() for p in model.parameters())
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    kept = saved_bytes(model, lambda: forward_one(model))
+    everything = _count(model.parameters())
+    trained = _count(p for p in model.parameters() if p.requires_grad)
+    kept = saved_bytes(model, lambda: forward_one(model)) + _inside_a_block(model.sam.image_encoder)
+    copies = _copied(model) if bf16 else 0
     return Memory(
-        weights=everything * (FLOAT + (2 if bf16 else 0)),
+        weights=everything * FLOAT + copies * BFLOAT,
         gradients=trained * FLOAT,
         optimizer=trained * ADAM,
-        average=trained * FLOAT,
+        average=trained * FLOAT if average else 0,
         activations=kept // 2 if bf16 else kept,
         frames=frames,
     )
+
+
+def _count(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(p.numel() for p in parameters)
+
+
+def _copied(model: SAVE) -> int:
+    """Parameters whose bfloat16 copies are held at one time: of recomputed blocks, one's."""
+    encoder = model.sam.image_encoder
+    if not encoder.recompute:
+        return _count(model.parameters())
+    blocks = [_count(block.parameters()) for block in encoder.blocks]
+    return _count(model.parameters()) - sum(blocks) + max(blocks)
+
+
+def _inside_a_block(encoder: ImageEncoder) -> int:
+    """Bytes that the backward pass computes again for one frame at a time: the most that a block keeps."""
+    if not encoder.recompute:
+        return 0
+    x = torch.zeros(1, encoder.grid, encoder.grid, encoder.embed_dim, device="meta", requires_grad=True)
+    return max(saved_bytes(block, lambda block=block: block(x)) for block in encoder.blocks)
 
 
 def forward_one(model: SAVE) -> None:
@@ -76,7 +106,7 @@ def forward_one(model: SAVE) -> None:
         model.segment_classes(image, patch)
 
 
-def saved_bytes(model: nn.Module, run: Callable[[], None]) -> int:
+def saved_bytes(model: nn.Module, run: Callable[[], object]) -> int:
     """Bytes of what autograd saves while ``run`` runs, each storage once, without the parameters."""
     own = {p.untyped_storage()._cdata for p in model.parameters()}
     saved: dict[int, torch.UntypedStorage] = {}  # held, so that no address is given away twice

@@ -49,6 +49,8 @@ class StageBase(Strict):
         accumulate: parts of a step that each process goes through one after another, to save memory; with any
             number of them, and of processes, a step has the same frames and the same loss.
         ema: decay of the moving average of the trained weights, which is what is kept; 0 keeps the weights.
+        recompute: keep only the input of each block of the image encoder and compute the rest again in the
+            backward pass: less memory, more time, the same results.
         seed: of the order, the draws and the fresh weights.
     """
 
@@ -65,6 +67,7 @@ class StageBase(Strict):
     clip: float = Field(default=1.0, gt=0)
     accumulate: int = Field(default=1, gt=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
+    recompute: bool = False
     seed: int = 0
 
     @property

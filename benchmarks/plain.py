@@ -1,0 +1,87 @@
+"""The plain way to train a SAM with adapters on sound and picture: the baseline of `training.py`.
+
+What the public trainers have in common, in our words and on the weights of a SAVE, so that both ways compute
+the same loss: windows are padded to full size, position terms are added to the logits, convolutions are the
+library's, the audio backbone hears the same sounds at every step, the mask decoder takes one frame after
+another, and all of it is float32. The encoder takes all frames of a step at once, which is kinder to the
+baseline than a loop would be.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from save_avs.adapters import ImageAdapter
+from save_avs.model import SAVE
+from save_avs.objectives.losses import save_loss
+from save_avs.sam import Block
+from save_avs.sam.attention import GridAttention
+from save_avs.types import AVBatch
+
+
+def plain_loss(model: SAVE, batch: AVBatch) -> Tensor:
+    """The loss of a step, frame by frame; the image adapters' spatial branch must be ``full``."""
+    encoder, prompts = model.sam.image_encoder, model.sam.prompt_encoder
+    injections, prompt = model.audio_adapter(model.audio_backbone(batch.patches))
+    x = encoder.patch_embed(model.sam.normalise(batch.images)) + encoder.pos_embed
+    for block, injection in zip(encoder.blocks, injections, strict=True):
+        x = run_block(cast(Block, block), x + injection[:, None, None, :])
+    embeddings = encoder.neck(x.permute(0, 3, 1, 2))
+    losses = []
+    for i in range(len(batch.images)):
+        frame = slice(i, i + 1)
+        dense = prompts.no_mask(1)
+        masks, _ = model.sam.mask_decoder(
+            embeddings[frame], prompts.get_dense_pe(), prompt[frame], dense, False
+        )
+        losses.append(save_loss(masks, batch.masks[frame], batch.has_mask[frame]).total)
+    return torch.stack(losses).mean()
+
+
+def run_block(block: Block, x: Tensor) -> Tensor:
+    """[B,H,W,C] -> [B,H,W,C]."""
+    x = x + attend_padded(block.attn, block.norm1(x))
+    y = block.norm2(x)
+    return x + block.mlp(y) + adapt(cast(ImageAdapter, block.adapter), y)
+
+
+def attend_padded(attn: GridAttention, x: Tensor) -> Tensor:
+    """Attention in windows filled up with zero tokens, which are computed like all others."""
+    b, h, w, c = x.shape
+    side = attn.window
+    down, across = -(-h // side), -(-w // side)
+    x = F.pad(x, (0, 0, 0, across * side - w, 0, down * side - h))
+    x = x.view(b, down, side, across, side, c).transpose(2, 3).reshape(-1, side, side, c)
+    x = attend(attn, x)
+    x = x.view(b, down, across, side, side, c).transpose(2, 3).reshape(b, down * side, across * side, c)
+    return x[:, :h, :w]
+
+
+def attend(attn: GridAttention, x: Tensor) -> Tensor:
+    """Attention over whole windows [B,S,S,C] with position terms added to the logits."""
+    b, side, _, c = x.shape
+    qkv = attn.qkv(x).reshape(b, side * side, 3, attn.heads, -1).permute(2, 0, 3, 1, 4)
+    q, k, v = qkv.flatten(1, 2).unbind(0)  # each [B*heads,S*S,d]
+    logits = (q * attn.head_dim**-0.5) @ k.transpose(1, 2)
+    at = torch.arange(side, device=x.device)
+    offset = at[:, None] - at[None, :] + side - 1
+    grid = q.unflatten(1, (side, side))
+    to_h = torch.einsum("bhwd,hkd->bhwk", grid, attn.rel_pos_h[offset])
+    to_w = torch.einsum("bhwd,wkd->bhwk", grid, attn.rel_pos_w[offset])
+    logits = logits.view(-1, side, side, side, side) + to_h[..., None] + to_w[..., None, :]
+    out = logits.view(-1, side * side, side * side).softmax(dim=-1) @ v
+    out = out.unflatten(0, (b, attn.heads)).unflatten(2, (side, side))
+    return attn.proj(out.permute(0, 2, 3, 1, 4).reshape(b, side, side, c))
+
+
+def adapt(adapter: ImageAdapter, x: Tensor) -> Tensor:
+    """The image adapter with the library's convolutions, [B,H,W,C] -> [B,H,W,C]."""
+    down, up = (adapter.get_parameter(f"spatial.{i}.weight") for i in (0, 2))
+    y = x * adapter.up(adapter.down(x.mean(dim=(1, 2), keepdim=True)).relu()).sigmoid()
+    s = F.conv2d(y.permute(0, 3, 1, 2), down, stride=2, padding=1).relu()
+    s = F.conv_transpose2d(s, up, stride=2, padding=1).relu().permute(0, 2, 3, 1)
+    return adapter.gate * adapter.norm(x + s[:, : x.shape[1], : x.shape[2]])

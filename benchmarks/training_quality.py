@@ -1,0 +1,94 @@
+"""Whether the fast way of training reaches the plain way's validation loss: a small SAVE, composed scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from statistics import mean, stdev
+
+import torch
+from plain import plain_loss
+from rich.table import Table
+from torch import Tensor
+
+from save_avs.adapters import freeze_except
+from save_avs.data.corpus import Corpus
+from save_avs.data.scene import SceneOptions
+from save_avs.data.streams import SceneStream
+from save_avs.model import SAVE, SaveConfig, build_save
+from save_avs.objectives.losses import save_loss
+from save_avs.training.collate import collate_clips
+from save_avs.training.optimizer import Optimizers, schedule
+from save_avs.types import AVBatch
+
+PARTS = ["adapter", "audio_adapter", "mask_decoder"]
+SIZE, SCENES, VALIDATED = 64, 8, 64
+CONFIG = SaveConfig.model_validate(
+    {
+        "name": "small",
+        "image_size": SIZE,
+        "audio": "compact",
+        "sam": {
+            "embed_dim": 64,
+            "depth": 4,
+            "heads": 4,
+            "window": 3,
+            "global_blocks": (1, 3),
+            "prompt_dim": 64,
+            "decoder_mlp_dim": 128,
+        },
+        "audio_adapter": {"hidden": 64},
+    }
+)
+
+
+def our_loss(model: SAVE, batch: AVBatch) -> Tensor:
+    logits = model(batch.images, batch.patches)
+    return save_loss(logits, batch.masks, batch.has_mask).total
+
+
+def batches(split: str, seed: int, count: int) -> Iterator[AVBatch]:
+    """Batches of composed scenes of the bundled corpus, each heard with one sound."""
+    corpus = Corpus.load("sample", "train" if split == "train" else "val")
+    stream = SceneStream(corpus, SceneOptions(), SIZE, views=1, seed=seed)
+    for i in range(count):
+        yield collate_clips([stream[k].sample for k in range(i * SCENES, (i + 1) * SCENES)])
+
+
+def trained(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, bf16: bool) -> SAVE:
+    """A model trained from the seed's weights on the seed's scenes, its blocks recomputed unless plain."""
+    torch.manual_seed(seed)
+    model = build_save(CONFIG).train()
+    freeze_except(model, PARTS)
+    model.sam.image_encoder.recompute = bf16
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    optimizers = Optimizers(parameters, muon=False, lr=2e-3, weight_decay=0.01)
+    for step, batch in enumerate(batches("train", seed, steps)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            value = loss(model, batch)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
+        optimizers.step(schedule(step, steps, warmup=20))
+    return model.eval()
+
+
+@torch.inference_mode()
+def validation_loss(model: SAVE, scenes: list[AVBatch]) -> float:
+    """In float32, whatever the model was trained in."""
+    return mean(float(our_loss(model, batch)) for batch in scenes)
+
+
+def compare(seeds: int, steps: int) -> Table:
+    """Validation losses of both ways, seed by seed, and their spread over seeds."""
+    scenes = list(batches("val", 10_000, VALIDATED // SCENES))
+    plain, ours = [], []
+    for seed in range(seeds):
+        plain.append(validation_loss(trained(plain_loss, seed, steps, bf16=False), scenes))
+        ours.append(validation_loss(trained(our_loss, seed, steps, bf16=True), scenes))
+    before = validation_loss(build_save(CONFIG).eval(), scenes)
+    table = Table(title=f"validation loss after {steps} steps ({before:.3f} untrained)")
+    for heading in ("way", *(f"seed {seed}" for seed in range(seeds)), "mean", "standard deviation"):
+        table.add_column(heading, justify="left" if heading == "way" else "right")
+    for name, values in (("plain, float32", plain), ("ours, bf16, recompute", ours)):
+        cells = [f"{value:.4f}" for value in (*values, mean(values), stdev(values))]
+        table.add_row(name, *cells)
+    return table
