@@ -14,10 +14,11 @@ from save_avs.model.save import Resize
 def mark(
     logits: Tensor, height: int, width: int, *, resize: Resize, cut: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Enlarge a batch of logits bilinearly to the frames of a video, as `from_square` does, and mark what is above.
+    """Enlarge a batch of logits to the frames of a video, as `from_square` does, and mark what is above a cut.
 
-    Enlarging is linear: ``rows @ logits @ columns``, two weights in each of ``rows`` and ``columns``. A weighted
-    mean is never above what it is made of, so rows and columns that touch no cell above the cut are left out.
+    Bilinear enlarging is linear: ``rows @ logits @ columns``, with two weights for each row and column of the
+    frame. A weighted mean is never above what it is made of, so those that touch no cell above the cut are
+    left out.
 
     Args:
         logits: any float type, [B,M,M].
@@ -52,7 +53,7 @@ def _weights(side: int, size: int, device: str) -> Tensor:
 
 
 def _extents(cells: Tensor, weights: Tensor) -> list[slice]:
-    """From the first to the last point that takes from a cell that is set, bool [B,M]; empty where none is."""
+    """From the first to the last point that takes from a set cell, bool [B,M]; empty where none is set."""
     touched = (cells.float() @ weights.T > 0).int()  # [B,N]
     starts = touched.argmax(1)
     stops = (touched.shape[1] - touched.flip(1).argmax(1)) * touched.amax(1)

@@ -19,9 +19,8 @@ from save_avs.media import VideoWriter, probe, read_clips
 from save_avs.model import load_model
 from save_avs.render import PngSink, Thumbnails, TrackBuilder, WaveEnvelope, draw
 
-# About five chunks are alive at once, so frames of a chunk are few; under four the model would be slower for each.
-_CHUNK_BYTES = 1 << 24
-_CHUNK_FRAMES = 4
+_CHUNK_BYTES = 1 << 24  # frames of a chunk; about five chunks are alive at once
+_CHUNK_FRAMES = 4  # however large they are: of fewer at once, each would cost the model more
 
 
 @dataclass(frozen=True)

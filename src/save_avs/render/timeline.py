@@ -104,7 +104,9 @@ def _shrink(picture: U8, height: int) -> U8:
     if picture.shape[0] <= height:
         return picture.copy()
     width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX, reducing_gap=1.0))
+    return np.asarray(
+        Image.fromarray(picture).resize((width, height), Image.Resampling.BOX, reducing_gap=1.0)
+    )
 
 
 def draw_timeline(
