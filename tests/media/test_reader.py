@@ -384,7 +384,7 @@ def test_decoded_frames_are_let_go_without_the_garbage_collector(tmp_path):
     gc.disable()
     try:
         count = sum(len(clip) for clip in read_clips(path, chunk=4))
-        left = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+        left = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
     finally:
         gc.enable()
     assert count == 40 and left < 8

@@ -14,7 +14,7 @@ from save_avs.model.save import Resize
 def mark(
     logits: Tensor, height: int, width: int, *, resize: Resize, cut: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Enlarge a batch of logits to the frames of a video, as `from_square` does, and mark what is above a cut.
+    """Enlarge a batch of logits to the frames of a video, as `from_square` does, and cut them into masks.
 
     Bilinear enlarging is linear: ``rows @ logits @ columns``, with two weights for each row and column of the
     frame. A weighted mean is never above what it is made of, so those that touch no cell above the cut are

@@ -110,7 +110,8 @@ class Predictor:
     @torch.inference_mode()
     def predict(self, clip: Clip) -> Prediction:
         """Masks of one chunk. In silence nothing sounds: the model is not asked, the mask is empty."""
-        masks = np.zeros(clip.frames.shape[:3], dtype=np.bool_)
+        height, width = clip.frames.shape[1:3]
+        masks = np.zeros((len(clip), height, width), dtype=np.bool_)
         scores = np.zeros(len(clip), dtype=np.float32)
         patches = log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start)  # [T,96,64]
         audible = np.flatnonzero(~is_silent(patches))
@@ -118,7 +119,7 @@ class Predictor:
             images = to_square(clip.frames, self.model.image_size, self.model.resize)
             for part in np.split(audible, range(self.batch, len(audible), self.batch)):
                 logits = self._logits(images[part], patches[part])
-                found = mark(logits, *masks.shape[1:], resize=self.model.resize, cut=self._cut)
+                found = mark(logits, height, width, resize=self.model.resize, cut=self._cut)
                 masks[part], scores[part] = (values.cpu().numpy() for values in found)
         return Prediction(clip, masks, scores)
 
