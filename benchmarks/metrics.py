@@ -36,7 +36,7 @@ def frames(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def published_loop(probs: Tensor, targets: Tensor) -> Tensor:
-    """F at 255 thresholds, f64 [B,255], frame by frame and threshold by threshold, as AVSBench's code does it."""
+    """F at 255 thresholds, f64 [B,255], frame by frame and threshold by threshold as in AVSBench's code."""
     thresholds = torch.linspace(0, 1 - 1e-10, 255)
     curves = torch.zeros(len(probs), 255, dtype=torch.float64)
     for frame, (mask, truth) in enumerate(zip(probs, targets.float(), strict=True)):

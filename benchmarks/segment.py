@@ -1,10 +1,10 @@
 """`save-avs segment` on a composed video, each time as a process of its own: speed, memory, start-up.
 
-    python benchmarks/segment.py [--seconds 10 60] [--ten-minutes] [--rounds 3] [--size 1280x720] [--against SRC]
+    python benchmarks/segment.py [--seconds 10 60] [--ten-minutes] [--rounds 3] [--against SRC]
 
-Everything counts: start-up, decoding, the model on every frame, the overlay with its sound, masks and timeline.
+Everything counts: start-up, decoding, the model on every frame, the overlay with its sound, masks, timeline.
 ``--against`` names the `src` folder of another checkout, which runs in turns with this one. Processor time is
-printed beside the wall clock because it says the same on a busy machine.
+printed beside the wall clock because it depends less on what else the machine does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).resolve().parent.parent / "src"
-SCENE_SECONDS = 10
+SCENE_SECONDS, LEAD_IN = 10, 0.08
 MODULE = [sys.executable, "-m", "save_avs"]
 FIRST_MASK = """
 import os, sys, save_avs
@@ -47,12 +47,8 @@ class Run:
 def run(command: Sequence[str], source: Path) -> Run:
     """Run a command with the package of a `src` folder."""
     start = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        env=os.environ | {"PYTHONPATH": str(source)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    environment = os.environ | {"PYTHONPATH": str(source)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     said = process.stderr.read() if process.stderr else b""
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
@@ -63,33 +59,23 @@ def run(command: Sequence[str], source: Path) -> Run:
 
 
 def compose(folder: Path, size: str) -> Path:
-    """A scene of the bundled corpus: photographs on a photograph that move and take turns sounding, 25 fps."""
-    options = [
-        "-o",
-        str(folder),
-        "--count",
-        "1",
-        "--seconds",
-        str(SCENE_SECONDS),
-        "--size",
-        size,
-        "--seed",
-        "5",
-    ]
-    run([*MODULE, "data", "compose", "sample", *options], HERE)
+    """A scene of the bundled corpus: things that move on a photograph and take turns sounding, 25 fps."""
+    options = {"-o": folder, "--count": 1, "--seconds": SCENE_SECONDS, "--size": size, "--seed": 5}
+    words = [str(word) for option in options.items() for word in option]
+    run([*MODULE, "data", "compose", "sample", *words], HERE)
     return next(folder.glob("*.mp4"))
 
 
 def repeat(scene: Path, seconds: int, path: Path) -> Path:
-    """Play a scene again and again, without coding it anew."""
+    """Play a scene again and again, without coding it anew; the sound's lead-in has room in between."""
     with av.open(str(scene)) as source, av.open(str(path), "w") as target:
-        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
         for turn in range(seconds // SCENE_SECONDS):
             source.seek(0)
             for packet in source.demux():
                 if packet.dts is None or packet.pts is None:
                     continue
-                offset = round(turn * SCENE_SECONDS / packet.time_base)
+                offset = round(turn * (SCENE_SECONDS + LEAD_IN) / packet.time_base)
                 packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
@@ -98,28 +84,30 @@ def repeat(scene: Path, seconds: int, path: Path) -> Path:
 
 def segment(clip: Path, sources: Sequence[Path], rounds: int, folder: Path) -> list[list[str]]:
     """Rows of the table of speeds, one a source; the sources take turns."""
+    command = [*MODULE, "segment", str(clip), "-o", str(folder), "--overwrite"]
     runs: dict[Path, list[Run]] = {source: [] for source in sources}
     rates: dict[Path, list[float]] = {source: [] for source in sources}
-    for _ in range(rounds):
-        for source in sources:
-            command = [*MODULE, "segment", str(clip), "-o", str(folder), "--overwrite"]
-            runs[source].append(run(command, source))
-            summary = json.loads((folder / clip.stem / "summary.json").read_text(encoding="utf-8"))
-            rates[source].append(summary["frames_per_second"])
-    frames = summary["frames"]
-    return [
-        [
-            clip.stem,
-            str(source.parent.name),
+    frames = 0
+    for source in list(sources) * rounds:
+        runs[source].append(run(command, source))
+        summary = json.loads((folder / clip.stem / "summary.json").read_text(encoding="utf-8"))
+        frames = summary["frames"]
+        rates[source].append(summary["frames_per_second"])
+    rows = []
+    for source in sources:
+        seconds, processor, peak = (
+            median(column) for column in zip(*map(astuple, runs[source]), strict=True)
+        )
+        figures = [
             f"{frames}",
-            f"{frames / median(r.seconds for r in runs[source]):.1f}",
+            f"{frames / seconds:.1f}",
             f"{median(rates[source]):.1f}",
-            f"{median(r.seconds for r in runs[source]):.2f}",
-            f"{1e3 * median(r.processor for r in runs[source]) / frames:.1f}",
-            f"{median(r.peak for r in runs[source]):.0f}",
+            f"{seconds:.2f}",
+            f"{1e3 * processor / frames:.1f}",
+            f"{peak:.0f}",
         ]
-        for source in sources
-    ]
+        rows.append([clip.stem, source.parent.name, *figures])
+    return rows
 
 
 def start_up(clip: Path, sources: Sequence[Path], rounds: int) -> list[list[str]]:
@@ -133,10 +121,9 @@ def start_up(clip: Path, sources: Sequence[Path], rounds: int) -> list[list[str]
     rows = []
     for name, command in commands.items():
         taken: dict[Path, list[float]] = {source: [] for source in sources}
-        for _ in range(2 * rounds + 1):
-            for source in sources:
-                taken[source].append(run(command, source).seconds)
-        rows += [[name, str(s.parent.name), f"{median(taken[s]):.2f}"] for s in sources]
+        for source in list(sources) * rounds:
+            taken[source].append(run(command, source).seconds)
+        rows += [[name, source.parent.name, f"{median(taken[source]):.2f}"] for source in sources]
     return rows
 
 
@@ -167,16 +154,7 @@ def main() -> None:
             clip = repeat(scene, seconds, folder / f"{seconds} s.mp4")
             rows += segment(clip, sources, given.rounds, folder / "out")
         starts = start_up(scene, sources, given.rounds)
-    columns = [
-        "clip",
-        "checkout",
-        "frames",
-        "frames/s",
-        "without start-up",
-        "s",
-        "processor ms/frame",
-        "peak MB",
-    ]
+    columns = ["clip", "checkout", "frames", "frames/s", "after start-up", "s", "CPU ms/frame", "peak MB"]
     Console(width=110).print(
         table(f"save-avs segment, {given.size}, 25 fps", columns, rows),
         table("start-up", ["what", "checkout", "s"], starts),
