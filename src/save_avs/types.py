@@ -170,7 +170,7 @@ class MaskTrack:
         """Share of the picture that is marked, per processed frame, f64 [len]."""
         from pycocotools import mask as coco
 
-        if not self.counts:
-            return np.zeros(0)
+        # One by one: given a list, pycocotools counts its masks in 8 bits, and numpy 2 refuses more than 255.
         rles: Any = [{"size": list(self.size), "counts": c} for c in self.counts]
-        return np.asarray(coco.area(rles), np.float64) / (self.size[0] * self.size[1])
+        pixels = [coco.area(rle) for rle in rles]
+        return np.array(pixels, np.float64) / (self.size[0] * self.size[1])

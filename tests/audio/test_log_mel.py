@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from reference import reference_patches
 
-from save_avs.audio import log_mel, log_mel_at
+from save_avs.audio import is_silent, log_mel, log_mel_at
 from save_avs.audio.log_mel import PATCH_SAMPLES, SILENCE
 
 RATE = 16000
@@ -140,3 +140,12 @@ def test_log_mel_needs_no_torch() -> None:
         ).returncode
         == 0
     )
+
+
+def test_only_digital_silence_is_silent() -> None:
+    names = ["silence", "click", "faint noise", "tone 60 Hz"]
+    patches = np.stack([log_mel(SOUNDS[name], RATE)[0] for name in names])
+    assert is_silent(patches).tolist() == [True, False, False, False]
+    rounded = np.random.default_rng(0).integers(-1, 2, RATE).astype(np.float32) / 2**15
+    assert not is_silent(log_mel(rounded, RATE)).any()  # the last bit of 16-bit sound
+    assert is_silent(log_mel(rounded / 1000, RATE)).all()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,9 +72,9 @@ def test_a_higher_threshold_marks_what_is_likelier():
 
 def test_batches_do_not_change_the_result():
     model = BrightWhereLoud()
-    whole = Predictor(model, batch=40).predict(clip(40))
-    parts = Predictor(model, batch=7).predict(clip(40))
-    assert model.batches == [40, 7, 7, 7, 7, 7, 5]
+    whole = Predictor(model, batch=40).predict(clip(24))
+    parts = Predictor(model, batch=7).predict(clip(24))
+    assert model.batches == [24, 7, 7, 7, 3]
     np.testing.assert_array_equal(whole.masks, parts.masks)
     np.testing.assert_allclose(whole.scores, parts.scores, atol=1e-6)
 
@@ -82,6 +84,29 @@ def test_without_sound_the_model_is_not_asked():
     prediction = Predictor(model).predict(clip(3, sound=False))
     assert model.batches == []
     assert not prediction.masks.any() and not prediction.scores.any()
+
+
+def test_frames_in_digital_silence_are_not_shown_to_the_model():
+    class MarksAll(BrightWhereLoud):
+        def forward(self, images, patches):
+            self.batches.append(len(images))
+            return images.new_full((len(images), 1, 16, 16), 5).float()
+
+    model = MarksAll()
+    prediction = Predictor(model, batch=16).predict(clip(40))
+    marked = prediction.masks.any(axis=(1, 2))
+    heard = int(marked.sum())
+    assert marked[:heard].all() and 24 <= heard <= 26  # what reaches into the first two seconds
+    assert model.batches == [16, heard - 16]
+    assert (prediction.scores[:heard] > 0.9).all() and not prediction.scores[heard:].any()
+
+
+def test_the_quietest_sound_is_still_shown_to_the_model():
+    model = BrightWhereLoud()
+    quiet = clip(4)
+    step = np.float32(2**-15)  # of 16-bit sound
+    Predictor(model).predict(replace(quiet, wave=step * (np.arange(len(quiet.wave)) % 2).astype(np.float32)))
+    assert model.batches == [4]
 
 
 def test_clips_come_out_one_by_one():

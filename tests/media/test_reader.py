@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from media_making import Picture, Sound, ffmpeg, grey, levels, make, needs_ffmpeg, set_matrix, tone
@@ -374,3 +376,15 @@ def test_pixel_aspect_follows_the_turn(tmp_path):
             container.mux(stream.encode(frame))
     assert str(probe(path).pixel_aspect) == "16/11"
     assert str(probe(set_matrix(path, (0, 1, -1, 0))).pixel_aspect) == "11/16"
+
+
+def test_decoded_frames_are_let_go_without_the_garbage_collector(tmp_path):
+    path = make(tmp_path / "v.mp4", Picture(list(np.arange(40) / 10), levels(40)))
+    gc.collect()
+    gc.disable()
+    try:
+        count = sum(len(clip) for clip in read_clips(path, chunk=4))
+        left = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert count == 40 and left < 8

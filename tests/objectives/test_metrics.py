@@ -141,3 +141,14 @@ def test_what_cannot_be_scored_is_refused() -> None:
         metric.update(logits, targets, clips=[0])
     with pytest.raises(ValueError, match="another view"):
         metric.compute(PROTOCOLS["gavs"])
+
+
+def test_thresholds_are_met_to_the_last_bit() -> None:
+    thresholds = torch.linspace(0, 1 - 1e-10, 255)
+    infinity = torch.tensor(torch.inf)
+    beside = [thresholds.nextafter(infinity), thresholds.nextafter(-infinity)]
+    outside = [1e4 * thresholds - 5e3, infinity[None], -infinity[None]]
+    values = torch.cat([thresholds, *beside, *outside])[None, None]
+    curve = frame_f_curves(values, torch.ones_like(values, dtype=torch.bool))[0]
+    recall = (values.flatten() >= thresholds[:, None]).double().mean(dim=1)
+    np.testing.assert_allclose(curve, 1.3 * recall / (0.3 + recall), rtol=1e-12)

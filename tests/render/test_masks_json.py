@@ -123,3 +123,9 @@ def test_pngs_are_named_by_the_frame_and_hold_the_mask(tmp_path):
         with Image.open(file) as image:
             assert image.mode == "L"
             np.testing.assert_array_equal(np.asarray(image), mask * np.uint8(255))
+
+
+def test_areas_of_a_track_of_any_length():
+    found = masks(count=600)
+    np.testing.assert_allclose(track_of(found).areas(), found.mean(axis=(1, 2)))
+    assert TrackBuilder((17, 31)).track().areas().shape == (0,)

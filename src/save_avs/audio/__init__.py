@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from save_avs.audio.log_mel import log_mel, log_mel_at
+from save_avs.audio.log_mel import is_silent, log_mel, log_mel_at
 
 if TYPE_CHECKING:
     from save_avs.audio.backbone import AudioBackbone
@@ -21,6 +21,7 @@ __all__ = [
     "CompactBackbone",
     "VGGish",
     "build_backbone",
+    "is_silent",
     "load_vggish",
     "log_mel",
     "log_mel_at",

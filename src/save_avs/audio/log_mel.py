@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from save_avs.types import F32, F64
+from save_avs.types import F32, F64, Bool
 
 SAMPLE_RATE = 16_000
 WINDOW = 400  # samples: 25 ms
@@ -26,6 +26,7 @@ LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
 LOG_OFFSET = 0.01
 SILENCE = float(np.log(LOG_OFFSET))  # every value of a silent patch
 
+_INAUDIBLE = 0.01  # above silence; a 3 kHz tone of a fortieth of 16-bit sound's smallest step reaches it
 _BLOCK = 1024  # frames transformed at once: bounds the working memory to a few MiB
 
 
@@ -81,6 +82,11 @@ def log_mel_at(wave: F32, rate: int, times: ArrayLike, wave_start: float = 0.0) 
     unique, where = np.unique(starts, return_inverse=True)
     padded = np.pad(samples, WINDOW)
     return _frames_at(padded, unique + WINDOW)[where.reshape(starts.shape)]
+
+
+def is_silent(patches: F32) -> Bool:
+    """Say which patches, [N,96,64], hold nothing but digital silence, rounding errors aside: bool [N]."""
+    return patches.max(axis=(1, 2)) < SILENCE + _INAUDIBLE
 
 
 def _at_sample_rate(wave: F32, rate: int) -> F64:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from save_avs.audio import log_mel_at
+from save_avs.audio import is_silent, log_mel_at
 from save_avs.errors import MediaError
+from save_avs.inference.marking import mark
 from save_avs.inference.settings import check_batch, check_threshold
-from save_avs.inference.square import from_square, to_square
+from save_avs.inference.square import to_square
 from save_avs.model.save import Precision, Resize
-from save_avs.types import F32, U8, Bool, Clip
+from save_avs.types import F32, Bool, Clip
 
 
 class FrameModel(Protocol):
@@ -106,33 +107,25 @@ class Predictor:
                 )
             yield self.predict(clip)
 
+    @torch.inference_mode()
     def predict(self, clip: Clip) -> Prediction:
-        """Masks of one chunk. Without sound nothing sounds: the model is not asked, every mask is empty."""
-        masks = np.zeros(clip.frames.shape[:3], dtype=np.bool_)
+        """Masks of one chunk. In silence nothing sounds: the model is not asked, the mask is empty."""
+        height, width = clip.frames.shape[1:3]
+        masks = np.zeros((len(clip), height, width), dtype=np.bool_)
         scores = np.zeros(len(clip), dtype=np.float32)
-        if len(clip.wave):
-            patches = log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start)  # [T,96,64]
-            for i in range(0, len(clip), self.batch):
-                part = slice(i, i + self.batch)
-                masks[part], scores[part] = self._predict_batch(clip.frames[part], patches[part])
+        patches = log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start)  # [T,96,64]
+        audible = np.flatnonzero(~is_silent(patches))
+        if len(audible):
+            images = to_square(clip.frames, self.model.image_size, self.model.resize)
+            for part in np.split(audible, range(self.batch, len(audible), self.batch)):
+                logits = self._logits(images[part], patches[part])
+                found = mark(logits, height, width, resize=self.model.resize, cut=self._cut)
+                masks[part], scores[part] = (values.cpu().numpy() for values in found)
         return Prediction(clip, masks, scores)
 
-    @torch.inference_mode()
-    def _predict_batch(self, frames: U8, patches: F32) -> tuple[Bool, F32]:
-        model = self.model
-        images = to_square(frames, model.image_size, model.resize).to(model.device)
-        sounds = torch.from_numpy(patches).unsqueeze(1).to(model.device)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
-            logits = model(images, sounds)  # [B,1,M,M]
-        return self._masks(logits[:, 0], *frames.shape[1:3])
-
-    def _masks(self, logits: Tensor, height: int, width: int) -> tuple[Bool, F32]:
-        """Threshold at the video's size, a frame at a time: a batch of full-size floats would be large."""
-        masks = torch.empty((len(logits), height, width), dtype=torch.bool, device=logits.device)
-        inside = torch.empty(len(logits), device=logits.device)
-        for i, frame in enumerate(logits):
-            full = from_square(frame, height, width, self.model.resize)
-            torch.gt(full, self._cut, out=masks[i])
-            inside[i] = (full.sigmoid() * masks[i]).sum()
-        scores = inside / masks.sum(dim=(1, 2)).clamp(min=1)
-        return masks.cpu().numpy(), scores.cpu().numpy()
+    def _logits(self, images: Tensor, patches: F32) -> Tensor:
+        """Ask the model, in its precision: u8 [B,3,S,S] and [B,96,64] to [B,M,M]."""
+        device = self.model.device
+        sounds = torch.from_numpy(patches).unsqueeze(1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.model.precision == "bf16"):
+            return self.model(images.to(device), sounds.to(device))[:, 0]

@@ -19,7 +19,8 @@ from save_avs.media import VideoWriter, probe, read_clips
 from save_avs.model import load_model
 from save_avs.render import PngSink, Thumbnails, TrackBuilder, WaveEnvelope, draw
 
-_CHUNK_BYTES = 1 << 25  # frames of a chunk; about five chunks are alive at once
+_CHUNK_BYTES = 1 << 24  # frames of a chunk; about five chunks are alive at once
+_CHUNK_FRAMES = 4  # however large they are: of fewer at once, each would cost the model more
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class _Run:
     def through(self, predictor: Predictor) -> SegmentationResult:
         """Read, predict and write, each in a thread of its own; the writing in the caller's."""
         video, settings = self._video, self._settings
-        chunk = max(1, min(settings.batch, _CHUNK_BYTES // (3 * video.width * video.height)))
+        fitting = _CHUNK_BYTES // (3 * video.width * video.height)
+        chunk = min(settings.batch, max(_CHUNK_FRAMES, fitting))
         clips = read_clips(video.path, fps=settings.fps, chunk=chunk, on_warning=self._warnings.append)
         with ExitStack() as stack:
             writer, pngs = self._open_sinks(stack)

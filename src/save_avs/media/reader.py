@@ -73,7 +73,7 @@ def _clips(
         start = math.floor((times[0] - margin) * audio_rate)
         end = math.ceil((times[-1] + margin) * audio_rate) + 1
         yield Clip(
-            frames=np.stack(frames),
+            frames=frames,
             times=np.array(times, dtype=np.float64),
             wave=np.zeros(0, dtype=np.float32) if sound is None else sound.read(start, end)[:, 0],
             wave_start=start / audio_rate,
@@ -114,15 +114,17 @@ def _paced(pictures: Iterator[Picture], step: float) -> Iterator[tuple[float, Pi
         count += 1
 
 
-def _batches(images: Iterator[tuple[float, U8]], chunk: int) -> Iterator[tuple[list[float], list[U8]]]:
+def _batches(images: Iterator[tuple[float, U8]], chunk: int) -> Iterator[tuple[list[float], U8]]:
     times: list[float] = []
-    frames: list[U8] = []
+    frames = np.empty(0, dtype=np.uint8)
     for time, image in images:
         limit = max(1, min(chunk, _CLIP_BYTES // image.nbytes))
         if times and (len(times) >= limit or time - times[0] > _CLIP_SECONDS):
-            yield times, frames
-            times, frames = [], []
+            yield times, frames[: len(times)]
+            times = []
+        if not times:
+            frames = np.empty((limit, *image.shape), dtype=np.uint8)
+        frames[len(times)] = image
         times.append(time)
-        frames.append(image)
     if times:
-        yield times, frames
+        yield times, frames[: len(times)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 
 from save_avs.types import U8
 
@@ -37,7 +38,8 @@ def turn_of(frame: Any) -> Turn:
     The matrix maps a pixel: x' = a x + c y, y' = b x + d y (FFmpeg's libavutil/display.h, 16.16 fixed
     point, rows of three). Angles between the right angles go to the nearest one.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    # frame.side_data would keep what refers back to the frame: none would go before a garbage collection.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if data is None:
         return Turn()
     a, b, _, c, d, *_ = np.frombuffer(bytes(data), dtype=np.int32)[:9].tolist()

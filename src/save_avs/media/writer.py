@@ -93,7 +93,7 @@ class VideoWriter:
         if self._last is not None and pts <= self._last:
             raise ValueError(f"times must increase: {time} s after {self._last / _CLOCK} s")
         self._last = pts
-        frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24")
+        frame = av.VideoFrame.from_numpy_buffer(_even(image), format="rgb24")
         frame = self._to_yuv.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
         frame.pts, frame.time_base = pts, Fraction(1, _CLOCK)
         self._container.mux(self._video.encode(frame))

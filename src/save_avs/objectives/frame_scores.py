@@ -66,16 +66,13 @@ def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
     Source: ``Eval_Fmeasure`` of AVSBench (arXiv 2207.05042).
     """
     check_frames(probs, targets)
-    frames = len(probs)
-    # Level k holds what passes exactly the k lowest thresholds, 0..255.
-    levels = torch.bucketize(
-        probs.float().flatten(1).contiguous(), _thresholds(str(probs.device)), right=True
-    )
-    rows = torch.arange(frames, device=probs.device)[:, None] * (THRESHOLDS + 1)
-    cells = levels + rows  # [B,H*W]
-    marked = _passing(cells.flatten(), frames)  # [B,255]
-    hits = _passing(cells[targets.flatten(1)], frames)
-    truth = hits.new_tensor(targets.flatten(1).sum(1).tolist())[:, None]  # [B,1]
+    frames, bins = len(probs), THRESHOLDS + 1
+    rows = torch.arange(frames, dtype=torch.int32, device=probs.device)[:, None] * bins
+    cells = _levels(probs.float().flatten(1)).add_(rows).mul_(2).add_(targets.flatten(1))  # [B,H*W]
+    counts = torch.bincount(cells.flatten(), minlength=2 * frames * bins).cpu().double()
+    reached = counts.reshape(frames, bins, 2).flip(1).cumsum(1).flip(1)  # pixels at a level or above it
+    marked, hits = reached[:, 1:].sum(2), reached[:, 1:, 1]  # [B,255]
+    truth = reached[:, :1, 1]  # [B,1]
     precision, recall = hits / (marked + 1e-20), hits / (truth + 1e-20)
     curves = ((1 + BETA2) * precision * recall / (BETA2 * precision + recall)).nan_to_num(0.0)
     return curves.masked_fill(truth == 0, torch.nan)
@@ -91,18 +88,24 @@ def check_frames(probs: Tensor, targets: Tensor) -> None:
         raise ValueError(f"probs must be float [B,H,W], got {probs.dtype} {list(probs.shape)}")
     if targets.shape != probs.shape or targets.dtype != torch.bool:
         raise ValueError(f"targets must be bool, shaped as probs, got {targets.dtype} {list(targets.shape)}")
-    if probs.isnan().any():
+    if probs.numel() and probs.amax().isnan():  # a maximum passes NaN on
         raise ValueError("probs hold NaN: the model's output is broken")
 
 
-def _passing(cells: Tensor, frames: int) -> Tensor:
-    """Per frame and threshold, how many pixels reach it: f64 [frames,255]."""
-    counts = torch.bincount(cells, minlength=frames * (THRESHOLDS + 1)).cpu().double()
-    reached = counts.reshape(frames, THRESHOLDS + 1).flip(1).cumsum(1).flip(1)
-    return reached[:, 1:]
+def _levels(values: Tensor) -> Tensor:
+    """How many of the thresholds each value reaches, 0..255: f32 [B,N] to int32 [B,N].
+
+    But for rounding the thresholds are k / 254, so each value names the only one it need be compared with: a
+    tenth of the time of searching for it.
+    """
+    # Surely reached; 0.001 covers rounding.
+    below = (values * (THRESHOLDS - 1)).add_(0.999).clamp_(0, THRESHOLDS).int()
+    next_one = _thresholds(str(values.device)).index_select(0, below.flatten()).view_as(values)
+    return below.add_(values >= next_one)
 
 
 @cache
 def _thresholds(device: str) -> Tensor:
-    """Evenly spaced, float32 as in the public code, where the last one, 1 - 1e-10, rounds to 1."""
-    return torch.linspace(0, 1 - 1e-10, THRESHOLDS, dtype=torch.float32).to(device)
+    """Evenly spaced, float32 as in the public code, where 1 - 1e-10 rounds to 1; then NaN, never reached."""
+    thresholds = torch.linspace(0, 1 - 1e-10, THRESHOLDS, dtype=torch.float32)
+    return torch.cat([thresholds, torch.tensor([torch.nan])]).to(device)

@@ -83,12 +83,16 @@ def _choose(where: U8, yes: U8, no: U8) -> U8:
 
 def _edge(mask: Bool, thickness: int) -> Bool:
     """Pixels of the mask within ``thickness`` of a pixel outside it; the picture's border is no edge."""
-    core = mask
+    height, width = mask.shape
+    # Framed by cells that count as mask and shifted as one line of memory: half the time of shifting rows.
+    core = np.ones((height + 2, width + 1), dtype=np.bool_)
+    core[1:-1, :-1] = mask
     for _ in range(thickness):
-        inner = core.copy()
-        inner[1:] &= core[:-1]
-        inner[:-1] &= core[1:]
-        inner[:, 1:] &= core[:, :-1]
-        inner[:, :-1] &= core[:, 1:]
-        core = inner
-    return mask & ~core
+        line = core.reshape(-1)
+        inner = line.copy()
+        for step in (1, width + 1):
+            inner[step:] &= line[:-step]
+            inner[:-step] &= line[step:]
+        core = inner.reshape(core.shape)
+        core[0] = core[-1] = core[:, -1] = True
+    return mask & ~core[1:-1, :-1]

@@ -79,7 +79,7 @@ class Thumbnails:
         height: pixels of each copy.
     """
 
-    def __init__(self, count: int = 32, height: int = 150) -> None:
+    def __init__(self, count: int = 16, height: int = 150) -> None:
         self._count = count
         self._height = height
         self._stride = 1
@@ -104,7 +104,9 @@ def _shrink(picture: U8, height: int) -> U8:
     if picture.shape[0] <= height:
         return picture.copy()
     width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+    return np.asarray(
+        Image.fromarray(picture).resize((width, height), Image.Resampling.BOX, reducing_gap=1.0)
+    )
 
 
 def draw_timeline(
