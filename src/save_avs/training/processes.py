@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -83,6 +84,7 @@ class Processes:
             return module
         if self.sharding == "full":
             return _shard(module, self.device.type, self.count)
+        warnings.filterwarnings("ignore", "Grad strides do not match")  # 1 x 1 convolutions have no layout
         # a recipe may train parts that a stage's loss does not reach
         devices = [self.device] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
