@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from save_avs.errors import UsageError
 from save_avs.model.base import BaseFiles
@@ -27,7 +28,8 @@ def load_model(
     Args:
         name_or_path: a bundled model's name, or a folder with config.json and model.safetensors.
         device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
-        precision: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the processor multiplies it natively.
+        precision: what it holds and computes in: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the processor
+            multiplies it natively. To train or to save a model, load it in ``fp32``.
         base: of a model that stands on published checkpoints, where these may lie (a file or folder, or
             several). They are looked for in the cache too (``SAVE_AVS_CACHE``), and told by their sha256.
 
@@ -40,8 +42,7 @@ def load_model(
     folder = find_model(name_or_path)
     where = resolve_device(device)
     model, _ = read_folder(folder, base=base)
-    model.precision = resolve_precision(precision, where)
-    return model.to(where)
+    return set_precision(model, resolve_precision(precision, where)).to(where)
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -88,6 +89,15 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
         case "auto":
             return "bf16" if _fast_bf16(device) else "fp32"
     raise UsageError(f"unknown precision '{precision}': choose auto, fp32 or bf16")
+
+
+def set_precision(model: SAVE, precision: Precision) -> SAVE:
+    """Hold the weights in what is computed in: automatic mixed precision would round them at every call."""
+    model.precision = precision
+    if precision == "bf16":
+        model.to(torch.bfloat16)
+    nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
+    return model
 
 
 def _fast_bf16(device: torch.device) -> bool:

@@ -72,6 +72,11 @@ class SAVE(nn.Module):
         """Where the weights lie."""
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are."""
+        return self.audio_adapter.enter.weight.dtype
+
     def forward(self, images: Tensor, patches: Tensor) -> Tensor:
         """Frames and the sound beside each to mask logits.
 
@@ -91,9 +96,8 @@ class SAVE(nn.Module):
 
         ``features`` [B,D], where the audio backbone has seen the patches before, stand in for them.
         """
-        injections, prompt = self.audio_adapter(
-            self.audio_backbone(patches) if features is None else features
-        )
+        features = self._listen(patches) if features is None else features
+        injections, prompt = self.audio_adapter(features.to(self.dtype))
         return self.sam.image_encoder(self.sam.normalise(images), injections), prompt
 
     def hear(self, patches: Tensor) -> Tensor:
@@ -104,7 +108,7 @@ class SAVE(nn.Module):
         """
         if self.hearing is None:
             raise ValueError(f"{self.name} was not trained to name sounds")
-        return self.hearing(self.audio_backbone(patches))
+        return self.hearing(self._listen(patches)).float()
 
     def decode(self, embeddings: Tensor, prompt: Tensor | None) -> Tensor:
         """Image embeddings [B,C,h,w] and prompt tokens [B,N,C] to logits [B,1,4h,4w]."""
@@ -133,6 +137,10 @@ class SAVE(nn.Module):
             ValueError: when the model has no semantic head.
         """
         return self.decode_classes(*self.encode(images, patches, features))
+
+    def _listen(self, patches: Tensor) -> Tensor:
+        """Log-mel patches [B,1,96,64] to audio features [B,D]."""
+        return self.audio_backbone(patches.to(self.dtype))
 
     def _attend(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
         """The decoder's tokens, that of the single mask second, and its upscaled embedding [B,C/8,4h,4w]."""
