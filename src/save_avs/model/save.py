@@ -35,6 +35,7 @@ class SAVE(nn.Module):
     Attributes:
         precision: what it computes in where the caller leaves the choice to it.
         base: the published checkpoints it stands on, None where it stands alone.
+        runtime: what computes it.
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
     """
@@ -52,6 +53,7 @@ class SAVE(nn.Module):
     ) -> None:
         super().__init__()
         self.name = name
+        self.runtime = "torch"
         self.resize: Resize = resize
         self.precision: Precision = "fp32"
         self.base: Base | None = None
@@ -145,7 +147,8 @@ class SAVE(nn.Module):
     def _attend(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
         """The decoder's tokens, that of the single mask second, and its upscaled embedding [B,C/8,4h,4w]."""
         prompts = self.sam.prompt_encoder
+        frames = embeddings.shape[0]  # not len(): a traced graph would be of this batch alone
         if prompt is None:
-            prompt = embeddings.new_zeros(len(embeddings), 0, prompts.dim)
-        dense = prompts.no_mask(len(embeddings))
+            prompt = embeddings.new_zeros(frames, 0, prompts.dim)
+        dense = prompts.no_mask(frames)
         return self.sam.mask_decoder.attend(embeddings, prompts.get_dense_pe(), prompt, dense)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 # Logits of one image that are held at a time: more fall out of the processor's caches (measured at 512 and
 # 1024 px; at 256 px every layer stays below it).
 LOGITS_AT_ONCE = 2**23
-# Keys from which on the fused kernel beats plain products where the processor has matrix tiles (benchmarks.md).
+# Keys from which on the fused kernel beats plain products, where the processor has matrix tiles.
 FUSED_FROM = 256
 
 
