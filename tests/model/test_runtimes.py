@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import shake, tiny_batch, tiny_config
+from tiny_model import SAM, shake, tiny_batch, tiny_config
 
 from save_avs.errors import UsageError
 from save_avs.model import SAVE, build_save, load_model, save_folder
@@ -14,19 +15,21 @@ from save_avs.model.runtimes import RUNTIMES, RuntimeModel, engine, open_runtime
 from save_avs.model.runtimes.choice import Timing, fastest, keep_timings
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAVE_AVS_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One for all tests here: to trace a model takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAVE_AVS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    config = tiny_config()
+    config = tiny_config(sam=SAM | {"depth": 2})
     model = build_save(config).eval()
     shake(model)
-    save_folder(model, config, tmp_path / "model")
-    return tmp_path / "model"
+    return save_folder(model, config, tmp_path_factory.mktemp("models") / "tiny")
 
 
 def logits(model: SAVE | RuntimeModel, frames: int) -> torch.Tensor:
@@ -34,6 +37,7 @@ def logits(model: SAVE | RuntimeModel, frames: int) -> torch.Tensor:
         return model(*tiny_batch(frames))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_a_runtime_gives_torchs_logits_for_any_number_of_frames(name: str, folder: Path) -> None:
     for package in RUNTIMES[name].packages:
@@ -45,6 +49,7 @@ def test_a_runtime_gives_torchs_logits_for_any_number_of_frames(name: str, folde
         torch.testing.assert_close(logits(others, frames), logits(torchs, frames), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_bfloat16_through_openvino_stays_near_float32(folder: Path) -> None:
     pytest.importorskip("openvino")
     near = logits(load_model(folder, device="cpu", precision="bf16", runtime="openvino"), 2)
@@ -80,7 +85,7 @@ def test_a_failed_export_leaves_nothing(folder: Path) -> None:
 
     with pytest.raises(RuntimeError):
         store.kept("key", "name", (), fail)
-    assert not any(path.is_file() for path in store.runtime_folder().rglob("*"))
+    assert not list((store.runtime_folder() / "key").iterdir())
 
 
 def test_auto_takes_the_fastest_that_was_measured(folder: Path) -> None:
