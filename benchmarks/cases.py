@@ -56,9 +56,7 @@ class Case:
 
     def _model(self) -> Callable[[], object]:
         dtype = DTYPES[self.precision]
-        if (
-            self.by == "transformers"
-        ):  # SAM alone, asked with one point an image: it has neither adapters nor ears
+        if self.by == "transformers":  # SAM alone, with one point an image: it has neither adapters nor ears
             theirs = transformers_sam(replace(PRESETS[self.preset], image_size=self.size)).to(dtype)
             x = torch.randn(self.batch, 3, self.size, self.size, dtype=dtype)
             point = torch.full((self.batch, 1, 1, 2), self.size / 2, dtype=dtype)
