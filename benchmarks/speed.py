@@ -4,7 +4,7 @@
                                [--threads N] [--no-memory] [--json FILE] [--plot FILE]
 
 All ways of a case are timed in turns, so that they meet the same machine; the limit is the fastest matrix
-product of the same rounds. Operations are those of our computation: padding that others compute is not counted.
+product of the same rounds. Operations are those of our computation: padding is not counted.
 """
 
 from __future__ import annotations
