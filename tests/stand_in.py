@@ -21,6 +21,7 @@ class BrightWhereLoud(torch.nn.Module):
     image_size = SIZE
     device = torch.device("cpu")
     precision = "fp32"
+    runtime = "torch"
 
     def __init__(self, resize: str = "squash") -> None:
         super().__init__()

@@ -79,7 +79,7 @@ def make_clips(
 class Bright(torch.nn.Module):
     """Marks what is bright; with ``classes`` it says that all of it is a dog."""
 
-    name, resize, precision = "bright", "squash", "fp32"
+    name, resize, precision, runtime = "bright", "squash", "fp32", "torch"
     device = torch.device("cpu")
 
     def __init__(self, size: int = 64, *, shift: float = 0.0, classes: tuple[str, ...] = ()) -> None:

@@ -11,6 +11,7 @@ from save_avs.cli.progress import Display
 if TYPE_CHECKING:
     from save_avs.inference.jobs import Job
     from save_avs.model import SAVE
+    from save_avs.model.runtimes import RuntimeModel
 
 
 def announced_model(name: str, *, device: str, precision: str) -> SAVE:
@@ -18,8 +19,21 @@ def announced_model(name: str, *, device: str, precision: str) -> SAVE:
     from save_avs.model import load_model
 
     model = load_model(name, device=device, precision=precision)
-    typer.echo(f"model {model.name} on {model.device}, {model.precision}", err=True)
+    _announce(model)
     return model
+
+
+def announced_runtime(name: str, *, device: str, precision: str, runtime: str) -> SAVE | RuntimeModel:
+    """As ``announced_model``, computed by the runtime asked for."""
+    from save_avs.model import load_model
+
+    model = load_model(name, device=device, precision=precision, runtime=runtime)
+    _announce(model)
+    return model
+
+
+def _announce(model: SAVE | RuntimeModel) -> None:
+    typer.echo(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}", err=True)
 
 
 def display(job: Job) -> Display:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli.options import Device, Precision
+from save_avs.cli.options import Device, Precision, Runtime
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def segment(
     ] = 0.5,
     precision: Precision = "auto",
     device: Device = "auto",
+    runtime: Runtime = "auto",
     save: Annotated[
         str,
         typer.Option("--save", metavar="LIST", help="What to write, of overlay, masks, timeline, png."),
@@ -85,10 +86,10 @@ def segment(
             typer.echo(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
         return 0
 
-    from save_avs.cli.running import announced_model, display
+    from save_avs.cli.running import announced_runtime, display
     from save_avs.inference import segment_jobs
 
-    network = announced_model(model, device=device, precision=precision)
+    network = announced_runtime(model, device=device, precision=precision, runtime=runtime)
     outcomes: list[Outcome] = []
     for outcome in segment_jobs(jobs, directory, settings, model=network, watch=display, overwrite=overwrite):
         outcomes.append(outcome)

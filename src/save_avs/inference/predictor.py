@@ -51,6 +51,11 @@ class FrameModel(Protocol):
         """What to compute in."""
         ...
 
+    @property
+    def runtime(self) -> str:
+        """What computes it: torch, or another runtime."""
+        ...
+
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
         """Mark what sounds."""
         ...

@@ -200,6 +200,7 @@ def describe(model: FrameModel) -> Mapping[str, Any]:
         "name": model.name,
         "device": str(model.device),
         "precision": model.precision,
+        "runtime": model.runtime,
         "image_size": model.image_size,
         "resize": model.resize,
     }

@@ -4,44 +4,76 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Literal, overload
 
 import torch
+from torch import nn
 
 from save_avs.errors import UsageError
 from save_avs.model.base import BaseFiles
 from save_avs.model.files import CONFIG, read_folder
+from save_avs.model.runtimes.choice import fastest
+from save_avs.model.runtimes.registry import AUTO, TORCH, find_runtime, open_runtime
+from save_avs.model.runtimes.running import RuntimeModel
 from save_avs.model.save import SAVE, Precision
 
 BUNDLED = ("save-tiny",)
 
 
+@overload
+def load_model(
+    name_or_path: str | Path = ...,
+    *,
+    device: str = ...,
+    precision: str = ...,
+    runtime: Literal["torch"] = ...,
+    base: BaseFiles = ...,
+) -> SAVE: ...
+@overload
+def load_model(
+    name_or_path: str | Path = ...,
+    *,
+    device: str = ...,
+    precision: str = ...,
+    runtime: str,
+    base: BaseFiles = ...,
+) -> SAVE | RuntimeModel: ...
 def load_model(
     name_or_path: str | Path = "save-tiny",
     *,
     device: str = "auto",
     precision: str = "auto",
+    runtime: str = TORCH,
     base: BaseFiles = None,
-) -> SAVE:
+) -> SAVE | RuntimeModel:
     """Load a SAVE in evaluation mode.
 
     Args:
         name_or_path: a bundled model's name, or a folder with config.json and model.safetensors.
         device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
-        precision: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the processor multiplies it natively.
+        precision: what it holds and computes in: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the
+            processor multiplies it natively. To train or to save a model, load it in ``fp32``.
+        runtime: what computes it: ``torch``; ``openvino`` or ``onnx`` for the same masks on a processor, with
+            the extra of that name; ``auto``: what ``save-avs bench --choose`` found fastest here, or torch.
         base: of a model that stands on published checkpoints, where these may lie (a file or folder, or
             several). They are looked for in the cache too (``SAVE_AVS_CACHE``), and told by their sha256.
 
     Raises:
-        UsageError: when there is no such model, device or precision, or a base is not here: the line says
-            how to fetch it.
+        UsageError: when there is no such model, device, precision or runtime, or a base is not here: the line
+            says how to fetch it.
         SaveAvsError: when a base is another file than the model was trained on, or the weights do not fit
             the config.
     """
     folder = find_model(name_or_path)
     where = resolve_device(device)
-    model, _ = read_folder(folder, base=base)
-    model.precision = resolve_precision(precision, where)
-    return model.to(where)
+    arithmetic = resolve_precision(precision, where)
+    chosen = _resolve_runtime(runtime, folder, arithmetic, where)
+    if chosen == TORCH:
+        model, _ = read_folder(folder, base=base)
+        return set_precision(model, arithmetic).to(where)
+    if precision == "auto" and arithmetic not in find_runtime(chosen).precisions:
+        arithmetic = "fp32"
+    return open_runtime(chosen, folder, arithmetic, base)
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -86,11 +118,33 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
         case "fp32" | "bf16":
             return precision
         case "auto":
-            return "bf16" if _fast_bf16(device) else "fp32"
+            return "bf16" if fast_bf16(device) else "fp32"
     raise UsageError(f"unknown precision '{precision}': choose auto, fp32 or bf16")
 
 
-def _fast_bf16(device: torch.device) -> bool:
+def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: torch.device) -> str:
+    """The runtime's name; ``auto`` to the fastest that was measured, torch where nothing was.
+
+    Raises:
+        UsageError: when it does not run on the device.
+    """
+    if device.type == "cpu":
+        return fastest(folder, precision) or TORCH if runtime == AUTO else runtime
+    if runtime in (AUTO, TORCH):
+        return TORCH
+    raise UsageError(f"runtime '{runtime}' computes on the processor only: add --device cpu")
+
+
+def set_precision(model: SAVE, precision: Precision) -> SAVE:
+    """Hold the weights in what is computed in: automatic mixed precision would round them at every call."""
+    model.precision = precision
+    if precision == "bf16":
+        model.to(torch.bfloat16)
+    nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
+    return model
+
+
+def fast_bf16(device: torch.device) -> bool:
     """Whether a device multiplies bfloat16 itself; on a CPU that is AVX-512 BF16, AMX, or Arm's BF16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

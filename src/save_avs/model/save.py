@@ -35,6 +35,7 @@ class SAVE(nn.Module):
     Attributes:
         precision: what it computes in where the caller leaves the choice to it.
         base: the published checkpoints it stands on, None where it stands alone.
+        runtime: what computes it.
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
     """
@@ -52,6 +53,7 @@ class SAVE(nn.Module):
     ) -> None:
         super().__init__()
         self.name = name
+        self.runtime = "torch"
         self.resize: Resize = resize
         self.precision: Precision = "fp32"
         self.base: Base | None = None
@@ -72,6 +74,11 @@ class SAVE(nn.Module):
         """Where the weights lie."""
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are."""
+        return self.audio_adapter.enter.weight.dtype
+
     def forward(self, images: Tensor, patches: Tensor) -> Tensor:
         """Frames and the sound beside each to mask logits.
 
@@ -91,9 +98,8 @@ class SAVE(nn.Module):
 
         ``features`` [B,D], where the audio backbone has seen the patches before, stand in for them.
         """
-        injections, prompt = self.audio_adapter(
-            self.audio_backbone(patches) if features is None else features
-        )
+        features = self._listen(patches) if features is None else features
+        injections, prompt = self.audio_adapter(features.to(self.dtype))
         return self.sam.image_encoder(self.sam.normalise(images), injections), prompt
 
     def hear(self, patches: Tensor) -> Tensor:
@@ -104,7 +110,7 @@ class SAVE(nn.Module):
         """
         if self.hearing is None:
             raise ValueError(f"{self.name} was not trained to name sounds")
-        return self.hearing(self.audio_backbone(patches))
+        return self.hearing(self._listen(patches)).float()
 
     def decode(self, embeddings: Tensor, prompt: Tensor | None) -> Tensor:
         """Image embeddings [B,C,h,w] and prompt tokens [B,N,C] to logits [B,1,4h,4w]."""
@@ -134,10 +140,15 @@ class SAVE(nn.Module):
         """
         return self.decode_classes(*self.encode(images, patches, features))
 
+    def _listen(self, patches: Tensor) -> Tensor:
+        """Log-mel patches [B,1,96,64] to audio features [B,D]."""
+        return self.audio_backbone(patches.to(self.dtype))
+
     def _attend(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
         """The decoder's tokens, that of the single mask second, and its upscaled embedding [B,C/8,4h,4w]."""
         prompts = self.sam.prompt_encoder
+        frames = embeddings.shape[0]  # not len(): a traced graph would be of this batch alone
         if prompt is None:
-            prompt = embeddings.new_zeros(len(embeddings), 0, prompts.dim)
-        dense = prompts.no_mask(len(embeddings))
+            prompt = embeddings.new_zeros(frames, 0, prompts.dim)
+        dense = prompts.no_mask(frames)
         return self.sam.mask_decoder.attend(embeddings, prompts.get_dense_pe(), prompt, dense)

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 # Logits of one image that are held at a time: more fall out of the processor's caches (measured at 512 and
 # 1024 px; at 256 px every layer stays below it).
 LOGITS_AT_ONCE = 2**23
+# Keys from which on the fused kernel beats plain products, where the processor has matrix tiles.
+FUSED_FROM = 256
 
 
 class Region(NamedTuple):
@@ -136,6 +138,8 @@ class GridAttention(nn.Module):
         Queries [...,h,w,c], keys [...,K,c], values [...,K,d] -> [...,h,w,d].
         """
         h, w = query.shape[-3:-1]
+        if _fused_pays(query, key.shape[-2]):
+            return _fused(query.flatten(-3, -2), key, value).unflatten(-2, (h, w))
         parts = -(-windows * self.heads * h * w * key.shape[-2] // LOGITS_AT_ONCE)
         key = key.transpose(-1, -2)
         out = [
@@ -143,6 +147,29 @@ class GridAttention(nn.Module):
             for rows in query.split(-(-h // parts), dim=-3)
         ]
         return _join(out, dim=-2).unflatten(-2, (h, w))
+
+
+def _fused_pays(query: Tensor, keys: int) -> bool:
+    """Whether the fused kernel is the faster way to read this many keys.
+
+    On a CPU it multiplies in matrix tiles (AMX) where there are any, and then never holds the logits; plain
+    products win for small windows, without tiles, and wherever a gradient is wanted.
+    """
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or keys < FUSED_FROM:
+        return False
+    return not query.requires_grad and torch.cpu._is_amx_tile_supported()
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention in one kernel: [...,Q,c], [...,K,c], [...,K,d] -> [...,Q,d].
+
+    The kernel takes four axes and one width: batch and windows become one, values are padded to c.
+    """
+    width = value.shape[-1]
+    value = F.pad(value, (0, key.shape[-1] - width))
+    q, k, v = (t.flatten(0, -4) for t in (query, key, value))
+    out = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+    return out[..., :width].view(*query.shape[:-1], width)
 
 
 def _join(parts: list[Tensor], dim: int) -> Tensor:

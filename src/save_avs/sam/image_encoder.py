@@ -21,7 +21,8 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,3,S,S] -> [B,S/patch,S/patch,C]."""
-        return self.proj(x).permute(0, 2, 3, 1)
+        # contiguous: the residual stream keeps this layout, and every block would copy it again
+        return self.proj(x).permute(0, 2, 3, 1).contiguous()
 
 
 class Block(nn.Module):

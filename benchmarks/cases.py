@@ -1,0 +1,69 @@
+"""The ways that are compared: an encoder or a whole model, by whom, in which precision, on which input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from peers import PeersModel, as_published, transformers_sam
+
+from save_avs.model import build_save, preset
+from save_avs.model.loading import set_precision
+from save_avs.model.save import Precision
+from save_avs.sam import PRESETS
+
+Part = Literal["encoder", "model"]
+By = Literal["ours", "transformers", "peers"]
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+WAYS: tuple[tuple[By, Precision], ...] = (
+    ("ours", "fp32"),
+    ("ours", "bf16"),
+    ("transformers", "fp32"),
+    ("transformers", "bf16"),
+    ("peers", "fp32"),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell of the comparison; the encoder's adapters are part of ``model`` only."""
+
+    part: Part
+    by: By
+    precision: Precision
+    preset: str
+    size: int
+    batch: int
+
+    def build(self) -> Callable[[], object]:
+        """The weights, and a call that runs them on a random input."""
+        return self._encoder() if self.part == "encoder" else self._model()
+
+    def _encoder(self) -> Callable[[], object]:
+        from save_avs.sam import build_sam
+
+        shape = replace(PRESETS[self.preset], image_size=self.size)
+        dtype = DTYPES[self.precision]
+        x = torch.randn(self.batch, 3, self.size, self.size, dtype=dtype)
+        if self.by == "transformers":
+            theirs = transformers_sam(shape).to(dtype).get_submodule("vision_encoder")
+            return lambda: theirs(x)
+        own = build_sam(shape).image_encoder.eval().to(dtype)
+        encoder = as_published(own) if self.by == "peers" else own
+        return lambda: encoder(x)
+
+    def _model(self) -> Callable[[], object]:
+        dtype = DTYPES[self.precision]
+        if self.by == "transformers":  # SAM alone, with one point an image: it has neither adapters nor ears
+            theirs = transformers_sam(replace(PRESETS[self.preset], image_size=self.size)).to(dtype)
+            x = torch.randn(self.batch, 3, self.size, self.size, dtype=dtype)
+            point = torch.full((self.batch, 1, 1, 2), self.size / 2, dtype=dtype)
+            return lambda: theirs(pixel_values=x, input_points=point, multimask_output=False)
+        images = torch.randint(0, 256, (self.batch, 3, self.size, self.size), dtype=torch.uint8)
+        patches = torch.randn(self.batch, 1, 96, 64)
+        name = f"save-{self.preset.replace('_', '-')}"
+        own = set_precision(build_save(preset(name, image_size=self.size)).eval(), self.precision)
+        model = PeersModel(own) if self.by == "peers" else own
+        return lambda: model(images, patches)

@@ -1,0 +1,111 @@
+"""What ours is compared with: transformers' SAM, and the way that published AVS systems run theirs.
+
+That way is the original code's: float32, windows padded with zero tokens that are computed like all others,
+a bias of every query and key, and one image at a time through the mask decoder. It is transcribed here around
+our own weights, so that both give the same result.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from save_avs.model import SAVE
+from save_avs.sam import Block, ImageEncoder, SamShape
+from save_avs.sam.attention import GridAttention
+
+
+class PaddedAttention(nn.Module):
+    """`GridAttention`'s weights, used as the original code does."""
+
+    def __init__(self, own: GridAttention, windowed: bool) -> None:
+        super().__init__()
+        self.own = own
+        self.windowed = windowed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,H,W,C] -> [B,H,W,C]."""
+        if not self.windowed:
+            return self._attend(x)
+        b, h, w, c = x.shape
+        n = self.own.window
+        rows, columns = -(-h // n), -(-w // n)
+        x = F.pad(x, (0, 0, 0, columns * n - w, 0, rows * n - h))
+        x = x.view(b, rows, n, columns, n, c).transpose(2, 3).reshape(-1, n, n, c)
+        x = self._attend(x).view(b, rows, columns, n, n, c).transpose(2, 3)
+        return x.reshape(b, rows * n, columns * n, c)[:, :h, :w]
+
+    def _attend(self, x: Tensor) -> Tensor:
+        b, h, w, c = x.shape
+        heads = self.own.heads
+        qkv = self.own.qkv(x).view(b, h * w, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.flatten(1, 2).unbind(0)  # [B*heads,HW,d]
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(1, 2)
+        grid = q.view(-1, h, w, q.shape[-1])
+        to_h = torch.einsum("bhwc,hkc->bhwk", grid, _vectors(self.own.rel_pos_h, h))
+        to_w = torch.einsum("bhwc,wkc->bhwk", grid, _vectors(self.own.rel_pos_w, w))
+        logits = logits.view(-1, h, w, h, w) + to_h.unsqueeze(-1) + to_w.unsqueeze(-2)
+        out = logits.view(-1, h * w, h * w).softmax(dim=-1) @ v
+        return self.own.proj(out.view(b, heads, h, w, -1).permute(0, 2, 3, 1, 4).reshape(b, h, w, c))
+
+
+def _vectors(table: Tensor, side: int) -> Tensor:
+    """[2*side-1,d] -> [query,key,d]."""
+    at = torch.arange(side)
+    return table[at[:, None] - at[None, :] + side - 1]
+
+
+def as_published(encoder: ImageEncoder) -> ImageEncoder:
+    """A copy of an encoder that computes as the original code does."""
+    twin = copy.deepcopy(encoder)
+    for block in twin.blocks:
+        assert isinstance(block, Block)
+        block.attn = PaddedAttention(block.attn, block.attn.window != twin.grid)  # pyright: ignore
+    return twin
+
+
+class PeersModel(nn.Module):
+    """A SAVE run the way of its peers: the published encoder, then one image and prompt at a time."""
+
+    def __init__(self, model: SAVE) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model)
+        self.model.sam.image_encoder = as_published(model.sam.image_encoder)
+
+    def forward(self, images: Tensor, patches: Tensor) -> Tensor:
+        """Images [B,3,S,S] and patches [B,1,96,64] to logits [B,1,M,M]."""
+        embeddings, prompts = self.model.encode(images, patches)
+        assert prompts is not None
+        singles = zip(embeddings.split(1), prompts.split(1), strict=True)
+        return torch.cat([self.model.decode(one, prompt) for one, prompt in singles])
+
+
+def transformers_sam(shape: SamShape) -> nn.Module:
+    """transformers' whole model of the same sizes, random weights."""
+    from transformers import (
+        SamConfig,
+        SamMaskDecoderConfig,
+        SamModel,
+        SamPromptEncoderConfig,
+        SamVisionConfig,
+    )
+
+    vision = SamVisionConfig(
+        hidden_size=shape.embed_dim,
+        output_channels=shape.prompt_dim,
+        num_hidden_layers=shape.depth,
+        num_attention_heads=shape.heads,
+        image_size=shape.image_size,
+        patch_size=shape.patch_size,
+        mlp_dim=int(shape.embed_dim * shape.mlp_ratio),
+        window_size=shape.window,
+        global_attn_indexes=list(shape.global_blocks),
+    )
+    prompts = SamPromptEncoderConfig(image_size=shape.image_size, patch_size=shape.patch_size)
+    config = SamConfig(
+        vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=SamMaskDecoderConfig()
+    )
+    return SamModel(config).eval()

@@ -1,0 +1,52 @@
+"""ONNX Runtime: float32 on any processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from save_avs.model.runtimes.engine import Engine
+from save_avs.model.runtimes.tracing import INPUTS, trace, without_remarks
+from save_avs.model.save import SAVE, Precision
+
+FILE = "model.onnx"
+
+
+class Onnx:
+    """Runs through ONNX Runtime; its CPU kernels have no bfloat16 products."""
+
+    name = "onnx"
+    packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
+    precisions: tuple[Precision, ...] = ("fp32",)
+
+    def export(self, model: SAVE, folder: Path) -> None:
+        """Write an ONNX file."""
+        with without_remarks():
+            program = torch.onnx.export(trace(model), input_names=INPUTS, dynamo=True, verbose=False)
+        assert program is not None
+        program.save(folder / FILE)
+
+    def open(self, folder: Path, precision: Precision) -> Engine:
+        """Load it into a session."""
+        return OnnxEngine(folder / FILE)
+
+
+class OnnxEngine:
+    """A session of ONNX Runtime on the CPU."""
+
+    def __init__(self, file: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        # waiting threads sleep: decoding and encoding want the cores too
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
+        """Images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
+        inputs = dict(zip(INPUTS, (images.numpy(), patches.numpy()), strict=True))
+        (logits,) = self._session.run(None, inputs)
+        return torch.from_numpy(logits)

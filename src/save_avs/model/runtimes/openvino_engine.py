@@ -1,0 +1,80 @@
+"""OpenVINO, for processors: fuses what torch computes step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from save_avs.model.runtimes.engine import Engine
+from save_avs.model.runtimes.tracing import trace, without_remarks
+from save_avs.model.save import SAVE, Precision
+
+FILE = "model.xml"
+HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVino:
+    """Runs through OpenVINO's CPU plugin.
+
+    The graph is converted by the frontend itself: ``openvino.convert_model`` reports its use to its makers.
+    """
+
+    name = "openvino"
+    packages: tuple[str, ...] = ("openvino",)
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+
+    def export(self, model: SAVE, folder: Path) -> None:
+        """Write OpenVINO's representation."""
+        import openvino
+        from openvino.frontend import FrontEndManager
+        from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+
+        with without_remarks():
+            decoder = TorchFXPythonDecoder.from_exported_program(trace(model))
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        graph = frontend.convert(frontend.load(decoder))
+        openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
+
+    def open(self, folder: Path, precision: Precision) -> Engine:
+        """Read it; compiling waits for the first batch."""
+        return OpenVinoEngine(folder / FILE, precision)
+
+
+class OpenVinoEngine:
+    """Compiled for the largest batch it has met; smaller ones are filled up.
+
+    A batch of a fixed size is faster, and with an open one the plugin's float32 attention is wrong
+    (OpenVINO 2026.4: keys and values of different width).
+    """
+
+    def __init__(self, file: Path, precision: Precision) -> None:
+        import openvino
+
+        self._core = openvino.Core()
+        self._graph = self._core.read_model(file)
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self._request: Any = None
+        self._batch = 0
+
+    def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
+        """Images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
+        frames = len(images)
+        if frames > self._batch:
+            self._compile(images, patches)
+        missing = self._batch - frames
+        filled = [F.pad(t, (0, 0) * (t.ndim - 1) + (0, missing)).numpy() for t in (images, patches)]
+        logits = self._request.infer(filled)[0]
+        return torch.from_numpy(logits[:frames].copy())
+
+    def _compile(self, images: Tensor, patches: Tensor) -> None:
+        self._graph.reshape({0: list(images.shape), 1: list(patches.shape)})
+        self._request = self._core.compile_model(self._graph, "CPU", self._settings).create_infer_request()
+        self._batch = len(images)

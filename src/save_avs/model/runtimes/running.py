@@ -1,0 +1,34 @@
+"""A SAVE that another runtime computes, with the face that the predictor asks for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from save_avs.model.config import SaveConfig
+from save_avs.model.runtimes.engine import Engine
+from save_avs.model.save import Precision, Resize
+
+
+class RuntimeModel:
+    """Frames and sound to mask logits through an engine; it neither trains nor names what it hears.
+
+    Attributes:
+        name, image_size, resize: the model's.
+        device: always the CPU.
+        precision: what the engine computes in.
+        runtime: its name.
+    """
+
+    def __init__(self, config: SaveConfig, engine: Engine, *, precision: Precision, runtime: str) -> None:
+        self.name = config.name
+        self.image_size = config.image_size
+        self.resize: Resize = config.resize
+        self.device = torch.device("cpu")
+        self.precision: Precision = precision
+        self.runtime = runtime
+        self._engine = engine
+
+    def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
+        """Images 0..255 [B,3,S,S] and log-mel patches f32 [B,1,96,64] to logits f32 [B,1,S/4,S/4]."""
+        return self._engine(images.to(torch.uint8), patches)
