@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+from peers import PaddedAttention
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,7 +20,6 @@ from save_avs.adapters import ImageAdapter
 from save_avs.model import SAVE
 from save_avs.objectives.losses import save_loss
 from save_avs.sam import Block
-from save_avs.sam.attention import GridAttention
 from save_avs.types import AVBatch
 
 
@@ -44,38 +44,10 @@ def plain_loss(model: SAVE, batch: AVBatch) -> Tensor:
 
 def run_block(block: Block, x: Tensor) -> Tensor:
     """[B,H,W,C] -> [B,H,W,C]."""
-    x = x + attend_padded(block.attn, block.norm1(x))
+    attend = PaddedAttention(block.attn, windowed=block.attn.window != x.shape[1])
+    x = x + attend(block.norm1(x))
     y = block.norm2(x)
     return x + block.mlp(y) + adapt(cast(ImageAdapter, block.adapter), y)
-
-
-def attend_padded(attn: GridAttention, x: Tensor) -> Tensor:
-    """Attention in windows filled up with zero tokens, which are computed like all others."""
-    b, h, w, c = x.shape
-    side = attn.window
-    down, across = -(-h // side), -(-w // side)
-    x = F.pad(x, (0, 0, 0, across * side - w, 0, down * side - h))
-    x = x.view(b, down, side, across, side, c).transpose(2, 3).reshape(-1, side, side, c)
-    x = attend(attn, x)
-    x = x.view(b, down, across, side, side, c).transpose(2, 3).reshape(b, down * side, across * side, c)
-    return x[:, :h, :w]
-
-
-def attend(attn: GridAttention, x: Tensor) -> Tensor:
-    """Attention over whole windows [B,S,S,C] with position terms added to the logits."""
-    b, side, _, c = x.shape
-    qkv = attn.qkv(x).reshape(b, side * side, 3, attn.heads, -1).permute(2, 0, 3, 1, 4)
-    q, k, v = qkv.flatten(1, 2).unbind(0)  # each [B*heads,S*S,d]
-    logits = (q * attn.head_dim**-0.5) @ k.transpose(1, 2)
-    at = torch.arange(side, device=x.device)
-    offset = at[:, None] - at[None, :] + side - 1
-    grid = q.unflatten(1, (side, side))
-    to_h = torch.einsum("bhwd,hkd->bhwk", grid, attn.rel_pos_h[offset])
-    to_w = torch.einsum("bhwd,wkd->bhwk", grid, attn.rel_pos_w[offset])
-    logits = logits.view(-1, side, side, side, side) + to_h[..., None] + to_w[..., None, :]
-    out = logits.view(-1, side * side, side * side).softmax(dim=-1) @ v
-    out = out.unflatten(0, (b, attn.heads)).unflatten(2, (side, side))
-    return attn.proj(out.permute(0, 2, 3, 1, 4).reshape(b, side, side, c))
 
 
 def adapt(adapter: ImageAdapter, x: Tensor) -> Tensor:

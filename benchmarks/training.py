@@ -24,7 +24,6 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
-from encoder import matmul_peak
 from plain import plain_loss
 from rich.console import Console
 from rich.table import Table
@@ -32,8 +31,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from save_avs.adapters import freeze_except
+from save_avs.evaluation.timing import Product
 from save_avs.model import SAVE, build_save, preset
-from save_avs.model.build import sam_shape
 from save_avs.objectives.losses import save_loss
 from save_avs.training.collate import on_device
 from save_avs.training.optimizer import Optimizers
@@ -137,7 +136,8 @@ def measure(way: Way, frames: int, device: torch.device, clock: Callable[[], flo
     with FlopCounterMode(display=False) as counter:  # last: what it counts through stays in memory
         stepper(way, model, one, features[:1], clock)()
     with torch.no_grad():
-        peak = matmul_peak(torch.bfloat16 if way.bf16 else torch.float32, sam_shape(config))
+        product = Product(torch.bfloat16 if way.bf16 else torch.float32)
+        peak = Product.flops / min(product() for _ in range(10))
     return {
         "frames": len(batch.images),
         "first_s": first,
