@@ -45,7 +45,7 @@ class TestOneVideo:
         assert names("runs/segment/clip") == FOUR
         out, err = capsys.readouterr()
         assert "runs/segment/clip" in out and "40 frames" in out
-        assert lines(err)[0] == "model stand-in on cpu, fp32"
+        assert lines(err)[0] == "model stand-in on cpu, fp32, torch"
         assert "warning" not in err
 
     def test_the_default_folder_takes_the_next_free_name(self, clip):

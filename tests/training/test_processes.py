@@ -205,3 +205,16 @@ def test_shares_of_a_step_are_its_items_in_parts_of_nearly_one_length():
 def test_half_precision_without_a_gpu_is_refused():
     with pytest.raises(UsageError, match="precision fp16 needs a GPU"):
         Processes(precision="fp16", device="cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_on_a_gpu_it_learns_in_half_precision(tmp_path, precision):
+    stage = clip_stage(steps=40, batch_clips=4)
+    task = make_task(stage)
+    watch = Recorder()
+    processes = Processes(precision=precision, device="cuda")
+    make_trainer(task, stage, tmp_path, watch, processes, workers=1).run()
+    losses = [moment.loss for moment in watch.moments]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])

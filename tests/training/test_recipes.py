@@ -90,6 +90,7 @@ def test_overrides_replace_values(recipe):
         ("stagess=3", "stagess: Extra inputs are not permitted"),
         ("stages.0.stepps=3", "stages.0.stepps: Extra inputs are not permitted"),
         ("stages.0.steps=0", "stages.0.steps: Input should be greater than 0"),
+        ("stages.0.accumulate=99", "stages.0: accumulate: 99 parts of"),
         ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
         ("stages.0.task=sing", "stages.0.task: Input should be one of 'sounds', 'things', 'scenes', 'clips'"),
         ("stages.0.scenes.off_screen=1.5", "off_screen: Input should be less than or equal to 1"),

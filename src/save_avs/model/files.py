@@ -33,7 +33,12 @@ def save_folder(
     Of a model that stands on published checkpoints only what is not theirs is written (what was trained, and
     what never was theirs), and config.json names them. A README.md that is there already stays: it may be
     written by hand.
+
+    Raises:
+        UsageError: when the model computes in bfloat16: its weights are rounded already.
     """
+    if model.precision == "bf16":
+        raise UsageError(f"{model.name} holds rounded weights: load it with precision='fp32' to save it")
     folder = Path(folder)
     base = model.base
     config = config.model_copy(update={"bases": Bases() if base is None else base.bases})
