@@ -6,7 +6,7 @@ import pytest
 
 from save_avs.cli import training_display
 from save_avs.cli.training_display import TrainingDisplay
-from save_avs.training.watch import Moment
+from save_avs.training.watching.watch import Moment
 
 
 def moment(step: int) -> Moment:

@@ -10,7 +10,7 @@ import numpy as np
 from tiny_model import tiny_config
 
 from save_avs.training.recipe import Recipe
-from save_avs.training.watch import Moment, Picture
+from save_avs.training.watching.watch import Moment, Picture
 
 STEPS = 400
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from run_making import STEPS, moment
 
-from save_avs.training.input_bound import SETTLE, WINDOW, InputBound
+from save_avs.training.watching.input_bound import SETTLE, WINDOW, InputBound
 
 
 def lines_of(waits: list[float], *, step: int = 0) -> list[str]:

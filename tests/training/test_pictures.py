@@ -15,11 +15,11 @@ from tiny_model import tiny_config, tiny_model
 
 from save_avs.model import build_save
 from save_avs.render.overlay import AMBER, TRUTH_COLOR
-from save_avs.training.pictures import WANTED, add_pictures, panels, pictures_of
 from save_avs.training.segment_clips import SegmentClips
-from save_avs.training.sheet import draw_pictures
 from save_avs.training.stage import ComposedStage
 from save_avs.training.tasks import TASKS
+from save_avs.training.watching.pictures import WANTED, add_pictures, panels, pictures_of
+from save_avs.training.watching.sheet import draw_pictures
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from run_making import make_recipe
 import save_avs
 from save_avs.errors import UsageError
 from save_avs.training.recipe import load_recipe
-from save_avs.training.record import git_state, read_sessions, write_record
+from save_avs.training.watching.record import git_state, read_sessions, write_record
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

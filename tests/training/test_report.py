@@ -11,11 +11,11 @@ import pytest
 from run_making import make_picture, make_recipe, training_row, validation_row, write_rows
 
 from save_avs.errors import UsageError
-from save_avs.training.history import read_history, split_rows
-from save_avs.training.record import write_record
-from save_avs.training.report import write_report
-from save_avs.training.stage_record import StageRecord
-from save_avs.training.watch import Moment
+from save_avs.training.watching.history import read_history, split_rows
+from save_avs.training.watching.record import write_record
+from save_avs.training.watching.report import write_report
+from save_avs.training.watching.stage_record import StageRecord
+from save_avs.training.watching.watch import Moment
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_row_that_a_kill_cut_short_is_left_out(run):
 
 def test_time_adds_up_over_sessions(tmp_path, monkeypatch):
     clock = iter([0.0, 5.0, 100.0, 107.0])
-    monkeypatch.setattr("save_avs.training.stage_record.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("save_avs.training.watching.stage_record.time.monotonic", lambda: next(clock))
     recipe = make_recipe(tmp_path)
     for start in (0, 40):
         keeper = StageRecord(tmp_path)

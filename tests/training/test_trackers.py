@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from save_avs.errors import UsageError
 from save_avs.training.check import check
 from save_avs.training.recipe import RecipeError, load_recipe
-from save_avs.training.trackers import Trackers, by_group, session_name
+from save_avs.training.watching.trackers import Trackers, by_group, session_name
 
 
 def read_back(out: Path, stage: str) -> EventAccumulator:
@@ -85,7 +85,7 @@ def test_sessions_tell_themselves_apart():
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
 def test_a_missing_extra_is_one_line_before_any_training(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("save_avs.training.trackers.find_spec", lambda _: None)
+    monkeypatch.setattr("save_avs.training.watching.trackers.find_spec", lambda _: None)
     line = f"trackers: {name} is not installed: pip install 'save-avs[{name}]'"
     with pytest.raises(UsageError) as caught:
         Trackers(tmp_path, [name])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from save_avs.cli.progress import Bar, clock, on_stderr
-from save_avs.training.watch import Moment, Watch
+from save_avs.training.watching.watch import Moment, Watch
 
 PLAIN_EVERY = 30.0  # seconds
 GB = 1e9

@@ -24,7 +24,7 @@ from save_avs.training.prepare import Splits, open_splits, stage_config, start_f
 from save_avs.training.processes import check_precision
 from save_avs.training.recipe import Recipe
 from save_avs.training.stage import ClipStage, ComposedStage
-from save_avs.training.trackers import require_trackers
+from save_avs.training.watching.trackers import require_trackers
 
 Result = TypeVar("Result")
 OPENED = 3  # clips of a split that are read to see whether they can be

@@ -8,7 +8,7 @@ from typing import Any
 
 from save_avs.training.pace import Pace
 from save_avs.training.rows import Rows
-from save_avs.training.watch import Moment, Picture, Watch
+from save_avs.training.watching.watch import Moment, Picture, Watch
 
 METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"
 REPORT_EVERY = 50

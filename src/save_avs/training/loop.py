@@ -26,7 +26,7 @@ from save_avs.training.stopping import StopRequests, interrupted
 from save_avs.training.tasks import Counts, Task
 from save_avs.training.update import Update
 from save_avs.training.validation import validate
-from save_avs.training.watch import Watch
+from save_avs.training.watching.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)

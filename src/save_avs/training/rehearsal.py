@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from save_avs.training.recipe import Recipe
 from save_avs.training.run import processes_of, train
 from save_avs.training.stage import ClipStage, ComposedStage
-from save_avs.training.watch import Watch
+from save_avs.training.watching.watch import Watch
 
 STEPS = 2
 CLIPS = 4  # of a validation

@@ -11,17 +11,17 @@ import torch
 from save_avs.model import SAVE, SaveConfig
 from save_avs.model.files import save_folder
 from save_avs.training.checkpoint import load_moving, moving_state
-from save_avs.training.input_bound import InputBound
 from save_avs.training.loop import Habits, Trainer
 from save_avs.training.prepare import build_model, make_task, open_splits, stage_config, with_heard_classes
 from save_avs.training.processes import Processes
 from save_avs.training.recipe import Recipe
-from save_avs.training.record import write_record
-from save_avs.training.report import write_report
 from save_avs.training.stage import ClipStage, ComposedStage
-from save_avs.training.stage_record import StageRecord
-from save_avs.training.trackers import Trackers, require_trackers
-from save_avs.training.watch import Watch
+from save_avs.training.watching.input_bound import InputBound
+from save_avs.training.watching.record import write_record
+from save_avs.training.watching.report import write_report
+from save_avs.training.watching.stage_record import StageRecord
+from save_avs.training.watching.trackers import Trackers, require_trackers
+from save_avs.training.watching.watch import Watch
 
 
 def train(recipe: Recipe, watches: Sequence[Watch] = (), processes: Processes | None = None) -> Path:

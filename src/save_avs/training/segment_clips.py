@@ -13,11 +13,11 @@ from save_avs.model.save import SAVE
 from save_avs.objectives import PROTOCOLS, UNLABELLED, class_loss, frame_counts, ious, save_loss
 from save_avs.training.clips import ClipBatch, ClipStream, collate_items
 from save_avs.training.order import EpochOrder
-from save_avs.training.pictures import pictures_of
 from save_avs.training.plan import plan_clips
 from save_avs.training.stage import ClipStage
 from save_avs.training.tasks import Counts
-from save_avs.training.watch import Picture
+from save_avs.training.watching.pictures import pictures_of
+from save_avs.training.watching.watch import Picture
 from save_avs.types import AVBatch
 
 THRESHOLD = PROTOCOLS["dataset"].view.threshold

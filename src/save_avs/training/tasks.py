@@ -21,10 +21,10 @@ from save_avs.training.collate import (
     collate_sounds,
     collate_things,
 )
-from save_avs.training.pictures import pictures_of
 from save_avs.training.plan import Plan, plan_composed
 from save_avs.training.stage import ComposedStage
-from save_avs.training.watch import Picture
+from save_avs.training.watching.pictures import pictures_of
+from save_avs.training.watching.watch import Picture
 
 VALIDATION_SEED = 777_000
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from save_avs.training.collate import on_device
 from save_avs.training.guard import Bad, Portion
-from save_avs.training.pictures import add_pictures
 from save_avs.training.processes import Processes
-from save_avs.training.watch import Picture
+from save_avs.training.watching.pictures import add_pictures
+from save_avs.training.watching.watch import Picture
 
 
 class Seen(NamedTuple):

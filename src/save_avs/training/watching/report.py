@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from save_avs.media.atomic import atomic_write
-from save_avs.training.charts import draw_curves
-from save_avs.training.history import History, read_history
 from save_avs.training.recipe import load_recipe
-from save_avs.training.record import RECIPE, read_sessions
+from save_avs.training.watching.charts import draw_curves
+from save_avs.training.watching.history import History, read_history
+from save_avs.training.watching.record import RECIPE, read_sessions
 
 REPORT = "report.html"
 LISTED = 20  # bad samples that are named
@@ -30,7 +30,9 @@ def write_report(run_folder: str | Path) -> Path:
     recipe = load_recipe(folder / RECIPE).model_copy(update={"out": folder})  # it may have been moved
     pages = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"number": number, "duration": duration}
-    template = pages.from_string(files("save_avs.training").joinpath("report.html.jinja").read_text("utf-8"))
+    template = pages.from_string(
+        files("save_avs.training.watching").joinpath("report.html.jinja").read_text("utf-8")
+    )
     page = template.render(
         run=folder.resolve().name,
         model=recipe.model.name,

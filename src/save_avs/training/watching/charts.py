@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from save_avs.training.history import Curve, History, curve
+from save_avs.training.watching.history import Curve, History, curve
 
 INK, FAINT = "#2b2f36", "#d9dde3"
 COLOURS = ("#1f6feb", "#e8590c", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285")

@@ -12,7 +12,7 @@ from save_avs.training.journal import BAD_SAMPLES, METRICS
 from save_avs.training.recipe import Recipe
 from save_avs.training.rows import Rows
 from save_avs.training.stage import Stage
-from save_avs.training.stage_record import PICTURES, Progress, read_progress
+from save_avs.training.watching.stage_record import PICTURES, Progress, read_progress
 
 VALIDATION = "val_"
 MACHINE = ("lr", "frames_per_s", "data_wait", "memory_gb", "skipped")  # columns that are no term of the loss

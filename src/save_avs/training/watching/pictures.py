@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from save_avs.render.overlay import TRUTH_COLOR, draw
-from save_avs.training.watch import Picture
+from save_avs.training.watching.watch import Picture
 from save_avs.types import F32, U8
 
 WANTED = 8

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from save_avs.media.atomic import atomic_write
-from save_avs.training.sheet import draw_pictures
-from save_avs.training.watch import Moment, Picture, Watch
+from save_avs.training.watching.sheet import draw_pictures
+from save_avs.training.watching.watch import Moment, Picture, Watch
 
 PROGRESS, PICTURES = "progress.json", "pictures.png"
 

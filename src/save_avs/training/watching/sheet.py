@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from save_avs.media.atomic import aside
 from save_avs.render.overlay import AMBER, TRUTH_COLOR
 from save_avs.render.tiles import INK, PAPER
-from save_avs.training.pictures import panels
-from save_avs.training.watch import Picture
+from save_avs.training.watching.pictures import panels
+from save_avs.training.watching.watch import Picture
 
 _COLUMNS, _SIDE, _GAP, _LINE = 2, 160, 12, 18  # tiles across; pixels: a panel, between tiles, a line of text
 _GREY = (120, 124, 130)

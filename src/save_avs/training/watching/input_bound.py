@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from save_avs.training.watch import Moment, Watch
+from save_avs.training.watching.watch import Moment, Watch
 
 SETTLE, WINDOW = 50, 200  # steps: while workers start; those that are judged together
 LIMIT = 0.2  # share of the time

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 from save_avs.errors import UsageError
 from save_avs.training.choices import Tracker
-from save_avs.training.pictures import panels
-from save_avs.training.watch import Picture, Watch
+from save_avs.training.watching.pictures import panels
+from save_avs.training.watching.watch import Picture, Watch
 from save_avs.types import U8
 
 # Nothing is to leave this machine: read by the packages when they are imported.
