@@ -44,6 +44,12 @@ def test_a_recipe_says_only_what_differs_from_another():
     assert (one.epochs, one.lr, one.lr_min, one.batch_clips) == (80, 2e-4, 1e-7, 4)
 
 
+def test_slices_are_not_for_muon():
+    with pytest.raises(UsageError, match="sharding: full slices the matrices that muon needs whole"):
+        load_recipe(CONFIGS / "save-tiny.yaml", ["sharding=full"])
+    assert load_recipe(CONFIGS / "s4-256.yaml", ["sharding=full"]).sharding == "full"
+
+
 def test_few_shots_go_on_from_the_zero_shot_model():
     for shots in (1, 3, 5):
         recipe = load_recipe(CONFIGS / f"v3-{shots}-shot.yaml", ["stages.train.batch_clips=2"])

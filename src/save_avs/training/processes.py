@@ -21,15 +21,7 @@ from save_avs.training.choices import Precision, Sharding
 Item = TypeVar("Item")
 
 # What gloo, NCCL and torch's store say when the other end is gone.
-LOST = (
-    "connection closed by peer",
-    "connection reset",
-    "broken pipe",
-    "timed out",
-    "nccl",
-    "gloo",
-    "tcpstore",
-)
+LOST = ("closed by peer", "connection reset", "broken pipe", "timed out", "nccl", "gloo", "tcpstore")
 
 
 class Processes:
@@ -59,10 +51,10 @@ class Processes:
         self._accelerator = Accelerator(
             cpu=chosen.type == "cpu", mixed_precision="no" if precision == "fp32" else precision
         )
-        self.sharding: Sharding = sharding
         self.device = self._accelerator.device
         self.rank = self._accelerator.process_index
         self.count = self._accelerator.num_processes
+        self.sharding: Sharding = sharding if self.count > 1 else "none"
 
     @property
     def main(self) -> bool:

@@ -85,6 +85,8 @@ class Recipe(Strict):
         composed = [stage.name for stage in self.stages if isinstance(stage, ComposedStage)]
         if composed and self.corpus is None:
             raise ValueError(f"corpus: stage {composed[0]} composes its scenes of one: name its folder")
+        if self.sharding == "full" and any(stage.optimizer == "muon" for stage in self.stages):
+            raise ValueError("sharding: full slices the matrices that muon needs whole: take adamw")
         return self
 
 
