@@ -16,6 +16,7 @@ from save_avs.model.runtimes.choice import fastest
 from save_avs.model.runtimes.registry import AUTO, TORCH, find_runtime, open_runtime
 from save_avs.model.runtimes.running import RuntimeModel
 from save_avs.model.save import SAVE, Precision
+from save_avs.sam.packed import can_pack, pack_blocks
 
 BUNDLED = ("save-tiny",)
 
@@ -70,7 +71,7 @@ def load_model(
     chosen = _resolve_runtime(runtime, folder, arithmetic, where)
     if chosen == TORCH:
         model, _ = read_folder(folder, base=base)
-        return set_precision(model, arithmetic).to(where)
+        return set_precision(model.to(where), arithmetic)
     if precision == "auto" and arithmetic not in find_runtime(chosen).precisions:
         arithmetic = "fp32"
     return open_runtime(chosen, folder, arithmetic, base)
@@ -136,10 +137,15 @@ def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: t
 
 
 def set_precision(model: SAVE, precision: Precision) -> SAVE:
-    """Hold the weights in what is computed in: automatic mixed precision would round them at every call."""
+    """Hold the weights in what is computed in, as it is computed: no call rounds them or lays them out.
+
+    In bfloat16 on a processor the encoder's linear layers are packed: for inference alone.
+    """
     model.precision = precision
     if precision == "bf16":
         model.to(torch.bfloat16)
+        if model.device.type == "cpu" and can_pack():
+            pack_blocks(model.sam.image_encoder.blocks)
     nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
     return model
 
