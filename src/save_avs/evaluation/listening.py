@@ -3,15 +3,14 @@
     listening = 1 - W / M, cut to 0..1; 0 where M is 0
 
 over frames in which something sounds: M is the mean IoU of the mask with what sounds, under the right sound;
-W the mean IoU of the mask with the same pixels, under a wrong sound, of something else. A model that does not
-hear gives one mask under both and scores exactly 0, however good the mask; one that leaves the object wholly
-when its sound is gone scores 1. A factor on all IoUs changes nothing, so M stands beside the score, not in it.
-docs/evaluation.md says what it can be fooled by.
+W the mean IoU of the mask with the same pixels, under a wrong sound, of something else. A model that does
+not hear gives one mask under both and scores exactly 0, however good the mask; one that leaves the object
+wholly when its sound is gone scores 1. A factor on all IoUs changes nothing, so M stands beside the score,
+not in it. docs/evaluation.md says what the score is blind to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -32,7 +32,7 @@ _LONE = SceneOptions(things=(1, 1), size=(0.3, 0.6), sources=(0.0, 1.0, 0.0), au
 
 
 def scene_trials(corpus: Corpus, *, scenes: int, seed: int, side: int) -> Iterator[list[Trial]]:
-    """Three scenes for each of ``scenes`` numbers, drawn from (seed, number) alone; each one's trials together.
+    """Three scenes for each number, drawn from (seed, number) alone; the trials of a scene together.
 
     Args:
         corpus: what scenes are drawn from.
@@ -56,16 +56,18 @@ def _swaps_and_mixtures(rng: np.random.Generator, corpus: Corpus, name: str, sid
     noise = noise_voice(rng, _SPAN)
     nothing = np.zeros((side, side), bool)
     own = _wave(scene.voices)
-    asked = [ask.about(kinds.MATCHED, own, ask.sounding(_TIME))]
+    heard = ", ".join(ask.heard_at(_TIME))
+    asked = [ask.about(kinds.MATCHED, own, ask.sounding(_TIME), sound=heard)]
     quiet = [n for n in scene.silent_sources() if n in corpus.sounding and ask.showing(n).any()]
     if quiet:
         other = str(rng.choice(quiet))
         wave = _wave((_voice(rng, corpus, other), noise))
-        asked.append(ask.about(kinds.IN_VIEW, wave, ask.showing(other)))
+        asked.append(ask.about(kinds.IN_VIEW, wave, ask.showing(other), sound=other))
     elsewhere = [n for n in corpus.sounding if n not in {t.cutout.group for t in scene.things}]
     if elsewhere:
-        voice = _voice(rng, corpus, str(rng.choice(elsewhere)))
-        asked.append(ask.about(kinds.ABSENT, _wave((voice, noise)), nothing))
+        other = str(rng.choice(elsewhere))
+        voice = _voice(rng, corpus, other)
+        asked.append(ask.about(kinds.ABSENT, _wave((voice, noise)), nothing, sound=other))
         asked += ask.under(kinds.MIXED, own, _wave((voice,)))
     asked += ask.under(kinds.MIXED_NOISE, own, _wave((noise_voice(rng, _SPAN),)))
     asked.append(ask.about(kinds.NOISE, _wave((noise,)), nothing))
@@ -118,14 +120,25 @@ class _Scene:
         """Pixels of a class."""
         return np.isin(self.layers, [i for i, t in enumerate(self.scene.things) if t.cutout.group == group])
 
+    def heard_at(self, time: float) -> tuple[str, ...]:
+        """Classes of the things that sound at a time."""
+        return tuple(sorted({self.scene.things[i].cutout.group for i in self.scene.sources_at(time)}))
+
     def about(
-        self, condition: str, wave: F32, heard: Bool, level: float = 0.0, *, seen_at: float = _TIME
+        self,
+        condition: str,
+        wave: F32,
+        heard: Bool,
+        level: float = 0.0,
+        *,
+        seen_at: float = _TIME,
+        sound: str = "",
     ) -> Trial:
         """The scene as seen at a time, under a sound of twice `REACH_S`."""
+        item = Item(self.name, self.name, self.heard_at(seen_at), len(self.scene.things))
         patch = log_mel_at(wave, RATE, [REACH_S])[0]
-        classes = {self.scene.things[i].cutout.group for i in self.scene.sources_at(seen_at)}
-        item = Item(self.name, self.name, tuple(sorted(classes)), len(self.scene.things))
-        return Trial(item, condition, float(level), self.picture, patch, self.sounding(seen_at), heard)
+        own = self.sounding(seen_at)
+        return Trial(item, condition, float(level), self.picture, patch, own, heard, sound)
 
     def under(self, condition: str, own: F32, other: F32) -> list[Trial]:
         """The scene under its own sound over another one, that nothing in view makes, louder and louder."""

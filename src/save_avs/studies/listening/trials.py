@@ -48,6 +48,7 @@ class Trial:
         patch: log-mel of the sound, f32 [96,64].
         own: pixels that sound in the frame's own sound, bool [H,W], some of them True.
         heard: pixels that should be marked under this sound; None where nobody knows.
+        sound: the thing that is heard, in words.
     """
 
     item: Item
@@ -57,6 +58,7 @@ class Trial:
     patch: F32
     own: Bool
     heard: Bool | None
+    sound: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Answer:
 
 
 def answer(model: FrameModel, trials: Sequence[Trial]) -> list[Answer]:
-    """What a model makes of trials, asked all at once."""
+    """What a model makes of trials about pictures of one size, asked all at once."""
     return [
         Answer(
             trial.item,
@@ -107,10 +109,8 @@ def masks(model: FrameModel, trials: Sequence[Trial]) -> list[Bool]:
         positions=tuple(range(len(trials))),
     )
     logits, _ = ask(model, batch)
-    return [
-        (from_square(one, *trial.own.shape, model.resize) > 0).cpu().numpy()
-        for one, trial in zip(logits, trials, strict=True)
-    ]
+    height, width = trials[0].own.shape
+    return [(from_square(one, height, width, model.resize) > 0).cpu().numpy() for one in logits]
 
 
 def _iou(mask: Bool, truth: Bool) -> float:
