@@ -76,5 +76,5 @@ def _said(name: str, results: Results, seed: int) -> str:
     }[hardest]
     return (
         f"{name}: listening score {score}. Of its fit to what sounds, mIoU {fit.mean:.3f}, that share goes "
-        f"when {what} is heard instead. A model that does not hear scores 0, as do the last three of the table."
+        f"when {what} is heard instead. A model that does not hear scores 0, as do the table's last three."
     )
