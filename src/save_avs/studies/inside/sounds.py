@@ -46,7 +46,7 @@ class ClassSounds:
         return own @ own.T
 
     def common_share(self) -> float:
-        """Norm of what all classes add over the mean norm of what each does: 1 where classes do not differ."""
+        """Norm of what all classes add over the mean norm of what each does: 1 where they do not differ."""
         vectors = self.injections()
         return float(np.linalg.norm(vectors.mean(axis=0)) / np.linalg.norm(vectors, axis=1).mean())
 

@@ -101,11 +101,9 @@ def _own_shares(recording: Recording, average: Sound) -> list[float]:
 def _words(found: Faithfulness, claims: Sequence[Verdict]) -> tuple[str, ...]:
     """What the removals show, and which claims hold."""
     removed = found.changes[TAKEN_OUT]
-    single = [float(removed[f"block {i + 1}"].mask.mean()) for i in found.blocks]
-    whole = [
-        f"{name} {float(c.mask.mean()):.3f}" for name, c in removed.items() if not name.startswith("block")
-    ]
-    single = [removed[name].mask.mean() for name in single_names]
+    blocks = {f"block {i + 1}" for i in found.blocks}
+    single = [removed[name].mask.mean() for name in blocks]
+    whole = [f"{name} by {c.mask.mean():.3f}" for name, c in removed.items() if name not in blocks]
     share = f"a single block's injection by {min(single):.3f} to {max(single):.3f}; " if single else ""
     by_verdict: dict[str, list[str]] = {}
     for claim in claims:
@@ -146,12 +144,8 @@ def _changes(found: Faithfulness, seed: int) -> Sheet:
         "change of a probability",
         "mIoU with what sounds",
     )
-    return Sheet(
-        "removals",
-        "What each removal does; change of the mask is 1 - IoU with the whole model's",
-        columns,
-        (whole, *rows),
-    )
+    title = "What each removal does; change of the mask is 1 - IoU with the whole model's"
+    return Sheet("removals", title, columns, (whole, *rows))
 
 
 def _injections(recording: Recording, found: Faithfulness) -> Sheet:
