@@ -218,6 +218,6 @@ def test_a_run_of_another_recipe_is_not_gone_on_with(toys, done, tmp_path, capsy
     folder = tmp_path / "copy"
     shutil.copytree(done, folder)
     assert (
-        main(["study", "grid", str(toys), "stages.scenes.lr=2e-3", "-o", str(folder), "--runs", "none"]) == 3
+        main(["study", "grid", str(toys), "stages.scenes.lr=2e-3", "-o", str(folder), "--runs", "none"]) == 2
     )
     assert "holds a run of another recipe" in capsys.readouterr().err

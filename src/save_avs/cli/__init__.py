@@ -23,9 +23,8 @@ TRACEBACK = "SAVE_AVS_TRACEBACK"
 # torch's threads sleep while they wait instead of spinning. Training shares with no one but workers that step
 # aside, and loses a tenth of its speed to that sleep. Read when numpy and torch are imported.
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-SPINNING = dict.fromkeys(
-    ("train", "study"), ("OMP_WAIT_POLICY",)
-)  # what a command leaves at the library's own
+# What a command leaves at the library's own.
+SPINNING: dict[str, tuple[str, ...]] = {"train": ("OMP_WAIT_POLICY",), "study": ("OMP_WAIT_POLICY",)}
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
 

@@ -66,6 +66,8 @@ def run_grid(request: Request) -> int:
         failed = carry_out(missing, folder, jobs=request.jobs, say=_say)
         results = collect(every, folder)
         _time(every, results, folder)
+    if not results and failed:
+        raise DataError("; ".join(f"{run} failed: {problem}" for run, problem in failed.items()))
     if not results:
         raise UsageError(f"{folder}: no run of {name} is done, so there is nothing to report")
     report = _report(name, study, every, results, folder, failed)

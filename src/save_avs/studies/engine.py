@@ -14,9 +14,9 @@ import torch
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.media.atomic import atomic_write
-from save_avs.studies.execute import execute
+from save_avs.studies.execute import check_place, execute
 from save_avs.studies.result import FOLDER, Result, read_result, result_path, results_in
-from save_avs.studies.runs import Run, starting_files
+from save_avs.studies.runs import Run
 from save_avs.training.prepare import with_heard_classes
 from save_avs.training.stopping import InterruptedRunError
 
@@ -64,13 +64,13 @@ def collect(runs: Iterable[Run], folder: Path) -> dict[str, Result]:
 
 
 def check_runs(runs: Iterable[Run]) -> None:
-    """See that what runs start from is there, before any is trained.
+    """See that what runs start from is there, and their folders are theirs, before any is trained.
 
     Raises:
-        UsageError: when it is not.
+        UsageError: when it is not so.
     """
     for run in runs:
-        starting_files(run)
+        check_place(run)
         with_heard_classes(run.recipe)
 
 

@@ -27,7 +27,7 @@ def execute(run: Run, folder: Path, say: Callable[[str], None]) -> Result:
     """
     teller = Teller(run.name, say)
     if run.prompt is None:
-        claim(run)
+        atomic_write(run.recipe.out / DIGEST, check_place(run))
         scores = score(run, train(run.recipe, [teller]), teller.scored)
     else:
         scores = score_start(run, teller.scored)
@@ -46,11 +46,11 @@ def execute(run: Run, folder: Path, say: Callable[[str], None]) -> Result:
     return result
 
 
-def claim(run: Run) -> None:
-    """Mark a run's folder as its own.
+def check_place(run: Run) -> str:
+    """See that a run's folder is its own, or not there; returns the line that marks it.
 
     Raises:
-        UsageError: when it is another's.
+        UsageError: when it is another's, or what the run starts from is not there.
     """
     marker, mine = run.recipe.out / DIGEST, " ".join((run.digest, *sums_of_starts(run))) + "\n"
     if marker.exists() and marker.read_text() != mine:
@@ -58,7 +58,7 @@ def claim(run: Run) -> None:
             f"{run.recipe.out} holds a run of another recipe, or from another start: name another folder "
             "with -o, or remove it"
         )
-    atomic_write(marker, mine)
+    return mine
 
 
 def spent_on(run: Run) -> Spent:
