@@ -134,8 +134,8 @@ def _measure_batch(
         }
         for how, stand_in in ((TAKEN_OUT, None), (AVERAGE, average))
     }
-    claimed = torch.stack([recording.relative_norm(i) for i in sound.blocks], dim=1)
-    own = torch.stack([_own_share(sound, average, i) for i in sound.blocks], dim=1)
+    claimed = _side_by_side([recording.relative_norm(i) for i in sound.blocks], len(images))
+    own = _side_by_side([_own_share(sound, average, i) for i in sound.blocks], len(images))
     attention: dict[str, F64] = {}
     if sound.prompt is not None:
         unprompted = logits_without(model, images, sound, Removal(frozenset(), prompt=True), None)
@@ -144,11 +144,16 @@ def _measure_batch(
             attention[layer] = _agreement(prompt_attention(model, recording, layer), moved)
     return Faithfulness(
         blocks=sound.blocks,
-        claims=Claims(claimed.double().cpu().numpy(), (claimed * own).double().cpu().numpy()),
+        claims=Claims(claimed, claimed * own),
         iou=_ious(whole > 0, _small(truths, whole)),
         changes=changes,
         attention=attention,
     )
+
+
+def _side_by_side(blocks: Sequence[Tensor], frames: int) -> F64:
+    """One [B] a block as [B,blocks]; no block makes [B,0]."""
+    return torch.stack(list(blocks), dim=1).double().cpu().numpy() if blocks else np.zeros((frames, 0))
 
 
 def _own_share(sound: Sound, average: Sound, block: int) -> Tensor:
