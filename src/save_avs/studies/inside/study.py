@@ -106,7 +106,7 @@ def _words(found: Faithfulness, claims: Sequence[Verdict]) -> tuple[str, ...]:
     whole = [f"{name} by {c.mask.mean():.3f}" for name, c in removed.items() if name not in blocks]
     share = f"a single block's injection by {min(single):.3f} to {max(single):.3f}; " if single else ""
     by_verdict: dict[str, list[str]] = {}
-    for claim in claims:
+    for claim in sorted(claims, key=lambda claim: claim.rho.low):
         checked = f"{claim.claim} ({claim.over}; {claim.change}; rho {claim.rho.mean:.2f})"
         by_verdict.setdefault(claim.words, []).append(checked)
     return (

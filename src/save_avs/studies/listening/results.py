@@ -15,7 +15,7 @@ from save_avs.studies.listening import trials as kinds
 from save_avs.studies.listening.trials import Answer, Item
 from save_avs.types import F64
 
-WRONG = (kinds.IN_VIEW, kinds.ABSENT, kinds.OTHER_CLIP)  # wrong sounds, the hardest first
+WRONG = (kinds.IN_VIEW, kinds.ABSENT, kinds.OTHER_CLIP)  # wrong sounds, the most telling first
 DEGREES = (kinds.SHIFTED, kinds.MIXED, kinds.MIXED_NOISE, kinds.DISTRACTORS)
 
 Group = Callable[[Item], Iterable[str]]
@@ -28,7 +28,7 @@ class Results:
     answers: tuple[Answer, ...]
 
     def wrong_sounds(self) -> tuple[str, ...]:
-        """The kinds of wrong sound that were tried, the hardest first."""
+        """The kinds of wrong sound that were tried, the most telling first."""
         tried = {a.condition for a in self.answers}
         return tuple(kind for kind in WRONG if kind in tried)
 

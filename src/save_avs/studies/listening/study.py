@@ -66,14 +66,14 @@ def study_listening(
 
 def _said(name: str, results: Results, seed: int) -> str:
     """The score in words."""
-    hardest = results.wrong_sounds()[0]
-    score = listening(results, hardest, seed=seed)
+    quoted = results.wrong_sounds()[0]
+    score = listening(results, quoted, seed=seed)
     fit = mean_own(results.under(kinds.MATCHED), seed=seed)
     what = {
         kinds.IN_VIEW: "the sound of another thing in view",
         kinds.ABSENT: "the sound of a thing not in view",
         kinds.OTHER_CLIP: "another clip's sound",
-    }[hardest]
+    }[quoted]
     return (
         f"{name}: listening score {score}. Of its fit to what sounds, mIoU {fit.mean:.3f}, that share goes "
         f"when {what} is heard instead. A model that does not hear scores 0, as do the table's last three."
