@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 _AXES = {
-    kinds.SHIFTED: ("With the sound of later", "how much later, s; what sounds changes at 1.2"),
+    kinds.SHIFTED: ("With the sound of later", "how much later, s"),
     kinds.MIXED: ("Over a sound from off screen", "own sound over the other, dB"),
     kinds.MIXED_NOISE: ("Over noise", "own sound over the noise, dB"),
     kinds.DISTRACTORS: ("Beside silent things", "silent things added"),
@@ -51,7 +51,7 @@ def draw_examples(examples: Sequence[Example]) -> Chart:
             axes.imshow(draw(example.picture, mask))
             axes.set_title(said, fontsize=8, color=INK, loc="left", pad=3)
             axes.set_axis_off()
-    caption = "One picture a row under other and other sounds; amber: what the model marked."
+    caption = "A row is one picture under several sounds; amber: what the model marked."
     return Chart("examples", caption, figure)
 
 

@@ -41,13 +41,13 @@ def study_listening(
     """
     deaf = {kind.name: kind(64) for kind in TRIVIAL}
     found: dict[str, list[Answer]] = {name: [] for name in (*models, *deaf)}
-    examples: list[Example] = []
+    examples: dict[str, Example] = {}  # one a source
     first = next(iter(models.values()))
     for done, asked in enumerate(trials, 1):
         for name, model in {**models, **deaf}.items():
             found[name] += answer(model, asked)
-        shown = example_of(first, asked) if len(examples) < EXAMPLES else None
-        examples += [] if shown is None else [shown]
+        if len(examples) < EXAMPLES and (shown := example_of(first, asked)) is not None:
+            examples.setdefault(asked[0].item.source, shown)
         progress(done)
     results = {name: Results(tuple(answers)) for name, answers in found.items()}
     heard, trivial = ({name: results[name] for name in group} for group in (models, deaf))
@@ -60,7 +60,7 @@ def study_listening(
         setting=setting,
         text=tuple(_said(name, r, seed) for name, r in heard.items()),
         sheets=tuple(make_sheets(heard, trivial, seed=seed)),
-        charts=tuple(make_charts(heard, trivial, examples, seed=seed)),
+        charts=tuple(make_charts(heard, trivial, list(examples.values()), seed=seed)),
     )
 
 
