@@ -42,9 +42,13 @@ def sizes_of(recipe: Recipe) -> Sizes:
 
 
 def work_of(recipe: Recipe) -> float:
-    """Operations of all forward passes over the items of a recipe's last stage."""
-    stage = recipe.stages[-1]
-    return steps_of(stage) * items_a_step(stage) * sum(sizes_of(recipe).flops.values())
+    """Operations of a forward pass over all items of all stages; sounds need the audio backbone alone."""
+    flops = sizes_of(recipe).flops
+    whole, heard = sum(flops.values()), flops["audio backbone"]
+    return sum(
+        steps_of(stage) * items_a_step(stage) * (heard if stage.task == "sounds" else whole)
+        for stage in recipe.stages
+    )
 
 
 def operations_a_second(results: Iterable[Result]) -> float | None:
