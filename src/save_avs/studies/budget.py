@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from functools import cache
 from statistics import median
 
 import torch
@@ -38,7 +39,10 @@ def steps_of(stage: Stage) -> int:
 def sizes_of(recipe: Recipe) -> Sizes:
     """The size of the model as the last stage of a recipe trains it, and what a frame costs."""
     stage = recipe.stages[-1]
-    return measure(stage_config(recipe.model, stage, None), stage.train)
+    return _measured(stage_config(recipe.model, stage, None), stage.train)
+
+
+_measured = cache(measure)
 
 
 def work_of(recipe: Recipe) -> float:
