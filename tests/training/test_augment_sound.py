@@ -7,8 +7,9 @@ import trees
 from tiny_model import tiny_config
 
 from save_avs.data import open_clips
+from save_avs.data.waves import beneath, shifted
 from save_avs.errors import DataError
-from save_avs.training.augment_sound import augment_sound, beneath, shifted
+from save_avs.training.augment_sound import augment_sound
 from save_avs.training.check import check
 from save_avs.training.clips import ClipStream
 from save_avs.training.order import EpochOrder

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import Device, Precision
+from save_avs.cli.options import Device, Precision, refuse
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -88,8 +88,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
 ) -> int:
     """Measure models: how well their masks fit, on a data set of clips or on composed scenes."""
     if data == SCENES:
-        _refuse({"--root": root, "--protocol": protocols, "--size": size}, "clips of a data set")
-        _refuse({"--skip-broken": skip_broken or None, "--json": as_json or None}, "clips of a data set")
+        refuse({"--root": root, "--protocol": protocols, "--size": size}, "clips of a data set")
+        refuse({"--skip-broken": skip_broken or None, "--json": as_json or None}, "clips of a data set")
         from save_avs.cli.evaluate_scenes import evaluate_on_scenes
 
         return evaluate_on_scenes(
@@ -103,7 +103,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             precision=precision,
             device=device,
         )
-    _refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
+    refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
     from save_avs.cli.evaluate_clips import Request, evaluate_on_clips
 
     if root is None:
@@ -126,9 +126,3 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             device=device,
         )
     )
-
-
-def _refuse(options: dict[str, object], what: str) -> None:
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(f"{name} is for {what}: leave it out")

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from save_avs.cli.progress import Display
-from save_avs.cli.report_folder import report_folder, short_name
+from save_avs.cli.report_folder import called, evaluation_of, report_folder
 from save_avs.cli.running import announced_model
 from save_avs.data import ClipSet, open_clips
 from save_avs.errors import DataError
@@ -48,12 +48,11 @@ def evaluate_on_clips(request: Request) -> int:
     for model in request.models:
         find_model(model)
     clips = open_clips(request.data, request.root, request.split)
-    folder = report_folder(
-        request.output, request.models, request.data, request.split, overwrite=request.overwrite
-    )
+    default = evaluation_of(request.models, request.data, request.split)
+    folder = report_folder(request.output, default, overwrite=request.overwrite)
     reports = {
         name: _report(name, model, clips, protocols, request)
-        for name, model in _called(request.models).items()
+        for name, model in called(request.models).items()
     }
     comparisons = _compared(reports)
     _save(folder, reports, comparisons, overwrite=request.overwrite)
@@ -80,18 +79,6 @@ def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request
     speed = about.frames / max(about.seconds, 1e-9)
     typer.echo(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps", err=True)
     return report
-
-
-def _called(models: list[str]) -> dict[str, str]:
-    """A short name for each model, unlike the others': its own, or with a number."""
-    called: dict[str, str] = {}
-    for model in models:
-        stem = short_name(model)
-        name, number = stem, 2
-        while name in called:
-            name, number = f"{stem}-{number}", number + 1
-        called[name] = model
-    return called
 
 
 def _compared(reports: dict[str, BenchmarkReport]) -> list[Comparison]:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import typer
 
-from save_avs.cli.report_folder import report_folder
+from save_avs.cli.report_folder import evaluation_of, report_folder
 from save_avs.cli.running import announced_model
-from save_avs.data.corpus import Corpus
+from save_avs.data.corpus import Corpus, as_split
 from save_avs.errors import UsageError
 from save_avs.evaluation import evaluate_scenes, markdown, write_report
 from save_avs.inference.folders import staged
 
-SPLITS = ("train", "val", "test", "zero-shot")
 CORPUS, SCENES, SEED = Path("corpora/stamps"), 600, 2024
 
 
@@ -33,11 +32,10 @@ def evaluate_on_scenes(
     """Measure one model on scenes drawn from a corpus, and print the report."""
     if len(models) > 1:
         raise UsageError("models are compared on clips of a data set: give one model, or another --data")
-    if split not in SPLITS:
-        raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
+    checked = as_split(split)
     count, drawn_from = scenes or SCENES, SEED if seed is None else seed
-    folder = report_folder(output, models, "scenes", split, overwrite=overwrite)
-    things = Corpus.load(corpus or CORPUS, split)
+    folder = report_folder(output, evaluation_of(models, "scenes", split), overwrite=overwrite)
+    things = Corpus.load(corpus or CORPUS, checked)
     network = announced_model(models[0], device=device, precision=precision)
 
     def progress(done: int) -> None:
