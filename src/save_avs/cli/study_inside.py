@@ -64,9 +64,9 @@ def inside(
     from save_avs.studies.setting import setting_here
 
     folder = report_folder(output, STUDIES / f"inside-{clip.stem}", overwrite=overwrite)
-    moments = moments_of(clip, times or ())
     things = Corpus.load(corpus, "test")
     network = announced_model(model, device=device, precision="fp32")
+    moments = moments_of(clip, times or (), network.front_end)
     report = study_inside(
         network,
         moments,

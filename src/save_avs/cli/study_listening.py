@@ -12,6 +12,7 @@ from save_avs.cli.options import Device, Precision, refuse
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
+    from save_avs.audio.front_end import FrontEnd
     from save_avs.inference.predictor import FrameModel
     from save_avs.studies.listening.trials import Trial
 
@@ -94,13 +95,17 @@ def listening(
         name: announced_model(model, device=device, precision=precision) for name, model in names.items()
     }
 
+    ears = {network.front_end for network in networks.values()}
+    if len(ears) > 1:
+        raise UsageError("these models hear through different front-ends: study them one after another")
+
     def progress(done: int) -> None:
         if done % STEP == 0:
             typer.echo(f"{done} pictures", err=True)
 
     report = study_listening(
         networks,
-        trials_at(max(network.image_size for network in networks.values())),
+        trials_at(max(network.image_size for network in networks.values()), ears.pop()),
         setting=setting_here(
             data=about,
             seed=seed,
@@ -119,7 +124,7 @@ def listening(
 
 def _opened(
     data: str, root: Path | None, split: str, corpus: Path | None, scenes: int | None, seed: int
-) -> tuple[str, Callable[[int], Iterable[list[Trial]]]]:
+) -> tuple[str, Callable[[int, FrontEnd], Iterable[list[Trial]]]]:
     """What is listened to, in words, and its trials, pictures of scenes being as large as one says."""
     if data != DATA:
         refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
@@ -129,7 +134,9 @@ def _opened(
         from save_avs.studies.listening.clips import clip_trials
 
         clips = open_clips(data, root, split)
-        return f"{data}, split {split}, {len(clips)} clips", lambda _: clip_trials(clips, seed=seed)
+        return f"{data}, split {split}, {len(clips)} clips", lambda _, ear: clip_trials(
+            clips.heard_by(ear), seed=seed
+        )
     refuse({"--root": root}, "clips of a data set")
     from save_avs.data.corpus import Corpus, as_split
     from save_avs.studies.listening.scenes import scene_trials
@@ -137,5 +144,5 @@ def _opened(
     things, count = Corpus.load(corpus or CORPUS, as_split(split)), scenes or SCENES
     return (
         f"scenes of {corpus or CORPUS}, split {split}, {count} of each kind",
-        lambda side: scene_trials(things, scenes=count, seed=seed, side=side),
+        lambda side, ear: scene_trials(things, scenes=count, seed=seed, side=side, ear=ear),
     )

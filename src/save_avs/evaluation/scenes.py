@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from save_avs.audio.front_end import FrontEnd
 from save_avs.data.corpus import Corpus
 from save_avs.data.paint import Layers, paint
 from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voice, noise_voice
@@ -130,7 +131,7 @@ def evaluate_scenes(
         corpus, options, scenes=scenes, seed=seed, size=model.image_size, compare_at=compare_at
     )
     for i, one in enumerate(drawn):
-        trials = list(draw_trials(one.rng, corpus, one.scene, one.layers))
+        trials = list(draw_trials(one.rng, corpus, one.scene, one.layers, model.front_end))
         probs = run_trials(model, one.picture, trials)
         scores = (score_trial(i, one.scene, trial, prob) for trial, prob in zip(trials, probs, strict=True))
         found += [score for score in scores if score is not None]
@@ -157,27 +158,31 @@ def draw_scenes(
         yield DrawnScene(rng, scene, picture, layers)
 
 
-def draw_trials(rng: np.random.Generator, corpus: Corpus, scene: Scene, layers: Layers) -> Iterator[Trial]:
+def draw_trials(
+    rng: np.random.Generator, corpus: Corpus, scene: Scene, layers: Layers, ear: FrontEnd
+) -> Iterator[Trial]:
     """The sounds a scene is heard with; its own first."""
     nothing = np.zeros(layers.shape, bool)
     own = scene.sources_at(TIME)
-    yield Trial(OWN[len(own) > 1], hear(scene.voices, [TIME])[0], np.isin(layers, own))
+    yield Trial(OWN[len(own) > 1], hear(scene.voices, [TIME], ear)[0], np.isin(layers, own))
     noise = noise_voice(rng, SPAN)
     quiet = [n for n in scene.silent_sources() if n in corpus.sounding]
     if quiet:
         name = quiet[rng.integers(len(quiet))]
         shown = [i for i, t in enumerate(scene.things) if t.cutout.group == name]
-        yield Trial("silent object's sound", _sound_of(rng, corpus, name, noise), np.isin(layers, shown))
+        sound = hear(_voices_of(rng, corpus, name, noise), [TIME], ear)[0]
+        yield Trial("silent object's sound", sound, np.isin(layers, shown))
     in_view = {t.cutout.group for t in scene.things}
     absent = [n for n in corpus.sounding if n not in in_view]
     if absent:
-        yield Trial("absent class", _sound_of(rng, corpus, str(rng.choice(absent)), noise), nothing)
-    yield Trial("silence", hear((), [TIME])[0], nothing)
-    yield Trial("faint noise", hear((noise,), [TIME])[0], nothing)
+        sound = hear(_voices_of(rng, corpus, str(rng.choice(absent)), noise), [TIME], ear)[0]
+        yield Trial("absent class", sound, nothing)
+    yield Trial("silence", hear((), [TIME], ear)[0], nothing)
+    yield Trial("faint noise", hear((noise,), [TIME], ear)[0], nothing)
 
 
-def _sound_of(rng: np.random.Generator, corpus: Corpus, name: str, noise: Voice) -> np.ndarray:
-    return hear((draw_voice(rng, corpus, name, SPAN, augment=False), noise), [TIME])[0]
+def _voices_of(rng: np.random.Generator, corpus: Corpus, name: str, noise: Voice) -> tuple[Voice, ...]:
+    return draw_voice(rng, corpus, name, SPAN, augment=False), noise
 
 
 @torch.inference_mode()

@@ -103,7 +103,7 @@ def measure_speed(ways: dict[Key, SAVE | Frames], sizes: Sizes, *, batch: int, r
     """
     exact = ways[TORCH, "fp32"]
     assert isinstance(exact, SAVE)
-    images, patches = scene_frames(batch, exact.image_size)
+    images, patches = scene_frames(batch, exact.image_size, exact.front_end)
     masks = exact(images, patches)
     whole = {("model", *key): partial(way, images, patches) for key, way in ways.items()}
     alone = {

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from save_avs.audio import is_silent, log_mel_at
+from save_avs.audio import FrontEnd, is_silent, log_mel_at
+from save_avs.audio.front_end import VGGISH
 from save_avs.errors import MediaError
 from save_avs.inference.marking import mark
 from save_avs.inference.settings import check_batch, check_threshold
@@ -23,7 +24,7 @@ from save_avs.types import F32, Bool, Clip
 class FrameModel(Protocol):
     """What the predictor asks of a model: `SAVE` and what is compared with it.
 
-    Called with images u8 [B,3,S,S] and log-mel patches f32 [B,1,96,64], it gives logits [B,1,M,M].
+    Called with images u8 [B,3,S,S] and patches f32 [B,1,frames,bands], it gives logits [B,1,M,M].
     """
 
     @property
@@ -39,6 +40,11 @@ class FrameModel(Protocol):
     @property
     def resize(self) -> Resize:
         """How a frame becomes that square."""
+        ...
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """How a sound becomes the patches it hears."""
         ...
 
     @property
@@ -77,7 +83,7 @@ class Prediction:
 
 
 class Predictor:
-    """Runs a model over chunks; each frame is paired with the 0.96 s of sound around its own time.
+    """Runs a model over chunks; each frame is paired with the sound around its own time.
 
     Args:
         model: in evaluation mode, with its device and precision resolved.
@@ -118,8 +124,10 @@ class Predictor:
         height, width = clip.frames.shape[1:3]
         masks = np.zeros((len(clip), height, width), dtype=np.bool_)
         scores = np.zeros(len(clip), dtype=np.float32)
-        patches = log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start)  # [T,96,64]
-        audible = np.flatnonzero(~is_silent(patches))
+        patches = _hear(clip, self.model.front_end)  # [T,frames,bands]
+        # Silence is told by VGGish's patches: OpenL3's do not say how loud it is.
+        levels = patches if self.model.front_end == VGGISH else _hear(clip, VGGISH)
+        audible = np.flatnonzero(~is_silent(levels))
         if len(audible):
             images = to_square(clip.frames, self.model.image_size, self.model.resize)
             for part in np.split(audible, range(self.batch, len(audible), self.batch)):
@@ -129,8 +137,12 @@ class Predictor:
         return Prediction(clip, masks, scores)
 
     def _logits(self, images: Tensor, patches: F32) -> Tensor:
-        """Ask the model, in its precision: u8 [B,3,S,S] and [B,96,64] to [B,M,M]."""
+        """Ask the model, in its precision: u8 [B,3,S,S] and [B,frames,bands] to [B,M,M]."""
         device = self.model.device
         sounds = torch.from_numpy(patches).unsqueeze(1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.model.precision == "bf16"):
             return self.model(images.to(device), sounds.to(device))[:, 0]
+
+
+def _hear(clip: Clip, front_end: FrontEnd) -> F32:
+    return log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start, front_end)

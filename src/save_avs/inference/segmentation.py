@@ -128,7 +128,13 @@ class _Run:
         video, settings = self._video, self._settings
         fitting = _CHUNK_BYTES // (3 * video.width * video.height)
         chunk = min(settings.batch, max(_CHUNK_FRAMES, fitting))
-        clips = read_clips(video.path, fps=settings.fps, chunk=chunk, on_warning=self._warnings.append)
+        clips = read_clips(
+            video.path,
+            fps=settings.fps,
+            chunk=chunk,
+            audio_rate=predictor.model.front_end.rate,
+            on_warning=self._warnings.append,
+        )
         with ExitStack() as stack:
             writer, pngs = self._open_sinks(stack)
             ready = stack.enter_context(Ahead(clips))

@@ -66,7 +66,8 @@ def build_on_bases(
         config: of any preset or size: ``preset("save-vit-b", image_size=512)``.
         sam: Meta's .pth, a Hugging Face folder, one weight file of either, or the name of known weights in
             the cache (``sam-vit-b``). Positions are resampled to the config's size. None: a fresh SAM.
-        audio: the audio backbone's checkpoint, a path or a known name (``vggish``). None: a fresh backbone.
+        audio: the audio backbone's checkpoint, a path or a known name (``vggish``, ``cnn14-16k``, ...).
+            None: a fresh backbone.
 
     Returns:
         The model on the CPU, float32. Nothing but the loaded audio backbone is frozen: the caller says what

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.adapters import AudioAdapter
+from save_avs.audio.backbone import AudioBackbone
+from save_avs.audio.front_end import FrontEnd
 from save_avs.model.base import Base
 from save_avs.model.semantic import SemanticHead
 from save_avs.sam.sam import Sam
@@ -25,7 +27,7 @@ class SAVE(nn.Module):
 
     Args:
         sam: with image adapters in its blocks, or without.
-        audio_backbone: log-mel patches [B,1,96,64] to [B,D]; kept frozen by the training stages.
+        audio_backbone: patches [B,1,frames,bands] to [B,D]; kept frozen by the training stages.
         audio_adapter: the residual chain, or a rival.
         semantic: the head that names what sounds where; None leaves the model to marking it.
         classes: names of the sounds that ``hear`` tells apart; without any it cannot be asked.
@@ -43,7 +45,7 @@ class SAVE(nn.Module):
     def __init__(
         self,
         sam: Sam,
-        audio_backbone: nn.Module,
+        audio_backbone: AudioBackbone,
         audio_adapter: AudioAdapter,
         *,
         semantic: SemanticHead | None = None,
@@ -70,6 +72,11 @@ class SAVE(nn.Module):
         return self.sam.image_encoder.image_size
 
     @property
+    def front_end(self) -> FrontEnd:
+        """How a sound becomes the patches it hears."""
+        return self.audio_backbone.front_end
+
+    @property
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
@@ -84,7 +91,7 @@ class SAVE(nn.Module):
 
         Args:
             images: RGB 0..255, any type, [B,3,S,S].
-            patches: log-mel, f32 [B,1,96,64].
+            patches: of its front-end, f32 [B,1,frames,bands].
 
         Returns:
             Logits [B,1,S/4,S/4]; positive where it sounds.
@@ -103,7 +110,7 @@ class SAVE(nn.Module):
         return self.sam.image_encoder(self.sam.normalise(images), injections), prompt
 
     def hear(self, patches: Tensor) -> Tensor:
-        """Name sounds: log-mel patches [B,1,96,64] to logits [B,classes]. The masks do not depend on it.
+        """Name sounds: patches [B,1,frames,bands] to logits [B,classes]. The masks do not depend on it.
 
         Raises:
             ValueError: when the model has no classes.
@@ -141,7 +148,7 @@ class SAVE(nn.Module):
         return self.decode_classes(*self.encode(images, patches, features))
 
     def _listen(self, patches: Tensor) -> Tensor:
-        """Log-mel patches [B,1,96,64] to audio features [B,D]."""
+        """Patches [B,1,frames,bands] to audio features [B,D]."""
         return self.audio_backbone(patches.to(self.dtype))
 
     def _attend(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -93,7 +93,7 @@ def _part(name: str) -> str:
 def _flops(model: SAVE) -> dict[str, int]:
     size = model.image_size
     images = torch.empty(1, 3, size, size, dtype=torch.uint8, device="meta")
-    patches = torch.empty(1, 1, 96, 64, device="meta")
+    patches = torch.empty(1, 1, *model.front_end.shape, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(images, patches)
     of = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}

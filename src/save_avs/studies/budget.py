@@ -9,6 +9,7 @@ from statistics import median
 
 import torch
 
+from save_avs.audio.front_end import VGGISH
 from save_avs.model.sizes import Sizes, measure
 from save_avs.studies.result import Result
 from save_avs.training.plan import plan_clips
@@ -32,7 +33,7 @@ def steps_of(stage: Stage) -> int:
     if stage.steps is not None:
         return stage.steps
     assert not isinstance(stage, ComposedStage)
-    splits = open_splits(stage)
+    splits = open_splits(stage, VGGISH)  # the tables say how many clips, whoever hears them
     return plan_clips(stage, train=len(splits.train), val=len(splits.val)).steps
 
 

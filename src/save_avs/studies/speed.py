@@ -31,7 +31,7 @@ def measure_ms(recipes: Mapping[str, Recipe], rounds: int = ROUNDS) -> dict[str,
         model = build_save(stage_config(recipe.model, recipe.stages[-1], None)).eval()
         device = resolve_device(recipe.device)
         model = set_precision(model, resolve_precision("auto", device)).to(device)
-        frames = [part.to(device) for part in scene_frames(BATCH, model.image_size)]
+        frames = [part.to(device) for part in scene_frames(BATCH, model.image_size, model.front_end)]
         runs[name] = partial(seconds_of, partial(_run, model, *frames))
     return {name: 1e3 * seconds / BATCH for name, seconds in in_turns(runs, rounds).items()}
 

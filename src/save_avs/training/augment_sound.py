@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.data.waves import beneath, shifted
 from save_avs.training.stage import AugmentConfig
 from save_avs.types import F32
 
 
 def augment_sound(
-    wave: F32, options: AugmentConfig, rng: np.random.Generator, other: Callable[[], F32]
+    wave: F32, rate: int, options: AugmentConfig, rng: np.random.Generator, other: Callable[[], F32]
 ) -> F32:
     """Draw how a clip is heard and sound so.
 
     Args:
-        wave: mono at 16 kHz, f32 [S] in -1..1.
+        wave: mono, f32 [S] in -1..1.
+        rate: samples a second.
         options: what may be done, and how much.
         rng: what it is drawn from.
         other: the sound of another clip; asked for only when one is mixed in.
@@ -26,7 +26,7 @@ def augment_sound(
     Returns:
         f32 [S]; what would pass -1..1 is clipped, as a recording is.
     """
-    wave = shifted(wave, round(rng.uniform(-options.shift_s, options.shift_s) * SAMPLE_RATE))
+    wave = shifted(wave, round(rng.uniform(-options.shift_s, options.shift_s) * rate))
     if rng.random() < options.mix:
         wave = beneath(wave, other(), rng.uniform(*options.mix_db))
     if options.noise_db is not None:

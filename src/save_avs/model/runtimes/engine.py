@@ -13,7 +13,7 @@ from save_avs.model.save import SAVE, Precision
 
 
 class Engine(Protocol):
-    """A model that is ready to run: images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
+    """A model that is ready to run: images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
         """Mark what sounds."""

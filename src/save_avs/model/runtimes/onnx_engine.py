@@ -46,7 +46,7 @@ class OnnxEngine:
         self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
-        """Images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
+        """Images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
         inputs = dict(zip(INPUTS, (images.numpy(), patches.numpy()), strict=True))
         (logits,) = self._session.run(None, inputs)
         return torch.from_numpy(logits)

@@ -81,7 +81,7 @@ class OpenVinoEngine:
         self._batch = 0
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
-        """Images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
+        """Images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
         frames = len(images)
         if frames > self._batch:
             self._compile(images, patches)

@@ -103,19 +103,20 @@ def measure(
         progress: called with the number of scenes done.
     """
     parts = []
-    for images, patches, truths in _scenes(corpus, scenes, seed, model.image_size):
+    for images, patches, truths in _scenes(corpus, scenes, seed, model):
         parts.append(_measure_batch(model, images, patches, truths, average))
         progress(sum(len(part.iou) for part in parts))
     return _joined(parts)
 
 
-def _scenes(corpus: Corpus, scenes: int, seed: int, side: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Images u8 [B,3,S,S], patches [B,1,96,64] and truths bool [B,S,S]."""
+def _scenes(corpus: Corpus, scenes: int, seed: int, model: SAVE) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Images u8 [B,3,S,S], patches [B,1,frames,bands] and truths bool [B,S,S]."""
+    side, ear = model.image_size, model.front_end
     for start in range(0, scenes, _BATCH):
         samples = []
         for i in range(start, min(start + _BATCH, scenes)):
             scene = draw_scene(np.random.default_rng((seed, i)), corpus, _OPTIONS)
-            samples.append(sample_scene(scene, [MIDDLE], side, f"scene-{i}")[0])
+            samples.append(sample_scene(scene, [MIDDLE], side, f"scene-{i}", front_end=ear)[0])
         frames, patches, masks = (
             np.concatenate([getattr(s, name) for s in samples]) for name in ("frames", "patches", "masks")
         )

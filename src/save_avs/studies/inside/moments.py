@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from save_avs.audio.front_end import VGGISH, FrontEnd
 from save_avs.audio.log_mel import log_mel_at
 from save_avs.errors import UsageError
 from save_avs.media import probe, read_clips
@@ -18,14 +19,14 @@ MOMENTS = 4  # that are shown where none are named
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame, RGB u8 [H,W,3], its time in seconds, and the log-mel patch around it, f32 [96,64]."""
+    """A frame, RGB u8 [H,W,3], its time in seconds, and the patch around it, f32 [frames,bands]."""
 
     time: float
     frame: U8
     patch: F32
 
 
-def moments_of(path: str | Path, times: Sequence[float] = ()) -> list[Moment]:
+def moments_of(path: str | Path, times: Sequence[float] = (), ear: FrontEnd = VGGISH) -> list[Moment]:
     """The frames of a video that are nearest to some times, in order; without times, a few spread evenly.
 
     Raises:
@@ -42,7 +43,7 @@ def moments_of(path: str | Path, times: Sequence[float] = ()) -> list[Moment]:
         wanted = wanted[len(inside) :]
         for time in inside:
             k = int(np.abs(clip.times - time).argmin())
-            patch = log_mel_at(clip.wave, clip.rate, clip.times[k : k + 1], clip.wave_start)[0]
+            patch = log_mel_at(clip.wave, clip.rate, clip.times[k : k + 1], clip.wave_start, ear)[0]
             found.append(Moment(float(clip.times[k]), clip.frames[k], patch))
         if not wanted:
             return found

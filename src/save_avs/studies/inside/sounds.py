@@ -57,13 +57,13 @@ def class_sounds(model: SAVE, corpus: Corpus, *, seed: int) -> ClassSounds:
     for k, name in enumerate(corpus.sounding):
         rng = np.random.default_rng((seed, k))
         voices = [draw_voice(rng, corpus, name, SPAN, augment=False) for _ in range(DRAWS)]
-        patches = np.concatenate([patches_of((voice,), [MIDDLE]) for voice in voices])
+        patches = np.concatenate([patches_of((voice,), [MIDDLE], model.front_end) for voice in voices])
         means.append(hear(model, batch_of(patches)).mean())
     return ClassSounds(corpus.sounding, stack(means))
 
 
 def batch_of(patches: np.ndarray) -> Tensor:
-    """Patches f32 [N,96,64] as a model takes them, [N,1,96,64]."""
+    """Patches f32 [N,frames,bands] as a model takes them, [N,1,frames,bands]."""
     return torch.from_numpy(patches).unsqueeze(1)
 
 

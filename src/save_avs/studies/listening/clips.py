@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.data.clipset import AudibleClips
 from save_avs.data.waves import beneath, levelled, shifted
 from save_avs.studies.listening import trials as kinds
@@ -68,7 +67,7 @@ def _sounds(clips: AudibleClips, i: int, seed: int) -> Iterator[_Sound]:
     yield _Sound(kinds.MATCHED, 0.0, own, ", ".join(facts.categories))
     yield _Sound(kinds.MUTED, 0.0, np.zeros_like(own))
     for shift in SHIFTS_S:
-        yield _Sound(kinds.SHIFTED, shift, shifted(own, round(shift * SAMPLE_RATE)))
+        yield _Sound(kinds.SHIFTED, shift, shifted(own, round(shift * clips.rate)))
     place = _another(clips, i, np.random.default_rng((seed, i)))
     if place is None:
         return

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from save_avs.audio.front_end import VGGISH, FrontEnd
 from save_avs.audio.log_mel import log_mel_at
 from save_avs.data.corpus import RATE, Corpus
 from save_avs.data.distractors import with_distractors
 from save_avs.data.mix import mix
 from save_avs.data.paint import paint
 from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voice, noise_voice
-from save_avs.data.streams import REACH_S
 from save_avs.data.waves import beneath
 from save_avs.studies.listening import trials as kinds
 from save_avs.studies.listening.trials import Item, Trial
@@ -23,6 +24,7 @@ TURN_S = 2.4  # how long the same things sound in a scene in which they take tur
 SHIFTS_S = (0.0, 0.4, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0, TURN_S)
 RATIOS_DB = (20.0, 10.0, 5.0, 0.0, -5.0, -10.0)
 MOST_DISTRACTORS = 3
+REACH_S = 0.6  # of sound on both sides of a frame: more than any front-end takes
 
 _SPAN = (0.0, 1.2)
 _TIME = 0.6  # the middle of it
@@ -31,7 +33,16 @@ _TURNS = SceneOptions(things=(2, 4), sources=(0.0, 1.0, 0.0), augment=False, tex
 _LONE = SceneOptions(things=(1, 1), size=(0.3, 0.6), sources=(0.0, 1.0, 0.0), augment=False, textures=0.0)
 
 
-def scene_trials(corpus: Corpus, *, scenes: int, seed: int, side: int) -> Iterator[list[Trial]]:
+class View(NamedTuple):
+    """How scenes are given: the side of their pictures, pixels, and the front-end they are heard through."""
+
+    side: int
+    ear: FrontEnd
+
+
+def scene_trials(
+    corpus: Corpus, *, scenes: int, seed: int, side: int, ear: FrontEnd = VGGISH
+) -> Iterator[list[Trial]]:
     """Three scenes for each number, drawn from (seed, number) alone; the trials of a scene together.
 
     Args:
@@ -39,22 +50,24 @@ def scene_trials(corpus: Corpus, *, scenes: int, seed: int, side: int) -> Iterat
         scenes: how many of each kind.
         seed: what they are drawn from.
         side: of their pictures, pixels.
+        ear: the front-end that they are heard through.
     """
+    view = View(side, ear)
     for i in range(scenes):
         for k, draw in enumerate((_swaps_and_mixtures, _shifts, _crowds)):
-            trials = draw(np.random.default_rng((seed, i, k)), corpus, f"{i}-{k}", side)
+            trials = draw(np.random.default_rng((seed, i, k)), corpus, f"{i}-{k}", view)
             if trials:
                 yield trials
 
 
-def _swaps_and_mixtures(rng: np.random.Generator, corpus: Corpus, name: str, side: int) -> list[Trial]:
+def _swaps_and_mixtures(rng: np.random.Generator, corpus: Corpus, name: str, view: View) -> list[Trial]:
     """A scene under its own sound, wrong ones, none, and its own over others."""
     scene = draw_scene(rng, corpus, _PLAIN)
-    ask = _Scene(scene, name, side)
+    ask = _Scene(scene, name, view)
     if not ask.sounding(_TIME).any():
         return []
     noise = noise_voice(rng, _SPAN)
-    nothing = np.zeros((side, side), bool)
+    nothing = np.zeros((view.side, view.side), bool)
     own = _wave(scene.voices)
     heard = ", ".join(ask.heard_at(_TIME))
     asked = [ask.about(kinds.MATCHED, own, ask.sounding(_TIME), sound=heard)]
@@ -75,13 +88,13 @@ def _swaps_and_mixtures(rng: np.random.Generator, corpus: Corpus, name: str, sid
     return asked
 
 
-def _shifts(rng: np.random.Generator, corpus: Corpus, name: str, side: int) -> list[Trial]:
+def _shifts(rng: np.random.Generator, corpus: Corpus, name: str, view: View) -> list[Trial]:
     """A scene in which two things take turns, seen in the first's turn, heard later and later.
 
     What is heard in the end is the second thing's; no trials where the two are not different, or hidden.
     """
     scene = draw_scene(rng, corpus, _TURNS, segments=2, segment_s=TURN_S)
-    ask = _Scene(scene, name, side)
+    ask = _Scene(scene, name, view)
     now, later = scene.segments
     first, second = ask.sounding(now), ask.sounding(later)
     if not first.any() or not second.any() or (first & second).any():
@@ -92,14 +105,14 @@ def _shifts(rng: np.random.Generator, corpus: Corpus, name: str, side: int) -> l
     ]
 
 
-def _crowds(rng: np.random.Generator, corpus: Corpus, name: str, side: int) -> list[Trial]:
+def _crowds(rng: np.random.Generator, corpus: Corpus, name: str, view: View) -> list[Trial]:
     """A lone thing that sounds, and more and more silent ones behind it."""
     scene = draw_scene(rng, corpus, _LONE)
     own = _wave(scene.voices)
     crowd = with_distractors(rng, corpus, scene, MOST_DISTRACTORS, _LONE)
     asked = []
     for count in range(len(crowd.things)):
-        ask = _Scene(replace(crowd, things=crowd.things[-1 - count :]), name, side)
+        ask = _Scene(replace(crowd, things=crowd.things[-1 - count :]), name, view)
         asked.append(ask.about(kinds.DISTRACTORS, own, ask.sounding(_TIME), count))
     return asked
 
@@ -107,10 +120,10 @@ def _crowds(rng: np.random.Generator, corpus: Corpus, name: str, side: int) -> l
 class _Scene:
     """A scene painted once, asked about under many sounds."""
 
-    def __init__(self, scene: Scene, name: str, side: int) -> None:
-        self.scene, self.name = scene, name
+    def __init__(self, scene: Scene, name: str, view: View) -> None:
+        self.scene, self.name, self.ear = scene, name, view.ear
         self.picture: U8
-        self.picture, self.layers = paint(scene, _TIME, side, side)
+        self.picture, self.layers = paint(scene, _TIME, view.side, view.side)
 
     def sounding(self, time: float) -> Bool:
         """Pixels of what sounds at a time in the scene's own sound."""
@@ -136,7 +149,7 @@ class _Scene:
     ) -> Trial:
         """The scene as seen at a time, under a sound of twice `REACH_S`."""
         item = Item(self.name, self.name, self.heard_at(seen_at), len(self.scene.things))
-        patch = log_mel_at(wave, RATE, [REACH_S])[0]
+        patch = log_mel_at(wave, RATE, [REACH_S], front_end=self.ear)[0]
         own = self.sounding(seen_at)
         return Trial(item, condition, float(level), self.picture, patch, own, heard, sound)
 
