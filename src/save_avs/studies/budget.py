@@ -9,11 +9,8 @@ from statistics import median
 
 import torch
 
-<<<<<<< HEAD
 from save_avs.audio.front_end import VGGISH
-=======
 from save_avs.model import SaveConfig
->>>>>>> h-studies
 from save_avs.model.sizes import Sizes, measure
 from save_avs.studies.result import Result
 from save_avs.training.plan import plan_clips
