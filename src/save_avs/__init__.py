@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from save_avs import audio, sam
-    from save_avs.inference import Predictor, SegmentationResult, segment
+    from save_avs.inference import MarkedFrame, Predictor, SegmentationResult, segment, stream
     from save_avs.model import SAVE, load_model
     from save_avs.types import Clip, MaskTrack
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SAVE",
     "Clip",
+    "MarkedFrame",
     "MaskTrack",
     "Predictor",
     "SegmentationResult",
@@ -26,17 +27,20 @@ __all__ = [
     "load_model",
     "sam",
     "segment",
+    "stream",
 ]
 
 _ROOMS = ("audio", "sam")
 _HOMES = {
     "Clip": "types",
+    "MarkedFrame": "inference",
     "MaskTrack": "types",
     "Predictor": "inference",
     "SAVE": "model",
     "SegmentationResult": "inference",
     "load_model": "model",
     "segment": "inference",
+    "stream": "inference",
 }
 
 

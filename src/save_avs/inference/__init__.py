@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from save_avs.inference.result import SegmentationResult
     from save_avs.inference.segmentation import Progress, segment
     from save_avs.inference.spans import Span, marked_spans
+    from save_avs.inference.streaming import MarkedFrame, stream
 
 __all__ = [
     "FrameModel",
+    "MarkedFrame",
     "Outcome",
     "Prediction",
     "Predictor",
@@ -25,10 +27,12 @@ __all__ = [
     "marked_spans",
     "segment",
     "segment_jobs",
+    "stream",
 ]
 
 _HOMES = {
     "FrameModel": "predictor",
+    "MarkedFrame": "streaming",
     "Outcome": "many",
     "Prediction": "predictor",
     "Predictor": "predictor",
@@ -38,6 +42,7 @@ _HOMES = {
     "marked_spans": "spans",
     "segment": "segmentation",
     "segment_jobs": "many",
+    "stream": "streaming",
 }
 
 

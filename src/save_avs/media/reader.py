@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from save_avs.errors import UsageError
+from save_avs.media.blocks import SoundWindow
 from save_avs.media.container import Warn
 from save_avs.media.pictures import Picture, PictureReader
 from save_avs.media.probe import VideoInfo, probe
-from save_avs.media.sound import SoundWindow, read_sound
+from save_avs.media.sound import read_sound
 from save_avs.types import U8, Clip
 
 # A clip never holds more than this, whatever its frame count: large pictures, or long pauses between them.
