@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from save_avs.inference.arrays import segment_arrays
     from save_avs.inference.many import Outcome, segment_jobs
     from save_avs.inference.predictor import FrameModel, Prediction, Predictor
     from save_avs.inference.result import SegmentationResult
@@ -26,6 +27,7 @@ __all__ = [
     "Span",
     "marked_spans",
     "segment",
+    "segment_arrays",
     "segment_jobs",
     "stream",
 ]
@@ -41,6 +43,7 @@ _HOMES = {
     "Span": "spans",
     "marked_spans": "spans",
     "segment": "segmentation",
+    "segment_arrays": "arrays",
     "segment_jobs": "many",
     "stream": "streaming",
 }

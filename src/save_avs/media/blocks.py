@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
 
 from save_avs.media.mixing import AAC_LAYOUTS
-from save_avs.types import F32
+from save_avs.types import F32, F64
 
 # Timestamps may be off by their own rounding (a millisecond in Matroska); beyond this they are believed.
 _TOLERANCE = 0.02
+
+
+def window_around(times: F64 | Sequence[float], margin: float, rate: int) -> tuple[int, int]:
+    """Sample numbers from ``margin`` seconds before the first time to ``margin`` after the last."""
+    return math.floor((times[0] - margin) * rate), math.ceil((times[-1] + margin) * rate) + 1
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from av.container import InputContainer
 
 from save_avs.errors import MediaError, UsageError
-from save_avs.media.blocks import SoundAssembly
+from save_avs.media.blocks import SoundAssembly, window_around
 from save_avs.media.container import TIMED_OUT, Warn, decode, pick_audio, pick_video
 from save_avs.media.live_source import open_live, waits
 from save_avs.media.sound import mixed
@@ -191,8 +191,7 @@ def _clips(session: _Session, waiting: Waiting, rate: int, margin: float) -> Ite
             times = np.array([moment for moment, _ in taken.pictures], dtype=np.float64)
             frames = [frame for _, frame in taken.pictures]
             rgb = rgb or UprightRgb(*turn_of(frames[0]).size(frames[0].width, frames[0].height))
-            start = math.floor((times[0] - margin) * rate)
-            end = math.ceil((times[-1] + margin) * rate) + 1
+            start, end = window_around(times, margin, rate)
             index += taken.left_out
             yield Clip(
                 frames=np.stack([rgb(frame) for frame in frames]),

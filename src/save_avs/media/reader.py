@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from save_avs.errors import UsageError
-from save_avs.media.blocks import SoundWindow
+from save_avs.media.blocks import SoundWindow, window_around
 from save_avs.media.container import Warn
 from save_avs.media.pictures import Picture, PictureReader
 from save_avs.media.probe import VideoInfo, probe
@@ -71,8 +71,7 @@ def _clips(
         warn(f"{info.path}: has no sound")
     index = 0
     for times, frames in _batches(_images(info, fps, warn), chunk):
-        start = math.floor((times[0] - margin) * audio_rate)
-        end = math.ceil((times[-1] + margin) * audio_rate) + 1
+        start, end = window_around(times, margin, audio_rate)
         yield Clip(
             frames=frames,
             times=np.array(times, dtype=np.float64),
