@@ -160,15 +160,17 @@ class _Session:
     def _timed(self, container: InputContainer, streams: list[Any]) -> Iterator[tuple[float, Any]]:
         """Pair each frame with its time: on the wall clock where it carries that, as devices' do.
 
-        Other clocks are set by the moment the container's first frame came.
+        Other clocks are set by the moment the container's first frame came; without one, that moment counts.
         """
         offset = math.nan
         for frame in decode(container, *streams, on_damage=self._damaged):
             came = time.time()
-            shown = float(came if frame.time is None else frame.time)
+            if frame.time is None:
+                yield came - self._started, frame
+                continue
             if math.isnan(offset):
-                offset = 0.0 if shown > _WALL else came - shown
-            yield shown + offset - self._started, frame
+                offset = 0.0 if frame.time > _WALL else came - frame.time
+            yield frame.time + offset - self._started, frame
 
     def _damaged(self, why: str, fatal: bool) -> None:
         if fatal and why == TIMED_OUT:
