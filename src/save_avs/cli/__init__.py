@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import bench, data, demo, evaluate, params, segment, train, weights
+from save_avs.cli import bench, data, demo, doctor, evaluate, params, segment, train, weights
 from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -41,6 +41,7 @@ app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("validate", epilog=train.EXAMPLES)(train.validate)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("params", epilog=params.EXAMPLES)(params.params)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
