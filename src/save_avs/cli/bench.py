@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from save_avs.cli.talk import note
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,5 +109,5 @@ def _choose(model: str, speeds: list[Speed]) -> None:
     same = [s for s in speeds if s.agreement is not None and s.agreement >= SAME]
     file = keep_timings(folder, [Timing(runtime=s.runtime, precision=s.precision, ms=s.ms) for s in same])
     for precision in precisions():
-        typer.echo(f"--runtime auto takes {fastest(folder, precision)} in {precision}", err=True)
-    typer.echo(f"remembered in {file}", err=True)
+        note(f"--runtime auto takes {fastest(folder, precision)} in {precision}")
+    note(f"remembered in {file}")

@@ -10,6 +10,7 @@ import typer
 
 from save_avs.cli import data_check, data_features, data_shard
 from save_avs.cli.progress import count as count_progress
+from save_avs.cli.talk import note
 from save_avs.errors import UsageError
 
 DEFAULT_CORPUS = Path("corpora/stamps")
@@ -68,7 +69,7 @@ def stamps(
 
     if packages is not None and not packages.is_dir():
         raise UsageError(f"--packages {packages}: no such folder")
-    folder = build_stamps(target, packages=packages, report=_say)
+    folder = build_stamps(target, packages=packages, report=note)
     typer.echo(f"corpus: {folder}")
     return 0
 
@@ -173,10 +174,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if match is None:
         raise UsageError(f"--size {text}: write it as WIDTHxHEIGHT, as in 640x360")
     return int(match[2]), int(match[1])
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 def _progress(done: int, of: int) -> None:

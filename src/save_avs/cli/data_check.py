@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli.progress import count
+from save_avs.cli.talk import note
 from save_avs.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def check(
     for report in reports:
         _draw_sheet(report, output / f"{report.name}.png")
     typer.echo(document if as_json else "\n".join(line for report in reports for line in _lines(report)))
-    typer.echo(f"report and contact sheets: {output}", err=True)
+    note(f"report and contact sheets: {output}")
     return FAULTY if any(report.findings for report in reports) else FINE
 
 

@@ -11,6 +11,7 @@ import typer
 from save_avs.cli.progress import Display
 from save_avs.cli.report_folder import report_folder, short_name
 from save_avs.cli.running import announced_model
+from save_avs.cli.talk import note
 from save_avs.data import ClipSet, open_clips
 from save_avs.errors import DataError
 from save_avs.evaluation import DEFAULT_PROTOCOLS, BenchmarkReport, Comparison, compare, evaluate_clips
@@ -78,7 +79,7 @@ def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request
             shown.warn(f"left out: {reason}")
     about = report.about
     speed = about.frames / max(about.seconds, 1e-9)
-    typer.echo(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps", err=True)
+    note(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps")
     return report
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import typer
 
+from save_avs.cli.progress import count as count_progress
 from save_avs.cli.report_folder import report_folder
 from save_avs.cli.running import announced_model
 from save_avs.data.corpus import Corpus
@@ -41,8 +41,7 @@ def evaluate_on_scenes(
     network = announced_model(models[0], device=device, precision=precision)
 
     def progress(done: int) -> None:
-        if done % 50 == 0 or done == count:
-            print(f"{done}/{count} scenes", file=sys.stderr)
+        count_progress("scenes", done, count)
 
     report = evaluate_scenes(network, things, scenes=count, seed=drawn_from, progress=progress)
     about = {

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli.talk import note
 from save_avs.errors import DataError
 
 LIST_EXAMPLES = """Example:
@@ -93,8 +94,8 @@ def fetch(
         files = run(wanted, sources=sources or (), offline=offline, report=Reporter(shown.step, shown.say))
     for file in files:
         state = "fetched" if file.new else "there already"
-        typer.echo(f"{file.path.name}: {state}, sha256 {file.identity.sha256}", err=True)
-    typer.echo(f"checked: {wanted.origin}", err=True)
+        note(f"{file.path.name}: {state}, sha256 {file.identity.sha256}")
+    note(f"checked: {wanted.origin}")
     typer.echo(str(files[0].path))
     return 0
 
@@ -111,7 +112,7 @@ def verify(
     if found.identity is not None:
         rows += [("size", f"{found.identity.size:,} bytes"), ("sha256", found.identity.sha256)]
         rows += [("known", found.known or "no: its sha256 is none that we know")]
-    for name, value in (*rows, *(("note", note) for note in found.notes)):
+    for name, value in (*rows, *(("note", line) for line in found.notes)):
         if value:
             typer.echo(f"{name:8}{value}")
     if found.problems:
