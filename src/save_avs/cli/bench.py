@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from save_avs.cli.completion import model_names
 from save_avs.cli.talk import note
 from save_avs.errors import UsageError
 
@@ -32,7 +33,12 @@ whose masks agree with float32's, and segment --runtime auto takes it.
 
 def bench(
     model: Annotated[
-        str, typer.Argument(metavar="[NAME|PATH|PRESET]", help="A model, or a preset with random weights.")
+        str,
+        typer.Argument(
+            metavar="[NAME|PATH|PRESET]",
+            help="A model, or a preset with random weights.",
+            autocompletion=model_names,
+        ),
     ] = "save-tiny",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Frames at once.")] = 8,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each way is timed.")] = 7,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from save_avs.cli import data_check, data_features, data_shard
+from save_avs.cli.options import DryRun
 from save_avs.cli.progress import count as count_progress
 from save_avs.cli.talk import note
 from save_avs.errors import UsageError
@@ -63,12 +64,19 @@ def stamps(
             "--packages", metavar="DIR", help="Where .deb files lie already; others are downloaded."
         ),
     ] = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Build save-tiny's corpus, from Debian's Tux Paint stamps, photographs and a soundfont."""
     from save_avs.data.stamps import build_stamps
 
     if packages is not None and not packages.is_dir():
         raise UsageError(f"--packages {packages}: no such folder")
+    if dry_run:
+        source = (
+            "downloads 530 MB of Debian packages" if packages is None else f"takes .deb files of {packages}"
+        )
+        typer.echo(f"would build {target}: {source}")
+        return 0
     folder = build_stamps(target, packages=packages, report=note)
     typer.echo(f"corpus: {folder}")
     return 0
@@ -103,12 +111,16 @@ def compose(
     masks: Annotated[
         bool, typer.Option("--masks", help="Write each frame's exact mask too (benchmarks always have them).")
     ] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Compose clips: things on photographs that take turns sounding, with exact masks of what sounds."""
     if layout not in LAYOUTS:
         raise UsageError(f"unknown layout '{layout}': choose one of {', '.join(LAYOUTS)}")
     if output.exists():
         raise UsageError(f"{output} exists already; remove it or name another folder")
+    if dry_run:
+        typer.echo(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
+        return 0
     if layout == "clips":
         folder = _compose_clips(
             corpus,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli.options import Device
+from save_avs.cli.options import Device, DryRun
 from save_avs.cli.progress import count
 from save_avs.errors import UsageError
 
@@ -50,6 +50,7 @@ def features(
         typer.Option("--split", metavar="train|val|test", show_default="all", help="Of which split."),
     ] = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Compute the audio features of every clip, once; a run that was stopped goes on where it was."""
     from save_avs.data import offered_splits, open_clips
@@ -59,6 +60,10 @@ def features(
     if weights is None and audio != PUBLISHED:
         raise UsageError(f"--weights is missing: the model folder that holds the {audio} backbone")
     sets = [open_clips(name, root, part) for part in dict.fromkeys(split or offered_splits(name, root))]
+    if dry_run:
+        for clips in sets:
+            typer.echo(f"would hear {clips.name} {clips.split}: {len(clips)} clips by {audio} -> {output}")
+        return 0
     backbone = _load(audio, weights or PUBLISHED)
     cache = FeatureCache(output, backbone_identity(audio, backbone))
     backbone.to(resolve_device(device))

@@ -40,6 +40,7 @@ class Request:
     as_json: bool
     precision: str
     device: str
+    dry_run: bool
 
 
 def evaluate_on_clips(request: Request) -> int:
@@ -52,6 +53,9 @@ def evaluate_on_clips(request: Request) -> int:
     folder = report_folder(
         request.output, request.models, request.data, request.split, overwrite=request.overwrite
     )
+    if request.dry_run:
+        _print_plan(request, len(clips), folder)
+        return 0
     reports = {
         name: _report(name, model, clips, protocols, request)
         for name, model in _called(request.models).items()
@@ -60,6 +64,15 @@ def evaluate_on_clips(request: Request) -> int:
     _save(folder, reports, comparisons, overwrite=request.overwrite)
     _print(folder, reports, comparisons, as_json=request.as_json)
     return DataError.exit_code if any(r.about.skipped for r in reports.values()) else 0
+
+
+def _print_plan(request: Request, count: int, folder: Path) -> None:
+    plan = {"models": request.models, "data": request.data, "split": request.split, "clips": count}
+    if request.as_json:
+        typer.echo(dumps({**plan, "folder": str(folder)}), nl=False)
+    else:
+        models = ", ".join(request.models)
+        typer.echo(f"would evaluate {models} on {count} clips of {request.data} {request.split} -> {folder}")
 
 
 def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request: Request) -> BenchmarkReport:

@@ -29,6 +29,7 @@ def evaluate_on_scenes(
     overwrite: bool,
     precision: str,
     device: str,
+    dry_run: bool,
 ) -> int:
     """Measure one model on scenes drawn from a corpus, and print the report."""
     if len(models) > 1:
@@ -38,6 +39,9 @@ def evaluate_on_scenes(
     count, drawn_from = scenes or SCENES, SEED if seed is None else seed
     folder = report_folder(output, models, "scenes", split, overwrite=overwrite)
     things = Corpus.load(corpus or CORPUS, split)
+    if dry_run:
+        typer.echo(f"would evaluate {models[0]} on {count} scenes of {corpus or CORPUS} {split} -> {folder}")
+        return 0
     network = announced_model(models[0], device=device, precision=precision)
 
     def progress(done: int) -> None:

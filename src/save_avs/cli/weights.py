@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli.completion import weight_names
+from save_avs.cli.options import DryRun
 from save_avs.cli.talk import note
 from save_avs.errors import DataError
 
@@ -72,7 +74,12 @@ def list_weights() -> int:
 
 @app.command("fetch", epilog=FETCH_EXAMPLES)
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `save-avs weights list` has it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="As `save-avs weights list` has it.", autocompletion=weight_names
+        ),
+    ],
     sources: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,14 +89,22 @@ def fetch(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Touch no network.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Fetch weights into the cache, checked, or check those that are there. Prints their path."""
+    from save_avs.checkpoints.cache import place
     from save_avs.checkpoints.fetch import Reporter
     from save_avs.checkpoints.fetch import fetch as run
     from save_avs.checkpoints.known import known
     from save_avs.cli.transfers import Transfers
 
     wanted = known(name)
+    if dry_run:
+        for file in wanted.files:
+            target = place(file, wanted.name)
+            origin = ", ".join(sources or [file.url])
+            typer.echo(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
+        return 0
     with Transfers() as shown:
         files = run(wanted, sources=sources or (), offline=offline, report=Reporter(shown.step, shown.say))
     for file in files:
@@ -125,11 +140,17 @@ def verify(
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Meta's .pth, or a Hugging Face folder.")],
     target: Annotated[Path, typer.Argument(metavar="DST", help="The .safetensors file to write.")],
+    dry_run: DryRun = False,
 ) -> int:
     """Write a SAM as one safetensors file with Meta's key names."""
     from save_avs.model.inspect import sam_name
-    from save_avs.sam.convert import convert_sam
+    from save_avs.sam.convert import check_target, convert_sam
+    from save_avs.sam.load import read_sam
 
+    if dry_run:
+        check_target(target)
+        typer.echo(f"would write SAM {sam_name(read_sam(source)[1])}: {target}")
+        return 0
     shape = convert_sam(source, target)
     typer.echo(f"SAM {sam_name(shape)}: {target}")
     return 0
