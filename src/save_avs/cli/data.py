@@ -72,10 +72,8 @@ def stamps(
     if packages is not None and not packages.is_dir():
         raise UsageError(f"--packages {packages}: no such folder")
     if dry_run:
-        source = (
-            "downloads 530 MB of Debian packages" if packages is None else f"takes .deb files of {packages}"
-        )
-        typer.echo(f"would build {target}: {source}")
+        source = "530 MB of Debian packages" if packages is None else f"the packages in {packages}"
+        typer.echo(f"would build {target} from {source}")
         return 0
     folder = build_stamps(target, packages=packages, report=note)
     typer.echo(f"corpus: {folder}")
@@ -118,6 +116,7 @@ def compose(
         raise UsageError(f"unknown layout '{layout}': choose one of {', '.join(LAYOUTS)}")
     if output.exists():
         raise UsageError(f"{output} exists already; remove it or name another folder")
+    pixels = _size(size)
     if dry_run:
         typer.echo(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
         return 0
@@ -129,15 +128,14 @@ def compose(
             count=count,
             seed=seed,
             seconds=CLIP_SECONDS if seconds is None else seconds,
-            size=_size(size) or CLIP_SIZE,
+            size=pixels or CLIP_SIZE,
             masks=masks,
         )
     else:
         if seconds is not None:
             raise UsageError(f"clips of {layout} have a length of their own: leave out --seconds")
-        pixels = _size(size) or BENCHMARK_SIZE
         folder = _compose_benchmark(
-            corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels
+            corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels or BENCHMARK_SIZE
         )
     typer.echo(f"clips: {folder}")
     return 0

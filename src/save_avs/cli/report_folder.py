@@ -19,16 +19,25 @@ def report_folder(
     Raises:
         UsageError: ``output`` exists and may not be overwritten.
     """
+    stem = DEFAULT / "-".join([*map(short_name, models), data, split])
+    return named_folder(output, stem, overwrite=overwrite)
+
+
+def named_folder(output: Path | None, default: Path, *, overwrite: bool) -> Path:
+    """``output``, or else the next free name from ``default`` on; with ``overwrite``, ``default`` itself.
+
+    Raises:
+        UsageError: ``output`` exists and may not be overwritten.
+    """
     if output is not None:
         if output.exists() and not overwrite:
             raise UsageError(f"{output} exists already: name another folder, or give --overwrite")
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output} is no folder")
         return output
-    stem = DEFAULT / "-".join([*map(short_name, models), data, split])
     if overwrite:
-        return stem
-    names = (stem if n == 1 else stem.with_name(f"{stem.name}-{n}") for n in count(1))
+        return default
+    names = (default if n == 1 else default.with_name(f"{default.name}-{n}") for n in count(1))
     return next(name for name in names if not name.exists())
 
 

@@ -74,7 +74,7 @@ def _speaking(command: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hint)
         for name, hint in _EVERY.items()
     ]
-    own = inspect.signature(command).parameters.values()
+    own = inspect.signature(command, eval_str=True).parameters.values()
     run.__signature__ = inspect.Signature([*own, *every])  # type: ignore[attr-defined]
     run.__annotations__ = command.__annotations__ | _EVERY
     return run
