@@ -48,6 +48,13 @@ def read_clips(
     Raises:
         UsageError: no such file, or an ``fps`` that is not a positive number.
         MediaError: the file cannot be read as video. Both are raised by the call itself.
+
+    Example:
+        >>> import save_avs
+        >>> for clip in save_avs.read_clips("clip.mp4", fps=1, chunk=4):
+        ...     clip.first_index, clip.frames.shape, len(clip.wave) / clip.rate > 3
+        (0, (4, 360, 640, 3), True)
+        (4, (4, 360, 640, 3), True)
     """
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"fps must be a positive number, not {fps}")
