@@ -33,6 +33,13 @@ class Clip:
 
     Raises:
         ValueError: when shapes, types or order do not hold.
+
+    Example:
+        >>> import numpy as np, save_avs
+        >>> frames, wave = np.zeros((2, 4, 6, 3), np.uint8), np.zeros(16000, np.float32)
+        >>> times = np.array([0.0, 0.5])
+        >>> len(save_avs.Clip(frames=frames, times=times, wave=wave, wave_start=0.0, rate=16000))
+        2
     """
 
     frames: U8
@@ -143,6 +150,12 @@ class MaskTrack:
 
     Raises:
         ValueError: when the columns differ in length.
+
+    Example:
+        >>> import save_avs
+        >>> track = save_avs.segment("clip.mp4", fps=2).track
+        >>> len(track), track.mask(3).shape, bool(track.areas()[3] > 0.01)
+        (16, (360, 640), True)
     """
 
     size: tuple[int, int]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli.options import Device
+from save_avs.cli.options import Device, DryRun
 from save_avs.cli.progress import count
 from save_avs.errors import UsageError
 
@@ -49,6 +49,7 @@ def features(
         typer.Option("--split", metavar="train|val|test", show_default="all", help="Of which split."),
     ] = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Compute the audio features of every clip, once; a run that was stopped goes on where it was."""
     from save_avs.audio.registry import backbone_class
@@ -61,6 +62,10 @@ def features(
         raise UsageError(f"--weights is missing: the model folder that holds the {audio} backbone")
     chosen = dict.fromkeys(split or offered_splits(name, root))
     sets = [open_clips(name, root, part, front_end=kind.front_end) for part in chosen]
+    if dry_run:
+        for clips in sets:
+            typer.echo(f"would hear {clips.name} {clips.split}: {len(clips)} clips by {audio} -> {output}")
+        return 0
     backbone = _load(audio, weights or kind.published[0])
     cache = FeatureCache(output, backbone_identity(audio, backbone))
     backbone.to(resolve_device(device))

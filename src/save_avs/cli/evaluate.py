@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import Device, Precision, refuse
+from save_avs.cli.completion import model_names
+from save_avs.cli.options import Device, DryRun, Precision, refuse
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -31,6 +32,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
         typer.Argument(
             metavar="NAME|PATH",
             help="Bundled models or models' folders; each further one is compared with the first.",
+            autocompletion=model_names,
         ),
     ],
     data: Annotated[
@@ -85,6 +87,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
     scenes: Annotated[int | None, typer.Option("--scenes", min=1, help="scenes: how many to draw.")] = None,
     precision: Precision = "auto",
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Measure models: how well their masks fit, on a data set of clips or on composed scenes."""
     if data == SCENES:
@@ -102,6 +105,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             overwrite=overwrite,
             precision=precision,
             device=device,
+            dry_run=dry_run,
         )
     refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
     from save_avs.cli.evaluate_clips import Request, evaluate_on_clips
@@ -124,5 +128,6 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             as_json=as_json,
             precision=precision,
             device=device,
+            dry_run=dry_run,
         )
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import typer
 
+from save_avs.cli.progress import count as count_progress
 from save_avs.cli.report_folder import evaluation_of, report_folder
 from save_avs.cli.running import announced_model
 from save_avs.data.corpus import Corpus, as_split
@@ -28,6 +28,7 @@ def evaluate_on_scenes(
     overwrite: bool,
     precision: str,
     device: str,
+    dry_run: bool,
 ) -> int:
     """Measure one model on scenes drawn from a corpus, and print the report."""
     if len(models) > 1:
@@ -36,11 +37,13 @@ def evaluate_on_scenes(
     count, drawn_from = scenes or SCENES, SEED if seed is None else seed
     folder = report_folder(output, evaluation_of(models, "scenes", split), overwrite=overwrite)
     things = Corpus.load(corpus or CORPUS, checked)
+    if dry_run:
+        typer.echo(f"would evaluate {models[0]} on {count} scenes of {corpus or CORPUS} {split} -> {folder}")
+        return 0
     network = announced_model(models[0], device=device, precision=precision)
 
     def progress(done: int) -> None:
-        if done % 50 == 0 or done == count:
-            print(f"{done}/{count} scenes", file=sys.stderr)
+        count_progress("scenes", done, count)
 
     report = evaluate_scenes(network, things, scenes=count, seed=drawn_from, progress=progress)
     about = {

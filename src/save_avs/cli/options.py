@@ -8,6 +8,9 @@ import typer
 
 from save_avs.errors import UsageError
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done, and where; write nothing.")
+]
 Precision = Annotated[
     str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Arithmetic of the model.")
 ]

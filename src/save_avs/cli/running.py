@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from save_avs.cli.progress import Display
+from save_avs.cli.talk import note
 
 if TYPE_CHECKING:
     from save_avs.inference.jobs import Job
@@ -33,7 +32,7 @@ def announced_runtime(name: str, *, device: str, precision: str, runtime: str) -
 
 
 def _announce(model: SAVE | RuntimeModel) -> None:
-    typer.echo(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}", err=True)
+    note(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}")
 
 
 def display(job: Job) -> Display:

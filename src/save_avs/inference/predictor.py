@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from save_avs.audio import FrontEnd, is_silent, log_mel_at
@@ -82,6 +83,14 @@ class Prediction:
     scores: F32
 
 
+class _Audible(NamedTuple):
+    """What a model is shown of a clip: numbers of N frames, images u8 [N,3,S,S], patches [N,F,bands]."""
+
+    frames: NDArray[np.intp]
+    images: Tensor
+    patches: F32
+
+
 class Predictor:
     """Runs a model over chunks; each frame is paired with the sound around its own time.
 
@@ -92,6 +101,13 @@ class Predictor:
 
     Raises:
         UsageError: when an option is out of range.
+
+    Example:
+        >>> import save_avs
+        >>> predictor = save_avs.Predictor(save_avs.load_model("save-tiny"))
+        >>> for found in predictor(save_avs.read_clips("clip.mp4", fps=1)):
+        ...     found.masks.shape, found.clip.times.tolist()[:2]
+        ((8, 360, 640), [0.0, 1.0])
     """
 
     def __init__(self, model: FrameModel, threshold: float = 0.5, batch: int = 16) -> None:
@@ -118,22 +134,43 @@ class Predictor:
                 )
             yield self.predict(clip)
 
-    @torch.inference_mode()
     def predict(self, clip: Clip) -> Prediction:
         """Masks of one chunk. In silence nothing sounds: the model is not asked, the mask is empty."""
+        return self.predict_many([clip])[0]
+
+    @torch.inference_mode()
+    def predict_many(self, clips: Sequence[Clip]) -> list[Prediction]:
+        """Masks of several clips, of any sizes; their frames fill the model's batches together."""
+        if not clips:
+            return []
+        audible = [self._audible(clip) for clip in clips]
+        images = torch.cat([part.images for part in audible])
+        patches = np.concatenate([part.patches for part in audible])
+        starts = range(0, len(images), self.batch)
+        found = [self._logits(images[i : i + self.batch], patches[i : i + self.batch]) for i in starts]
+        logits = torch.cat(found) if found else torch.empty(0, 1, 1)
+        shares = logits.split([len(part.frames) for part in audible])
+        return [self._mark(*each) for each in zip(clips, audible, shares, strict=True)]
+
+    def _audible(self, clip: Clip) -> _Audible:
+        ear = self.model.front_end
+        patches = _hear(clip, ear)  # [T,frames,bands]
+        # Silence is told by VGGish's patches: OpenL3's do not say how loud it is.
+        frames = np.flatnonzero(~is_silent(patches if ear == VGGISH else _hear(clip, VGGISH)))
+        side = self.model.image_size
+        if not len(frames):
+            return _Audible(frames, torch.empty(0, 3, side, side, dtype=torch.uint8), patches[frames])
+        return _Audible(frames, to_square(clip.frames, side, self.model.resize)[frames], patches[frames])
+
+    def _mark(self, clip: Clip, audible: _Audible, logits: Tensor) -> Prediction:
+        """Enlarge and cut what the model said of a clip's audible frames, [N,M,M]."""
         height, width = clip.frames.shape[1:3]
         masks = np.zeros((len(clip), height, width), dtype=np.bool_)
         scores = np.zeros(len(clip), dtype=np.float32)
-        patches = _hear(clip, self.model.front_end)  # [T,frames,bands]
-        # Silence is told by VGGish's patches: OpenL3's do not say how loud it is.
-        levels = patches if self.model.front_end == VGGISH else _hear(clip, VGGISH)
-        audible = np.flatnonzero(~is_silent(levels))
-        if len(audible):
-            images = to_square(clip.frames, self.model.image_size, self.model.resize)
-            for part in np.split(audible, range(self.batch, len(audible), self.batch)):
-                logits = self._logits(images[part], patches[part])
-                found = mark(logits, height, width, resize=self.model.resize, cut=self._cut)
-                masks[part], scores[part] = (values.cpu().numpy() for values in found)
+        for i in range(0, len(audible.frames), self.batch):
+            at = audible.frames[i : i + self.batch]
+            found = mark(logits[i : i + self.batch], height, width, resize=self.model.resize, cut=self._cut)
+            masks[at], scores[at] = (values.cpu().numpy() for values in found)
         return Prediction(clip, masks, scores)
 
     def _logits(self, images: Tensor, patches: F32) -> Tensor:

@@ -1,4 +1,4 @@
-"""A video file in, masks out: decoding, model and writing overlap, and memory stays bounded."""
+"""A video in, masks out: decoding, model and writing overlap, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 from save_avs.errors import MediaError
 from save_avs.inference.ahead import Ahead
 from save_avs.inference.folders import OVERLAY, staged
+from save_avs.inference.footage import Footage, VideoFile
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor
 from save_avs.inference.result import SegmentationResult, overlay_writer
 from save_avs.inference.settings import DEFAULT_OUTPUTS, Settings
-from save_avs.media import VideoWriter, probe, read_clips
+from save_avs.media import VideoWriter
 from save_avs.model import load_model
 from save_avs.render import PngSink, Thumbnails, TrackBuilder, WaveEnvelope, draw
 
@@ -86,18 +87,38 @@ def segment(
     Raises:
         UsageError: wrong options, no such file or model, or ``directory`` exists.
         MediaError: the file cannot be read as video.
+
+    Example:
+        >>> import save_avs
+        >>> result = save_avs.segment("clip.mp4", model="save-tiny", fps=2)
+        >>> len(result.track), result.masks.shape
+        (16, (16, 360, 640))
+        >>> folder = result.save("results/clip")
+        >>> sorted(file.name for file in folder.iterdir())
+        ['masks.json', 'overlay.mp4', 'summary.json', 'timeline.png']
     """
     settings = Settings(fps=fps, threshold=threshold, outputs=outputs, batch=batch)
-    network = load_model(model) if isinstance(model, str | Path) else model
-    predictor = Predictor(network, threshold, batch)
+    predictor = _predictor(model, settings)
     if directory is None:
-        run = _Run(Path(path), settings, on_progress, on_warning)
+        run = _Run(VideoFile(Path(path)), settings, on_progress, on_warning)
         return run.through(predictor)
     with staged(Path(directory), overwrite=overwrite) as folder:
-        run = _Run(Path(path), settings, on_progress, on_warning, folder)
+        run = _Run(VideoFile(Path(path)), settings, on_progress, on_warning, folder)
         result = run.through(predictor)
         result.write_records(folder)
     return result
+
+
+def segment_footage(
+    footage: Footage, model: FrameModel | str | Path, settings: Settings
+) -> SegmentationResult:
+    """Mark what sounds in any footage, as ``segment`` does in a file; nothing is written."""
+    return _Run(footage, settings).through(_predictor(model, settings))
+
+
+def _predictor(model: FrameModel | str | Path, settings: Settings) -> Predictor:
+    network = load_model(model) if isinstance(model, str | Path) else model
+    return Predictor(network, settings.threshold, settings.batch)
 
 
 class _Run:
@@ -105,14 +126,14 @@ class _Run:
 
     def __init__(
         self,
-        path: Path,
+        footage: Footage,
         settings: Settings,
-        on_progress: Callable[[Progress], None] | None,
-        on_warning: Callable[[str], None] | None,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
         folder: Path | None = None,
     ) -> None:
         self._started = time.perf_counter()
-        self._video = probe(path)
+        self._footage, self._video = footage, footage.video
         self._settings = settings
         self._folder = folder
         self._on_progress = on_progress
@@ -128,8 +149,7 @@ class _Run:
         video, settings = self._video, self._settings
         fitting = _CHUNK_BYTES // (3 * video.width * video.height)
         chunk = min(settings.batch, max(_CHUNK_FRAMES, fitting))
-        clips = read_clips(
-            video.path,
+        clips = self._footage.clips(
             fps=settings.fps,
             chunk=chunk,
             audio_rate=predictor.model.front_end.rate,
@@ -148,7 +168,7 @@ class _Run:
         if not frames:
             raise MediaError(f"{video.path}: no picture in it can be decoded")
         return SegmentationResult(
-            video=video,
+            footage=self._footage,
             track=self._builder.track(),
             model=describe(predictor.model),
             settings=settings,
@@ -164,7 +184,7 @@ class _Run:
             return None, None
         writer = None
         if "overlay" in outputs:
-            writer = stack.enter_context(overlay_writer(folder / OVERLAY, self._video, self._settings.fps))
+            writer = stack.enter_context(overlay_writer(folder / OVERLAY, self._footage, self._settings.fps))
         return writer, PngSink(folder) if "png" in outputs else None
 
     def _take(self, prediction: Prediction, writer: VideoWriter | None, pngs: PngSink | None) -> None:

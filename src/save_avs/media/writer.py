@@ -16,9 +16,10 @@ import soxr
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from save_avs.media.atomic import aside
+from save_avs.media.blocks import SoundBlock, SoundWindow
 from save_avs.media.mixing import AAC_LAYOUTS, aac_layout
 from save_avs.media.probe import probe
-from save_avs.media.sound import SoundBlock, SoundWindow, read_sound
+from save_avs.media.sound import read_sound
 from save_avs.types import F32, U8
 
 _CLOCK = 90_000  # ticks a second: holds 24, 25, 30, 30000/1001 and 60 fps exactly

@@ -64,6 +64,12 @@ def load_model(
             says how to fetch it.
         SaveAvsError: when a base is another file than the model was trained on, or the weights do not fit
             the config.
+
+    Example:
+        >>> import save_avs
+        >>> model = save_avs.load_model("save-tiny", device="cpu", precision="fp32")
+        >>> model.name, model.image_size, model.precision
+        ('save-tiny', 256, 'fp32')
     """
     folder = find_model(name_or_path)
     where = resolve_device(device)

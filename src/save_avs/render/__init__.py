@@ -5,7 +5,7 @@ from __future__ import annotations
 from save_avs.render.masks import PngSink, TrackBuilder, encode, load_masks_json, write_masks_json
 from save_avs.render.overlay import draw
 from save_avs.render.summary import write_summary
-from save_avs.render.timeline import Thumbnails, WaveEnvelope, draw_timeline
+from save_avs.render.timeline import Thumbnails, WaveEnvelope, timeline, write_figure
 
 __all__ = [
     "PngSink",
@@ -13,9 +13,10 @@ __all__ = [
     "TrackBuilder",
     "WaveEnvelope",
     "draw",
-    "draw_timeline",
     "encode",
     "load_masks_json",
+    "timeline",
+    "write_figure",
     "write_masks_json",
     "write_summary",
 ]

@@ -29,10 +29,11 @@ from save_avs.data.benchmarks.files import read_mask
 from save_avs.data.benchmarks.spec import SPLITS, Spec
 from save_avs.data.clipset import ClipFacts
 from save_avs.errors import DataError, MediaError, UsageError
+from save_avs.media.blocks import SoundWindow
 from save_avs.media.files import MEDIA_SUFFIXES
 from save_avs.media.probe import VideoInfo, probe
 from save_avs.media.reader import read_clips
-from save_avs.media.sound import SoundWindow, read_sound
+from save_avs.media.sound import read_sound
 from save_avs.types import F32, U8, AVSample, Bool
 
 MASKS = ".masks"
