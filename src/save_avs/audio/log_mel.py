@@ -25,8 +25,8 @@ PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP + WINDOW  # 15,600: the last window rea
 LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
 LOG_OFFSET = 0.01
 SILENCE = float(np.log(LOG_OFFSET))  # every value of a silent patch
+INAUDIBLE = 0.01  # above silence; a 3 kHz tone of a fortieth of 16-bit sound's smallest step reaches it
 
-_INAUDIBLE = 0.01  # above silence; a 3 kHz tone of a fortieth of 16-bit sound's smallest step reaches it
 _BLOCK = 1024  # frames transformed at once: bounds the working memory to a few MiB
 
 
@@ -86,7 +86,7 @@ def log_mel_at(wave: F32, rate: int, times: ArrayLike, wave_start: float = 0.0) 
 
 def is_silent(patches: F32) -> Bool:
     """Say which patches, [N,96,64], hold nothing but digital silence, rounding errors aside: bool [N]."""
-    return patches.max(axis=(1, 2)) < SILENCE + _INAUDIBLE
+    return patches.max(axis=(1, 2)) < SILENCE + INAUDIBLE
 
 
 def _at_sample_rate(wave: F32, rate: int) -> F64:
@@ -108,22 +108,22 @@ def _frames_at(samples: F64, starts: NDArray[np.int64]) -> F32:
     if len(starts) == 0:
         return out
     windows = sliding_window_view(samples, WINDOW)
-    hann, mel = _hann(), _mel_matrix()
+    window, mel = hann(), mel_matrix()
     for i in range(0, len(starts), _BLOCK):
-        spectrum = np.fft.rfft(windows[starts[i : i + _BLOCK]] * hann, FFT)  # [block,257]
+        spectrum = np.fft.rfft(windows[starts[i : i + _BLOCK]] * window, FFT)  # [block,257]
         magnitude = np.sqrt(spectrum.real**2 + spectrum.imag**2)
         out[i : i + _BLOCK] = np.log(magnitude @ mel + LOG_OFFSET)
     return out
 
 
 @cache
-def _hann() -> F64:
+def hann() -> F64:
     """Hann window whose period is the window itself (not one sample less)."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
 
 
 @cache
-def _mel_matrix() -> F64:
+def mel_matrix() -> F64:
     """Weights [257,64] of triangles that are linear on HTK's mel scale and peak at 1."""
     bins = _mel(np.linspace(0.0, SAMPLE_RATE / 2, FFT // 2 + 1))[:, None]  # [257,1]
     lowest, highest = _mel(np.array([LOWEST_HZ, HIGHEST_HZ]))

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import bench, data, demo, evaluate, params, segment, train, weights
+from save_avs.cli import bench, data, demo, evaluate, export, masks, params, segment, train, weights
 from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -41,8 +41,10 @@ app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("validate", epilog=train.EXAMPLES)(train.validate)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
+app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("params", epilog=params.EXAMPLES)(params.params)
 app.add_typer(data.app, name="data")
+app.add_typer(masks.app, name="masks")
 app.add_typer(weights.app, name="weights")
 
 

@@ -25,6 +25,7 @@ EXAMPLES = """Examples:
   save-avs segment clip.mp4 -o out --overwrite
   save-avs segment videos/ 'more/**/*.webm' -o out --resume
   save-avs segment clip.mp4 --fps 5 --save masks,png
+  save-avs segment clip.mp4 --save overlay,matte,coco
   save-avs segment clip.mp4 --json > report.json
 """
 
@@ -59,7 +60,11 @@ def segment(
     runtime: Runtime = "auto",
     save: Annotated[
         str,
-        typer.Option("--save", metavar="LIST", help="What to write, of overlay, masks, timeline, png."),
+        typer.Option(
+            "--save",
+            metavar="LIST",
+            help="What to write, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
+        ),
     ] = "overlay,masks,timeline",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are already there.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from save_avs.errors import MediaError
-from save_avs.inference.folders import MASKS, OVERLAY, SUMMARY, TIMELINE, staged
+from save_avs.inference.films import film_of, open_films
+from save_avs.inference.folders import MASKS, SUMMARY, TIMELINE, staged
 from save_avs.inference.naming import printable, source_of
 from save_avs.inference.settings import Settings
 from save_avs.inference.spans import marked_spans
-from save_avs.media import VideoInfo, VideoWriter, read_clips
+from save_avs.media import VideoInfo, read_clips
 from save_avs.render import (
-    PngSink,
     Thumbnails,
     WaveEnvelope,
     draw,
@@ -25,6 +24,7 @@ from save_avs.render import (
     write_masks_json,
     write_summary,
 )
+from save_avs.render.formats import FORMATS, MaskSet, coco_dataset
 from save_avs.types import MaskTrack
 
 
@@ -60,12 +60,9 @@ class SegmentationResult:
             MediaError: the video, read again for the overlay, is no longer the same.
         """
         with staged(Path(directory), overwrite=overwrite) as folder:
-            if "overlay" in self.settings.outputs:
-                self.overlay(folder / OVERLAY)
-            if "png" in self.settings.outputs:
-                pngs = PngSink(folder)
-                for i, index in enumerate(self.track.indices):
-                    pngs.write(index, self.track.mask(i))
+            with open_films(folder, self.video, self.settings) as films:
+                for i, (frame, time) in enumerate(self._frames() if films.any else ()):
+                    films.write(frame, self.track.mask(i), time)
             self.write_records(folder)
         return Path(directory)
 
@@ -75,7 +72,7 @@ class SegmentationResult:
         Raises:
             MediaError: the video is no longer the same.
         """
-        with overlay_writer(path, self.video, self.settings.fps) as writer:
+        with film_of(self.video, path, self.settings.fps) as writer:
             for i, (frame, time) in enumerate(self._frames()):
                 writer.write(draw(frame, self.track.mask(i)), time)
         return Path(path)
@@ -92,8 +89,10 @@ class SegmentationResult:
             raise MediaError(f"{self.video.path}: changed since it was segmented")
 
     def write_records(self, folder: Path) -> None:
-        """Write what needs no second look at the video: masks, timeline, summary."""
+        """Write what needs no second look at the video: masks in every format, timeline, summary."""
         outputs = self.settings.outputs
+        for name in (name for name in outputs if name in FORMATS):
+            FORMATS[name].write(folder / FORMATS[name].file, self._masks())
         if "masks" in outputs:
             write_masks_json(folder / MASKS, self.track, video=self._video(), model=self.model)
         if "timeline" in outputs:
@@ -107,6 +106,16 @@ class SegmentationResult:
                 title=printable(Path(self.video.path.name)),
             )
         write_summary(folder / SUMMARY, self.summary())
+
+    def to_coco(self) -> dict[str, Any]:
+        """The masks as a COCO data set: images, annotations with run lengths, the category.
+
+        ``pycocotools.coco.COCO`` opens what ``json.dump`` writes of it.
+        """
+        return coco_dataset(self._masks())
+
+    def _masks(self) -> MaskSet:
+        return MaskSet(self.track, self._video(), self.model)
 
     def summary(self) -> dict[str, Any]:
         """What was done, as summary.json holds it."""
@@ -141,17 +150,3 @@ class SegmentationResult:
         if self.video.duration is not None:
             return self.video.duration
         return (self.track.times[-1] if len(self.track) else 0.0) + 1 / self.video.fps
-
-
-@contextmanager
-def overlay_writer(path: str | Path, video: VideoInfo, fps: float | None) -> Iterator[VideoWriter]:
-    """Open the overlay of a video for writing: its size, its sound, its clock."""
-    with VideoWriter(
-        path,
-        width=video.width,
-        height=video.height,
-        fps=fps or video.fps,
-        audio_from=video.path if video.has_audio else None,
-        pixel_aspect=video.pixel_aspect,
-    ) as writer:
-        yield writer

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from save_avs.model.runtimes.engine import Engine
-from save_avs.model.runtimes.tracing import trace, without_remarks
-from save_avs.model.save import SAVE, Precision
+from save_avs.model.runtimes.tracing import without_remarks
+from save_avs.model.save import Precision
 
 FILE = "model.xml"
 HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
@@ -27,16 +28,17 @@ class OpenVino:
     packages: tuple[str, ...] = ("openvino",)
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
 
-    def export(self, model: SAVE, folder: Path) -> None:
+    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
         """Write OpenVINO's representation."""
         import openvino
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
         with without_remarks():
-            decoder = TorchFXPythonDecoder.from_exported_program(trace(model))
+            decoder = TorchFXPythonDecoder.from_exported_program(program)
         frontend = FrontEndManager().load_by_framework("pytorch")
         graph = frontend.convert(frontend.load(decoder))
+        graph.output(0).tensor.set_names({result})
         openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
 
     def open(self, folder: Path, precision: Precision) -> Engine:
