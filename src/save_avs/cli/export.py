@@ -55,10 +55,13 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> int:
     """Export a model for another program, and check that it marks the same."""
+    from save_avs.cli.running import found_model
     from save_avs.exports.export import export_model
 
     folder = output or Path("runs/export") / f"{Path(model).name}-{to}"
-    found = export_model(model, folder, to=to, precision=precision, check=check, overwrite=overwrite)
+    found = export_model(
+        found_model(model), folder, to=to, precision=precision, check=check, overwrite=overwrite
+    )
     if as_json:
         typer.echo(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
         return 0

@@ -46,7 +46,12 @@ def segment(
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME|PATH", help="A bundled model, or a model's folder.")
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME|PATH|hf:OWNER/NAME",
+            help="A bundled model, a model's folder, or one on a Hugging Face hub.",
+        ),
     ] = "save-tiny",
     fps: Annotated[
         str,
