@@ -64,8 +64,8 @@ class WholeModel(nn.Module):
         small = (down @ narrow).round()
         if self.model.resize == "squash":
             return small
-        inside = down.sum(1, keepdim=True) * across.sum(1)  # [S,S], 1 within the picture
-        return small + (1 - inside) * self.colour
+        inside = down.sum(1, keepdim=True) * across.sum(1) > 0.5  # [S,S]
+        return torch.where(inside, small, self.colour)
 
     def _inner(self, points: Tensor, longest: Tensor) -> Tensor:
         """How many of the square's cells a side of the frame gets: ``inference.square.inner_size``."""
