@@ -15,10 +15,11 @@ from tiny_model import SAM, shake, tiny_config
 
 from save_avs.cli import main
 from save_avs.errors import SaveAvsError
-from save_avs.exports.check import run_check
+from save_avs.exports.check import expected, read_check_clip, run_check
 from save_avs.exports.export import export_model
 from save_avs.exports.targets import TARGETS
 from save_avs.model import build_save
+from save_avs.model.files import read_folder
 
 FILES = {"README.md", "example.npz", "model.json", "run.py"}
 GRAPHS = {"onnx": {"model.onnx"}, "openvino": {"model.xml", "model.bin"}, "torch": {"model.pt2"}}
@@ -62,13 +63,17 @@ def check_folder(export: Path, target: str) -> None:
         assert example["masks"].any() and not example["masks"].all()
 
 
-def test_torch(folder, clip, tmp_path, capsys):
-    arguments = ["export", str(folder), "--to", "torch", "-o", str(tmp_path / "out"), "--check", str(clip)]
-    assert main([*arguments, "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["folder"] == str(tmp_path / "out") and report["check"]["clip"] == "square.mp4"
-    check_folder(tmp_path / "out", "torch")
-    assert main(arguments) == 2
+@pytest.fixture(scope="module")
+def exported(folder: Path, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To torch, by the command."""
+    out = tmp_path_factory.mktemp("exports") / "out"
+    assert main(["export", str(folder), "--to", "torch", "-o", str(out), "--check", str(clip)]) == 0
+    return out
+
+
+def test_torch(exported, folder, capsys):
+    check_folder(exported, "torch")
+    assert main(["export", str(folder), "--to", "torch", "-o", str(exported)]) == 2
     assert "already exists" in capsys.readouterr().err
 
 
@@ -81,6 +86,7 @@ def test_other_runtimes(target, folder, clip, tmp_path):
     check_folder(tmp_path / "out", target)
 
 
+@pytest.mark.slow
 def test_bfloat16(folder, clip, tmp_path):
     """Random weights decide narrowly, so whether the masks agree is chance: either outcome is honest."""
     try:
@@ -91,12 +97,17 @@ def test_bfloat16(folder, clip, tmp_path):
         assert 0 < found.largest_difference < 0.2
 
 
-def test_an_export_that_disagrees_is_not_written(folder, clip, tmp_path, monkeypatch):
-    def wrong(part, clip, wanted, **more):
-        return run_check(part, clip, 1 - wanted, **more)
-
-    monkeypatch.setattr("save_avs.exports.export.run_check", wrong)
+def test_an_export_that_disagrees_is_refused(exported, folder, clip):
+    seen = read_check_clip(clip)
+    wanted = expected(read_folder(folder)[0], seen)
+    assert run_check(exported, seen, wanted, name="square.mp4", threshold=0.5).mask_iou > 0.999
     with pytest.raises(SaveAvsError, match=r"disagrees with PyTorch on square\.mp4: mean IoU"):
+        run_check(exported, seen, 1 - wanted, name="square.mp4", threshold=0.5)
+
+
+def test_an_export_that_fails_leaves_nothing(folder, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("save_avs.exports.export.trace_whole", lambda model: None)
+    with pytest.raises(AttributeError):
         export_model(folder, tmp_path / "out", to="torch", check=clip)
     assert list(tmp_path.iterdir()) == []
 

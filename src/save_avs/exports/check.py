@@ -79,8 +79,8 @@ def run_check(folder: Path, clip: Clip, wanted: F32, *, name: str, threshold: fl
     Raises:
         SaveAvsError: when the masks are not the same, by the measure of ``save-avs bench``.
     """
-    runner = runpy.run_path(str(folder / "run.py"))
-    found = runner["mark"](clip.frames, clip.times - clip.wave_start, clip.wave, runner["load"]())
+    mark = runpy.run_path(str(folder / "run.py"))["mark"]
+    found = mark(clip.frames, clip.times - clip.wave_start, clip.wave)
     check = Check(
         clip=name,
         frames=len(clip),

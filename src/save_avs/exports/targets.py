@@ -17,27 +17,22 @@ from save_avs.model.save import Precision
 
 PT2 = "model.pt2"
 
+# What opens a graph for batches of one shape (B,H,W,3): a function of a pair, frames and sounds.
 _ONNX = """
-def load():
-    options = {"providers": ["CPUExecutionProvider"]}
-    session = onnxruntime.InferenceSession(str(HERE / ABOUT["file"]), **options)
-    return lambda frames, sounds: session.run(None, {"frames": frames, "sounds": sounds})[0]
+def load(*shape):
+    session = onnxruntime.InferenceSession(HERE / ABOUT["file"], providers=["CPUExecutionProvider"])
+    return lambda pair: session.run(None, dict(zip(ABOUT["inputs"], pair)))
 """
 _OPENVINO = """
-def load():
-    core, exact = openvino.Core(), {"INFERENCE_PRECISION_HINT": "f32"}
-    graph = core.read_model(HERE / ABOUT["file"])
-
-    def run(*inputs):
-        graph.reshape({i: list(value.shape) for i, value in enumerate(inputs)})  # open shapes go wrong
-        return core.compile_model(graph, "CPU", exact)(inputs)[0]
-
-    return run
+def load(*shape):
+    graph = openvino.Core().read_model(HERE / ABOUT["file"])
+    graph.reshape({0: shape, 1: (shape[0], SAMPLES)})  # with open shapes its attention goes wrong
+    return openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 """
 _TORCH = """
-def load():
+def load(*shape):
     program = torch.export.load(HERE / ABOUT["file"]).module()
-    return lambda *inputs: program(*map(torch.from_numpy, inputs)).detach().numpy()
+    return lambda pair: [program(*map(torch.from_numpy, pair)).detach().numpy()]
 """
 
 
