@@ -99,13 +99,13 @@ class FrontEnd:
 
     def bands(self, windows: F64) -> F64:
         """Windows of sound, [N,window], to mel bands, [N,bands]."""
-        spectrum = np.fft.rfft(windows * _hann(self.window), self.fft)  # [N,fft/2+1]
+        spectrum = np.fft.rfft(windows * hann(self.window), self.fft)  # [N,fft/2+1]
         power = spectrum.real**2 + spectrum.imag**2
         return (np.sqrt(power) if self.power == 1 else power) @ mel_filters(self.mel, self.rate, self.fft)
 
 
 @cache
-def _hann(width: int) -> F64:
+def hann(width: int) -> F64:
     """Hann window whose period is the window itself (not one sample less)."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(width) / width)
 

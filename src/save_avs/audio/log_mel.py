@@ -17,8 +17,8 @@ SAMPLE_RATE = VGGISH.rate
 PATCH_SECONDS = 0.96  # from patch to patch of VGGish, which the benchmarks count in
 PATCH_SAMPLES = VGGISH.span
 SILENCE = float(np.log(0.01))  # every value of VGGish's patch of silence
+INAUDIBLE = 0.01  # above silence; a 3 kHz tone of a fortieth of 16-bit sound's smallest step reaches it
 
-_INAUDIBLE = 0.01  # above silence; a 3 kHz tone of a fortieth of 16-bit sound's smallest step reaches it
 _BLOCK = 1024  # frames transformed at once: bounds the working memory to a few MiB
 
 
@@ -75,7 +75,7 @@ def log_mel_at(
 
 def is_silent(patches: F32) -> Bool:
     """Say which of VGGish's patches, [N,96,64], hold but digital silence, rounding errors aside: bool [N]."""
-    return patches.max(axis=(1, 2)) < SILENCE + _INAUDIBLE
+    return patches.max(axis=(1, 2)) < SILENCE + INAUDIBLE
 
 
 def _resampled(wave: F32, rate: int, wanted: int) -> F64:

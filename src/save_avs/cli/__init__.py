@@ -13,7 +13,20 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import bench, data, demo, doctor, evaluate, params, segment, study, train, weights
+from save_avs.cli import (
+    bench,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    masks,
+    params,
+    segment,
+    study,
+    train,
+    weights,
+)
 from save_avs.cli.talk import speak, talk
 from save_avs.errors import SaveAvsError
 
@@ -43,8 +56,10 @@ app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("validate", epilog=train.EXAMPLES)(train.validate)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("params", epilog=params.EXAMPLES)(params.params)
 app.add_typer(data.app, name="data")
+app.add_typer(masks.app, name="masks")
 app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
 speak(app)

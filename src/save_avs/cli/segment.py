@@ -26,6 +26,7 @@ EXAMPLES = """Examples:
   save-avs segment clip.mp4 -o out --overwrite
   save-avs segment videos/ 'more/**/*.webm' -o out --resume
   save-avs segment clip.mp4 --fps 5 --save masks,png
+  save-avs segment clip.mp4 --save overlay,matte,coco
   save-avs segment clip.mp4 --json > report.json
 """
 
@@ -49,8 +50,8 @@ def segment(
         str,
         typer.Option(
             "--model",
-            metavar="NAME|PATH",
-            help="A bundled model, or a model's folder.",
+            metavar="NAME|PATH|hf:OWNER/NAME",
+            help="A bundled model, a model's folder, or one on a Hugging Face hub.",
             autocompletion=model_names,
         ),
     ] = "save-tiny",
@@ -66,7 +67,11 @@ def segment(
     runtime: Runtime = "auto",
     save: Annotated[
         str,
-        typer.Option("--save", metavar="LIST", help="What to write, of overlay, masks, timeline, png."),
+        typer.Option(
+            "--save",
+            metavar="LIST",
+            help="What to write, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
+        ),
     ] = "overlay,masks,timeline",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are already there.")

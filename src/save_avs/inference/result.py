@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from save_avs.errors import MediaError
-from save_avs.inference.folders import MASKS, OVERLAY, SUMMARY, TIMELINE, staged
+from save_avs.inference.films import film_of, open_films
+from save_avs.inference.folders import MASKS, SUMMARY, TIMELINE, staged
 from save_avs.inference.footage import Footage
 from save_avs.inference.naming import printable
 from save_avs.inference.settings import Settings
 from save_avs.inference.spans import marked_spans
-from save_avs.media import VideoInfo, VideoWriter
+from save_avs.media import VideoInfo
 from save_avs.render import (
-    PngSink,
     Thumbnails,
     WaveEnvelope,
     draw,
@@ -28,6 +27,7 @@ from save_avs.render import (
     write_masks_json,
     write_summary,
 )
+from save_avs.render.formats import FORMATS, MaskSet, coco_dataset
 from save_avs.types import F32, F64, Bool, MaskTrack
 
 if TYPE_CHECKING:
@@ -86,12 +86,9 @@ class SegmentationResult:
             MediaError: the video, read again for the overlay, is no longer the same.
         """
         with staged(Path(directory), overwrite=overwrite) as folder:
-            if "overlay" in self.settings.outputs:
-                self.overlay(folder / OVERLAY)
-            if "png" in self.settings.outputs:
-                pngs = PngSink(folder)
-                for i, index in enumerate(self.track.indices):
-                    pngs.write(index, self.track.mask(i))
+            with open_films(folder, self.footage, self.settings) as films:
+                for i, (frame, time) in enumerate(self._frames() if films.any else ()):
+                    films.write(frame, self.track.mask(i), time)
             self.write_records(folder)
         return Path(directory)
 
@@ -101,7 +98,7 @@ class SegmentationResult:
         Raises:
             MediaError: the video is no longer the same.
         """
-        with overlay_writer(path, self.footage, self.settings.fps) as writer:
+        with film_of(self.footage, path, self.settings.fps) as writer:
             for i, (frame, time) in enumerate(self._frames()):
                 writer.write(draw(frame, self.track.mask(i)), time)
         return Path(path)
@@ -118,13 +115,25 @@ class SegmentationResult:
             raise MediaError(f"{self.video.path}: changed since it was segmented")
 
     def write_records(self, folder: Path) -> None:
-        """Write what needs no second look at the video: masks, timeline, summary."""
+        """Write what needs no second look at the video: masks in every format, timeline, summary."""
         outputs = self.settings.outputs
+        for name in (name for name in outputs if name in FORMATS):
+            FORMATS[name].write(folder / FORMATS[name].file, self._masks())
         if "masks" in outputs:
             write_masks_json(folder / MASKS, self.track, video=self._video(), model=self.model)
         if "timeline" in outputs:
             write_figure(folder / TIMELINE, self.plot())
         write_summary(folder / SUMMARY, self.summary())
+
+    def to_coco(self) -> dict[str, Any]:
+        """The masks as a COCO data set: images, annotations with run lengths, the category.
+
+        ``pycocotools.coco.COCO`` opens what ``json.dump`` writes of it.
+        """
+        return coco_dataset(self._masks())
+
+    def _masks(self) -> MaskSet:
+        return MaskSet(self.track, self._video(), self.model)
 
     def plot(self) -> Figure:
         """Draw the timeline: the sound, how much is marked, and what it looks like; a matplotlib figure."""
@@ -176,18 +185,3 @@ class SegmentationResult:
         if self.video.duration is not None:
             return self.video.duration
         return (self.track.times[-1] if len(self.track) else 0.0) + 1 / self.video.fps
-
-
-@contextmanager
-def overlay_writer(path: str | Path, footage: Footage, fps: float | None) -> Iterator[VideoWriter]:
-    """Open the overlay of some footage for writing: its size, its sound, its clock."""
-    video = footage.video
-    with VideoWriter(
-        path,
-        width=video.width,
-        height=video.height,
-        fps=fps or video.fps,
-        pixel_aspect=video.pixel_aspect,
-        **footage.sound,
-    ) as writer:
-        yield writer

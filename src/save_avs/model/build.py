@@ -34,7 +34,7 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
     semantic = None
     if config.semantic is not None:
         semantic = SemanticHead(config.semantic.classes, dim=encoder.out_dim)
-    return SAVE(
+    model = SAVE(
         sam,
         backbone,
         adapter,
@@ -43,6 +43,8 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
         name=config.name,
         resize=config.resize,
     )
+    model.config = config
+    return model
 
 
 def _audio_adapter(

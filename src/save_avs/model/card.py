@@ -26,12 +26,14 @@ def model_card(config: SaveConfig, parameters: int) -> str:
     return (
         "---\n"
         "library_name: save-avs\n"
+        "pipeline_tag: image-segmentation\n"
         "tags: [audio-visual-segmentation, segment-anything, adapters]\n"
         "---\n\n"
         f"# {config.name}\n\n"
         f"| | |\n|---|---|\n{table}\n\n"
         f"{_bases(config)}"
-        'Use: `save_avs.load_model("<this folder>")`, or `save-avs segment clip.mp4 --model <this folder>`.\n'
+        'Use: `save_avs.load_model("<this folder>")` or `"hf:owner/name"`, where a hub has it, or\n'
+        "`save-avs segment clip.mp4 --model <this folder>`.\n"
     )
 
 

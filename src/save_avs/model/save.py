@@ -12,6 +12,8 @@ from save_avs.adapters import AudioAdapter
 from save_avs.audio.backbone import AudioBackbone
 from save_avs.audio.front_end import FrontEnd
 from save_avs.model.base import Base
+from save_avs.model.config import SaveConfig
+from save_avs.model.pretrained import Pretrained
 from save_avs.model.semantic import SemanticHead
 from save_avs.sam.sam import Sam
 
@@ -19,7 +21,7 @@ Resize = Literal["squash", "pad"]
 Precision = Literal["fp32", "bf16"]
 
 
-class SAVE(nn.Module):
+class SAVE(Pretrained, nn.Module):
     """Audio-visual segmentation with a SAM, adapters in its blocks, and an audio backbone.
 
     Sound reaches the picture twice: the audio adapter gives every transformer block of the image encoder a
@@ -37,6 +39,7 @@ class SAVE(nn.Module):
     Attributes:
         precision: what it computes in where the caller leaves the choice to it.
         base: the published checkpoints it stands on, None where it stands alone.
+        config: what it was built from, for ``save_pretrained`` alone.
         runtime: what computes it.
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
@@ -59,6 +62,7 @@ class SAVE(nn.Module):
         self.resize: Resize = resize
         self.precision: Precision = "fp32"
         self.base: Base | None = None
+        self.config: SaveConfig | None = None
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter

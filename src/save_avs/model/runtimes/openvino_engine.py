@@ -11,8 +11,8 @@ from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from save_avs.model.runtimes.engine import Engine
-from save_avs.model.runtimes.tracing import trace, without_remarks
-from save_avs.model.save import SAVE, Precision
+from save_avs.model.runtimes.tracing import without_remarks
+from save_avs.model.save import Precision
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -51,13 +51,14 @@ class OpenVino:
     packages: tuple[str, ...] = ("openvino",)
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
 
-    def export(self, model: SAVE, folder: Path) -> None:
+    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
         """Write OpenVINO's representation."""
         import openvino
 
         with without_remarks():
-            program = trace(model)
-        openvino.save_model(convert(program), folder / FILE, compress_to_fp16=False)
+            graph = convert(program)
+        graph.output(0).tensor.set_names({result})
+        openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
 
     def open(self, folder: Path, precision: Precision) -> Engine:
         """Read it; compiling waits for the first batch."""

@@ -12,7 +12,6 @@ from torch.export import Dim, ExportedProgram
 
 from save_avs.model.save import SAVE
 
-INPUTS = ("images", "patches")
 MOST = 1024  # frames at once
 
 
