@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from copy import deepcopy
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,21 +24,33 @@ class Features(NamedTuple):
         return Features(self.image[rows], self.sound[rows])
 
 
+@torch.no_grad()
+def look(save: SAVE, images: Tensor, patches: Tensor) -> Features:
+    """What a SAVE's encoders say of images u8 [B,3,S,S] and log-mel patches f32 [B,1,96,64], each alone."""
+    image = save.sam.image_encoder(save.sam.normalise(images))
+    return Features(image.float(), save.audio_backbone(patches.to(save.dtype)).float())
+
+
 class Baseline(nn.Module, ABC):
-    """A head over the frozen image encoder and audio backbone of a SAVE; sound meets picture in the head alone.
+    """A head over the frozen encoders of a SAVE, in which alone sound meets picture.
 
     A frame's `Features` do not depend on the head: they can be computed once and asked about often.
 
     Args:
         name: how it calls itself in results.
-        save: whose encoders it uses; they are frozen, and in no state dict of the head.
+        save: whose encoders it uses, in evaluation mode; they are no part of the head's parameters.
+
+    Attributes:
+        trained: names of its parts that learn, as `freeze_except` takes them.
     """
+
+    trained: ClassVar[tuple[str, ...]]
 
     def __init__(self, name: str, save: SAVE) -> None:
         super().__init__()
         self.name = name
         self.runtime = "torch"
-        self._save = (save.requires_grad_(False).eval(),)  # in a tuple: it is no part of the head
+        self._save = (save,)  # in a tuple torch does not take it for a part of the head
 
     @property
     def save(self) -> SAVE:
@@ -64,27 +77,14 @@ class Baseline(nn.Module, ABC):
         """What to compute in."""
         return self.save.precision
 
-    @torch.no_grad()
-    def look(self, images: Tensor, patches: Tensor) -> Features:
-        """Encode images u8 [B,3,S,S] and log-mel patches f32 [B,1,96,64]."""
-        sam = self.save.sam
-        image = sam.image_encoder(sam.normalise(images))
-        return Features(image.float(), self.save.audio_backbone(patches.to(self.save.dtype)).float())
-
     @abstractmethod
     def segment(self, features: Features) -> Tensor:
         """Logits [B,1,4h,4w] of frames that were looked at."""
 
     def forward(self, images: Tensor, patches: Tensor) -> Tensor:
         """Frames and the sound beside each to mask logits [B,1,S/4,S/4]."""
-        return self.segment(self.look(images, patches))
+        return self.segment(look(self.save, images, patches))
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        """Copy the head; the encoders, which never change, stay shared."""
-        memo[id(self._save)] = self._save
-        twin = type(self).__new__(type(self))
-        memo[id(self)] = twin
-        from copy import deepcopy
-
-        twin.__dict__.update({k: deepcopy(v, memo) for k, v in self.__dict__.items()})
-        return twin
+    def twin(self) -> Self:
+        """A copy of the head over the same encoders."""
+        return deepcopy(self, {id(self.save): self.save})

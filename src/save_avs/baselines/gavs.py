@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from copy import deepcopy
 
 import torch
@@ -63,26 +64,29 @@ class Gavs(Baseline):
         hidden: inner width of the prompt.
         bottleneck: inner width of the adapters in shares of the decoder's.
 
-    Source: GAVS, Wang et al. 2024, arXiv 2309.07929. From its public code: the widths of prompt and adapters, noise of
-    the audio's own spread, the frozen decoder. From the paper's overview alone, and so in our form: the cue of the
-    picture, the learned amount of noise, and the alignment of sound and picture. Its further adapters in the
-    encoder's last blocks are left out, as its code allows: the encoder's features then need no second look.
+    Source: GAVS, Wang et al. 2024, arXiv 2309.07929. From its public code: widths of prompt and adapters, noise
+    of the audio's own spread, the frozen decoder. From the paper's overview alone, and so in our form: the cue
+    of the picture, the learned amount of noise, the alignment of sound and picture. Its further adapters in the
+    encoder's last blocks are left out, as its code allows: features then need no second look.
     """
+
+    trained = ("prompt", "align", "adapter")
 
     def __init__(self, save: SAVE, *, hidden: int = 512, bottleneck: float = 0.5) -> None:
         super().__init__("gavs", save)
         dim, sound = save.sam.image_encoder.out_dim, save.audio_adapter.enter.in_features
         self.prompt = SemanticPrompt(sound=sound, look=dim, prompt=dim, hidden=hidden)
         self.align = nn.Linear(sound, dim)
-        self.decoder = deepcopy(save.sam.mask_decoder).requires_grad_(False)
+        self.decoder = deepcopy(save.sam.mask_decoder)
         for block in self.decoder.transformer.layers:
             assert isinstance(block, TwoWayBlock)
-            block.mlp = nn.Sequential(block.mlp, CorrelationAdapter(dim, round(bottleneck * dim)))
+            adapter = CorrelationAdapter(dim, round(bottleneck * dim))
+            block.mlp = nn.Sequential(OrderedDict(mlp=block.mlp, adapter=adapter))
 
     def segment(self, features: Features) -> Tensor:
         """Logits [B,1,4h,4w] of frames that were looked at."""
         prompts = self.save.sam.prompt_encoder
-        dense = prompts.no_mask(len(features.image))
+        dense = prompts.no_mask(len(features.image)).detach()
         prompt = self.prompt(features)
         return self.decoder(features.image, prompts.get_dense_pe(), prompt, dense, False)[0]
 

@@ -25,6 +25,8 @@ class ProtoNet(Recalling):
     Source: Snell et al. 2017, arXiv 1703.05175; PANet, arXiv 1908.06391. The audio prototypes are ours.
     """
 
+    trained = ("looking", "listening")
+
     def __init__(self, save: SAVE) -> None:
         super().__init__("protonet", save)
         self.looking = nn.Parameter(torch.tensor(SHARPNESS).log())

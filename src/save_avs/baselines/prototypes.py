@@ -16,7 +16,7 @@ UPSCALE = 4  # the model's logits have four times the grid's side
 
 
 class Support(NamedTuple):
-    """Examples: features of B frames, the share of each cell that sounds, f32 [B,1,M,M], classes int64 [B]."""
+    """Examples: features of B frames, share of each cell that sounds, f32 [B,1,M,M], and classes int64 [B]."""
 
     features: Features
     masks: Tensor
@@ -34,7 +34,7 @@ class Prototypes(NamedTuple):
 def make_prototypes(support: Support) -> Prototypes:
     """Average the features of each class: the image's under the masks, the sounds as they are.
 
-    Source: Snell et al. 2017, arXiv 1703.05175; the masked average of PANet, Wang et al. 2019, arXiv 1908.06391.
+    Source: Snell et al. 2017, arXiv 1703.05175; masked average from PANet, arXiv 1908.06391.
 
     Raises:
         ValueError: when the classes are not numbered from 0, each with a frame.
@@ -62,7 +62,7 @@ class Recalling(Baseline):
     prototypes: Prototypes | None = None
 
     def remember(self, support: Support) -> None:
-        """Take these classes in place of any known before; gradients flow into the prototypes' use alone."""
+        """Take these classes in place of any known before."""
         self.prototypes = make_prototypes(support)
 
     def segment(self, features: Features) -> Tensor:

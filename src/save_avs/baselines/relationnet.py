@@ -1,4 +1,4 @@
-"""RelationNet for segmentation by sound: learned comparison of each cell, and of the sound, with each class."""
+"""RelationNet for segmentation by sound: cells and sounds, compared with each class by learned modules."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from save_avs.model.save import SAVE
 class RelationNet(Recalling):
     """Relation scores of cells to looks, by a small convolutional module, and of sounds to sounds.
 
-    P(cell shows c) = sigmoid(R(cell, look of c));  P(c is heard) = softmax over all classes of S(sound, sound of c)
+    P(cell shows c) = sigmoid(R(cell, look of c))
+    P(c is heard) = softmax over all classes of S(sound, sound of c)
 
     Args:
         save: whose encoders it uses.
         hidden: channels within both modules; a multiple of 8.
 
-    Source: Sung et al. 2018, arXiv 1711.06025. Cells in place of pictures, and the relation of sounds, are ours;
-    groups are normalised in place of batches, whose frames would otherwise see each other.
+    Source: Sung et al. 2018, arXiv 1711.06025. Cells in place of pictures, and the relation of sounds, are
+    ours; groups are normalised in place of batches, in which frames would see each other.
     """
+
+    trained = ("look_relation", "sound_relation")
 
     def __init__(self, save: SAVE, *, hidden: int = 64) -> None:
         super().__init__("relationnet", save)

@@ -1,0 +1,158 @@
+"""Annotated frames in memory: pictures, sounds, truths, and what the frozen encoders say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from save_avs.baselines import Features, Support, look
+from save_avs.data.clipset import ClipFacts, ClipSet
+from save_avs.evaluation.frames import FrameBatch
+from save_avs.model.save import SAVE
+from save_avs.training.clips import ClipItem, ClipStream
+
+BATCH = 16
+NOTHING = {"background", "off-the-screen"}  # AVSBench's words for clips in which nothing in view sounds
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of several clips.
+
+    Attributes:
+        images: u8 [B,3,S,S].
+        patches: f32 [B,1,96,64].
+        masks: share of each of the decoder's cells that sounds, f32 [B,1,M,M].
+        features: of the frozen encoders.
+        truths: bool [H,W], one a frame, each at its own size.
+        clips: the place of each frame's clip in its data set.
+        classes: what sounds in each frame's clip.
+    """
+
+    images: Tensor
+    patches: Tensor
+    masks: Tensor
+    features: Features
+    truths: tuple[Tensor, ...]
+    clips: tuple[int, ...]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def take(self, rows: Sequence[int]) -> Frames:
+        """Some of the frames."""
+        at = torch.as_tensor(rows, dtype=torch.int64)
+        return Frames(
+            images=self.images[at],
+            patches=self.patches[at],
+            masks=self.masks[at],
+            features=self.features.take(at),
+            truths=tuple(self.truths[i] for i in rows),
+            clips=tuple(self.clips[i] for i in rows),
+            classes=tuple(self.classes[i] for i in rows),
+        )
+
+    def sounding(self) -> Frames:
+        """The frames in which something sounds: those that can be examples."""
+        return self.take(np.flatnonzero(self.masks.flatten(1).any(1).cpu().numpy()).tolist())
+
+    def by_class(self) -> dict[str, list[int]]:
+        """The rows of each class, sorted by name."""
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(self.classes):
+            rows.setdefault(name, []).append(row)
+        return dict(sorted(rows.items()))
+
+    def first_of_each(self, count: int) -> Frames:
+        """The first frames of each class, at most so many."""
+        return self.take([row for rows in self.by_class().values() for row in rows[:count]])
+
+    def support(self) -> Support:
+        """As examples of the classes, numbered in the order of their names."""
+        order = {name: k for k, name in enumerate(self.by_class())}
+        numbers = torch.tensor([order[name] for name in self.classes], device=self.masks.device)
+        return Support(self.features, self.masks, numbers)
+
+    def batch(self) -> FrameBatch:
+        """As the scorebook takes them."""
+        return FrameBatch(
+            images=self.images,
+            patches=self.patches,
+            features=None,
+            truths=tuple(truth.numpy() for truth in self.truths),
+            labels=(None,) * len(self),
+            clips=self.clips,
+            positions=tuple(self.clips[:row].count(clip) for row, clip in enumerate(self.clips)),
+        )
+
+
+def read_frames(clips: ClipSet, places: Iterable[int], save: SAVE, *, examples: bool = False) -> Frames:
+    """Read the annotated frames of some clips, and let the encoders look at each once.
+
+    Args:
+        clips: the data set.
+        places: of the clips in it.
+        save: whose encoders look, and as whose input the frames are made square.
+        examples: of each clip, only the first frame in which something sounds.
+
+    Raises:
+        DataError: when a clip is broken, or none of its frames is annotated.
+    """
+    stream = ClipStream(clips, save.image_size, save.resize)
+    read = [(place, stream[place]) for place in places]
+    if examples:
+        read = [(place, item) for place, full in read for item in _first_example(full)]
+    images, patches, masks = (
+        torch.cat([getattr(item, part) for _, item in read]).to(save.device)
+        for part in ("images", "patches", "masks")
+    )
+    return Frames(
+        images=images,
+        patches=patches,
+        masks=masks,
+        features=_look(save, images, patches),
+        truths=tuple(truth for _, item in read for truth in item.truths),
+        clips=tuple(place for place, item in read for _ in item.truths),
+        classes=tuple(class_of(clips.facts(place)) for place, item in read for _ in item.truths),
+    )
+
+
+def read_chunks(clips: ClipSet, save: SAVE, *, clips_at_once: int = 4) -> Iterator[Frames]:
+    """All clips in order, a few at a time."""
+    for start in range(0, len(clips), clips_at_once):
+        yield read_frames(clips, range(start, min(start + clips_at_once, len(clips))), save)
+
+
+def class_of(facts: ClipFacts) -> str:
+    """What sounds in a clip; several things together are a class of their own."""
+    return "+".join(facts.categories)
+
+
+def of_one_class(clips: ClipSet) -> dict[str, list[int]]:
+    """The places of the clips in which one known thing sounds, by class, sorted by name."""
+    places: dict[str, list[int]] = {}
+    for i in range(len(clips)):
+        categories = clips.facts(i).categories
+        if len(categories) == 1 and not NOTHING & set(categories):
+            places.setdefault(categories[0], []).append(i)
+    return dict(sorted(places.items()))
+
+
+def _first_example(item: ClipItem) -> list[ClipItem]:
+    """A clip cut down to the first frame in which something sounds; nothing where there is none."""
+    at = np.flatnonzero(item.masks.flatten(1).any(1).numpy())[:1].tolist()
+    cut = {part: getattr(item, part)[at] for part in ("images", "patches", "masks")}
+    return [item._replace(**cut, truths=tuple(item.truths[k] for k in at)) for k in at]
+
+
+def _look(save: SAVE, images: Tensor, patches: Tensor) -> Features:
+    parts = []
+    with torch.autocast(save.device.type, torch.bfloat16, enabled=save.precision == "bf16"):
+        for start in range(0, len(images), BATCH):
+            parts.append(look(save, images[start : start + BATCH], patches[start : start + BATCH]))
+    return Features(torch.cat([p.image for p in parts]), torch.cat([p.sound for p in parts]))
