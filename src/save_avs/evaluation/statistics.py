@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,3 +38,17 @@ def bootstrap_mean(values: ArrayLike, *, seed: int = 0, resamples: int = 2000) -
         (kept,), np.mean, n_resamples=resamples, method="percentile", rng=rng, batch=100
     ).confidence_interval
     return Figure(mean, float(interval.low), float(interval.high), len(kept))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """P values corrected for their number, so that the chance of any false alarm keeps its level.
+
+    NaN stays and does not count. Source: Holm 1979, "A simple sequentially rejective multiple test
+    procedure".
+    """
+    order = sorted((i for i, p in enumerate(ps) if not np.isnan(p)), key=lambda i: ps[i])
+    corrected, highest = list(ps), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * ps[i]))
+        corrected[i] = highest
+    return corrected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,13 +39,21 @@ class ImageAdapterConfig(_Strict):
 
 
 class AudioAdapterConfig(_Strict):
-    """The residual audio encoder adapter."""
+    """The audio encoder adapter: ``residual``, the paper's chain, or ``sama``, which has a width alone."""
 
+    kind: Literal["residual", "sama"] = "residual"
     hidden: int = Field(default=512, gt=0)
     tokens: int = Field(default=1, ge=0)
     residual: bool = True
     shared: bool = True
     inject: Injection = "all"
+
+    @model_validator(mode="after")
+    def _sama_has_no_chain(self) -> Self:
+        chain = self.model_dump(exclude={"kind", "hidden"})
+        if self.kind == "sama" and chain != AudioAdapterConfig().model_dump(exclude={"kind", "hidden"}):
+            raise ValueError(f"kind sama has no chain: leave {', '.join(chain)} as they are")
+        return self
 
 
 class SemanticConfig(_Strict):

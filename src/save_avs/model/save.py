@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from save_avs.adapters.audio import ResidualAudioAdapter
+from save_avs.adapters import AudioAdapter
 from save_avs.model.base import Base
 from save_avs.model.semantic import SemanticHead
 from save_avs.sam.sam import Sam
@@ -21,12 +21,12 @@ class SAVE(nn.Module):
     """Audio-visual segmentation with a SAM, adapters in its blocks, and an audio backbone.
 
     Sound reaches the picture twice: the audio adapter gives every transformer block of the image encoder a
-    vector, added to all its tokens, and its last output is the prompt of the mask decoder.
+    vector, added to all its tokens, and makes the prompt of the mask decoder.
 
     Args:
         sam: with image adapters in its blocks, or without.
         audio_backbone: log-mel patches [B,1,96,64] to [B,D]; kept frozen by the training stages.
-        audio_adapter: the residual chain.
+        audio_adapter: the residual chain, or a rival.
         semantic: the head that names what sounds where; None leaves the model to marking it.
         classes: names of the sounds that ``hear`` tells apart; without any it cannot be asked.
         name: how it calls itself in results.
@@ -44,7 +44,7 @@ class SAVE(nn.Module):
         self,
         sam: Sam,
         audio_backbone: nn.Module,
-        audio_adapter: ResidualAudioAdapter,
+        audio_adapter: AudioAdapter,
         *,
         semantic: SemanticHead | None = None,
         classes: Sequence[str] = (),
@@ -62,7 +62,7 @@ class SAVE(nn.Module):
         self.audio_adapter = audio_adapter
         self.semantic = semantic
         self.classes = tuple(classes)
-        self.hearing = nn.Linear(audio_adapter.enter.in_features, len(self.classes)) if self.classes else None
+        self.hearing = nn.Linear(audio_adapter.audio_dim, len(self.classes)) if self.classes else None
 
     @property
     def image_size(self) -> int:
@@ -77,7 +77,7 @@ class SAVE(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """What the weights are."""
-        return self.audio_adapter.enter.weight.dtype
+        return next(self.audio_adapter.parameters()).dtype
 
     def forward(self, images: Tensor, patches: Tensor) -> Tensor:
         """Frames and the sound beside each to mask logits.

@@ -89,7 +89,7 @@ def build_model(recipe: Recipe, stage: ComposedStage | ClipStage, config: SaveCo
     """
     model = build_on_bases(config, sam=recipe.bases.sam, audio=recipe.bases.audio)
     if stage.start is not None:
-        continue_from(model, config, start_folder(recipe, stage.name, stage.start))
+        continue_from(model, config, start_folder(recipe, stage.name, stage.start), fresh=stage.fresh)
     model.sam.image_encoder.recompute = stage.recompute
     return model
 
