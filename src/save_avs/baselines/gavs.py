@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from save_avs.baselines.baseline import Baseline, Features
-from save_avs.baselines.prototypes import masked_average
+from save_avs.baselines.prototypes import cell_shares, masked_average
 from save_avs.model.save import SAVE
-from save_avs.sam.transformer import TwoWayBlock
 
 
 class SemanticPrompt(nn.Module):
@@ -64,24 +63,24 @@ class Gavs(Baseline):
         hidden: inner width of the prompt.
         bottleneck: inner width of the adapters in shares of the decoder's.
 
-    Source: GAVS, Wang et al. 2024, arXiv 2309.07929. From its public code: widths of prompt and adapters, noise
-    of the audio's own spread, the frozen decoder. From the paper's overview alone, and so in our form: the cue
-    of the picture, the learned amount of noise, the alignment of sound and picture. Its further adapters in the
-    encoder's last blocks are left out, as its code allows: features then need no second look.
+    Source: GAVS, Wang et al. 2024, arXiv 2309.07929. From its public code: widths, noise of the sound's own
+    spread, the frozen decoder. From the paper's overview alone, and so in our form: the picture's cue, the
+    learned amount of noise, the alignment of sound and picture. Its further adapters in the encoder's last
+    blocks are left out, as its code allows: so features need no second look.
     """
 
     trained = ("prompt", "align", "adapter")
 
     def __init__(self, save: SAVE, *, hidden: int = 512, bottleneck: float = 0.5) -> None:
         super().__init__("gavs", save)
-        dim, sound = save.sam.image_encoder.out_dim, save.audio_adapter.enter.in_features
+        dim, sound = save.sam.image_encoder.out_dim, save.audio_adapter.audio_dim
         self.prompt = SemanticPrompt(sound=sound, look=dim, prompt=dim, hidden=hidden)
         self.align = nn.Linear(sound, dim)
         self.decoder = deepcopy(save.sam.mask_decoder)
         for block in self.decoder.transformer.layers:
-            assert isinstance(block, TwoWayBlock)
             adapter = CorrelationAdapter(dim, round(bottleneck * dim))
-            block.mlp = nn.Sequential(OrderedDict(mlp=block.mlp, adapter=adapter))
+            adapted = OrderedDict(mlp=block.get_submodule("mlp"), adapter=adapter)
+            block.register_module("mlp", nn.Sequential(adapted))
 
     def segment(self, features: Features) -> Tensor:
         """Logits [B,1,4h,4w] of frames that were looked at."""
@@ -92,6 +91,5 @@ class Gavs(Baseline):
 
     def misalignment(self, features: Features, masks: Tensor) -> Tensor:
         """How far sounds are from what sounds, 1 - cosine, mean over the frames; masks f32 [B,1,M,M]."""
-        shares = F.adaptive_avg_pool2d(masks, features.image.shape[-2:])
-        shown = masked_average(features.image, shares)
+        shown = masked_average(features.image, cell_shares(masks, features.image))
         return 1 - F.cosine_similarity(self.align(features.sound), shown, dim=1).mean()

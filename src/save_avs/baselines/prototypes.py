@@ -16,7 +16,7 @@ UPSCALE = 4  # the model's logits have four times the grid's side
 
 
 class Support(NamedTuple):
-    """Examples: features of B frames, share of each cell that sounds, f32 [B,1,M,M], and classes int64 [B]."""
+    """Examples: features of B frames, what sounds in each, f32 [B,1,M,M] in 0..1, its class, int64 [B]."""
 
     features: Features
     masks: Tensor
@@ -44,11 +44,16 @@ def make_prototypes(support: Support) -> Prototypes:
     if not bool(belongs.any(0).all()):
         raise ValueError("each class of the support must have a frame")
     image, sound = support.features
-    shares = F.adaptive_avg_pool2d(support.masks, image.shape[-2:])  # [B,1,h,w]
+    shares = cell_shares(support.masks, image)
     inside = masked_average(image, shares)
     outside = masked_average(image, 1 - shares)
     weights = belongs / belongs.sum(0)  # each frame of a class counts the same
     return Prototypes(weights.T @ inside, weights.T @ sound, outside.mean(0))
+
+
+def cell_shares(masks: Tensor, image: Tensor) -> Tensor:
+    """Masks [B,1,M,M] as shares of an embedding's cells, [B,1,h,w]."""
+    return F.adaptive_avg_pool2d(masks, (image.shape[2], image.shape[3]))
 
 
 def masked_average(image: Tensor, shares: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class RelationNet(Recalling):
     def __init__(self, save: SAVE, *, hidden: int = 64) -> None:
         super().__init__("relationnet", save)
         looks = save.sam.image_encoder.out_dim
-        sounds = save.audio_adapter.enter.in_features
+        sounds = save.audio_adapter.audio_dim
         self.look_relation = nn.Sequential(
             nn.Conv2d(2 * looks, hidden, 1),
             nn.GroupNorm(8, hidden),
