@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import bench, data, demo, evaluate, params, segment, train, weights
+from save_avs.cli import bench, data, demo, evaluate, params, segment, study, train, weights
 from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -23,7 +23,8 @@ TRACEBACK = "SAVE_AVS_TRACEBACK"
 # torch's threads sleep while they wait instead of spinning. Training shares with no one but workers that step
 # aside, and loses a tenth of its speed to that sleep. Read when numpy and torch are imported.
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-SPINNING = {"train": ("OMP_WAIT_POLICY",)}  # what a command leaves at the library's own
+# What a command leaves at the library's own.
+SPINNING: dict[str, tuple[str, ...]] = {"train": ("OMP_WAIT_POLICY",), "study": ("OMP_WAIT_POLICY",)}
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
 
@@ -43,6 +44,7 @@ app.command("validate", epilog=train.EXAMPLES)(train.validate)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
 app.command("params", epilog=params.EXAMPLES)(params.params)
 app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
 
 
