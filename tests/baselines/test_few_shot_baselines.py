@@ -9,7 +9,7 @@ from tiny_model import shake, tiny_batch, tiny_model
 from torch.nn import functional as F
 
 from save_avs.baselines import Features, Gavs, ProtoNet, RelationNet, Support, look
-from save_avs.baselines.prototypes import heard_and_seen, make_prototypes
+from save_avs.baselines.prototypes import make_prototypes
 
 SOUND = 128
 
@@ -47,7 +47,7 @@ LEFT, RIGHT, ALL = slice(0, 2), slice(2, 4), slice(0, 4)
 
 @pytest.fixture
 def support() -> Support:
-    """Class 0 is axis 1 with sound 5, seen left; class 1 is axis 2 with sound 6, seen right; one frame each."""
+    """Class 0 is axis 1 with sound 5, seen left; class 1 is axis 2 with sound 6, seen right."""
     images = torch.stack([picture((ALL, LEFT, 1)), picture((ALL, RIGHT, 2))])
     features = Features(images, torch.stack([sound(5), sound(6)]))
     return Support(features, torch.stack([mask(ALL, LEFT), mask(ALL, RIGHT)]), torch.tensor([0, 1]))
@@ -95,22 +95,41 @@ def test_protonet_marks_what_is_heard_and_not_what_else_it_knows(save, support, 
 
 def test_protonet_is_its_formula(save, support, query):
     net = ProtoNet(save)
-    logits = net.compare(query, make_prototypes(support))[0, 0].double()
+    known = make_prototypes(support)
     cosines = torch.zeros(3, 4, 4)  # background, class 0, class 1: the axes are orthogonal
-    cosines[0], cosines[:, LEFT, LEFT], cosines[:, RIGHT, LEFT] = 1, 0, 0
-    cosines[1, LEFT, LEFT], cosines[2, RIGHT, LEFT] = 1, 1
-    shown = (20 * cosines.double()).softmax(0)
-    heard = (20 * torch.tensor([1.0, 0.0]).double()).softmax(0)
-    sounding = heard[0] * shown[1] + heard[1] * shown[2]
-    assert torch.allclose(logits.sigmoid(), sounding, atol=1e-5)
+    cosines[0] = 1
+    cosines[0, :, LEFT] = 0
+    cosines[1, LEFT, LEFT] = cosines[2, RIGHT, LEFT] = 1
+    shown = (20 * cosines).softmax(0)
+    seen, unseen = net.see(query.image[:1], known)
+    assert torch.allclose(seen[0].exp(), shown[1:], atol=1e-5)
+    assert torch.allclose(unseen[0].exp(), 1 - shown[1:], atol=1e-5)
+    heard = (20 * torch.tensor([1.0, 0.0])).softmax(0)
+    assert torch.allclose(net.hear(query.sound[:1], known)[0].exp(), heard, atol=1e-6)
 
 
-def test_what_is_heard_weighs_what_is_seen():
+class Told(ProtoNet):
+    """Hears and sees what it is told."""
+
+    def __init__(self, save, heard, seen):
+        super().__init__(save)
+        self.told = heard, seen
+
+    def hear(self, sound, known):
+        return self.told[0].log()
+
+    def see(self, image, known):
+        return self.told[1].log(), (1 - self.told[1]).log()
+
+
+def test_what_is_heard_weighs_what_is_seen(save, support, query):
     rng = torch.Generator().manual_seed(0)
     heard = torch.rand(2, 3, generator=rng).softmax(1)
-    seen = torch.rand(2, 3, 4, 4, generator=rng)
-    logits = heard_and_seen(heard.log(), seen.log(), (1 - seen).log())
-    assert torch.allclose(logits[:, 0].sigmoid(), torch.einsum("bn,bnhw->bhw", heard, seen), atol=1e-6)
+    seen = torch.rand(2, 3, 1, 1, generator=rng).expand(-1, -1, 4, 4)
+    net = Told(save, heard, seen)
+    net.remember(support)
+    expected = torch.einsum("bn,bnhw->bhw", heard, seen)[:, 0, 0]
+    assert torch.allclose(net.segment(query)[:, 0, 7, 7].sigmoid(), expected, atol=1e-6)
 
 
 def test_relationnet_compares_each_cell_and_sound_by_itself(save, support, query):
@@ -118,12 +137,15 @@ def test_relationnet_compares_each_cell_and_sound_by_itself(save, support, query
     torch.manual_seed(0)
     net = RelationNet(save).eval()
     known = make_prototypes(support)
-    both = net.compare(query, known)
-    assert both.shape == (2, 1, 4, 4)
-    assert torch.allclose(net.compare(query.take([1]), known), both[1:], atol=1e-5)
-    alone = known._replace(looks=known.looks[:1], sounds=known.sounds[:1])
-    pair = torch.cat([query.image[:1], known.looks[:1, :, None, None].expand(1, -1, 4, 4)], dim=1)
-    assert torch.allclose(net.compare(query.take([0]), alone), net.look_relation(pair), atol=1e-5)
+    both, _ = net.see(query.image, known)
+    assert both.shape == (2, 2, 4, 4)
+    assert torch.allclose(net.see(query.image[1:], known)[0], both[1:], atol=1e-5)
+    pair = torch.cat([query.image[:1], known.looks[1:, :, None, None].expand(1, -1, 4, 4)], dim=1)
+    assert torch.allclose(both[:1, 1:], F.logsigmoid(net.look_relation(pair)), atol=1e-5)
+    scores = [net.sound_relation(torch.cat([query.sound[0], sound])).item() for sound in known.sounds]
+    assert torch.allclose(
+        net.hear(query.sound[:1], known)[0].exp(), torch.tensor(scores).softmax(0), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", [ProtoNet, RelationNet])

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.baselines.baseline import Features
-from save_avs.baselines.prototypes import Prototypes, Recalling, heard_and_seen
+from save_avs.baselines.prototypes import Prototypes, Recalling
 from save_avs.model.save import SAVE
 
 SHARPNESS = 20.0  # PANet's factor on cosine similarities
@@ -32,14 +31,17 @@ class ProtoNet(Recalling):
         self.looking = nn.Parameter(torch.tensor(SHARPNESS).log())
         self.listening = nn.Parameter(torch.tensor(SHARPNESS).log())
 
-    def compare(self, features: Features, known: Prototypes) -> Tensor:
-        """Logits [B,1,h,w]: how likely each cell shows what is heard."""
+    def hear(self, sound: Tensor, known: Prototypes) -> Tensor:
+        """Log P(class is heard), [B,N]."""
+        alike = F.normalize(sound, dim=1) @ F.normalize(known.sounds, dim=1).T
+        return F.log_softmax(self.listening.exp() * alike, dim=1)
+
+    def see(self, image: Tensor, known: Prototypes) -> tuple[Tensor, Tensor]:
+        """Log P(cell shows the class) and log P(it does not), [B,N,h,w]."""
         looks = torch.cat([known.background[None], known.looks])  # [1+N,C]
-        near = torch.einsum("bchw,nc->bnhw", F.normalize(features.image, dim=1), F.normalize(looks, dim=1))
+        near = torch.einsum("bchw,nc->bnhw", F.normalize(image, dim=1), F.normalize(looks, dim=1))
         shown = F.log_softmax(self.looking.exp() * near, dim=1)  # [B,1+N,h,w]
-        alike = F.normalize(features.sound, dim=1) @ F.normalize(known.sounds, dim=1).T
-        heard = F.log_softmax(self.listening.exp() * alike, dim=1)  # [B,N]
-        return heard_and_seen(heard, shown[:, 1:], _others(shown))
+        return shown[:, 1:], _others(shown)
 
 
 def _others(shown: Tensor) -> Tensor:

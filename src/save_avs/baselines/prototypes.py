@@ -62,7 +62,10 @@ def masked_average(image: Tensor, shares: Tensor) -> Tensor:
 
 
 class Recalling(Baseline):
-    """A baseline that is told its classes by examples, without learning: `remember`, then ask."""
+    """A baseline that is told its classes by examples, without learning: `remember`, then ask.
+
+    P(cell sounds) = sum over classes of P(class is heard) P(cell shows it)
+    """
 
     prototypes: Prototypes | None = None
 
@@ -70,30 +73,33 @@ class Recalling(Baseline):
         """Take these classes in place of any known before."""
         self.prototypes = make_prototypes(support)
 
-    def segment(self, features: Features) -> Tensor:
-        """Logits [B,1,4h,4w] of frames that were looked at.
+    @property
+    def known(self) -> Prototypes:
+        """The classes it was told.
 
         Raises:
             ValueError: when nothing was remembered.
         """
         if self.prototypes is None:
             raise ValueError(f"{self.name} knows no classes: let it remember some")
-        logits = self.compare(features, self.prototypes)
+        return self.prototypes
+
+    def segment(self, features: Features) -> Tensor:
+        """Logits [B,1,4h,4w] of frames that were looked at.
+
+        Raises:
+            ValueError: when nothing was remembered.
+        """
+        heard = self.hear(features.sound, self.known)[:, :, None, None]
+        seen, unseen = self.see(features.image, self.known)
+        yes, no = torch.logsumexp(heard + seen, 1), torch.logsumexp(heard + unseen, 1)
+        logits = (yes - no).unsqueeze(1)  # [B,1,h,w]
         return F.interpolate(logits, scale_factor=UPSCALE, mode="bilinear", align_corners=False)
 
     @abstractmethod
-    def compare(self, features: Features, known: Prototypes) -> Tensor:
-        """Logits [B,1,h,w]: how likely each cell shows what is heard."""
+    def hear(self, sound: Tensor, known: Prototypes) -> Tensor:
+        """Log P(class is heard) in sounds [B,D]: [B,N], over the classes it adds up to one."""
 
-
-def heard_and_seen(heard: Tensor, seen: Tensor, unseen: Tensor) -> Tensor:
-    """Logits [B,1,h,w] of P(cell sounds) = sum over classes of P(class is heard) P(cell shows it).
-
-    Args:
-        heard: log P(class is heard), [B,N]; over the classes it adds up to one.
-        seen: log P(cell shows the class), [B,N,h,w].
-        unseen: log P(cell does not show it), [B,N,h,w].
-    """
-    weights = heard[:, :, None, None]
-    yes, no = torch.logsumexp(weights + seen, 1), torch.logsumexp(weights + unseen, 1)
-    return (yes - no).unsqueeze(1)
+    @abstractmethod
+    def see(self, image: Tensor, known: Prototypes) -> tuple[Tensor, Tensor]:
+        """Log P(cell shows the class) in embeddings [B,C,h,w], and log P(it does not): [B,N,h,w] each."""

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.baselines.baseline import Features
-from save_avs.baselines.prototypes import Prototypes, Recalling, heard_and_seen
+from save_avs.baselines.prototypes import Prototypes, Recalling
 from save_avs.model.save import SAVE
 
 
@@ -42,14 +41,17 @@ class RelationNet(Recalling):
         )
         self.sound_relation = nn.Sequential(nn.Linear(2 * sounds, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
-    def compare(self, features: Features, known: Prototypes) -> Tensor:
-        """Logits [B,1,h,w]: how likely each cell shows what is heard."""
-        frames, classes = len(features.image), len(known.looks)
-        cells = features.image.unsqueeze(1).expand(-1, classes, -1, -1, -1)  # [B,N,C,h,w]
-        looks = known.looks[None, :, :, None, None].expand_as(cells)
-        shown = self.look_relation(torch.cat([cells, looks], dim=2).flatten(0, 1))  # [B*N,1,h,w]
-        shown = shown.squeeze(1).unflatten(0, (frames, classes))
-        sounds = features.sound.unsqueeze(1).expand(-1, classes, -1)  # [B,N,D]
+    def hear(self, sound: Tensor, known: Prototypes) -> Tensor:
+        """Log P(class is heard), [B,N]."""
+        sounds = sound.unsqueeze(1).expand(-1, len(known.sounds), -1)  # [B,N,D]
         pairs = torch.cat([sounds, known.sounds.expand_as(sounds)], dim=2)
-        heard = self.sound_relation(pairs).squeeze(2).log_softmax(dim=1)  # [B,N]
-        return heard_and_seen(heard, F.logsigmoid(shown), F.logsigmoid(-shown))
+        return self.sound_relation(pairs).squeeze(2).log_softmax(dim=1)
+
+    def see(self, image: Tensor, known: Prototypes) -> tuple[Tensor, Tensor]:
+        """Log P(cell shows the class) and log P(it does not), [B,N,h,w]."""
+        frames, classes = len(image), len(known.looks)
+        cells = image.unsqueeze(1).expand(-1, classes, -1, -1, -1)  # [B,N,C,h,w]
+        looks = known.looks[None, :, :, None, None].expand_as(cells)
+        relation = self.look_relation(torch.cat([cells, looks], dim=2).flatten(0, 1))  # [B*N,1,h,w]
+        relation = relation.squeeze(1).unflatten(0, (frames, classes))
+        return F.logsigmoid(relation), F.logsigmoid(-relation)

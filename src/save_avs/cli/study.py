@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli import study_few_shot
+
 GRIDS = {
     "starting-point": "What the frozen base gives without sound, asked by SAM's own prompts.",
     "adapters": "Each adapter's part, each part of the audio path, and SAMA-AVS's as a rival.",
@@ -119,4 +121,5 @@ def grid(
 
 for _name in GRIDS:
     app.command(_name, epilog=EXAMPLES.format(name=_name))(_grid(_name))
+app.command("few-shot", epilog=study_few_shot.EXAMPLES)(study_few_shot.few_shot)
 app.command("grid", epilog=EXAMPLES.format(name="grid my-study.yaml"))(grid)

@@ -127,14 +127,10 @@ def _study(
 
 
 def _setting(about: dict[str, Any], save: Any) -> dict[str, str]:
-    import torch
+    from save_avs.studies.budget import machine
 
     budget = {key.replace("_", " "): str(value) for key, value in about.items()}
-    threads = torch.get_num_threads()
-    where = (
-        f"{save.device}, {save.precision}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}"
-    )
-    return {**budget, "computed on": where}
+    return {**budget, "computed in": f"{save.precision} on {save.device}", "machine": machine()}
 
 
 def _print(report: StudyReport, folder: Path, *, as_json: bool) -> None:

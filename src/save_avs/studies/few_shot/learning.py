@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from save_avs.adapters import freeze_except
 from save_avs.baselines import Baseline, Gavs, Recalling
@@ -89,6 +90,8 @@ def learn_episodes(
 ) -> None:
     """Learn to compare: episode i, drawn from (seed, i), has ``ways`` classes of up to ``shots`` examples.
 
+    The loss is that of the masks, and the cross-entropy of which class is heard.
+
     Source: Vinyals et al. 2016, arXiv 1606.04080: train as you will be tested.
     """
     rows = list(seen.by_class().values())
@@ -99,7 +102,9 @@ def learn_episodes(
         count = int(rng.integers(1, shots + 1))
         drawn = [rng.permutation(rows[c])[: count + queries].tolist() for c in classes]
         network.remember(seen.take([row for part in drawn for row in part[:count]]).support())
-        return loss(network, seen.take([row for part in drawn for row in part[count:]]))
+        asked = seen.take([row for part in drawn for row in part[count:]])
+        heard = network.hear(asked.features.sound, network.known)
+        return loss(network, asked) + F.nll_loss(heard, asked.support().classes)
 
     learn(_start(network), loss_at, steps=episodes, lr=lr, seed=seed)
     network.requires_grad_(False).eval()
