@@ -36,7 +36,7 @@ def clips(root):
 @pytest.fixture(scope="module")
 def tree(root, tmp_path_factory):
     corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
-    return write_v3(Order(corpora, 6, 5, (40, 48)), tmp_path_factory.mktemp("v3") / "tree")
+    return write_v3(Order(corpora, 12, 5, (40, 48)), tmp_path_factory.mktemp("v3") / "tree")
 
 
 def test_of_every_unseen_class_there_are_as_many_scenes(clips):
@@ -104,6 +104,13 @@ def test_v3_takes_examples_and_questions_of_its_tables(tree, save):
         assert asked == [i for i in range(len(test)) for _ in range(10)]
         assert trial.source(0) == test.facts(0).source
     assert none.examples is None
+
+
+def test_v3_needs_two_clips_of_a_seen_class(root, save, tmp_path):
+    corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
+    small = write_v3(Order(corpora, 3, 5, (40, 48)), tmp_path / "tree")
+    with pytest.raises(UsageError, match="no seen class of V3 has two clips"):
+        from_v3(save, small, quick(shots=(0,)))
 
 
 def test_v3_has_no_table_for_two_shots(tree, save):

@@ -94,20 +94,26 @@ def learn_episodes(
 
     Source: Vinyals et al. 2016, arXiv 1606.04080: train as you will be tested.
     """
-    rows = list(seen.by_class().values())
+    rows = [part for part in seen.by_class().values() if len(part) > 1]
 
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng((seed, step))
         classes = rng.permutation(len(rows))[:ways]
         count = int(rng.integers(1, shots + 1))
-        drawn = [rng.permutation(rows[c])[: count + queries].tolist() for c in classes]
-        network.remember(seen.take([row for part in drawn for row in part[:count]]).support())
-        asked = seen.take([row for part in drawn for row in part[count:]])
+        drawn = [_parted(rng.permutation(rows[c]).tolist(), count, queries) for c in classes]
+        network.remember(seen.take([row for examples, _ in drawn for row in examples]).support())
+        asked = seen.take([row for _, questions in drawn for row in questions])
         heard = network.hear(asked.features.sound, network.known)
         return loss(network, asked) + F.nll_loss(heard, asked.support().classes)
 
     learn(_start(network), loss_at, steps=episodes, lr=lr, seed=seed)
     network.requires_grad_(False).eval()
+
+
+def _parted(rows: list[int], examples: int, questions: int) -> tuple[list[int], list[int]]:
+    """Examples, and questions after them; of few rows one at least is asked about."""
+    count = min(examples, len(rows) - 1)
+    return rows[:count], rows[count : count + questions]
 
 
 def _start(network: Network) -> dict[str, nn.Parameter]:

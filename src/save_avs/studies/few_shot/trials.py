@@ -99,9 +99,9 @@ def from_v3(save: SAVE, root: str | Path, settings: Settings) -> Material:
     clips = open_clips("v3-0", root, "train")
     rng = np.random.default_rng(settings.seed)
     chosen = [rng.permutation(places)[: settings.seen].tolist() for places in of_one_class(clips).values()]
-    if not chosen:
+    if not any(len(part) > 1 for part in chosen):
         raise UsageError(
-            f"{root}: no seen clip of V3 is of one class, so that baselines have nothing to learn"
+            f"{root}: no seen class of V3 has two clips to itself, so that baselines have nothing to compare"
         )
     seen = read_frames(clips, [place for part in chosen for place in part], save, examples=True)
     return Material(seen, _tables(save, root, settings))
