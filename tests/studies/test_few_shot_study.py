@@ -93,6 +93,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_result_and_a_stopped_study_goes_on(root, tmp_path):
     whole = run(root, tmp_path / "one")
     assert len(whole) == 9 and set(whole[0].tables) == set(NAMES)
@@ -187,6 +188,7 @@ def test_the_command_reports_on_scenes(command, model, root, tmp_path, capsys):
         command(*words, "--seed", 1, "-o", tmp_path / "study")
 
 
+@pytest.mark.slow
 def test_the_command_reports_on_v3(command, model, root, tmp_path, capsys):
     corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
     tree = write_v3(Order(corpora, 12, 5, (40, 48)), tmp_path / "tree")

@@ -104,9 +104,10 @@ def read_frames(clips: ClipSet, places: Iterable[int], save: SAVE, *, examples: 
         DataError: when a clip is broken, or none of its frames is annotated.
     """
     stream = ClipStream(clips, save.image_size, save.resize)
-    read = [(place, stream[place]) for place in places]
-    if examples:
-        read = [(place, item) for place, full in read for item in _first_example(full)]
+    read: list[tuple[int, ClipItem]] = []
+    for place in places:
+        item = stream[place]
+        read += [(place, part) for part in (_first_example(item) if examples else [item])]
     images, patches, masks = (
         torch.cat([getattr(item, part) for _, item in read]).to(save.device)
         for part in ("images", "patches", "masks")

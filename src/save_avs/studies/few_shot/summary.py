@@ -25,8 +25,8 @@ QUESTION = (
 )
 HOW = (
     "Zero shots: SAVE and GAVS's prompt as they were trained on the seen classes; ProtoNet and RelationNet "
-    "compare with examples of seen classes, for want of others. With shots: SAVE (adapters and decoder) and "
-    "GAVS's prompt go on learning on the examples; ProtoNet and RelationNet keep their means in mind and "
+    "compare with examples of all seen classes, for want of others. With shots: SAVE (adapters and decoder) "
+    "and GAVS's prompt go on learning on the examples; ProtoNet and RelationNet keep their means in mind and "
     "learn nothing. All three baselines see the frozen encoders of the same SAVE, no sound injected, and "
     "were trained on frames of seen classes.",
     "mIoU: every frame once, at its truth's size. Intervals are 95 % percentile bootstraps over {units}. "
