@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import trees
 from few_shot_making import SEEN, UNSEEN, frozen_model, make_few_shot_corpus, quick
 
 from save_avs.baselines import look
@@ -12,8 +13,8 @@ from save_avs.data import open_clips
 from save_avs.data.corpus import Corpus
 from save_avs.data.writers.stills import Order
 from save_avs.data.writers.v3 import write_v3
-from save_avs.errors import UsageError
-from save_avs.studies.few_shot.frames import class_of, of_one_class, read_frames
+from save_avs.errors import DataError, UsageError
+from save_avs.studies.few_shot.frames import class_of, read_frames
 from save_avs.studies.few_shot.scene_clips import PLAIN, VISIBLE, SceneClips
 from save_avs.studies.few_shot.trials import from_scenes, from_v3
 
@@ -106,11 +107,9 @@ def test_v3_takes_examples_and_questions_of_its_tables(tree, save):
     assert none.examples is None
 
 
-def test_v3_needs_two_clips_of_a_seen_class(root, save, tmp_path):
-    corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
-    small = write_v3(Order(corpora, 3, 5, (40, 48)), tmp_path / "tree")
-    with pytest.raises(UsageError, match="no seen class of V3 has two clips"):
-        from_v3(save, small, quick(shots=(0,)))
+def test_v3_needs_frames_in_which_a_seen_class_sounds(save, tmp_path):
+    with pytest.raises(DataError, match="v3-0, split train: in no frame does one class sound alone"):
+        from_v3(save, trees.v3(tmp_path), quick(shots=(0,)))
 
 
 def test_v3_has_no_table_for_two_shots(tree, save):
@@ -118,9 +117,12 @@ def test_v3_has_no_table_for_two_shots(tree, save):
         from_v3(save, tree, quick())
 
 
-def test_clips_of_several_things_or_of_nothing_are_no_examples(tree):
+def test_examples_of_labelled_clips_show_one_class_by_their_labels(tree, save):
     clips = open_clips("v3-0", tree, "train")
-    places = of_one_class(clips)
-    assert set(places) <= set(SEEN)
-    for name, rows in places.items():
-        assert all(clips.facts(i).categories == (name,) for i in rows)
+    frames = read_frames(clips, range(len(clips)), save, examples=True)
+    assert len(set(frames.clips)) == len(frames) and set(frames.classes) <= set(SEEN)
+    for clip, name, truth in zip(frames.clips, frames.classes, frames.truths, strict=True):
+        sample = clips[clip]
+        at = next(k for k, mask in enumerate(sample.masks) if np.array_equal(mask, truth.numpy()))
+        named = sample.labels[at] == clips.classes.index(name)
+        assert named.sum() > 0.9 * sample.masks[at].sum()  # cells do not see a sliver of another

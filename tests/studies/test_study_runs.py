@@ -88,6 +88,7 @@ def test_results_of_the_same_recipe_are_taken_from_the_study_beside_it(toys, don
         reference="as-before",
     )
     beside = done.parent / "beside"
+    assert main(["study", "grid", str(other), "-o", str(beside), "--dry-run"]) == 0 and not beside.exists()
     other = other.rename(other.with_name("others.yaml"))
     assert main(["study", "grid", str(other), "-o", str(beside), "--runs", "as-before"]) == 0
     assert "1 of 1 runs are done already" in capsys.readouterr().err
@@ -105,20 +106,23 @@ def test_results_alone_are_enough_for_the_report(toys, done, tmp_path):
     assert tables(moved) == tables(done)
 
 
-def test_another_start_is_another_run(toys, done, tmp_path, capsys):
+def test_another_start_is_another_run(toys, done, capsys):
     """A base that was trained anew makes what stood on the old one worth nothing."""
-    home = tmp_path / "home"
-    shutil.copytree(toys.parent, home)
-    file = make_study(home)
-    shutil.copytree(done, tmp_path / "studies")
-    weights = home / "base" / "model.safetensors"
-    assert main(["study", "grid", str(file), "-o", str(tmp_path / "studies"), "--dry-run", "--json"]) == 0
-    capsys.readouterr()
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    assert main(["study", "grid", str(file), "-o", str(tmp_path / "studies"), "--dry-run", "--json"]) == 0
-    assert {run["state"] for run in json.loads(capsys.readouterr().out)["runs"]} == {"to be done"}
+    weights = toys.parent / "base" / "model.safetensors"
+    former = weights.read_bytes()
+    arguments = ["study", "grid", str(toys), "-o", str(done), "--dry-run", "--json"]
+
+    def states() -> set[str]:
+        assert main(arguments) == 0
+        return {run["state"] for run in json.loads(capsys.readouterr().out)["runs"]}
+
+    assert states() == {"done"}
+    weights.write_bytes(former[:-1] + bytes([former[-1] ^ 1]))
+    assert states() == {"to be done"}
+    weights.unlink()  # results that came without what they started from are believed
+    assert states() == {"done"}
+    weights.write_bytes(former)
+    assert states() == {"done"}
 
 
 def test_the_list_says_what_is_to_be_done(toys, done, tmp_path, capsys):

@@ -17,9 +17,9 @@ from save_avs.studies.budget import items_a_step, machine, operations_a_second, 
 from save_avs.studies.declare import Study, load_study
 from save_avs.studies.documents import as_json as document_of
 from save_avs.studies.documents import shown
-from save_avs.studies.engine import carry_out, check_runs, claim_folder, collect
+from save_avs.studies.engine import carry_out, check_runs, claim_folder, collect, known_results
 from save_avs.studies.report import StudyReport
-from save_avs.studies.result import Result
+from save_avs.studies.result import Result, result_path
 from save_avs.studies.runs import Run, runs_of
 from save_avs.studies.speed import keep_ms, measure_ms, read_ms
 from save_avs.studies.summary import Findings, summarise
@@ -57,14 +57,14 @@ def run_grid(request: Request) -> int:
     if request.dry_run:
         return _list(wanted, folder, as_json=request.as_json)
     claim_folder(folder, name)
-    results = collect(every, folder)
+    results = _collected(every, folder)
     failed: dict[str, str] = {}
     if not request.report_only:
         missing = [run for run in wanted if run.name not in results]
         _say(f"{name}: {len(wanted) - len(missing)} of {len(wanted)} runs are done already")
         check_runs(missing)
         failed = carry_out(missing, folder, jobs=request.jobs, say=_say)
-        results = collect(every, folder)
+        results = _collected(every, folder)
         _time(every, results, folder)
     if not results and failed:
         raise DataError("; ".join(f"{run} failed: {problem}" for run, problem in failed.items()))
@@ -76,10 +76,19 @@ def run_grid(request: Request) -> int:
     return DataError.exit_code if failed else 0
 
 
+def _collected(runs: Sequence[Run], folder: Path) -> dict[str, Result]:
+    """The results there are, each of them in the study's folder from then on."""
+    results = collect(runs, known_results(folder))
+    for result in results.values():
+        if not result_path(folder, result).exists():
+            result.save(folder)
+    return results
+
+
 def _list(runs: Sequence[Run], folder: Path, *, as_json: bool) -> int:
     """What the runs are, what they take, and whether they are done."""
-    results = collect(runs, folder)
-    pace = operations_a_second(results.values())
+    known = known_results(folder)
+    results, pace = collect(runs, known), operations_a_second(known)
     rows = [_listed(run, run.name in results, pace) for run in runs]
     if as_json:
         typer.echo(dumps({"folder": str(folder), "runs": rows}), nl=False)

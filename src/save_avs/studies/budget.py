@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from functools import cache
 from statistics import median
 
 import torch
@@ -38,13 +39,20 @@ def steps_of(stage: Stage) -> int:
 def sizes_of(recipe: Recipe) -> Sizes:
     """The size of the model as the last stage of a recipe trains it, and what a frame costs."""
     stage = recipe.stages[-1]
-    return measure(stage_config(recipe.model, stage, None), stage.train)
+    return _measured(stage_config(recipe.model, stage, None), stage.train)
+
+
+_measured = cache(measure)
 
 
 def work_of(recipe: Recipe) -> float:
-    """Operations of all forward passes over the items of a recipe's last stage."""
-    stage = recipe.stages[-1]
-    return steps_of(stage) * items_a_step(stage) * sum(sizes_of(recipe).flops.values())
+    """Operations of a forward pass over all items of all stages; sounds need the audio backbone alone."""
+    flops = sizes_of(recipe).flops
+    whole, heard = sum(flops.values()), flops["audio backbone"]
+    return sum(
+        steps_of(stage) * items_a_step(stage) * (heard if stage.task == "sounds" else whole)
+        for stage in recipe.stages
+    )
 
 
 def operations_a_second(results: Iterable[Result]) -> float | None:

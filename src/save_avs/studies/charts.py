@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from save_avs.evaluation.statistics import Figure
 from save_avs.render.plots import COLOURS, INK, tidy
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEAD, _BAR = 7.2, 0.9, 0.34  # inches: a picture, what is around the bars, a bar
 _PALE = 0.55
+_MARKERS = "osD^v"  # five and six colours: thirty variants that look different
 
 
 def draw_bars(figures: Mapping[str, Figure], runs: Mapping[str, Sequence[float]], reference: str) -> Drawing:
@@ -42,15 +43,17 @@ def draw_costs(figures: Mapping[str, Figure], costs: Mapping[str, Mapping[str, f
     drawing = Drawing(figsize=(_WIDTH, 3.2), layout="constrained")
     for k, (title, values) in enumerate(costs.items()):
         axes = drawing.add_subplot(1, len(costs), k + 1)
-        for n, (name, cost) in enumerate(values.items()):
-            if name not in figures:
-                continue
-            figure = figures[name]
-            around = [[figure.mean - figure.low], [figure.high - figure.mean]]
-            colour = COLOURS[n % len(COLOURS)]
-            axes.errorbar(cost, figure.mean, yerr=around, fmt="o", color=colour, markersize=5, capsize=2)
-            axes.annotate(f" {name}", (cost, figure.mean), fontsize=7, color=INK, va="bottom")
+        for n, (name, figure) in enumerate(figures.items()):
+            if name in values:
+                around = [[figure.mean - figure.low], [figure.high - figure.mean]]
+                look: dict[str, Any] = {
+                    "color": COLOURS[n % len(COLOURS)],
+                    "marker": _MARKERS[n % len(_MARKERS)],
+                }
+                axes.errorbar(values[name], figure.mean, around, linestyle="", capsize=2, label=name, **look)
         tidy(axes, "mIoU")
         axes.set_xlabel(title, fontsize=8, color=INK, loc="right", labelpad=1)
-        axes.set_xlim(0, 1.25 * max(values.values(), default=1.0) or 1.0)
+        axes.set_xlim(0, 1.1 * max(values.values(), default=0.0) or 1.0)
+    handles, labels = drawing.axes[0].get_legend_handles_labels()
+    drawing.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
     return drawing

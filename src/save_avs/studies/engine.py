@@ -15,9 +15,10 @@ import torch
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.media.atomic import atomic_write
 from save_avs.studies.execute import check_place, execute
-from save_avs.studies.result import FOLDER, Result, read_result, result_path, results_in
+from save_avs.studies.result import FOLDER, Result, results_in
 from save_avs.studies.runs import Run
 from save_avs.training.prepare import with_heard_classes
+from save_avs.training.stage import ComposedStage
 from save_avs.training.stopping import InterruptedRunError
 
 Say = Callable[[str], None]
@@ -40,36 +41,33 @@ def claim_folder(folder: Path, name: str) -> None:
     atomic_write(marker, f"{name}\n")
 
 
-def collect(runs: Iterable[Run], folder: Path) -> dict[str, Result]:
+def known_results(folder: Path) -> tuple[Result, ...]:
+    """All results in a study's folder, in those of the studies beside it, and among the committed ones."""
+    beside = sorted(folder.parent.glob(f"*/{FOLDER}"))
+    return tuple(results_in([folder / FOLDER, *beside, COMMITTED]))
+
+
+def collect(runs: Sequence[Run], known: Sequence[Result]) -> dict[str, Result]:
     """The results of runs by their names, as far as there are any.
 
-    They are looked for in the study's own folder, in those beside it, and among the committed ones: a result
-    of the same recipe is the run's, whatever study it was made for, and is then copied.
+    A result of the same recipe is the run's, whatever study it was made for.
     """
-    found: dict[str, Result] = {}
-    missing = []
-    for run in runs:
-        own = read_result(result_path(folder, run.variant, run.seed))
-        if own is not None and own.of(run):
-            found[run.name] = own
-        else:
-            missing.append(run)
-    known = list(results_in([*sorted(folder.parent.glob(f"*/{FOLDER}")), COMMITTED])) if missing else []
-    for run in missing:
-        same = next((result for result in known if result.of(run)), None)
-        if same is not None:
-            found[run.name] = same.named_as(run)
-            found[run.name].save(folder)
-    return found
+    found = {run.name: next((result for result in known if result.of(run)), None) for run in runs}
+    return {run.name: result.named_as(run) for run in runs if (result := found[run.name]) is not None}
 
 
 def check_runs(runs: Iterable[Run]) -> None:
-    """See that what runs start from is there, and their folders are theirs, before any is trained.
+    """See that runs can be: what they start from is there, their folders are theirs.
 
     Raises:
         UsageError: when it is not so.
     """
     for run in runs:
+        if run.prompt is not None and not isinstance(run.stage, ComposedStage):
+            raise UsageError(
+                f"{run.variant}: SAM is asked by its own prompts on composed scenes: name a recipe that "
+                "trains on them"
+            )
         check_place(run)
         with_heard_classes(run.recipe)
 

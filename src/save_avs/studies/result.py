@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from save_avs.errors import UsageError
 from save_avs.media.atomic import atomic_write
 from save_avs.model.files import WEIGHTS
-from save_avs.studies.runs import Run, starting_files
+from save_avs.studies.runs import Run, starting_folders
 
 VERSION = 1
 FOLDER = "results"
@@ -90,7 +90,7 @@ class Result:
         document = {"version": VERSION, **asdict(self)}
         rows = [[*row[:3], round(row.value, 6), round(row.share, 6)] for row in self.scores.rows]
         document["scores"]["rows"] = rows
-        path = result_path(folder, self.variant, self.seed)
+        path = result_path(folder, self)
         lines = json.dumps(document, ensure_ascii=False).replace("], [", "],\n[")
         atomic_write(path, lines + "\n")
         return path
@@ -109,9 +109,9 @@ class Result:
         return replace(self, study=run.study, variant=run.variant, seed=run.seed)
 
 
-def result_path(folder: Path, variant: str, seed: int) -> Path:
-    """Where the result of a run lies in a study's folder."""
-    return folder / FOLDER / f"{variant}-seed{seed}.json"
+def result_path(folder: Path, result: Result) -> Path:
+    """Where a result lies in a study's folder."""
+    return folder / FOLDER / f"{result.variant}-seed{result.seed}.json"
 
 
 def read_result(path: Path) -> Result | None:
@@ -143,10 +143,14 @@ def sums_of_starts(run: Run) -> tuple[str, ...]:
     Raises:
         UsageError: when one is not there.
     """
-    return tuple(_sum(folder / WEIGHTS) for folder in starting_files(run))
+    files = [folder / WEIGHTS for folder in starting_folders(run)]
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"{file} is not there: train it first")
+    return tuple(_sum(file, file.stat().st_mtime_ns) for file in files)
 
 
 @cache
-def _sum(path: Path) -> str:
+def _sum(path: Path, changed_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

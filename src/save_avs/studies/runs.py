@@ -111,7 +111,7 @@ def runs_of(
     return tuple(run for run in runs if not only or run.name in only or run.variant in only)
 
 
-def starting_files(run: Run) -> list[Path]:
+def starting_folders(run: Run) -> list[Path]:
     """The folders of the models that a run starts from and does not make itself.
 
     Raises:

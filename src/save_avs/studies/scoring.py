@@ -9,13 +9,12 @@ from pathlib import Path
 from save_avs.data import open_clips
 from save_avs.data.corpus import Corpus
 from save_avs.data.scene import SceneOptions
-from save_avs.errors import UsageError
 from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.evaluation.prompted import evaluate_prompted
 from save_avs.evaluation.scenes import OPTIONS, SceneReport, evaluate_scenes
 from save_avs.model import SAVE, load_model
 from save_avs.studies.result import Row, Scores
-from save_avs.studies.runs import Run, starting_files
+from save_avs.studies.runs import Run, starting_folders
 from save_avs.training.stage import ClipStage, ComposedStage
 
 PROTOCOL = "official"
@@ -38,11 +37,10 @@ def score_start(run: Run, progress: Callable[[int, int], None]) -> Scores:
     """Score the SAM that the last stage starts from, asked by the run's prompt.
 
     Raises:
-        UsageError: when it is not there, or the study is not on composed scenes.
+        UsageError: when it is not there.
     """
-    if run.prompt is None or not isinstance(run.stage, ComposedStage):
-        raise UsageError("SAM's own prompts are asked on composed scenes: name a recipe that trains on them")
-    (folder,) = starting_files(run)
+    assert run.prompt is not None and isinstance(run.stage, ComposedStage)
+    (folder,) = starting_folders(run)
     how = run.evaluation
     report = evaluate_prompted(
         _loaded(run, folder),

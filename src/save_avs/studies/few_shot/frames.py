@@ -11,12 +11,14 @@ from torch import Tensor
 
 from save_avs.baselines import Features, Support, look
 from save_avs.data.clipset import ClipFacts, ClipSet
+from save_avs.errors import DataError
 from save_avs.evaluation.frames import FrameBatch
 from save_avs.model.save import SAVE
+from save_avs.objectives import UNLABELLED
 from save_avs.training.clips import ClipItem, ClipStream
 
 BATCH = 16
-NOTHING = {"background", "off-the-screen"}  # AVSBench's words for clips in which nothing in view sounds
+JOIN = "+"  # between the names of classes that sound together
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Frames:
         features: of the frozen encoders.
         truths: bool [H,W], one a frame, each at its own size.
         clips: the place of each frame's clip in its data set.
-        classes: what sounds in each frame's clip.
+        classes: what sounds in each frame.
     """
 
     images: Tensor
@@ -98,16 +100,18 @@ def read_frames(clips: ClipSet, places: Iterable[int], save: SAVE, *, examples: 
         clips: the data set.
         places: of the clips in it.
         save: whose encoders look, and as whose input the frames are made square.
-        examples: of each clip, only the first frame in which something sounds.
+        examples: of each clip, only the first frame in which one class sounds.
 
     Raises:
-        DataError: when a clip is broken, or none of its frames is annotated.
+        DataError: when a clip is broken, or there is no frame to be had.
     """
     stream = ClipStream(clips, save.image_size, save.resize)
     read: list[tuple[int, ClipItem]] = []
     for place in places:
         item = stream[place]
-        read += [(place, part) for part in (_first_example(item) if examples else [item])]
+        read += [(place, p) for p in (_first_example(clips, place, item) if examples else [item])]
+    if not read:
+        raise DataError(f"{clips.name}, split {clips.split}: in no frame does one class sound alone")
     images, patches, masks = (
         torch.cat([getattr(item, part) for _, item in read]).to(save.device)
         for part in ("images", "patches", "masks")
@@ -119,7 +123,7 @@ def read_frames(clips: ClipSet, places: Iterable[int], save: SAVE, *, examples: 
         features=_look(save, images, patches),
         truths=tuple(truth for _, item in read for truth in item.truths),
         clips=tuple(place for place, item in read for _ in item.truths),
-        classes=tuple(class_of(clips.facts(place)) for place, item in read for _ in item.truths),
+        classes=tuple(name for place, item in read for name in _classes(clips, place, item)),
     )
 
 
@@ -131,24 +135,25 @@ def read_chunks(clips: ClipSet, save: SAVE, *, clips_at_once: int = 4) -> Iterat
 
 def class_of(facts: ClipFacts) -> str:
     """What sounds in a clip; several things together are a class of their own."""
-    return "+".join(facts.categories)
+    return JOIN.join(facts.categories)
 
 
-def of_one_class(clips: ClipSet) -> dict[str, list[int]]:
-    """The places of the clips in which one known thing sounds, by class, sorted by name."""
-    places: dict[str, list[int]] = {}
-    for i in range(len(clips)):
-        categories = clips.facts(i).categories
-        if len(categories) == 1 and not NOTHING & set(categories):
-            places.setdefault(categories[0], []).append(i)
-    return dict(sorted(places.items()))
-
-
-def _first_example(item: ClipItem) -> list[ClipItem]:
-    """A clip cut down to the first frame in which something sounds; nothing where there is none."""
-    at = np.flatnonzero(item.masks.flatten(1).any(1).numpy())[:1].tolist()
+def _first_example(clips: ClipSet, place: int, item: ClipItem) -> list[ClipItem]:
+    """A clip cut down to the first frame in which one class sounds; nothing where there is none."""
+    names = _classes(clips, place, item)
+    alone = [bool(item.masks[k].any()) and JOIN not in name for k, name in enumerate(names)]
+    at = np.flatnonzero(alone)[:1].tolist()
+    labels = None if item.labels is None else item.labels[at]
     cut = {part: getattr(item, part)[at] for part in ("images", "patches", "masks")}
-    return [item._replace(**cut, truths=tuple(item.truths[k] for k in at)) for k in at]
+    return [item._replace(**cut, labels=labels, truths=tuple(item.truths[k] for k in at)) for k in at]
+
+
+def _classes(clips: ClipSet, place: int, item: ClipItem) -> list[str]:
+    """What sounds in each frame: as its labels have it, else as its clip is said to sound."""
+    if item.labels is None:
+        return [class_of(clips.facts(place))] * len(item.truths)
+    shown = [set(frame.unique().tolist()) - {0, UNLABELLED} for frame in item.labels]
+    return [JOIN.join(clips.classes[k] for k in sorted(labels)) for labels in shown]
 
 
 def _look(save: SAVE, images: Tensor, patches: Tensor) -> Features:

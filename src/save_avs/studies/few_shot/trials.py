@@ -11,8 +11,9 @@ import numpy as np
 from save_avs.data import ClipSet, open_clips
 from save_avs.data.corpus import Corpus
 from save_avs.errors import UsageError
+from save_avs.evaluation.groups import by_category
 from save_avs.model.save import SAVE
-from save_avs.studies.few_shot.frames import Frames, class_of, of_one_class, read_chunks, read_frames
+from save_avs.studies.few_shot.frames import Frames, class_of, read_chunks, read_frames
 from save_avs.studies.few_shot.scene_clips import PLAIN, VARIED, SceneClips
 from save_avs.studies.few_shot.settings import Settings
 
@@ -98,12 +99,13 @@ def from_v3(save: SAVE, root: str | Path, settings: Settings) -> Material:
         raise UsageError(f"V3 has tables for 0, 1, 3 and 5 shots, not for {min(strangers)}")
     clips = open_clips("v3-0", root, "train")
     rng = np.random.default_rng(settings.seed)
-    chosen = [rng.permutation(places)[: settings.seen].tolist() for places in of_one_class(clips).values()]
-    if not any(len(part) > 1 for part in chosen):
+    by_name = by_category([clips.facts(i) for i in range(len(clips))])
+    chosen = {place for rows in by_name.values() for place in rng.permutation(rows)[: settings.seen].tolist()}
+    seen = read_frames(clips, sorted(chosen), save, examples=True)
+    if not any(len(rows) > 1 for rows in seen.by_class().values()):
         raise UsageError(
             f"{root}: no seen class of V3 has two clips to itself, so that baselines have nothing to compare"
         )
-    seen = read_frames(clips, [place for part in chosen for place in part], save, examples=True)
     return Material(seen, _tables(save, root, settings))
 
 
