@@ -9,6 +9,7 @@ from statistics import median
 
 import torch
 
+from save_avs.model import SaveConfig
 from save_avs.model.sizes import Sizes, measure
 from save_avs.studies.result import Result
 from save_avs.training.plan import plan_clips
@@ -39,10 +40,12 @@ def steps_of(stage: Stage) -> int:
 def sizes_of(recipe: Recipe) -> Sizes:
     """The size of the model as the last stage of a recipe trains it, and what a frame costs."""
     stage = recipe.stages[-1]
-    return _measured(stage_config(recipe.model, stage, None), stage.train)
+    return _measured(stage_config(recipe.model, stage, None).model_dump_json(), stage.train)
 
 
-_measured = cache(measure)
+@cache
+def _measured(config: str, trained: tuple[str, ...]) -> Sizes:
+    return measure(SaveConfig.model_validate_json(config), trained)
 
 
 def work_of(recipe: Recipe) -> float:
