@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli import study_inside, study_listening
+from save_avs.cli import study_few_shot, study_inside, study_listening
 
 GRIDS = {
     "starting-point": "What the frozen base gives without sound, asked by SAM's own prompts.",
@@ -121,6 +121,7 @@ def grid(
 
 for _name in GRIDS:
     app.command(_name, epilog=EXAMPLES.format(name=_name))(_grid(_name))
+app.command("few-shot", epilog=study_few_shot.EXAMPLES)(study_few_shot.few_shot)
 app.command("inside", epilog=study_inside.EXAMPLES)(study_inside.inside)
 app.command("listening", epilog=study_listening.EXAMPLES)(study_listening.listening)
 app.command("grid", epilog=EXAMPLES.format(name="grid my-study.yaml"))(grid)
