@@ -7,29 +7,16 @@ import re
 import shlex
 import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
+from command_line import COMMANDS, parse
 from tiny_corpus import make_corpus
 from tiny_model import shake, tiny_config, tiny_model
 
-from save_avs.cli import app, main
+from save_avs.cli import main
 from save_avs.model.files import save_folder
 
-
-def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Each command with the words that call it."""
-    for name, part in sorted(getattr(command, "commands", {}).items()):
-        yield from leaves(part, (*path, name))
-    if not hasattr(command, "commands"):
-        yield path, command
-
-
-PROGRAM = typer.main.get_command(app)
-COMMANDS = {" ".join(path): command for path, command in leaves(PROGRAM)}
 every = pytest.mark.parametrize("name", COMMANDS)
 
 
@@ -54,12 +41,7 @@ def test_its_examples_can_be_parsed(name):
     for line in examples(name):
         words = shlex.split(line)
         start = next(i for i, word in enumerate(words) if word in ("save-avs", "save_avs"))
-        context = PROGRAM.make_context("save-avs", words[start + 1 :], resilient_parsing=False)
-        command, rest = PROGRAM, context._protected_args + context.args
-        while hasattr(command, "commands"):
-            word, *rest = rest
-            command = command.commands[word]
-        command.make_context(word, rest, parent=context)
+        parse(words[start + 1 :])
 
 
 @every

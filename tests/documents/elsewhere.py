@@ -1,0 +1,56 @@
+"""Commands of the documents that are not run here, each with the reason. What they call must exist all the same."""
+
+from __future__ import annotations
+
+NOT_RUN: dict[str, tuple[str, ...]] = {
+    "takes 530 MB of Debian packages; tests/data/test_stamps_plan.py": (
+        "save-avs data stamps corpora/stamps",
+        "save-avs data stamps",
+    ),
+    "downloads published weights; tests/checkpoints/test_fetch.py fetches from a server of its own": (
+        "save-avs weights fetch sam-vit-b",
+        "save-avs weights fetch vggish",
+        "save-avs weights fetch cnn14-16k",
+    ),
+    "needs published weights; tests/audio/test_ports.py, tests/cli/test_data_features_command.py": (
+        "save-avs data features s4 ROOT -o features",
+        "save-avs data features s4 data/avsbench -o runs/features",
+        "save-avs data features s4 archives --audio cnn14",
+        "save-avs data features s4 archives --audio openl3-mel256-512 --weights openl3-music-mel256-512",
+        "save-avs train configs/s4-256.yaml model.audio=cnn14 bases.audio=cnn14-16k",
+    ),
+    "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
+        "save-avs eval save-tiny --data scenes --split test",
+        "save-avs study listening --corpus corpora/stamps --scenes 300",
+        "save-avs study inside src/save_avs/bundled/sample.mp4 --corpus corpora/stamps --scenes 100",
+    ),
+    "takes hours: trains every variant; tests/studies/test_study_runs.py": (
+        "save-avs study adapters",
+        "save-avs study compression --runs full,depthwise",
+        "save-avs study adapters --report-only",
+        "save-avs study adapters --recipe configs/s4-256.yaml stages.train.data.root=data/avsbench "
+        "-o runs/studies/adapters-s4",
+    ),
+    "writes 660 MB, then trains ViT-B on it; tests/training/test_pipeline.py goes that way, small": (
+        "python scripts/random_bases.py tries/bases",
+        "save-avs train configs/s4-256.yaml out=tries/run bases.sam=tries/bases/sam.pth "
+        "bases.audio=tries/bases/vggish.pth stages.train.data.root=tries/s4 stages.train.epochs=2 "
+        "precision=fp32 workers=0",
+        "SAVE_AVS_CACHE=tries/bases save-avs eval tries/run/train/model --data s4 --root tries/s4 "
+        "-o tries/report",
+    ),
+    "asks the Hugging Face hub; tests/checkpoints/test_hub.py has a server of its own": (
+        "save-avs segment clip.mp4 --model hf:owner/name",
+    ),
+}
+
+# Programs that are not ours.
+OTHERS = {
+    "hf": "the hub's own tool",
+    "make": "tests/documents/test_commands.py looks the target up in the Makefile",
+    "pip": "tests/documents/test_commands.py looks the extra up in pyproject.toml",
+    "tensorboard": "a server",
+}
+
+# Pages whose shell blocks another test runs.
+PAGES_ELSEWHERE: dict[str, str] = {}
