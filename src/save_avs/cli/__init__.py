@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import bench, data, demo, evaluate, params, segment, train, weights
+from save_avs.cli import bench, data, demo, evaluate, params, segment, serve, train, weights
 from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -40,6 +40,7 @@ app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("validate", epilog=train.EXAMPLES)(train.validate)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
 app.command("params", epilog=params.EXAMPLES)(params.params)
 app.add_typer(data.app, name="data")
