@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from save_avs.errors import SaveAvsError
 from save_avs.serving.job import Job, State
-from save_avs.serving.keeper import Keeper, StoppedError
+from save_avs.serving.keeper import Keeper, LostError, StoppedError
 from save_avs.serving.line import Line
 from save_avs.serving.register import Register
 from save_avs.serving.shelf import Shelf
@@ -102,13 +102,8 @@ class Crew:
     def _employ(self, keeper: Keeper) -> None:
         """Give a worker one job after another, for as long as it lives."""
         while keeper.alive and not self._closing.is_set():
-            id = self._line.take(_LOOK)
-            if id is None:
-                continue
-            if keeper.alive:
+            if id := self._line.take(_LOOK):
                 self._do(id, keeper)
-            else:
-                self._line.put_back(id)
 
     def _do(self, id: str, keeper: Keeper) -> None:
         register, stop = self._register, threading.Event()
@@ -128,6 +123,8 @@ class Crew:
                 tell=lambda said: register.note(id, said),
             ).problem
             state = State.DONE if problem is None else State.FAILED
+        except LostError:
+            state = State.ACCEPTED
         except StoppedError:
             if self._closing.is_set():
                 state = State.ACCEPTED
@@ -135,5 +132,6 @@ class Crew:
             del self._stops[id]
             if state is State.ACCEPTED:
                 register.change(id, state=state, started=None, attempts=job.attempts - 1, warnings=[])
+                self._line.put_back(id)
             else:
                 self._on_end(register.end(id, state, problem))

@@ -42,6 +42,8 @@ async def _known(_: Request, error: Exception) -> Response:
     answer = refusal(status, code, str(error))
     if isinstance(error, LineFullError):
         answer.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, TooLargeError | SlowError):
+        answer.headers["Connection"] = "close"  # else the rest of it would still be read
     return answer
 
 

@@ -24,6 +24,8 @@ _SHORTEST = 16  # characters of a token
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
+    # Nothing is asked of other servers: not by the page, nor by anything that slipped into it.
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
     "Referrer-Policy": "same-origin",  # addresses hold the ids of jobs
 }
 
@@ -76,8 +78,11 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # web sockets: nothing here speaks them
+            await send({"type": "websocket.close"})
             return
         headers = Headers(scope=scope)
         answer = self._stranger(scope["method"], scope["path"], headers)

@@ -22,6 +22,10 @@ class StoppedError(Exception):
     """The job was stopped before its end, and the worker with it."""
 
 
+class LostError(Exception):
+    """The worker was gone before it had begun with the job."""
+
+
 class Keeper:
     """Holds one worker process.
 
@@ -64,12 +68,22 @@ class Keeper:
 
         Raises:
             StoppedError: ``stop`` was set.
+            LostError: the worker had died of something else.
         """
         end = time.monotonic() + seconds
+        begun = False
+
+        def hear(said: Progress | Warned) -> None:
+            nonlocal begun
+            begun = True
+            tell(said)
+
         try:
             self._here.send((job, folder))
-            return self._follow(end, stop, tell)
+            return self._follow(end, stop, hear)
         except (EOFError, ConnectionError):
+            if not begun:
+                raise LostError from None
             return Ended(Problem(code="crashed", message=f"the worker {self._how_it_ended()} on this video"))
         except TimeoutError:
             self.end()

@@ -34,7 +34,7 @@ _EMPTY = """<section class="save-avs-empty"><ol>
 <li><b>Find</b> what sounds. The video is looked at frame by frame, each with the sound around it.</li>
 <li><b>Look</b>: the overlay with its sound, a timeline to click, the mask of any frame, files to keep.</li>
 </ol></section>"""
-_WANTED = "() => [window.location.hash.slice(1)]"
+_WANTED = "() => window.location.hash.slice(1)"
 
 
 def make_page(service: Service) -> FastAPI:
@@ -84,9 +84,10 @@ def _blocks(service: Service) -> gradio.Blocks:
 
     keep = int(service.limits.keep)
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+    plain: dict[str, Any] = {"apply_default_css": False, "padding": False}
     names = [str(model["name"]) for model in service.models]
     with gr.Blocks(title="save-avs", fill_width=True, delete_cache=(min(keep, 3600), keep)) as blocks:
-        gr.HTML(_TITLE)
+        gr.HTML(_TITLE, **plain)
         with gr.Row(elem_classes="save-avs-columns"):
             with gr.Column(scale=2, min_width=320):
                 video = gr.Video(label="Video", sources=["upload", "webcam"], height=300, buttons=[])
@@ -98,12 +99,12 @@ def _blocks(service: Service) -> gradio.Blocks:
                         0.05, 0.95, 0.5, step=0.05, label="Threshold", info="Higher marks less, and surer."
                     )
                 find = gr.Button("Find what sounds", variant="primary", size="lg", elem_id="find")
-                gr.HTML(f'<p class="save-avs-limits">{_limits(service.limits)}</p>')
+                gr.HTML(f'<p class="save-avs-limits">{_limits(service.limits)}</p>', **plain)
             with gr.Column(scale=5, min_width=480):
-                shown = gr.HTML(_EMPTY, elem_id="shown")
+                shown = gr.HTML(_EMPTY, elem_id="shown", **plain)
         sample.click(lambda: str(_sample()), None, video, **hidden)
         find.click(submit, [video, model, rate, threshold], shown, concurrency_limit=None, **hidden)
-        wanted = gr.State("")
+        wanted = gr.Textbox(visible="hidden")
         blocks.load(show, wanted, shown, js=_WANTED, **hidden)  # a page loaded anew shows its job again
     return blocks
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FILE = "file"  # the part that holds the video
 _FIELDS, _FIELD_BYTES = 32, 4096
+_PATIENCE = 2.0  # seconds
 _OVERHEAD = 1 << 20  # bytes of a form beside its video
 
 
@@ -85,6 +87,9 @@ async def read_form(
         parser.finalize()
     except MultipartParseError as error:
         raise FormError(f"the form cannot be read: {error}") from error
+    except TooLargeError:
+        await _drain(chunks)
+        raise
     except TimeoutError:
         raise SlowError(f"the form did not arrive within {seconds:g} s") from None
     finally:
@@ -92,6 +97,14 @@ async def read_form(
     if not reader.complete:
         raise FormError("the form ends before its last part does")
     return reader.form
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Let a sender go on for a moment, in vain: one that is cut off at once would not read why."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            async for _ in chunks:
+                pass
 
 
 class _Reader:

@@ -29,9 +29,10 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const seconds = (time) => `${time.toFixed(2)} s`;
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
+/** Ask the service; an error has the status of its answer, null when none came. */
 async function ask(path, method = "GET") {
-  const answer = await fetch(path, { method });
-  if (!answer.ok) throw Object.assign(new Error(`${path}: ${answer.status}`), { status: answer.status });
+  const answer = await fetch(path, { method }).catch(() => null);
+  if (!answer?.ok) throw Object.assign(new Error(`${method} ${path}`), { status: answer?.status ?? null });
   return answer.status === 204 ? null : answer.json();
 }
 
@@ -63,39 +64,23 @@ class SaveAvsJob extends HTMLElement {
         this.showProgress(job);
       } catch (error) {
         if (!current()) return;
+        if (error.status === undefined) throw error;
         if (error.status) {
           this.showProblem("This job is no longer here", "Its time has come, or it was deleted. Send the video again.");
           return;
         }
-        this.showLost();
+        this.progress?.lost();
       }
       await sleep(EVERY);
     }
   }
 
   showProgress(job) {
-    const { phase, fraction, frames, rate, left } = job.progress;
-    if (!this.bar?.isConnected) {
-      this.title = make("h2");
-      this.bar = make("progress", { max: 1 });
-      this.detail = make("p", { className: "soft" });
-      const cancel = make("button", { type: "button", textContent: "Cancel" });
-      cancel.onclick = () => ask(`${this.path}/cancel`, "POST").catch(() => {});
-      const row = make("div", { className: "row" }, cancel);
-      this.replaceChildren(make("section", { className: "card", ariaLive: "polite" }, this.title, this.bar, this.detail, row));
+    if (!this.progress?.card.isConnected) {
+      this.progress = new ProgressView(() => ask(`${this.path}/cancel`, "POST").catch(() => {}));
+      this.replaceChildren(this.progress.card);
     }
-    this.title.textContent = `${PHASES[phase] ?? phase}: ${job.name}`;
-    if (fraction == null) this.bar.removeAttribute("value");
-    else this.bar.value = fraction;
-    const said = [];
-    if (job.queue_position != null) said.push(job.queue_position ? `${job.queue_position} before it` : "it is next");
-    if (frames) said.push(`${frames} frames`, `${rate.toFixed(1)} a second`);
-    if (left != null) said.push(`${Math.ceil(left)} s left`);
-    this.detail.textContent = said.join(" · ");
-  }
-
-  showLost() {
-    if (this.detail?.isConnected) this.detail.textContent = "The server does not answer; still trying.";
+    this.progress.show(job);
   }
 
   async showEnd(job) {
@@ -118,6 +103,33 @@ class SaveAvsJob extends HTMLElement {
   }
 }
 
+/** How far a job is. */
+class ProgressView {
+  constructor(cancel) {
+    this.heading = make("h2");
+    this.bar = make("progress", { max: 1 });
+    this.detail = make("p", { className: "soft" });
+    const button = make("button", { type: "button", textContent: "Cancel", onclick: cancel });
+    const row = make("div", { className: "row" }, button);
+    this.card = make("section", { className: "card", ariaLive: "polite" }, this.heading, this.bar, this.detail, row);
+  }
+
+  show({ name, queue_position: before, progress: { phase, fraction, frames, rate, left } }) {
+    this.heading.textContent = `${PHASES[phase] ?? phase}: ${name}`;
+    if (fraction == null) this.bar.removeAttribute("value");
+    else this.bar.value = fraction;
+    const said = [];
+    if (before != null) said.push(before ? `${before} before it` : "it is next");
+    if (frames) said.push(`${frames} frames`, `${rate.toFixed(1)} a second`);
+    if (left != null) said.push(`${Math.ceil(left)} s left`);
+    this.detail.textContent = said.join(" · ");
+  }
+
+  lost() {
+    this.detail.textContent = "The server does not answer; still trying.";
+  }
+}
+
 /** The results of a job: all parts show the same moment. */
 class ResultView {
   constructor(path, job, { summary, frames, left, right }) {
@@ -129,7 +141,7 @@ class ResultView {
   parts() {
     const top = make("section", { className: "card" }, ...this.heading(), this.stage(), this.scrubber());
     const rest = make("section", { className: "card" }, this.timeline(), this.downloads());
-    if (this.frames) this.showFrame(this.bestFrame());
+    this.goto(this.summary.spans[0]?.start ?? 0);
     return [top, rest];
   }
 
@@ -194,12 +206,7 @@ class ResultView {
       await ask(this.path, "DELETE").catch(() => {});
       remove.closest("save-avs-job").showProblem("Deleted", "The results of this video are gone from the server.");
     };
-    return make("div", { className: "row" }, ...links, make("span", { className: "soft end", textContent: `kept until ${until}` }), remove);
-  }
-
-  /** Of the frames, the one with the most marked: what is shown before anything is clicked. */
-  bestFrame() {
-    return this.frames.areas.reduce((best, area, i, all) => (area > all[best] ? i : best), 0);
+    return make("div", { className: "row" }, ...links, make("div", { className: "soft end" }, `kept until ${until}`, remove));
   }
 
   /** The last frame that has come by a time. */
@@ -216,13 +223,13 @@ class ResultView {
 
   seek(i) {
     this.video?.pause();
-    this.showFrame(i);
-    if (this.video) this.video.currentTime = this.frames.times[i] + 1e-3;
+    this.goto(this.frames.times[i]);
   }
 
   goto(time) {
+    this.point(time);
     if (this.frames) this.showFrame(this.frameAt(time));
-    if (this.video) this.video.currentTime = time;
+    if (this.video) this.video.currentTime = time + 1e-3;
   }
 
   play(time) {
@@ -251,7 +258,6 @@ class ResultView {
     this.slider.value = i;
     const marked = areas[i] ? `${percent(areas[i])} marked, score ${scores[i].toFixed(2)}` : "nothing marked";
     this.caption.textContent = `Frame ${i + 1} of ${indices.length} · ${seconds(times[i])} · ${marked}`;
-    if (!this.video || this.video.paused) this.point(times[i]);
     this.loadMask();
   }
 
@@ -268,7 +274,7 @@ class ResultView {
   }
 
   point(time) {
-    if (this.playhead) this.playhead.style.left = percent(this.left + (this.right - this.left) * Math.min(1, time / this.end));
+    if (this.playhead) this.playhead.style.left = `${100 * (this.left + (this.right - this.left) * Math.min(1, time / this.end))}%`;
   }
 }
 
