@@ -21,6 +21,11 @@ from save_avs.serving.service import Service
 from save_avs.serving.worker import Equipment
 
 
+def names(folder: Path) -> list[str]:
+    """Everything in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 @dataclass
 class Served:
     """A service that listens: ``client`` asks it, ``url`` is where."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
+from service_making import names
 from stand_in import make_sound, make_video
 
 from save_avs import segment
@@ -56,7 +56,7 @@ def test_only_what_was_asked_for_is_kept(served, video):
     assert list(job["results"]) == ["masks.json", "summary.json"]
     assert served.client.get(f"/v1/jobs/{job['id']}/result/overlay.mp4").status_code == 404
     folder = served.service.shelf.folder(served.service.find(job["id"]))
-    assert sorted(os.listdir(folder)) == ["job.json", "result"]  # the video is gone
+    assert names(folder) == ["job.json", "result"]  # the video is gone
 
 
 def test_results_do_not_say_where_the_server_keeps_them(served, video):
@@ -98,7 +98,7 @@ def test_a_form_without_a_video(served):
     assert answer.status_code == 422 and "no video" in answer.json()["error"]["message"]
     answer = served.client.post("/v1/segment", json={"file": "clip.mp4"})
     assert answer.status_code == 415 and answer.json()["error"]["code"] == "no_form"
-    assert os.listdir(served.service.shelf.root / "aside") == []
+    assert names(served.service.shelf.root / "aside") == []
 
 
 def test_a_video_without_sound_is_done_with_a_warning(served, mute_video):
@@ -156,7 +156,7 @@ def test_a_file_s_name_does_not_lead_anywhere(name, served, video):
     job = served.ended(served.accepted(video, name=name, save="masks"))
     assert job["state"] == "done"
     assert "/" not in job["name"] and "\\" not in job["name"] and 0 < len(job["name"]) <= 80
-    assert sorted(os.listdir(served.service.shelf.root)) == ["aside", "jobs", "lock", "uploads"]
+    assert names(served.service.shelf.root) == ["aside", "jobs", "lock", "uploads"]
 
 
 def test_cancelling_and_deleting(stalled, video):

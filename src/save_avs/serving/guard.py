@@ -25,7 +25,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
     # Nothing is asked of other servers: not by the page, nor by anything that slipped into it.
-    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
     "Referrer-Policy": "same-origin",  # addresses hold the ids of jobs
 }
 
