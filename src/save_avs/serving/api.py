@@ -9,6 +9,7 @@ from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import ValidationError
+from starlette.routing import BaseRoute
 
 from save_avs.errors import UsageError
 from save_avs.serving.failing import not_found
@@ -31,7 +32,8 @@ from save_avs.serving.shelf import VIDEO
 from save_avs.serving.upload import FILE, Form, read_form
 from save_avs.types import MaskTrack
 
-_FILE = {"content": {"application/octet-stream": {}}, "description": "the file; ranges may be asked for"}
+_KINDS = ("video/mp4", "application/json", "image/png", "application/zip")
+_FILE = {"content": {kind: {} for kind in _KINDS}, "description": "the file; ranges may be asked for"}
 _PNG = {"content": {"image/png": {}}, "description": "8-bit grey, 255 where something sounds"}
 
 
@@ -62,7 +64,7 @@ TheTrack = Annotated[MaskTrack, Depends(_track)]
 _routes = APIRouter()
 
 
-def make_routes(service: Service) -> APIRouter:
+def make_routes(service: Service) -> list[BaseRoute]:
     """All routes of a service whose models are known."""
     routes = APIRouter()
     names = [model["name"] for model in service.models]
@@ -76,8 +78,7 @@ def make_routes(service: Service) -> APIRouter:
         openapi_extra=submission(names, links=bool(service.hosts)),
         tags=["jobs"],
     )
-    routes.include_router(_routes)
-    return routes
+    return [*routes.routes, *_routes.routes]
 
 
 async def submit(service: TheService, request: Request, response: Response) -> JobView:

@@ -32,7 +32,7 @@ def make_app(service: Service, *, token: Token | None = None, page: bool = True)
     app = FastAPI(title="save-avs", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None)
     app.state.service = service
     answer_failures(app)
-    app.include_router(make_routes(service))
+    app.router.routes.extend(make_routes(service))  # each its own: what a path allows is gathered from them
     if token is not None:
         app.include_router(make_login(token))
     app.mount(STATIC.rstrip("/"), StaticFiles(directory=_FILES))

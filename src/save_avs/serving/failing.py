@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from save_avs.errors import SaveAvsError, UsageError
@@ -53,12 +54,20 @@ async def _invalid(_: Request, error: Exception) -> Response:
     return refusal(422, "bad_option", f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
 
 
-async def _plain(_: Request, error: Exception) -> Response:
+async def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, AnyHTTPException)
     code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
     answer = refusal(error.status_code, code, str(error.detail))
-    answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """What a path can be asked with: several routes may share it, each with its own method."""
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
+    fitting = [route for route in routes if route.path_regex.match(request.url.path)]
+    return {method for route in fitting for method in route.methods}
 
 
 async def _unknown(_: Request, error: Exception) -> Response:

@@ -38,7 +38,7 @@ def _split(value: object) -> object:
 
 
 Output = Literal["overlay", "masks", "timeline", "png"]
-Outputs = Annotated[list[Output], BeforeValidator(_split), Field(min_length=1)]
+Outputs = Annotated[list[Output], BeforeValidator(_split)]
 
 
 class Options(BaseModel):

@@ -204,6 +204,7 @@ class ResultView {
     const remove = make("button", { type: "button", textContent: "Delete now" });
     remove.onclick = async () => {
       await ask(this.path, "DELETE").catch(() => {});
+      history.replaceState(null, "", "/");
       remove.closest("save-avs-job").showProblem("Deleted", "The results of this video are gone from the server.");
     };
     return make("div", { className: "row" }, ...links, make("div", { className: "soft end" }, `kept until ${until}`, remove));
