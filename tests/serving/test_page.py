@@ -82,8 +82,9 @@ class Visitor:
         return self.page.evaluate(
             """() => { const job = document.querySelector("save-avs-job"), video = job.querySelector("video");
             return { time: video.currentTime, paused: video.paused, sound: video.webkitAudioDecodedByteCount,
-            error: video.error?.message ?? null, width: video.videoWidth, caption: job.querySelector(".scrub").innerText,
-            mask: job.querySelector(".stage img").src, playhead: job.querySelector(".playhead").style.left } }"""
+            error: video.error?.message ?? null, width: video.videoWidth,
+            caption: job.querySelector(".scrub").innerText,
+            playhead: job.querySelector(".playhead").style.left } }"""
         )
 
     def leave(self) -> None:
@@ -205,12 +206,26 @@ def test_a_video_that_is_too_large_is_not_taken(visitor):
         "input[type=file]", {"name": "large.mp4", "mimeType": "video/mp4", "buffer": b"x" * 3_100_000}
     )
     visitor.page.wait_for_selector("text=/exceeds|too large|maximum/i")
+    visitor.page.wait_for_timeout(500)  # it fades in
     visitor.picture("6-too-large")
 
 
 def test_nothing_dropped_is_said(visitor):
     visitor.find()
     visitor.page.wait_for_selector("text=Drop a video first")
+
+
+def test_the_page_hands_out_no_job_by_its_path(site, mute_video):
+    job = site.ended(site.accepted(mute_video))
+    folder = site.service.shelf.root / "jobs" / job["id"]
+    uploads = site.service.shelf.uploads
+    for path in (
+        folder / "job.json",
+        folder / "result" / "overlay.mp4",
+        uploads / ".." / "jobs" / job["id"] / "job.json",
+    ):
+        assert site.client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+    assert site.client.get("/gradio_api/info").json()["named_endpoints"] == {}
 
 
 def test_a_job_can_be_cancelled(visitor):
@@ -228,7 +243,8 @@ def test_a_video_can_be_recorded(visitor):
     record = page.get_by_label("start recording")
     record.click()
     page.wait_for_timeout(1500)
-    page.get_by_label("stop recording").click()
+    playwright.expect(record).to_contain_text("Stop")
+    record.click()
     page.wait_for_selector("video[src]", state="visible")
     visitor.find()
     visitor.heading("in sample")

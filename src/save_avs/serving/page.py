@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ _EMPTY = """<section class="save-avs-empty"><ol>
 <li><b>Find</b> what sounds. The video is looked at frame by frame, each with the sound around it.</li>
 <li><b>Look</b>: the overlay with its sound, a timeline to click, the mask of any frame, files to keep.</li>
 </ol></section>"""
+_PROBLEM = """<section class="save-avs-problem" role="alert"><h2>Not taken</h2><p>{text}</p></section>"""
 _WANTED = "() => window.location.hash.slice(1)"
 
 
@@ -77,7 +79,7 @@ def _blocks(service: Service) -> gradio.Blocks:
         try:
             return show(_submit(service, video, model=model, rate=rate, threshold=threshold).id)
         except SaveAvsError as error:
-            raise gr.Error(str(error), title="Not taken", print_exception=False) from error
+            return _PROBLEM.format(text=escape(str(error)))
 
     def show(id: str) -> str:
         return _EMPTY if service.find(id) is None else _element(id)
