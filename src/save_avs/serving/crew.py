@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from save_avs.errors import SaveAvsError
-from save_avs.serving.job import Job, State
+from save_avs.serving.job import Job, Problem, State
 from save_avs.serving.keeper import Keeper, LostError, StoppedError
 from save_avs.serving.line import Line
 from save_avs.serving.register import Register
@@ -128,6 +128,13 @@ class Crew:
         except StoppedError:
             if self._closing.is_set():
                 state = State.ACCEPTED
+        except Exception:
+            _log.exception("job %s", id)
+            state, problem = (
+                State.FAILED,
+                Problem(code="internal", message="the server failed; its log says where"),
+            )
+            keeper.end()
         with register.changed:
             del self._stops[id]
             if state is State.ACCEPTED:

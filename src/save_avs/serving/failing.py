@@ -67,7 +67,7 @@ def _methods(request: Request) -> set[str]:
     """What a path can be asked with: several routes may share it, each with its own method."""
     routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
     fitting = [route for route in routes if route.path_regex.match(request.url.path)]
-    return {method for route in fitting for method in route.methods}
+    return {method for route in fitting for method in route.methods or ()}
 
 
 async def _unknown(_: Request, error: Exception) -> Response:

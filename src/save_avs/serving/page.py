@@ -45,13 +45,14 @@ def make_page(service: Service) -> FastAPI:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(service.shelf.uploads.resolve())
     import gradio as gr
+    from gradio.themes import Base
 
     return gr.mount_gradio_app(
         FastAPI(openapi_url=None),
         _blocks(service),
         path="/",
         head=_HEAD,
-        theme=gr.themes.Base(
+        theme=Base(
             primary_hue="orange",
             neutral_hue="slate",
             font=["system-ui", "sans-serif"],

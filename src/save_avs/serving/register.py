@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from save_avs.serving.job import Job, Problem, Progress, State
 from save_avs.serving.shelf import Shelf
 from save_avs.serving.worker import Warned
+
+_log = logging.getLogger("uvicorn.error")
 
 
 class Register:
@@ -62,10 +65,13 @@ class Register:
                 self.change(id, warnings=[*self._jobs[id].warnings, said.text])
 
     def change(self, id: str, **changes: Any) -> Job:
-        """Replace a job by what it has become."""
+        """Replace a job by what it has become; a full disk does not keep it from becoming that."""
         with self.changed:
             job = self._jobs[id].model_copy(update=changes)
-            self._shelf.write(job)
+            try:
+                self._shelf.write(job)
+            except OSError as error:
+                _log.error("job %s: its journal cannot be written: %s", id, error)
             self._jobs[id] = job
             self.changed.notify_all()
             return job
