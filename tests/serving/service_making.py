@@ -10,15 +10,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import uvicorn
 
+from save_avs.serving import service
 from save_avs.serving.app import make_app
 from save_avs.serving.guard import Token
+from save_avs.serving.job import Job, Options
+from save_avs.serving.keeper import StoppedError
 from save_avs.serving.limits import Limits
-from save_avs.serving.service import Service
-from save_avs.serving.worker import Equipment
+from save_avs.serving.shelf import Shelf
+from save_avs.serving.worker import Ended, Equipment
 
 
 def names(folder: Path) -> list[str]:
@@ -30,7 +34,7 @@ def names(folder: Path) -> list[str]:
 class Served:
     """A service that listens: ``client`` asks it, ``url`` is where."""
 
-    service: Service
+    service: service.Service
     client: httpx.Client
     url: str
 
@@ -63,6 +67,40 @@ class Served:
         return self.until(id, lambda job: job["state"] not in ("accepted", "running"))
 
 
+def journaled(root: Path, **about: Any) -> Job:
+    """A job as a former server left it."""
+    shelf = Shelf(root)
+    job = Job(name="clip.mp4", options=Options(model="tiny"), **about)
+    with shelf.arriving() as folder:
+        shelf.admit(job, folder)
+    shelf.close()
+    return job
+
+
+class Idle:
+    """Stands in for a worker: there at once, and never done with a job."""
+
+    models = ({"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"},)
+    alive = True
+
+    def __init__(self, equipment: Equipment) -> None:
+        pass
+
+    def run(self, *_: Any, stop: threading.Event, **__: Any) -> Ended:
+        stop.wait()
+        raise StoppedError
+
+    def end(self) -> None:
+        self.alive = False
+
+
+@contextmanager
+def idling(root: Path, **how: Any) -> Iterator[Served]:
+    """A service in which no job gets anywhere."""
+    with patch.object(service, "Keeper", Idle), serving(root, "tiny", **how) as served:
+        yield served
+
+
 @contextmanager
 def serving(
     root: Path,
@@ -75,14 +113,14 @@ def serving(
     equipment = Equipment(
         models=tuple(map(str, models)), device="cpu", precision="fp32", limits=Limits(**limits), hosts=hosts
     )
-    service = Service(root, equipment)
+    own = service.Service(root, equipment)
     try:
-        service.start()
-        app = make_app(service, token=Token(token) if token else None, page=page)
+        own.start()
+        app = make_app(own, token=Token(token) if token else None, page=page)
         with listening(app) as url, httpx.Client(base_url=url, timeout=60) as client:
-            yield Served(service, client, url)
+            yield Served(own, client, url)
     finally:
-        service.close()
+        own.close()
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from service_making import names, serving
+from service_making import idling, journaled, names, serving
 
 from save_avs.errors import UsageError
+from save_avs.serving.job import State
 from save_avs.serving.limits import Limits
 
 
@@ -69,15 +70,17 @@ def test_a_worker_that_dies_takes_only_its_job_with_it(stalled, video):
     assert stalled.client.get("/readyz").status_code == 200
 
 
-def test_finished_jobs_are_removed_in_time(tiny, video, tmp_path):
-    with serving(tmp_path, tiny, keep=1.0) as own:
-        id = own.accepted(video, save="masks")
-        ended = own.ended(id)["ended"]
-        while own.client.get(f"/v1/jobs/{id}").status_code == 200:
+def test_finished_jobs_are_removed_in_time(tmp_path):
+    ended = time.time()
+    done = journaled(tmp_path, state=State.DONE, started=ended - 1, ended=ended)
+    waiting = journaled(tmp_path)
+    with idling(tmp_path, keep=1.0) as own:
+        assert own.job(done.id)["expires"] == ended + 1
+        while own.client.get(f"/v1/jobs/{done.id}").status_code == 200:
             assert time.time() < ended + 10
             time.sleep(0.05)
         assert time.time() >= ended + 1
-        assert names(tmp_path / "jobs") == [] and names(tmp_path / "aside") == []
+        assert names(tmp_path / "jobs") == [waiting.id] and names(tmp_path / "aside") == []
 
 
 def test_nothing_is_taken_in_when_the_disk_is_nearly_full(served, video, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from service_making import idling
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
@@ -112,13 +113,11 @@ def test_local_names():
     assert not any(map(is_local_name, ("0.0.0.0", "[::]", "", "192.168.1.2", "example.org", "[", "1")))
 
 
-def test_a_whole_service_behind_a_token(tiny, tmp_path, video):
-    from service_making import serving
-
-    with serving(tmp_path, tiny, token=SECRET) as own:
+def test_a_whole_service_behind_a_token(tmp_path, video):
+    with idling(tmp_path, token=SECRET) as own:
         assert own.client.get("/v1/models").status_code == own.send(video).status_code == 401
         assert own.client.get("/readyz").status_code == 200
         own.client.headers["Authorization"] = f"Bearer {SECRET}"
-        job = own.ended(own.accepted(video, save="masks"))
-        assert job["state"] == "done"
-        assert httpx.get(own.url + job["results"]["masks.json"]).status_code == 401
+        id = own.accepted(video)
+        assert own.job(id)["name"] == "clip.mp4"
+        assert httpx.get(f"{own.url}/v1/jobs/{id}").status_code == 401

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 # How many it makes up for each operation; more find no more here, and take longer.
-EXAMPLES = "10"
+EXAMPLES = "5"
 
 
 def test_schemathesis_finds_nothing(served, tmp_path):

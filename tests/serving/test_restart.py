@@ -14,10 +14,10 @@ from pathlib import Path
 import file_server
 import httpx
 import pytest
+from service_making import idling, journaled
 
 import save_avs
-from save_avs.serving.job import Job, Options, State
-from save_avs.serving.shelf import Shelf
+from save_avs.serving.job import State
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1])}
 
@@ -87,25 +87,13 @@ def test_no_accepted_job_is_lost(number, tiny, video, tmp_path):
         assert jobs[0]["started"] <= jobs[1]["started"] <= jobs[2]["started"]  # in the order they came
 
 
-def journaled(root: Path, **about: object) -> Job:
-    """A job as a killed server left it."""
-    shelf = Shelf(root)
-    job = Job(name="clip.mp4", options=Options(model="tiny"), **about)  # type: ignore[arg-type]
-    with shelf.arriving() as folder:
-        shelf.admit(job, folder)
-    shelf.close()
-    return job
-
-
-def test_a_job_that_killed_its_server_twice_is_not_tried_again(tiny, tmp_path):
-    from service_making import serving
-
+def test_a_job_that_killed_its_server_twice_is_not_tried_again(tmp_path):
     job = journaled(tmp_path, state=State.RUNNING, started=1.0, attempts=2)
     torn = tmp_path / "jobs" / ("f" * 32)
     torn.mkdir()
     (torn / "job.json").write_text('{"id": "ff')
     (tmp_path / "aside" / "half").mkdir()
-    with serving(tmp_path, tiny) as own:
+    with idling(tmp_path) as own:
         found = own.job(job.id)
         assert found["state"] == "failed" and found["error"]["code"] == "killed"
         assert "killed 2 times" in found["error"]["message"]

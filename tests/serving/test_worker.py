@@ -6,6 +6,7 @@ import shutil
 from multiprocessing import Pipe
 
 import pytest
+from service_making import Idle
 
 from save_avs.errors import UsageError
 from save_avs.serving import service, worker
@@ -37,16 +38,8 @@ def test_what_it_says_of_its_models(tiny, tmp_path):
 
 
 def test_two_models_of_one_name_are_refused(tmp_path, monkeypatch):
-    class Twins:
-        models = ({"name": "tiny"}, {"name": "tiny"})
-
-        def __init__(self, _):
-            pass
-
-        def end(self):
-            self.models = ()
-
-    monkeypatch.setattr(service, "Keeper", Twins)
+    monkeypatch.setattr(Idle, "models", ({"name": "tiny"}, {"name": "tiny"}))
+    monkeypatch.setattr(service, "Keeper", Idle)
     own = service.Service(tmp_path, Equipment(models=("a", "b"), limits=Limits()))
     with pytest.raises(UsageError, match="two models call themselves by one name: tiny, tiny"):
         own.start()
