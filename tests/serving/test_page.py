@@ -71,7 +71,10 @@ class Visitor:
 
     def heading(self, text: str) -> None:
         shown = self.page.locator("save-avs-job")
-        playwright.expect(shown.locator("h2"), shown.inner_text()).to_contain_text(text, timeout=60_000)
+        try:
+            playwright.expect(shown.locator("h2")).to_contain_text(text, timeout=60_000)
+        except AssertionError as error:
+            raise AssertionError(shown.inner_text()) from error
 
     def job(self) -> str:
         return self.page.locator("save-avs-job").get_attribute("job")
@@ -241,9 +244,10 @@ def test_a_video_can_be_recorded(visitor):
     page = visitor.page
     page.get_by_label("Capture from camera").click()
     page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("[...document.querySelectorAll('video')].some(video => video.currentTime > 0.3)")
     record = page.get_by_label("start recording")
     record.click()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(2500)
     playwright.expect(record).to_contain_text("Stop")
     record.click()
     page.wait_for_selector("video[src]", state="visible")
