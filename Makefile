@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PACKAGE_STAMP := $(VENV)/.package-installed
 DEV_STAMP := $(VENV)/.dev-installed
 SETUP := pyproject.toml constraints.txt
+# What the audio backbones are compared with: their modules are loaded one by one, without what they depend on.
+PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
 
 .PHONY: help demo test install dev system lint types imports pytest wheel clean
 
@@ -68,7 +70,8 @@ $(PACKAGE_STAMP): $(SETUP) | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-$(DEV_STAMP): $(SETUP) $(PACKAGE_STAMP) | $(BIN)/python
+$(DEV_STAMP): $(SETUP) Makefile $(PACKAGE_STAMP) | $(BIN)/python
 	@echo "== setup: installing the tools of the checks into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@$(BIN)/python -m pip install --quiet --no-deps $(PORTS)
 	@touch $@

@@ -8,22 +8,40 @@ from typing import Literal
 
 import torch
 from peers import PeersModel, as_published, transformers_sam
+from torch import Tensor, nn
 
 from save_avs.model import build_save, preset
 from save_avs.model.loading import set_precision
+from save_avs.model.runtimes.openvino_engine import convert, settings
 from save_avs.model.save import Precision
 from save_avs.sam import PRESETS
+from save_avs.sam.packed import can_pack, pack_blocks
 
 Part = Literal["encoder", "model"]
-By = Literal["ours", "transformers", "peers"]
+By = Literal["ours", "openvino", "transformers", "peers"]  # openvino: ours, through it
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 WAYS: tuple[tuple[By, Precision], ...] = (
     ("ours", "fp32"),
     ("ours", "bf16"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
     ("transformers", "fp32"),
     ("transformers", "bf16"),
     ("peers", "fp32"),
 )
+
+
+def through_openvino(
+    module: nn.Module, inputs: tuple[Tensor, ...], precision: Precision
+) -> Callable[[], object]:
+    """A float32 module compiled by OpenVINO for the shape of these inputs, and a call that runs it."""
+    import openvino
+
+    graph = convert(torch.export.export(module, inputs))
+    graph.reshape({i: list(x.shape) for i, x in enumerate(inputs)})
+    request = openvino.Core().compile_model(graph, "CPU", settings(precision)).create_infer_request()
+    arrays = [x.numpy() for x in inputs]
+    return lambda: request.infer(arrays)
 
 
 @dataclass(frozen=True)
@@ -50,8 +68,12 @@ class Case:
         if self.by == "transformers":
             theirs = transformers_sam(shape).to(dtype).get_submodule("vision_encoder")
             return lambda: theirs(x)
-        own = build_sam(shape).image_encoder.eval().to(dtype)
-        encoder = as_published(own) if self.by == "peers" else own
+        own = build_sam(shape).image_encoder.eval()
+        if self.by == "openvino":
+            return through_openvino(own, (x.float(),), self.precision)
+        encoder = (as_published(own) if self.by == "peers" else own).to(dtype)
+        if self.by == "ours" and self.precision == "bf16" and can_pack():
+            pack_blocks(encoder.blocks)
         return lambda: encoder(x)
 
     def _model(self) -> Callable[[], object]:
@@ -64,6 +86,9 @@ class Case:
         images = torch.randint(0, 256, (self.batch, 3, self.size, self.size), dtype=torch.uint8)
         patches = torch.randn(self.batch, 1, 96, 64)
         name = f"save-{self.preset.replace('_', '-')}"
-        own = set_precision(build_save(preset(name, image_size=self.size)).eval(), self.precision)
+        fresh = build_save(preset(name, image_size=self.size)).eval()
+        if self.by == "openvino":
+            return through_openvino(fresh, (images, patches), self.precision)
+        own = set_precision(fresh, self.precision)
         model = PeersModel(own) if self.by == "peers" else own
         return lambda: model(images, patches)

@@ -13,12 +13,13 @@ Answer = Callable[["Handler"], None]
 
 @dataclass
 class FileServer:
-    """One file under every path; ``script`` says how the next requests are answered, then all is well."""
+    """One file under every path; ``script`` says how the next requests are answered, then ``usual`` does."""
 
     content: bytes
     etag: str | None = '"one"'
     ranges: bool = True
     script: list[Answer] = field(default_factory=list)
+    usual: Answer | None = None
     requests: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     url: str = ""
@@ -33,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.files.requests.append(dict(self.headers))
         self.files.paths.append(self.path)
-        answer = self.files.script.pop(0) if self.files.script else well
+        answer = self.files.script.pop(0) if self.files.script else self.files.usual or well
         with suppress(ConnectionError):  # the other side may hang up
             answer(self)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from save_avs.audio.front_end import VGGISH
 from save_avs.media import VideoWriter
 
 SIZE = 64
@@ -19,6 +20,7 @@ class BrightWhereLoud(torch.nn.Module):
 
     name = "stand-in"
     image_size = SIZE
+    front_end = VGGISH
     device = torch.device("cpu")
     precision = "fp32"
     runtime = "torch"

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from save_avs import audio, sam
-    from save_avs.inference import Predictor, SegmentationResult, segment
+    from save_avs.inference import (
+        MarkedFrame,
+        Predictor,
+        SegmentationResult,
+        segment,
+        segment_arrays,
+        stream,
+    )
+    from save_avs.media import read_clips
     from save_avs.model import SAVE, load_model
     from save_avs.types import Clip, MaskTrack
 
@@ -18,25 +26,33 @@ if TYPE_CHECKING:
 __all__ = [
     "SAVE",
     "Clip",
+    "MarkedFrame",
     "MaskTrack",
     "Predictor",
     "SegmentationResult",
     "__version__",
     "audio",
     "load_model",
+    "read_clips",
     "sam",
     "segment",
+    "segment_arrays",
+    "stream",
 ]
 
 _ROOMS = ("audio", "sam")
 _HOMES = {
     "Clip": "types",
+    "MarkedFrame": "inference",
     "MaskTrack": "types",
     "Predictor": "inference",
     "SAVE": "model",
     "SegmentationResult": "inference",
     "load_model": "model",
+    "read_clips": "media",
     "segment": "inference",
+    "segment_arrays": "inference",
+    "stream": "inference",
 }
 
 

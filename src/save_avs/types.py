@@ -33,6 +33,13 @@ class Clip:
 
     Raises:
         ValueError: when shapes, types or order do not hold.
+
+    Example:
+        >>> import numpy as np, save_avs
+        >>> frames, wave = np.zeros((2, 4, 6, 3), np.uint8), np.zeros(16000, np.float32)
+        >>> times = np.array([0.0, 0.5])
+        >>> len(save_avs.Clip(frames=frames, times=times, wave=wave, wave_start=0.0, rate=16000))
+        2
     """
 
     frames: U8
@@ -62,7 +69,7 @@ class AVSample:
     Attributes:
         name: unique within its data set; appears in error messages and reports.
         frames: RGB, u8 [T,H,W,3].
-        patches: VGGish log-mel patches, one a frame, f32 [T,96,64].
+        patches: of the sound beside each frame, as an audio backbone wants them, f32 [T,frames,bands].
         masks: pixels that sound, bool [T,H,W]; False where ``has_mask`` is False.
         has_mask: frames that are annotated, bool [T] (S4 annotates one training frame in five).
         valid: frames that exist, bool [T] (padded clips are False at the end).
@@ -89,7 +96,8 @@ class AVSample:
         masks_fit = self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_
         flags_fit = self.has_mask.shape == self.valid.shape == (t,)
         _require(frames_fit, f"{self.name}: frames must be uint8 [T,H,W,3]")
-        _require(self.patches.shape == (t, 96, 64), f"{self.name}: patches must be [T,96,64]")
+        patches_fit = self.patches.ndim == 3 and len(self.patches) == t
+        _require(patches_fit, f"{self.name}: patches must be [T,frames,bands]")
         _require(masks_fit, f"{self.name}: masks must be bool [T,H,W]")
         _require(flags_fit, f"{self.name}: has_mask and valid must be [T]")
         labels_fit = self.labels is None or self.labels.shape == (t, h, w)
@@ -104,7 +112,7 @@ class AVBatch:
 
     Attributes:
         images: u8 [B,3,S,S], RGB 0..255; the model normalises.
-        patches: f32 [B,1,96,64].
+        patches: f32 [B,1,frames,bands].
         masks: f32 [B,1,M,M], 1 where it sounds.
         has_mask: bool [B]; losses and metrics count only these.
         names: B names, for messages.
@@ -142,6 +150,12 @@ class MaskTrack:
 
     Raises:
         ValueError: when the columns differ in length.
+
+    Example:
+        >>> import save_avs
+        >>> track = save_avs.segment("clip.mp4", fps=2).track
+        >>> len(track), track.mask(3).shape, bool(track.areas()[3] > 0.01)
+        (16, (360, 640), True)
     """
 
     size: tuple[int, int]

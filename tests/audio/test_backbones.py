@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from save_avs.audio import BACKBONES, AudioBackbone, CompactBackbone, build_backbone
+from save_avs.audio import BACKBONES, AudioBackbone, CompactBackbone, build_backbone, log_mel_at
+from save_avs.checkpoints.known import KNOWN
 from save_avs.errors import UsageError
 
 
@@ -22,13 +24,39 @@ def compact() -> CompactBackbone:
 def test_every_backbone_keeps_the_interface(name: str) -> None:
     with torch.device("meta"):
         backbone = build_backbone(name)
-        out = backbone(torch.zeros(3, 1, 96, 64))
+        out = backbone(torch.zeros(3, 1, *backbone.front_end.shape))
     assert isinstance(backbone, AudioBackbone)
     assert out.shape == (3, backbone.dim)
+    assert all(published in KNOWN for published in backbone.published)
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_every_front_end_fills_its_patch(name: str) -> None:
+    front_end = BACKBONES[name].front_end
+    wave = 0.1 * np.random.default_rng(0).standard_normal(2 * front_end.rate)
+    patches = log_mel_at(wave.astype(np.float32), front_end.rate, [1.0, 1.0], front_end=front_end)
+    assert patches.shape == (2, *front_end.shape) and np.isfinite(patches).all()
+    assert patches.std() > 0.5 and np.array_equal(*patches)
+    assert front_end.seconds <= 1.0  # what `read_clips` reads around a frame
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_a_patch_is_centred_on_its_time(name: str) -> None:
+    front_end = BACKBONES[name].front_end
+    click = np.zeros(2 * front_end.rate + 1, np.float32)
+    click[front_end.rate] = 1.0
+    (patch,) = log_mel_at(click, front_end.rate, [1.0], front_end=front_end)
+    heard = np.flatnonzero(patch.max(axis=1) > patch.max() - 1)
+    assert abs(heard.mean() - (front_end.frames - 1) / 2) <= 0.5
+
+
+def test_every_published_backbone_can_be_fetched() -> None:
+    audio = {name for kind in BACKBONES.values() for name in kind.published}
+    assert audio == {name for name in KNOWN if not name.startswith("sam-")}
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(UsageError, match=r"'vgg'.*compact, vggish"):
+    with pytest.raises(UsageError, match=r"'vgg'.*cnn14, compact.*vggish, yamnet"):
         build_backbone("vgg")
 
 

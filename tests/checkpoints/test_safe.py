@@ -6,6 +6,7 @@ import os
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,6 +15,7 @@ from save_avs.checkpoints.safe import read_weights
 from save_avs.errors import SaveAvsError, UsageError
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(1)}
+OLDER = {"_use_new_zipfile_serialization": False}
 
 
 class Evil:
@@ -47,6 +49,26 @@ def test_tensors_come_back(tmp_path: Path, name: str) -> None:
 def test_a_nested_state_dict_is_taken_out(tmp_path: Path, nest: str) -> None:
     torch.save({nest: STATE, "epoch": 3}, tmp_path / "w.pth")
     assert read_weights(tmp_path / "w.pth").keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("module", ["numpy._core.multiarray", "numpy.core.multiarray"])
+def test_arrays_of_numbers_beside_the_tensors_are_read_past(tmp_path: Path, module: str) -> None:
+    """PANNs' files hold the state of the sampler that drew their batches."""
+    arrays = [np.arange(3), np.zeros((2, 2), np.float32), np.ones(2, bool)]
+    sampler = {"indexes": arrays, "queue": [1, 2]}
+    torch.save({"iteration": 3, "model": STATE, "sampler": sampler}, tmp_path / "w.pth", **OLDER)
+    content, own = (tmp_path / "w.pth").read_bytes(), np.empty(0).__reduce__()[0].__module__
+    assert own.encode() in content
+    (tmp_path / "w.pth").write_bytes(content.replace(own.encode(), module.encode()))
+    found = read_weights(tmp_path / "w.pth")
+    assert all(torch.equal(found[key], STATE[key]) for key in STATE)
+
+
+def test_an_array_of_objects_runs_nothing(tmp_path: Path) -> None:
+    array = np.array([Evil(tmp_path / "trace")], dtype=object)
+    torch.save({"model": STATE, "sampler": array}, tmp_path / "w.pth")
+    assert "pickled code" in refusal(tmp_path / "w.pth")
+    assert not (tmp_path / "trace").exists()
 
 
 def test_a_folder_prefers_safetensors(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_model import shake, tiny_config, tiny_model
 
+from save_avs.audio.front_end import VGGISH
 from save_avs.cli import main
 from save_avs.evaluation.agreement import mask_agreement, scene_frames
 from save_avs.evaluation.timing import in_turns
@@ -70,8 +71,8 @@ def test_runs_alternate_and_the_first_round_does_not_count():
 
 
 def test_scenes_are_drawn_from_a_seed_and_masks_compared_frame_by_frame():
-    images, patches = scene_frames(2, 64)
-    again, _ = scene_frames(2, 64)
+    images, patches = scene_frames(2, 64, VGGISH)
+    again, _ = scene_frames(2, 64, VGGISH)
     assert images.shape == (2, 3, 64, 64) and patches.shape == (2, 1, 96, 64) and images.equal(again)
     one = images[:, :1].float() - 300
     one[0, 0, :2] = 1

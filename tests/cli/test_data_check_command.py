@@ -15,7 +15,7 @@ def root(tmp_path):
 
 
 def check(root, *arguments: str) -> int:
-    return main(["data", "check", str(root), "-o", str(root.parent / "out"), *arguments])
+    return main(["data", "check", str(root), "-o", str(root.parent / "out"), "--overwrite", *arguments])
 
 
 def test_a_whole_tree_is_fine(root, capsys):

@@ -5,6 +5,7 @@ import pytest
 import torch
 import trees
 
+from save_avs.audio.yamnet import YAMNet
 from save_avs.cli import main
 from save_avs.data import open_clips, with_features
 from save_avs.model import load_model
@@ -30,6 +31,21 @@ def test_the_bundled_models_backbone(root, capsys):
     with torch.inference_mode():
         expected = model.audio_backbone(torch.from_numpy(sample.patches).unsqueeze(1)).numpy()
     assert np.allclose(sample.features, expected, atol=1e-5)
+
+
+def test_a_backbone_of_another_front_end(root, tmp_path, capsys):
+    torch.manual_seed(0)
+    backbone = YAMNet().eval()
+    torch.save(backbone.state_dict(), tmp_path / "yamnet.pth")
+    assert (
+        features(root, "--audio", "yamnet", "--weights", str(tmp_path / "yamnet.pth"), "--split", "test") == 0
+    )
+    assert "features: " in capsys.readouterr().out
+    clips = open_clips("s4", root, "test", front_end=YAMNet.front_end)
+    sample = with_features(clips, root.parent / "cache")[0]
+    with torch.inference_mode():
+        expected = backbone(torch.from_numpy(sample.patches).unsqueeze(1)).numpy()
+    assert sample.features.shape[1] == 1024 and np.allclose(sample.features, expected, atol=1e-5)
 
 
 def test_one_split_alone(root, capsys):

@@ -12,6 +12,7 @@ from tiny_model import shake, tiny_config, tiny_model
 from transformers import SamConfig, SamModel
 
 from save_avs.audio import VGGish
+from save_avs.audio.yamnet import YAMNet
 from save_avs.checkpoints.cache import record
 from save_avs.checkpoints.identity import identify
 from save_avs.checkpoints.known import KNOWN, Known, KnownFile
@@ -90,9 +91,17 @@ def test_vggish(tmp_path):
     assert found.problems == ["1 missing: embeddings.4.bias"]
 
 
+def test_a_backbone_with_its_classifier(tmp_path):
+    state = {key: tensor.contiguous() for key, tensor in YAMNet().state_dict().items()}
+    torch.save({**state, "classifier.weight": torch.zeros(521, 1024)}, tmp_path / "yamnet.pth")
+    assert fine(inspect(tmp_path / "yamnet.pth")).what.startswith("YAMNet, torch's format")
+    save_file({**state, "classes": torch.zeros(1)}, tmp_path / "more.safetensors")
+    assert problem(tmp_path / "more.safetensors") == "1 unexpected: classes"
+
+
 def test_what_is_something_else(tmp_path):
     torch.save({"layer.weight": torch.ones(2)}, tmp_path / "other.pth")
-    assert "neither a SAM nor VGGish" in problem(tmp_path / "other.pth")
+    assert "neither a SAM nor an audio backbone" in problem(tmp_path / "other.pth")
     (tmp_path / "stub.pth").write_text("hello")
     assert problem(tmp_path / "stub.pth") == 'it holds no weights but text ("hello")'
     (tmp_path / "none.pth").touch()

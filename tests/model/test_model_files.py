@@ -183,3 +183,25 @@ class TestContinuing:
         config = tiny_config(sam={**SAM, "depth": 2})
         with pytest.raises(SaveAvsError, match=r"unexpected: .*blocks\.2\."):
             continue_from(build_save(config), config, folder)
+
+    def test_parts_that_are_to_be_fresh_stay_as_they_were(self, folder):
+        other = tiny_config(audio_adapter={"kind": "sama", "hidden": 8})
+        later = build_save(other)
+        own = {k: v.clone() for k, v in later.state_dict().items() if k.startswith("audio_adapter.")}
+        continue_from(later, other, folder, fresh=("audio_adapter",))
+        before, _ = read_folder(folder)
+        state = later.state_dict()
+        assert all(torch.equal(state[k], v) for k, v in own.items())
+        kept = [k for k in before.state_dict() if not k.startswith("audio_adapter.")]
+        assert len(kept) > 50 and all(torch.equal(state[k], before.state_dict()[k]) for k in kept)
+
+    def test_a_fresh_part_of_the_same_shape_is_not_loaded_either(self, folder):
+        later = tiny_model(seed=9)
+        own = {k: v.clone() for k, v in later.state_dict().items()}
+        continue_from(later, tiny_config(), folder, fresh=("audio_adapter", "sam.mask_decoder"))
+        taken = [k for k, v in later.state_dict().items() if not torch.equal(v, own[k])]
+        assert taken and not any(k.startswith(("audio_adapter.", "sam.mask_decoder.")) for k in taken)
+
+    def test_a_fresh_part_that_no_model_has_is_refused(self, folder):
+        with pytest.raises(UsageError, match="has no audio"):
+            continue_from(tiny_model(), tiny_config(), folder, fresh=("audio",))

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pycocotools import mask as coco
 
 from save_avs.errors import UsageError
-from save_avs.render import PngSink, TrackBuilder, encode, load_masks_json, write_masks_json
+from save_avs.render import TrackBuilder, encode, load_masks_json, write_masks_json
 
 VIDEO = {"path": "clip.mp4", "width": 31, "height": 17, "fps": 25.0, "duration": 10.0}
 MODEL = {"name": "tiny"}
@@ -110,19 +109,6 @@ def test_what_is_no_json_object_is_refused(tmp_path, text):
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match="mask of"):
         TrackBuilder((4, 5)).add(np.zeros((5, 4), bool), index=0, time=0, score=0)
-
-
-def test_pngs_are_named_by_the_frame_and_hold_the_mask(tmp_path):
-    sink = PngSink(tmp_path / "out")
-    found = masks()
-    for i, mask in enumerate(found):
-        sink.write(100 * i, mask)
-    files = sorted((tmp_path / "out" / "masks").iterdir())
-    assert [f.name for f in files] == ["000000.png", "000100.png", "000200.png"]
-    for file, mask in zip(files, found, strict=True):
-        with Image.open(file) as image:
-            assert image.mode == "L"
-            np.testing.assert_array_equal(np.asarray(image), mask * np.uint8(255))
 
 
 def test_areas_of_a_track_of_any_length():

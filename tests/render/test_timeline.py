@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from save_avs.render import Thumbnails, WaveEnvelope, draw_timeline, write_summary
+from save_avs.render import Thumbnails, WaveEnvelope, timeline, write_figure, write_summary
 
 RATE = 16000
 
@@ -75,16 +75,17 @@ def test_thumbnails_are_spread_evenly(count):
     assert all(image.shape == (10, 15, 3) and (image == t % 256).all() for t, image in thumbnails.kept)
 
 
-def timeline(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), picture=(36, 64), end=4.0, count=4):
+def drawn(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), picture=(36, 64), end=4.0, count=4):
     envelope = WaveEnvelope()
     if sound:
         envelope.add(np.sin(np.arange(round(end * RATE)) / 10).astype(np.float32), 0.0, RATE)
     colors = [np.full((*picture, 3), 60 * (i % 4), np.uint8) for i in range(count)]
     thumbnails = [(i * end / max(count, 1), image) for i, image in enumerate(colors)]
     times = np.arange(len(areas)) * end / max(len(areas), 1)
-    draw_timeline(
-        path, envelope=envelope, times=times, areas=areas, thumbnails=thumbnails, end=end, title="clip"
+    figure = timeline(
+        envelope=envelope, times=times, areas=areas, thumbnails=thumbnails, end=end, title="clip"
     )
+    write_figure(path, figure)
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB")).astype(int)
 
@@ -95,13 +96,13 @@ def near(image, color):
 
 def test_the_picture_shows_sound_area_and_thumbnails(tmp_path):
     blue, orange = (0x3D, 0x6B, 0x99), (0xF0, 0x70, 0x10)
-    full = timeline(tmp_path / "a.png")
+    full = drawn(tmp_path / "a.png")
     assert full.shape[1] == 1440
     assert near(full, blue) > 50_000
     assert near(full, orange) > 500
-    assert near(timeline(tmp_path / "b.png", sound=False), blue) < 2000
-    assert near(timeline(tmp_path / "c.png", areas=(0.0,) * 4), orange) < near(full, orange)
-    assert timeline(tmp_path / "d.png", count=0).shape[0] < full.shape[0]
+    assert near(drawn(tmp_path / "b.png", sound=False), blue) < 2000
+    assert near(drawn(tmp_path / "c.png", areas=(0.0,) * 4), orange) < near(full, orange)
+    assert drawn(tmp_path / "d.png", count=0).shape[0] < full.shape[0]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
 
 
@@ -117,14 +118,14 @@ def test_the_picture_shows_sound_area_and_thumbnails(tmp_path):
     ],
 )
 def test_unusual_videos(tmp_path, more):
-    assert timeline(tmp_path / "t.png", **more).size
+    assert drawn(tmp_path / "t.png", **more).size
 
 
 def test_drawing_leaves_no_figure_behind_and_the_back_end_alone(tmp_path):
     import matplotlib.pyplot as plt
 
     before = plt.get_backend()
-    timeline(tmp_path / "t.png")
+    drawn(tmp_path / "t.png")
     assert plt.get_fignums() == []
     assert plt.get_backend() == before
 

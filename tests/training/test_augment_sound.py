@@ -7,14 +7,16 @@ import trees
 from tiny_model import tiny_config
 
 from save_avs.data import open_clips
+from save_avs.data.waves import beneath, shifted
 from save_avs.errors import DataError
-from save_avs.training.augment_sound import augment_sound, beneath, shifted
+from save_avs.training.augment_sound import augment_sound
 from save_avs.training.check import check
 from save_avs.training.clips import ClipStream
 from save_avs.training.order import EpochOrder
 from save_avs.training.recipe import Recipe, RecipeError, load_recipe
 from save_avs.training.stage import AugmentConfig
 
+RATE = 16_000
 TONE = (0.2 * np.sin(np.arange(16_000) * 0.1)).astype(np.float32)
 
 
@@ -31,24 +33,25 @@ def power(wave: np.ndarray) -> float:
 
 
 def test_nothing_is_changed_unless_it_is_asked_for():
-    assert np.array_equal(augment_sound(TONE, AugmentConfig(), rng(), nobody), TONE)
+    assert np.array_equal(augment_sound(TONE, RATE, AugmentConfig(), rng(), nobody), TONE)
     assert AugmentConfig().of_sound == () and AugmentConfig(flip=1, mix_db=(1, 2)).of_sound == ()
 
 
 def test_gain_stays_within_its_bounds_and_clips():
     gains = [
-        np.abs(augment_sound(TONE, AugmentConfig(gain_db=6), rng(seed), nobody)).max() / np.abs(TONE).max()
+        np.abs(augment_sound(TONE, RATE, AugmentConfig(gain_db=6), rng(seed), nobody)).max()
+        / np.abs(TONE).max()
         for seed in range(40)
     ]
     assert 10 ** (-6 / 20) <= min(gains) < 0.7 and 1.4 < max(gains) <= 10 ** (6 / 20)
-    assert np.abs(augment_sound(4 * TONE, AugmentConfig(gain_db=60), rng(3), nobody)).max() <= 1
+    assert np.abs(augment_sound(4 * TONE, RATE, AugmentConfig(gain_db=60), rng(3), nobody)).max() <= 1
 
 
 def test_a_shift_moves_the_sound_and_loses_nothing():
     pulse = np.zeros(16_000, np.float32)
     pulse[8_000] = 1
     places = [
-        int(augment_sound(pulse, AugmentConfig(shift_s=0.25), rng(seed), nobody).argmax())
+        int(augment_sound(pulse, RATE, AugmentConfig(shift_s=0.25), rng(seed), nobody).argmax())
         for seed in range(40)
     ]
     assert 4_000 <= min(places) < 6_000 and 10_000 < max(places) <= 12_000
@@ -59,7 +62,7 @@ def test_noise_and_distractors_lie_as_far_below_as_asked():
     for ratio in (0.0, 10.0, 20.0):
         under = beneath(TONE, rng().standard_normal(16_000).astype(np.float32), ratio) - TONE
         assert 10 * np.log10(power(TONE) / power(under)) == pytest.approx(ratio, abs=0.05)
-    noisy = augment_sound(TONE, AugmentConfig(noise_db=(20, 20)), rng(), nobody) - TONE
+    noisy = augment_sound(TONE, RATE, AugmentConfig(noise_db=(20, 20)), rng(), nobody) - TONE
     assert 10 * np.log10(power(TONE) / power(noisy)) == pytest.approx(20, abs=0.1)
     assert noisy.dtype == np.float32
     silence = np.zeros(100, np.float32)
@@ -70,7 +73,7 @@ def test_noise_and_distractors_lie_as_far_below_as_asked():
 def test_a_share_of_clips_hears_another():
     other = np.ones(100, np.float32)  # short: it is repeated
     options = AugmentConfig(mix=0.5, mix_db=(6, 6))
-    heard = [augment_sound(TONE, options, rng(seed), lambda: other) for seed in range(60)]
+    heard = [augment_sound(TONE, RATE, options, rng(seed), lambda: other) for seed in range(60)]
     mixed = [wave for wave in heard if not np.array_equal(wave, TONE)]
     assert 15 < len(mixed) < 45
     assert np.ptp(mixed[0] - TONE) < 1e-6 and power(mixed[0] - TONE) == pytest.approx(

@@ -11,6 +11,7 @@ from tiny_corpus import make_corpus
 from tiny_model import tiny_config
 from watching import Recorder, make_trainer
 
+from save_avs.audio.front_end import YAMNET
 from save_avs.errors import UsageError
 from save_avs.model import SAVE, build_save
 from save_avs.model.files import read_folder
@@ -113,6 +114,26 @@ def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
         chosen.run()
     assert torch.load(tmp_path / "checkpoint-00000002.pt", weights_only=True)["step"] == 2
     assert not [p for p in tmp_path.iterdir() if ".part" in p.name]
+
+
+@pytest.mark.slow
+def test_yamnet_learns_to_name_sounds_from_scratch(corpus, tmp_path):
+    torch.manual_seed(0)
+    network = build_save(tiny_config(audio="yamnet", classes=CLASSES, image_adapter=None))
+    assert network.hearing is not None and network.hearing.in_features == 1024
+    chosen = stage("sounds", steps=30, batch=12, lr=1e-3, validate_every=30)
+    learner = trainer(network, chosen, corpus, tmp_path)
+    assert learner.task.stream.front_end == YAMNET
+    losses, loss = [], learner.task.loss
+
+    def noted(batch, whole):
+        terms = loss(batch, whole)
+        losses.append(terms["loss"].item())
+        return terms
+
+    learner.task.loss = noted
+    learner.run()
+    assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
 
 
 @pytest.mark.parametrize("task", ["sounds", "things", "scenes"])

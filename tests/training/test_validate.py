@@ -26,7 +26,7 @@ PARTS = ["adapter", "audio_adapter", "mask_decoder"]
 def clips(monkeypatch) -> Splits:
     """Whatever a stage asks for, it gets seven clips in memory."""
     splits = Splits(Clips([make_clip(k) for k in range(7)]), Clips([make_clip(k) for k in range(2)], "val"))
-    monkeypatch.setattr(checking, "open_splits", lambda _: splits)
+    monkeypatch.setattr(checking, "open_splits", lambda *_: splits)
     return splits
 
 

@@ -46,13 +46,14 @@ class ResidualAudioAdapter(nn.Module):
         inject: Injection = "all",
     ) -> None:
         super().__init__()
+        self.audio_dim = audio_dim
         self.residual = residual
         self.tokens = tokens
         self.first = {"all": 0, "last": blocks - 1, "none": blocks}[inject]
         self.enter = nn.Linear(audio_dim, hidden)
         self.steps = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(blocks))
         projections = min(blocks - self.first, 1) if shared else blocks - self.first
-        self.project = nn.ModuleList(_zero_linear(hidden, embed_dim) for _ in range(projections))
+        self.project = nn.ModuleList(zero_linear(hidden, embed_dim) for _ in range(projections))
         self.prompt = nn.Linear(hidden, tokens * prompt_dim) if tokens else None
 
     def forward(self, audio: Tensor) -> tuple[list[Tensor | None], Tensor | None]:
@@ -70,7 +71,8 @@ class ResidualAudioAdapter(nn.Module):
         return self.project[0 if len(self.project) == 1 else block - self.first]
 
 
-def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer whose output is zero until it has learned."""
     layer = nn.Linear(inputs, outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

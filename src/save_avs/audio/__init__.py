@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from save_avs.audio.front_end import FrontEnd
 from save_avs.audio.log_mel import is_silent, log_mel, log_mel_at
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "BACKBONES",
     "AudioBackbone",
     "CompactBackbone",
+    "FrontEnd",
     "VGGish",
     "build_backbone",
     "is_silent",

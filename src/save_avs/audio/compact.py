@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.audio.backbone import AudioBackbone
+from save_avs.audio.front_end import VGGISH
 
 # Centre and half-range of log-mel values: silence is log(0.01) = -4.6, a full-scale sound about +3.
 _MEAN, _STD = -1.5, 2.0
@@ -20,7 +21,9 @@ class CompactBackbone(AudioBackbone):
     only, so a batch of one trains too.
     """
 
+    title = "our compact backbone"
     dim = 128
+    front_end = VGGISH
 
     mean: Tensor
     std: Tensor

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from save_avs.audio.backbone import AudioBackbone
+from save_avs.audio.cnn14 import CNN14
 from save_avs.audio.compact import CompactBackbone
+from save_avs.audio.openl3 import OpenL3Mel128D512, OpenL3Mel128D6144, OpenL3Mel256D512, OpenL3Mel256D6144
 from save_avs.audio.vggish import VGGish
+from save_avs.audio.yamnet import YAMNet
 from save_avs.errors import UsageError
 
 BACKBONES: dict[str, type[AudioBackbone]] = {
     "vggish": VGGish,
     "compact": CompactBackbone,
+    "cnn14": CNN14,
+    "openl3-mel128-512": OpenL3Mel128D512,
+    "openl3-mel128-6144": OpenL3Mel128D6144,
+    "openl3-mel256-512": OpenL3Mel256D512,
+    "openl3-mel256-6144": OpenL3Mel256D6144,
+    "yamnet": YAMNet,
 }
 
 
 def backbone_class(name: str) -> type[AudioBackbone]:
-    """The backbone of that name; its ``dim`` tells its width without building it.
+    """The backbone of that name; ``dim`` and ``front_end`` are told without building it.
 
     Raises:
         UsageError: when no backbone has that name.

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from save_avs.audio.backbone import AudioBackbone, load_backbone
+from save_avs.audio.front_end import VGGISH
 
 
 class VGGish(AudioBackbone):
@@ -18,7 +19,10 @@ class VGGish(AudioBackbone):
     Source: Hershey et al. 2017 (arXiv 1609.09430); key names of harritaylor/torchvggish (Apache-2.0).
     """
 
+    title = "VGGish"
     dim = 128
+    front_end = VGGISH
+    published = ("vggish",)
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from save_avs.checkpoints.cache import place, record, recorded
 from save_avs.checkpoints.content import flaw
 from save_avs.checkpoints.download import PATIENCE, Patience, download, forget
 from save_avs.checkpoints.identity import Identity, sha256_of
-from save_avs.checkpoints.known import Known, KnownFile
+from save_avs.checkpoints.known import KNOWN, Known, KnownFile
 from save_avs.errors import DataError, SaveAvsError, UsageError
 
 _PIECE = 2**20  # bytes copied at a time
@@ -145,7 +145,9 @@ def _from_any(
             if source != places[-1]:
                 report.say(f"{error}; trying the next source")
     kind = next((type(error) for error in failures if isinstance(error, DataError)), type(failures[-1]))
-    hint = "" if len(places) > 1 else "; another source may be named with --from URL|FILE"
+    hint = ""
+    if known.name in KNOWN and len(places) == 1:
+        hint = "; another source may be named with --from URL|FILE"
     raise kind("; ".join(map(str, failures)) + hint)
 
 

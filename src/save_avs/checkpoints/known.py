@@ -14,7 +14,11 @@ from save_avs.errors import UsageError
 _META = "https://dl.fbaipublicfiles.com/segment_anything/"
 _HUB = "https://huggingface.co/{repository}/resolve/main/{file}"
 _VGGISH = "https://github.com/harritaylor/torchvggish/releases/download/v0.1/"
+_YAMNET = "https://github.com/w-hc/torch_audioset/releases/download/v0.1/"
+_ZENODO = "https://zenodo.org/records/{record}/files/{file}?download=1"
+_OPENL3 = "https://github.com/torchopenl3/torchopenl3-models/raw/master/"
 _MANIFEST = "sha256 from a third party's manifest, not from the publisher"
+_CHECKED = "sha256 from third parties whose copy had the publisher's MD5"
 _FIRST = "no sha256 is published: it is recorded at the first download"
 _PREFIX = "of the sha256 only the eight digits in the file's name are published"
 
@@ -93,6 +97,18 @@ def _hub(size: str, repository: str) -> Known:
     )
 
 
+def _openl3(content: str, bands: str, width: str) -> Known:
+    file = f"torchopenl3_{bands}_{content}_{width}.pth.tar"
+    what = {"env": "environmental sound", "music": "music"}[content]
+    return Known(
+        name=f"openl3-{content}-{bands}-{width}",
+        about=f"OpenL3 trained on {what}, {bands}, {width}-d, torchopenl3's checkpoint",
+        files=(KnownFile(file=file, url=_OPENL3 + file),),
+        origin=_FIRST,
+        licence="Apache-2.0",
+    )
+
+
 KNOWN: dict[str, Known] = {
     known.name: known
     for known in (
@@ -130,6 +146,32 @@ KNOWN: dict[str, Known] = {
             ),
             origin=_PREFIX,
             licence="Apache-2.0",
+        ),
+        Known(
+            name="cnn14-16k",
+            about="PANNs CNN14 at 16 kHz, the authors' checkpoint",
+            files=(
+                KnownFile(
+                    file="Cnn14_16k_mAP=0.438.pth",
+                    url=_ZENODO.format(record=3987831, file="Cnn14_16k_mAP%3D0.438.pth"),
+                    sha256="e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
+                ),
+            ),
+            origin=_CHECKED,
+            licence="CC-BY-4.0",
+        ),
+        Known(
+            name="yamnet",
+            about="YAMNet, torch_audioset's checkpoint",
+            files=(KnownFile(file="yamnet.pth", url=_YAMNET + "yamnet.pth"),),
+            origin=_FIRST,
+            licence="Apache-2.0",
+        ),
+        *(
+            _openl3(content, bands, width)
+            for bands in ("mel128", "mel256")
+            for width in ("512", "6144")
+            for content in ("env", "music")
         ),
     )
 }

@@ -6,7 +6,9 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -16,11 +18,20 @@ from save_avs.checkpoints.folder import weights_file
 from save_avs.errors import SaveAvsError
 
 _NESTS = ("model", "state_dict")
+_ARRAY = np.empty(0).__reduce__()[0]  # what numpy's pickles are read by
+# What training scripts leave beside the tensors (PANNs: the state of a sampler): arrays of plain numbers.
+_NUMBERS: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    _ARRAY,
+    (_ARRAY, "numpy.core.multiarray._reconstruct"),  # its name before numpy 2
+    *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
+]
 _TORCH_STARTS = (b"PK", b"\x80\x02")  # a zip archive; the older format, a row of pickles
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict onto the CPU: .safetensors, or torch's format, of which only tensors are accepted.
+    """Read a state dict onto the CPU: .safetensors, or torch's format, of which only numbers are accepted.
 
     A state dict nested under "model" or "state_dict", as training scripts save it, is taken out.
 
@@ -54,7 +65,8 @@ def _read_torch(file: Path) -> object:
         if not stream.read(2).startswith(_TORCH_STARTS):
             raise SaveAvsError(f"{file}: neither safetensors nor a torch weight file")
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_NUMBERS):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(file) or "GLOBAL" in str(error):
             raise SaveAvsError(

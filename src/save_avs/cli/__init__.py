@@ -13,7 +13,22 @@ from typing import Annotated, Any
 
 import typer
 
-from save_avs.cli import bench, data, demo, evaluate, params, segment, serve, train, weights
+from save_avs.cli import (
+    bench,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    masks,
+    params,
+    segment,
+    serve,
+    study,
+    train,
+    weights,
+)
+from save_avs.cli.talk import speak, talk
 from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -23,7 +38,8 @@ TRACEBACK = "SAVE_AVS_TRACEBACK"
 # torch's threads sleep while they wait instead of spinning. Training shares with no one but workers that step
 # aside, and loses a tenth of its speed to that sleep. Read when numpy and torch are imported.
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-SPINNING = {"train": ("OMP_WAIT_POLICY",)}  # what a command leaves at the library's own
+# What a command leaves at the library's own.
+SPINNING: dict[str, tuple[str, ...]] = {"train": ("OMP_WAIT_POLICY",), "study": ("OMP_WAIT_POLICY",)}
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
 
@@ -31,7 +47,6 @@ app = typer.Typer(
     name="save-avs",
     help="Audio-visual segmentation: mark, in a video, the things that make its sound.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -42,9 +57,14 @@ app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("validate", epilog=train.EXAMPLES)(train.validate)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("params", epilog=params.EXAMPLES)(params.params)
 app.add_typer(data.app, name="data")
+app.add_typer(masks.app, name="masks")
+app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
+speak(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -72,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: every way to fail ends in one line on stderr.
 
     0 done; 1 the program failed; 2 wrong usage; 3 some file could not be read or finished; 130 and 143 after
-    Ctrl-C and SIGTERM. With SAVE_AVS_TRACEBACK set, failures of the program show where they happened.
+    Ctrl-C and SIGTERM. With --verbose, or SAVE_AVS_TRACEBACK set, failures show where they happened.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _set_threads(arguments)
@@ -83,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise KeyboardInterrupt
             return code
     except (KeyboardInterrupt, _Terminated, Exception) as error:
-        if os.environ.get(TRACEBACK):
+        if talk.verbose or os.environ.get(TRACEBACK):
             traceback.print_exc()
         text, code = _verdict(error)
         typer.echo(f"save-avs: {text}", err=True)
@@ -114,7 +134,7 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         case _ if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             text = "out of memory; choose a smaller model or --device cpu, or close other programs"
         case _:
-            where = "" if os.environ.get(TRACEBACK) else f" (set {TRACEBACK}=1 to see where)"
+            where = "" if talk.verbose or os.environ.get(TRACEBACK) else " (add --verbose to see where)"
             text = f"{type(error).__name__}: {text}{where}"
     return text, code
 

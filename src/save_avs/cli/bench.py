@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from save_avs.cli.completion import model_names
+from save_avs.cli.talk import note
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +33,12 @@ whose masks agree with float32's, and segment --runtime auto takes it.
 
 def bench(
     model: Annotated[
-        str, typer.Argument(metavar="[NAME|PATH|PRESET]", help="A model, or a preset with random weights.")
+        str,
+        typer.Argument(
+            metavar="[NAME|PATH|PRESET]",
+            help="A model, or a preset with random weights.",
+            autocompletion=model_names,
+        ),
     ] = "save-tiny",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Frames at once.")] = 8,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each way is timed.")] = 7,
@@ -108,5 +115,5 @@ def _choose(model: str, speeds: list[Speed]) -> None:
     same = [s for s in speeds if s.agreement is not None and s.agreement >= SAME]
     file = keep_timings(folder, [Timing(runtime=s.runtime, precision=s.precision, ms=s.ms) for s in same])
     for precision in precisions():
-        typer.echo(f"--runtime auto takes {fastest(folder, precision)} in {precision}", err=True)
-    typer.echo(f"remembered in {file}", err=True)
+        note(f"--runtime auto takes {fastest(folder, precision)} in {precision}")
+    note(f"remembered in {file}")

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from save_avs.cli import data_check, data_features, data_shard
+from save_avs.cli.options import DryRun
 from save_avs.cli.progress import count as count_progress
+from save_avs.cli.talk import note
 from save_avs.errors import UsageError
 
 DEFAULT_CORPUS = Path("corpora/stamps")
@@ -62,13 +64,18 @@ def stamps(
             "--packages", metavar="DIR", help="Where .deb files lie already; others are downloaded."
         ),
     ] = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Build save-tiny's corpus, from Debian's Tux Paint stamps, photographs and a soundfont."""
     from save_avs.data.stamps import build_stamps
 
     if packages is not None and not packages.is_dir():
         raise UsageError(f"--packages {packages}: no such folder")
-    folder = build_stamps(target, packages=packages, report=_say)
+    if dry_run:
+        source = "530 MB of Debian packages" if packages is None else f"the packages in {packages}"
+        typer.echo(f"would build {target} from {source}")
+        return 0
+    folder = build_stamps(target, packages=packages, report=note)
     typer.echo(f"corpus: {folder}")
     return 0
 
@@ -102,12 +109,17 @@ def compose(
     masks: Annotated[
         bool, typer.Option("--masks", help="Write each frame's exact mask too (benchmarks always have them).")
     ] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Compose clips: things on photographs that take turns sounding, with exact masks of what sounds."""
     if layout not in LAYOUTS:
         raise UsageError(f"unknown layout '{layout}': choose one of {', '.join(LAYOUTS)}")
     if output.exists():
         raise UsageError(f"{output} exists already; remove it or name another folder")
+    pixels = _size(size)
+    if dry_run:
+        typer.echo(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
+        return 0
     if layout == "clips":
         folder = _compose_clips(
             corpus,
@@ -116,15 +128,14 @@ def compose(
             count=count,
             seed=seed,
             seconds=CLIP_SECONDS if seconds is None else seconds,
-            size=_size(size) or CLIP_SIZE,
+            size=pixels or CLIP_SIZE,
             masks=masks,
         )
     else:
         if seconds is not None:
             raise UsageError(f"clips of {layout} have a length of their own: leave out --seconds")
-        pixels = _size(size) or BENCHMARK_SIZE
         folder = _compose_benchmark(
-            corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels
+            corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels or BENCHMARK_SIZE
         )
     typer.echo(f"clips: {folder}")
     return 0
@@ -173,10 +184,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if match is None:
         raise UsageError(f"--size {text}: write it as WIDTHxHEIGHT, as in 640x360")
     return int(match[2]), int(match[1])
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 def _progress(done: int, of: int) -> None:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from save_avs.cli.options import DryRun
 from save_avs.cli.progress import count
+from save_avs.cli.report_folder import report_folder
+from save_avs.cli.talk import note
 from save_avs.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ EXAMPLES = """Examples:
   save-avs data check archives --data s4 --json
   save-avs data check archives --data v2 -o looked-at
 """
+DEFAULT = Path("runs/check")
 FINE, FAULTY = 0, 3
 SHOWN = 20  # of each list on the terminal; report.json names all
 SAMPLES = 4  # of each split on the contact sheet
@@ -36,8 +40,17 @@ def check(
         typer.Option("--data", metavar="NAME", show_default="all that lie there", help="s4, ms3, v2, ..."),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Gets report.json and the contact sheets.")
-    ] = Path("runs/check"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            show_default="runs/check, or the next free name",
+            help="Gets report.json and the contact sheets.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    dry_run: DryRun = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print report.json in place of the tables.")
     ] = False,
@@ -48,16 +61,20 @@ def check(
     from save_avs.media import atomic_write
 
     specs = [spec_at(name, root) for name in dict.fromkeys(data)] if data else present(root)
+    folder = report_folder(output, DEFAULT, overwrite=overwrite)
+    if dry_run:
+        typer.echo(f"would look over {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
+        return FINE
     inspector = Inspector(count)
     reports = [inspector.check(spec, root) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all
         reports = [r for r in reports if r.clips or any(f.what == "broken" for f in r.findings)] or reports
     document = json.dumps({"root": str(root), "data": [_plain(report) for report in reports]}, indent=1)
-    atomic_write(output / "report.json", document + "\n")
+    atomic_write(folder / "report.json", document + "\n")
     for report in reports:
-        _draw_sheet(report, output / f"{report.name}.png")
+        _draw_sheet(report, folder / f"{report.name}.png")
     typer.echo(document if as_json else "\n".join(line for report in reports for line in _lines(report)))
-    typer.echo(f"report and contact sheets: {output}", err=True)
+    note(f"report and contact sheets: {folder}")
     return FAULTY if any(report.findings for report in reports) else FINE
 
 

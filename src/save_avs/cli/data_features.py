@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli.options import Device
+from save_avs.cli.options import Device, DryRun
 from save_avs.cli.progress import count
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
     from save_avs.audio import AudioBackbone
 
-PUBLISHED = "vggish"  # the backbone that has weights of its own, and what they are fetched by
-
 EXAMPLES = """Examples:
 
 \b
   save-avs weights fetch vggish && save-avs data features s4 archives
+  save-avs weights fetch cnn14-16k && save-avs data features s4 archives --audio cnn14
   save-avs data features ms3 archives --audio compact --weights save-tiny -o features
 """
 
@@ -31,15 +30,15 @@ def features(
         Path, typer.Argument(metavar="ROOT", help="The folder into which its archive was unpacked.")
     ],
     audio: Annotated[
-        str, typer.Option("--audio", metavar="vggish|compact", help="The audio backbone.")
+        str, typer.Option("--audio", metavar="vggish|cnn14|...", help="The audio backbone.")
     ] = "vggish",
     weights: Annotated[
         str | None,
         typer.Option(
             "--weights",
             metavar="FILE",
-            show_default="VGGish as fetched",
-            help="Its weights: VGGish's file; for both, a model's folder or a bundled model's name.",
+            show_default="the backbone's own, as fetched",
+            help="Its weights: their file or what `weights fetch` calls them, or a model that holds it.",
         ),
     ] = None,
     output: Annotated[
@@ -50,16 +49,24 @@ def features(
         typer.Option("--split", metavar="train|val|test", show_default="all", help="Of which split."),
     ] = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Compute the audio features of every clip, once; a run that was stopped goes on where it was."""
+    from save_avs.audio.registry import backbone_class
     from save_avs.data import offered_splits, open_clips
     from save_avs.data.features import FeatureCache, backbone_identity, fill
     from save_avs.model.loading import resolve_device
 
-    if weights is None and audio != PUBLISHED:
+    kind = backbone_class(audio)
+    if weights is None and not kind.published:
         raise UsageError(f"--weights is missing: the model folder that holds the {audio} backbone")
-    sets = [open_clips(name, root, part) for part in dict.fromkeys(split or offered_splits(name, root))]
-    backbone = _load(audio, weights or PUBLISHED)
+    chosen = dict.fromkeys(split or offered_splits(name, root))
+    sets = [open_clips(name, root, part, front_end=kind.front_end) for part in chosen]
+    if dry_run:
+        for clips in sets:
+            typer.echo(f"would hear {clips.name} {clips.split}: {len(clips)} clips by {audio} -> {output}")
+        return 0
+    backbone = _load(audio, weights or kind.published[0])
     cache = FeatureCache(output, backbone_identity(audio, backbone))
     backbone.to(resolve_device(device))
     for clips in sets:
@@ -71,20 +78,18 @@ def features(
 
 
 def _load(name: str, weights: str) -> AudioBackbone:
-    """A backbone from VGGish's own file, fetched or given, or out of a model."""
-    from save_avs.audio import BACKBONES, AudioBackbone, load_vggish
+    """A backbone from a published file, fetched or given, or out of a model."""
+    from save_avs.audio.backbone import load_backbone
+    from save_avs.audio.registry import backbone_class
     from save_avs.checkpoints.cache import locate
     from save_avs.model import load_model
     from save_avs.model.files import read_config
     from save_avs.model.loading import BUNDLED, find_model
 
-    if name not in BACKBONES:
-        raise UsageError(f"unknown audio backbone '{name}': choose one of {', '.join(sorted(BACKBONES))}")
-    if name == PUBLISHED and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
-        return load_vggish(locate(weights))
+    kind = backbone_class(name)
+    if kind.published and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
+        return load_backbone(kind, locate(weights))
     held = read_config(find_model(weights)).audio
     if held != name:
         raise UsageError(f"{weights} holds the audio backbone {held}, not {name}")
-    backbone = load_model(weights, device="cpu", precision="fp32").audio_backbone
-    assert isinstance(backbone, AudioBackbone)
-    return backbone
+    return load_model(weights, device="cpu", precision="fp32").audio_backbone

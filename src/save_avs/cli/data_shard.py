@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli.options import DryRun
 from save_avs.cli.progress import count
 from save_avs.errors import UsageError
 
@@ -36,6 +37,7 @@ def shard(
     size: Annotated[
         str, typer.Option("--size", metavar="SIZE", help="Of a shard, about: 64MB, 1GB.")
     ] = "256MB",
+    dry_run: DryRun = False,
 ) -> int:
     """Write a data set as WebDataset-style tar files with an index; OUT then stands wherever ROOT does."""
     from save_avs.data import offered_splits, open_clips
@@ -50,6 +52,10 @@ def shard(
     sets = [open_clips(name, root, part) for part in dict.fromkeys(split or offered_splits(name, root))]
     if not any(map(len, sets)):
         raise UsageError(f"{name} in {root} has no clip")
+    if dry_run:
+        for clips in sets:
+            typer.echo(f"would shard {name} {clips.split}: {len(clips)} clips -> {output}")
+        return 0
     folder = write_shards(
         sets, output, size=limit, progress=lambda part, *done: count(f"{name} {part}", *done)
     )

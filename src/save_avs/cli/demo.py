@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from save_avs.cli.options import DryRun
+
 if TYPE_CHECKING:
     from save_avs.inference.hearing import Heard
     from save_avs.inference.jobs import Job
@@ -29,6 +31,7 @@ def demo(
             "--output", "-o", metavar="DIR", help="Results go to DIR/sample/, or the next free name."
         ),
     ] = DEFAULT_DIRECTORY,
+    dry_run: DryRun = False,
 ) -> int:
     """Segment the bundled sample video with the bundled model, and say what was heard and where it lies."""
     from importlib.resources import as_file, files
@@ -39,6 +42,9 @@ def demo(
 
     with as_file(files("save_avs") / "bundled" / "sample.mp4") as sample:
         (job,) = plan_jobs([sample], output, Existing.NEXT_FREE)
+        if dry_run:
+            typer.echo(f"would segment {sample.name} -> {job.folder}")
+            return 0
         model = announced_model("save-tiny", device="auto", precision="auto")
         _print_result(job, _segment(job, model), heard(model, sample))
     return 0

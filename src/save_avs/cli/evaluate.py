@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import Device, Precision
+from save_avs.cli.completion import model_names
+from save_avs.cli.options import Device, DryRun, Precision, refuse
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -31,6 +32,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
         typer.Argument(
             metavar="NAME|PATH",
             help="Bundled models or models' folders; each further one is compared with the first.",
+            autocompletion=model_names,
         ),
     ],
     data: Annotated[
@@ -85,11 +87,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
     scenes: Annotated[int | None, typer.Option("--scenes", min=1, help="scenes: how many to draw.")] = None,
     precision: Precision = "auto",
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Measure models: how well their masks fit, on a data set of clips or on composed scenes."""
     if data == SCENES:
-        _refuse({"--root": root, "--protocol": protocols, "--size": size}, "clips of a data set")
-        _refuse({"--skip-broken": skip_broken or None, "--json": as_json or None}, "clips of a data set")
+        refuse({"--root": root, "--protocol": protocols, "--size": size}, "clips of a data set")
+        refuse({"--skip-broken": skip_broken or None, "--json": as_json or None}, "clips of a data set")
         from save_avs.cli.evaluate_scenes import evaluate_on_scenes
 
         return evaluate_on_scenes(
@@ -102,8 +105,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             overwrite=overwrite,
             precision=precision,
             device=device,
+            dry_run=dry_run,
         )
-    _refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
+    refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
     from save_avs.cli.evaluate_clips import Request, evaluate_on_clips
 
     if root is None:
@@ -124,11 +128,6 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             as_json=as_json,
             precision=precision,
             device=device,
+            dry_run=dry_run,
         )
     )
-
-
-def _refuse(options: dict[str, object], what: str) -> None:
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(f"{name} is for {what}: leave it out")

@@ -9,8 +9,9 @@ from typing import Any
 import typer
 
 from save_avs.cli.progress import Display
-from save_avs.cli.report_folder import report_folder, short_name
+from save_avs.cli.report_folder import called, evaluation_of, report_folder
 from save_avs.cli.running import announced_model
+from save_avs.cli.talk import note
 from save_avs.data import ClipSet, open_clips
 from save_avs.errors import DataError
 from save_avs.evaluation import DEFAULT_PROTOCOLS, BenchmarkReport, Comparison, compare, evaluate_clips
@@ -39,6 +40,7 @@ class Request:
     as_json: bool
     precision: str
     device: str
+    dry_run: bool
 
 
 def evaluate_on_clips(request: Request) -> int:
@@ -48,17 +50,28 @@ def evaluate_on_clips(request: Request) -> int:
     for model in request.models:
         find_model(model)
     clips = open_clips(request.data, request.root, request.split)
-    folder = report_folder(
-        request.output, request.models, request.data, request.split, overwrite=request.overwrite
-    )
+    default = evaluation_of(request.models, request.data, request.split)
+    folder = report_folder(request.output, default, overwrite=request.overwrite)
+    if request.dry_run:
+        _print_plan(request, len(clips), folder)
+        return 0
     reports = {
         name: _report(name, model, clips, protocols, request)
-        for name, model in _called(request.models).items()
+        for name, model in called(request.models).items()
     }
     comparisons = _compared(reports)
     _save(folder, reports, comparisons, overwrite=request.overwrite)
     _print(folder, reports, comparisons, as_json=request.as_json)
     return DataError.exit_code if any(r.about.skipped for r in reports.values()) else 0
+
+
+def _print_plan(request: Request, count: int, folder: Path) -> None:
+    plan = {"models": request.models, "data": request.data, "split": request.split, "clips": count}
+    if request.as_json:
+        typer.echo(dumps({**plan, "folder": str(folder)}), nl=False)
+    else:
+        models = ", ".join(request.models)
+        typer.echo(f"would evaluate {models} on {count} clips of {request.data} {request.split} -> {folder}")
 
 
 def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request: Request) -> BenchmarkReport:
@@ -78,20 +91,8 @@ def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request
             shown.warn(f"left out: {reason}")
     about = report.about
     speed = about.frames / max(about.seconds, 1e-9)
-    typer.echo(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps", err=True)
+    note(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps")
     return report
-
-
-def _called(models: list[str]) -> dict[str, str]:
-    """A short name for each model, unlike the others': its own, or with a number."""
-    called: dict[str, str] = {}
-    for model in models:
-        stem = short_name(model)
-        name, number = stem, 2
-        while name in called:
-            name, number = f"{stem}-{number}", number + 1
-        called[name] = model
-    return called
 
 
 def _compared(reports: dict[str, BenchmarkReport]) -> list[Comparison]:

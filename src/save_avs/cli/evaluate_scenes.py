@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import typer
 
-from save_avs.cli.report_folder import report_folder
+from save_avs.cli.progress import count as count_progress
+from save_avs.cli.report_folder import evaluation_of, report_folder
 from save_avs.cli.running import announced_model
-from save_avs.data.corpus import Corpus
+from save_avs.data.corpus import Corpus, as_split
 from save_avs.errors import UsageError
 from save_avs.evaluation import evaluate_scenes, markdown, write_report
 from save_avs.inference.folders import staged
 
-SPLITS = ("train", "val", "test", "zero-shot")
 CORPUS, SCENES, SEED = Path("corpora/stamps"), 600, 2024
 
 
@@ -29,20 +28,22 @@ def evaluate_on_scenes(
     overwrite: bool,
     precision: str,
     device: str,
+    dry_run: bool,
 ) -> int:
     """Measure one model on scenes drawn from a corpus, and print the report."""
     if len(models) > 1:
         raise UsageError("models are compared on clips of a data set: give one model, or another --data")
-    if split not in SPLITS:
-        raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
+    checked = as_split(split)
     count, drawn_from = scenes or SCENES, SEED if seed is None else seed
-    folder = report_folder(output, models, "scenes", split, overwrite=overwrite)
-    things = Corpus.load(corpus or CORPUS, split)
+    folder = report_folder(output, evaluation_of(models, "scenes", split), overwrite=overwrite)
+    things = Corpus.load(corpus or CORPUS, checked)
+    if dry_run:
+        typer.echo(f"would evaluate {models[0]} on {count} scenes of {corpus or CORPUS} {split} -> {folder}")
+        return 0
     network = announced_model(models[0], device=device, precision=precision)
 
     def progress(done: int) -> None:
-        if done % 50 == 0 or done == count:
-            print(f"{done}/{count} scenes", file=sys.stderr)
+        count_progress("scenes", done, count)
 
     report = evaluate_scenes(network, things, scenes=count, seed=drawn_from, progress=progress)
     about = {

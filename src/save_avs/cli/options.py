@@ -6,6 +6,11 @@ from typing import Annotated
 
 import typer
 
+from save_avs.errors import UsageError
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done, and where; write nothing.")
+]
 Precision = Annotated[
     str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Arithmetic of the model.")
 ]
@@ -18,3 +23,14 @@ Runtime = Annotated[
         help="What computes the model; auto: the fastest that bench --choose found, else torch.",
     ),
 ]
+
+
+def refuse(options: dict[str, object], what: str) -> None:
+    """Refuse options that were given and are for something else than what was asked for.
+
+    Raises:
+        UsageError: one of them is not None.
+    """
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} is for {what}: leave it out")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
+from save_avs.cli.talk import note, talk
+
 if TYPE_CHECKING:
     from save_avs.inference import Progress
 
@@ -21,7 +23,7 @@ class Bar(ABC):
     _bar: Any = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not talk.quiet:
             self._bar = self._make()
             self._bar.start()
         return self
@@ -38,6 +40,11 @@ class Bar(ABC):
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             typer.echo(text, err=True)
+
+    def note(self, text: str) -> None:
+        """Print a line on stderr, unless nothing but warnings is wanted there."""
+        if not talk.quiet:
+            self.say(text)
 
     @abstractmethod
     def _make(self) -> Any:
@@ -64,7 +71,7 @@ class Display(Bar):
         elif progress.elapsed - self._said_at >= PLAIN_EVERY:
             self._said_at = progress.elapsed
             share = "" if progress.fraction is None else f"{100 * progress.fraction:.0f} %, "
-            self.say(f"{self._name}: {share}{_detail(progress)}")
+            self.note(f"{self._name}: {share}{_detail(progress)}")
 
     def warn(self, text: str) -> None:
         """Print something worth knowing on stderr."""
@@ -95,9 +102,9 @@ def on_stderr(*columns: Any) -> Any:
 def count(what: str, done: int, of: int) -> None:
     """Say how many of what are done: a line that counts in a terminal, else one every tenth of the way."""
     if sys.stderr.isatty():
-        typer.echo(f"\r{done}/{of} {what}", err=True, nl=done == of)
+        note(f"\r{done}/{of} {what}", end=done == of)
     elif done == of or done % max(1, of // 10) == 0:
-        typer.echo(f"{done}/{of} {what}", err=True)
+        note(f"{done}/{of} {what}")
 
 
 def _detail(progress: Progress) -> str:

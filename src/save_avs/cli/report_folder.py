@@ -8,13 +8,11 @@ from pathlib import Path
 
 from save_avs.errors import UsageError
 
-DEFAULT = Path("runs/eval")
+EVALUATIONS, STUDIES = Path("runs/eval"), Path("runs/studies")
 
 
-def report_folder(
-    output: Path | None, models: Sequence[str], data: str, split: str, *, overwrite: bool
-) -> Path:
-    """The folder a report is to make: ``output``, or the next free name in ``runs/eval``.
+def report_folder(output: Path | None, default: Path, *, overwrite: bool) -> Path:
+    """The folder a report is to make: ``output``, or the next free name like ``default``.
 
     Raises:
         UsageError: ``output`` exists and may not be overwritten.
@@ -25,14 +23,30 @@ def report_folder(
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output} is no folder")
         return output
-    stem = DEFAULT / "-".join([*map(short_name, models), data, split])
     if overwrite:
-        return stem
-    names = (stem if n == 1 else stem.with_name(f"{stem.name}-{n}") for n in count(1))
+        return default
+    names = (default if n == 1 else default.with_name(f"{default.name}-{n}") for n in count(1))
     return next(name for name in names if not name.exists())
+
+
+def evaluation_of(models: Sequence[str], data: str, split: str) -> Path:
+    """Where the evaluation of models goes by default."""
+    return EVALUATIONS / "-".join([*map(short_name, models), data, split])
 
 
 def short_name(model: str) -> str:
     """What to call a model: its own name or its folder's; run and stage for a ``RUN/STAGE/model``."""
     path = Path(model).resolve()
     return "-".join(path.parts[-3:-1]) if path.name == "model" else path.name
+
+
+def called(models: Sequence[str]) -> dict[str, str]:
+    """A short name for each model, unlike the others': its own, or with a number."""
+    names: dict[str, str] = {}
+    for model in models:
+        stem = short_name(model)
+        name, number = stem, 2
+        while name in names:
+            name, number = f"{stem}-{number}", number + 1
+        names[name] = model
+    return names

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli.options import Device, Precision, Runtime
+from save_avs.cli.completion import model_names
+from save_avs.cli.options import Device, DryRun, Precision, Runtime
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ EXAMPLES = """Examples:
   save-avs segment clip.mp4 -o out --overwrite
   save-avs segment videos/ 'more/**/*.webm' -o out --resume
   save-avs segment clip.mp4 --fps 5 --save masks,png
+  save-avs segment clip.mp4 --save overlay,matte,coco
   save-avs segment clip.mp4 --json > report.json
 """
 
@@ -45,7 +47,13 @@ def segment(
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME|PATH", help="A bundled model, or a model's folder.")
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME|PATH|hf:OWNER/NAME",
+            help="A bundled model, a model's folder, or one on a Hugging Face hub.",
+            autocompletion=model_names,
+        ),
     ] = "save-tiny",
     fps: Annotated[
         str,
@@ -59,7 +67,11 @@ def segment(
     runtime: Runtime = "auto",
     save: Annotated[
         str,
-        typer.Option("--save", metavar="LIST", help="What to write, of overlay, masks, timeline, png."),
+        typer.Option(
+            "--save",
+            metavar="LIST",
+            help="What to write, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
+        ),
     ] = "overlay,masks,timeline",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are already there.")
@@ -68,9 +80,7 @@ def segment(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout instead of lines.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only print which folder each video would get.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Mark the things that sound in videos: an overlay video, masks, a timeline and a summary for each."""
     from save_avs.inference.inputs import find_inputs
@@ -82,8 +92,9 @@ def segment(
     existing = _existing(overwrite, resume, named=output is not None)
     jobs = plan_jobs(find_inputs(inputs), directory, existing)
     if dry_run:
-        for job in jobs:
-            typer.echo(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
+        planned = [{"path": str(j.path), "folder": str(j.folder), "finished": j.finished} for j in jobs]
+        lines = (f"{j.path} -> {j.folder}{' (finished)' if j.finished else ''}" for j in jobs)
+        typer.echo(json.dumps({"version": 1, "planned": planned}) if as_json else "\n".join(lines))
         return 0
 
     from save_avs.cli.running import announced_runtime, display

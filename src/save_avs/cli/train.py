@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from save_avs.cli.options import DryRun
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def train(
     fast_dev_run: Annotated[
         bool, typer.Option(help="Rehearse: two steps of every stage, everything used once, nothing kept.")
     ] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Train a model by a recipe. Run the same command again to go on where it stopped.
 
@@ -46,6 +48,8 @@ def train(
     from save_avs.training.rehearsal import rehearse
     from save_avs.training.run import train as run
 
+    if dry_run:
+        return validate(config, overrides)
     recipe = load_recipe(config, overrides)
     main = os.environ.get("RANK", "0") == "0"  # torchrun's number of the process
     with TrainingDisplay() if main else nullcontext() as display:
@@ -74,6 +78,7 @@ def validate(config: Config, overrides: Overrides = None) -> int:
     _show(found)
     if found.problems:
         return _refuse(config, found.problems)
+    typer.echo(f"training would write to {recipe.out}")
     typer.echo(f"{config}: valid; run: save-avs train {' '.join([config, *(overrides or [])])}")
     return 0
 

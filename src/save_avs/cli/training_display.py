@@ -36,14 +36,14 @@ class TrainingDisplay(Bar, Watch):
             self._bar.update(self._task, completed=moment.step, detail=_detail(moment))
         elif time.monotonic() - self._said_at >= PLAIN_EVERY or moment.step == moment.steps:
             self._said_at = time.monotonic()
-            self.say(f"{self._stage} {moment.step}/{moment.steps}: {_detail(moment)}")
+            self.note(f"{self._stage} {moment.step}/{moment.steps}: {_detail(moment)}")
 
     def logged(self, row: Mapping[str, float]) -> None:
         """Print the figures of a validation; those of training are in the bar."""
         figures = {name.removeprefix("val_"): v for name, v in row.items() if name.startswith("val_")}
         if figures:
             shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            self.say(f"{self._stage} {row['step']:.0f}/{self._steps}: validation  {shown}")
+            self.note(f"{self._stage} {row['step']:.0f}/{self._steps}: validation  {shown}")
 
     def said(self, text: str) -> None:
         """Print a line."""

@@ -26,7 +26,7 @@ class Transfers(Bar):
         elif time.monotonic() - self._said_at >= PLAIN_EVERY:
             self._said_at = time.monotonic()
             of = "" if step.total is None else f" of {megabytes(step.total)}"
-            self.say(f"{step.file}: {step.doing}, {megabytes(step.done)}{of}")
+            self.note(f"{step.file}: {step.doing}, {megabytes(step.done)}{of}")
 
     def _make(self) -> Any:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli.completion import weight_names
+from save_avs.cli.options import DryRun
+from save_avs.cli.talk import note
 from save_avs.errors import DataError
 
 LIST_EXAMPLES = """Example:
@@ -71,7 +74,12 @@ def list_weights() -> int:
 
 @app.command("fetch", epilog=FETCH_EXAMPLES)
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `save-avs weights list` has it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="As `save-avs weights list` has it.", autocompletion=weight_names
+        ),
+    ],
     sources: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,20 +89,28 @@ def fetch(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Touch no network.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Fetch weights into the cache, checked, or check those that are there. Prints their path."""
+    from save_avs.checkpoints.cache import place
     from save_avs.checkpoints.fetch import Reporter
     from save_avs.checkpoints.fetch import fetch as run
     from save_avs.checkpoints.known import known
     from save_avs.cli.transfers import Transfers
 
     wanted = known(name)
+    if dry_run:
+        for file in wanted.files:
+            target = place(file, wanted.name)
+            origin = ", ".join(sources or [file.url])
+            typer.echo(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
+        return 0
     with Transfers() as shown:
         files = run(wanted, sources=sources or (), offline=offline, report=Reporter(shown.step, shown.say))
     for file in files:
         state = "fetched" if file.new else "there already"
-        typer.echo(f"{file.path.name}: {state}, sha256 {file.identity.sha256}", err=True)
-    typer.echo(f"checked: {wanted.origin}", err=True)
+        note(f"{file.path.name}: {state}, sha256 {file.identity.sha256}")
+    note(f"checked: {wanted.origin}")
     typer.echo(str(files[0].path))
     return 0
 
@@ -111,7 +127,7 @@ def verify(
     if found.identity is not None:
         rows += [("size", f"{found.identity.size:,} bytes"), ("sha256", found.identity.sha256)]
         rows += [("known", found.known or "no: its sha256 is none that we know")]
-    for name, value in (*rows, *(("note", note) for note in found.notes)):
+    for name, value in (*rows, *(("note", line) for line in found.notes)):
         if value:
             typer.echo(f"{name:8}{value}")
     if found.problems:
@@ -124,11 +140,17 @@ def verify(
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Meta's .pth, or a Hugging Face folder.")],
     target: Annotated[Path, typer.Argument(metavar="DST", help="The .safetensors file to write.")],
+    dry_run: DryRun = False,
 ) -> int:
     """Write a SAM as one safetensors file with Meta's key names."""
     from save_avs.model.inspect import sam_name
-    from save_avs.sam.convert import convert_sam
+    from save_avs.sam.convert import check_target, convert_sam
+    from save_avs.sam.load import read_sam
 
+    if dry_run:
+        check_target(target)
+        typer.echo(f"would write SAM {sam_name(read_sam(source)[1])}: {target}")
+        return 0
     shape = convert_sam(source, target)
     typer.echo(f"SAM {sam_name(shape)}: {target}")
     return 0

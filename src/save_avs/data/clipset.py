@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from save_avs.audio.front_end import FrontEnd
 from save_avs.types import F32, AVSample
 
 
@@ -60,10 +61,19 @@ class ClipSet(Protocol):
 
 @runtime_checkable
 class AudibleClips(ClipSet, Protocol):
-    """Clips whose sound can be taken out, changed and put back."""
+    """Clips whose sound can be taken out, changed and put back, or given to another front-end."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of its sounds."""
+        ...
+
+    def heard_by(self, front_end: FrontEnd) -> ClipSet:
+        """The same clips with the patches of another front-end."""
+        ...
 
     def wave(self, i: int) -> F32:
-        """The sound of a clip, mono at 16 kHz, f32 [S].
+        """The sound of a clip, mono, f32 [S].
 
         Raises:
             DataError: when it is missing or broken; the line names the file.

@@ -37,6 +37,18 @@ _MANIFEST = "corpus.json"
 _IMAGES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
+def as_split(name: str) -> Split:
+    """The split of a name.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    for split in SPLITS:
+        if split == name:
+            return split
+    raise UsageError(f"unknown split '{name}': choose one of {', '.join(SPLITS)}")
+
+
 class Manifest(BaseModel):
     """``corpus.json``: what is not for every split. Files are named relative to the corpus, with slashes.
 

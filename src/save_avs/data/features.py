@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BATCH_CLIPS = 16  # read side by side, and embedded in one go
+_PATCHES = 32  # at once: one of OpenL3 takes tens of megabytes on its way
 _THREADS = 4
 _HASH = 32  # characters of a hash that make a name
 
@@ -81,7 +82,7 @@ class FeatureCache:
         return cls(folder, backbone or held[0])
 
     def path(self, patches: F32) -> Path:
-        """The file for patches, f32 [T,96,64]."""
+        """The file for patches, f32 [T,frames,bands]."""
         key = hashlib.sha256(np.ascontiguousarray(patches, np.float32).tobytes()).hexdigest()[:_HASH]
         return self.folder / self.backbone / key[:2] / f"{key}.npz"
 
@@ -116,7 +117,7 @@ def fill(
 
     Args:
         clips: any data set.
-        backbone: [N,1,96,64] to [N,D], in evaluation mode.
+        backbone: whose patches those of the clips are, to [N,D], in evaluation mode.
         cache: where they go.
         progress: called after each batch of clips.
 
@@ -134,8 +135,9 @@ def fill(
         if lacking:
             device = next(backbone.parameters()).device
             with torch.inference_mode():
-                joined = torch.from_numpy(np.concatenate(lacking)).unsqueeze(1).to(device)
-                features = backbone(joined).float().cpu().numpy()
+                joined = torch.from_numpy(np.concatenate(lacking)).unsqueeze(1)
+                parts = [backbone(part.to(device)).float().cpu() for part in joined.split(_PATCHES)]
+                features = torch.cat(parts).numpy()
             cuts = np.cumsum([len(patches) for patches in lacking])[:-1]
             for patches, own in zip(lacking, np.split(features, cuts), strict=True):
                 cache.write(patches, own)

@@ -186,11 +186,11 @@ def _draw_things(rng: np.random.Generator, corpus: Corpus, options: SceneOptions
         silent = bool(corpus.silent) and k > 0 and rng.random() < options.silent_share
         group = str(rng.choice(corpus.silent)) if silent else corpus.sounding[classes[k % len(classes)]]
         looks = corpus.cutouts[group]
-        things.append(_place(rng, looks[rng.integers(len(looks))], things, count, options))
+        things.append(place_thing(rng, looks[rng.integers(len(looks))], things, count, options))
     return [things[i] for i in rng.permutation(count)]
 
 
-def _place(
+def place_thing(
     rng: np.random.Generator, cutout: Cutout, others: list[Thing], count: int, options: SceneOptions
 ) -> Thing:
     """Put a thing where it hides little of the others: the best of a few tries."""

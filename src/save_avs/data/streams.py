@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from save_avs.audio.log_mel import PATCH_SECONDS, log_mel_at
+from save_avs.audio.front_end import VGGISH, FrontEnd
+from save_avs.audio.log_mel import log_mel_at
 from save_avs.data.corpus import RATE, Corpus
 from save_avs.data.mix import mix
 from save_avs.data.paint import Layers, paint
@@ -16,13 +17,14 @@ from save_avs.types import F32, U8, AVSample, Bool
 
 NOISELESS = 0.25  # share of training scenes without background noise: digital silence must be known too
 JITTER_S = 0.3  # how far from the middle of its segment a training frame may stand
-REACH_S = PATCH_SECONDS / 2 + 0.01
+SPARE_S = 0.0025  # of sound composed on both sides of a patch
 
 
-def hear(voices: tuple[Voice, ...], times: list[float]) -> F32:
-    """The log-mel patch centred at each time, f32 [T,96,64]."""
-    patches = [log_mel_at(mix(voices, t - REACH_S, t + REACH_S), RATE, [t], t - REACH_S) for t in times]
-    return np.concatenate(patches)
+def hear(voices: tuple[Voice, ...], times: list[float], front_end: FrontEnd = VGGISH) -> F32:
+    """The patch centred at each time, f32 [T,frames,bands]."""
+    reach = front_end.seconds / 2 + SPARE_S
+    stretches = [(t, t - reach, mix(voices, t - reach, t + reach)) for t in times]
+    return np.concatenate([log_mel_at(wave, RATE, [t], start, front_end) for t, start, wave in stretches])
 
 
 class Composed(NamedTuple):
@@ -43,7 +45,9 @@ def _numbers(scene: Scene, corpus: Corpus) -> tuple[int, ...]:
     return tuple(order[thing.cutout.group] for thing in scene.things)
 
 
-def sample_scene(scene: Scene, times: list[float], size: int, name: str) -> tuple[AVSample, Layers]:
+def sample_scene(
+    scene: Scene, times: list[float], size: int, name: str, *, front_end: FrontEnd = VGGISH
+) -> tuple[AVSample, Layers]:
     """Frames of a scene at the given times with exact masks, and what each pixel shows, i8 [T,S,S]."""
     still = not any(any(thing.velocity) for thing in scene.things)
     painted = [paint(scene, t, size, size) for t in (times[:1] if still else times)]
@@ -52,7 +56,7 @@ def sample_scene(scene: Scene, times: list[float], size: int, name: str) -> tupl
     sample = AVSample(
         name=name,
         frames=np.stack([frame for frame, _ in painted]),
-        patches=hear(scene.voices, times),
+        patches=hear(scene.voices, times, front_end),
         masks=np.stack(masks),
         has_mask=np.ones(len(times), bool),
         valid=np.ones(len(times), bool),
@@ -69,6 +73,7 @@ class SceneStream:
     size: int
     views: int = 2
     seed: int = 0
+    front_end: FrontEnd = VGGISH
 
     def __getitem__(self, i: int) -> Composed:
         rng = np.random.default_rng((self.seed, i))
@@ -76,7 +81,8 @@ class SceneStream:
         times = [t + float(rng.uniform(-JITTER_S, JITTER_S)) for t in scene.segments]
         if rng.random() < NOISELESS:
             scene = scene.with_voices(tuple(v for v in scene.voices if v.name is not None))
-        sample, layers = sample_scene(scene, times, self.size, f"scene-{self.seed}-{i}")
+        name = f"scene-{self.seed}-{i}"
+        sample, layers = sample_scene(scene, times, self.size, name, front_end=self.front_end)
         return Composed(sample, layers, _numbers(scene, self.corpus))
 
 
@@ -127,7 +133,7 @@ def _choose(rng: np.random.Generator, layers: Layers, things: int) -> tuple[Bool
 
 
 class Sounds(NamedTuple):
-    """A log-mel patch f32 [96,64] and which classes are heard in it, f32 [classes]."""
+    """A patch f32 [frames,bands] and which classes are heard in it, f32 [classes]."""
 
     patch: F32
     heard: F32
@@ -140,6 +146,7 @@ class SoundStream:
     corpus: Corpus
     options: SceneOptions
     seed: int = 0
+    front_end: FrontEnd = VGGISH
 
     def __getitem__(self, i: int) -> Sounds:
         rng = np.random.default_rng((self.seed, i))
@@ -150,4 +157,4 @@ class SoundStream:
         time = 0.6 + float(rng.uniform(-JITTER_S, JITTER_S))
         heard = {v.name for v in voices}
         labels = np.array([name in heard for name in self.corpus.sounding], np.float32)
-        return Sounds(hear((*voices, noise), [time])[0], labels)
+        return Sounds(hear((*voices, noise), [time], self.front_end)[0], labels)

@@ -45,7 +45,7 @@ def ask(model: FrameModel, batch: FrameBatch, *, labels: bool = False) -> tuple[
 
 
 def _check_features(model: Any, features: Tensor) -> None:
-    wanted = model.audio_adapter.enter.in_features
+    wanted = model.audio_adapter.audio_dim
     if features.shape[1] != wanted:
         raise UsageError(
             f"the data set's audio features have {features.shape[1]} values, {model.name} takes {wanted}: "

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from save_avs.data.clipset import ClipFacts, ClipSet
+from save_avs.data.clipset import AudibleClips, ClipFacts, ClipSet
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.asking import ask, named_classes
 from save_avs.evaluation.benchmark_report import BenchmarkReport
@@ -48,7 +48,7 @@ def evaluate_clips(
 
     Args:
         model: in evaluation mode, with its device and precision resolved.
-        clips: one split of a data set.
+        clips: one split of a data set; heard through the model's front-end where they hand out their sound.
         protocols: names out of ``save_avs.objectives.PROTOCOLS``.
         size: side at which ``dataset`` compares, pixels; else the truth's own.
         batch: frames the model sees at once, across clips; no score depends on it.
@@ -63,6 +63,8 @@ def evaluate_clips(
         DataError: a file is missing or broken, or no frame is annotated.
     """
     chosen = choose_protocols(protocols, size)
+    if isinstance(clips, AudibleClips):
+        clips = clips.heard_by(model.front_end)
     classes = _classes(model, clips)
     book = Scorebook(
         dict.fromkeys(p.view for p in chosen),

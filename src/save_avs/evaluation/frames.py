@@ -23,7 +23,7 @@ class FrameBatch:
 
     Attributes:
         images: u8 [B,3,S,S].
-        patches: f32 [B,1,96,64].
+        patches: f32 [B,1,frames,bands].
         features: f32 [B,D], where every frame came with them.
         truths: bool [H,W], one a frame, each at its own size.
         labels: u8 [H,W], one a frame, or None.

@@ -6,14 +6,16 @@ must follow; with the sound of a class that is not in view; with digital silence
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from save_avs.audio.front_end import FrontEnd
 from save_avs.data.corpus import Corpus
 from save_avs.data.paint import Layers, paint
 from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voice, noise_voice
@@ -25,39 +27,12 @@ from save_avs.objectives.metrics import best_f
 from save_avs.types import U8
 
 TIME = 0.6  # the middle of a scene of one segment
-BATCH = 16
 OPTIONS = SceneOptions(sources=(0.0, 0.5, 0.5), augment=False, textures=0.0)
 SPAN = (0.0, 1.2)
+EXAMPLES = 12
 
-
-@dataclass(frozen=True)
-class Trial:
-    """One picture under one sound: what it is about, and the pixels that should be marked, bool [S,S]."""
-
-    kind: str
-    patch: np.ndarray
-    truth: np.ndarray
-
-
-@dataclass
-class SceneReport:
-    """What came out.
-
-    Attributes:
-        scenes: how many pictures.
-        with_silent_object: share of them in which an object that could be heard, or never is, is silent.
-        figures: IoU or marked share by kind of trial.
-        f_score: the benchmark's F over the scenes' own sounds, protocol ``dataset``.
-        examples: (picture, truth, mask) of a few scenes, each [S,S,...].
-    """
-
-    scenes: int
-    with_silent_object: float
-    figures: dict[str, Figure]
-    f_score: float
-    examples: list[tuple[U8, np.ndarray, np.ndarray]] = field(default_factory=list)
-
-
+OWN = ("one source", "two sources")  # kinds of trials with the scene's own sound
+EMPTY = ("absent class", "silence", "faint noise")  # kinds that no pixel belongs to
 LABELS = {
     "one source": "mIoU, one sounding object",
     "two sources": "mIoU, two sounding objects",
@@ -70,80 +45,178 @@ LABELS = {
 }
 
 
+@dataclass(frozen=True)
+class Trial:
+    """One picture under one sound: what it is about, and the pixels that should be marked, bool [S,S]."""
+
+    kind: str
+    patch: np.ndarray
+    truth: np.ndarray
+
+
+class TrialScore(NamedTuple):
+    """What a trial came to.
+
+    Attributes:
+        scene: number of its scene.
+        kind: of the trial.
+        value: IoU; of the kinds in ``EMPTY`` the share of the picture that was marked.
+        share: of the picture that should be marked.
+        new_look: whether training saw none of what sounds.
+    """
+
+    scene: int
+    kind: str
+    value: float
+    share: float
+    new_look: bool
+
+
+@dataclass(frozen=True)
+class DrawnScene:
+    """A scene, drawn and painted: picture u8 [S,S,3], and layers at the size masks are compared at."""
+
+    rng: np.random.Generator
+    scene: Scene
+    picture: U8
+    layers: Layers
+
+
+@dataclass
+class SceneReport:
+    """What came out.
+
+    Attributes:
+        scenes: how many pictures.
+        with_silent_object: share of them in which an object that could be heard, or never is, is silent.
+        figures: IoU or marked share by kind of trial.
+        f_score: the benchmark's F over the scenes' own sounds, protocol ``dataset``.
+        examples: (picture, truth, mask) of a few scenes, each [S,S,...].
+        trials: what the figures are means of.
+    """
+
+    scenes: int
+    with_silent_object: float
+    figures: dict[str, Figure]
+    f_score: float
+    examples: list[tuple[U8, np.ndarray, np.ndarray]] = field(default_factory=list)
+    trials: list[TrialScore] = field(default_factory=list)
+
+
 def evaluate_scenes(
-    model: SAVE, corpus: Corpus, *, scenes: int, seed: int, progress: Callable[[int], None] = lambda _: None
+    model: SAVE,
+    corpus: Corpus,
+    *,
+    scenes: int,
+    seed: int,
+    options: SceneOptions = OPTIONS,
+    compare_at: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> SceneReport:
-    """Draw ``scenes`` scenes of a corpus from a seed and try every sound on each."""
-    rows: dict[str, list[float]] = {name: [] for name in LABELS}
+    """Draw ``scenes`` scenes of a corpus from a seed and try every sound on each.
+
+    Args:
+        model: in evaluation mode.
+        corpus: of one split.
+        scenes: how many.
+        seed: what they are drawn from.
+        options: how they are drawn.
+        compare_at: side in pixels at which masks meet their truth; the model's own where None.
+        progress: called after each scene with the number done.
+    """
+    found: list[TrialScore] = []
     curves: list[Tensor] = []
     silent, examples = 0, []
-    for i in range(scenes):
-        rng = np.random.default_rng((seed, i))
-        scene = draw_scene(rng, corpus, OPTIONS)
-        picture, layers = paint(scene, TIME, model.image_size, model.image_size)
-        trials = list(draw_trials(rng, corpus, scene, layers))
-        probs = run_trials(model, picture, trials)
-        for trial, prob in zip(trials, probs, strict=True):
-            _record(rows, trial, prob, _has_new_look(scene))
+    drawn = draw_scenes(
+        corpus, options, scenes=scenes, seed=seed, size=model.image_size, compare_at=compare_at
+    )
+    for i, one in enumerate(drawn):
+        trials = list(draw_trials(one.rng, corpus, one.scene, one.layers, model.front_end))
+        probs = run_trials(model, one.picture, trials)
+        scores = (score_trial(i, one.scene, trial, prob) for trial, prob in zip(trials, probs, strict=True))
+        found += [score for score in scores if score is not None]
         own = torch.from_numpy(trials[0].truth)
         curves.append(frame_f_curves(probs[:1], own[None]))
-        silent += len(scene.sources_at(TIME)) < len(scene.things)
-        if len(examples) < 12:
-            examples.append((picture, trials[0].truth, (probs[0] > 0.5).numpy()))
+        silent += len(one.scene.sources_at(TIME)) < len(one.scene.things)
+        if len(examples) < EXAMPLES:
+            examples.append((one.picture, trials[0].truth, (probs[0] > 0.5).numpy()))
         progress(i + 1)
-    figures = {name: bootstrap_mean(values) for name, values in rows.items() if values}
     f_score = best_f(torch.cat(curves).numpy())
-    return SceneReport(scenes, silent / scenes, figures, f_score, examples)
+    return SceneReport(scenes, silent / scenes, figures_of(found), f_score, examples, found)
 
 
-def draw_trials(rng: np.random.Generator, corpus: Corpus, scene: Scene, layers: Layers) -> Iterator[Trial]:
+def draw_scenes(
+    corpus: Corpus, options: SceneOptions, *, scenes: int, seed: int, size: int, compare_at: int | None = None
+) -> Iterator[DrawnScene]:
+    """Scene i is drawn from (seed, i) alone, and is the same at every size."""
+    for i in range(scenes):
+        rng = np.random.default_rng((seed, i))
+        scene = draw_scene(rng, corpus, options)
+        picture, layers = paint(scene, TIME, size, size)
+        if compare_at is not None and compare_at != size:
+            _, layers = paint(scene, TIME, compare_at, compare_at)
+        yield DrawnScene(rng, scene, picture, layers)
+
+
+def draw_trials(
+    rng: np.random.Generator, corpus: Corpus, scene: Scene, layers: Layers, ear: FrontEnd
+) -> Iterator[Trial]:
     """The sounds a scene is heard with; its own first."""
     nothing = np.zeros(layers.shape, bool)
     own = scene.sources_at(TIME)
-    kind = "one source" if len(own) == 1 else "two sources"
-    yield Trial(kind, hear(scene.voices, [TIME])[0], np.isin(layers, own))
+    yield Trial(OWN[len(own) > 1], hear(scene.voices, [TIME], ear)[0], np.isin(layers, own))
     noise = noise_voice(rng, SPAN)
     quiet = [n for n in scene.silent_sources() if n in corpus.sounding]
     if quiet:
         name = quiet[rng.integers(len(quiet))]
         shown = [i for i, t in enumerate(scene.things) if t.cutout.group == name]
-        yield Trial("silent object's sound", _sound_of(rng, corpus, name, noise), np.isin(layers, shown))
+        sound = hear(_voices_of(rng, corpus, name, noise), [TIME], ear)[0]
+        yield Trial("silent object's sound", sound, np.isin(layers, shown))
     in_view = {t.cutout.group for t in scene.things}
     absent = [n for n in corpus.sounding if n not in in_view]
     if absent:
-        yield Trial("absent class", _sound_of(rng, corpus, str(rng.choice(absent)), noise), nothing)
-    yield Trial("silence", hear((), [TIME])[0], nothing)
-    yield Trial("faint noise", hear((noise,), [TIME])[0], nothing)
+        sound = hear(_voices_of(rng, corpus, str(rng.choice(absent)), noise), [TIME], ear)[0]
+        yield Trial("absent class", sound, nothing)
+    yield Trial("silence", hear((), [TIME], ear)[0], nothing)
+    yield Trial("faint noise", hear((noise,), [TIME], ear)[0], nothing)
 
 
-def _sound_of(rng: np.random.Generator, corpus: Corpus, name: str, noise: Voice) -> np.ndarray:
-    return hear((draw_voice(rng, corpus, name, SPAN, augment=False), noise), [TIME])[0]
+def _voices_of(rng: np.random.Generator, corpus: Corpus, name: str, noise: Voice) -> tuple[Voice, ...]:
+    return draw_voice(rng, corpus, name, SPAN, augment=False), noise
 
 
 @torch.inference_mode()
-def run_trials(model: SAVE, picture: U8, trials: list[Trial]) -> Tensor:
-    """Probabilities at the picture's size, f32 [trials,S,S]."""
+def run_trials(model: SAVE, picture: U8, trials: Sequence[Trial]) -> Tensor:
+    """Probabilities at the truth's size, f32 [trials,S,S]."""
     image = torch.from_numpy(picture).permute(2, 0, 1).expand(len(trials), -1, -1, -1)
     patches = torch.from_numpy(np.stack([t.patch for t in trials])).unsqueeze(1)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
         logits = model(image.to(model.device), patches.to(model.device))
-    full = F.interpolate(logits.float(), picture.shape[:2], mode="bilinear", align_corners=False)
+    return probabilities(logits, trials[0].truth.shape)
+
+
+def probabilities(logits: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Logits [B,1,M,M] to probabilities of a size, f32 [B,S,S] on the CPU."""
+    full = F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
     return full[:, 0].sigmoid().cpu()
 
 
-def _has_new_look(scene: Scene) -> bool:
-    return all(scene.things[i].cutout.held_out for i in scene.sources_at(TIME))
-
-
-def _record(rows: dict[str, list[float]], trial: Trial, prob: Tensor, new_look: bool) -> None:
+def score_trial(number: int, scene: Scene, trial: Trial, prob: Tensor) -> TrialScore | None:
+    """Score a trial of scene ``number``; None where what sounds is hidden, which says nothing."""
     found = (prob > 0.5).numpy()
-    if not trial.truth.any():  # nothing should be marked (or the source is hidden, which says nothing)
-        if trial.kind in {"absent class", "silence", "faint noise"}:
-            rows[trial.kind].append(float(found.mean()))
-        return
+    new_look = all(scene.things[i].cutout.held_out for i in scene.sources_at(TIME))
+    share = float(trial.truth.mean())
+    if trial.kind in EMPTY:
+        return TrialScore(number, trial.kind, float(found.mean()), share, new_look)
+    if not share:
+        return None
     iou = float((found & trial.truth).sum() / (found | trial.truth).sum())
-    rows[trial.kind].append(iou)
-    if trial.kind in {"one source", "two sources"}:
-        rows["all"].append(iou)
-        if new_look:
-            rows["new look"].append(iou)
+    return TrialScore(number, trial.kind, iou, share, new_look)
+
+
+def figures_of(trials: Sequence[TrialScore]) -> dict[str, Figure]:
+    """Means by kind of trial, with intervals over scenes; only of what there is."""
+    own = [t for t in trials if t.kind in OWN]
+    groups = {kind: [t for t in trials if t.kind == kind] for kind in LABELS}
+    groups |= {"all": own, "new look": [t for t in own if t.new_look]}
+    return {name: bootstrap_mean([t.value for t in group]) for name, group in groups.items() if group}

@@ -20,6 +20,7 @@ from save_avs.model.loading import fast_bf16, set_precision
 from save_avs.model.runtimes import RUNTIMES, open_runtime
 from save_avs.model.runtimes.engine import installed
 from save_avs.model.runtimes.registry import TORCH
+from save_avs.model.runtimes.tracing import trace
 from save_avs.model.save import SAVE, Precision
 from save_avs.model.sizes import Sizes
 
@@ -75,7 +76,7 @@ def fresh_contenders(model: SAVE) -> Iterator[dict[Key, SAVE | Frames]]:
             folder = Path(scratch) / name
             if not folder.exists():
                 folder.mkdir()
-                RUNTIMES[name].export(model, folder)
+                RUNTIMES[name].export(trace(model), folder)
             found[name, precision] = RUNTIMES[name].open(folder, precision)
         yield found
 
@@ -103,7 +104,7 @@ def measure_speed(ways: dict[Key, SAVE | Frames], sizes: Sizes, *, batch: int, r
     """
     exact = ways[TORCH, "fp32"]
     assert isinstance(exact, SAVE)
-    images, patches = scene_frames(batch, exact.image_size)
+    images, patches = scene_frames(batch, exact.image_size, exact.front_end)
     masks = exact(images, patches)
     whole = {("model", *key): partial(way, images, patches) for key, way in ways.items()}
     alone = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,8 @@ class Figure:
     count: int
 
     def __str__(self) -> str:
+        if math.isnan(self.low):  # of one source, which has no interval
+            return f"{self.mean:.3f}"
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
@@ -37,3 +41,17 @@ def bootstrap_mean(values: ArrayLike, *, seed: int = 0, resamples: int = 2000) -
         (kept,), np.mean, n_resamples=resamples, method="percentile", rng=rng, batch=100
     ).confidence_interval
     return Figure(mean, float(interval.low), float(interval.high), len(kept))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """P values corrected for their number, so that the chance of any false alarm keeps its level.
+
+    NaN stays and does not count. Source: Holm 1979, "A simple sequentially rejective multiple test
+    procedure".
+    """
+    order = sorted((i for i, p in enumerate(ps) if not np.isnan(p)), key=lambda i: ps[i])
+    corrected, highest = list(ps), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * ps[i]))
+        corrected[i] = highest
+    return corrected

@@ -36,7 +36,7 @@ def comparison_table(comparison: Comparison) -> str:
         f"{comparison.second} against {comparison.first}, on the same {comparison.clips} clips of "
         f"{comparison.sources} source videos; a positive difference speaks for {comparison.second}.",
         "",
-        *_table(
+        *markdown_table(
             ("protocol", "score", comparison.first, comparison.second, "difference [95 %]", "p"),
             [
                 (
@@ -91,7 +91,7 @@ def _protocols(scores: Sequence[ProtocolScores], published: Iterable[Published])
         (f"**{s.protocol.name}**", *(_score(s.overall.scores[m]) for m in ("miou", "f")), "measured here")
         for s in scores
     ]
-    return "\n".join(_table(("protocol", "mIoU", "F", "source"), rows + _published(published)))
+    return "\n".join(markdown_table(("protocol", "mIoU", "F", "source"), rows + _published(published)))
 
 
 def _published(published: Iterable[Published]) -> list[tuple[str, ...]]:
@@ -117,7 +117,7 @@ def _groups(what: str, groups: Iterable[GroupScores]) -> str:
     rows = [
         (g.name, str(g.clips), str(g.frames), _score(g.scores["miou"]), _score(g.scores["f"])) for g in groups
     ]
-    return "\n".join(_table((what, "clips", "frames", "mIoU", "F"), rows))
+    return "\n".join(markdown_table((what, "clips", "frames", "mIoU", "F"), rows))
 
 
 def _labels(labels: LabelScores, published: Sequence[Published]) -> list[str]:
@@ -134,8 +134,8 @@ def _labels(labels: LabelScores, published: Sequence[Published]) -> list[str]:
     return [
         f"Label maps (AVSS) of {len(labels.classes)} classes, {absent} of which occur in no frame and "
         "count as 0; label maps compared at 224 x 224:\n\n"
-        + "\n".join(_table(("variant", "mIoU", "F", "source"), rows + _published(published))),
-        "By class:\n\n" + "\n".join(_table(("class", "frames", "IoU", "F"), each)),
+        + "\n".join(markdown_table(("variant", "mIoU", "F", "source"), rows + _published(published))),
+        "By class:\n\n" + "\n".join(markdown_table(("class", "frames", "IoU", "F"), each)),
     ]
 
 
@@ -157,6 +157,7 @@ def _p(p: float) -> str:
     return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table as lines of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

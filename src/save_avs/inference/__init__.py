@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from save_avs.inference.arrays import segment_arrays
     from save_avs.inference.many import Outcome, segment_jobs
     from save_avs.inference.predictor import FrameModel, Prediction, Predictor
     from save_avs.inference.result import SegmentationResult
     from save_avs.inference.segmentation import Progress, segment
     from save_avs.inference.spans import Span, marked_spans
+    from save_avs.inference.streaming import MarkedFrame, stream
 
 __all__ = [
     "FrameModel",
+    "MarkedFrame",
     "Outcome",
     "Prediction",
     "Predictor",
@@ -24,11 +27,14 @@ __all__ = [
     "Span",
     "marked_spans",
     "segment",
+    "segment_arrays",
     "segment_jobs",
+    "stream",
 ]
 
 _HOMES = {
     "FrameModel": "predictor",
+    "MarkedFrame": "streaming",
     "Outcome": "many",
     "Prediction": "predictor",
     "Predictor": "predictor",
@@ -37,7 +43,9 @@ _HOMES = {
     "Span": "spans",
     "marked_spans": "spans",
     "segment": "segmentation",
+    "segment_arrays": "arrays",
     "segment_jobs": "many",
+    "stream": "streaming",
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from save_avs.errors import UsageError
 
 OVERLAY = "overlay.mp4"
+MATTE = "matte.mov"
 MASKS = "masks.json"
 TIMELINE = "timeline.png"
 SUMMARY = "summary.json"

@@ -36,10 +36,12 @@ def heard(model: SAVE, path: str | Path) -> list[Heard]:
     if not model.classes:
         return []
     times, rows = [], []
-    for clip in read_clips(path, fps=STEPS):
+    ear = model.front_end
+    for clip in read_clips(path, fps=STEPS, audio_rate=ear.rate):
         if len(clip.wave):
             times.append(clip.times)
-            rows.append(_probabilities(model, log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start)))
+            patches = log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start, ear)
+            rows.append(_probabilities(model, patches))
     if not rows:
         return []
     at, sure = np.concatenate(times), np.concatenate(rows)  # [T], [T,classes]
@@ -49,7 +51,7 @@ def heard(model: SAVE, path: str | Path) -> list[Heard]:
 
 @torch.inference_mode()
 def _probabilities(model: SAVE, patches: np.ndarray) -> np.ndarray:
-    """[T,96,64] -> [T,classes]."""
+    """[T,frames,bands] -> [T,classes]."""
     return model.hear(torch.from_numpy(patches).unsqueeze(1).to(model.device)).sigmoid().cpu().numpy()
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from save_avs.audio import is_silent, log_mel_at
+from save_avs.audio import FrontEnd, is_silent, log_mel_at
+from save_avs.audio.front_end import VGGISH
 from save_avs.errors import MediaError
 from save_avs.inference.marking import mark
 from save_avs.inference.settings import check_batch, check_threshold
@@ -23,7 +25,7 @@ from save_avs.types import F32, Bool, Clip
 class FrameModel(Protocol):
     """What the predictor asks of a model: `SAVE` and what is compared with it.
 
-    Called with images u8 [B,3,S,S] and log-mel patches f32 [B,1,96,64], it gives logits [B,1,M,M].
+    Called with images u8 [B,3,S,S] and patches f32 [B,1,frames,bands], it gives logits [B,1,M,M].
     """
 
     @property
@@ -39,6 +41,11 @@ class FrameModel(Protocol):
     @property
     def resize(self) -> Resize:
         """How a frame becomes that square."""
+        ...
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """How a sound becomes the patches it hears."""
         ...
 
     @property
@@ -76,8 +83,16 @@ class Prediction:
     scores: F32
 
 
+class _Audible(NamedTuple):
+    """What a model is shown of a clip: numbers of N frames, images u8 [N,3,S,S], patches [N,F,bands]."""
+
+    frames: NDArray[np.intp]
+    images: Tensor
+    patches: F32
+
+
 class Predictor:
-    """Runs a model over chunks; each frame is paired with the 0.96 s of sound around its own time.
+    """Runs a model over chunks; each frame is paired with the sound around its own time.
 
     Args:
         model: in evaluation mode, with its device and precision resolved.
@@ -86,6 +101,13 @@ class Predictor:
 
     Raises:
         UsageError: when an option is out of range.
+
+    Example:
+        >>> import save_avs
+        >>> predictor = save_avs.Predictor(save_avs.load_model("save-tiny"))
+        >>> for found in predictor(save_avs.read_clips("clip.mp4", fps=1)):
+        ...     found.masks.shape, found.clip.times.tolist()[:2]
+        ((8, 360, 640), [0.0, 1.0])
     """
 
     def __init__(self, model: FrameModel, threshold: float = 0.5, batch: int = 16) -> None:
@@ -112,25 +134,52 @@ class Predictor:
                 )
             yield self.predict(clip)
 
-    @torch.inference_mode()
     def predict(self, clip: Clip) -> Prediction:
         """Masks of one chunk. In silence nothing sounds: the model is not asked, the mask is empty."""
+        return self.predict_many([clip])[0]
+
+    @torch.inference_mode()
+    def predict_many(self, clips: Sequence[Clip]) -> list[Prediction]:
+        """Masks of several clips, of any sizes; their frames fill the model's batches together."""
+        if not clips:
+            return []
+        audible = [self._audible(clip) for clip in clips]
+        images = torch.cat([part.images for part in audible])
+        patches = np.concatenate([part.patches for part in audible])
+        starts = range(0, len(images), self.batch)
+        found = [self._logits(images[i : i + self.batch], patches[i : i + self.batch]) for i in starts]
+        logits = torch.cat(found) if found else torch.empty(0, 1, 1)
+        shares = logits.split([len(part.frames) for part in audible])
+        return [self._mark(*each) for each in zip(clips, audible, shares, strict=True)]
+
+    def _audible(self, clip: Clip) -> _Audible:
+        ear = self.model.front_end
+        patches = _hear(clip, ear)  # [T,frames,bands]
+        # Silence is told by VGGish's patches: OpenL3's do not say how loud it is.
+        frames = np.flatnonzero(~is_silent(patches if ear == VGGISH else _hear(clip, VGGISH)))
+        side = self.model.image_size
+        if not len(frames):
+            return _Audible(frames, torch.empty(0, 3, side, side, dtype=torch.uint8), patches[frames])
+        return _Audible(frames, to_square(clip.frames, side, self.model.resize)[frames], patches[frames])
+
+    def _mark(self, clip: Clip, audible: _Audible, logits: Tensor) -> Prediction:
+        """Enlarge and cut what the model said of a clip's audible frames, [N,M,M]."""
         height, width = clip.frames.shape[1:3]
         masks = np.zeros((len(clip), height, width), dtype=np.bool_)
         scores = np.zeros(len(clip), dtype=np.float32)
-        patches = log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start)  # [T,96,64]
-        audible = np.flatnonzero(~is_silent(patches))
-        if len(audible):
-            images = to_square(clip.frames, self.model.image_size, self.model.resize)
-            for part in np.split(audible, range(self.batch, len(audible), self.batch)):
-                logits = self._logits(images[part], patches[part])
-                found = mark(logits, height, width, resize=self.model.resize, cut=self._cut)
-                masks[part], scores[part] = (values.cpu().numpy() for values in found)
+        for i in range(0, len(audible.frames), self.batch):
+            at = audible.frames[i : i + self.batch]
+            found = mark(logits[i : i + self.batch], height, width, resize=self.model.resize, cut=self._cut)
+            masks[at], scores[at] = (values.cpu().numpy() for values in found)
         return Prediction(clip, masks, scores)
 
     def _logits(self, images: Tensor, patches: F32) -> Tensor:
-        """Ask the model, in its precision: u8 [B,3,S,S] and [B,96,64] to [B,M,M]."""
+        """Ask the model, in its precision: u8 [B,3,S,S] and [B,frames,bands] to [B,M,M]."""
         device = self.model.device
         sounds = torch.from_numpy(patches).unsqueeze(1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.model.precision == "bf16"):
             return self.model(images.to(device), sounds.to(device))[:, 0]
+
+
+def _hear(clip: Clip, front_end: FrontEnd) -> F32:
+    return log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start, front_end)

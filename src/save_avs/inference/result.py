@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from save_avs.errors import MediaError
-from save_avs.inference.folders import MASKS, OVERLAY, SUMMARY, TIMELINE, staged
-from save_avs.inference.naming import printable, source_of
+from save_avs.inference.films import film_of, open_films
+from save_avs.inference.folders import MASKS, SUMMARY, TIMELINE, staged
+from save_avs.inference.footage import Footage
+from save_avs.inference.naming import printable
 from save_avs.inference.settings import Settings
 from save_avs.inference.spans import marked_spans
-from save_avs.media import VideoInfo, VideoWriter, read_clips
+from save_avs.media import VideoInfo
 from save_avs.render import (
-    PngSink,
     Thumbnails,
     WaveEnvelope,
     draw,
-    draw_timeline,
+    timeline,
+    write_figure,
     write_masks_json,
     write_summary,
 )
-from save_avs.types import MaskTrack
+from save_avs.render.formats import FORMATS, MaskSet, coco_dataset
+from save_avs.types import F32, F64, Bool, MaskTrack
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +39,7 @@ class SegmentationResult:
     """The masks of a video, and what its files are made from.
 
     Attributes:
-        video: the video they are of; it must still be there for ``save`` and ``overlay``.
+        footage: what they are of; a file must still be there for ``save`` and ``overlay``.
         track: one mask for each processed frame.
         model: name, device and precision of the model, as the files name it.
         settings: how it was segmented.
@@ -43,7 +49,7 @@ class SegmentationResult:
         thumbnails: some marked frames, (time, u8 [h,w,3]).
     """
 
-    video: VideoInfo
+    footage: Footage
     track: MaskTrack
     model: Mapping[str, Any]
     settings: Settings
@@ -51,6 +57,26 @@ class SegmentationResult:
     seconds: float
     envelope: WaveEnvelope
     thumbnails: Thumbnails
+
+    @property
+    def video(self) -> VideoInfo:
+        """Size, rate and length of what was segmented."""
+        return self.footage.video
+
+    @property
+    def masks(self) -> Bool:
+        """All masks, decoded anew: bool [T,H,W], a byte a pixel; ``track.mask(i)`` decodes one."""
+        return np.stack([self.track.mask(i) for i in range(len(self.track))])
+
+    @property
+    def times(self) -> F64:
+        """Seconds of each processed frame, f64 [T]."""
+        return np.array(self.track.times, dtype=np.float64)
+
+    @property
+    def scores(self) -> F32:
+        """Mean probability inside each mask, 0 where it is empty, f32 [T]."""
+        return np.array(self.track.scores, dtype=np.float32)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> Path:
         """Write the files that the settings name, and the summary, into a new folder; they appear at once.
@@ -60,12 +86,9 @@ class SegmentationResult:
             MediaError: the video, read again for the overlay, is no longer the same.
         """
         with staged(Path(directory), overwrite=overwrite) as folder:
-            if "overlay" in self.settings.outputs:
-                self.overlay(folder / OVERLAY)
-            if "png" in self.settings.outputs:
-                pngs = PngSink(folder)
-                for i, index in enumerate(self.track.indices):
-                    pngs.write(index, self.track.mask(i))
+            with open_films(folder, self.footage, self.settings) as films:
+                for i, (frame, time) in enumerate(self._frames() if films.any else ()):
+                    films.write(frame, self.track.mask(i), time)
             self.write_records(folder)
         return Path(directory)
 
@@ -75,14 +98,14 @@ class SegmentationResult:
         Raises:
             MediaError: the video is no longer the same.
         """
-        with overlay_writer(path, self.video, self.settings.fps) as writer:
+        with film_of(self.footage, path, self.settings.fps) as writer:
             for i, (frame, time) in enumerate(self._frames()):
                 writer.write(draw(frame, self.track.mask(i)), time)
         return Path(path)
 
     def _frames(self) -> Iterator[tuple[np.ndarray, float]]:
         count = 0
-        for clip in read_clips(self.video.path, fps=self.settings.fps):
+        for clip in self.footage.clips(fps=self.settings.fps):
             for frame, time in zip(clip.frames, clip.times.tolist(), strict=True):
                 if count == len(self.track) or abs(time - self.track.times[count]) > 1e-6:
                     raise MediaError(f"{self.video.path}: changed since it was segmented")
@@ -92,28 +115,49 @@ class SegmentationResult:
             raise MediaError(f"{self.video.path}: changed since it was segmented")
 
     def write_records(self, folder: Path) -> None:
-        """Write what needs no second look at the video: masks, timeline, summary."""
+        """Write what needs no second look at the video: masks in every format, timeline, summary."""
         outputs = self.settings.outputs
+        for name in (name for name in outputs if name in FORMATS):
+            FORMATS[name].write(folder / FORMATS[name].file, self._masks())
         if "masks" in outputs:
             write_masks_json(folder / MASKS, self.track, video=self._video(), model=self.model)
         if "timeline" in outputs:
-            draw_timeline(
-                folder / TIMELINE,
-                envelope=self.envelope,
-                times=self.track.times,
-                areas=self.track.areas(),
-                thumbnails=self.thumbnails.kept,
-                end=self._duration(),
-                title=printable(Path(self.video.path.name)),
-            )
+            write_figure(folder / TIMELINE, self.plot())
         write_summary(folder / SUMMARY, self.summary())
+
+    def to_coco(self) -> dict[str, Any]:
+        """The masks as a COCO data set: images, annotations with run lengths, the category.
+
+        ``pycocotools.coco.COCO`` opens what ``json.dump`` writes of it.
+        """
+        return coco_dataset(self._masks())
+
+    def _masks(self) -> MaskSet:
+        return MaskSet(self.track, self._video(), self.model)
+
+    def plot(self) -> Figure:
+        """Draw the timeline: the sound, how much is marked, and what it looks like; a matplotlib figure."""
+        return timeline(
+            envelope=self.envelope,
+            times=self.track.times,
+            areas=self.track.areas(),
+            thumbnails=self.thumbnails.kept,
+            end=self._duration(),
+            title=printable(Path(self.video.path.name)),
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Show the timeline where a notebook shows the result."""
+        picture = io.BytesIO()
+        self.plot().savefig(picture, format="png")
+        return picture.getvalue()
 
     def summary(self) -> dict[str, Any]:
         """What was done, as summary.json holds it."""
         areas = self.track.areas()
         return {
             "version": 1,
-            "source": source_of(self.video.path),
+            "source": self.footage.source,
             "video": self._video(),
             "model": dict(self.model),
             "settings": {"fps": self.settings.fps or "native", "threshold": self.settings.threshold},
@@ -141,17 +185,3 @@ class SegmentationResult:
         if self.video.duration is not None:
             return self.video.duration
         return (self.track.times[-1] if len(self.track) else 0.0) + 1 / self.video.fps
-
-
-@contextmanager
-def overlay_writer(path: str | Path, video: VideoInfo, fps: float | None) -> Iterator[VideoWriter]:
-    """Open the overlay of a video for writing: its size, its sound, its clock."""
-    with VideoWriter(
-        path,
-        width=video.width,
-        height=video.height,
-        fps=fps or video.fps,
-        audio_from=video.path if video.has_audio else None,
-        pixel_aspect=video.pixel_aspect,
-    ) as writer:
-        yield writer

@@ -1,4 +1,4 @@
-"""A video file in, masks out: decoding, model and writing overlap, and memory stays bounded."""
+"""A video in, masks out: decoding, model and writing overlap, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 
 from save_avs.errors import MediaError
 from save_avs.inference.ahead import Ahead
-from save_avs.inference.folders import OVERLAY, staged
+from save_avs.inference.films import Films, open_films
+from save_avs.inference.folders import staged
+from save_avs.inference.footage import Footage, VideoFile
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor
-from save_avs.inference.result import SegmentationResult, overlay_writer
+from save_avs.inference.result import SegmentationResult
 from save_avs.inference.settings import DEFAULT_OUTPUTS, Settings
-from save_avs.media import VideoWriter, probe, read_clips
 from save_avs.model import load_model
-from save_avs.render import PngSink, Thumbnails, TrackBuilder, WaveEnvelope, draw
+from save_avs.render import Thumbnails, TrackBuilder, WaveEnvelope, draw
 
 _CHUNK_BYTES = 1 << 24  # frames of a chunk; about five chunks are alive at once
 _CHUNK_FRAMES = 4  # however large they are: of fewer at once, each would cost the model more
@@ -75,7 +76,7 @@ def segment(
         model: from ``load_model``, or its name or folder.
         fps: frames a second to process; None for every frame.
         threshold: pixels of a higher probability are marked.
-        outputs: what ``directory``, or a later ``save``, will hold: of overlay, masks, timeline, png.
+        outputs: what ``directory``, or a later ``save``, will hold: names of ``OUTPUTS``.
         batch: frames the model sees at once.
         directory: a new folder to write to while it runs; it appears when all is done. Without it nothing is
             written; the result's ``save`` does the same later and reads the video twice.
@@ -86,18 +87,38 @@ def segment(
     Raises:
         UsageError: wrong options, no such file or model, or ``directory`` exists.
         MediaError: the file cannot be read as video.
+
+    Example:
+        >>> import save_avs
+        >>> result = save_avs.segment("clip.mp4", model="save-tiny", fps=2)
+        >>> len(result.track), result.masks.shape
+        (16, (16, 360, 640))
+        >>> folder = result.save("results/clip")
+        >>> sorted(file.name for file in folder.iterdir())
+        ['masks.json', 'overlay.mp4', 'summary.json', 'timeline.png']
     """
     settings = Settings(fps=fps, threshold=threshold, outputs=outputs, batch=batch)
-    network = load_model(model) if isinstance(model, str | Path) else model
-    predictor = Predictor(network, threshold, batch)
+    predictor = _predictor(model, settings)
     if directory is None:
-        run = _Run(Path(path), settings, on_progress, on_warning)
+        run = _Run(VideoFile(Path(path)), settings, on_progress, on_warning)
         return run.through(predictor)
     with staged(Path(directory), overwrite=overwrite) as folder:
-        run = _Run(Path(path), settings, on_progress, on_warning, folder)
+        run = _Run(VideoFile(Path(path)), settings, on_progress, on_warning, folder)
         result = run.through(predictor)
         result.write_records(folder)
     return result
+
+
+def segment_footage(
+    footage: Footage, model: FrameModel | str | Path, settings: Settings
+) -> SegmentationResult:
+    """Mark what sounds in any footage, as ``segment`` does in a file; nothing is written."""
+    return _Run(footage, settings).through(_predictor(model, settings))
+
+
+def _predictor(model: FrameModel | str | Path, settings: Settings) -> Predictor:
+    network = load_model(model) if isinstance(model, str | Path) else model
+    return Predictor(network, settings.threshold, settings.batch)
 
 
 class _Run:
@@ -105,14 +126,14 @@ class _Run:
 
     def __init__(
         self,
-        path: Path,
+        footage: Footage,
         settings: Settings,
-        on_progress: Callable[[Progress], None] | None,
-        on_warning: Callable[[str], None] | None,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
         folder: Path | None = None,
     ) -> None:
         self._started = time.perf_counter()
-        self._video = probe(path)
+        self._footage, self._video = footage, footage.video
         self._settings = settings
         self._folder = folder
         self._on_progress = on_progress
@@ -128,21 +149,26 @@ class _Run:
         video, settings = self._video, self._settings
         fitting = _CHUNK_BYTES // (3 * video.width * video.height)
         chunk = min(settings.batch, max(_CHUNK_FRAMES, fitting))
-        clips = read_clips(video.path, fps=settings.fps, chunk=chunk, on_warning=self._warnings.append)
+        clips = self._footage.clips(
+            fps=settings.fps,
+            chunk=chunk,
+            audio_rate=predictor.model.front_end.rate,
+            on_warning=self._warnings.append,
+        )
         with ExitStack() as stack:
-            writer, pngs = self._open_sinks(stack)
+            films = stack.enter_context(open_films(self._folder, self._footage, settings))
             ready = stack.enter_context(Ahead(clips))
             predictions = stack.enter_context(Ahead(predictor(ready)))
             frames = 0
             for prediction in predictions:
-                self._take(prediction, writer, pngs)
+                self._take(prediction, films)
                 frames += len(prediction.clip)
                 self._report(frames, float(prediction.clip.times[-1]))
         self._tell()
         if not frames:
             raise MediaError(f"{video.path}: no picture in it can be decoded")
         return SegmentationResult(
-            video=video,
+            footage=self._footage,
             track=self._builder.track(),
             model=describe(predictor.model),
             settings=settings,
@@ -152,30 +178,15 @@ class _Run:
             thumbnails=self._thumbnails,
         )
 
-    def _open_sinks(self, stack: ExitStack) -> tuple[VideoWriter | None, PngSink | None]:
-        folder, outputs = self._folder, self._settings.outputs
-        if folder is None:
-            return None, None
-        writer = None
-        if "overlay" in outputs:
-            writer = stack.enter_context(overlay_writer(folder / OVERLAY, self._video, self._settings.fps))
-        return writer, PngSink(folder) if "png" in outputs else None
-
-    def _take(self, prediction: Prediction, writer: VideoWriter | None, pngs: PngSink | None) -> None:
+    def _take(self, prediction: Prediction, films: Films) -> None:
         clip = prediction.clip
         self._envelope.add(clip.wave, clip.wave_start, clip.rate)
         for i, (frame, moment) in enumerate(zip(clip.frames, clip.times.tolist(), strict=True)):
             mask, index = prediction.masks[i], clip.first_index + i
             self._builder.add(mask, index=index, time=moment, score=float(prediction.scores[i]))
-            if writer is not None or self._thumbnails.wants():
-                marked = draw(frame, mask)
-                self._thumbnails.add(moment, marked)
-                if writer is not None:
-                    writer.write(marked, moment)
-            else:
-                self._thumbnails.add(moment, frame)
-            if pngs is not None:
-                pngs.write(index, mask)
+            marked = draw(frame, mask) if films.overlay or self._thumbnails.wants() else frame
+            self._thumbnails.add(moment, marked)
+            films.write(frame, mask, moment, marked=marked)
 
     def _report(self, frames: int, moment: float) -> None:
         self._tell()

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from save_avs.errors import UsageError
+from save_avs.render.formats import FORMATS
 
-OUTPUTS = ("overlay", "masks", "timeline", "png")
+OUTPUTS = ("overlay", "matte", "masks", "timeline", *FORMATS)
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
 

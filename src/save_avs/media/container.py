@@ -10,7 +10,7 @@ from typing import Any
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ExitError, FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -24,6 +24,10 @@ _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
 
 # Playlists make FFmpeg open other files than the one that was named.
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat")
+
+
+# A read was given up. FFmpeg's own words for it are of no help.
+TIMED_OUT = "nothing came in time"
 
 
 def open_media(path: str | os.PathLike[str]) -> InputContainer:
@@ -58,6 +62,8 @@ def _is_playlist(path: Path) -> bool:
 
 def reason(error: BaseException) -> str:
     """FFmpeg's or the system's own words, without the path and number around them."""
+    if isinstance(error, ExitError):
+        return TIMED_OUT
     return str(getattr(error, "strerror", None) or error)
 
 
@@ -84,20 +90,21 @@ def _default(streams: list[Any]) -> Any:
     return next((s for s in streams if s.disposition & Disposition.default), streams[0] if streams else None)
 
 
-def decode(container: InputContainer, stream: Any, on_damage: Callable[[str, bool], None]) -> Iterator[Any]:
-    """Yield every frame that can be decoded.
+def decode(container: InputContainer, *streams: Any, on_damage: Callable[[str, bool], None]) -> Iterator[Any]:
+    """Yield every frame of some streams that can be decoded, as they come.
 
     ``on_damage(reason, fatal)`` is called where a packet cannot be decoded (it is left out) and,
     with ``fatal``, where the file cannot be read any further.
     """
-    packets = _packets(container, stream)
+    packets = _packets(container, streams)
     torn = False
     while True:
         try:
             packet = next(packets, None)
         except (FFmpegError, OSError) as error:
             on_damage(reason(error), True)
-            yield from _drain(stream)
+            for stream in streams:
+                yield from _drain(stream)
             return
         if packet is None:
             if torn:
@@ -113,21 +120,25 @@ def decode(container: InputContainer, stream: Any, on_damage: Callable[[str, boo
         yield from frames
 
 
-def _packets(container: InputContainer, stream: Any) -> Iterator[Any]:
-    """Demultiplex one stream, on a clock that does not jump back where the format lets it."""
+def _packets(container: InputContainer, streams: tuple[Any, ...]) -> Iterator[Any]:
+    """Demultiplex streams, on a clock that does not jump back where the format lets it."""
     if not may_start_anew(container):
-        yield from container.demux(stream)
+        yield from container.demux(*streams)
         return
     chosen = [s for s in (pick_video(container), pick_audio(container)) if s is not None]
+    wanted = {stream.index for stream in streams}
     continuity = Continuity()
     for packet in container.demux(*chosen):
         continuity.move(packet)
-        if packet.stream_index == stream.index:
+        if packet.stream_index in wanted:
             yield packet
 
 
 def _drain(stream: Any) -> list[Any]:
     try:
-        return stream.codec_context.decode(None)
+        frames = stream.codec_context.decode(None)
     except FFmpegError:
         return []
+    for frame in frames:
+        frame.time_base = stream.time_base  # which only packets bring along
+    return frames

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from av.video.reformatter import VideoReformatter
-
 from save_avs.media.container import Warn, decode, open_media, pick_video
 from save_avs.media.probe import VideoInfo
-from save_avs.media.upright import Turn, turn_of
+from save_avs.media.upright import UprightRgb
 from save_avs.types import U8
 
 # A file that ends this much before its header says, in seconds, has been cut.
@@ -39,7 +36,7 @@ class PictureReader:
         self._info = info
         self._warn_caller = on_warning
         self._said: set[str] = set()
-        self._reformatter = VideoReformatter()
+        self._rgb = UprightRgb(info.width, info.height)
         self._end = 0.0
         self._torn = ""
 
@@ -49,7 +46,7 @@ class PictureReader:
         with open_media(self._info.path) as container:
             stream: Any = pick_video(container)
             stream.thread_type = "AUTO"
-            for frame in decode(container, stream, self._damaged):
+            for frame in decode(container, stream, on_damage=self._damaged):
                 time = self._time(frame, last, step)
                 if last is not None and time <= last:
                     self._warn(
@@ -72,13 +69,9 @@ class PictureReader:
 
     def rgb(self, picture: Picture) -> U8:
         """Convert to RGB, upright, u8 [H,W,3] of the size that ``info`` names."""
-        turn = turn_of(picture.frame)
-        width, height = turn.size(self._info.width, self._info.height)  # a turn's size is its own inverse
-        if turn.size(picture.frame.width, picture.frame.height) != (self._info.width, self._info.height):
+        if not self._rgb.fits(picture.frame):
             self._warn("size", f"the picture size changes at {picture.time:.2f} s; it is scaled to the first")
-        shown = self._reformatter.reformat(picture.frame, width=width, height=height, format="rgb24")
-        image = np.asarray(shown.to_ndarray(), dtype=np.uint8)
-        return image if turn == Turn() else turn.apply(image)
+        return self._rgb(picture.frame)
 
     def _damaged(self, reason: str, fatal: bool) -> None:
         if fatal:

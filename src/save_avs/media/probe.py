@@ -58,7 +58,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         if stream is None:
             what = "sound only, no video" if pick_audio(container) is not None else "no video in it"
             raise MediaError(f"{path}: {what}")
-        frame = next(decode(container, stream, _ignore), None)
+        frame = next(decode(container, stream, on_damage=_ignore), None)
         if frame is None:
             raise MediaError(f"{path}: no picture in it can be decoded ({stream.codec_context.name})")
         turn = turn_of(frame)
@@ -89,7 +89,7 @@ def _first_sound(path: Path) -> Any:
     """Decode the first frame of sound: its timestamp counts, the header's may include encoder delay."""
     with open_media(path) as container:
         stream = pick_audio(container)
-        return None if stream is None else next(decode(container, stream, _ignore), None)
+        return None if stream is None else next(decode(container, stream, on_damage=_ignore), None)
 
 
 def _duration(container: Any, stream: Any, origin: float) -> float | None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from save_avs.errors import UsageError
+from save_avs.media.blocks import SoundWindow, window_around
 from save_avs.media.container import Warn
 from save_avs.media.pictures import Picture, PictureReader
 from save_avs.media.probe import VideoInfo, probe
-from save_avs.media.sound import SoundWindow, read_sound
+from save_avs.media.sound import read_sound
 from save_avs.types import U8, Clip
 
 # A clip never holds more than this, whatever its frame count: large pictures, or long pauses between them.
@@ -47,6 +48,13 @@ def read_clips(
     Raises:
         UsageError: no such file, or an ``fps`` that is not a positive number.
         MediaError: the file cannot be read as video. Both are raised by the call itself.
+
+    Example:
+        >>> import save_avs
+        >>> for clip in save_avs.read_clips("clip.mp4", fps=1, chunk=4):
+        ...     clip.first_index, clip.frames.shape, len(clip.wave) / clip.rate > 3
+        (0, (4, 360, 640, 3), True)
+        (4, (4, 360, 640, 3), True)
     """
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"fps must be a positive number, not {fps}")
@@ -70,8 +78,7 @@ def _clips(
         warn(f"{info.path}: has no sound")
     index = 0
     for times, frames in _batches(_images(info, fps, warn), chunk):
-        start = math.floor((times[0] - margin) * audio_rate)
-        end = math.ceil((times[-1] + margin) * audio_rate) + 1
+        start, end = window_around(times, margin, audio_rate)
         yield Clip(
             frames=frames,
             times=np.array(times, dtype=np.float64),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
+from av.video.reformatter import VideoReformatter
 
 from save_avs.types import U8
 
@@ -46,3 +47,28 @@ def turn_of(frame: Any) -> Turn:
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Turn(False, a < 0, d < 0)
     return Turn(True, c < 0, b < 0)
+
+
+class UprightRgb:
+    """Converts decoded frames to RGB, upright and of one size.
+
+    Args:
+        width: pixels across, after the turn.
+        height: pixels down, after the turn.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self._size = (width, height)
+        self._reformatter = VideoReformatter()
+
+    def fits(self, frame: Any) -> bool:
+        """Say whether a frame is of that size, so that nothing needs to be scaled."""
+        return turn_of(frame).size(frame.width, frame.height) == self._size
+
+    def __call__(self, frame: Any) -> U8:
+        """Convert a frame, u8 [H,W,3]."""
+        turn = turn_of(frame)
+        width, height = turn.size(*self._size)  # a turn's size is its own inverse
+        shown = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        image = np.asarray(shown.to_ndarray(), dtype=np.uint8)
+        return image if turn == Turn() else turn.apply(image)

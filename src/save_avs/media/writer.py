@@ -1,4 +1,4 @@
-"""A video file that any browser plays, written while frames arrive: H.264 and AAC in mp4."""
+"""A video file, written while frames arrive; unless told, one any browser plays: H.264 and AAC in mp4."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ import soxr
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from save_avs.media.atomic import aside
+from save_avs.media.blocks import SoundBlock, SoundWindow
+from save_avs.media.film import H264, Film
 from save_avs.media.mixing import AAC_LAYOUTS, aac_layout
 from save_avs.media.probe import probe
-from save_avs.media.sound import SoundBlock, SoundWindow, read_sound
+from save_avs.media.sound import read_sound
 from save_avs.types import F32, U8
 
 _CLOCK = 90_000  # ticks a second: holds 24, 25, 30, 30000/1001 and 60 fps exactly
@@ -32,18 +34,19 @@ class VideoWriter:
     """Writes frames, each at its own time, and sound beside them.
 
     The file is written aside and appears under its name when the block ends well; otherwise nothing
-    of it stays. Odd sizes are padded by a pixel, which H.264's colour planes need. Sound is always
+    of it stays. Odd sizes are padded by a pixel where the film's colour planes need it. Sound is always
     re-encoded, and silence is written where it starts late or has gaps, so that every player keeps it
     in sync. Memory does not grow with the video, but for the index that mp4 keeps at its front.
 
     Args:
-        path: the mp4 file to write.
+        path: the file to write.
         width: of the frames.
         height: of the frames.
         fps: what to expect, above 0; guides the rate control, and the last frame is shown for 1/fps seconds.
         audio_from: a video whose whole sound is taken over, on the clock that ``read_clips`` gives it.
         audio: or sound from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its rate).
         pixel_aspect: width of a pixel over its height.
+        film: how it is coded.
 
     Raises:
         ValueError: ``audio_from`` and ``audio`` both given, or times that do not increase.
@@ -59,6 +62,7 @@ class VideoWriter:
         audio_from: str | os.PathLike[str] | None = None,
         audio: tuple[F32, int] | None = None,
         pixel_aspect: Fraction = Fraction(1),
+        film: Film = H264,
     ) -> None:
         if audio_from is not None and audio is not None:
             raise ValueError("give audio_from or audio, not both")
@@ -68,6 +72,7 @@ class VideoWriter:
         self._audio_from = audio_from
         self._audio = audio
         self._pixel_aspect = pixel_aspect
+        self._film = film
         self._stack = ExitStack()
         self._to_yuv = VideoReformatter()
         self._last: int | None = None  # time of the last frame, in ticks
@@ -76,7 +81,7 @@ class VideoWriter:
         part = self._stack.enter_context(aside(self._path))
         try:
             self._container = self._stack.enter_context(
-                av.open(f"file:{part}", "w", format="mp4", options={"movflags": "+faststart"})
+                av.open(f"file:{part}", "w", format=self._film.container, options={"movflags": "+faststart"})
             )
             self._video = self._add_video()
             self._sound = self._add_sound()
@@ -86,15 +91,17 @@ class VideoWriter:
         return self
 
     def write(self, image: U8, time: float) -> None:
-        """Add a frame, u8 RGB [H,W,3], shown from ``time`` seconds on; times must increase."""
-        if image.shape != (self._size[1], self._size[0], 3):
+        """Add a frame, u8 [H,W,C] as the film has it, shown from ``time`` seconds on; times must increase."""
+        film = self._film
+        if image.shape != (self._size[1], self._size[0], film.channels):
             raise ValueError(f"frame of shape {image.shape} in a video of {self._size[0]} x {self._size[1]}")
         pts = round(time * _CLOCK)
         if self._last is not None and pts <= self._last:
             raise ValueError(f"times must increase: {time} s after {self._last / _CLOCK} s")
         self._last = pts
-        frame = av.VideoFrame.from_numpy_buffer(_even(image), format="rgb24")
-        frame = self._to_yuv.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        image = _even(image) if film.even else np.ascontiguousarray(image)
+        frame = av.VideoFrame.from_numpy_buffer(image, format=film.picture)
+        frame = self._to_yuv.reformat(frame, format=film.coded, dst_colorspace=Colorspace.ITU709)
         frame.pts, frame.time_base = pts, Fraction(1, _CLOCK)
         self._container.mux(self._video.encode(frame))
         if self._sound is not None:
@@ -110,13 +117,13 @@ class VideoWriter:
             self._finish()
 
     def _add_video(self) -> Any:
-        stream = self._container.add_stream(
-            "libx264",
+        stream: Any = self._container.add_stream(
+            self._film.codec,
             rate=Fraction(min(max(self._fps, 1.0), 240.0)).limit_denominator(1001),
-            options={"preset": "veryfast", "crf": "20"},
+            options=dict(self._film.options),
         )
-        stream.width, stream.height = (n + n % 2 for n in self._size)
-        stream.pix_fmt = "yuv420p"
+        stream.width, stream.height = (n + n % 2 if self._film.even else n for n in self._size)
+        stream.pix_fmt = self._film.coded
         stream.time_base = Fraction(1, _CLOCK)
         context = stream.codec_context
         context.time_base = Fraction(1, _CLOCK)
@@ -129,9 +136,9 @@ class VideoWriter:
 
     def _add_sound(self) -> _SoundTrack | None:
         if self._audio is not None:
-            return _SoundTrack.from_array(self._container, *self._audio)
+            return _SoundTrack.from_array(self._container, *self._audio, codec=self._film.sound)
         if self._audio_from is not None:
-            return _SoundTrack.from_file(self._container, Path(self._audio_from))
+            return _SoundTrack.from_file(self._container, Path(self._audio_from), codec=self._film.sound)
         return None
 
     def _finish(self) -> None:
@@ -145,18 +152,20 @@ class VideoWriter:
 class _SoundTrack:
     """The sound of a file being written: gapless from time zero to its own end."""
 
-    def __init__(self, container: Any, blocks: Iterator[SoundBlock], *, rate: int, layout: str) -> None:
+    def __init__(
+        self, container: Any, blocks: Iterator[SoundBlock], *, rate: int, layout: str, codec: str
+    ) -> None:
         channels = len(AAC_LAYOUTS[layout])
         self._container = container
         self._rate = rate
         self._layout = layout
         self._window = SoundWindow(blocks, channels)
         self._position = 0
-        self._stream = container.add_stream("aac", rate=rate, layout=layout)
-        self._stream.bit_rate = min(96_000, 6 * rate) * channels
+        self._stream = container.add_stream(codec, rate=rate, layout=layout)
+        self._stream.bit_rate = min(96_000, 6 * rate) * channels  # of no effect on PCM
 
     @classmethod
-    def from_file(cls, container: Any, path: Path) -> _SoundTrack | None:
+    def from_file(cls, container: Any, path: Path, *, codec: str) -> _SoundTrack | None:
         info = probe(path)
         if not info.has_audio:
             return None
@@ -166,16 +175,17 @@ class _SoundTrack:
             read_sound(path, rate=rate, layout=layout, origin=info.origin),
             rate=rate,
             layout=layout,
+            codec=codec,
         )
 
     @classmethod
-    def from_array(cls, container: Any, wave: F32, source_rate: int) -> _SoundTrack:
+    def from_array(cls, container: Any, wave: F32, source_rate: int, *, codec: str) -> _SoundTrack:
         samples = np.atleast_2d(wave).T.astype(np.float32)  # [S,C]
         rate = _aac_rate(source_rate)
         if rate != source_rate:
             samples = soxr.resample(samples, source_rate, rate)
         layout = "mono" if samples.shape[1] == 1 else "stereo"
-        return cls(container, iter([SoundBlock(0, samples)]), rate=rate, layout=layout)
+        return cls(container, iter([SoundBlock(0, samples)]), rate=rate, layout=layout, codec=codec)
 
     def write_until(self, time: float) -> None:
         """Encode the sound up to a time in seconds, or to its end."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from save_avs.adapters import ImageAdapter, ResidualAudioAdapter
+from save_avs.adapters import AudioAdapter, ImageAdapter, ResidualAudioAdapter, SamaAudioAdapter
 from save_avs.audio.backbone import AudioBackbone
 from save_avs.audio.registry import build_backbone
 from save_avs.model.base import load_parts
-from save_avs.model.config import SaveConfig
+from save_avs.model.config import AudioAdapterConfig, SaveConfig
 from save_avs.model.save import SAVE
 from save_avs.model.semantic import SemanticHead
-from save_avs.sam import Block, Sam, SamShape, build_sam
+from save_avs.sam import Block, ImageEncoder, Sam, SamShape, build_sam
 
 
 def sam_shape(config: SaveConfig) -> SamShape:
@@ -30,22 +30,11 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
                 encoder.embed_dim, ratio=config.image_adapter.ratio, spatial=config.image_adapter.spatial
             )
     backbone = audio or build_backbone(config.audio)
-    chain = config.audio_adapter
-    adapter = ResidualAudioAdapter(
-        audio_dim=backbone.dim,
-        blocks=len(encoder.blocks),
-        embed_dim=encoder.embed_dim,
-        prompt_dim=encoder.out_dim,
-        hidden=chain.hidden,
-        tokens=chain.tokens,
-        residual=chain.residual,
-        shared=chain.shared,
-        inject=chain.inject,
-    )
+    adapter = _audio_adapter(config.audio_adapter, backbone, encoder)
     semantic = None
     if config.semantic is not None:
         semantic = SemanticHead(config.semantic.classes, dim=encoder.out_dim)
-    return SAVE(
+    model = SAVE(
         sam,
         backbone,
         adapter,
@@ -54,6 +43,17 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
         name=config.name,
         resize=config.resize,
     )
+    model.config = config
+    return model
+
+
+def _audio_adapter(
+    config: AudioAdapterConfig, backbone: AudioBackbone, encoder: ImageEncoder
+) -> AudioAdapter:
+    sizes = {"audio_dim": backbone.dim, "blocks": len(encoder.blocks), "embed_dim": encoder.embed_dim}
+    if config.kind == "sama":
+        return SamaAudioAdapter(**sizes, hidden=config.hidden)
+    return ResidualAudioAdapter(**sizes, prompt_dim=encoder.out_dim, **config.model_dump(exclude={"kind"}))
 
 
 def build_on_bases(
@@ -68,7 +68,8 @@ def build_on_bases(
         config: of any preset or size: ``preset("save-vit-b", image_size=512)``.
         sam: Meta's .pth, a Hugging Face folder, one weight file of either, or the name of known weights in
             the cache (``sam-vit-b``). Positions are resampled to the config's size. None: a fresh SAM.
-        audio: the audio backbone's checkpoint, a path or a known name (``vggish``). None: a fresh backbone.
+        audio: the audio backbone's checkpoint, a path or a known name (``vggish``, ``cnn14-16k``, ...).
+            None: a fresh backbone.
 
     Returns:
         The model on the CPU, float32. Nothing but the loaded audio backbone is frozen: the caller says what

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from save_avs.model.config import SaveConfig
+from save_avs.model.config import AudioAdapterConfig, SaveConfig
 
 
 def model_card(config: SaveConfig, parameters: int) -> str:
@@ -12,27 +12,35 @@ def model_card(config: SaveConfig, parameters: int) -> str:
         config: of the model, its bases named.
         parameters: how many numbers the folder's own weights hold.
     """
-    image, chain, sam = config.image_adapter, config.audio_adapter, config.sam
+    image, sam = config.image_adapter, config.sam
     adapter = "none" if image is None else f"{image.spatial} spatial branch, ratio {image.ratio:g}"
     rows = {
         "architecture": "SAVE (arXiv 2407.02004): a Segment Anything Model with adapters that hear",
         "image encoder": f"{sam.embed_dim} wide, {sam.depth} blocks",
         "input": f"{config.image_size} px, {config.resize}",
         "image adapters": adapter,
-        "audio": f"{config.audio}; residual chain {chain.hidden} wide, {chain.tokens} prompt token(s)",
+        "audio": f"{config.audio}; {_audio_path(config.audio_adapter)}",
         "in this folder": f"{parameters / 1e6:.2f} M numbers",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return (
         "---\n"
         "library_name: save-avs\n"
+        "pipeline_tag: image-segmentation\n"
         "tags: [audio-visual-segmentation, segment-anything, adapters]\n"
         "---\n\n"
         f"# {config.name}\n\n"
         f"| | |\n|---|---|\n{table}\n\n"
         f"{_bases(config)}"
-        'Use: `save_avs.load_model("<this folder>")`, or `save-avs segment clip.mp4 --model <this folder>`.\n'
+        'Use: `save_avs.load_model("<this folder>")` or `"hf:owner/name"`, where a hub has it, or\n'
+        "`save-avs segment clip.mp4 --model <this folder>`.\n"
     )
+
+
+def _audio_path(adapter: AudioAdapterConfig) -> str:
+    if adapter.kind == "sama":
+        return f"a vector a block, each {adapter.hidden} wide, no prompt (SAMA-AVS)"
+    return f"residual chain {adapter.hidden} wide, {adapter.tokens} prompt token(s)"
 
 
 def _bases(config: SaveConfig) -> str:

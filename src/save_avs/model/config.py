@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from save_avs.adapters.audio import Injection
 from save_avs.adapters.image import Spatial
+from save_avs.audio.front_end import FrontEnd
+from save_avs.audio.registry import backbone_class
 from save_avs.checkpoints.identity import Identity
 from save_avs.model.presets import expand_preset
 from save_avs.objectives.losses import UNLABELLED
@@ -39,13 +41,21 @@ class ImageAdapterConfig(_Strict):
 
 
 class AudioAdapterConfig(_Strict):
-    """The residual audio encoder adapter."""
+    """The audio encoder adapter: ``residual``, the paper's chain, or ``sama``, which has a width alone."""
 
+    kind: Literal["residual", "sama"] = "residual"
     hidden: int = Field(default=512, gt=0)
     tokens: int = Field(default=1, ge=0)
     residual: bool = True
     shared: bool = True
     inject: Injection = "all"
+
+    @model_validator(mode="after")
+    def _sama_has_no_chain(self) -> Self:
+        chain = self.model_dump(exclude={"kind", "hidden"})
+        if self.kind == "sama" and chain != AudioAdapterConfig().model_dump(exclude={"kind", "hidden"}):
+            raise ValueError(f"kind sama has no chain: leave {', '.join(chain)} as they are")
+        return self
 
 
 class SemanticConfig(_Strict):
@@ -72,7 +82,7 @@ class SaveConfig(_Strict):
         image_size: side of the square the model sees, pixels.
         resize: how a frame becomes that square: ``squash`` ignores its proportions, as the benchmarks do;
             ``pad`` keeps them and fills the rest with the mean colour.
-        audio: name of the audio backbone.
+        audio: name of the audio backbone (``save_avs.audio.BACKBONES``).
         image_adapter: None leaves the image adapters out.
         audio_adapter: the audio path.
         classes: names of the sounds it was trained on; with them it can say what it hears.
@@ -90,6 +100,15 @@ class SaveConfig(_Strict):
     classes: tuple[str, ...] = ()
     semantic: SemanticConfig | None = None
     bases: Bases = Bases()
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """How a sound becomes what the audio backbone hears.
+
+        Raises:
+            UsageError: when no backbone has that name.
+        """
+        return backbone_class(self.audio).front_end
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -102,26 +103,40 @@ def read_folder(folder: str | Path, *, base: BaseFiles = None) -> tuple[SAVE, Sa
     return model.float().eval(), config
 
 
-def continue_from(model: SAVE, config: SaveConfig, folder: str | Path) -> None:
+def continue_from(model: SAVE, config: SaveConfig, folder: str | Path, *, fresh: Sequence[str] = ()) -> None:
     """Load an earlier stage's weights into ``model``, at another image size, and without adapters if need be.
 
     Where the earlier stage stands on published checkpoints, ``model`` must be built on the same ones.
 
+    Args:
+        model: fresh, of this config.
+        config: its own.
+        folder: the earlier stage's.
+        fresh: dotted names of modules that stay as they are in ``model``, whatever the folder has of them.
+
     Raises:
-        UsageError: when the folder is no model folder.
+        UsageError: when the folder is no model folder, or the model has no module of a name in ``fresh``.
         SaveAvsError: when anything else differs.
     """
     before = read_config(folder)
-    state = read_weights(Path(folder) / WEIGHTS)
+    within = tuple(f"{name}." for name in fresh)
+    own = model.state_dict()
+    if missing := [name[:-1] for name in within if not any(key.startswith(name) for key in own)]:
+        raise UsageError(f"fresh: {model.name} has no {missing[0]}")
+    stored = read_weights(Path(folder) / WEIGHTS)
+    state = {key: tensor for key, tensor in stored.items() if not key.startswith(within)}
     _check_bases(model, before.bases, folder)
     if before.image_size != config.image_size:
         sam = {k.removeprefix("sam."): v for k, v in state.items() if k.startswith("sam.")}
         resampled = resample_positions(sam, sam_shape(before), config.image_size)
         state |= {f"sam.{k}": v for k, v in resampled.items()}
-    own = model.state_dict()
-    fresh = {k: v for k, v in own.items() if k not in state and any(a in k for a in ADDED)}
+    added = {
+        k: v
+        for k, v in own.items()
+        if k.startswith(within) or (k not in state and any(a in k for a in ADDED))
+    }
     bases = {k: own[k] for k in (model.base.sums if model.base and before.bases else ()) if k not in state}
-    strict_load(model, {**bases, **fresh, **state}, source=str(folder))
+    strict_load(model, {**bases, **added, **state}, source=str(folder))
 
 
 def _check_bases(model: SAVE, wanted: Bases, folder: str | Path) -> None:

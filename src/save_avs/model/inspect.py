@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from save_avs.audio.vggish import VGGish
+from save_avs.audio.backbone import AudioBackbone, network_part
+from save_avs.audio.registry import BACKBONES
 from save_avs.checkpoints.cache import find_file, recorded
 from save_avs.checkpoints.content import file_format, flaw
 from save_avs.checkpoints.folder import weights_file
@@ -108,25 +109,32 @@ def _is_save(config: Path) -> bool:
 
 
 def _inspect_state(state: Mapping[str, Tensor], found: Inspection) -> None:
-    with torch.device("meta"):
-        vggish = VGGish()
     numbers = _numbers(state)
-    if state.keys() & vggish.state_dict().keys():
-        found.what = f"VGGish, {file_format(found.file)}; {numbers}"
-        found.problems += differences(vggish, state)
+    if (backbone := _backbone_in(state)) is not None:
+        kind = type(backbone)
+        found.what = f"{kind.title}, {file_format(found.file)}; {numbers}"
+        found.problems += differences(backbone, network_part(kind, state, source=found.file.name))
         return
     names = "Meta's key names"
     if is_transformers_sam(state):
         state, names = sam_from_transformers(state), "transformers' key names"
     if not any(key.startswith("image_encoder.") for key in state):
         found.what = f"{numbers}, {file_format(found.file)}"
-        found.problems.append("it is neither a SAM nor VGGish, by the names of its tensors")
+        found.problems.append("it is neither a SAM nor an audio backbone, by the names of its tensors")
         return
     shape = infer_shape(state, source=found.file.name)
     with torch.device("meta"):
         sam = build_sam(shape)
     found.what = f"SAM {sam_name(shape)}, {names}, {file_format(found.file)}; {numbers}"
     found.problems += differences(sam, state)
+
+
+def _backbone_in(state: Mapping[str, Tensor]) -> AudioBackbone | None:
+    """The audio backbone, without values, some of whose tensors are there; of several, the one that fits."""
+    with torch.device("meta"):
+        built = [kind() for kind in BACKBONES.values()]
+    named = [backbone for backbone in built if state.keys() & backbone.state_dict().keys()]
+    return min(named, key=lambda backbone: len(differences(backbone, state)), default=None)
 
 
 def _numbers(state: Mapping[str, Tensor]) -> str:

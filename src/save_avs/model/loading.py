@@ -1,4 +1,4 @@
-"""``load_model``: a bundled name or a folder to a model that is ready to run."""
+"""``load_model``: a bundled name, a folder or a hub's repository to a model that is ready to run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Literal, overload
 import torch
 from torch import nn
 
+from save_avs.checkpoints.fetch import SILENT, Reporter
+from save_avs.checkpoints.hub import PREFIX, Repository, fetch_repository
 from save_avs.errors import UsageError
 from save_avs.model.base import BaseFiles
-from save_avs.model.files import CONFIG, read_folder
+from save_avs.model.files import CONFIG, WEIGHTS, read_folder
 from save_avs.model.runtimes.choice import fastest
 from save_avs.model.runtimes.registry import AUTO, TORCH, find_runtime, open_runtime
 from save_avs.model.runtimes.running import RuntimeModel
 from save_avs.model.save import SAVE, Precision
+from save_avs.sam.packed import can_pack, pack_blocks
 
 BUNDLED = ("save-tiny",)
 
@@ -49,7 +52,8 @@ def load_model(
     """Load a SAVE in evaluation mode.
 
     Args:
-        name_or_path: a bundled model's name, or a folder with config.json and model.safetensors.
+        name_or_path: a bundled model's name, a folder with config.json and model.safetensors, or
+            ``hf:owner/name`` or ``hf:owner/name@revision``, from a Hugging Face hub into the cache.
         device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
         precision: what it holds and computes in: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the
             processor multiplies it natively. To train or to save a model, load it in ``fp32``.
@@ -63,6 +67,12 @@ def load_model(
             says how to fetch it.
         SaveAvsError: when a base is another file than the model was trained on, or the weights do not fit
             the config.
+
+    Example:
+        >>> import save_avs
+        >>> model = save_avs.load_model("save-tiny", device="cpu", precision="fp32")
+        >>> model.name, model.image_size, model.precision
+        ('save-tiny', 256, 'fp32')
     """
     folder = find_model(name_or_path)
     where = resolve_device(device)
@@ -70,24 +80,28 @@ def load_model(
     chosen = _resolve_runtime(runtime, folder, arithmetic, where)
     if chosen == TORCH:
         model, _ = read_folder(folder, base=base)
-        return set_precision(model, arithmetic).to(where)
+        return set_precision(model.to(where), arithmetic)
     if precision == "auto" and arithmetic not in find_runtime(chosen).precisions:
         arithmetic = "fp32"
     return open_runtime(chosen, folder, arithmetic, base)
 
 
-def find_model(name_or_path: str | Path) -> Path:
-    """The folder of a model.
+def find_model(name_or_path: str | Path, report: Reporter = SILENT) -> Path:
+    """The folder of a model; that of a hub's is in the cache, and ``report`` hears of its way there.
 
     Raises:
-        UsageError: when it is neither a bundled name nor a model folder.
+        UsageError: when it is neither a bundled name nor a model folder nor on a hub.
+        SaveAvsError: when the hub cannot be reached, or has other files than it tells.
     """
+    if str(name_or_path).startswith(PREFIX):
+        return fetch_repository(Repository.parse(str(name_or_path)), (WEIGHTS, CONFIG), report=report)
     if str(name_or_path) in BUNDLED:
         return Path(str(resources.files("save_avs"))) / "bundled" / str(name_or_path)
     folder = Path(name_or_path)
     if not (folder / CONFIG).is_file():
         raise UsageError(
-            f"no model '{name_or_path}': give a bundled name ({', '.join(BUNDLED)}) or a folder with {CONFIG}"
+            f"no model '{name_or_path}': give a bundled name ({', '.join(BUNDLED)}), a folder with {CONFIG}, "
+            "or hf:owner/name"
         )
     return folder
 
@@ -136,10 +150,15 @@ def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: t
 
 
 def set_precision(model: SAVE, precision: Precision) -> SAVE:
-    """Hold the weights in what is computed in: automatic mixed precision would round them at every call."""
+    """Hold the weights in what is computed in, as it is computed: no call rounds them or lays them out.
+
+    In bfloat16 on a processor the encoder's linear layers are packed: for inference alone.
+    """
     model.precision = precision
     if precision == "bf16":
         model.to(torch.bfloat16)
+        if model.device.type == "cpu" and can_pack():
+            pack_blocks(model.sam.image_encoder.blocks)
     nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
     return model
 

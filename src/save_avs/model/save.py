@@ -8,8 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from save_avs.adapters.audio import ResidualAudioAdapter
+from save_avs.adapters import AudioAdapter
+from save_avs.audio.backbone import AudioBackbone
+from save_avs.audio.front_end import FrontEnd
 from save_avs.model.base import Base
+from save_avs.model.config import SaveConfig
+from save_avs.model.pretrained import Pretrained
 from save_avs.model.semantic import SemanticHead
 from save_avs.sam.sam import Sam
 
@@ -17,16 +21,16 @@ Resize = Literal["squash", "pad"]
 Precision = Literal["fp32", "bf16"]
 
 
-class SAVE(nn.Module):
+class SAVE(Pretrained, nn.Module):
     """Audio-visual segmentation with a SAM, adapters in its blocks, and an audio backbone.
 
     Sound reaches the picture twice: the audio adapter gives every transformer block of the image encoder a
-    vector, added to all its tokens, and its last output is the prompt of the mask decoder.
+    vector, added to all its tokens, and makes the prompt of the mask decoder.
 
     Args:
         sam: with image adapters in its blocks, or without.
-        audio_backbone: log-mel patches [B,1,96,64] to [B,D]; kept frozen by the training stages.
-        audio_adapter: the residual chain.
+        audio_backbone: patches [B,1,frames,bands] to [B,D]; kept frozen by the training stages.
+        audio_adapter: the residual chain, or a rival.
         semantic: the head that names what sounds where; None leaves the model to marking it.
         classes: names of the sounds that ``hear`` tells apart; without any it cannot be asked.
         name: how it calls itself in results.
@@ -35,6 +39,7 @@ class SAVE(nn.Module):
     Attributes:
         precision: what it computes in where the caller leaves the choice to it.
         base: the published checkpoints it stands on, None where it stands alone.
+        config: what it was built from, for ``save_pretrained`` alone.
         runtime: what computes it.
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
@@ -43,8 +48,8 @@ class SAVE(nn.Module):
     def __init__(
         self,
         sam: Sam,
-        audio_backbone: nn.Module,
-        audio_adapter: ResidualAudioAdapter,
+        audio_backbone: AudioBackbone,
+        audio_adapter: AudioAdapter,
         *,
         semantic: SemanticHead | None = None,
         classes: Sequence[str] = (),
@@ -57,17 +62,23 @@ class SAVE(nn.Module):
         self.resize: Resize = resize
         self.precision: Precision = "fp32"
         self.base: Base | None = None
+        self.config: SaveConfig | None = None
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter
         self.semantic = semantic
         self.classes = tuple(classes)
-        self.hearing = nn.Linear(audio_adapter.enter.in_features, len(self.classes)) if self.classes else None
+        self.hearing = nn.Linear(audio_adapter.audio_dim, len(self.classes)) if self.classes else None
 
     @property
     def image_size(self) -> int:
         """Side of the square the model sees, pixels."""
         return self.sam.image_encoder.image_size
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """How a sound becomes the patches it hears."""
+        return self.audio_backbone.front_end
 
     @property
     def device(self) -> torch.device:
@@ -77,14 +88,14 @@ class SAVE(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """What the weights are."""
-        return self.audio_adapter.enter.weight.dtype
+        return next(self.audio_adapter.parameters()).dtype
 
     def forward(self, images: Tensor, patches: Tensor) -> Tensor:
         """Frames and the sound beside each to mask logits.
 
         Args:
             images: RGB 0..255, any type, [B,3,S,S].
-            patches: log-mel, f32 [B,1,96,64].
+            patches: of its front-end, f32 [B,1,frames,bands].
 
         Returns:
             Logits [B,1,S/4,S/4]; positive where it sounds.
@@ -103,7 +114,7 @@ class SAVE(nn.Module):
         return self.sam.image_encoder(self.sam.normalise(images), injections), prompt
 
     def hear(self, patches: Tensor) -> Tensor:
-        """Name sounds: log-mel patches [B,1,96,64] to logits [B,classes]. The masks do not depend on it.
+        """Name sounds: patches [B,1,frames,bands] to logits [B,classes]. The masks do not depend on it.
 
         Raises:
             ValueError: when the model has no classes.
@@ -141,7 +152,7 @@ class SAVE(nn.Module):
         return self.decode_classes(*self.encode(images, patches, features))
 
     def _listen(self, patches: Tensor) -> Tensor:
-        """Log-mel patches [B,1,96,64] to audio features [B,D]."""
+        """Patches [B,1,frames,bands] to audio features [B,D]."""
         return self.audio_backbone(patches.to(self.dtype))
 
     def _attend(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,7 +39,7 @@ class Sizes:
 
     Attributes:
         parts: parameters of each of ``PARTS``.
-        trained: parameters that the paper's recipe trains: adapters, audio adapter, mask decoder.
+        trained: parameters that are trained; by the paper's recipe adapters, audio adapter, mask decoder.
         flops: of one frame and its sound, of each of ``PARTS``: multiplications and additions in matrix
             products and convolutions, one each; all else (norms, activations, softmax) is not counted.
     """
@@ -55,12 +55,16 @@ class Sizes:
 
     @property
     def frozen(self) -> int:
-        """Parameters that stand still in the paper's recipe."""
+        """Parameters that stand still."""
         return self.total - self.trained
 
 
-def measure(config: SaveConfig) -> Sizes:
+def measure(config: SaveConfig, trained: Sequence[str] = TRAINED) -> Sizes:
     """Count a model's parameters and the operations of one frame, on the meta device.
+
+    Args:
+        config: of the model.
+        trained: names of the parts that are trained (``freeze_except``); image adapters only if it has them.
 
     Raises:
         UsageError: when the config names an unknown backbone.
@@ -68,14 +72,14 @@ def measure(config: SaveConfig) -> Sizes:
     """
     with torch.device("meta"):
         model = build_save(config.model_copy(update={"classes": ()}))
-    names = [name for name in TRAINED if name != "adapter" or config.image_adapter is not None]
-    trained = set(freeze_except(model, names))
+    names = [name for name in trained if name != "adapter" or config.image_adapter is not None]
+    moving = set(freeze_except(model, names))
     parts = dict.fromkeys(PARTS, 0)
     for name, parameter in model.named_parameters():
         parts[_part(name)] += parameter.numel()
     return Sizes(
         parts=parts,
-        trained=sum(p.numel() for n, p in model.named_parameters() if n in trained),
+        trained=sum(p.numel() for n, p in model.named_parameters() if n in moving),
         flops=_flops(model),
     )
 
@@ -89,7 +93,7 @@ def _part(name: str) -> str:
 def _flops(model: SAVE) -> dict[str, int]:
     size = model.image_size
     images = torch.empty(1, 3, size, size, dtype=torch.uint8, device="meta")
-    patches = torch.empty(1, 1, 96, 64, device="meta")
+    patches = torch.empty(1, 1, *model.front_end.shape, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(images, patches)
     of = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}

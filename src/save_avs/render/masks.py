@@ -1,4 +1,4 @@
-"""Masks as programs read them: COCO run lengths in masks.json, or one PNG a frame."""
+"""Masks as programs read them: COCO run lengths in masks.json."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco
 
 from save_avs.errors import UsageError
@@ -112,16 +111,3 @@ def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, f
     if tuple(code["size"]) != size:
         raise ValueError(f"frame {entry['index']} is of size {code['size']}, the video of {list(size)}")
     return int(entry["index"]), float(entry["time"]), float(entry["score"]), code["counts"].encode("ascii")
-
-
-class PngSink:
-    """Writes each mask as ``DIR/masks/000123.png``: 8-bit grey, 0 and 255, named by the frame's index."""
-
-    def __init__(self, directory: str | Path) -> None:
-        self._folder = Path(directory) / "masks"
-        self._folder.mkdir(parents=True, exist_ok=True)
-
-    def write(self, index: int, mask: Bool) -> None:
-        """Write a mask, bool [H,W]."""
-        with aside(self._folder / f"{index:06d}.png") as part:
-            Image.fromarray(mask.astype(np.uint8) * 255).save(part, compress_level=1)

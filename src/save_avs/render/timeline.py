@@ -15,6 +15,7 @@ from save_avs.types import F32, F64, U8
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _INK, _FAINT, _SOUND, _MARKED = "#2b2f36", "#d9dde3", "#3d6b99", "#f07010"
 _WIDTH, _LEFT, _RIGHT = 12.0, 0.9, 0.2  # inches
@@ -110,8 +111,7 @@ def _shrink(picture: U8, height: int) -> U8:
     )
 
 
-def draw_timeline(
-    path: str | Path,
+def timeline(
     *,
     envelope: WaveEnvelope,
     times: Sequence[float] | F64,
@@ -119,11 +119,10 @@ def draw_timeline(
     thumbnails: Sequence[tuple[float, U8]],
     end: float,
     title: str = "",
-) -> None:
-    """Draw the timeline of a video as a PNG, written whole or not at all.
+) -> Figure:
+    """Draw the timeline of a video.
 
     Args:
-        path: the picture to write.
         envelope: of the sound; may be empty.
         times: of the processed frames, in seconds.
         areas: share of each frame that is marked, 0..1.
@@ -153,6 +152,11 @@ def draw_timeline(
     marked.set_xlabel("time (min:s)" if end > 120 else "time (s)", color=_INK, fontsize=9, labelpad=1)
     if title:
         figure.text(_LEFT / _WIDTH, 1 - 0.3 / height, title, color=_INK, fontsize=12, weight="bold")
+    return figure
+
+
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure as a picture, whole or not at all."""
     with aside(path) as part:
         figure.savefig(part)
 

@@ -30,11 +30,7 @@ def convert_sam(source: str | Path, target: str | Path) -> SamShape:
         UsageError: when the source is not there, or the target is, or has another suffix.
         SaveAvsError: when the source is no whole SAM; the line names what is wrong.
     """
-    target = Path(target)
-    if target.suffix != ".safetensors":
-        raise UsageError(f"{target}: the result is safetensors; name it so, as in sam.safetensors")
-    if target.exists():
-        raise UsageError(f"{target} exists already; remove it or name another file")
+    target = check_target(Path(target))
     state, shape = read_sam(source)
     with torch.device("meta"):
         sam = build_sam(shape)
@@ -44,3 +40,16 @@ def convert_sam(source: str | Path, target: str | Path) -> SamShape:
         save_file(tensors, part, metadata={"format": "pt"})
         part.chmod(0o644)  # safetensors makes it readable by its owner alone
     return shape
+
+
+def check_target(target: Path) -> Path:
+    """The file that a conversion may write.
+
+    Raises:
+        UsageError: when it is there already, or has another suffix.
+    """
+    if target.suffix != ".safetensors":
+        raise UsageError(f"{target}: the result is safetensors; name it so, as in sam.safetensors")
+    if target.exists():
+        raise UsageError(f"{target} exists already; remove it or name another file")
+    return target

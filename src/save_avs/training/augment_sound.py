@@ -6,18 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from save_avs.audio.log_mel import SAMPLE_RATE
+from save_avs.data.waves import beneath, shifted
 from save_avs.training.stage import AugmentConfig
 from save_avs.types import F32
 
 
 def augment_sound(
-    wave: F32, options: AugmentConfig, rng: np.random.Generator, other: Callable[[], F32]
+    wave: F32, rate: int, options: AugmentConfig, rng: np.random.Generator, other: Callable[[], F32]
 ) -> F32:
     """Draw how a clip is heard and sound so.
 
     Args:
-        wave: mono at 16 kHz, f32 [S] in -1..1.
+        wave: mono, f32 [S] in -1..1.
+        rate: samples a second.
         options: what may be done, and how much.
         rng: what it is drawn from.
         other: the sound of another clip; asked for only when one is mixed in.
@@ -25,7 +26,7 @@ def augment_sound(
     Returns:
         f32 [S]; what would pass -1..1 is clipped, as a recording is.
     """
-    wave = shifted(wave, round(rng.uniform(-options.shift_s, options.shift_s) * SAMPLE_RATE))
+    wave = shifted(wave, round(rng.uniform(-options.shift_s, options.shift_s) * rate))
     if rng.random() < options.mix:
         wave = beneath(wave, other(), rng.uniform(*options.mix_db))
     if options.noise_db is not None:
@@ -33,24 +34,3 @@ def augment_sound(
         wave = beneath(wave, noise, rng.uniform(*options.noise_db))
     gain = 10 ** (rng.uniform(-options.gain_db, options.gain_db) / 20)
     return np.clip(wave * np.float32(gain), -1, 1)
-
-
-def shifted(wave: F32, samples: int) -> F32:
-    """A sound moved later; what leaves at one end comes in at the other, so that no frame falls silent."""
-    return np.roll(wave, samples)
-
-
-def beneath(wave: F32, other: F32, ratio_db: float) -> F32:
-    """A sound with another one under it, f32 [S], over its whole length.
-
-    Args:
-        wave: f32 [S].
-        other: f32 of any length; repeated where it is shorter.
-        ratio_db: how far the mean power of ``wave`` lies above that of ``other``. Nothing lies under silence.
-    """
-    other = np.resize(other, len(wave))
-    own, power = (float(np.square(part, dtype=np.float64).mean()) for part in (wave, other))
-    if power == 0:
-        return wave
-    level = (own / power) ** 0.5 * 10 ** (-ratio_db / 20)
-    return (wave + level * other).astype(np.float32)

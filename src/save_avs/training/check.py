@@ -85,7 +85,7 @@ def _check_stage(found: Findings, recipe: Recipe, i: int, audio: nn.Module | Non
     where = f"stage {stage.name}: "
     splits = None
     if isinstance(stage, ClipStage):
-        splits = _attempt(found, where, lambda: open_splits(stage))
+        splits = _attempt(found, where, lambda: open_splits(stage, recipe.model.front_end))
         if splits is not None:
             _attempt(found, where, lambda: _open_some(_with_features(splits, recipe, stage, audio), stage))
     if stage.start is not None:

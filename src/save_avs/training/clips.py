@@ -30,8 +30,8 @@ PICTURE, SOUND = 1, 2  # what is drawn for an item; the order draws from (seed, 
 class ClipItem(NamedTuple):
     """The annotated frames of a clip.
 
-    images u8 [T,3,S,S]; patches f32 [T,1,96,64]; masks f32 [T,1,M,M], M = S/4; labels int64 [T,M,M], features
-    f32 [T,D], where the data set has them; truths: T masks at their own size, bool [H,W].
+    images u8 [T,3,S,S]; patches f32 [T,1,frames,bands]; masks f32 [T,1,M,M], M = S/4; labels int64 [T,M,M],
+    features f32 [T,D], where the data set has them; truths: T masks at their own size, bool [H,W].
     """
 
     name: str
@@ -139,7 +139,8 @@ def _heard_otherwise(
     def other() -> F32:
         return clips.wave((index + 1 + int(rng.integers(max(1, len(clips) - 1)))) % len(clips))
 
-    return clips.read(index, wave=augment_sound(clips.wave(index), options, rng, other))
+    wave = augment_sound(clips.wave(index), clips.rate, options, rng, other)
+    return clips.read(index, wave=wave)
 
 
 def annotated(sample: AVSample) -> AVSample:

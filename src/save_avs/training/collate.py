@@ -113,7 +113,7 @@ def _cells(layers: Layers, groups: tuple[int, ...]) -> np.ndarray:
 
 
 class SoundBatch(NamedTuple):
-    """Patches f32 [B,1,96,64] and the classes heard, f32 [B,classes]."""
+    """Patches f32 [B,1,frames,bands] and the classes heard, f32 [B,classes]."""
 
     patches: Tensor
     heard: Tensor

@@ -99,7 +99,8 @@ def _inside_a_block(encoder: ImageEncoder) -> int:
 def forward_one(model: SAVE) -> None:
     """One frame through a model on the meta device: shapes only."""
     side = model.image_size
-    image, patch = (torch.zeros(shape, device="meta") for shape in ((1, 3, side, side), (1, 1, 96, 64)))
+    shapes = ((1, 3, side, side), (1, 1, *model.front_end.shape))
+    image, patch = (torch.zeros(shape, device="meta") for shape in shapes)
     if model.semantic is None:
         model(image, patch)
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from save_avs.audio.front_end import FrontEnd
 from save_avs.data import open_clips
 from save_avs.data.benchmarks.registry import spec_at
 from save_avs.data.clipset import ClipSet
@@ -42,14 +43,15 @@ class Splits:
         return Splits(*(with_features(clips, cache, backbone=identity) for clips in (self.train, self.val)))
 
 
-def open_splits(stage: ClipStage) -> Splits:
-    """Open the data set of a stage; only its tables are read.
+def open_splits(stage: ClipStage, front_end: FrontEnd) -> Splits:
+    """Open the data set of a stage, to be heard through a front-end; only its tables are read.
 
     Raises:
         UsageError: when it is not there, a split has no clip, or it lacks the classes of a semantic stage.
         DataError: when a table is broken.
     """
-    train, val = (open_clips(stage.data.name, stage.data.root, split) for split in ("train", "val"))
+    data = stage.data
+    train, val = (open_clips(data.name, data.root, part, front_end=front_end) for part in ("train", "val"))
     for clips in (train, val):
         if not len(clips):
             raise UsageError(f"{stage.data.name} in {stage.data.root} has no clip in {clips.split}")
@@ -89,7 +91,7 @@ def build_model(recipe: Recipe, stage: ComposedStage | ClipStage, config: SaveCo
     """
     model = build_on_bases(config, sam=recipe.bases.sam, audio=recipe.bases.audio)
     if stage.start is not None:
-        continue_from(model, config, start_folder(recipe, stage.name, stage.start))
+        continue_from(model, config, start_folder(recipe, stage.name, stage.start), fresh=stage.fresh)
     model.sam.image_encoder.recompute = stage.recompute
     return model
 
@@ -116,19 +118,20 @@ def make_task(recipe: Recipe, stage: ComposedStage | ClipStage, model: SAVE, spl
     """Data and loss of a stage around its model."""
     if isinstance(stage, ComposedStage):
         return TASKS[stage.task](model, stage, recipe.corpus, model.image_size)
-    splits = splits or open_splits(stage)
+    splits = splits or open_splits(stage, model.front_end)
     if stage.data.features is not None:
         splits = splits.with_features(stage.data.features, recipe.model.audio, model.audio_backbone)
-    return SegmentClips(model, stage, train=splits.train, val=splits.val, redraw=_redraw(stage))
+    redraw = _redraw(stage, model.front_end)
+    return SegmentClips(model, stage, train=splits.train, val=splits.val, redraw=redraw)
 
 
-def _redraw(stage: ClipStage) -> Callable[[int], ClipSet] | None:
+def _redraw(stage: ClipStage, front_end: FrontEnd) -> Callable[[int], ClipSet] | None:
     """Opens the training clips of an epoch; None where every epoch has the same, as with stored features."""
     data = stage.data
     if not spec_at(data.name, data.root).draws or data.features is not None:
         return None
-    return partial(_open_epoch, data, stage.seed)  # a worker may have to be sent it
+    return partial(_open_epoch, data, stage.seed, front_end)  # a worker may have to be sent it
 
 
-def _open_epoch(data: DataConfig, seed: int, epoch: int) -> ClipSet:
-    return open_clips(data.name, data.root, "train", seed=seed + epoch)
+def _open_epoch(data: DataConfig, seed: int, front_end: FrontEnd, epoch: int) -> ClipSet:
+    return open_clips(data.name, data.root, "train", seed=seed + epoch, front_end=front_end)

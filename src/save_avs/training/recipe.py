@@ -90,10 +90,24 @@ class Recipe(Strict):
         return self
 
 
-def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
+class Changes(Strict):
+    """How a recipe is varied, whatever its last stage is called: values merged over those that are there."""
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    stage: dict[str, Any] = Field(default_factory=dict)
+
+
+def load_recipe(
+    path: str | Path, overrides: Sequence[str] | None = None, changes: Sequence[Changes] = ()
+) -> Recipe:
     """Read a YAML recipe and apply ``key=value`` overrides (``stages.0.steps=10``).
 
     A recipe that says ``extends: other.yaml`` (beside it) starts from that one and says only what differs.
+
+    Args:
+        path: of the recipe.
+        overrides: applied last.
+        changes: of its model and its last stage, applied one after another.
 
     Raises:
         RecipeError: on a missing file, a key that no recipe has, or a value out of range: one line each.
@@ -105,6 +119,8 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     path, raw = Path(path), None
     try:
         config = _read(path, ())
+        for change in changes:
+            _change(config, change)
         for override in overrides or []:
             key, found, value = override.partition("=")
             if not found:
@@ -136,6 +152,17 @@ def _read(path: Path, within: tuple[Path, ...]) -> Any:
     if below is None:
         return config
     return OmegaConf.merge(_read(path.parent / str(below), (*within, path.resolve())), config)
+
+
+def _change(config: Any, change: Changes) -> None:
+    """Merge changes into a recipe as it was read."""
+    from omegaconf import DictConfig, OmegaConf
+
+    stages = config.get("stages") or [None]
+    last = list(stages)[-1] if isinstance(stages, DictConfig) else len(stages) - 1
+    for key, values in (("model", change.model), (f"stages.{last}", change.stage)):
+        for name, value in values.items():
+            OmegaConf.update(config, f"{key}.{name}", value, merge=True)
 
 
 def _says(raw: Any, error: ErrorDetails) -> str:

@@ -77,7 +77,7 @@ def _train_stage(
     recipe: Recipe, stage: ComposedStage | ClipStage, watches: Sequence[Watch], processes: Processes
 ) -> None:
     torch.manual_seed(stage.seed)
-    splits = open_splits(stage) if isinstance(stage, ClipStage) else None
+    splits = open_splits(stage, recipe.model.front_end) if isinstance(stage, ClipStage) else None
     config = stage_config(recipe.model, stage, splits)
     model = build_model(recipe, stage, config)
     folder = recipe.out / stage.name

@@ -39,6 +39,7 @@ class StageBase(Strict):
         name: of its folder.
         start: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
             begins from fresh ones, or from the recipe's bases.
+        fresh: parts that do not begin with those weights, as ``audio_adapter``: dotted beginnings of names.
         train: names of the parts that are trained (see ``freeze_except``); the rest stands still.
         image_size: pixels; the model's own when None.
         lr: peak learning rate, reached after ``warmup`` steps, then cosine to ``lr_min``.
@@ -56,6 +57,7 @@ class StageBase(Strict):
 
     name: str
     start: str | None = None
+    fresh: tuple[str, ...] = ()
     train: tuple[str, ...]
     image_size: int | None = Field(default=None, gt=0)
     lr: float = Field(gt=0)

@@ -86,8 +86,8 @@ class NameSounds:
         corpus = Corpus.load(root, "train")
         options = stage.scenes.options()
         self.plan = plan_composed(stage, 1)
-        self.stream = SoundStream(corpus, options, stage.seed)
-        self.validation = SoundStream(corpus, options, stage.seed + VALIDATION_SEED)
+        self.stream = SoundStream(corpus, options, stage.seed, model.front_end)
+        self.validation = SoundStream(corpus, options, stage.seed + VALIDATION_SEED, model.front_end)
         self.modules = nn.ModuleDict({"model": model})
         self.model = model
 
@@ -201,9 +201,10 @@ class SegmentScenes:
     def __init__(self, model: SAVE, stage: ComposedStage, root: Any, size: int) -> None:
         options = stage.scenes.options()
         corpus = Corpus.load(root, "train")
-        self.stream = SceneStream(corpus, options, size, stage.views, stage.seed)
         unseen = Corpus.load(root, "val")
-        self.validation = SceneStream(unseen, options, size, stage.views, stage.seed + VALIDATION_SEED)
+        ear, later = model.front_end, stage.seed + VALIDATION_SEED
+        self.stream = SceneStream(corpus, options, size, stage.views, stage.seed, ear)
+        self.validation = SceneStream(unseen, options, size, stage.views, later, ear)
         self.plan = plan_composed(stage, stage.views)
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.naming = model, stage.naming

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
 
+from save_avs.audio.front_end import VGGISH, FrontEnd
 from save_avs.audio.log_mel import SAMPLE_RATE, log_mel_at
 from save_avs.data.benchmarks.files import (
     ClipFiles,
@@ -55,28 +56,29 @@ class Entry(Protocol):
         """Its files, one by one."""
         ...
 
-    def wave(self) -> F32:
-        """Its sound, mono at 16 kHz, f32 [S].
+    def wave(self, rate: int = SAMPLE_RATE) -> F32:
+        """Its sound, mono, ``rate`` samples a second, f32 [S].
 
         Raises:
             DataError: when the sound is missing or broken.
         """
         ...
 
-    def hear(self) -> F32:
-        """Its log-mel patches, f32 [T,96,64], as ``read`` gives them.
+    def hear(self, front_end: FrontEnd = VGGISH) -> F32:
+        """Its patches, f32 [T,frames,bands], as ``read`` gives them.
 
         Raises:
             DataError: when the sound is missing or broken.
         """
         ...
 
-    def read(self, *, labelled: bool, wave: F32 | None = None) -> AVSample:
+    def read(self, *, labelled: bool, wave: F32 | None = None, front_end: FrontEnd = VGGISH) -> AVSample:
         """Open its files.
 
         Args:
             labelled: the sample carries the class of each pixel.
-            wave: a sound in place of its own, as ``wave`` gives it.
+            wave: a sound in place of its own, as ``wave`` gives it at the front-end's rate.
+            front_end: what its patches are to be.
 
         Raises:
             DataError: when a file is missing or broken; the line names it.
@@ -93,12 +95,14 @@ class Clips:
         split: ``train``, ``val`` or ``test``.
         classes: names of the labels, background first; empty where there are only masks.
         entries: the clips, in the order of the benchmark's own table.
+        front_end: what the patches of its samples are.
     """
 
     name: str
     split: str
     classes: tuple[str, ...]
     entries: Sequence[Entry]
+    front_end: FrontEnd = VGGISH
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -108,19 +112,28 @@ class Clips:
 
     def read(self, i: int, *, wave: F32 | None = None) -> AVSample:
         """Read a clip, with another sound than its own where one is given."""
-        return self.entries[i].read(labelled=bool(self.classes), wave=wave)
+        return self.entries[i].read(labelled=bool(self.classes), wave=wave, front_end=self.front_end)
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of its sounds."""
+        return self.front_end.rate
 
     def wave(self, i: int) -> F32:
-        """The sound of a clip, mono at 16 kHz, f32 [S]."""
-        return self.entries[i].wave()
+        """The sound of a clip, mono, f32 [S]."""
+        return self.entries[i].wave(self.rate)
+
+    def heard_by(self, front_end: FrontEnd) -> Clips:
+        """The same clips with the patches of another front-end."""
+        return replace(self, front_end=front_end)
 
     def facts(self, i: int) -> ClipFacts:
         """What is known of a clip without opening its files."""
         return self.entries[i].facts
 
     def patches(self, i: int) -> F32:
-        """The log-mel patches of a clip, f32 [T,96,64], without opening its pictures where that can be."""
-        return self.entries[i].hear()
+        """The patches of a clip, f32 [T,frames,bands], without opening its pictures where that can be."""
+        return self.entries[i].hear(self.front_end)
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,8 @@ class Stills:
 
     Attributes:
         facts: what the table says.
-        files: where its parts lie. Frame k belongs to VGGish patch ``first_patch`` + k.
+        files: where its parts lie. Frame k belongs to VGGish patch ``first_patch`` + k, or to what another
+            front-end makes of the sound around the middle of that one.
         read_truth: reads an annotation, u8 [H,W], 0 for the background.
         first_patch: the patch of the first frame.
         times: seconds into the sound at which each frame's patch is centred instead, where it was a film's.
@@ -152,35 +166,39 @@ class Stills:
         if self.files.patches is not None:
             yield Part("patches", self.files.patches, read_patches)
 
-    def wave(self) -> F32:
-        """The sound, mono at 16 kHz, f32 [S].
+    def wave(self, rate: int = SAMPLE_RATE) -> F32:
+        """The sound, mono, ``rate`` samples a second, f32 [S].
 
         Raises:
             DataError: when it is missing or broken.
         """
-        return read_wav(self.files.wav)
+        return read_wav(self.files.wav, rate)
 
-    def hear(self) -> F32:
-        """The patch of each frame, f32 [T,96,64], from the pickle; without a whole one, from the wav.
+    def hear(self, front_end: FrontEnd = VGGISH) -> F32:
+        """The patch of each frame, f32 [T,frames,bands].
+
+        VGGish's come from the pickle; others, or without a whole one, from the wav.
 
         Raises:
             DataError: when neither can be read.
         """
-        patches = stored_patches(self.files)
-        return self._patches_in(self.wave()) if patches is None else self._beside_frames(patches)
+        patches = stored_patches(self.files) if front_end == VGGISH else None
+        if patches is None:
+            return self._patches_in(self.wave(front_end.rate), front_end)
+        return self._beside_frames(patches)
 
-    def _patches_in(self, wave: F32) -> F32:
+    def _patches_in(self, wave: F32, front_end: FrontEnd) -> F32:
         """The patch of each frame in a sound."""
         if self.times is not None:
-            return log_mel_at(wave, SAMPLE_RATE, self.times)
-        return self._beside_frames(patches_of(wave))
+            return log_mel_at(wave, front_end.rate, self.times, front_end=front_end)
+        return self._beside_frames(patches_of(wave, front_end))
 
     def _beside_frames(self, patches: F32) -> F32:
         """A sound that is short repeats its last patch, as the benchmark's own files do."""
         frames = np.arange(self.first_patch, self.first_patch + len(self.files.frames))
         return patches[np.minimum(frames, len(patches) - 1)]
 
-    def read(self, *, labelled: bool, wave: F32 | None = None) -> AVSample:
+    def read(self, *, labelled: bool, wave: F32 | None = None, front_end: FrontEnd = VGGISH) -> AVSample:
         """Read everything at the frames' own size, with another sound than its own where one is given.
 
         Raises:
@@ -194,7 +212,7 @@ class Stills:
         return AVSample(
             name=self.facts.name,
             frames=frames,
-            patches=self.hear() if wave is None else self._patches_in(wave),
+            patches=self.hear(front_end) if wave is None else self._patches_in(wave, front_end),
             masks=truths > 0,
             has_mask=np.array([path is not None for path in self.files.truths]),
             valid=np.ones(len(frames), bool),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from save_avs.audio.log_mel import PATCH_SAMPLES, SAMPLE_RATE, log_mel
+from save_avs.audio.front_end import VGGISH, FrontEnd
+from save_avs.audio.log_mel import SAMPLE_RATE, log_mel
 from save_avs.data.file import File, TornStorageError
 from save_avs.data.tensor_pickle import read_tensor_pickle
 from save_avs.errors import DataError, MediaError
@@ -120,15 +122,15 @@ def read_patches(path: File) -> F32:
     return tensor[:, 0]
 
 
-def read_wav(path: File) -> F32:
-    """Read a sound, mono at 16 kHz, f32 [S].
+def read_wav(path: File, rate: int = SAMPLE_RATE) -> F32:
+    """Read a sound, mono, ``rate`` samples a second, f32 [S].
 
     Raises:
         DataError: when it is missing or broken.
     """
     try:
         with path.open("rb") as file:
-            wave = read_audio(file, name=str(path), rate=SAMPLE_RATE)
+            wave = read_audio(file, name=str(path), rate=rate)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{path}: missing") from error
     except OSError as error:
@@ -156,12 +158,14 @@ def stored_patches(files: ClipFiles[File]) -> F32 | None:
         return None  # `save-avs data check` names it; the wav says the same
 
 
-def patches_of(wave: F32) -> F32:
-    """A sound's VGGish patches, one every 0.96 s from its start, f32 [N,96,64], N at least 1.
+def patches_of(wave: F32, front_end: FrontEnd) -> F32:
+    """A sound's patches, each beside one of VGGish's, 0.96 s apart, f32 [N,frames,bands], N at least 1.
 
-    A sound shorter than a patch is filled up with silence. ``wave`` f32 [S] is mono at 16 kHz.
+    A sound shorter than VGGish's patch is filled up with silence. ``wave`` f32 [S] is mono at the front-end's
+    rate.
     """
-    return log_mel(np.pad(wave, (0, max(0, PATCH_SAMPLES - len(wave)))), SAMPLE_RATE)
+    least = math.ceil(VGGISH.seconds * front_end.rate)
+    return log_mel(np.pad(wave, (0, max(0, least - len(wave)))), front_end.rate, front_end)
 
 
 def _first_line(error: Exception) -> str:

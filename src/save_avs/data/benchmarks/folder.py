@@ -16,21 +16,24 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from save_avs.audio.front_end import VGGISH, FrontEnd
 from save_avs.audio.log_mel import SAMPLE_RATE, log_mel_at
 from save_avs.data.benchmarks.clips import Entry, Part
 from save_avs.data.benchmarks.files import read_mask
 from save_avs.data.benchmarks.spec import SPLITS, Spec
 from save_avs.data.clipset import ClipFacts
 from save_avs.errors import DataError, MediaError, UsageError
+from save_avs.media.blocks import SoundWindow
 from save_avs.media.files import MEDIA_SUFFIXES
 from save_avs.media.probe import VideoInfo, probe
 from save_avs.media.reader import read_clips
-from save_avs.media.sound import SoundWindow, read_sound
+from save_avs.media.sound import read_sound
 from save_avs.types import F32, U8, AVSample, Bool
 
 MASKS = ".masks"
@@ -60,23 +63,23 @@ class Film:
         for path in self.masks.values():
             yield Part("truth", path, read_mask)
 
-    def wave(self) -> F32:
-        """The whole sound, mono at 16 kHz, f32 [S]; its first sample stands at time 0 of the frames.
+    def wave(self, rate: int = SAMPLE_RATE) -> F32:
+        """The whole sound, mono, f32 [S]; its first sample stands at time 0 of the frames.
 
         Raises:
             DataError: when the film is broken or has no sound.
         """
-        return _film(self.path, _whole_sound)
+        return _film(self.path, partial(_whole_sound, rate=rate))
 
-    def hear(self) -> F32:
-        """The patches of the annotated frames, f32 [T,96,64]; their times are known to the film alone.
+    def hear(self, front_end: FrontEnd = VGGISH) -> F32:
+        """The patches of the annotated frames, f32 [T,frames,bands]; the film alone knows their times.
 
         Raises:
             DataError: when the film or a mask is broken.
         """
-        return self.read(labelled=False).patches
+        return self.read(labelled=False, front_end=front_end).patches
 
-    def read(self, *, labelled: bool, wave: F32 | None = None) -> AVSample:
+    def read(self, *, labelled: bool, wave: F32 | None = None, front_end: FrontEnd = VGGISH) -> AVSample:
         """Read the annotated frames, one in each second at most, each with the sound around its own time.
 
         ``wave`` stands in for the film's own sound.
@@ -85,12 +88,13 @@ class Film:
             DataError: when the film or a mask is broken, or the film has no sound or no annotated frame.
         """
         shots = self.shots()
-        sound = self.wave() if wave is None else wave
+        sound = self.wave(front_end.rate) if wave is None else wave
+        times = [shot.time for shot in shots]
         every = np.ones(len(shots), bool)
         return AVSample(
             name=self.facts.name,
             frames=np.stack([shot.frame for shot in shots]),
-            patches=log_mel_at(sound, SAMPLE_RATE, [shot.time for shot in shots]),
+            patches=log_mel_at(sound, front_end.rate, times, front_end=front_end),
             masks=np.stack([_mask(shot.mask, shot.frame) for shot in shots]),
             has_mask=every,
             valid=every.copy(),
@@ -134,9 +138,9 @@ def _audible(path: Path) -> VideoInfo:
     return info
 
 
-def _whole_sound(path: Path) -> F32:
+def _whole_sound(path: Path, *, rate: int) -> F32:
     info = _audible(path)
-    blocks = list(read_sound(path, rate=SAMPLE_RATE, layout="mono", origin=info.origin))
+    blocks = list(read_sound(path, rate=rate, layout="mono", origin=info.origin))
     if not blocks:
         raise MediaError(f"{path}: its sound cannot be decoded")
     return SoundWindow(iter(blocks)).read(0, blocks[-1].end)[:, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from save_avs.audio.front_end import VGGISH, FrontEnd
 from save_avs.data.benchmarks import avss, folder, ms3, s4, synthetic, v3
 from save_avs.data.benchmarks.clips import Clips
 from save_avs.data.benchmarks.spec import SPLITS, Spec
@@ -38,7 +39,9 @@ def spec_at(name: str, root: str | Path) -> Spec:
     return in_shards(spec, Path(root)) if holds_shards(Path(root)) else spec
 
 
-def open_clips(name: str, root: str | Path, split: str, *, seed: int = 0) -> Clips:
+def open_clips(
+    name: str, root: str | Path, split: str, *, seed: int = 0, front_end: FrontEnd = VGGISH
+) -> Clips:
     """Open one split of a data set; nothing but its tables is read yet.
 
     Args:
@@ -46,6 +49,7 @@ def open_clips(name: str, root: str | Path, split: str, *, seed: int = 0) -> Cli
         root: the folder into which the archives were unpacked, the subset's own folder, or one of shards.
         split: ``train``, ``val`` or ``test``.
         seed: what AVS-Synthetic's training sounds are drawn from, with the clip's index.
+        front_end: what the patches of the clips are to be: the model's.
 
     Raises:
         UsageError: on an unknown name or split, or a root that does not hold the data set.
@@ -55,7 +59,7 @@ def open_clips(name: str, root: str | Path, split: str, *, seed: int = 0) -> Cli
     if split not in SPLITS:
         raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
     home = spec.home(Path(root))
-    return Clips(spec.name, split, spec.classes(home), spec.entries(home, split, seed))
+    return Clips(spec.name, split, spec.classes(home), spec.entries(home, split, seed), front_end)
 
 
 def offered_splits(name: str, root: str | Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a runtime is: it writes a SAVE in a form of its own, and runs what it wrote."""
+"""What a runtime is: it writes a graph in a form of its own, and runs what it wrote."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
+from torch.export import ExportedProgram
 
 from save_avs.errors import UsageError
-from save_avs.model.save import SAVE, Precision
+from save_avs.model.save import Precision
 
 
 class Engine(Protocol):
-    """A model that is ready to run: images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
+    """A model that is ready to run: images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
         """Mark what sounds."""
@@ -33,8 +34,8 @@ class Runtime(Protocol):
     packages: tuple[str, ...]
     precisions: tuple[Precision, ...]
 
-    def export(self, model: SAVE, folder: Path) -> None:
-        """Write a float32 model into an empty folder."""
+    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
+        """Write a float32 graph of one ``result``, so called, into an empty folder."""
         ...
 
     def open(self, folder: Path, precision: Precision) -> Engine:
@@ -55,4 +56,4 @@ def require(runtime: Runtime) -> None:
     """
     name = runtime.name
     if not installed(runtime):
-        raise UsageError(f"--runtime {name} needs more packages: pip install 'save-avs[{name}]'")
+        raise UsageError(f"{name} needs more packages: pip install 'save-avs[{name}]'")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 
 from save_avs.model.runtimes.engine import Engine
-from save_avs.model.runtimes.tracing import INPUTS, trace, without_remarks
-from save_avs.model.save import SAVE, Precision
+from save_avs.model.runtimes.tracing import without_remarks
+from save_avs.model.save import Precision
 
 FILE = "model.onnx"
 
@@ -21,12 +22,12 @@ class Onnx:
     packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
     precisions: tuple[Precision, ...] = ("fp32",)
 
-    def export(self, model: SAVE, folder: Path) -> None:
-        """Write an ONNX file."""
+    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
+        """Write an ONNX file; what is over 2 GB, more than it can hold, lies beside it."""
         with without_remarks():
-            program = torch.onnx.export(trace(model), input_names=INPUTS, dynamo=True, verbose=False)
-        assert program is not None
-        program.save(folder / FILE)
+            converted = torch.onnx.export(program, output_names=[result], dynamo=True, verbose=False)
+        assert converted is not None
+        converted.save(folder / FILE)
 
     def open(self, folder: Path, precision: Precision) -> Engine:
         """Load it into a session."""
@@ -44,9 +45,10 @@ class OnnxEngine:
         # waiting threads sleep: decoding and encoding want the cores too
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        self._inputs = [field.name for field in self._session.get_inputs()]
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
-        """Images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
-        inputs = dict(zip(INPUTS, (images.numpy(), patches.numpy()), strict=True))
+        """Images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
+        inputs = dict(zip(self._inputs, (images.numpy(), patches.numpy()), strict=True))
         (logits,) = self._session.run(None, inputs)
         return torch.from_numpy(logits)

@@ -3,40 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from save_avs.model.runtimes.engine import Engine
-from save_avs.model.runtimes.tracing import trace, without_remarks
-from save_avs.model.save import SAVE, Precision
+from save_avs.model.runtimes.tracing import without_remarks
+from save_avs.model.save import Precision
+
+if TYPE_CHECKING:
+    from openvino import Model
 
 FILE = "model.xml"
 HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 
 
-class OpenVino:
-    """Runs through OpenVINO's CPU plugin.
+def convert(program: ExportedProgram) -> Model:
+    """A torch graph as OpenVINO's.
 
-    The graph is converted by the frontend itself: ``openvino.convert_model`` reports its use to its makers.
+    The frontend itself does it: ``openvino.convert_model`` reports its use to its makers.
     """
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+
+    with without_remarks():
+        decoder = TorchFXPythonDecoder.from_exported_program(program)
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    return frontend.convert(frontend.load(decoder))
+
+
+def settings(precision: Precision) -> dict[str, Any]:
+    """How a graph is compiled for the processor: torch's number of threads, one batch at a time."""
+    return {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+
+
+class OpenVino:
+    """Runs through OpenVINO's CPU plugin."""
 
     name = "openvino"
     packages: tuple[str, ...] = ("openvino",)
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
 
-    def export(self, model: SAVE, folder: Path) -> None:
+    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
         """Write OpenVINO's representation."""
         import openvino
-        from openvino.frontend import FrontEndManager
-        from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
         with without_remarks():
-            decoder = TorchFXPythonDecoder.from_exported_program(trace(model))
-        frontend = FrontEndManager().load_by_framework("pytorch")
-        graph = frontend.convert(frontend.load(decoder))
+            graph = convert(program)
+        graph.output(0).tensor.set_names({result})
         openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
 
     def open(self, folder: Path, precision: Precision) -> Engine:
@@ -56,16 +77,12 @@ class OpenVinoEngine:
 
         self._core = openvino.Core()
         self._graph = self._core.read_model(file)
-        self._settings = {
-            "INFERENCE_PRECISION_HINT": HINTS[precision],
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
-        }
+        self._settings = settings(precision)
         self._request: Any = None
         self._batch = 0
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
-        """Images u8 [B,3,S,S], patches f32 [B,1,96,64] -> logits f32 [B,1,M,M]."""
+        """Images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
         frames = len(images)
         if frames > self._batch:
             self._compile(images, patches)

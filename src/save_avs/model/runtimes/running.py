@@ -14,7 +14,7 @@ class RuntimeModel:
     """Frames and sound to mask logits through an engine; it neither trains nor names what it hears.
 
     Attributes:
-        name, image_size, resize: the model's.
+        name, image_size, resize, front_end: the model's.
         device: always the CPU.
         precision: what the engine computes in.
         runtime: its name.
@@ -24,11 +24,12 @@ class RuntimeModel:
         self.name = config.name
         self.image_size = config.image_size
         self.resize: Resize = config.resize
+        self.front_end = config.front_end
         self.device = torch.device("cpu")
         self.precision: Precision = precision
         self.runtime = runtime
         self._engine = engine
 
     def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
-        """Images 0..255 [B,3,S,S] and log-mel patches f32 [B,1,96,64] to logits f32 [B,1,S/4,S/4]."""
+        """Images 0..255 [B,3,S,S] and patches f32 [B,1,frames,bands] to logits f32 [B,1,S/4,S/4]."""
         return self._engine(images.to(torch.uint8), patches)

@@ -12,7 +12,6 @@ from torch.export import Dim, ExportedProgram
 
 from save_avs.model.save import SAVE
 
-INPUTS = ("images", "patches")
 MOST = 1024  # frames at once
 
 
@@ -24,7 +23,7 @@ def trace(model: SAVE) -> ExportedProgram:
     """
     side = model.image_size
     images = torch.zeros(2, 3, side, side, dtype=torch.uint8)
-    patches = torch.zeros(2, 1, 96, 64)
+    patches = torch.zeros(2, 1, *model.front_end.shape)
     frames = Dim("frames", min=1, max=MOST)
     with torch.no_grad():
         return torch.export.export(model, (images, patches), dynamic_shapes=({0: frames}, {0: frames}))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from save_avs.media.atomic import atomic_write
+from save_avs.render.page import inlined, render_page
 from save_avs.training.recipe import load_recipe
 from save_avs.training.watching.charts import draw_curves
 from save_avs.training.watching.history import History, read_history
@@ -24,16 +22,11 @@ def write_report(run_folder: str | Path) -> Path:
     Raises:
         UsageError: when the folder has no recipe.yaml, or one of another version.
     """
-    from jinja2 import Environment, StrictUndefined
-
     folder = Path(run_folder)
     recipe = load_recipe(folder / RECIPE).model_copy(update={"out": folder})  # it may have been moved
-    pages = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters |= {"number": number, "duration": duration}
-    template = pages.from_string(
-        files("save_avs.training.watching").joinpath("report.html.jinja").read_text("utf-8")
-    )
-    page = template.render(
+    page = render_page(
+        "save_avs.training.watching",
+        "report.html.jinja",
         run=folder.resolve().name,
         model=recipe.model.name,
         stages=[_stage(read_history(recipe, stage)) for stage in recipe.stages],
@@ -51,8 +44,8 @@ def _stage(history: History) -> dict[str, Any]:
     return {
         "history": history,
         "state": _state(history),
-        "curves": None if curves is None else _inlined("image/svg+xml", curves.encode()),
-        "pictures": None if sheet is None else _inlined("image/png", sheet.read_bytes()),
+        "curves": None if curves is None else inlined("image/svg+xml", curves.encode()),
+        "pictures": None if sheet is None else inlined("image/png", sheet.read_bytes()),
     }
 
 
@@ -60,17 +53,3 @@ def _state(history: History) -> str:
     if history.finished:
         return "done"
     return "under way" if history.training or history.validation else "not begun"
-
-
-def _inlined(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def number(value: float) -> str:
-    """Four significant digits."""
-    return f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """Days, hours, minutes and seconds: ``1:02:03``."""
-    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,75 @@
+"""`save-avs export`: a model in a folder that needs nothing of this program."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = """Examples:
+
+\b
+  save-avs export save-tiny --to onnx
+  save-avs export runs/s4/model --to openvino -o s4-openvino --check clip.mp4
+  save-avs export runs/s4/model --to torch --precision bf16 --json
+
+\b
+The folder holds the graph (frames and sound in, probabilities out), model.json,
+run.py, an example and a README. It appears only when its own runner finds the
+masks that PyTorch finds on the clip.
+"""
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A bundled model, or a model's folder.")],
+    to: Annotated[str, typer.Option("--to", metavar="onnx|openvino|torch", help="What will run it.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            show_default="runs/export/<model>-<to>",
+            help="The folder to write.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision", metavar="fp32|bf16", help="Arithmetic of the graph; bf16 with torch alone."
+        ),
+    ] = "fp32",
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check",
+            metavar="CLIP",
+            show_default="the bundled sample",
+            help="A video with sound, on which the export must agree with PyTorch.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> int:
+    """Export a model for another program, and check that it marks the same."""
+    from save_avs.cli.running import found_model
+    from save_avs.exports.export import export_model
+
+    folder = output or Path("runs/export") / f"{Path(model).name}-{to}"
+    found = export_model(
+        found_model(model), folder, to=to, precision=precision, check=check, overwrite=overwrite
+    )
+    if as_json:
+        typer.echo(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
+        return 0
+    typer.echo(
+        f"checked on {found.frames} frames of {found.clip} ({found.marked} with something marked): "
+        f"probabilities differ from PyTorch's by at most {found.largest_difference:.2g}, "
+        f"mean IoU of the masks {found.mask_iou:.4f}",
+        err=True,
+    )
+    typer.echo(str(folder))
+    return 0

@@ -1,0 +1,148 @@
+"""`save-avs study listening`: whether a model marks what is heard, or what it would mark anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from save_avs.cli.options import Device, Precision, refuse
+from save_avs.errors import UsageError
+
+if TYPE_CHECKING:
+    from save_avs.audio.front_end import FrontEnd
+    from save_avs.inference.predictor import FrameModel
+    from save_avs.studies.listening.trials import Trial
+
+EXAMPLES = """Examples:
+
+\b
+  save-avs study listening
+  save-avs study listening save-tiny runs/mine/scenes/model --corpus corpora/stamps --scenes 300
+  save-avs study listening save-tiny --data s4 --root AVSBench
+"""
+
+DATA = "scenes"
+CORPUS, SCENES, SEED = Path("sample"), 100, 2024
+STEP = 50  # pictures between two lines of progress
+
+
+def listening(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="Bundled models or models' folders, compared with one another.",
+            show_default="save-tiny",
+        ),
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="NAME",
+            help="scenes, drawn from a corpus, or clips: s4, ms3, v1s, v1m, v2, avss, v3-0, ..., folder.",
+        ),
+    ] = DATA,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="Clips: where the data set lies.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Which part: train, val, test.")] = "test",
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            "--corpus", metavar="DIR", help="scenes: the corpus to compose from.", show_default="sample"
+        ),
+    ] = None,
+    scenes: Annotated[
+        int | None, typer.Option("--scenes", min=2, help="scenes: how many of each kind.", show_default="100")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of scenes, swaps and intervals.")] = SEED,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            show_default="a new folder in runs/studies",
+            help="Where the report goes: report.html, report.md, tables as CSV, report.json.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout instead of tables.")
+    ] = False,
+    precision: Precision = "auto",
+    device: Device = "auto",
+) -> int:
+    """Show pictures under their own sound and under wrong, shifted, mixed ones: a listening score."""
+    from save_avs.cli.report_folder import STUDIES, called, report_folder
+    from save_avs.cli.running import announced_model
+    from save_avs.evaluation.benchmark_report import dumps
+    from save_avs.model.loading import find_model
+    from save_avs.studies.documents import as_json as document
+    from save_avs.studies.listening import study_listening
+    from save_avs.studies.setting import setting_here
+
+    names = called(models or ["save-tiny"])
+    for model in names.values():
+        find_model(model)
+    folder = report_folder(output, STUDIES / "listening", overwrite=overwrite)
+    about, trials_at = _opened(data, root, split, corpus, scenes, seed)
+    networks: dict[str, FrameModel] = {
+        name: announced_model(model, device=device, precision=precision) for name, model in names.items()
+    }
+
+    ears = {network.front_end for network in networks.values()}
+    if len(ears) > 1:
+        raise UsageError("these models hear through different front-ends: study them one after another")
+
+    def progress(done: int) -> None:
+        if done % STEP == 0:
+            typer.echo(f"{done} pictures", err=True)
+
+    report = study_listening(
+        networks,
+        trials_at(max(network.image_size for network in networks.values()), ears.pop()),
+        setting=setting_here(
+            data=about,
+            seed=seed,
+            precision=", ".join(f"{name} {network.precision}" for name, network in networks.items()),
+        ),
+        seed=seed,
+        progress=progress,
+    )
+    report.save(folder, overwrite=overwrite)
+    if as_json:
+        typer.echo(dumps({"folder": str(folder), **document(report)}), nl=False)
+    else:
+        typer.echo(f"{report.markdown()}\nreport: {folder / 'report.html'}")
+    return 0
+
+
+def _opened(
+    data: str, root: Path | None, split: str, corpus: Path | None, scenes: int | None, seed: int
+) -> tuple[str, Callable[[int, FrontEnd], Iterable[list[Trial]]]]:
+    """What is listened to, in words, and its trials, pictures of scenes being as large as one says."""
+    if data != DATA:
+        refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
+        if root is None:
+            raise UsageError(f"--data {data} needs --root DIR: where the data set lies")
+        from save_avs.data import open_clips
+        from save_avs.studies.listening.clips import clip_trials
+
+        clips = open_clips(data, root, split)
+        return f"{data}, split {split}, {len(clips)} clips", lambda _, ear: clip_trials(
+            clips.heard_by(ear), seed=seed
+        )
+    refuse({"--root": root}, "clips of a data set")
+    from save_avs.data.corpus import Corpus, as_split
+    from save_avs.studies.listening.scenes import scene_trials
+
+    things, count = Corpus.load(corpus or CORPUS, as_split(split)), scenes or SCENES
+    return (
+        f"scenes of {corpus or CORPUS}, split {split}, {count} of each kind",
+        lambda side, ear: scene_trials(things, scenes=count, seed=seed, side=side, ear=ear),
+    )

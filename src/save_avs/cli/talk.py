@@ -1,0 +1,80 @@
+"""How much is said on stderr, and the options of every command that decide it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+
+@dataclass
+class Talk:
+    """What this run says: ``quiet``, only results, warnings and errors; ``verbose``, more than usual."""
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+talk = Talk()
+
+
+def note(text: str, *, end: bool = True) -> None:
+    """Print what is nice to know on stderr: progress, what was chosen, what was written besides."""
+    if not talk.quiet:
+        typer.echo(text, err=True, nl=end)
+
+
+def _without_colour(wanted: bool) -> bool:
+    if wanted:
+        os.environ["NO_COLOR"] = "1"  # which whoever colours here asks
+    return wanted
+
+
+def _option(*names: str, about: str, **more: Any) -> Any:
+    return Annotated[bool, typer.Option(*names, help=about, rich_help_panel="Output", **more)]
+
+
+_EVERY = {
+    "quiet": _option("--quiet", "-q", about="Only results, warnings and errors."),
+    "verbose": _option("--verbose", "-v", about="FFmpeg's words too, and where a failure happened."),
+    "no_color": _option(
+        "--no-color", about="No colours; as NO_COLOR=1.", callback=_without_colour, is_eager=True
+    ),
+}
+
+
+def speak(app: typer.Typer) -> None:
+    """Give every command of an app, and of the apps in it, the options that decide what is said."""
+    for command in app.registered_commands:
+        if command.callback is not None:
+            command.callback = _speaking(command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            speak(group.typer_instance)
+
+
+def _speaking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options of every command, which are heard before it runs."""
+
+    @functools.wraps(command)
+    def run(*args: Any, quiet: bool, verbose: bool, no_color: bool, **rest: Any) -> Any:
+        talk.quiet, talk.verbose = quiet, verbose
+        if verbose:
+            from av.logging import INFO, set_level
+
+            set_level(INFO)
+        return command(*args, **rest)
+
+    every = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hint)
+        for name, hint in _EVERY.items()
+    ]
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    run.__signature__ = inspect.Signature([*own, *every])  # type: ignore[attr-defined]
+    run.__annotations__ = command.__annotations__ | _EVERY
+    return run

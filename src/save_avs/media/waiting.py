@@ -1,0 +1,128 @@
+"""What a live source has sent and nobody has taken yet: pictures that wait for their sound, and the sound."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from typing import Any, NamedTuple
+
+from save_avs.media.blocks import HeldSound, SoundBlock
+from save_avs.types import F32
+
+# A picture whose sound is this late goes without: the microphone may have been unplugged.
+_GRACE = 1.0  # seconds
+
+
+class Taken(NamedTuple):
+    """Pictures (time in seconds, decoded frame) in order, and how many before them were left out."""
+
+    pictures: list[tuple[float, Any]]
+    left_out: int
+
+
+class Waiting:
+    """Filled by the threads that read, emptied by one taker; holds a second or two at most.
+
+    A picture is ripe when the sound around it has come. With ``drop`` the oldest ripe pictures give way to
+    new ones; without, whoever adds pictures waits until some are taken. Sound is never dropped while a
+    picture waits for it.
+
+    Args:
+        readers: threads that will each call ``end`` once.
+        sounds: there is sound to wait for.
+        chunk: pictures taken at once, at most, and ripe ones held.
+        rate: samples of the sound a second.
+        margin: seconds of sound that a picture needs to each side.
+        step: seconds between pictures that are kept; None keeps all.
+        drop: what happens to pictures that come too fast.
+    """
+
+    def __init__(
+        self,
+        *,
+        readers: int,
+        sounds: bool,
+        chunk: int,
+        rate: int,
+        margin: float,
+        step: float | None,
+        drop: bool,
+    ) -> None:
+        self._readers, self._sounds, self._chunk, self._rate = readers, sounds, chunk, rate
+        self._margin, self._step, self._drop = margin, step, drop
+        self._pictures: deque[tuple[float, Any]] = deque()
+        self._held = HeldSound()
+        self._heard = self._seen = (
+            self._due
+        ) = -math.inf  # times: of the newest sound, picture; of the next kept
+        self._left_out = 0
+        self._stopped = False
+        self._change = threading.Condition()
+
+    def add_picture(self, time: float, frame: Any) -> None:
+        """Add a decoded frame; one that is not later than the last, or comes too early, is passed over."""
+        with self._change:
+            if time <= self._seen or time < self._due:
+                return
+            if self._step is not None:
+                first = time if self._due == -math.inf else self._due
+                self._due = first + self._step * (1 + math.floor((time - first) / self._step))
+            self._seen = time
+            self._pictures.append((time, frame))
+            self._settle()
+            while not (self._drop or self._stopped) and self._ripe() > self._chunk:
+                self._change.wait()
+
+    def add_sound(self, block: SoundBlock) -> None:
+        """Add a block that follows those before it."""
+        with self._change:
+            self._held.add(block)
+            self._heard = block.end / self._rate
+            self._settle()
+
+    def end(self) -> None:
+        """Take note that a reader will add nothing more."""
+        with self._change:
+            self._readers -= 1
+            self._change.notify_all()
+
+    def stop(self) -> None:
+        """Let whoever waits go on: nothing more is wanted."""
+        with self._change:
+            self._stopped = True
+            self._change.notify_all()
+
+    def take(self) -> Taken | None:
+        """Wait for ripe pictures and take them, at most a chunk; None when there will be no more."""
+        with self._change:
+            while not self._ripe() and self._readers:
+                self._change.wait()
+            count = min(self._ripe(), self._chunk)
+            taken = Taken([self._pictures.popleft() for _ in range(count)], self._left_out)
+            self._left_out = 0
+            self._change.notify_all()
+            return taken if count else None
+
+    def sound(self, start: int, end: int) -> F32:
+        """The sound between two sample numbers, f32 [S]; silence where there is none; earlier sound goes."""
+        with self._change:
+            self._held.forget(start)
+            return self._held.cut(start, end)[:, 0]
+
+    def _settle(self) -> None:
+        """Make room, and wake who waits."""
+        while self._drop and self._ripe() > self._chunk:
+            self._pictures.popleft()
+            self._left_out += 1
+        oldest = self._pictures[0][0] if self._pictures else max(self._seen, self._heard - _GRACE)
+        if math.isfinite(oldest):
+            self._held.forget(math.floor((oldest - self._margin) * self._rate))
+        self._change.notify_all()
+
+    def _ripe(self) -> int:
+        """How many pictures need to wait no longer."""
+        if not (self._sounds and self._readers):
+            return len(self._pictures)
+        until = max(self._heard - self._margin, self._seen - self._margin - _GRACE)
+        return sum(time <= until for time, _ in self._pictures)

@@ -1,0 +1,1 @@
+"""Declared grids of runs, and comparisons: their runs, their statistics, their reports."""

@@ -1,0 +1,37 @@
+"""Mel filters beside transformers', in the styles of the published networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from transformers.audio_utils import mel_filter_bank
+
+from save_avs.audio.front_end import OPENL3_MEL128, OPENL3_MEL256, PANNS_16K, VGGISH, YAMNET, FrontEnd
+from save_avs.audio.mel import mel_filters, to_hertz, to_mel
+
+
+@pytest.mark.filterwarnings("ignore:At least one mel filter")
+@pytest.mark.parametrize("front_end", [VGGISH, YAMNET, PANNS_16K, OPENL3_MEL128, OPENL3_MEL256])
+def test_filters_equal_transformers(front_end: FrontEnd) -> None:
+    bands = front_end.mel
+    expected = mel_filter_bank(
+        front_end.fft // 2 + 1,
+        bands.count,
+        bands.low,
+        bands.high,
+        front_end.rate,
+        norm="slaney" if bands.equal_area else None,
+        mel_scale="kaldi" if bands.sides == "mel" else bands.scale,  # kaldi's scale is HTK's, as we write it
+        triangularize_in_mel_space=bands.sides == "mel",
+    )
+    ours = mel_filters(bands, front_end.rate, front_end.fft)
+    assert ours.shape == expected.shape and expected.max() > 0
+    np.testing.assert_allclose(ours, expected, atol=1e-9 * expected.max())
+
+
+@pytest.mark.parametrize("scale", ["htk", "slaney"])
+def test_scales_have_their_inverse_and_cross_at_1_khz(scale) -> None:
+    hertz = np.array([0.0, 125.0, 999.0, 1000.0, 1001.0, 24_000.0])
+    np.testing.assert_allclose(to_hertz(to_mel(hertz, scale), scale), hertz, rtol=1e-12)
+    assert np.all(np.diff(to_mel(hertz, scale)) > 0)
+    assert to_mel(np.array([1000.0]), scale)[0] == pytest.approx(1000.0 if scale == "htk" else 15.0, rel=1e-4)

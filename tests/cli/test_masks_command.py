@@ -1,0 +1,99 @@
+"""`save-avs masks convert`, and the outputs of `segment` that are made of the same sinks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from stand_in import BrightWhereLoud, make_video
+
+from save_avs.cli import main
+from save_avs.inference import segment
+from save_avs.render import load_masks_json
+from save_avs.render.formats import FORMATS
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch, video) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("save_avs.model.load_model", lambda *_, **__: BrightWhereLoud())
+    shutil.copy(video, tmp_path / "clip.mp4")
+    return tmp_path
+
+
+def segmented(save: str, clip: str = "clip.mp4") -> Path:
+    assert main(["segment", clip, "-o", "out", "--save", save]) == 0
+    return Path("out") / Path(clip).stem
+
+
+def test_segment_and_convert_write_the_same(capsys):
+    names = ",".join(FORMATS)
+    folder = segmented(f"masks,{names}")
+    assert main(["masks", "convert", str(folder / "masks.json"), "--to", names]) == 0
+    listed = capsys.readouterr().out.splitlines()[-len(FORMATS) :]
+    assert listed == [str(folder / "formats" / form.file) for form in FORMATS.values()]
+    for name in ("coco", "cvat", "labelstudio"):
+        file = FORMATS[name].file
+        assert (folder / "formats" / file).read_bytes() == (folder / file).read_bytes()
+    track, _ = load_masks_json(folder / "masks.json")
+    with np.load(folder / "formats" / "masks.npz") as arrays:
+        assert arrays["masks"].shape == (40, 64, 96) and len(track) == 40
+
+
+def test_refusals(capsys):
+    source = str(segmented("masks") / "masks.json")
+    for arguments, said in (
+        ([source, "--to", "gif"], "no format 'gif'; choose from"),
+        ([source, "--to", ""], "no format ''"),
+        (["none.json", "--to", "coco"], "no such file"),
+        (["clip.mp4", "--to", "coco"], "not a masks.json"),
+    ):
+        assert main(["masks", "convert", *arguments]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["masks", "convert", source, "--to", "coco", "-o", "there"]) == 0
+    assert main(["masks", "convert", source, "--to", "coco", "-o", "there"]) == 2
+    assert main(["masks", "convert", source, "--to", "npz", "-o", "there", "--overwrite"]) == 0
+    assert [path.name for path in Path("there").iterdir()] == ["masks.npz"]
+
+
+def test_to_coco(tmp_path):
+    result = segment("clip.mp4", model=BrightWhereLoud())
+    (tmp_path / "coco.json").write_text(json.dumps(result.to_coco()))
+    data = COCO(tmp_path / "coco.json")
+    assert len(data.imgs) == 40 and 0 < len(data.anns) < 40
+    first = next(iter(data.anns.values()))
+    np.testing.assert_array_equal(data.annToMask(first).astype(bool), result.track.mask(first["image_id"]))
+
+
+def alphas(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([f.to_ndarray(format="rgba")[..., 3] for f in container.decode(video=0)])
+
+
+class TestMatte:
+    def test_alpha_is_the_mask_with_the_sound_beside_it(self):
+        folder = segmented("matte,masks")
+        track, _ = load_masks_json(folder / "masks.json")
+        masks = np.stack([track.mask(i) for i in range(len(track))])
+        np.testing.assert_array_equal(alphas(folder / "matte.mov"), masks * np.uint8(255))
+        with av.open(str(folder / "matte.mov")) as container:
+            (video,), (audio,) = container.streams.video, container.streams.audio
+            assert (video.codec_context.name, video.codec_context.codec_tag) == ("prores", "ap4h")
+            assert audio.codec_context.name == "pcm_s16le"
+            assert float(video.duration * video.time_base) == pytest.approx(4, abs=0.01)
+            assert float(audio.duration * audio.time_base) == pytest.approx(4, abs=0.05)
+
+    def test_saving_later_writes_the_same(self):
+        now = segmented("matte,overlay")
+        later = segment("clip.mp4", model=BrightWhereLoud(), outputs=("matte", "overlay")).save("later")
+        np.testing.assert_array_equal(alphas(later / "matte.mov"), alphas(now / "matte.mov"))
+        assert {path.name for path in later.iterdir()} == {path.name for path in now.iterdir()}
+
+    def test_odd_sizes_stay(self, place):
+        make_video(place / "odd.mp4", frames=3, size=(62, 34))
+        assert alphas(segmented("matte", "odd.mp4") / "matte.mov").shape == (3, 34, 62)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_corpus import make_corpus
+
+from save_avs.data.corpus import Corpus
+from save_avs.data.distractors import with_distractors
+from save_avs.data.paint import paint
+from save_avs.data.scene import SceneOptions, draw_scene
+from save_avs.data.waves import beneath, levelled
+
+LONE = SceneOptions(things=(1, 1), sources=(0.0, 1.0, 0.0), augment=False, textures=0.0)
+
+
+def rms(wave: np.ndarray) -> float:
+    return float(np.sqrt(np.square(wave, dtype=np.float64).mean()))
+
+
+def test_a_sound_takes_on_length_and_loudness_of_another() -> None:
+    like = np.full(1000, 0.2, np.float32)
+    other = levelled(np.array([1.0, -1.0, 0.5], np.float32), like)
+    assert len(other) == 1000 and rms(other) == pytest.approx(0.2, rel=1e-5)
+    assert not levelled(np.zeros(10, np.float32), like).any()
+    assert not levelled(np.ones(10, np.float32), np.zeros(50, np.float32)).any()
+
+
+def test_a_sound_lies_so_many_decibels_beneath_another() -> None:
+    own, other = np.full(800, 0.1, np.float32), np.random.default_rng(0).normal(size=300).astype(np.float32)
+    added = beneath(own, other, 20.0) - own
+    assert rms(added) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return Corpus.load(make_corpus(Path(tmp_path_factory.mktemp("corpus"))), "test")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_distractors_stand_behind_and_make_no_sound(corpus: Corpus, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scene = draw_scene(rng, corpus, LONE)
+    crowd = with_distractors(rng, corpus, scene, 3, LONE)
+    assert len(crowd.things) == 4 and crowd.things[-1] is scene.things[0] and crowd.voices is scene.voices
+    groups = [thing.cutout.group for thing in crowd.things]
+    assert len(set(groups)) == 4 and crowd.sources_at(0.6) == (3,)
+    (plain, alone), (full, among) = (paint(s, 0.6, 64, 64) for s in (scene, crowd))
+    assert (np.equal(alone, 0) == np.equal(among, 3)).all()  # the thing that sounds hides nothing less
+    assert (plain != full).any() and len(np.unique(among)) > 2

@@ -1,0 +1,104 @@
+"""Frames and sound in memory: the same masks as from a file, and the same files."""
+
+from __future__ import annotations
+
+import json
+
+import av
+import numpy as np
+import pytest
+from stand_in import RATE, BrightWhereLoud, frame, tone_then_silence
+
+import save_avs
+from save_avs.errors import UsageError
+from save_avs.types import Clip
+
+
+def arrays(count: int = 40, size: tuple[int, int] = (96, 64)):
+    return np.stack([frame(i, *size) for i in range(count)]), tone_then_silence(count / 10)
+
+
+def segmented(frames, wave, **options):
+    return save_avs.segment_arrays(frames, wave, model=BrightWhereLoud(), **options)
+
+
+def test_the_masks_follow_the_sound():
+    frames, wave = arrays()
+    result = segmented(frames, wave, rate=RATE, fps=10)
+    assert result.masks.shape == (40, 64, 96) and result.masks.dtype == np.bool_
+    marked = result.masks.any(axis=(1, 2))
+    assert marked[:24].all() and not marked[26:].any()
+    truth = frames[..., 0] > 0
+    assert (result.masks & truth)[:20].sum() / (result.masks | truth)[:20].sum() > 0.85
+    np.testing.assert_allclose(result.times, np.arange(40) / 10)
+    assert result.scores.shape == (40,) and (result.scores[:20] > 0.9).all()
+
+
+def test_small_chunks_give_what_the_whole_gives():
+    frames, wave = arrays()
+    whole = segmented(frames, wave, rate=RATE, fps=10, batch=40)
+    parts = segmented(frames, wave, rate=RATE, fps=10, batch=3)
+    assert parts.track.counts == whole.track.counts
+
+
+def test_times_may_be_uneven():
+    frames, wave = arrays(4)
+    result = segmented(frames, wave, rate=RATE, times=[0.0, 0.1, 0.15, 0.3])
+    assert result.track.times == (0.0, 0.1, 0.15, 0.3)
+    assert result.video.duration == pytest.approx(0.4)
+
+
+def test_without_sound_nothing_is_marked():
+    result = segmented(arrays()[0], None, fps=10)
+    assert not result.masks.any() and result.warnings == ("arrays: has no sound",)
+
+
+def test_what_is_saved_has_the_sound(tmp_path):
+    frames, wave = arrays()
+    result = segmented(frames, wave, rate=RATE, fps=10, name="mine")
+    folder = result.save(tmp_path / "out")
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "masks.json", "overlay.mp4", "summary.json", "timeline.png",
+    ]  # fmt: skip
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["source"] == "mine" and summary["frames"] == 40
+    with av.open(str(folder / "overlay.mp4")) as container:
+        assert container.streams.audio and container.streams.video[0].frames == 40
+
+
+def test_what_is_given_is_checked():
+    frames, wave = arrays(2)
+    with pytest.raises(UsageError, match="fps or times"):
+        segmented(frames, wave)
+    with pytest.raises(UsageError, match="fps or times"):
+        segmented(frames, wave, fps=1, times=[0, 1])
+    with pytest.raises(UsageError, match="no frame"):
+        segmented(frames[:0], wave, fps=1)
+    with pytest.raises(ValueError, match="uint8"):
+        segmented(frames.astype(np.float32), wave, fps=1)
+    with pytest.raises(ValueError, match="times must"):
+        segmented(frames, wave, times=[0.0])
+
+
+def test_a_batch_of_clips_shares_the_models_batches():
+    model = BrightWhereLoud()
+    clips = [
+        Clip(frames=f, times=np.arange(len(f)) / 10, wave=w, wave_start=0.0, rate=RATE)
+        for f, w in (arrays(5), arrays(7, (48, 32)), (arrays(3)[0], np.zeros(0, np.float32)))
+    ]
+    together = save_avs.Predictor(model, batch=8).predict_many(clips)
+    assert model.batches == [8, 4]
+    for clip, found in zip(clips, together, strict=True):
+        alone = save_avs.Predictor(BrightWhereLoud()).predict(clip)
+        np.testing.assert_array_equal(found.masks, alone.masks)
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-6)
+    assert save_avs.Predictor(model).predict_many(clips[2:])[0].masks.shape == (3, 64, 96)
+
+
+def test_a_result_draws_itself():
+    from matplotlib.figure import Figure
+
+    frames, wave = arrays(10)
+    result = segmented(frames, wave, rate=RATE, fps=10)
+    assert isinstance(result.plot(), Figure)
+    assert result._repr_png_().startswith(b"\x89PNG")

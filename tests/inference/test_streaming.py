@@ -1,0 +1,48 @@
+"""Frames with their masks, one by one."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from stand_in import BrightWhereLoud
+
+import save_avs
+from save_avs.errors import UsageError
+
+
+def test_a_file_gives_what_segmenting_it_gives(video):
+    result = save_avs.segment(video, model=BrightWhereLoud())
+    frames = list(save_avs.stream(video, model=BrightWhereLoud(), chunk=7))
+    assert [frame.index for frame in frames] == list(result.track.indices)
+    np.testing.assert_array_equal(np.stack([frame.mask for frame in frames]), result.masks)
+    np.testing.assert_allclose([frame.score for frame in frames], result.scores, atol=1e-6)
+    np.testing.assert_allclose([frame.time for frame in frames], result.times)
+    assert frames[0].image.shape == (64, 96, 3)
+
+
+def test_leaving_the_loop_leaves_no_thread(video):
+    before = threading.active_count()
+    frames = save_avs.stream(video, model=BrightWhereLoud())
+    next(frames)
+    frames.close()
+    assert threading.active_count() == before
+
+
+def test_a_live_source_is_marked_while_it_sounds():
+    """White pictures; a tone for the first second."""
+    picture = "color=white:size=32x24:rate=10:duration=2,format=yuv420p[out0]"
+    sound = "sine=duration=1,volume=12dB,apad=whole_dur=3[out1]"
+    frames = list(save_avs.stream(f"lavfi:{picture};{sound}", model=BrightWhereLoud(), chunk=4))
+    assert [frame.index for frame in frames] == list(range(20))
+    marked = [bool(frame.mask.any()) for frame in frames]
+    assert all(marked[:13]) and not any(marked[16:])
+    assert frames[0].score > 0.9 and frames[-1].score == 0
+
+
+def test_wrong_options_are_refused_by_the_call(video):
+    with pytest.raises(UsageError, match="threshold"):
+        save_avs.stream(video, model=BrightWhereLoud(), threshold=2)
+    with pytest.raises(UsageError, match="no such file"):
+        save_avs.stream("missing.mp4", model=BrightWhereLoud())

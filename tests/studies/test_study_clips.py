@@ -1,0 +1,74 @@
+"""The same declaration over a benchmark's clips: another recipe, nothing else."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from study_making import make_study
+from tiny_corpus import make_corpus
+from tiny_model import tiny_config
+
+from save_avs.cli import main
+from save_avs.data import open_clips
+from save_avs.data.corpus import Corpus
+from save_avs.data.writers.registry import WRITERS
+from save_avs.data.writers.stills import Order
+from save_avs.evaluation import evaluate_clips
+from save_avs.model import load_model
+
+CLIPS = 3
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clips")
+
+
+@pytest.fixture(scope="module")
+def recipe(home: Path) -> Path:
+    """A recipe on an S4 tree composed of the micro corpus."""
+    root = make_corpus(home / "corpus-s4")
+    corpora = {split: Corpus.load(root, split) for split in WRITERS["s4"].splits}
+    WRITERS["s4"].write(Order(corpora, count=CLIPS, size=(32, 32)), home / "avs")
+    stage = {
+        "task": "clips",
+        "data": {"name": "s4", "root": str(home / "avs")},
+        "steps": 2,
+        "batch_clips": 2,
+        "lr": 1e-3,
+    }
+    config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "bases", "semantic"})
+    content = {
+        "model": config,
+        "out": "unused",
+        "precision": "fp32",
+        "workers": 0,
+        "stages": {"train": stage},
+    }
+    file = home / "s4.yaml"
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_the_grid_is_scored_on_the_test_clips(home, recipe, tmp_path):
+    study, folder = make_study(home), tmp_path / "s4"
+    assert main(["study", "grid", str(study), "--recipe", str(recipe), "-o", str(folder)]) == 0
+    with (folder / "report/quality.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["variant"] for row in rows] == ["both", "image", "none"]
+    assert [row["mIoU count"] for row in rows] == [str(2 * CLIPS), str(CLIPS), str(CLIPS)]
+    model = load_model(folder / "image-seed0/train/model", precision="fp32")
+    report = evaluate_clips(model, open_clips("s4", home / "avs", "test"), ["official"])
+    official = report.scores[0].overall.scores
+    assert float(rows[1]["mIoU"]) == pytest.approx(official["miou"].value, abs=1e-6)
+    assert float(rows[1]["F"]) == pytest.approx(official["f"].value, abs=1e-6)
+    sizes = (folder / "report/sizes.csv").read_text()
+    assert sizes.startswith("variant,") and not (folder / "report/sounds.csv").exists()
+
+
+def test_prompts_are_for_scenes(home, recipe, tmp_path, capsys):
+    code = main(["study", "starting-point", "--recipe", str(recipe), "-o", str(tmp_path / "out")])
+    assert code == 2 and "composed scenes" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""What documents and docstrings show is run: on the bundled sample, as `clip.mp4` in an empty folder."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+import runpy
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import save_avs
+
+ROOT = Path(__file__).parents[1]
+SHOWN = [getattr(save_avs, name) for name in save_avs.__all__ if name != "__version__"]
+DOCTESTS = [
+    test
+    for shown in SHOWN
+    for test in doctest.DocTestFinder(recurse=False).find(shown, getattr(shown, "__name__", "?"))
+    if test.examples
+]
+NOTEBOOK = ROOT / "examples" / "segment.ipynb"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch) -> Path:
+    shutil.copy(str(files("save_avs") / "bundled" / "sample.mp4"), tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("example", DOCTESTS, ids=lambda test: test.name)
+def test_docstrings(example):
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
+    assert result.attempted and not result.failed
+
+
+def test_what_a_newcomer_calls_has_an_example():
+    named = {test.name for test in DOCTESTS}
+    assert {"load_model", "segment", "segment_arrays", "stream", "Predictor", "read_clips"} <= named
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", ["README.md", "docs/api.md"])
+def test_python_in_documents(document):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    assert blocks
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, document, "exec"), names)
+
+
+@pytest.mark.slow
+def test_watching_the_sample(capsys):
+    runpy.run_path(str(ROOT / "examples" / "watch.py"))["watch"]("clip.mp4")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines and "something sounds" in lines[0]
+
+
+def test_the_notebook_is_committed_without_outputs():
+    cells = json.loads(NOTEBOOK.read_text())["cells"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom(place):
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    import nbformat
+
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(place)}}).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in shown)
+    said = "".join(output.get("text", "") for output in shown)
+    assert "in silence: 0.0%" in said and "with its sound: 0.0%" not in said
+    assert (place / "runs" / "notebook" / "overlay.mp4").is_file()
