@@ -84,6 +84,7 @@ WORK = {
     "data features": ("s4", "tree", "--split", "test"),
     "data stamps": ("out",),
     "demo": (),
+    "export": ("model", "--to", "torch"),
     "doctor": (),
     "params": ("model",),
     "weights fetch": ("sam-vit-b", "--offline"),

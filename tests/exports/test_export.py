@@ -98,8 +98,9 @@ def test_bfloat16(folder, clip, tmp_path):
 
 
 def test_an_export_that_disagrees_is_refused(exported, folder, clip):
-    seen = read_check_clip(clip)
-    wanted = expected(read_folder(folder)[0], seen)
+    model = read_folder(folder)[0]
+    seen = read_check_clip(clip, model.front_end.rate)
+    wanted = expected(model, seen)
     assert run_check(exported, seen, wanted, name="square.mp4", threshold=0.5).mask_iou > 0.999
     with pytest.raises(SaveAvsError, match=r"disagrees with PyTorch on square\.mp4: mean IoU"):
         run_check(exported, seen, 1 - wanted, name="square.mp4", threshold=0.5)

@@ -54,8 +54,18 @@ def test_sound_that_does_not_come_is_waited_for_a_second():
     show(buffer, 0.0, 1.4)
     hear(buffer, 0.0, 0.1)
     show(buffer, 1.5)
-    assert times(buffer.take()) == [0.0]
-    assert (buffer.sound(0, 20) == [0.5] * 10 + [0.0] * 10).all()
+    taken = buffer.take()
+    assert times(taken) == [0.0] and taken.start == -0.5 * RATE
+    assert (taken.wave == [0.0] * 50 + [0.5] * 10 + [0.0] * 41).all()
+
+
+def test_the_sound_of_what_is_taken_stays_whole_whatever_comes_next():
+    buffer = waiting(chunk=1)
+    show(buffer, 1.0, 3.0)
+    hear(buffer, 0.0, 3.0)
+    taken = buffer.take()
+    hear(buffer, 3.0, 4.0)  # only the second picture waits now, and the first's sound goes
+    assert taken.start == 0.5 * RATE and (taken.wave == 0.5).all()
 
 
 def test_what_is_left_at_the_end_is_handed_out():

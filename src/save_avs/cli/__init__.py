@@ -23,6 +23,7 @@ from save_avs.cli import (
     masks,
     params,
     segment,
+    serve,
     study,
     train,
     weights,
@@ -54,6 +55,7 @@ app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("validate", epilog=train.EXAMPLES)(train.validate)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("export", epilog=export.EXAMPLES)(export.export)

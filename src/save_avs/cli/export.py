@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli.options import DryRun
+
 EXAMPLES = """Examples:
 
 \b
@@ -53,15 +55,20 @@ def export(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Export a model for another program, and check that it marks the same."""
     from save_avs.cli.running import found_model
     from save_avs.exports.export import export_model
+    from save_avs.exports.targets import find_target
 
     folder = output or Path("runs/export") / f"{Path(model).name}-{to}"
-    found = export_model(
-        found_model(model), folder, to=to, precision=precision, check=check, overwrite=overwrite
-    )
+    source = found_model(model)
+    if dry_run:
+        find_target(to, precision)
+        typer.echo(f"would export {model} for {to} in {precision} -> {folder}")
+        return 0
+    found = export_model(source, folder, to=to, precision=precision, check=check, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
         return 0

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli.options import DryRun
+
 CONVERT_EXAMPLES = """Examples:
 
 \b
@@ -48,6 +50,7 @@ def convert(
         str, typer.Option("--images", metavar="PREFIX", help="What stands before the names of pictures.")
     ] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that exists.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Write a video's masks in other formats, into a new folder."""
     from save_avs.errors import UsageError
@@ -60,6 +63,9 @@ def convert(
         raise UsageError(f"no format {unknown[0]!r}; choose from {', '.join(FORMATS)}")
     masks = MaskSet.read(source, images=images)
     folder = output or source.parent / "formats"
+    if dry_run:
+        typer.echo(f"would write {', '.join(names)} of {len(masks.track)} frames -> {folder}")
+        return 0
     with staged(folder, overwrite=overwrite) as part:
         for name in names:
             FORMATS[name].write(part / FORMATS[name].file, masks)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli.options import Device, Precision
+from save_avs.cli.options import Device, DryRun, Precision
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def few_shot(
     ] = False,
     precision: Precision = "auto",
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Unseen classes after none or a few examples: SAVE, GAVS's prompt, ProtoNet, RelationNet."""
     if data not in {SCENES, V3}:
@@ -88,6 +89,10 @@ def few_shot(
     settings = Settings(shots=_numbers(shots), episodes=episodes or EPISODES, ways=ways or WAYS, seed=seed)
     about = {"model": model, "data": data, "root": str(root or CORPUS), **settings.as_json()}
     folder = output or FOLDER / "few-shot"
+    if dry_run:
+        asked = f"{settings.episodes} episodes" if data == SCENES else "V3's tables"
+        typer.echo(f"would ask {model} and its rivals in {asked} at {shots} shots of {data} -> {folder}")
+        return 0
     report = _study(about, settings, folder, precision=precision, device=device)
     report.save(folder / REPORT, overwrite=True)  # made of the trials alone, which stay
     _print(report, folder / REPORT, as_json=as_json)

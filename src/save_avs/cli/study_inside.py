@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import Device
+from save_avs.cli.options import Device, DryRun
 
 EXAMPLES = """Examples:
 
@@ -54,6 +54,7 @@ def inside(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Picture what adapters, injections and the prompt do, and check that the pictures tell the truth."""
     from save_avs.cli.report_folder import STUDIES, report_folder
@@ -64,6 +65,9 @@ def inside(
     from save_avs.studies.setting import setting_here
 
     folder = report_folder(output, STUDIES / f"inside-{clip.stem}", overwrite=overwrite)
+    if dry_run:
+        typer.echo(f"would look inside {model} at {clip.name}, and check on {scenes} scenes -> {folder}")
+        return 0
     things = Corpus.load(corpus, "test")
     network = announced_model(model, device=device, precision="fp32")
     moments = moments_of(clip, times or (), network.front_end)

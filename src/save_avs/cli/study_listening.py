@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli.options import Device, Precision, refuse
+from save_avs.cli.options import Device, DryRun, Precision, refuse
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def listening(
     ] = False,
     precision: Precision = "auto",
     device: Device = "auto",
+    dry_run: DryRun = False,
 ) -> int:
     """Show pictures under their own sound and under wrong, shifted, mixed ones: a listening score."""
     from save_avs.cli.report_folder import STUDIES, called, report_folder
@@ -91,6 +92,9 @@ def listening(
         find_model(model)
     folder = report_folder(output, STUDIES / "listening", overwrite=overwrite)
     about, trials_at = _opened(data, root, split, corpus, scenes, seed)
+    if dry_run:
+        typer.echo(f"would have {', '.join(names)} listen to {about} -> {folder}")
+        return 0
     networks: dict[str, FrameModel] = {
         name: announced_model(model, device=device, precision=precision) for name, model in names.items()
     }

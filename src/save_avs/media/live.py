@@ -15,7 +15,7 @@ import numpy as np
 from av.container import InputContainer
 
 from save_avs.errors import MediaError, UsageError
-from save_avs.media.blocks import SoundAssembly, window_around
+from save_avs.media.blocks import SoundAssembly
 from save_avs.media.container import TIMED_OUT, Warn, decode, pick_audio, pick_video
 from save_avs.media.live_source import open_live, waits
 from save_avs.media.sound import mixed
@@ -78,7 +78,7 @@ def read_live(
         step=None if fps is None else 1 / fps,
         drop=not waits(source) if drop is None else drop,
     )
-    return _clips(session, waiting, audio_rate, margin)
+    return _clips(session, waiting, audio_rate)
 
 
 def _ignore(text: str) -> None:
@@ -179,7 +179,7 @@ class _Session:
             self.failure = why
 
 
-def _clips(session: _Session, waiting: Waiting, rate: int, margin: float) -> Iterator[Clip]:
+def _clips(session: _Session, waiting: Waiting, rate: int) -> Iterator[Clip]:
     if not session.sounds:
         session.warn(f"{session.name}: has no sound")
     index, said = 0, False
@@ -193,13 +193,12 @@ def _clips(session: _Session, waiting: Waiting, rate: int, margin: float) -> Ite
             times = np.array([moment for moment, _ in taken.pictures], dtype=np.float64)
             frames = [frame for _, frame in taken.pictures]
             rgb = rgb or UprightRgb(*turn_of(frames[0]).size(frames[0].width, frames[0].height))
-            start, end = window_around(times, margin, rate)
             index += taken.left_out
             yield Clip(
                 frames=np.stack([rgb(frame) for frame in frames]),
                 times=times,
-                wave=waiting.sound(start, end) if session.sounds else np.zeros(0, dtype=np.float32),
-                wave_start=start / rate,
+                wave=taken.wave,
+                wave_start=taken.start / rate,
                 rate=rate,
                 first_index=index,
             )

@@ -7,7 +7,9 @@ import threading
 from collections import deque
 from typing import Any, NamedTuple
 
-from save_avs.media.blocks import HeldSound, SoundBlock
+import numpy as np
+
+from save_avs.media.blocks import HeldSound, SoundBlock, window_around
 from save_avs.types import F32
 
 # A picture whose sound is this late goes without: the microphone may have been unplugged.
@@ -15,9 +17,18 @@ _GRACE = 1.0  # seconds
 
 
 class Taken(NamedTuple):
-    """Pictures (time in seconds, decoded frame) in order, and how many before them were left out."""
+    """What is taken at once.
+
+    Attributes:
+        pictures: time in seconds and decoded frame, in order.
+        wave: the sound around them, f32 [S], silence where there is none.
+        start: sample number of its first.
+        left_out: how many pictures before them were.
+    """
 
     pictures: list[tuple[float, Any]]
+    wave: F32
+    start: int
     left_out: int
 
 
@@ -94,21 +105,21 @@ class Waiting:
             self._change.notify_all()
 
     def take(self) -> Taken | None:
-        """Wait for ripe pictures and take them, at most a chunk; None when there will be no more."""
+        """Wait for ripe pictures and take them with their sound, at most a chunk; None at the end."""
         with self._change:
             while not self._ripe() and self._readers:
                 self._change.wait()
             count = min(self._ripe(), self._chunk)
-            taken = Taken([self._pictures.popleft() for _ in range(count)], self._left_out)
+            if not count:
+                return None
+            pictures = [self._pictures.popleft() for _ in range(count)]
+            # Now: what comes next lets go of all sound that only these need.
+            start, end = window_around([time for time, _ in pictures], self._margin, self._rate)
+            wave = self._held.cut(start, end)[:, 0] if self._sounds else np.zeros(0, dtype=np.float32)
+            taken = Taken(pictures, wave, start, self._left_out)
             self._left_out = 0
             self._change.notify_all()
-            return taken if count else None
-
-    def sound(self, start: int, end: int) -> F32:
-        """The sound between two sample numbers, f32 [S]; silence where there is none; earlier sound goes."""
-        with self._change:
-            self._held.forget(start)
-            return self._held.cut(start, end)[:, 0]
+            return taken
 
     def _settle(self) -> None:
         """Make room, and wake who waits."""

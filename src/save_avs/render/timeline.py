@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INK, _FAINT, _SOUND, _MARKED = "#2b2f36", "#d9dde3", "#3d6b99", "#f07010"
 _WIDTH, _LEFT, _RIGHT = 12.0, 0.9, 0.2  # inches
+AXIS = (_LEFT / _WIDTH, 1 - _RIGHT / _WIDTH)  # where time begins and ends, shares of the picture's width
 _PANEL, _STRIP, _LABEL, _GAP, _TOP, _BOTTOM = 1.25, 1.35, 0.22, 0.22, 0.5, 0.55
 
 

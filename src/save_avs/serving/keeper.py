@@ -1,0 +1,123 @@
+"""A worker process as the server sees it: started, handed a job, watched, and ended when it must be."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+from save_avs.errors import SaveAvsError, UsageError
+from save_avs.serving.job import Job, Problem, Progress
+from save_avs.serving.worker import Ended, Equipment, Message, Ready, Unfit, Warned, work
+
+_LOOK = 0.05  # seconds between two looks at whether to stop
+
+# A fresh interpreter: forking a process with threads, of the server and of torch, is asking for deadlocks.
+_processes = multiprocessing.get_context("spawn")
+
+
+class StoppedError(Exception):
+    """The job was stopped before its end, and the worker with it."""
+
+
+class LostError(Exception):
+    """The worker was gone before it had begun with the job."""
+
+
+class Keeper:
+    """Holds one worker process.
+
+    Attributes:
+        models: what the worker says of its models.
+
+    Raises:
+        UsageError, SaveAvsError: the worker cannot load its models.
+    """
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._here, there = _processes.Pipe()
+        self._process = _processes.Process(target=work, args=(there, equipment), name="save-avs-worker")
+        self._process.start()
+        there.close()  # so that the worker's end is the end of the pipe
+        try:
+            said = self._here.recv()
+        except (EOFError, ConnectionError):
+            said = Unfit(f"a worker {self._how_it_ended()} while it loaded its models", usage=False)
+        except BaseException:
+            self.end()
+            raise
+        if not isinstance(said, Ready):
+            self.end()
+            raise UsageError(said.reason) if said.usage else SaveAvsError(said.reason)
+        self.models = said.models
+
+    def run(
+        self,
+        job: Job,
+        folder: Path,
+        *,
+        seconds: float,
+        stop: Event,
+        tell: Callable[[Progress | Warned], None],
+    ) -> Ended:
+        """Have a job done, and say what became of it. A worker that dies of it counts as its problem.
+
+        The worker is ended when the job takes longer than ``seconds``, or when ``stop`` is set.
+
+        Raises:
+            StoppedError: ``stop`` was set.
+            LostError: the worker had died of something else.
+        """
+        end = time.monotonic() + seconds
+        begun = False
+
+        def hear(said: Progress | Warned) -> None:
+            nonlocal begun
+            begun = True
+            tell(said)
+
+        try:
+            self._here.send((job, folder))
+            return self._follow(end, stop, hear)
+        except (EOFError, ConnectionError):
+            if not begun:
+                raise LostError from None
+            return Ended(Problem(code="crashed", message=f"the worker {self._how_it_ended()} on this video"))
+        except TimeoutError:
+            self.end()
+            return Ended(
+                Problem(code="timeout", message=f"not done after {seconds:g} s, this server's limit")
+            )
+
+    def _follow(self, end: float, stop: Event, tell: Callable[[Progress | Warned], None]) -> Ended:
+        while not stop.is_set():
+            if time.monotonic() > end:
+                raise TimeoutError
+            said: Message | None = self._here.recv() if self._here.poll(_LOOK) else None
+            match said:
+                case Ended():
+                    return said
+                case Progress() | Warned():
+                    tell(said)
+        self.end()
+        raise StoppedError
+
+    @property
+    def alive(self) -> bool:
+        """It can take a job."""
+        return self._process.is_alive()
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.join()
+        self._here.close()
+
+    def _how_it_ended(self) -> str:
+        self._process.join(timeout=5)
+        code = self._process.exitcode
+        if code is None:
+            return "no longer answered"
+        return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"

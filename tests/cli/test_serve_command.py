@@ -1,0 +1,86 @@
+"""`save-avs serve` before it listens: what it refuses, and what it says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import save_avs
+from save_avs.cli import main
+from save_avs.serving import extra, server
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1])}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SAVE_AVS_TOKEN", raising=False)
+
+
+def test_a_missing_extra_names_its_pip_line(monkeypatch, capsys):
+    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "gradio" else object())
+    assert main(["serve"]) == 2
+    assert capsys.readouterr().err.strip() == (
+        "save-avs: serve needs more packages (gradio): pip install 'save-avs[serve]'"
+    )
+    monkeypatch.setattr(server, "_listening", lambda *_: pytest.fail("listened"))
+    with pytest.raises(pytest.fail.Exception):
+        main(["serve", "--no-page"])  # gradio is the page's alone
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])
+def test_others_are_let_in_only_with_a_token(host, capsys):
+    assert main(["serve", "--host", host]) == 2
+    assert f"--host {host} lets others in: give a token" in capsys.readouterr().err
+    assert main(["serve", "--host", host, "--token", "short"]) == 2
+    assert "openssl rand -hex 24" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--queue", "0"], "the limit on queue must be above 0"),
+        (["--max-duration", "-1"], "the limit on duration must be above 0"),
+        (["--port", "70000"], "--port"),
+    ],
+)
+def test_limits_are_checked_before_anything(arguments, said, capsys):
+    assert main(["serve", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert said in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_taken_port_is_said(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--no-page", "--port", str(port)]) == 1
+    assert f"cannot listen at 127.0.0.1:{port}: Address already in use" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_there_is_said(tmp_path):
+    command = [sys.executable, "-m", "save_avs", "serve", "--port", "0", "--no-page", "--model", "nowhere"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("save-avs: no model 'nowhere'") and len(done.stderr.splitlines()) == 1
+
+
+def test_the_room_is_not_loaded_for_help():
+    code = (
+        "import sys; from save_avs.cli import main; code = main(['serve', '--help']);"
+        "heavy = {'torch', 'fastapi', 'gradio', 'uvicorn', 'numpy'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy or code else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "save-avs serve --no-page" in done.stdout and "SAVE_AVS_TOKEN" in done.stdout

@@ -1,0 +1,57 @@
+"""A model so small that a job takes a moment, a service that most tests share, and a server that stalls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import file_server
+import pytest
+from file_server import FileServer
+from service_making import Served, serving
+from tiny_model import shake, tiny_config, tiny_model
+
+from save_avs.model import save_folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    model = tiny_model()
+    shake(model)
+    save_folder(model, tiny_config(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("serve"), tiny, duration=20, side=200, size=2_000_000) as served:
+        yield served
+
+
+@dataclass
+class Stalled(Served):
+    """A service that may fetch from a host that sends half of a video and then nothing."""
+
+    host: FileServer
+
+    def begin(self) -> str:
+        """Have a job run that goes on and on; returns its id."""
+        id = self.ask_for(self.host.url)
+        self.until(id, lambda job: job["progress"]["phase"] == "fetching")
+        return id
+
+    def worker(self) -> int:
+        """The worker's process id."""
+        (keeper,) = self.service._crew._keepers.values()
+        return keeper._process.pid
+
+
+@pytest.fixture(scope="session")
+def stalled(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stalled]:
+    with file_server.serving(b"x" * 1000) as host:
+        host.script += [file_server.stall] * 100
+        hosts = (host.url.split("/")[2],)
+        with serving(tmp_path_factory.mktemp("stalled"), tiny, hosts=hosts, queue=2, time=5) as served:
+            yield Stalled(**vars(served), host=host)

@@ -1,0 +1,194 @@
+"""What a program does with the service: send, follow, read, cancel, delete; and nobody else's jobs."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from service_making import names
+from stand_in import make_sound, make_video
+
+from save_avs import segment
+from save_avs.model import load_model
+
+
+def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
+    id = served.accepted(video, save="overlay,masks,timeline,png", fps="5", threshold="0.4")
+    job = served.ended(id)
+    assert job["state"] == "done" and job["error"] is None and job["warnings"] == []
+    assert job["options"] == {
+        "model": "tiny",
+        "fps": 5.0,
+        "threshold": 0.4,
+        "save": ["overlay", "masks", "timeline", "png"],
+    }
+    assert job["created"] <= job["started"] <= job["ended"] < job["expires"]
+    assert list(job["results"]) == ["overlay.mp4", "masks.json", "timeline.png", "summary.json", "masks.zip"]
+    kinds = {"overlay.mp4": "video/mp4", "timeline.png": "image/png", "masks.json": "application/json"}
+    for name, path in job["results"].items():
+        answer = served.client.get(path).raise_for_status()
+        assert answer.headers["content-type"] == kinds.get(name, answer.headers["content-type"])
+        (tmp_path / name).write_bytes(answer.content)
+    # The very masks that the program itself gives.
+    model = load_model(tiny, device="cpu", precision="fp32")
+    track = segment(video, model=model, fps=5, threshold=0.4).track
+    told = json.loads((tmp_path / "masks.json").read_text())
+    assert [f["segmentation"]["counts"].encode() for f in told["frames"]] == list(track.counts)
+    with zipfile.ZipFile(tmp_path / "masks.zip") as archive:
+        assert archive.namelist() == [f"masks/{index:06d}.png" for index in track.indices]
+        for i, name in enumerate(archive.namelist()):
+            picture = np.asarray(Image.open(io.BytesIO(archive.read(name))))
+            assert np.array_equal(picture > 0, track.mask(i))
+    frames = served.client.get(f"/v1/jobs/{id}/frames").json()
+    assert frames["indices"] == list(track.indices) and frames["areas"] == track.areas().tolist()
+    third = served.client.get(f"/v1/jobs/{id}/frames/{track.indices[2]}.png")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(third.content))) > 0, track.mask(2))
+    assert track.mask(2).any()
+    assert served.client.get(f"/v1/jobs/{id}/frames/20.png").status_code == 404  # it ends at 19
+
+
+def test_only_what_was_asked_for_is_kept(served, video):
+    job = served.ended(served.accepted(video, save="masks"))
+    assert list(job["results"]) == ["masks.json", "summary.json"]
+    assert served.client.get(f"/v1/jobs/{job['id']}/result/overlay.mp4").status_code == 404
+    folder = served.service.shelf.folder(served.service.find(job["id"]))
+    assert names(folder) == ["job.json", "result"]  # the video is gone
+
+
+def test_results_do_not_say_where_the_server_keeps_them(served, video):
+    job = served.ended(served.accepted(video, name="my holiday.mp4"))
+    for name in ("summary.json", "masks.json"):
+        text = served.client.get(job["results"][name]).text
+        assert str(served.service.shelf.root) not in text and job["id"] not in text
+        assert json.loads(text)["video"]["path"] == "my holiday.mp4"
+
+
+def test_the_overlay_can_be_read_in_parts(served, video):
+    path = served.ended(served.accepted(video))["results"]["overlay.mp4"]
+    whole = served.client.get(path).content
+    part = served.client.get(path, headers={"Range": "bytes=100-199"})
+    assert part.status_code == 206 and part.content == whole[100:200]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"model": "other"}, "no model 'other' here; choose from tiny"),
+        ({"fps": "0"}, "fps"),
+        ({"fps": "nan"}, "fps"),
+        ({"threshold": "1"}, "threshold"),
+        ({"save": "film"}, "save"),
+        ({"save": ""}, "save"),
+        ({"speed": "2"}, "speed: Extra inputs are not permitted"),
+        ({"url": "http://example.org/a.mp4"}, "a video and an address"),
+    ],
+)
+def test_wrong_options_are_said_at_once(fields, said, served, video):
+    answer = served.send(video, **fields)
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]["message"]
+
+
+def test_a_form_without_a_video(served):
+    answer = served.client.post("/v1/segment", files={"fps": (None, "5")})
+    assert answer.status_code == 422 and "no video" in answer.json()["error"]["message"]
+    answer = served.client.post("/v1/segment", json={"file": "clip.mp4"})
+    assert answer.status_code == 415 and answer.json()["error"]["code"] == "no_form"
+    assert names(served.service.shelf.root / "aside") == []
+
+
+def test_a_video_without_sound_is_done_with_a_warning(served, mute_video):
+    job = served.ended(served.accepted(mute_video))
+    assert job["state"] == "done" and job["warnings"] == ["clip.mp4: has no sound"]
+    assert served.client.get(job["results"]["summary.json"]).json()["marked_frames"] == 0
+
+
+def test_what_is_no_video_fails_with_the_reason(served, tmp_path):
+    for content, said in (
+        (b"just text", "clip.mp4: cannot be read as video"),
+        (b"", "the file is empty"),
+        (make_sound(tmp_path / "sound.mp4").read_bytes(), "sound only, no video"),
+    ):
+        job = served.ended(served.accepted(content))
+        assert job["state"] == "failed" and job["error"]["code"] == "unreadable"
+        assert said in job["error"]["message"] and job["results"] == {}
+
+
+def test_videos_beyond_the_limits_fail_with_the_limit(served, tmp_path):
+    long = make_video(tmp_path / "long.mp4", frames=42, fps=2)
+    large = make_video(tmp_path / "large.mp4", frames=3, size=(202, 64))
+    problem = served.ended(served.accepted(long))["error"]
+    assert problem["code"] == "too_long" and "takes up to 20 s" in problem["message"]
+    problem = served.ended(served.accepted(large))["error"]
+    assert problem["code"] == "too_large_picture" and "202 x 64" in problem["message"]
+
+
+def test_other_jobs_and_files_cannot_be_reached(served, video):
+    first, second = (served.ended(served.accepted(video))["id"] for _ in range(2))
+    assert first != second and len(first) == 32
+    unknown = "0" * 32
+    for path in (
+        f"/v1/jobs/{unknown}",
+        f"/v1/jobs/{unknown}/result/summary.json",
+        f"/v1/jobs/{first[:-1]}",
+        f"/v1/jobs/{first}/result/job.json",
+        f"/v1/jobs/{first}/result/..%2Fjob.json",
+        f"/v1/jobs/{first}/result/%2e%2e/job.json",
+        f"/v1/jobs/{first}/result/..%5Cjob.json",
+        f"/v1/jobs/{first}/..%2F{second}/result/summary.json",
+        f"/v1/jobs/..%2Fjobs%2F{second}",
+        "/v1/jobs/",
+        "/v1/jobs",
+    ):
+        answer = served.client.get(path)
+        assert answer.status_code in (404, 422), path
+        assert "error" in answer.json(), path
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.mp4", "/etc/passwd", "..\\..\\evil.mp4", "..", "a" * 300, "\x00", ""]
+)
+def test_a_file_s_name_does_not_lead_anywhere(name, served, video):
+    job = served.ended(served.accepted(video, name=name, save="masks"))
+    assert job["state"] == "done"
+    assert "/" not in job["name"] and "\\" not in job["name"] and 0 < len(job["name"]) <= 80
+    assert names(served.service.shelf.root) == ["aside", "jobs", "lock", "uploads"]
+
+
+def test_cancelling_and_deleting(stalled, video):
+    client, running, waiting = stalled.client, stalled.begin(), stalled.accepted(video)
+    assert stalled.job(waiting)["queue_position"] == 0
+    cancelled = client.post(f"/v1/jobs/{waiting}/cancel").json()
+    assert cancelled["state"] == "cancelled" and stalled.job(waiting)["queue_position"] is None
+    assert client.post(f"/v1/jobs/{running}/cancel").json()["state"] == "cancelled"
+    again = client.post(f"/v1/jobs/{running}/cancel")
+    assert again.status_code == 409 and again.json()["error"]["code"] == "ended"
+    # The worker was ended with its job; another takes its place.
+    for id in (stalled.begin(), waiting):
+        assert client.delete(f"/v1/jobs/{id}").status_code == 204
+        assert client.get(f"/v1/jobs/{id}").status_code == 404
+        assert client.delete(f"/v1/jobs/{id}").status_code == 404
+        assert not (stalled.service.shelf.root / "jobs" / id).exists()
+
+
+def test_models_health_and_metrics(served, video):
+    told = served.client.get("/v1/models").json()
+    assert told["models"] == [
+        {"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"}
+    ]
+    assert told["limits"]["duration"] == 20
+    assert served.client.get("/healthz").json() == {"status": "ok"}
+    assert served.client.get("/readyz").json() == {"status": "ready"}
+    before = _done(served)
+    served.ended(served.accepted(video))
+    assert _done(served) == before + 1
+
+
+def _done(served) -> float:
+    lines = served.client.get("/metrics").text.splitlines()
+    values = [line for line in lines if line.startswith('save_avs_jobs_ended_total{problem="",state="done"}')]
+    return float(values[0].split()[-1]) if values else 0.0

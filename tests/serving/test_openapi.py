@@ -1,0 +1,44 @@
+"""The OpenAPI document against the service, by a tool that tries what nobody would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+# How many it makes up for each operation; more find no more here, and take longer.
+EXAMPLES = "5"
+
+
+def test_schemathesis_finds_nothing(served, tmp_path):
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("schemathesis")),
+            *("run", f"{served.url}/openapi.json", "--max-examples", EXAMPLES),
+            *("--generation-deterministic", "--no-color"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "11 selected / 11 total" in done.stdout and "No issues found" in done.stdout, done.stdout
+
+
+def test_a_path_says_what_it_can_be_asked_with(served):
+    answer = served.client.put(f"/v1/jobs/{'0' * 32}")
+    assert answer.status_code == 405 and answer.headers["Allow"] == "DELETE, GET"
+    assert answer.json()["error"]["code"] == "wrong_method"
+
+
+def test_the_document_has_examples_and_errors(served):
+    told = served.client.get("/openapi.json").json()
+    post = told["paths"]["/v1/segment"]["post"]
+    form = post["requestBody"]["content"]["multipart/form-data"]
+    assert form["examples"] and form["schema"]["properties"]["model"]["enum"] == ["tiny"]
+    failure = {"$ref": "#/components/schemas/Failure"}
+    for status in ("400", "413", "415", "422", "429", "507"):
+        assert post["responses"][status]["content"]["application/json"]["schema"] == failure
+    assert told["components"]["schemas"]["JobView"]["examples"]

@@ -1,0 +1,100 @@
+"""The server as a program of its own: killed, stopped, and started again on the same jobs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import file_server
+import httpx
+import pytest
+from service_making import idling, journaled
+
+import save_avs
+from save_avs.serving.job import State
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1])}
+
+
+@contextmanager
+def server(root: Path, model: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    command = ["serve", "--port", "0", "--no-page", "--data", str(root), "--model", str(model), *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "save_avs", *command], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("service at http://127.0.0.1:"), said + process.stderr.read()
+        with httpx.Client(base_url=said.split()[-1], timeout=30) as client:
+            yield process, client
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until_ended(client: httpx.Client, id: str) -> dict:
+    end = time.monotonic() + 60
+    while (job := client.get(f"/v1/jobs/{id}").json())["state"] in ("accepted", "running"):
+        assert time.monotonic() < end, job
+        time.sleep(0.05)
+    return job
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in listed.stdout.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_accepted_job_is_lost(number, tiny, video, tmp_path):
+    with file_server.serving(video.read_bytes()) as host:
+        host.script.append(file_server.stall)
+        allowed = ("--allow-url", host.url.split("/")[2], "--device", "cpu")
+        with server(tmp_path, tiny, *allowed) as (process, client):
+            running = client.post("/v1/segment", files={"url": (None, host.url)}).json()["id"]
+            while client.get(f"/v1/jobs/{running}").json()["progress"]["phase"] != "fetching":
+                time.sleep(0.02)
+            files = {"file": ("clip.mp4", video.read_bytes())}
+            waiting = [client.post("/v1/segment", files=files).json()["id"] for _ in range(3)]
+            workers = children(process.pid)
+            process.send_signal(number)
+            code = process.wait(20)
+            assert code == (-9 if number == signal.SIGKILL else 143)
+            end = time.monotonic() + 10
+            while any(map(alive, workers)):  # no orphan writes into what the next server works on
+                assert time.monotonic() < end
+                time.sleep(0.02)
+        with server(tmp_path, tiny, *allowed) as (_, client):
+            jobs = [until_ended(client, id) for id in (running, *waiting)]
+        assert [job["state"] for job in jobs] == ["done"] * 4
+        assert all("masks.json" in job["results"] for job in jobs)
+        assert jobs[0]["started"] <= jobs[1]["started"] <= jobs[2]["started"]  # in the order they came
+
+
+def test_a_job_that_killed_its_server_twice_is_not_tried_again(tmp_path):
+    job = journaled(tmp_path, state=State.RUNNING, started=1.0, attempts=2)
+    torn = tmp_path / "jobs" / ("f" * 32)
+    torn.mkdir()
+    (torn / "job.json").write_text('{"id": "ff')
+    (tmp_path / "aside" / "half").mkdir()
+    with idling(tmp_path) as own:
+        found = own.job(job.id)
+        assert found["state"] == "failed" and found["error"]["code"] == "killed"
+        assert "killed 2 times" in found["error"]["message"]
+        assert not torn.exists() and not (tmp_path / "aside" / "half").exists()

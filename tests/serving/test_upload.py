@@ -1,0 +1,110 @@
+"""Forms, in whatever pieces they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from save_avs.serving.shelf import safe_name
+from save_avs.serving.upload import FormError, NoFormError, SlowError, TooLargeError, read_form
+
+KIND = "multipart/form-data; boundary=xyz"
+VIDEO = b"\r\n--xy\r\n--x yz\r\n-\x00\xff--xyz" * 9  # all that looks like an end and is none
+
+
+def part(name: str, content: bytes, filename: str | None = None) -> bytes:
+    more = "" if filename is None else f'; filename="{filename}"'
+    return (
+        f'--xyz\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
+    )
+
+
+END = b"--xyz--\r\n"
+WHOLE = part("fps", b"5") + part("file", VIDEO, "clip.mp4") + part("save", b"a") + part("save", b"b") + END
+
+
+def read(body: bytes, folder: Path, *, cuts: tuple[int, ...] = (), kind: str = KIND, size: int = 10_000):
+    async def chunks():
+        for begin, end in zip((0, *cuts), (*cuts, len(body)), strict=True):
+            yield body[begin:end]
+
+    return asyncio.run(read_form(chunks(), kind, folder, size=size, seconds=5))
+
+
+@given(cuts=st.lists(st.integers(0, len(WHOLE)), max_size=12))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_pieces_make_no_difference(cuts):
+    with tempfile.TemporaryDirectory() as folder:
+        form = read(WHOLE, Path(folder), cuts=tuple(sorted(cuts)))
+        assert form.video == "clip.mp4" and form.size == len(VIDEO)
+        assert (Path(folder) / "clip.mp4").read_bytes() == VIDEO
+        assert form.fields == {"fps": ["5"], "save": ["a", "b"]}
+
+
+@given(body=st.binary(max_size=400), begin=st.integers(0, len(WHOLE)))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_nonsense_is_refused_in_words(body, begin):
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            read(WHOLE[:begin] + body, Path(folder))
+        except (FormError, TooLargeError) as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=xyz"]
+)
+def test_what_is_no_form(kind, tmp_path):
+    with pytest.raises(NoFormError):
+        read(WHOLE, tmp_path, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (WHOLE[:-9], "ends before"),
+        (part("file", b"a", "a") + part("file", b"b", "b") + END, "more than one video"),
+        (part("fps", b"x" * 5000) + END, "longer than"),
+        (part("fps", b"\xff") + END, "not UTF-8"),
+        (part("", b"1") + END, "no name"),
+        (b"".join(part(f"f{i}", b"1") for i in range(40)) + END, "more than 32 parts"),
+    ],
+)
+def test_forms_that_are_not_as_they_should_be(body, said, tmp_path):
+    with pytest.raises(FormError, match=said):
+        read(body, tmp_path)
+
+
+def test_the_limit_is_exact(tmp_path):
+    assert read(WHOLE, tmp_path, size=len(VIDEO)).size == len(VIDEO)
+    with pytest.raises(TooLargeError):
+        read(WHOLE, tmp_path, size=len(VIDEO) - 1)
+
+
+def test_a_form_that_never_ends_is_given_up(tmp_path):
+    async def drip():
+        yield WHOLE[:50]
+        await asyncio.sleep(60)
+
+    with pytest.raises(SlowError):
+        asyncio.run(read_form(drip(), KIND, tmp_path, size=1000, seconds=0.1))
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_every_name_becomes_a_safe_one(sent):
+    name = safe_name(sent)
+    assert 0 < len(name) <= 80 and len(name.encode()) <= 255
+    assert name == Path(name).name and not name.startswith(".") and "\\" not in name and name.isprintable()
+
+
+def test_names_stay_as_far_as_they_can():
+    assert safe_name("C:\\films\\my dog.mp4") == "my dog.mp4"
+    assert safe_name("/a/Große Hunde.webm") == "Große Hunde.webm"
+    assert safe_name("x" * 200 + ".mp4") == "x" * 70 + ".mp4"
+    assert safe_name("...") == safe_name("") == "video"
