@@ -149,15 +149,16 @@ def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: t
     raise UsageError(f"runtime '{runtime}' computes on the processor only: add --device cpu")
 
 
-def set_precision(model: SAVE, precision: Precision) -> SAVE:
+def set_precision(model: SAVE, precision: Precision, *, pack: bool = True) -> SAVE:
     """Hold the weights in what is computed in, as it is computed: no call rounds them or lays them out.
 
-    In bfloat16 on a processor the encoder's linear layers are packed: for inference alone.
+    In bfloat16 on a processor the encoder's linear layers are packed: for inference here alone, since a packed
+    weight can be neither trained nor written down. ``pack=False`` leaves them plain.
     """
     model.precision = precision
     if precision == "bf16":
         model.to(torch.bfloat16)
-        if model.device.type == "cpu" and can_pack():
+        if pack and model.device.type == "cpu" and can_pack():
             pack_blocks(model.sam.image_encoder.blocks)
     nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
     return model
