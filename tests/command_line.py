@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
 from save_avs.cli import app
-
-
-def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Each command with the words that call it."""
-    for name, part in sorted(getattr(command, "commands", {}).items()):
-        yield from leaves(part, (*path, name))
-    if not hasattr(command, "commands"):
-        yield path, command
+from save_avs.cli.catalogue import catalogue
 
 
 PROGRAM: Any = typer.main.get_command(app)
-COMMANDS = {" ".join(path): command for path, command in leaves(PROGRAM)}
+COMMANDS = dict(catalogue(PROGRAM))
 
 
 def parse(arguments: Sequence[str]) -> None:

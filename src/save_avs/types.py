@@ -34,7 +34,7 @@ class Clip:
     Raises:
         ValueError: when shapes, types or order do not hold.
 
-    Example:
+    Examples:
         >>> import numpy as np, save_avs
         >>> frames, wave = np.zeros((2, 4, 6, 3), np.uint8), np.zeros(16000, np.float32)
         >>> times = np.array([0.0, 0.5])
@@ -151,7 +151,7 @@ class MaskTrack:
     Raises:
         ValueError: when the columns differ in length.
 
-    Example:
+    Examples:
         >>> import save_avs
         >>> track = save_avs.segment("clip.mp4", fps=2).track
         >>> len(track), track.mask(3).shape, bool(track.areas()[3] > 0.01)

@@ -47,7 +47,7 @@ def segment_arrays(
         UsageError: wrong options, no such model, or neither or both of ``fps`` and ``times``.
         ValueError: arrays of another shape or type.
 
-    Example:
+    Examples:
         >>> import numpy as np, save_avs
         >>> frames = np.zeros((4, 90, 160, 3), np.uint8)
         >>> wave = np.sin(np.arange(16000) / 8).astype(np.float32)

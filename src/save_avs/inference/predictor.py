@@ -102,7 +102,7 @@ class Predictor:
     Raises:
         UsageError: when an option is out of range.
 
-    Example:
+    Examples:
         >>> import save_avs
         >>> predictor = save_avs.Predictor(save_avs.load_model("save-tiny"))
         >>> for found in predictor(save_avs.read_clips("clip.mp4", fps=1)):

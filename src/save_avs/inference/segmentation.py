@@ -88,7 +88,7 @@ def segment(
         UsageError: wrong options, no such file or model, or ``directory`` exists.
         MediaError: the file cannot be read as video.
 
-    Example:
+    Examples:
         >>> import save_avs
         >>> result = save_avs.segment("clip.mp4", model="save-tiny", fps=2)
         >>> len(result.track), result.masks.shape

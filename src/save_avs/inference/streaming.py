@@ -66,7 +66,7 @@ def stream(
         UsageError: wrong options, no such file, device or model.
         MediaError: the source cannot be read as video, or breaks off.
 
-    Example:
+    Examples:
         >>> import save_avs
         >>> for frame in save_avs.stream("clip.mp4", fps=2):
         ...     if frame.index == 3:

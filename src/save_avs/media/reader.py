@@ -49,7 +49,7 @@ def read_clips(
         UsageError: no such file, or an ``fps`` that is not a positive number.
         MediaError: the file cannot be read as video. Both are raised by the call itself.
 
-    Example:
+    Examples:
         >>> import save_avs
         >>> for clip in save_avs.read_clips("clip.mp4", fps=1, chunk=4):
         ...     clip.first_index, clip.frames.shape, len(clip.wave) / clip.rate > 3

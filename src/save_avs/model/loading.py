@@ -68,7 +68,7 @@ def load_model(
         SaveAvsError: when a base is another file than the model was trained on, or the weights do not fit
             the config.
 
-    Example:
+    Examples:
         >>> import save_avs
         >>> model = save_avs.load_model("save-tiny", device="cpu", precision="fp32")
         >>> model.name, model.image_size, model.precision
