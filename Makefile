@@ -10,14 +10,14 @@ SETUP := pyproject.toml constraints.txt
 # What the audio backbones are compared with: their modules are loaded one by one, without what they depend on.
 PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
 
-.PHONY: help demo test install dev system lint types imports pytest wheel clean
+.PHONY: help demo test install dev system lint types imports docs pytest wheel clean
 
 help:
 	@echo "make demo     set up .venv, then segment the bundled sample video with the bundled model"
 	@echo "make test     set up .venv with the tools, then run every check:"
-	@echo "              ruff, pyright, import contracts, the wheel in an empty environment, pytest"
+	@echo "              ruff, pyright, import contracts, the documents, the wheel in an empty environment, pytest"
 	@echo "make install  only the environment of 'make demo';  make dev: only that of 'make test'"
-	@echo "make lint | types | imports | wheel | pytest: one check of 'make test'"
+	@echo "make lint | types | imports | docs | wheel | pytest: one check of 'make test'"
 	@echo "make clean    remove the environments and build leftovers"
 	@echo "Variables: PYTHON=python3.12 (to set up with), JOBS=2 (test processes)"
 
@@ -25,7 +25,7 @@ demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
 	@$(BIN)/save-avs demo
 
-test: lint types imports wheel pytest
+test: lint types imports docs wheel pytest
 
 install: $(PACKAGE_STAMP)
 
@@ -46,6 +46,10 @@ types: dev
 imports: dev
 	@echo "== import-linter: rooms import only rooms below them"
 	@$(BIN)/lint-imports
+
+docs: dev
+	@echo "== mkdocs: the documents as a site, build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel: dev
 	@bash scripts/check_wheel.sh

@@ -3,7 +3,7 @@
     save-avs demo -o runs/pictures
     python scripts/make_pictures.py runs/pictures/sample/overlay.mp4
 
-Both go to docs/pictures. The first is that overlay with its sound drawn below it, since a moving picture is mute;
+Both go to docs/pictures. The first is that overlay, its sound drawn below it, for a moving picture is mute;
 for the second save-tiny is asked.
 """
 

@@ -10,7 +10,6 @@ import typer
 from save_avs.cli import app
 from save_avs.cli.catalogue import catalogue
 
-
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = dict(catalogue(PROGRAM))
 

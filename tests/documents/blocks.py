@@ -27,11 +27,13 @@ class Command:
         page: relative to the repository.
         line: in the page, from 1.
         text: the command; lines continued with a backslash are one.
+        opening: the first command of its block.
     """
 
     page: str
     line: int
     text: str
+    opening: str = ""
 
     @property
     def where(self) -> str:
@@ -99,13 +101,14 @@ def commands(page: str) -> list[Command]:
 
 
 def _lines(page: str, first: int, text: str) -> Iterator[Command]:
-    held, start = "", first
+    held, start, opening = "", first, ""
     for number, line in enumerate(_COMMENT.sub("", text).splitlines(), first):
         held, start = (held + line.strip(), start) if held else (line.strip(), number)
         if held.endswith("\\"):
             held = held[:-1]
         elif held:
-            yield Command(page, start, held)
+            opening = opening or held
+            yield Command(page, start, held, opening)
             held = ""
 
 

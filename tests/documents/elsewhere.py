@@ -1,4 +1,4 @@
-"""Commands of the documents that are not run here, each with the reason. What they call must exist all the same."""
+"""The documents' commands that are not run here, and why. What they call must exist all the same."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs train configs/s4-256.yaml model.audio=cnn14 bases.audio=cnn14-16k",
     ),
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
-        "save-avs eval save-tiny --data scenes --split test",
+        "save-avs eval save-tiny --data scenes --corpus things --scenes 100",
         "save-avs study listening --corpus corpora/stamps --scenes 300",
         "save-avs study inside src/save_avs/bundled/sample.mp4 --corpus corpora/stamps --scenes 100",
+    ),
+    "takes half a minute; tests/exports/test_export.py exports a smaller model": (
+        "save-avs export save-tiny --to onnx",
     ),
     "takes hours: trains every variant; tests/studies/test_study_runs.py": (
         "save-avs study adapters",
@@ -39,6 +42,12 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "SAVE_AVS_CACHE=tries/bases save-avs eval tries/run/train/model --data s4 --root tries/s4 "
         "-o tries/report",
     ),
+    "serves until it is stopped; tests/cli/test_serve_command.py, tests/serving/test_guard.py": (
+        "save-avs serve",
+        "save-avs serve --host 0.0.0.0",
+        "export SAVE_AVS_TOKEN=$(openssl rand -hex 24)",
+        'curl -H "Authorization: Bearer $SAVE_AVS_TOKEN" -F file=@clip.mp4 http://server:7860/v1/segment',
+    ),
     "asks the Hugging Face hub; tests/checkpoints/test_hub.py has a server of its own": (
         "save-avs segment clip.mp4 --model hf:owner/name",
     ),
@@ -52,5 +61,5 @@ OTHERS = {
     "tensorboard": "a server",
 }
 
-# Pages whose shell blocks another test runs.
-PAGES_ELSEWHERE: dict[str, str] = {}
+# Blocks that another test runs whole, by their first command.
+BLOCKS_ELSEWHERE = {"server=http://127.0.0.1:7860": "tests/serving/test_service_document.py"}

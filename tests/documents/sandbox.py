@@ -33,7 +33,7 @@ QUICK = {"image_size": 64, "steps": 1, "batch": 2, "validate_on": 2}
 # Recipe to what replaces its values, and those of each of its stages.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "s4-256": ({"bases": BASES}, {"epochs": 1, "batch_clips": 2}),
-    "miniature": ({}, {"start": "runs/s4/model"}),
+    "miniature": ({}, {"start": "runs/s4/model", "fresh": ["hearing"]}),
     "save-tiny": ({}, QUICK),
     "studies/base": ({}, QUICK),
     "own-things": ({}, QUICK | {"start": "runs/s4/model"}),

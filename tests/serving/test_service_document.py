@@ -15,7 +15,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="u
 
 
 def test_its_curl_examples_run(served, video, tmp_path):
-    (script,) = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    (script,) = re.findall(r"```sh\n(server=.*?)```", TEXT, re.DOTALL)
     assert "http://127.0.0.1:7860" in script
     shutil.copy(video, tmp_path / "clip.mp4")
     done = subprocess.run(

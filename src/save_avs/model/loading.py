@@ -152,8 +152,8 @@ def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: t
 def set_precision(model: SAVE, precision: Precision, *, pack: bool = True) -> SAVE:
     """Hold the weights in what is computed in, as it is computed: no call rounds them or lays them out.
 
-    In bfloat16 on a processor the encoder's linear layers are packed: for inference here alone, since a packed
-    weight can be neither trained nor written down. ``pack=False`` leaves them plain.
+    In bfloat16 on a processor the encoder's linear layers are packed: for inference in this process alone,
+    since a packed weight can be neither trained nor written down. ``pack=False`` leaves them plain.
     """
     model.precision = precision
     if precision == "bf16":
