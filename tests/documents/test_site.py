@@ -37,10 +37,8 @@ def test_nothing_is_loaded_from_elsewhere(site):
 
 def test_every_document_is_a_page(site):
     for page in PAGES:
-        name = {"README.md": "index"}.get(page, page.removeprefix("docs/").removesuffix(".md"))
-        assert (
-            site / f"{name if page.startswith('docs/') else name.removesuffix('.md').lower()}.html"
-        ).is_file()
+        name = page.removeprefix("docs/") if page.startswith("docs/") else page.lower()
+        assert (site / name.replace("readme", "index")).with_suffix(".html").is_file()
 
 
 def test_every_command_has_its_place(site):

@@ -1,4 +1,4 @@
-"""All commands there are: tests walk over them, and the documents' page of the command line is made of them."""
+"""All commands there are: tests walk over them, and the documents' page of commands is made of them."""
 
 from __future__ import annotations
 
