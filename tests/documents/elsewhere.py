@@ -27,6 +27,9 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "takes half a minute; tests/exports/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
     ),
+    "belongs to an exported folder; tests/exports/test_export.py runs it there": (
+        "python run.py example.npz masks.npz",
+    ),
     "takes hours: trains every variant; tests/studies/test_study_runs.py": (
         "save-avs study adapters",
         "save-avs study compression --runs full,depthwise",
