@@ -11,7 +11,7 @@ from peers import PeersModel, as_published, transformers_sam
 from torch import Tensor, nn
 
 from save_avs.model import build_save, preset
-from save_avs.model.loading import set_precision
+from save_avs.model.precision import set_precision
 from save_avs.model.runtimes.openvino_engine import convert, settings
 from save_avs.model.save import Precision
 from save_avs.sam import PRESETS
