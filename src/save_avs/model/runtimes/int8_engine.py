@@ -22,7 +22,7 @@ from save_avs.model.save import SAVE, Precision
 if TYPE_CHECKING:
     from openvino import Model, Node
 
-SCENES, BATCH = 32, 8
+SCENES = 32
 SEED = 1  # other scenes than those on which ways are compared
 
 
@@ -40,9 +40,8 @@ class OpenVinoInt8:
     def export(self, model: SAVE, folder: Path) -> None:
         """Write OpenVINO's representation with quantised weights and the ranges of what meets them."""
         images, patches = scene_frames(SCENES, model.image_size, model.front_end, seed=SEED)
-        pairs = zip(images.split(BATCH), patches.split(BATCH), strict=True)
-        batches = [(some.numpy(), heard.numpy()) for some, heard in pairs]
-        save_graph(quantise_tokens(convert(trace(model)), batches), folder)
+        ones = zip(images[:, None].numpy(), patches[:, None].numpy(), strict=True)  # [1,3,S,S], [1,1,T,F]
+        save_graph(quantise_tokens(convert(trace(model)), list(ones)), folder)
 
     def open(self, folder: Path, precision: Precision) -> Engine:
         """Read it; compiling waits for the first batch."""
