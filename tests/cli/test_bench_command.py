@@ -10,7 +10,8 @@ from tiny_model import shake, tiny_config, tiny_model
 
 from save_avs.audio.front_end import VGGISH
 from save_avs.cli import main
-from save_avs.evaluation.agreement import mask_agreement, scene_frames
+from save_avs.data.scene_frames import scene_frames
+from save_avs.evaluation.agreement import mask_agreement
 from save_avs.evaluation.timing import in_turns
 from save_avs.model import save_folder
 from save_avs.model.runtimes import RUNTIMES, store

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_model import SAM, shake, tiny_batch, tiny_config
-from torch.export import ExportedProgram
 
 from save_avs.errors import UsageError
 from save_avs.model import SAVE, build_save, load_model, save_folder
@@ -39,7 +38,7 @@ def logits(model: SAVE | RuntimeModel, frames: int) -> torch.Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
 def test_a_runtime_gives_torchs_logits_for_any_number_of_frames(name: str, folder: Path) -> None:
     for package in RUNTIMES[name].packages:
         pytest.importorskip(package)
@@ -63,12 +62,12 @@ def test_an_export_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         name, packages, precisions = "counting", (), ("fp32",)
         exports = 0
 
-        def export(self, program: ExportedProgram, into: Path, *, result: str = "logits") -> None:
+        def export(self, model: SAVE, into: Path) -> None:
             self.exports += 1
-            (into / "model").write_text(",".join(program.graph_signature.user_inputs))
+            (into / "model").write_text(model.name)
 
         def open(self, at: Path, precision: str) -> engine.Engine:
-            assert (at / "model").read_text() == "images,patches"
+            assert (at / "model").read_text() == "tiny"
             return lambda images, patches: images[:, :1].float()
 
     counting = Counting()

@@ -21,7 +21,7 @@ Runtime = Annotated[
     str,
     typer.Option(
         "--runtime",
-        metavar="auto|torch|onnx|openvino",
+        metavar="auto|torch|onnx|openvino|openvino-int8",
         help="What computes the model; auto: the fastest that bench --choose found, else torch.",
     ),
 ]

@@ -114,7 +114,8 @@ def _study(
     about: dict[str, Any], settings: Settings, folder: Path, *, precision: str, device: str
 ) -> StudyReport:
     from save_avs.model import load_model
-    from save_avs.model.loading import find_model, resolve_precision
+    from save_avs.model.loading import find_model
+    from save_avs.model.precision import resolve_precision
     from save_avs.studies.few_shot.findings import Findings
     from save_avs.studies.few_shot.run import claim, run_study
     from save_avs.studies.few_shot.summary import summarise

@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from save_avs.doctor.finding import Finding
-from save_avs.model.loading import fast_bf16
+from save_avs.model.precision import fast_bf16
 
 SECTION = "machine"
 GB = 1e9

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from save_avs.data.corpus import Corpus
 from save_avs.data.scene import SceneOptions
+from save_avs.data.scene_frames import OPTIONS, TIME
 from save_avs.evaluation.scenes import (
-    OPTIONS,
     OWN,
-    TIME,
     SceneReport,
     Trial,
     draw_scenes,

@@ -19,6 +19,7 @@ from save_avs.audio.front_end import FrontEnd
 from save_avs.data.corpus import Corpus
 from save_avs.data.paint import Layers, paint
 from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voice, noise_voice
+from save_avs.data.scene_frames import OPTIONS, TIME
 from save_avs.data.streams import hear
 from save_avs.evaluation.statistics import Figure, bootstrap_mean
 from save_avs.model.save import SAVE
@@ -26,8 +27,6 @@ from save_avs.objectives.frame_scores import frame_f_curves
 from save_avs.objectives.metrics import best_f
 from save_avs.types import U8
 
-TIME = 0.6  # the middle of a scene of one segment
-OPTIONS = SceneOptions(sources=(0.0, 0.5, 0.5), augment=False, textures=0.0)
 SPAN = (0.0, 1.2)
 EXAMPLES = 12
 

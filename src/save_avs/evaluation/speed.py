@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from save_avs.evaluation.agreement import mask_agreement, scene_frames
+from save_avs.data.scene_frames import scene_frames
+from save_avs.evaluation.agreement import mask_agreement
 from save_avs.evaluation.timing import Product, in_turns, seconds_of
 from save_avs.model.files import read_folder
-from save_avs.model.loading import fast_bf16, set_precision
+from save_avs.model.precision import fast_bf16, set_precision
 from save_avs.model.runtimes import RUNTIMES, open_runtime
 from save_avs.model.runtimes.engine import installed
 from save_avs.model.runtimes.registry import TORCH
-from save_avs.model.runtimes.tracing import trace
 from save_avs.model.save import SAVE, Precision
 from save_avs.model.sizes import Sizes
 
@@ -76,7 +76,7 @@ def fresh_contenders(model: SAVE) -> Iterator[dict[Key, SAVE | Frames]]:
             folder = Path(scratch) / name
             if not folder.exists():
                 folder.mkdir()
-                RUNTIMES[name].export(trace(model), folder)
+                RUNTIMES[name].export(model, folder)
             found[name, precision] = RUNTIMES[name].open(folder, precision)
         yield found
 

@@ -22,7 +22,8 @@ from save_avs.media.atomic import atomic_write
 from save_avs.model.base import BaseFiles
 from save_avs.model.config import SaveConfig
 from save_avs.model.files import read_folder
-from save_avs.model.loading import find_model, set_precision
+from save_avs.model.loading import find_model
+from save_avs.model.precision import set_precision
 from save_avs.model.save import Precision
 from save_avs.sam.sam import PIXEL_MEAN, PIXEL_STD
 

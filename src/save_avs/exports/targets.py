@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,8 @@ class Target:
 
     Attributes:
         name: how it is chosen.
-        runtime: what writes it; None for torch, which is always there.
+        runtime: what computes it elsewhere; None for torch, which is always there.
+        write: writes a graph into a folder.
         file: the graph's.
         package: what the runner imports beside numpy.
         load: the runner's function that opens the graph.
@@ -51,37 +53,53 @@ class Target:
 
     name: str
     runtime: Runtime | None
+    write: Callable[[ExportedProgram, Path], None]
     file: str
     package: str
     load: str
     precisions: tuple[Precision, ...] = ("fp32",)  # OpenVINO in bf16: masks differ too much (docs/exports.md)
 
-    def write(self, program: ExportedProgram, folder: Path) -> None:
-        """Write a graph into a folder."""
-        if self.runtime is None:
-            with without_remarks():
-                torch.export.save(program, folder / self.file)
-        else:
-            self.runtime.export(program, folder, result=OUTPUT)
+
+def _write_onnx(program: ExportedProgram, folder: Path) -> None:
+    onnx_engine.write_onnx(program, folder, result=OUTPUT)
 
 
-def _through(runtime: Runtime, file: str, package: str, load: str) -> Target:
-    return Target(
-        name=runtime.name,
-        runtime=runtime,
-        file=file,
-        package=package,
-        load=load,
-    )
+def _write_openvino(program: ExportedProgram, folder: Path) -> None:
+    openvino_engine.save_graph(openvino_engine.convert(program), folder, result=OUTPUT)
+
+
+def _write_torch(program: ExportedProgram, folder: Path) -> None:
+    with without_remarks():
+        torch.export.save(program, folder / PT2)
 
 
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        _through(onnx_engine.Onnx(), onnx_engine.FILE, "onnxruntime", _ONNX),
-        _through(openvino_engine.OpenVino(), openvino_engine.FILE, "openvino", _OPENVINO),
         Target(
-            name="torch", runtime=None, file=PT2, package="torch", load=_TORCH, precisions=("fp32", "bf16")
+            name="onnx",
+            runtime=onnx_engine.Onnx(),
+            write=_write_onnx,
+            file=onnx_engine.FILE,
+            package="onnxruntime",
+            load=_ONNX,
+        ),
+        Target(
+            name="openvino",
+            runtime=openvino_engine.OpenVino(),
+            write=_write_openvino,
+            file=openvino_engine.FILE,
+            package="openvino",
+            load=_OPENVINO,
+        ),
+        Target(
+            name="torch",
+            runtime=None,
+            write=_write_torch,
+            file=PT2,
+            package="torch",
+            load=_TORCH,
+            precisions=("fp32", "bf16"),
         ),
     )
 }

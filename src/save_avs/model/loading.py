@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Literal, overload
 
 import torch
-from torch import nn
 
 from save_avs.checkpoints.fetch import SILENT, Reporter
 from save_avs.checkpoints.hub import PREFIX, Repository, fetch_repository
 from save_avs.errors import UsageError
 from save_avs.model.base import BaseFiles
 from save_avs.model.files import CONFIG, WEIGHTS, read_folder
+from save_avs.model.precision import resolve_precision, set_precision
 from save_avs.model.runtimes.choice import fastest
 from save_avs.model.runtimes.registry import AUTO, TORCH, find_runtime, open_runtime
 from save_avs.model.runtimes.running import RuntimeModel
 from save_avs.model.save import SAVE, Precision
-from save_avs.sam.packed import can_pack, pack_blocks
 
 BUNDLED = ("save-tiny",)
 
@@ -57,8 +56,9 @@ def load_model(
         device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
         precision: what it holds and computes in: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the
             processor multiplies it natively. To train or to save a model, load it in ``fp32``.
-        runtime: what computes it: ``torch``; ``openvino`` or ``onnx`` for the same masks on a processor, with
-            the extra of that name; ``auto``: what ``save-avs bench --choose`` found fastest here, or torch.
+        runtime: what computes it: ``torch``; ``openvino`` or ``onnx`` for the same masks on a processor,
+            ``openvino-int8`` for nearly the same, with the extra of that name; ``auto``: what
+            ``save-avs bench --choose`` found fastest here, or torch.
         base: of a model that stands on published checkpoints, where these may lie (a file or folder, or
             several). They are looked for in the cache too (``SAVE_AVS_CACHE``), and told by their sha256.
 
@@ -122,20 +122,6 @@ def resolve_device(device: str) -> torch.device:
     return chosen
 
 
-def resolve_precision(precision: str, device: torch.device) -> Precision:
-    """``auto`` to what the device is fast in: bfloat16 needs native products to pay.
-
-    Raises:
-        UsageError: on an unknown precision.
-    """
-    match precision:
-        case "fp32" | "bf16":
-            return precision
-        case "auto":
-            return "bf16" if fast_bf16(device) else "fp32"
-    raise UsageError(f"unknown precision '{precision}': choose auto, fp32 or bf16")
-
-
 def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: torch.device) -> str:
     """The runtime's name; ``auto`` to the fastest that was measured, torch where nothing was.
 
@@ -147,28 +133,3 @@ def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: t
     if runtime in (AUTO, TORCH):
         return TORCH
     raise UsageError(f"runtime '{runtime}' computes on the processor only: add --device cpu")
-
-
-def set_precision(model: SAVE, precision: Precision, *, pack: bool = True) -> SAVE:
-    """Hold the weights in what is computed in, as it is computed: no call rounds them or lays them out.
-
-    In bfloat16 on a processor the encoder's linear layers are packed: for inference in this process alone,
-    since a packed weight can be neither trained nor written down. ``pack=False`` leaves them plain.
-    """
-    model.precision = precision
-    if precision == "bf16":
-        model.to(torch.bfloat16)
-        if pack and model.device.type == "cpu" and can_pack():
-            pack_blocks(model.sam.image_encoder.blocks)
-    nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
-    return model
-
-
-def fast_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 itself; on a CPU that is AVX-512 BF16, AMX, or Arm's BF16."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    cpu = Path("/proc/cpuinfo")
-    if device.type != "cpu" or not cpu.exists():
-        return False
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpu.read_text().split()))

@@ -9,9 +9,10 @@ from pathlib import Path
 from save_avs.data import open_clips
 from save_avs.data.corpus import Corpus
 from save_avs.data.scene import SceneOptions
+from save_avs.data.scene_frames import OPTIONS
 from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.evaluation.prompted import evaluate_prompted
-from save_avs.evaluation.scenes import OPTIONS, SceneReport, evaluate_scenes
+from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
 from save_avs.model import SAVE, load_model
 from save_avs.studies.result import Row, Scores
 from save_avs.studies.runs import Run, starting_folders

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from save_avs.evaluation.agreement import scene_frames
+from save_avs.data.scene_frames import scene_frames
 from save_avs.evaluation.timing import in_turns, seconds_of
 from save_avs.media.atomic import atomic_write
 from save_avs.model import SAVE, build_save
-from save_avs.model.loading import resolve_device, resolve_precision, set_precision
+from save_avs.model.loading import resolve_device
+from save_avs.model.precision import resolve_precision, set_precision
 from save_avs.training.prepare import stage_config
 from save_avs.training.recipe import Recipe
 

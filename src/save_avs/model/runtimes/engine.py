@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
-from torch.export import ExportedProgram
 
 from save_avs.errors import UsageError
-from save_avs.model.save import Precision
+from save_avs.model.save import SAVE, Precision
 
 
 class Engine(Protocol):
@@ -27,15 +26,18 @@ class Runtime(Protocol):
     Attributes:
         name: how it is chosen, and the extra that brings its packages.
         packages: what it imports.
-        precisions: what it can compute in.
     """
 
     name: str
     packages: tuple[str, ...]
-    precisions: tuple[Precision, ...]
 
-    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
-        """Write a float32 graph of one ``result``, so called, into an empty folder."""
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """What it can compute in."""
+        ...
+
+    def export(self, model: SAVE, folder: Path) -> None:
+        """Write the graph of a float32 model, in evaluation mode on the CPU, into an empty folder."""
         ...
 
     def open(self, folder: Path, precision: Precision) -> Engine:

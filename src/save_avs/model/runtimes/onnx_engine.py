@@ -9,10 +9,18 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from save_avs.model.runtimes.engine import Engine
-from save_avs.model.runtimes.tracing import without_remarks
-from save_avs.model.save import Precision
+from save_avs.model.runtimes.tracing import trace, without_remarks
+from save_avs.model.save import SAVE, Precision
 
 FILE = "model.onnx"
+
+
+def write_onnx(program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
+    """Write a graph of one ``result``, so called; what a file cannot hold, over 2 GB, lies beside it."""
+    with without_remarks():
+        converted = torch.onnx.export(program, output_names=[result], dynamo=True, verbose=False)
+    assert converted is not None
+    converted.save(folder / FILE)
 
 
 class Onnx:
@@ -22,12 +30,9 @@ class Onnx:
     packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
     precisions: tuple[Precision, ...] = ("fp32",)
 
-    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
-        """Write an ONNX file; what is over 2 GB, more than it can hold, lies beside it."""
-        with without_remarks():
-            converted = torch.onnx.export(program, output_names=[result], dynamo=True, verbose=False)
-        assert converted is not None
-        converted.save(folder / FILE)
+    def export(self, model: SAVE, folder: Path) -> None:
+        """Write an ONNX file."""
+        write_onnx(trace(model), folder)
 
     def open(self, folder: Path, precision: Precision) -> Engine:
         """Load it into a session."""

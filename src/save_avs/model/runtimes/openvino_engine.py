@@ -11,8 +11,8 @@ from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from save_avs.model.runtimes.engine import Engine
-from save_avs.model.runtimes.tracing import without_remarks
-from save_avs.model.save import Precision
+from save_avs.model.runtimes.tracing import trace, without_remarks
+from save_avs.model.save import SAVE, Precision
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -31,8 +31,16 @@ def convert(program: ExportedProgram) -> Model:
 
     with without_remarks():
         decoder = TorchFXPythonDecoder.from_exported_program(program)
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    return frontend.convert(frontend.load(decoder))
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        return frontend.convert(frontend.load(decoder))
+
+
+def save_graph(graph: Model, folder: Path, *, result: str = "logits") -> None:
+    """Write a graph of one ``result``, so called."""
+    import openvino
+
+    graph.output(0).tensor.set_names({result})
+    openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
 
 
 def settings(precision: Precision) -> dict[str, Any]:
@@ -51,14 +59,9 @@ class OpenVino:
     packages: tuple[str, ...] = ("openvino",)
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
 
-    def export(self, program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
+    def export(self, model: SAVE, folder: Path) -> None:
         """Write OpenVINO's representation."""
-        import openvino
-
-        with without_remarks():
-            graph = convert(program)
-        graph.output(0).tensor.set_names({result})
-        openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
+        save_graph(convert(trace(model)), folder)
 
     def open(self, folder: Path, precision: Precision) -> Engine:
         """Read it; compiling waits for the first batch."""

@@ -8,14 +8,14 @@ from save_avs.errors import UsageError
 from save_avs.model.base import BaseFiles
 from save_avs.model.files import read_config, read_folder
 from save_avs.model.runtimes.engine import Runtime, require
+from save_avs.model.runtimes.int8_engine import OpenVinoInt8
 from save_avs.model.runtimes.onnx_engine import Onnx
 from save_avs.model.runtimes.openvino_engine import OpenVino
 from save_avs.model.runtimes.running import RuntimeModel
 from save_avs.model.runtimes.store import kept, model_key
-from save_avs.model.runtimes.tracing import trace
 from save_avs.model.save import Precision
 
-RUNTIMES: dict[str, Runtime] = {runtime.name: runtime for runtime in (OpenVino(), Onnx())}
+RUNTIMES: dict[str, Runtime] = {runtime.name: runtime for runtime in (OpenVino(), OpenVinoInt8(), Onnx())}
 TORCH, AUTO = "torch", "auto"
 NAMES = (AUTO, TORCH, *RUNTIMES)
 
@@ -45,7 +45,7 @@ def open_runtime(name: str, folder: Path, precision: Precision, base: BaseFiles 
         model_key(folder),
         name,
         runtime.packages,
-        lambda part: runtime.export(trace(read_folder(folder, base=base)[0]), part),
+        lambda part: runtime.export(read_folder(folder, base=base)[0], part),
     )
     engine = runtime.open(exported, precision)
     return RuntimeModel(read_config(folder), engine, precision=precision, runtime=name)
