@@ -49,7 +49,7 @@ imports: dev
 
 docs: dev
 	@echo "== mkdocs: the documents as a site, build/site/index.html"
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: dev
 	@bash scripts/check_wheel.sh
