@@ -34,6 +34,7 @@ class Shelf:
     """
 
     def __init__(self, root: Path) -> None:
+        root = root.absolute()  # workers change their folder
         self._jobs, self._aside, self.uploads = root / "jobs", root / "aside", root / "uploads"
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = FileLock(root / "lock")
