@@ -143,8 +143,8 @@ def test_a_run_that_fails_does_not_keep_the_others(toys, tmp_path, capsys):
     file = make_study(tmp_path, variants=variants)
     folder = tmp_path / "out"
     assert main(["study", "grid", str(file), "-o", str(folder)]) == 3
-    out, err = capsys.readouterr()
-    assert "broken-seed0 failed" in out and "3 of 3" in err
+    err = capsys.readouterr().err
+    assert "broken-seed0 failed" in err and "3 of 3" in err
     assert [row["variant"] for row in table(folder)] == ["both", "image"]
     assert "broken-seed0 failed" in (folder / "report/report.md").read_text()
 

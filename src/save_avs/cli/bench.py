@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from save_avs.cli.completion import model_names
+from save_avs.cli.options import AsJson
 from save_avs.cli.talk import note
 from save_avs.errors import UsageError
 
@@ -46,7 +47,7 @@ def bench(
         int | None, typer.Option("--size", metavar="PX", help="Side of a preset's input.")
     ] = None,
     choose: Annotated[bool, typer.Option("--choose", help="Remember the fastest for this machine.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, numbers in full.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Time a model through every installed runtime and precision, beside the machine's own limit."""
     import torch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli.options import DryRun
+from save_avs.cli.options import AsJson, DryRun, Overwrite
 from save_avs.cli.progress import count
 from save_avs.cli.report_folder import report_folder
 from save_avs.cli.talk import note
@@ -49,11 +49,9 @@ def check(
             help="Gets report.json and the contact sheets.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    overwrite: Overwrite = False,
     dry_run: DryRun = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print report.json in place of the tables.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Look over data sets: files missing or broken, counts, leaks between splits, stray pixels in labels."""
     from save_avs.data.benchmarks.registry import spec_at

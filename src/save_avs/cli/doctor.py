@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from save_avs.cli.options import AsJson
 
 if TYPE_CHECKING:
     from save_avs.doctor import Finding
@@ -23,7 +25,7 @@ FAILED = 1
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Print versions, codecs that really work, devices, the cache, and how to get what is missing."""
     from save_avs.doctor import examine

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from save_avs.cli.completion import model_names
-from save_avs.cli.options import Device, DryRun, Precision, refuse
+from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, refuse
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -70,14 +70,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             help="Where report.json, report.md and examples.png go.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    overwrite: Overwrite = False,
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave broken clips out and name them; exit code 3.")
     ] = False,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Frames the model sees at once.")] = 16,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout instead of tables.")
-    ] = False,
+    as_json: AsJson = False,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Of intervals and tests, and of scenes.")
     ] = None,

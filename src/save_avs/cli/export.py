@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import DryRun
+from save_avs.cli.options import AsJson, DryRun, Overwrite
 
 EXAMPLES = """Examples:
 
@@ -53,8 +53,8 @@ def export(
             help="A video with sound, on which the export must agree with PyTorch.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> int:
     """Export a model for another program, and check that it marks the same."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import DryRun
+from save_avs.cli.options import DryRun, Overwrite
 
 CONVERT_EXAMPLES = """Examples:
 
@@ -49,7 +49,7 @@ def convert(
     images: Annotated[
         str, typer.Option("--images", metavar="PREFIX", help="What stands before the names of pictures.")
     ] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that exists.")] = False,
+    overwrite: Overwrite = False,
     dry_run: DryRun = False,
 ) -> int:
     """Write a video's masks in other formats, into a new folder."""

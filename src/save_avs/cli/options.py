@@ -11,6 +11,8 @@ from save_avs.errors import UsageError
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what would be done, and where; write nothing.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of tables.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 Precision = Annotated[
     str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Arithmetic of the model.")
 ]

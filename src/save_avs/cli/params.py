@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from save_avs.cli.options import AsJson
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def params(
             help="Spatial branch of the image adapters.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, numbers in full.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Table of parameters (total, frozen, trained, per part) and of operations a frame; needs no weights."""
     from save_avs.model.sizes import measure

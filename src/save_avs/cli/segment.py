@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli.completion import model_names
-from save_avs.cli.options import Device, DryRun, Precision, Runtime
+from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, Runtime
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -73,13 +73,9 @@ def segment(
             help="What to write, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
         ),
     ] = "overlay,masks,timeline",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that are already there.")
-    ] = False,
+    overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep finished results, do the rest.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout instead of lines.")
-    ] = False,
+    as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> int:
     """Mark the things that sound in videos: an overlay video, masks, a timeline and a summary for each."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from save_avs.cli import study_few_shot, study_inside, study_listening
+from save_avs.cli.options import AsJson
 
 GRIDS = {
     "starting-point": "What the frozen base gives without sound, asked by SAM's own prompts.",
@@ -65,7 +66,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs, with wha
 ReportOnly = Annotated[
     bool, typer.Option("--report-only", help="Write the report of the runs that are done; run nothing.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of tables.")]
 
 
 def _grid(name: str) -> Callable[..., int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli.options import Device, DryRun, Precision
+from save_avs.cli.options import AsJson, Device, DryRun, Precision
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ def few_shot(
             help="The study's folder.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout instead of tables.")
-    ] = False,
+    as_json: AsJson = False,
     precision: Precision = "auto",
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -84,6 +82,7 @@ def few_shot(
         raise UsageError("V3's tables fix examples and tests: leave --episodes and --ways out")
     if data == V3 and root is None:
         raise UsageError("--data v3 needs --root DIR: where AVSBench lies")
+    from save_avs.cli.study_report import print_report
     from save_avs.studies.few_shot.settings import Settings
 
     settings = Settings(shots=_numbers(shots), episodes=episodes or EPISODES, ways=ways or WAYS, seed=seed)
@@ -95,7 +94,7 @@ def few_shot(
         return 0
     report = _study(about, settings, folder, precision=precision, device=device)
     report.save(folder / REPORT, overwrite=True)  # made of the trials alone, which stay
-    _print(report, folder / REPORT, as_json=as_json)
+    print_report(report, folder / REPORT, as_json=as_json)
     return 0
 
 
@@ -136,21 +135,6 @@ def _setting(about: dict[str, Any], save: Any) -> dict[str, str]:
 
     budget = {key.replace("_", " "): str(value) for key, value in about.items()}
     return {**budget, "computed in": f"{save.precision} on {save.device}", "machine": machine()}
-
-
-def _print(report: StudyReport, folder: Path, *, as_json: bool) -> None:
-    from save_avs.evaluation.benchmark_report import dumps
-    from save_avs.evaluation.tables import markdown_table
-    from save_avs.studies.documents import as_json as document_of
-    from save_avs.studies.documents import shown
-
-    if as_json:
-        typer.echo(dumps({"folder": str(folder), "report": document_of(report)}), nl=False)
-        return
-    for sheet in report.sheets:
-        cells = [[shown(cell) for cell in row] for row in sheet.rows]
-        typer.echo("\n".join([sheet.title, "", *markdown_table(sheet.columns, cells), ""]))
-    typer.echo(f"report: {folder}")
 
 
 def _say(line: str) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import typer
 
 from save_avs.cli.progress import clock
+from save_avs.cli.study_report import print_report
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.benchmark_report import dumps
 from save_avs.evaluation.tables import markdown_table
 from save_avs.studies.budget import items_a_step, machine, operations_a_second, steps_of, work_of
 from save_avs.studies.declare import Study, load_study
-from save_avs.studies.documents import as_json as document_of
 from save_avs.studies.documents import shown
 from save_avs.studies.engine import carry_out, check_runs, claim_folder, collect, known_results
 from save_avs.studies.report import StudyReport
@@ -72,7 +72,9 @@ def run_grid(request: Request) -> int:
         raise UsageError(f"{folder}: no run of {name} is done, so there is nothing to report")
     report = _report(name, study, every, results, folder, failed)
     report.save(folder / REPORT, overwrite=True)  # it is made of the results alone
-    _print(report, folder / REPORT, failed, as_json=request.as_json)
+    for run, problem in failed.items():
+        typer.echo(f"{run} failed: {problem}", err=True)
+    print_report(report, folder / REPORT, as_json=request.as_json, sheets=SHOWN, failed=failed)
     return DataError.exit_code if failed else 0
 
 
@@ -140,20 +142,6 @@ def _report(
     findings = Findings(study, by_variant, {name: ms[name] for name in by_variant if name in ms})
     missing = [run.name for run in runs if run.name not in results and run.name not in failed]
     return summarise(name, findings, failed=failed, missing=missing, timed_on=timed_on)
-
-
-def _print(report: StudyReport, folder: Path, failed: Mapping[str, str], *, as_json: bool) -> None:
-    if as_json:
-        document = {"folder": str(folder), "failed": dict(failed), "report": document_of(report)}
-        typer.echo(dumps(document), nl=False)
-        return
-    for sheet in report.sheets:
-        if sheet.name in SHOWN:
-            cells = [[shown(cell) for cell in row] for row in sheet.rows]
-            typer.echo("\n".join([sheet.title, "", *markdown_table(sheet.columns, cells), ""]))
-    for run, problem in failed.items():
-        typer.echo(f"{run} failed: {problem}")
-    typer.echo(f"report: {folder}")
 
 
 def _say(line: str) -> None:

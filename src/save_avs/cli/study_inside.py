@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import Device, DryRun
+from save_avs.cli.options import AsJson, Device, DryRun, Overwrite
 
 EXAMPLES = """Examples:
 
@@ -52,13 +52,15 @@ def inside(
             help="Where the page goes: report.html, report.md with pictures, tables as CSV, report.json.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
     device: Device = "auto",
     dry_run: DryRun = False,
 ) -> int:
     """Picture what adapters, injections and the prompt do, and check that the pictures tell the truth."""
     from save_avs.cli.report_folder import STUDIES, report_folder
     from save_avs.cli.running import announced_model
+    from save_avs.cli.study_report import print_report
     from save_avs.data.corpus import Corpus
     from save_avs.studies.inside import study_inside
     from save_avs.studies.inside.moments import moments_of
@@ -87,5 +89,5 @@ def inside(
         progress=lambda done: typer.echo(f"{done}/{scenes} scenes", err=True),
     )
     report.save(folder, overwrite=overwrite)
-    typer.echo(f"{report.markdown()}\nreport: {folder / 'report.html'}")
+    print_report(report, folder, as_json=as_json)
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli.options import Device, DryRun, Precision, refuse
+from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, refuse
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,10 +70,8 @@ def listening(
             help="Where the report goes: report.html, report.md, tables as CSV, report.json.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout instead of tables.")
-    ] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
     precision: Precision = "auto",
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -81,9 +79,8 @@ def listening(
     """Show pictures under their own sound and under wrong, shifted, mixed ones: a listening score."""
     from save_avs.cli.report_folder import STUDIES, called, report_folder
     from save_avs.cli.running import announced_model
-    from save_avs.evaluation.benchmark_report import dumps
+    from save_avs.cli.study_report import print_report
     from save_avs.model.loading import find_model
-    from save_avs.studies.documents import as_json as document
     from save_avs.studies.listening import study_listening
     from save_avs.studies.setting import setting_here
 
@@ -119,10 +116,7 @@ def listening(
         progress=progress,
     )
     report.save(folder, overwrite=overwrite)
-    if as_json:
-        typer.echo(dumps({"folder": str(folder), **document(report)}), nl=False)
-    else:
-        typer.echo(f"{report.markdown()}\nreport: {folder / 'report.html'}")
+    print_report(report, folder, as_json=as_json)
     return 0
 
 
