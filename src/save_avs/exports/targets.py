@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +60,10 @@ class Target:
     def write(self, program: ExportedProgram, folder: Path) -> None:
         """Write a graph into a folder."""
         if self.runtime is None:
+            whole = io.BytesIO()  # given a file, torch's writer ends the process when the disk is full
             with without_remarks():
-                torch.export.save(program, folder / self.file)
+                torch.export.save(program, whole)
+            (folder / self.file).write_bytes(whole.getbuffer())
         else:
             self.runtime.export(program, folder, result=OUTPUT)
 
