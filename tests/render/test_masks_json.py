@@ -108,7 +108,7 @@ def test_what_is_no_json_object_is_refused(tmp_path, text):
     with pytest.raises(UsageError, match=r"not a masks\.json") as error:
         load_masks_json(tmp_path / "masks.json")
     assert len(str(error.value)) - len(str(tmp_path)) < 100  # not the file in the message
-    with pytest.raises(UsageError, match="a folder; give the masks.json in it"):
+    with pytest.raises(UsageError, match="a folder; give the masks"):
         load_masks_json(tmp_path)
     with pytest.raises(UsageError, match="no such file"):
         load_masks_json(tmp_path / "none.json")

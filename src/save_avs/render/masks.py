@@ -103,9 +103,7 @@ def load_masks_json(path: str | Path) -> tuple[MaskTrack, dict[str, Any]]:
         size, _ = (int(video["height"]), int(video["width"])), video["fps"]
         rows = [_row(entry, size) for entry in frames]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path}: not a masks.json of this program, or a damaged one{_why(error)}"
-        ) from error
+        raise UsageError(f"{path}: not a masks.json of this program, or damaged{_why(error)}") from error
     if meta.get("version") != VERSION:
         raise UsageError(f"{path}: version {meta.get('version')!r}, this program reads version {VERSION}")
     return _track(size, rows), meta
