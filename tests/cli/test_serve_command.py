@@ -49,12 +49,21 @@ def test_others_are_let_in_only_with_a_token(host, capsys):
         (["--queue", "0"], "the limit on queue must be above 0"),
         (["--max-duration", "-1"], "the limit on duration must be above 0"),
         (["--port", "70000"], "--port"),
+        (["--allow-url", "http://example.org/"], "'http://example.org/' is no host to fetch from: write"),
+        (["--allow-url", "example.org:eight"], "is no host to fetch from"),
+        (["--allow-url", ""], "is no host to fetch from"),
     ],
 )
 def test_limits_are_checked_before_anything(arguments, said, capsys):
     assert main(["serve", *arguments]) == 2
     err = capsys.readouterr().err
     assert said in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_file_cannot_hold_jobs(capsys):
+    Path("jobs.txt").touch()
+    assert main(["serve", "--no-page", "--port", "0", "--data", "jobs.txt"]) == 2
+    assert "a file, so jobs cannot lie in it" in capsys.readouterr().err
 
 
 def test_a_taken_port_is_said(capsys):

@@ -127,7 +127,7 @@ def test_what_is_missing_is_said_before_any_work(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="needs fluidsynth: apt-get install fluidsynth"):
         build_stamps(tmp_path / "corpus")
     monkeypatch.setattr("save_avs.data.notes.find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"mido: pip install 'mido>=1\.3'"):
+    with pytest.raises(UsageError, match=r"mido: pip install 'save-avs\[stamps\]'"):
         build_stamps(tmp_path / "corpus")
     assert not list(tmp_path.iterdir())
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
 
 from save_avs.evaluation.resampling import draw_clips, paired_difference, with_interval
 from save_avs.objectives.metrics import NO_CLIP
@@ -70,6 +71,25 @@ def test_the_same_model_twice_differs_by_nothing() -> None:
     both = np.tile(np.random.default_rng(3).random(20), 2)
     found = paired_difference(partial(mean_of, both), names(20), draw_clips(names(20)), permutations=99)
     assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("clips", "permutations"), [(40, 999), (40, 9999), (11, 9999), (9, 512)])
+def test_the_p_value_is_scipys(clips: int, permutations: int) -> None:
+    rng = np.random.default_rng(5)
+    first, second = rng.normal(0.5, 0.2, clips), rng.normal(0.6, 0.2, clips)
+    both = np.concatenate([first, second])
+    theirs = permutation_test(
+        (first, second),
+        lambda one, other, axis: np.mean(other - one, axis=axis),
+        permutation_type="samples",
+        n_resamples=permutations,
+        batch=100,
+        rng=np.random.default_rng(6),
+    )
+    sources = [f"{i:02}" for i in range(clips)]  # in the order that they are swapped in
+    draws = draw_clips(sources, 20)
+    ours = paired_difference(partial(mean_of, both), sources, draws, permutations=permutations, seed=6)
+    assert ours.p == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
 def test_few_sources_are_permuted_exactly() -> None:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from save_avs.evaluation import bootstrap_mean
 from save_avs.evaluation.statistics import holm
@@ -17,6 +18,15 @@ def test_the_interval_of_a_normal_sample_is_about_two_standard_errors() -> None:
     assert figure.mean == pytest.approx(values.mean())
     assert figure.high - figure.low == pytest.approx(4 * 0.1 / 20, rel=0.15)
     assert figure.low < figure.mean < figure.high
+
+
+def test_the_interval_is_scipys() -> None:
+    values = np.random.default_rng(1).exponential(size=57)
+    theirs = bootstrap(
+        (values,), np.mean, n_resamples=1050, method="percentile", rng=np.random.default_rng(5), batch=100
+    ).confidence_interval
+    figure = bootstrap_mean(values, seed=5, resamples=1050)
+    assert (figure.low, figure.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_missing_values_do_not_count() -> None:

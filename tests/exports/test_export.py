@@ -113,6 +113,18 @@ def test_an_export_that_fails_leaves_nothing(folder, clip, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_said_in_one_line(folder, clip, tmp_path):
+    """As far as a program sees: no file may grow beyond what is left."""
+    script = "import resource, sys; from save_avs.cli import main; "
+    script += "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); sys.exit(main())"
+    command = ["export", str(folder), "--to", "torch", "-o", str(tmp_path / "out"), "--check", str(clip)]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "save-avs: writing: File too large\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -62,6 +62,12 @@ def test_what_yields_nothing_is_wrong_usage(tree, item, words):
         find_media([str(tree / "b.mp4"), str(tree / item)])
 
 
+def test_an_empty_variable_is_not_this_folder(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    with pytest.raises(UsageError, match="an input is empty"):
+        find_media([""])
+
+
 def test_no_input_at_all():
     with pytest.raises(UsageError, match="no input"):
         find_media([])

@@ -83,7 +83,12 @@ def test_no_frames(tmp_path):
         (lambda d: d.update(version=2), "version 2"),
         (lambda d: d.pop("frames"), "not a masks.json"),
         (lambda d: d["video"].update(width=30), "not a masks.json.*size"),
-        (lambda d: d["frames"][0].pop("segmentation"), "not a masks.json"),
+        (lambda d: d["frames"][0].pop("segmentation"), "not a masks.json.*it lacks 'segmentation'"),
+        (lambda d: d.pop("model"), "it lacks 'model'"),
+        (lambda d: d["video"].pop("fps"), "it lacks 'fps'"),
+        (lambda d: d["frames"][1]["segmentation"].update(counts="garbage!!"), "frame 2 does not cover"),
+        (lambda d: d["frames"][1]["segmentation"].update(counts=""), "frame 2 does not cover"),
+        (lambda d: d["frames"][1]["segmentation"].update(counts="é"), "frame 2 does not cover"),
     ],
 )
 def test_foreign_files_are_refused_in_one_line(tmp_path, change, words):
@@ -100,8 +105,11 @@ def test_foreign_files_are_refused_in_one_line(tmp_path, change, words):
 @pytest.mark.parametrize("text", ["", "[]", "no json", "{}", "\xff"])
 def test_what_is_no_json_object_is_refused(tmp_path, text):
     (tmp_path / "masks.json").write_text(text, encoding="latin-1")
-    with pytest.raises(UsageError, match=r"not a masks\.json"):
+    with pytest.raises(UsageError, match=r"not a masks\.json") as error:
         load_masks_json(tmp_path / "masks.json")
+    assert len(str(error.value)) - len(str(tmp_path)) < 100  # not the file in the message
+    with pytest.raises(UsageError, match="a folder; give the masks"):
+        load_masks_json(tmp_path)
     with pytest.raises(UsageError, match="no such file"):
         load_masks_json(tmp_path / "none.json")
 

@@ -23,10 +23,16 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1
 
 
 @contextmanager
-def server(root: Path, model: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def server(
+    root: Path, model: Path, *options: str, cwd: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     command = ["serve", "--port", "0", "--no-page", "--data", str(root), "--model", str(model), *options]
     process = subprocess.Popen(
-        [sys.executable, "-m", "save_avs", *command], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "save_avs", *command],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
     )
     try:
         assert process.stderr is not None
@@ -85,6 +91,16 @@ def test_no_accepted_job_is_lost(number, tiny, video, tmp_path):
         assert [job["state"] for job in jobs] == ["done"] * 4
         assert all("masks.json" in job["results"] for job in jobs)
         assert jobs[0]["started"] <= jobs[1]["started"] <= jobs[2]["started"]  # in the order they came
+
+
+def test_the_data_folder_may_be_named_from_where_one_is(tiny, video, tmp_path):
+    with server(Path("runs/serve"), tiny, "--device", "cpu", cwd=tmp_path) as (_, client):
+        for _ in range(2):
+            files = {"file": ("clip.mp4", video.read_bytes())}
+            job = until_ended(client, client.post("/v1/segment", files=files).json()["id"])
+            assert job["state"] == "done" and job["error"] is None
+            assert client.get(job["results"]["masks.json"]).json()["frames"]
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
 def test_a_job_that_killed_its_server_twice_is_not_tried_again(tmp_path):

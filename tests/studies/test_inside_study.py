@@ -149,6 +149,14 @@ def test_classes_of_one_sound_are_wholly_alike(model, corpus) -> None:
     assert 0 < sounds.common_share() < 1
 
 
+def test_alike_classes_stand_together() -> None:
+    place = np.random.default_rng(0).permutation(12)
+    cosines = np.cos((place[:, None] - place) * np.pi / 24)  # classes along a line, in no order
+    order = place[neighbours_first(cosines)]
+    assert order.tolist() in (list(range(12)), list(range(11, -1, -1)))
+    assert neighbours_first(np.ones((1, 1))) == [0]
+
+
 def test_rank_correlation_is_spearmans() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=30), rng.integers(0, 5, 30).astype(float)

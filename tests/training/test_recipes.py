@@ -115,7 +115,7 @@ def test_a_slip_is_one_clear_line(recipe, override, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model: [", "recipe.yaml: while parsing"),
+        ("model: [", 'recipe.yaml", line 2, column 1'),
         (
             MINIMAL.replace("corpus: corpora/x\n", ""),
             "recipe.yaml: corpus: stage only composes its scenes of one",

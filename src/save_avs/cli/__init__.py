@@ -130,7 +130,7 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         case _ if isinstance(error, _UsageError):
             text, code = _usage(error), USAGE
         case OSError() if error.strerror:
-            text = f"{error.filename or 'writing'}: {error.strerror}"
+            text = f"{str(error.filename or 'writing').removeprefix('file:')}: {error.strerror}"
         case _ if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             text = "out of memory; choose a smaller model or --device cpu, or close other programs"
         case _:

@@ -74,6 +74,7 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
     require(page=page)
     from save_avs.serving.guard import Token
     from save_avs.serving.limits import Limits
+    from save_avs.serving.links import listed_host
     from save_avs.serving.server import serve as listen
     from save_avs.serving.worker import Equipment
 
@@ -92,7 +93,7 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
         precision=precision,
         runtime=runtime,
         limits=limits,
-        hosts=tuple(name.lower() for name in allow_url or []),
+        hosts=tuple(listed_host(name) for name in allow_url or []),
     )
     listen(
         data,

@@ -15,6 +15,7 @@ from save_avs.data.benchmarks.clips import Clips, Entry, Part
 from save_avs.data.benchmarks.registry import SPECS, open_clips, spec_at
 from save_avs.data.benchmarks.spec import SPLITS, Spec
 from save_avs.data.file import File
+from save_avs.data.pieces import piece_areas
 from save_avs.data.shards.index import read_index
 from save_avs.data.shards.spec import holds_shards
 from save_avs.errors import DataError, UsageError
@@ -206,12 +207,9 @@ def _missing_tables(spec: Spec, home: Path) -> list[Finding]:
 
 def count_specks(truth: U8) -> int:
     """How many stray pieces an annotation, u8 [H,W], has: tiny ones of a class that has larger ones too."""
-    from scipy import ndimage
-
     count = 0
     for value in np.unique(truth[truth > 0]):
-        pieces, _ = ndimage.label(truth == value, np.ones((3, 3)))  # type: ignore[misc]
-        areas = np.bincount(pieces.ravel())[1:]
+        areas = piece_areas(truth == value)
         tiny = areas * OF <= SPECK * truth.size
         count += int(tiny.sum()) if not tiny.all() else 0
     return count

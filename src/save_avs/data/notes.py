@@ -41,7 +41,7 @@ def require_mido() -> None:
         UsageError: when it is not.
     """
     if find_spec("mido") is None:
-        raise UsageError("sounds of instruments need the package mido: pip install 'mido>=1.3'")
+        raise UsageError("sounds of instruments need the package mido: pip install 'save-avs[stamps]'")
 
 
 def phrases(notes: Mapping[str, Any]) -> Iterator[list[Note]]:

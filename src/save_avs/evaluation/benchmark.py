@@ -22,9 +22,10 @@ from save_avs.evaluation.scorebook import Scorebook
 from save_avs.inference.ahead import Ahead
 from save_avs.inference.predictor import FrameModel
 from save_avs.inference.segmentation import Progress
-from save_avs.objectives.metrics import I64, MEASURES, ClipTable, Measure, score_clips
+from save_avs.objectives.metrics import MEASURES, ClipTable, Measure, score_clips
 from save_avs.objectives.protocols import Protocol, choose_protocols
 from save_avs.objectives.semantic import VARIANTS, LabelTable, Variant, class_scores, score_labels
+from save_avs.types import I64
 
 DEFAULT_PROTOCOLS = ("official", "official-batch4", "dataset")
 BATCH = 16

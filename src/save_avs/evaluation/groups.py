@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from save_avs.data.clipset import ClipFacts
-from save_avs.objectives.metrics import I64
+from save_avs.types import I64
 
 UNKNOWN = "not known"
 

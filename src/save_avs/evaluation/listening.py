@@ -23,8 +23,8 @@ from save_avs.evaluation.resampling import (
     paired_difference,
     with_interval,
 )
-from save_avs.objectives.metrics import I64, clip_weights
-from save_avs.types import F64, Bool
+from save_avs.objectives.metrics import clip_weights
+from save_avs.types import F64, I64, Bool
 
 
 @dataclass(frozen=True)

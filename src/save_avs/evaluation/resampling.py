@@ -6,18 +6,18 @@ So sources are drawn (or swapped), each with all its clips. A data set of one cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from save_avs.objectives.metrics import I64, NO_CLIP
-from save_avs.types import F64
+from save_avs.objectives.metrics import NO_CLIP
+from save_avs.types import F64, I64, Bool
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
 _CHUNK = 100  # data sets scored at once: memory is bounded by it
+_ROUNDING = 1e-14  # differences that are equal but for the order they were summed in
 
 Scorer = Callable[[I64], F64]
 """Data sets as rows of clips, [R,C], to one score each, [R]."""
@@ -88,7 +88,7 @@ def paired_difference(
 ) -> Difference:
     """Compare two models on the same clips.
 
-    The p value is of a paired permutation test (`scipy.stats.permutation_test`, two-sided): were the models
+    The p value is of a paired permutation test (two-sided, as scipy's `permutation_test`): were the models
     alike, swapping their answers to a source would change nothing. It holds for any score, also for F, which
     is no mean over clips, and assumes no distribution; with few sources it is exact. The interval is the
     percentile interval of a paired bootstrap: both models on the same drawn clips.
@@ -100,8 +100,6 @@ def paired_difference(
         permutations: at most so many swaps.
         seed: what they are drawn from.
     """
-    from scipy.stats import permutation_test
-
     clips = len(sources)
     cluster = _clusters(sources)
     count = int(cluster.max()) + 1
@@ -115,25 +113,36 @@ def paired_difference(
         return Difference(value, float("nan"), float("nan"), float("nan"))
     low, high = _percentiles(_in_chunks(difference, draws))
 
-    def swapped(first: Any, second: Any, axis: int = -1) -> F64:
-        """Each holds, per source, whose answers it has: below ``count`` the first model's."""
-        scores = [
-            scorer(np.arange(clips) + clips * (np.reshape(side, (-1, count)) >= count)[:, cluster])
-            for side in (first, second)
-        ]
-        return (scores[1] - scores[0]).reshape(np.shape(first)[:-1])
+    def swapped(swaps: Bool) -> F64:
+        first, second = (scorer(np.arange(clips) + clips * side[:, cluster]) for side in (swaps, ~swaps))
+        return second - first
 
-    places = np.arange(count)
-    p = permutation_test(
-        (places, places + count),
-        swapped,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=permutations,
-        batch=_CHUNK,
-        rng=np.random.default_rng(seed),
-    ).pvalue
-    return Difference(value, low, high, float(p))
+    exact = 2**count <= permutations
+    swaps = _every_swap(count) if exact else _drawn_swaps(count, permutations, seed)
+    chance = np.concatenate([swapped(some) for some in swaps])
+    return Difference(value, low, high, _two_sided(value, chance, exact=exact))
+
+
+def _every_swap(count: int) -> Iterator[Bool]:
+    """All ways to swap the answers to each source, or not, [R,count], a chunk at a time."""
+    for start in range(0, 2**count, _CHUNK):
+        ways = np.arange(start, min(start + _CHUNK, 2**count))
+        yield (ways[:, None] >> np.arange(count) & 1).astype(bool)
+
+
+def _drawn_swaps(count: int, permutations: int, seed: int) -> Iterator[Bool]:
+    rng = np.random.default_rng(seed)
+    sides = np.tile([False, True], (_CHUNK, count, 1))
+    for start in range(0, permutations, _CHUNK):
+        yield rng.permuted(sides, axis=-1)[: permutations - start, :, 0]
+
+
+def _two_sided(value: float, chance: F64, *, exact: bool) -> float:
+    """P value of a difference among those by chance; to drawn ones it is added itself."""
+    near = abs(value) * _ROUNDING
+    itself = 0 if exact else 1
+    tails = np.sum(chance <= value + near), np.sum(chance >= value - near)
+    return min(1.0, 2 * (int(min(tails)) + itself) / (len(chance) + itself))
 
 
 def _clusters(sources: Sequence[str]) -> I64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,10 @@ def _write_openvino(program: ExportedProgram, folder: Path) -> None:
 
 
 def _write_torch(program: ExportedProgram, folder: Path) -> None:
+    whole = io.BytesIO()  # given a file, torch's writer ends the process when the disk is full
     with without_remarks():
-        torch.export.save(program, folder / PT2)
+        torch.export.save(program, whole)
+    (folder / PT2).write_bytes(whole.getbuffer())
 
 
 TARGETS: dict[str, Target] = {

@@ -26,7 +26,7 @@ def staged(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         UsageError: ``folder`` exists (before the block, or by then) and ``overwrite`` is not given.
     """
     if folder.exists() and not overwrite:
-        raise UsageError(f"{folder} already exists")
+        raise UsageError(f"{folder} already exists; name another folder, or add --overwrite")
     short = folder.name[:60]  # a name may not grow past what file systems take
     partial = folder.with_name(f".{short}.partial")
     former = folder.with_name(f".{short}.former")

@@ -35,6 +35,8 @@ def find_media(inputs: Iterable[str | Path]) -> list[Path]:
 
 
 def _expand(item: str) -> list[Path]:
+    if not item:  # a shell's empty variable, which Path takes for this folder
+        raise UsageError("an input is empty: name a video file, a folder or a pattern")
     path = Path(item).expanduser()
     if path.is_file():
         return [path]

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from save_avs.objectives.frame_scores import BETA2, THRESHOLDS, frame_counts, frame_f_curves, ious
 from save_avs.objectives.protocols import Protocol, View
-from save_avs.types import F64, Bool
+from save_avs.types import F64, I64, Bool
 
-I64 = NDArray[np.int64]
 Measure = Literal["miou", "f"]
 MEASURES: tuple[Measure, ...] = ("miou", "f")
 NO_CLIP = -1  # fills a row of draws up to the longest one's length

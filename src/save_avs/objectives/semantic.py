@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from save_avs.objectives.frame_scores import BETA2
-from save_avs.objectives.metrics import I64, MEASURES, Measure, clip_weights
-from save_avs.types import F64, Bool
+from save_avs.objectives.metrics import MEASURES, Measure, clip_weights
+from save_avs.types import F64, I64, Bool
 
 Variant = Literal["official", "official-no-background", "no-background"]
 

@@ -12,6 +12,7 @@ from pycocotools import mask as coco
 
 from save_avs.errors import UsageError
 from save_avs.media.atomic import aside
+from save_avs.render.run_codes import coded_pixels
 from save_avs.types import Bool, MaskTrack
 
 VERSION = 1
@@ -89,25 +90,41 @@ def load_masks_json(path: str | Path) -> tuple[MaskTrack, dict[str, Any]]:
     """Read masks.json: the track, and the rest of the file ({"version", "video", "model"}).
 
     Raises:
-        UsageError: no such file, or not a masks.json of this version.
+        UsageError: no such file, not a masks.json of this version, or a damaged one.
     """
     path = Path(path)
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(
+            f"{path}: {'a folder; give the masks.json in it' if path.is_dir() else 'no such file'}"
+        )
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
-        frames = meta.pop("frames")
-        size = (int(meta["video"]["height"]), int(meta["video"]["width"]))
+        frames, video, _ = meta.pop("frames"), meta["video"], meta["model"]
+        size, _ = (int(video["height"]), int(video["width"])), video["fps"]
         rows = [_row(entry, size) for entry in frames]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: not a masks.json of this program ({error!r})") from error
+        raise UsageError(f"{path}: not a masks.json of this program, or damaged{_why(error)}") from error
     if meta.get("version") != VERSION:
         raise UsageError(f"{path}: version {meta.get('version')!r}, this program reads version {VERSION}")
     return _track(size, rows), meta
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case json.JSONDecodeError() | UnicodeDecodeError():
+            return ": it is not JSON"
+        case KeyError():
+            return f": it lacks {error}"
+        case ValueError():
+            return f": {error}"
+    return ""
 
 
 def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, float, bytes]:
     code = entry["segmentation"]
     if tuple(code["size"]) != size:
         raise ValueError(f"frame {entry['index']} is of size {code['size']}, the video of {list(size)}")
-    return int(entry["index"]), float(entry["time"]), float(entry["score"]), code["counts"].encode("ascii")
+    counts = code["counts"].encode("ascii", "replace")
+    if coded_pixels(counts) != size[0] * size[1]:
+        raise ValueError(f"the mask of frame {entry['index']} does not cover its picture")
+    return int(entry["index"]), float(entry["time"]), float(entry["score"]), counts

@@ -29,6 +29,23 @@ class Link:
     target: str
 
 
+def listed_host(text: str) -> str:
+    """A host as the list of `check_link` has it.
+
+    Raises:
+        UsageError: what was given is no ``name`` or ``name:port``.
+    """
+    host = text.lower()
+    parts = urlsplit(f"//{host}")
+    try:
+        whole = parts.netloc == host and parts.hostname and parts.username is None and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise UsageError(f"'{text}' is no host to fetch from: write example.org or example.org:8000")
+    return host
+
+
 def check_link(url: str, hosts: tuple[str, ...]) -> Link:
     """Take an address apart, when its host is on the list: ``name`` (usual ports) or ``name:port``.
 

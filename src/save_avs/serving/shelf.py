@@ -30,11 +30,14 @@ class Shelf:
         root: made when it is missing.
 
     Raises:
-        UsageError: another server uses the folder.
+        UsageError: another server uses the folder, or it is a file.
     """
 
     def __init__(self, root: Path) -> None:
+        root = root.absolute()  # workers change their folder
         self._jobs, self._aside, self.uploads = root / "jobs", root / "aside", root / "uploads"
+        if root.is_file():
+            raise UsageError(f"{root}: a file, so jobs cannot lie in it; choose a folder with --data")
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = FileLock(root / "lock")
         try:

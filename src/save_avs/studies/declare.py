@@ -106,7 +106,7 @@ def load_study(name_or_path: str | Path) -> Study:
     except OSError as error:
         raise UsageError(f"{path}: no such study; there are {', '.join(NAMES)}") from error
     except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UsageError(f"{path}: {'; '.join(problems)}") from error

@@ -14,8 +14,8 @@ import numpy as np
 
 from save_avs.evaluation.resampling import Difference, draw_clips, paired_difference
 from save_avs.evaluation.statistics import Figure
-from save_avs.objectives.metrics import I64, NO_CLIP
-from save_avs.types import F64
+from save_avs.objectives.metrics import NO_CLIP
+from save_avs.types import F64, I64
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,9 @@ def load_recipe(
     except UsageError as error:
         problems = error.problems if isinstance(error, RecipeError) else (f"{path}: {error}",)
         raise RecipeError(problems) from error
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+    except YAMLError as error:
+        raise RecipeError([f"{path}: {' '.join(str(error).split())}"]) from error
+    except (OmegaConfBaseException, UnicodeDecodeError) as error:
         raise RecipeError([f"{path}: {str(error).splitlines()[0]}"]) from error
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
-from scipy.io import wavfile
 
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.data.benchmarks.avss import ReadLabels, coloured, is_coloured
@@ -19,6 +18,8 @@ from save_avs.data.benchmarks.folder import Film
 from save_avs.data.file import File
 from save_avs.data.shards.index import COLOURS, FRAME, LABELS, MASK, PATCHES, SOUND, Told
 from save_avs.types import F32, U8
+
+_IEEE_FLOAT = 3  # WAV's number of that format
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ def _png(frame: U8) -> bytes:
 
 def _float_wav(wave: F32) -> bytes:
     """A sound as WAV of 32-bit floats, so that nothing is rounded."""
-    out = io.BytesIO()
-    wavfile.write(out, SAMPLE_RATE, wave.astype(np.float32))
-    return out.getvalue()
+    data = wave.astype("<f4").tobytes()
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, _IEEE_FLOAT, 1, SAMPLE_RATE, 4 * SAMPLE_RATE, 4, 32)
+    count = struct.pack("<4sII", b"fact", 4, len(wave))
+    chunks = b"WAVE" + form + count + struct.pack("<4sI", b"data", len(data)) + data
+    return struct.pack("<4sI", b"RIFF", len(chunks)) + chunks

@@ -196,11 +196,15 @@ def _agreement(attention: Tensor, moved: Tensor) -> F64:
 
 def rank_correlation(first: Sequence[float] | F64, second: Sequence[float] | F64) -> float:
     """Spearman's rho; NaN where one of them does not vary."""
-    from scipy.stats import rankdata
-
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
-    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
+
+
+def _ranks(values: Sequence[float] | F64) -> F64:
+    """Places in order of size; equal values share the mean of theirs."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
 def _joined(parts: Sequence[Faithfulness]) -> Faithfulness:

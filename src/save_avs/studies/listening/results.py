@@ -10,10 +10,10 @@ import numpy as np
 from save_avs.evaluation.listening import Hearings, listening_score
 from save_avs.evaluation.resampling import Score, draw_clips, with_interval
 from save_avs.evaluation.statistics import Figure
-from save_avs.objectives.metrics import I64, clip_weights
+from save_avs.objectives.metrics import clip_weights
 from save_avs.studies.listening import trials as kinds
 from save_avs.studies.listening.trials import Answer, Item
-from save_avs.types import F64
+from save_avs.types import F64, I64
 
 WRONG = (kinds.IN_VIEW, kinds.ABSENT, kinds.OTHER_CLIP)  # wrong sounds, the most telling first
 DEGREES = (kinds.SHIFTED, kinds.MIXED, kinds.MIXED_NOISE, kinds.DISTRACTORS)
