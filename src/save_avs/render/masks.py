@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pycocotools import mask as coco
 
 from save_avs.errors import UsageError
 from save_avs.media.atomic import aside
+from save_avs.render.code import check_code
 from save_avs.types import Bool, MaskTrack
 
 VERSION = 1
@@ -99,7 +101,7 @@ def load_masks_json(path: str | Path) -> tuple[MaskTrack, dict[str, Any]]:
         frames = meta.pop("frames")
         size = (int(meta["video"]["height"]), int(meta["video"]["width"]))
         rows = [_row(entry, size) for entry in frames]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path}: not a masks.json of this program ({error!r})") from error
     if meta.get("version") != VERSION:
         raise UsageError(f"{path}: version {meta.get('version')!r}, this program reads version {VERSION}")
@@ -110,4 +112,9 @@ def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, f
     code = entry["segmentation"]
     if tuple(code["size"]) != size:
         raise ValueError(f"frame {entry['index']} is of size {code['size']}, the video of {list(size)}")
-    return int(entry["index"]), float(entry["time"]), float(entry["score"]), code["counts"].encode("ascii")
+    counts = code["counts"].encode("ascii")
+    check_code(counts, size)
+    index, time, score = int(entry["index"]), float(entry["time"]), float(entry["score"])
+    if index < 0 or not math.isfinite(time) or not math.isfinite(score):
+        raise ValueError(f"frame {index} at {time} s with a score of {score}")
+    return index, time, score, counts
