@@ -17,6 +17,7 @@ from save_avs.render.code import check_code
 from save_avs.types import Bool, MaskTrack
 
 VERSION = 1
+_MOST_FRAMES = 1 << 31
 
 
 def encode(mask: Bool) -> bytes:
@@ -99,13 +100,29 @@ def load_masks_json(path: str | Path) -> tuple[MaskTrack, dict[str, Any]]:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
         frames = meta.pop("frames")
+        _check_head(meta)
         size = (int(meta["video"]["height"]), int(meta["video"]["width"]))
         rows = [_row(entry, size) for entry in frames]
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise UsageError(f"{path}: not a masks.json of this program ({error!r})") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: not a masks.json of this program (it nests too deep)") from error
     if meta.get("version") != VERSION:
         raise UsageError(f"{path}: version {meta.get('version')!r}, this program reads version {VERSION}")
     return _track(size, rows), meta
+
+
+def _check_head(meta: Mapping[str, Any]) -> None:
+    """See whether what is told of video and model is what ``write_masks_json`` tells.
+
+    Raises:
+        ValueError, KeyError, TypeError: when it is not.
+    """
+    video, model = meta["video"], meta["model"]
+    if not isinstance(video["path"], str) or not isinstance(model, dict):
+        raise TypeError("the video's path is no text, or the model no object")
+    if not (video["fps"] is None or math.isfinite(video["fps"])):
+        raise ValueError(f"a video of {video['fps']} frames a second")
 
 
 def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, float, bytes]:
@@ -115,6 +132,6 @@ def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, f
     counts = code["counts"].encode("ascii")
     check_code(counts, size)
     index, time, score = int(entry["index"]), float(entry["time"]), float(entry["score"])
-    if index < 0 or not math.isfinite(time) or not math.isfinite(score):
+    if not 0 <= index < _MOST_FRAMES or not math.isfinite(time) or not math.isfinite(score):
         raise ValueError(f"frame {index} at {time} s with a score of {score}")
     return index, time, score, counts
