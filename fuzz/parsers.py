@@ -1,8 +1,8 @@
 """Fuzz what reads files of strangers, guided by coverage.
 
 Targets: index, manifest, masks, tensor, weights. A reader may return, or raise one of the program's own
-errors; anything else is a finding, and so are 10 seconds or 2 GB for one input. Inputs start from whole files,
-and what is behind the target's name goes to libFuzzer.
+errors; anything else is a finding, and so are 10 seconds or 2 GB for one input. Inputs start from whole
+files, and what is behind the target's name goes to libFuzzer.
 
     pip install atheris
     python fuzz/parsers.py masks -max_total_time=120

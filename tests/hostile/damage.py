@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-SHARES = (0.0001, 0.001, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97, 0.999)
+SHARES = (0.001, 0.02, 0.1, 0.2, 0.5, 0.8, 0.95, 0.999)
 
 
 def cuts(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -88,7 +88,7 @@ def _convert(made: Path, out: Path) -> list[str]:
 def _recipes() -> Iterator[Case]:
     for what, content in YAML.items():
         yield Case(f"recipe/{what}", written("doc.yaml", content), _validate, (2,))
-    for how, content in (*cuts(RECIPE), *flips(RECIPE, 6)):
+    for how, content in (*cuts(RECIPE), *flips(RECIPE, 3)):
         yield Case(f"recipe/{how}", written("doc.yaml", content), _validate, (0, 2))
     for what, old, new in (
         ("steps below zero", b"steps: 2", b"steps: -2"),
@@ -111,7 +111,7 @@ def _studies() -> Iterator[Case]:
     for what, content in YAML.items():
         yield Case(f"study/{what}", written("doc.yaml", content), _study, (2,))
     whole = b"title: t\nquestion: q\nrecipe: r.yaml\nvariants: {a: {}}\nreference: a\n"
-    for how, content in flips(whole, 6):
+    for how, content in flips(whole, 3):
         yield Case(f"study/{how}", written("doc.yaml", content), _study, (2,))
     for what, old, new in (
         ("a recipe that is not there", b"", b""),
@@ -198,7 +198,7 @@ def _masks() -> Iterator[Case]:
     yield changed("a video of a rate in words", lambda masks: masks["video"].update(fps="fast"), 0, 2)
     yield changed("a model that is a list", lambda masks: masks.update(model=[]), 0, 2)
     whole = json.dumps(MASKS).encode()
-    for how, content in (*cuts(whole), *flips(whole, 12)):
+    for how, content in (*cuts(whole), *flips(whole, 4)):
         yield Case(f"masks/{how}", written("masks.json", content), _convert, (0, 2))
     for what, content in (
         ("lists in lists", b"[" * 100_000),

@@ -38,7 +38,7 @@ def _torn() -> Iterator[Case]:
         whole = video(name)
         for how, content in cuts(whole):
             yield case(f"{name} {how}", name, content)
-        for how, content in (*flips(whole, 6), *flips(whole, 3, within=600), *holes(whole)):
+        for how, content in (*flips(whole, 3), *flips(whole, 2, within=600), *holes(whole)):
             yield case(f"{name} {how}", name, content)
     for name in sorted(set(VIDEOS) - set(TORN)):
         for how, content in (*flips(video(name), 3), *flips(video(name), 2, within=300)):

@@ -44,7 +44,7 @@ def _file(what: str, content: bytes, suffix: str = "pth") -> Case:
 def _torn() -> Iterator[Case]:
     for form in WEIGHTS:
         suffix, whole = "safetensors" if form == "safetensors" else "pth", weights(form)
-        for how, content in (*cuts(whole), *flips(whole, 4), *flips(whole, 4, within=200), *holes(whole)):
+        for how, content in (*cuts(whole), *flips(whole, 3), *flips(whole, 2, within=200), *holes(whole)):
             yield _file(f"{form} {how}", content, suffix)
     for name in ("v.mp4", "v.gif"):
         yield _file(f"a video, {name}", video(name))
