@@ -7,7 +7,7 @@ import pytest
 from media_making import Sound, cut, ffmpeg, grey, make, needs_ffmpeg, tone
 
 from save_avs.errors import MediaError, UsageError
-from save_avs.media import probe, read_clips
+from save_avs.media import VideoWriter, probe, read_clips
 
 
 @pytest.fixture
@@ -157,6 +157,41 @@ def test_damage_in_the_middle_is_passed_over(tmp_path, noise, name):
     path.write_bytes(data)
     end, _ = read_end(path)
     assert end == pytest.approx(9.9, abs=0.15)
+
+
+def later(path, tag: int, extra: int):
+    """Turn a bit in the timestamp of one of an FLV's pieces of sound: 2**24 ms times ``extra``."""
+    data, at, seen = bytearray(path.read_bytes()), 13, 0
+    while True:
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        seen += data[at] == 8
+        if seen == tag:
+            data[at + 7] ^= extra
+            path.write_bytes(data)
+            return path
+        at += 11 + size + 4
+
+
+@pytest.mark.parametrize("extra", [1, 32])
+def test_a_damaged_timestamp_of_sound_moves_no_sound(tmp_path, extra):
+    sound = Sound([(0, tone(2, 44100))], 44100, codec="aac", format="fltp")
+    path = later(make(tmp_path / "v.flv", grey(50, codec="libx264"), sound), 20, extra)
+    wave = np.concatenate([clip.wave for clip in read_clips(path, chunk=100)])
+    loud = np.flatnonzero(np.abs(wave) > 0.2) / 16000 - 0.5
+    assert loud[0] < 0.1 and loud[-1] == pytest.approx(2, abs=0.1)
+    assert np.diff(loud).max() < 0.01
+
+
+def test_sound_a_day_behind_follows_what_is_before_it(tmp_path):
+    """No pause is that long: written out as silence, it would fill a disk."""
+    far = Sound([(0, tone(1, 16000)), (86_400, tone(1, 16000))])
+    path = make(tmp_path / "v.mkv", grey(75), far)
+    wave = np.concatenate([clip.wave for clip in read_clips(path, chunk=100)])
+    loud = np.flatnonzero(np.abs(wave) > 0.2) / 16000 - 0.5
+    assert loud[-1] == pytest.approx(2, abs=0.1)
+    with VideoWriter(tmp_path / "out.mp4", width=32, height=24, fps=25, audio_from=path) as writer:
+        writer.write(np.zeros((24, 32, 3), np.uint8), 0.0)
+    assert (tmp_path / "out.mp4").stat().st_size < 100_000
 
 
 def test_tags_in_another_encoding_do_not_hurt(tmp_path, noise):

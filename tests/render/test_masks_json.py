@@ -10,6 +10,7 @@ from pycocotools import mask as coco
 
 from save_avs.errors import UsageError
 from save_avs.render import TrackBuilder, encode, load_masks_json, write_masks_json
+from save_avs.render.code import check_code, run_lengths_of
 
 VIDEO = {"path": "clip.mp4", "width": 31, "height": 17, "fps": 25.0, "duration": 10.0}
 MODEL = {"name": "tiny"}
@@ -102,7 +103,77 @@ def test_foreign_files_are_refused_in_one_line(tmp_path, change, words):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "no json", "{}", "\xff"])
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 9), st.integers(0, 9), st.binary(max_size=12), st.booleans())
+def test_a_code_is_taken_exactly_where_it_decodes(height, width, noise, printable):
+    counts = bytes(48 + byte % 64 for byte in noise) if printable else noise
+    try:
+        coco.decode({"size": [height, width], "counts": counts})
+        fine = all(48 <= byte < 112 for byte in counts) and _filled(counts) == height * width
+    except ValueError:
+        fine = False
+    try:
+        check_code(counts, (height, width))
+    except ValueError:
+        assert not fine
+    else:
+        assert fine
+
+
+def _filled(counts):
+    """Pixels of a code, by the plainest reading."""
+    runs, value, shift = [], 0, 0
+    for byte in counts:
+        value, shift = value | (byte - 48 & 31) << shift, shift + 5
+        if byte - 48 & 32:
+            continue
+        value -= 1 << shift if byte - 48 & 16 else 0
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value, shift = 0, 0
+    return -1 if shift or min(runs, default=0) < 0 else sum(runs)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
+def test_run_lengths_are_those_that_were_coded(height, width, seed):
+    mask = np.random.default_rng(seed).random((height, width)) > 0.5
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], mask.T.ravel()])))
+    runs = np.diff(np.concatenate([[0], changes, [mask.size]]))
+    np.testing.assert_array_equal(run_lengths_of(encode(mask)), runs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame["segmentation"].update(counts="22/"),
+        lambda frame: frame["segmentation"].update(counts="1"),
+        lambda frame: frame.update(index=-1),
+        lambda frame: frame.update(time=float("nan")),
+        lambda frame: frame.update(score=float("inf")),
+        lambda frame: frame.update(index=float("inf")),
+    ],
+)
+def test_frames_that_are_none_are_refused_when_they_are_read(tmp_path, change):
+    path = tmp_path / "masks.json"
+    write_masks_json(path, track_of(masks()), video=VIDEO, model=MODEL)
+    data = json.loads(path.read_text())
+    change(data["frames"][1])
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=r"not a masks\.json"):
+        load_masks_json(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_in_one_line(tmp_path_factory, noise):
+    path = tmp_path_factory.mktemp("noise") / "masks.json"
+    path.write_bytes(noise)
+    with pytest.raises(UsageError) as error:
+        load_masks_json(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "no json", "[" * 100_000, "{}", "\xff"])
 def test_what_is_no_json_object_is_refused(tmp_path, text):
     (tmp_path / "masks.json").write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=r"not a masks\.json") as error:

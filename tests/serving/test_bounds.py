@@ -70,6 +70,17 @@ def test_a_worker_that_dies_takes_only_its_job_with_it(stalled, video):
     assert stalled.client.get("/readyz").status_code == 200
 
 
+def test_a_worker_that_holds_too_much_memory_is_ended(stalled, video):
+    id = stalled.begin()
+    (keeper,) = stalled.service._crew._keepers.values()
+    assert keeper._held() > 50_000_000  # at least what torch takes
+    keeper._memory = 50_000_000
+    job = stalled.ended(id)
+    assert job["state"] == "failed" and job["error"]["code"] == "memory"
+    assert "50 MB, this server's limit" in job["error"]["message"]
+    assert stalled.ended(stalled.accepted(video))["state"] == "done"  # by another worker
+
+
 def test_finished_jobs_are_removed_in_time(tmp_path):
     ended = time.time()
     done = journaled(tmp_path, state=State.DONE, started=ended - 1, ended=ended)
@@ -98,7 +109,7 @@ def test_a_folder_serves_one_server(served, tiny):
         pass
 
 
-@pytest.mark.parametrize("name", ["size", "duration", "side", "time", "queue", "workers", "keep"])
+@pytest.mark.parametrize("name", ["size", "duration", "side", "time", "memory", "queue", "workers", "keep"])
 def test_limits_leave_room(name):
     with pytest.raises(UsageError, match=name):
         Limits(**{name: 0})

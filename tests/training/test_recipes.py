@@ -63,7 +63,7 @@ def test_few_shots_go_on_from_the_zero_shot_model():
     [
         ({"a.yaml": "extends: b.yaml", "b.yaml": "extends: a.yaml"}, "extends itself"),
         ({"a.yaml": "extends: b.yaml"}, "b.yaml: no such recipe, which"),
-        ({"a.yaml": "[1, 2]"}, "a.yaml: is no recipe"),
+        ({"a.yaml": "[1, 2]"}, "a.yaml: it has no keys"),
         ({"a.yaml": "model: {preset: save-vit-x}"}, "no preset is called 'save-vit-x'"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_slip_is_one_clear_line(recipe, override, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model: [", 'recipe.yaml", line 2, column 1'),
+        ("model: [", "recipe.yaml: line 1, column 9: expected the node content"),
         (
             MINIMAL.replace("corpus: corpora/x\n", ""),
             "recipe.yaml: corpus: stage only composes its scenes of one",

@@ -64,6 +64,7 @@ def _read_torch(file: Path) -> object:
     with file.open("rb") as stream:
         if not stream.read(2).startswith(_TORCH_STARTS):
             raise SaveAvsError(f"{file}: neither safetensors nor a torch weight file")
+    _check_stored(file)
     try:
         with torch.serialization.safe_globals(_NUMBERS):
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -78,6 +79,21 @@ def _read_torch(file: Path) -> object:
         raise
     except Exception as error:  # whatever a damaged pickle makes the reader stumble over
         raise SaveAvsError(f"{file}: damaged or cut short ({_line(error)}); fetch it again") from error
+
+
+def _check_stored(file: Path) -> None:
+    """Refuse archives that unpack to more than they are; what is no archive passes.
+
+    Raises:
+        SaveAvsError: when a member is compressed, which torch.save never does.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            stored = all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
+    except zipfile.BadZipFile:
+        return
+    if not stored:
+        raise SaveAvsError(f"{file}: compressed, which torch.save never does: no file of its; fetch it again")
 
 
 def _line(error: Exception) -> str:

@@ -59,6 +59,9 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
     max_time: Annotated[
         float, typer.Option("--max-time", metavar="S", help="That an upload, and then a job, may take.")
     ] = 3600,
+    max_memory: Annotated[
+        float, typer.Option("--max-memory", metavar="MB", help="That a worker may hold, models included.")
+    ] = 8000,
     queue: Annotated[int, typer.Option("--queue", help="Jobs that may wait.")] = 64,
     workers: Annotated[int, typer.Option("--workers", help="Jobs that run at once, a process each.")] = 1,
     keep: Annotated[
@@ -83,6 +86,7 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
         duration=max_duration,
         side=max_side,
         time=max_time,
+        memory=round(max_memory * 1e6),
         queue=queue,
         workers=workers,
         keep=keep * 3600,

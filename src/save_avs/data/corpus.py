@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from save_avs.data.pictures import open_picture
 from save_avs.errors import UsageError
 from save_avs.media.audio_file import read_audio_file
 from save_avs.types import F32, U8
@@ -78,6 +79,8 @@ class Manifest(BaseModel):
         path = root / _MANIFEST
         if not path.exists():
             return cls()
+        if not path.is_file():
+            raise UsageError(f"{path}: not a file")
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
@@ -142,7 +145,7 @@ class Corpus:
 
         Raises:
             UsageError: when the folder is no corpus, or has nothing for this split.
-            MediaError: when a sound cannot be read.
+            MediaError, DataError: when a sound or a picture cannot be read.
         """
         root = find_corpus(root)
         manifest = Manifest.load(root)
@@ -251,12 +254,13 @@ def load_cutout(path: Path) -> U8:
 
     Raises:
         UsageError: when nothing in it is opaque.
+        DataError: when it cannot be read.
     """
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         rgba = image.convert("RGBA")
     mask = path.with_suffix(".mask.png")
     if mask.exists():
-        with Image.open(mask) as outline:
+        with open_picture(mask) as outline:
             rgba.putalpha(outline.convert("L").point([0] + [255] * 255))
     box = rgba.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
     if box is None:
@@ -267,7 +271,7 @@ def load_cutout(path: Path) -> U8:
 
 
 def _load_picture(path: Path) -> U8:
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         image.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
         rgb = image.convert("RGB")
     rgb.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE), Image.Resampling.LANCZOS)

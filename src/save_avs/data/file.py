@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import IO, Literal, Protocol
 
 from save_avs.errors import DataError
@@ -31,3 +33,15 @@ class File(Protocol):
             TornStorageError: when its content is not what it was.
         """
         ...
+
+
+def open_file(file: File) -> IO[bytes]:
+    """Open it to read bytes: a pipe would be waited for, and a device has no end.
+
+    Raises:
+        OSError: when that cannot be, or it is no regular file.
+        TornStorageError: when its content is not what it was.
+    """
+    if isinstance(file, Path) and file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "not a file", str(file))
+    return file.open("rb")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from save_avs.data.file import File
+from save_avs.data.file import File, open_file
 from save_avs.errors import DataError
 from save_avs.types import F32
 
@@ -53,7 +53,7 @@ def read_plain_pickle(path: File) -> Any:
 def _guarded(path: File, load: Callable[[bytes], Any]) -> Any:
     """Load a file's bytes; whatever goes wrong is one line about the file."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB, so it is no file of this benchmark")

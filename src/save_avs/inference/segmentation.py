@@ -164,9 +164,9 @@ class _Run:
                 self._take(prediction, films)
                 frames += len(prediction.clip)
                 self._report(frames, float(prediction.clip.times[-1]))
-        self._tell()
-        if not frames:
-            raise MediaError(f"{video.path}: no picture in it can be decoded")
+            self._tell()
+            if not frames:  # said before the films end, which cannot be empty
+                raise MediaError(f"{video.path}: no picture in it can be decoded")
         return SegmentationResult(
             footage=self._footage,
             track=self._builder.track(),

@@ -39,7 +39,9 @@ def read_audio(file: IO[bytes], *, name: str, rate: int) -> F32:
     from av.error import FFmpegError
 
     try:
-        with av.open(file, "r", metadata_errors="replace") as container:
+        # The whitelist keeps playlists from opening anything else.
+        options = {"protocol_whitelist": "none"}
+        with av.open(file, "r", options=options, metadata_errors="replace") as container:
             resampler = av.AudioResampler("fltp", "mono", rate)
             parts = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
             parts += resampler.resample(None)

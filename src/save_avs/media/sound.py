@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from save_avs.media.blocks import SoundAssembly, SoundBlock
 from save_avs.media.container import Warn, decode, open_media, pick_audio
 from save_avs.media.mixing import mix_matrix
 from save_avs.types import F32
+
+# Sound does not pause longer than this, in seconds: a timestamp beyond is a damaged one.
+_LONGEST_PAUSE = 6 * 3600.0
+# A shorter jump is believed, unless the sound behind it is back where it was before.
+_JUMP = 1.0
 
 
 def read_sound(
@@ -47,11 +53,22 @@ def _decoded(
         stream = pick_audio(container)
         if stream is None:
             return
-        for frame in decode(container, stream, on_damage=damaged):
-            time = None if frame.time is None else frame.time - origin
+        for frame, time in _timed(decode(container, stream, on_damage=damaged), origin):
             if time is not None:
                 reached = time + frame.samples / frame.sample_rate
             yield time, frame.sample_rate, mixed(frame, layout)
+
+
+def _timed(frames: Iterable[Any], origin: float) -> Iterator[tuple[Any, float | None]]:
+    """Pair frames with their times after ``origin``; None where there is none, or a damaged one."""
+    end: float | None = None  # of the sound so far
+    for frame, after in pairwise(chain(frames, (None,))):
+        time = None if frame.time is None else frame.time - origin
+        if time is not None and end is not None and time > end + _JUMP:
+            back = after is not None and after.time is not None and after.time < frame.time
+            time = None if back or time > end + _LONGEST_PAUSE else time
+        yield frame, time
+        end = ((end or 0.0) if time is None else time) + frame.samples / frame.sample_rate
 
 
 def mixed(frame: Any, layout: str) -> F32:

@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 from av.video.reformatter import Colorspace, VideoReformatter
 
+from save_avs.errors import MediaError
 from save_avs.media.atomic import aside
 from save_avs.media.blocks import SoundBlock, SoundWindow
 from save_avs.media.film import H264, Film
@@ -24,6 +25,7 @@ from save_avs.media.sound import read_sound
 from save_avs.types import F32, U8
 
 _CLOCK = 90_000  # ticks a second: holds 24, 25, 30, 30000/1001 and 60 fps exactly
+_LONGEST = 2**31 - 1  # ticks that a frame of an mp4 can last
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _AAC_FRAME = 1024
 _BT709 = 1  # the code that H.264 and FFmpeg give BT.709's matrix, primaries and transfer alike
@@ -49,6 +51,7 @@ class VideoWriter:
         film: how it is coded.
 
     Raises:
+        MediaError: hours pass between two frames.
         ValueError: ``audio_from`` and ``audio`` both given, or times that do not increase.
     """
 
@@ -98,6 +101,10 @@ class VideoWriter:
         pts = round(time * _CLOCK)
         if self._last is not None and pts <= self._last:
             raise ValueError(f"times must increase: {time} s after {self._last / _CLOCK} s")
+        if self._last is not None and pts - self._last > _LONGEST:
+            raise MediaError(
+                f"{self._path}: {(pts - self._last) / _CLOCK:.0f} s pass between two frames: too many"
+            )
         self._last = pts
         image = _even(image) if film.even else np.ascontiguousarray(image)
         frame = av.VideoFrame.from_numpy_buffer(image, format=film.picture)

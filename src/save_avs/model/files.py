@@ -68,7 +68,7 @@ def read_config(folder: str | Path) -> SaveConfig:
         raise UsageError(f"{folder} is no model folder: it has no {CONFIG}")
     try:
         return SaveConfig.model_validate(json.loads(path.read_text()))
-    except (ValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {_first(error)}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from pycocotools import mask as coco
 
 from save_avs.errors import UsageError
 from save_avs.media.atomic import aside
-from save_avs.render.run_codes import coded_pixels
+from save_avs.render.code import check_code
 from save_avs.types import Bool, MaskTrack
 
 VERSION = 1
+_MOST_FRAMES = 1 << 31
+_DAMAGES = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def encode(mask: Bool) -> bytes:
@@ -99,10 +102,11 @@ def load_masks_json(path: str | Path) -> tuple[MaskTrack, dict[str, Any]]:
         )
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
-        frames, video, _ = meta.pop("frames"), meta["video"], meta["model"]
-        size, _ = (int(video["height"]), int(video["width"])), video["fps"]
+        frames = meta.pop("frames")
+        _check_head(meta)
+        size = (int(meta["video"]["height"]), int(meta["video"]["width"]))
         rows = [_row(entry, size) for entry in frames]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGES as error:
         raise UsageError(f"{path}: not a masks.json of this program, or damaged{_why(error)}") from error
     if meta.get("version") != VERSION:
         raise UsageError(f"{path}: version {meta.get('version')!r}, this program reads version {VERSION}")
@@ -115,9 +119,24 @@ def _why(error: Exception) -> str:
             return ": it is not JSON"
         case KeyError():
             return f": it lacks {error}"
-        case ValueError():
+        case RecursionError():
+            return ": it nests too deep"
+        case ValueError() | OverflowError():
             return f": {error}"
     return ""
+
+
+def _check_head(meta: Mapping[str, Any]) -> None:
+    """See whether what is told of video and model is what ``write_masks_json`` tells.
+
+    Raises:
+        ValueError, KeyError, TypeError: when it is not.
+    """
+    video, model = meta["video"], meta["model"]
+    if not isinstance(video["path"], str) or not isinstance(model, dict):
+        raise TypeError("the video's path is no text, or the model no object")
+    if not (video["fps"] is None or math.isfinite(video["fps"])):
+        raise ValueError(f"a video of {video['fps']} frames a second")
 
 
 def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, float, bytes]:
@@ -125,6 +144,11 @@ def _row(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, f
     if tuple(code["size"]) != size:
         raise ValueError(f"frame {entry['index']} is of size {code['size']}, the video of {list(size)}")
     counts = code["counts"].encode("ascii", "replace")
-    if coded_pixels(counts) != size[0] * size[1]:
-        raise ValueError(f"the mask of frame {entry['index']} does not cover its picture")
-    return int(entry["index"]), float(entry["time"]), float(entry["score"]), counts
+    try:
+        check_code(counts, size)
+    except ValueError as error:
+        raise ValueError(f"the mask of frame {entry['index']} does not cover its picture: {error}") from error
+    index, time, score = int(entry["index"]), float(entry["time"]), float(entry["score"])
+    if not 0 <= index < _MOST_FRAMES or not math.isfinite(time) or not math.isfinite(score):
+        raise ValueError(f"frame {index} at {time} s with a score of {score}")
+    return index, time, score, counts

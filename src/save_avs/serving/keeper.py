@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
+import psutil
+
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.job import Job, Problem, Progress
 from save_avs.serving.worker import Ended, Equipment, Message, Ready, Unfit, Warned, work
@@ -26,6 +28,10 @@ class LostError(Exception):
     """The worker was gone before it had begun with the job."""
 
 
+class _GreedyError(Exception):
+    """The worker holds more memory than it may."""
+
+
 class Keeper:
     """Holds one worker process.
 
@@ -37,6 +43,7 @@ class Keeper:
     """
 
     def __init__(self, equipment: Equipment) -> None:
+        self._memory = equipment.limits.memory
         self._here, there = _processes.Pipe()
         self._process = _processes.Process(target=work, args=(there, equipment), name="save-avs-worker")
         self._process.start()
@@ -64,7 +71,8 @@ class Keeper:
     ) -> Ended:
         """Have a job done, and say what became of it. A worker that dies of it counts as its problem.
 
-        The worker is ended when the job takes longer than ``seconds``, or when ``stop`` is set.
+        The worker is ended when the job takes longer than ``seconds``, when ``stop`` is set, or when it holds
+        more memory than it may.
 
         Raises:
             StoppedError: ``stop`` was set.
@@ -90,11 +98,17 @@ class Keeper:
             return Ended(
                 Problem(code="timeout", message=f"not done after {seconds:g} s, this server's limit")
             )
+        except _GreedyError:
+            self.end()
+            text = f"the video needs more memory than {self._memory / 1e6:g} MB, this server's limit"
+            return Ended(Problem(code="memory", message=text))
 
     def _follow(self, end: float, stop: Event, tell: Callable[[Progress | Warned], None]) -> Ended:
         while not stop.is_set():
             if time.monotonic() > end:
                 raise TimeoutError
+            if self._held() > self._memory:
+                raise _GreedyError
             said: Message | None = self._here.recv() if self._here.poll(_LOOK) else None
             match said:
                 case Ended():
@@ -103,6 +117,13 @@ class Keeper:
                     tell(said)
         self.end()
         raise StoppedError
+
+    def _held(self) -> int:
+        """Bytes of memory that the worker has taken; 0 of one that is gone."""
+        try:
+            return psutil.Process(self._process.pid).memory_info().rss
+        except psutil.Error:
+            return 0
 
     @property
     def alive(self) -> bool:

@@ -16,6 +16,7 @@ class Limits:
         duration: seconds of a video.
         side: pixels of a video's longer side.
         time: seconds that an upload, and then a job, may take.
+        memory: bytes that a worker may hold, its models among them.
         queue: jobs that may wait.
         workers: jobs that run at once, each in a process of its own.
         keep: seconds for which a finished job stays.
@@ -28,6 +29,7 @@ class Limits:
     duration: float = 600.0
     side: int = 3840
     time: float = 3600.0
+    memory: int = 8_000_000_000
     queue: int = 64
     workers: int = 1
     keep: float = 86_400.0

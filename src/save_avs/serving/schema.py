@@ -93,6 +93,7 @@ class LimitsView(BaseModel):
     duration: float = Field(description="seconds of a video")
     side: int = Field(description="pixels of a video's longer side")
     time: float = Field(description="seconds that a job may take")
+    memory: int = Field(description="bytes that its worker may hold, models included")
     queue: int = Field(description="jobs that may wait")
     keep: float = Field(description="seconds for which a finished job stays")
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from save_avs.data.corpus import Split
 from save_avs.errors import UsageError
 from save_avs.evaluation.prompted import Prompt
+from save_avs.training.plain_yaml import read_yaml
 from save_avs.training.recipe import Changes
 from save_avs.training.stage import SceneConfig, Strict
 
@@ -101,13 +102,13 @@ def load_study(name_or_path: str | Path) -> Study:
     import yaml
 
     path = GRIDS / f"{name_or_path}.yaml" if str(name_or_path) in NAMES else Path(name_or_path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such study; there are {', '.join(NAMES)}")
     try:
-        study = Study.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except OSError as error:
-        raise UsageError(f"{path}: no such study; there are {', '.join(NAMES)}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
+        study = Study.model_validate(yaml.safe_load(read_yaml(path)))
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UsageError(f"{path}: {'; '.join(problems)}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error
     return study.model_copy(update={"recipe": path.parent / study.recipe})

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from save_avs.errors import UsageError
 from save_avs.model.config import SaveConfig
 from save_avs.training.choices import Policy, Precision, Sharding, Tracker
+from save_avs.training.plain_yaml import read_yaml
 from save_avs.training.stage import TASK_NAMES, ComposedStage, Stage, Strict
 
 EXTENDS = "extends"
@@ -133,23 +134,22 @@ def load_recipe(
     except UsageError as error:
         problems = error.problems if isinstance(error, RecipeError) else (f"{path}: {error}",)
         raise RecipeError(problems) from error
-    except YAMLError as error:
-        raise RecipeError([f"{path}: {' '.join(str(error).split())}"]) from error
-    except (OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise RecipeError([f"{path}: {str(error).splitlines()[0]}"]) from error
 
 
 def _read(path: Path, within: tuple[Path, ...]) -> Any:
     """A recipe merged over what it extends; ``within`` are the recipes that are being read already."""
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import OmegaConf
 
     if not path.is_file():
         raise RecipeError([f"{path}: no such recipe" + (f", which {within[-1]} extends" if within else "")])
     if path.resolve() in within:
         raise RecipeError([f"{path}: extends itself, by way of {within[-1]}"])
-    config = OmegaConf.load(path)
-    if not isinstance(config, DictConfig):
-        raise RecipeError([f"{path}: is no recipe: it has no keys"])
+    try:
+        config: Any = OmegaConf.create(read_yaml(path))
+    except UsageError as error:  # it names this file, which need not be the recipe that was asked for
+        raise RecipeError([str(error)]) from error
     below = config.pop(EXTENDS, None)
     if below is None:
         return config

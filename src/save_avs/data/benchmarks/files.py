@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from save_avs.audio.front_end import VGGISH, FrontEnd
 from save_avs.audio.log_mel import SAMPLE_RATE, log_mel
-from save_avs.data.file import File, TornStorageError
+from save_avs.data.file import File, TornStorageError, open_file
+from save_avs.data.pictures import open_picture
 from save_avs.data.tensor_pickle import read_tensor_pickle
 from save_avs.errors import DataError, MediaError
 from save_avs.media.audio_file import read_audio
@@ -49,8 +51,8 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         DataError: when it is missing, no text, or lacks a column.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+        with open_file(path) as file:
+            reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
             lacking = [name for name in columns if name not in (reader.fieldnames or ())]
             if lacking:
                 raise DataError(f"{path}: has no column {', '.join(lacking)}; is it the benchmark's own?")
@@ -67,19 +69,9 @@ def read_picture(path: File) -> Image.Image:
     Raises:
         DataError: when it is missing or broken.
     """
-    try:
-        with path.open("rb") as file, Image.open(file) as image:
-            image.load()
-            return image
-    except TornStorageError:
-        raise
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing") from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path}: is no picture") from error
-    # Pillow's decoders raise SyntaxError, struct.error and more for torn files
-    except Exception as error:
-        raise DataError(f"{path}: cannot be read as a picture ({_first_line(error)})") from error
+    with open_picture(path) as image:
+        image.load()
+        return image
 
 
 def read_frame(path: File) -> U8:
@@ -129,7 +121,7 @@ def read_wav(path: File, rate: int = SAMPLE_RATE) -> F32:
         DataError: when it is missing or broken.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             wave = read_audio(file, name=str(path), rate=rate)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{path}: missing") from error
@@ -166,7 +158,3 @@ def patches_of(wave: F32, front_end: FrontEnd) -> F32:
     """
     least = math.ceil(VGGISH.seconds * front_end.rate)
     return log_mel(np.pad(wave, (0, max(0, least - len(wave)))), front_end.rate, front_end)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,114 @@
+"""Fuzz what reads files of strangers, guided by coverage.
+
+Targets: index, manifest, masks, tensor, weights. A reader may return, or raise one of the program's own
+errors; anything else is a finding, and so are 10 seconds or 2 GB for one input. Inputs start from whole
+files, and what is behind the target's name goes to libFuzzer.
+
+    pip install atheris
+    python fuzz/parsers.py masks -max_total_time=120
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import atheris
+import torch
+from safetensors.torch import save
+
+with atheris.instrument_imports(include=["save_avs"]):
+    from save_avs.checkpoints.safe import read_weights
+    from save_avs.data.corpus import Manifest
+    from save_avs.data.shards.index import read_index
+    from save_avs.data.tensor_pickle import read_tensor_pickle
+    from save_avs.errors import SaveAvsError
+    from save_avs.render import load_masks_json
+
+MASKS = {
+    "version": 1,
+    "video": {"width": 3, "height": 2},
+    "frames": [{"index": 0, "time": 0, "score": 1, "segmentation": {"size": [2, 3], "counts": "222"}}],
+}
+ROW = {
+    "shard": 0,
+    "key": "a",
+    "told": {"name": "a", "source": "a", "categories": ["b"], "first_patch": 0, "times": None},
+    "files": {"frame0.png": [0, 1, 2]},
+}
+INDEX = {
+    "version": 1,
+    "name": "ms3",
+    "classes": [],
+    "splits": {"train": {"shards": [["a.tar", 1]], "clips": [ROW]}},
+}
+MANIFEST = {"splits": {"a.png": ["train"]}, "held_from": {"a.wav": 1.5}, "zero_shot": ["b"], "licence": "c"}
+STATE = {"a": torch.arange(6.0).view(2, 3)}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader: the name of the file it reads, what is done with its path, and whole files to start from."""
+
+    file: str
+    read: Callable[[Path], object]
+    seeds: tuple[bytes, ...]
+
+
+def _saved(zipped: bool) -> bytes:
+    out = io.BytesIO()
+    torch.save(STATE, out, _use_new_zipfile_serialization=zipped)
+    return out.getvalue()
+
+
+def _decode(path: Path) -> None:
+    track, _ = load_masks_json(path)
+    track.areas()
+    for number in range(len(track)):
+        track.mask(number)
+
+
+def _json(values: object) -> bytes:
+    return json.dumps(values).encode()
+
+
+TARGETS = {
+    "index": Target("shards.json", lambda path: read_index(path.parent), (_json(INDEX),)),
+    "manifest": Target("corpus.json", lambda path: Manifest.load(path.parent), (_json(MANIFEST),)),
+    "masks": Target("masks.json", _decode, (_json(MASKS),)),
+    "tensor": Target(
+        "a.pkl", read_tensor_pickle, (pickle.dumps(STATE["a"], 2), pickle.dumps(STATE["a"]), _saved(True))
+    ),
+    "weights": Target("a.pth", read_weights, (_saved(True), _saved(False), save(STATE))),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Fuzz one target until libFuzzer ends the process."""
+    name, options = arguments[0], arguments[1:]
+    target = TARGETS[name]
+    folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
+    seeds, path = folder / "seeds", folder / target.file
+    seeds.mkdir()
+    for number, seed in enumerate(target.seeds):
+        (seeds / str(number)).write_bytes(seed)
+
+    def once(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            target.read(path)
+        except SaveAvsError as error:
+            assert "\n" not in str(error), error
+
+    atheris.Setup([sys.argv[0], str(seeds), "-timeout=10", "-rss_limit_mb=2048", *options], once)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,229 @@
+"""Videos that are whole and yet unlike most: shapes, colours, codecs, clocks, sounds, further tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from case import Case, every
+from media_damage import FINE, UNREADABLE, segment
+from media_making import TICK, Picture, Sound, ffmpeg, grey, make, set_matrix, tone
+from whole import film
+
+LOSSLESS = {"codec": "ffv1", "options": {}}
+
+
+def cases() -> Iterator[Case]:
+    """All of them."""
+    yield from every(_shapes(), 17)
+    yield from every(_colours(), 16)
+    yield from every(_clocks(), 10)
+    yield from every(_sounds(), 13)
+    yield from every(_companions(), 4)
+
+
+def _case(what: str, make: Callable[[Path], Path], codes: tuple[int, ...] = (FINE,)) -> Case:
+    return Case(f"media/{what}", make, segment, codes)
+
+
+def _video(name: str, *tracks: Picture | Sound) -> Callable[[Path], Path]:
+    return lambda folder: make(folder / name, *tracks)
+
+
+def _shapes() -> Iterator[Case]:
+    sides = [(1, 1), (1, 2), (2, 1), (3, 5), (31, 17), (1, 500), (500, 1), (4097, 3), (16, 2160), (641, 361)]
+    for width, height in sides:
+        yield _case(f"{width} x {height} pixels", _video("v.mkv", grey(3, size=(width, height), **LOSSLESS)))
+    yield _case(
+        "one picture of 8K",
+        _video("v.mkv", grey(1, size=(7680, 4320), codec="png", pix_fmt="rgb24", options={})),
+    )
+    yield _case(
+        "20 000 pictures of nothing", _video("v.mkv", grey(20_000, size=(2, 2), codec="rawvideo", options={}))
+    )
+    for number, matrix in enumerate(
+        [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (0, 0, 0, 0), (1, 1, 1, 1), (32767, -32768, 5, 7)]
+    ):
+        yield _case(
+            f"turned by matrix {number}",
+            lambda folder, m=matrix: set_matrix(make(folder / "v.mp4", grey(3)), m),
+        )
+    yield _case("a size that changes", _growing)
+
+
+def _growing(folder: Path) -> Path:
+    """Two raw streams, one after the other."""
+    parts = [make(folder / f"{n}.h264", grey(5, size=size)) for n, size in enumerate([(64, 48), (96, 32)])]
+    (folder / "v.h264").write_bytes(b"".join(part.read_bytes() for part in parts))
+    return folder / "v.h264"
+
+
+def _colours() -> Iterator[Case]:
+    formats = (
+        "yuv422p yuv444p yuv410p yuv420p10le yuv422p10le yuv444p12le yuv444p16le gray gray10le gray16le "
+        "yuva420p yuva444p10le bgra rgb48le gbrp10le gbrp12le"
+    )
+    for name in formats.split():
+        yield _case(f"pixels as {name}", _video("v.mkv", grey(3, pix_fmt=name, **LOSSLESS)))
+    for codec, name, suffix in (
+        ("mpeg4", "yuv420p", "mp4"),
+        ("mjpeg", "yuvj422p", "avi"),
+        ("libx265", "yuv420p10le", "mp4"),
+        ("libvpx-vp9", "yuva420p", "webm"),
+        ("libvpx-vp9", "yuv420p", "webm"),
+        ("libsvtav1", "yuv420p10le", "mkv"),
+        ("prores_ks", "yuva444p10le", "mov"),
+        ("huffyuv", "rgb24", "avi"),
+        ("png", "rgba", "mov"),
+        ("gif", "rgb8", "gif"),
+        ("mpeg2video", "yuv420p", "mpg"),
+        ("msmpeg4v3", "yuv420p", "avi"),
+        ("wmv2", "yuv420p", "wmv"),
+        ("rawvideo", "monow", "nut"),
+        ("libwebp", "yuv420p", "webp"),
+        ("tiff", "rgb48le", "mkv"),
+        ("bmp", "rgb565le", "avi"),
+    ):
+        yield _case(
+            f"{codec} {name} in {suffix}",
+            lambda folder, c=codec, n=name, s=suffix: film(folder / f"v.{s}", c, n),
+            (FINE, UNREADABLE),
+        )
+
+
+def _clocks() -> Iterator[Case]:
+    for what, times in {
+        "one picture": [0.0],
+        "pictures at any time": [0, 0.04, 0.05, 0.4, 0.41, 2.0],
+        "a picture an hour": [0, 3600.0, 7200.0],
+        "1000 pictures a second": [k / 1000 for k in range(50)],
+        "a start a day late": [86_400 + k / 10 for k in range(5)],
+        "pictures before zero": [-1 + k / 10 for k in range(5)],
+        "a gap of a month": [0, 0.1, 2_600_000.0, 2_600_000.1],
+    }.items():
+        pictures = Picture(times, [60 + k % 99 for k in range(len(times))])
+        for companion, tracks in (("", []), (" with sound", [Sound([(0, tone(1, 16000))])])):
+            yield _case(what + companion, _video("v.mkv", pictures, *tracks), (FINE, UNREADABLE))
+    yield _case("all pictures at one time", lambda folder: _timed(folder, [0] * 6))
+    yield _case("pictures that run backwards", lambda folder: _timed(folder, [5, 4, 3, 2, 1, 0]))
+    yield _case("pictures at the end of time", lambda folder: _timed(folder, [0, 1, 2**61, 2**61 + 1]))
+    yield _case("pictures at the beginning of time", lambda folder: _timed(folder, [-(2**61), 0, 1]))
+
+
+def _timed(folder: Path, ticks: list[int]) -> Path:
+    """Raw pictures under timestamps that no encoder would take."""
+    import av
+
+    path = folder / "v.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 8, 8, "rgb24", TICK
+        for number, tick in enumerate(ticks):
+            packet = av.Packet(bytes([number]) * 192)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, TICK, True
+            packet.pts = packet.dts = tick
+            try:
+                container.mux(packet)
+            except (OSError, ValueError):
+                continue  # what the muxer will not take is not in the file
+    return path
+
+
+def _sounds() -> Iterator[Case]:
+    def heard(what: str, *sounds: Sound, suffix: str = "mkv") -> Case:
+        return _case(f"sound: {what}", _video(f"v.{suffix}", grey(10, fps=10), *sounds))
+
+    for rate in (1000, 8000, 11_025, 44_100, 96_000, 192_000, 384_000):
+        yield heard(f"{rate} Hz", Sound([(0, tone(1, rate))], rate))
+    for layout, channels in (("stereo", 2), ("2.1", 3), ("5.1", 6), ("7.1", 8), ("hexadecagonal", 16)):
+        yield heard(layout, Sound([(0, tone(1, 16000, channels=channels))], layout=layout))
+    for codec, kind in (
+        ("pcm_u8", "u8"),
+        ("pcm_s32le", "s32"),
+        ("pcm_f32le", "flt"),
+        ("pcm_f64le", "dbl"),
+        ("flac", "s16"),
+    ):
+        yield heard(codec, Sound([(0, tone(1, 16000))], codec=codec, format=kind))
+    plain = tone(1, 16000)
+    for what, wave in {
+        "silence": plain * 0,
+        "no number": plain * np.nan,
+        "no number now and then": np.where(np.arange(16000) % 1000 == 0, np.nan, plain),
+        "infinite": np.full_like(plain, np.inf),
+        "infinite now and then": np.where(np.arange(16000) % 1000 == 0, -np.inf, plain),
+        "a constant": np.ones_like(plain),
+        "clipped": np.sign(plain),
+        "far too loud": plain * np.float32(1e30),
+        "far too quiet": plain * np.float32(1e-40),
+    }.items():
+        yield heard(what, Sound([(0, wave.astype(np.float32))], codec="pcm_f32le", format="flt"))
+    yield heard("longer than the picture", Sound([(0, tone(30, 16000))]))
+    yield heard("shorter than the picture", Sound([(0, tone(0.05, 16000))]))
+    yield heard("a single sample", Sound([(0, tone(1, 16000)[:, :1])]))
+    yield heard("behind the picture", Sound([(5, plain)]))
+    yield heard("in two pieces", Sound([(0, plain), (90, plain)]))
+    yield heard("three tracks", *[Sound([(0, tone(1, 16000, hz=hz))]) for hz in (300, 500, 700)])
+    yield heard(
+        "tracks of several rates", Sound([(0, tone(1, 8000))], 8000), Sound([(0, tone(1, 48000))], 48000)
+    )
+
+
+def _companions() -> Iterator[Case]:
+    yield _case("two pictures at once", _video("v.mkv", grey(5), grey(5, size=(64, 48))))
+    yield _case("sound alone", _video("v.mka", Sound([(0, tone(1, 16000))])), (UNREADABLE,))
+    yield _case("subtitles beside it", _with_subtitles)
+    yield _case("a cover beside it", lambda folder: _with_cover(folder, grey(5)))
+    yield _case(
+        "a cover and sound alone",
+        lambda folder: _with_cover(folder, Sound([(0, tone(1, 16000))])),
+        (UNREADABLE,),
+    )
+    yield _case("a file within it", _with_attachment)
+    yield _case("tags of every kind", _with_tags)
+
+
+def _with_subtitles(folder: Path) -> Path:
+    make(folder / "a.mkv", grey(5))
+    (folder / "a.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\nHello {\\an8}<b>\n")
+    ffmpeg("-i", folder / "a.mkv", "-i", folder / "a.srt", "-map", "0", "-map", "1", folder / "v.mkv")
+    return folder / "v.mkv"
+
+
+def _with_cover(folder: Path, track: Picture | Sound) -> Path:
+    make(folder / "a.mkv", track)
+    make(folder / "cover.png", grey(1, codec="png", pix_fmt="rgb24", options={}))
+    how = [
+        "-c",
+        "copy",
+        "-disposition:v:0" if isinstance(track, Sound) else "-disposition:v:1",
+        "attached_pic",
+    ]
+    how += ["-c:a", "aac"] if isinstance(track, Sound) else []
+    ffmpeg(
+        "-i", folder / "a.mkv", "-i", folder / "cover.png", "-map", "0", "-map", "1", *how, folder / "v.mp4"
+    )
+    return folder / "v.mp4"
+
+
+def _with_attachment(folder: Path) -> Path:
+    make(folder / "a.mkv", grey(5))
+    (folder / "evil").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    where = [
+        "-attach",
+        folder / "evil",
+        "-metadata:s:t",
+        "mimetype=application/x-sh",
+        "-metadata:s:t",
+        "filename=../../evil",
+    ]
+    ffmpeg("-i", folder / "a.mkv", "-c", "copy", *where, folder / "v.mkv")
+    return folder / "v.mkv"
+
+
+def _with_tags(folder: Path) -> Path:
+    make(folder / "a.mkv", grey(5))
+    tags = ["-metadata", "title=<script>alert(1)</script>\n\x1b[31m", "-metadata", f"comment={'x' * 50_000}"]
+    ffmpeg("-i", folder / "a.mkv", "-c", "copy", *tags, folder / "v.mkv")
+    return folder / "v.mkv"

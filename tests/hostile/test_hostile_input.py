@@ -1,0 +1,40 @@
+"""Some of the hostile and broken inputs; all of them: python tests/hostile/run.py."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what a case takes from /proc")
+def test_each_gives_a_result_or_a_line():
+    found = list(run.reports(run.chosen([], quick=True)))
+    assert len(found) >= 60
+    assert {report.name: f"{report.wrong}: {report.said}" for report in found if report.wrong} == {}
+
+
+def test_there_are_hundreds_of_them_of_every_kind():
+    rooms = [case.room for case in run.CASES.values()]
+    assert len(rooms) >= 300
+    assert set(rooms) == {"media", "weights", "recipe", "study", "masks", "tree", "shards", "corpus"}
+
+
+def test_what_is_lost_is_seen(tmp_path, monkeypatch):
+    """The harness itself: errors that are not told in words, and what is left half-written."""
+    import attempt
+    from case import Case, written
+
+    from save_avs.cli import app
+
+    def fail(folder: str) -> None:
+        with open(f"{folder}.part", "w"):  # noqa: PTH123
+            raise ValueError("unforeseen")
+
+    monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
+    app.command("hostile")(fail)
+    case = Case("media/x", written("x", b""), lambda _, out: ["hostile", str(out)], (1,))
+    assert "not told in words" in attempt.attempt(case).wrong
+    foreseen = Case("media/x", written("x", b""), lambda _, out: ["segment", str(out)], (1,))
+    assert "exit code 2 where 1" in attempt.attempt(foreseen).wrong
