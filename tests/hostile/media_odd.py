@@ -83,7 +83,6 @@ def _colours() -> Iterator[Case]:
         ("rawvideo", "monow", "nut"),
         ("libwebp", "yuv420p", "webp"),
         ("tiff", "rgb48le", "mkv"),
-        ("bmp", "rgb565le", "avi"),
     ):
         yield _case(
             f"{codec} {name} in {suffix}",
