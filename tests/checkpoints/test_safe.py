@@ -153,6 +153,17 @@ def test_wherever_it_is_cut_it_is_one_line(tmp_path: Path, form: str) -> None:
         refusal(path)
 
 
+def test_an_archive_that_unpacks_to_more_than_it_is_is_refused_unread(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, bytes(100_000_000) if name.endswith("data/0") else data)
+    assert (tmp_path / "bomb.pth").stat().st_size < 1_000_000
+    assert "compressed" in refusal(tmp_path / "bomb.pth")
+
+
 def test_a_git_lfs_pointer_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     assert "git lfs pull" in refusal(tmp_path / "model.safetensors")

@@ -12,6 +12,9 @@ from media_making import TICK, Picture, Sound, ffmpeg, grey, make, set_matrix, t
 from whole import film
 
 LOSSLESS = {"codec": "ffv1", "options": {}}
+PLAIN = {"codec": "png", "pix_fmt": "rgb24", "options": {}}
+
+LATE = (FINE, UNREADABLE)
 
 
 def cases() -> Iterator[Case]:
@@ -34,10 +37,10 @@ def _video(name: str, *tracks: Picture | Sound) -> Callable[[Path], Path]:
 def _shapes() -> Iterator[Case]:
     sides = [(1, 1), (1, 2), (2, 1), (3, 5), (31, 17), (1, 500), (500, 1), (4097, 3), (16, 2160), (641, 361)]
     for width, height in sides:
-        yield _case(f"{width} x {height} pixels", _video("v.mkv", grey(3, size=(width, height), **LOSSLESS)))
+        yield _case(f"{width} x {height} pixels", _video("v.mov", grey(3, size=(width, height), **PLAIN)))
     yield _case(
         "one picture of 8K",
-        _video("v.mkv", grey(1, size=(7680, 4320), codec="png", pix_fmt="rgb24", options={})),
+        _video("v.mov", grey(1, size=(7680, 4320), **PLAIN)),
     )
     yield _case(
         "20 000 pictures of nothing", _video("v.mkv", grey(20_000, size=(2, 2), codec="rawvideo", options={}))
@@ -83,7 +86,6 @@ def _colours() -> Iterator[Case]:
         ("rawvideo", "monow", "nut"),
         ("libwebp", "yuv420p", "webp"),
         ("tiff", "rgb48le", "mkv"),
-        ("bmp", "rgb565le", "avi"),
     ):
         yield _case(
             f"{codec} {name} in {suffix}",
@@ -107,8 +109,8 @@ def _clocks() -> Iterator[Case]:
             yield _case(what + companion, _video("v.mkv", pictures, *tracks), (FINE, UNREADABLE))
     yield _case("all pictures at one time", lambda folder: _timed(folder, [0] * 6))
     yield _case("pictures that run backwards", lambda folder: _timed(folder, [5, 4, 3, 2, 1, 0]))
-    yield _case("pictures at the end of time", lambda folder: _timed(folder, [0, 1, 2**61, 2**61 + 1]))
-    yield _case("pictures at the beginning of time", lambda folder: _timed(folder, [-(2**61), 0, 1]))
+    yield _case("pictures at the end of time", lambda folder: _timed(folder, [0, 1, 2**61, 2**61 + 1]), LATE)
+    yield _case("pictures at the beginning of time", lambda folder: _timed(folder, [-(2**61), 0, 1]), LATE)
 
 
 def _timed(folder: Path, ticks: list[int]) -> Path:

@@ -23,7 +23,7 @@ from attempt import SECONDS, Report  # noqa: E402
 from cases import CASES  # noqa: E402
 
 START = 30.0  # seconds more for the first case of a process, which imports everything
-BATCH = 40  # cases of a process
+BATCH = 200  # cases of a process
 
 
 def reports(names: Sequence[str]) -> Iterator[Report]:

@@ -21,7 +21,7 @@ def test_there_are_hundreds_of_them_of_every_kind():
     assert set(rooms) == {"media", "weights", "recipe", "study", "masks", "tree", "shards", "corpus"}
 
 
-def test_what_is_lost_is_seen(tmp_path, monkeypatch):
+def test_what_is_lost_is_seen(monkeypatch, capfd):
     """The harness itself: errors that are not told in words, and what is left half-written."""
     import attempt
     from case import Case, written
@@ -29,12 +29,15 @@ def test_what_is_lost_is_seen(tmp_path, monkeypatch):
     from save_avs.cli import app
 
     def fail(folder: str) -> None:
-        with open(f"{folder}.part", "w"):  # noqa: PTH123
-            raise ValueError("unforeseen")
+        raise ValueError(folder)
 
     monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
     app.command("hostile")(fail)
-    case = Case("media/x", written("x", b""), lambda _, out: ["hostile", str(out)], (1,))
-    assert "not told in words" in attempt.attempt(case).wrong
-    foreseen = Case("media/x", written("x", b""), lambda _, out: ["segment", str(out)], (1,))
-    assert "exit code 2 where 1" in attempt.attempt(foreseen).wrong
+
+    def wrong(*arguments: str) -> str:
+        case = Case("media/x", written("x", b""), lambda _, out: [*arguments, str(out)], (1,))
+        with capfd.disabled():
+            return attempt.attempt(case).wrong
+
+    assert "not told in words" in wrong("hostile")
+    assert "exit code 2 where 1" in wrong("segment")

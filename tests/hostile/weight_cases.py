@@ -34,7 +34,8 @@ def _convert(made: Path, out: Path) -> list[str]:
 
 
 def _segment(made: Path, out: Path) -> list[str]:
-    return ["segment", str(made / "v.mp4"), "-o", str(out), "--model", str(made), "--device", "cpu"]
+    how = ["--device", "cpu", "--precision", "fp32"]
+    return ["segment", str(made / "v.mp4"), "-o", str(out), "--model", str(made), *how]
 
 
 def _file(what: str, content: bytes, suffix: str = "pth") -> Case:

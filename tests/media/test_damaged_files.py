@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 from media_making import Sound, cut, ffmpeg, grey, make, needs_ffmpeg, tone
@@ -200,3 +202,13 @@ def test_tags_in_another_encoding_do_not_hurt(tmp_path, noise):
     assert b"Lavf" in data
     path.write_bytes(data.replace(b"Lavf", b"\xe9\xe8\xff\xfe"))
     assert len(next(iter(read_clips(path)))) == 10
+
+
+def test_a_picture_beyond_16k_is_refused_before_it_is_decoded(tmp_path):
+    path = make(tmp_path / "p.png", grey(1, codec="png", pix_fmt="rgb24", options={}))
+    data = bytearray(path.read_bytes())
+    data[16:24] = (12_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match="12000 x 12000 pixels"):
+        probe(path)

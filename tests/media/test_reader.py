@@ -11,7 +11,7 @@ import pytest
 from media_making import Picture, Sound, ffmpeg, grey, levels, make, needs_ffmpeg, set_matrix, tone
 
 from save_avs.errors import UsageError
-from save_avs.media import probe, read_clips
+from save_avs.media import probe, read_clips, upright
 
 
 def read(path, **more):
@@ -388,3 +388,19 @@ def test_decoded_frames_are_let_go_without_the_garbage_collector(tmp_path):
     finally:
         gc.enable()
     assert count == 40 and left < 8
+
+
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (1, 0, 0, 1)])
+def test_a_turn_beside_data_without_a_name(tmp_path, matrix, monkeypatch):
+    path = set_matrix(make(tmp_path / "v.mp4", grey(2)), matrix)
+
+    def unknown(frame):
+        raise ValueError("31 is not a valid Type")
+
+    def turn():
+        with av.open(str(path)) as container:
+            return upright.turn_of(next(container.decode(video=0)))
+
+    plain = turn()
+    monkeypatch.setattr(upright, "SideDataContainer", unknown)
+    assert turn() == plain

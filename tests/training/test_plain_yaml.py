@@ -30,7 +30,7 @@ def refusal(path) -> str:
         ("a: &a {b: *a}", "part of"),
         ("a: *b", "stands for nothing"),
         ("a: " + "x" * 300_000, "larger than"),
-        ("a: 'x", "found"),
+        ("a: 'x", "quoted"),
         ("[1]", "no keys"),
         ("", "no keys"),
     ],

@@ -13,6 +13,8 @@ from save_avs.errors import MediaError
 from save_avs.media.container import decode, open_media, pick_audio, pick_video
 from save_avs.media.upright import turn_of
 
+_MOST_PIXELS = 15360 * 8640
+
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -50,7 +52,8 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
 
     Raises:
         UsageError: no such file.
-        MediaError: the file cannot be read as video: not media, empty, sound only, no picture decodes.
+        MediaError: the file cannot be read as video: not media, empty, sound only, no picture decodes, or it
+            has more pixels than 16K.
     """
     path = Path(path)
     with open_media(path) as container:
@@ -58,6 +61,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         if stream is None:
             what = "sound only, no video" if pick_audio(container) is not None else "no video in it"
             raise MediaError(f"{path}: {what}")
+        _check_size(path, stream.codec_context.width, stream.codec_context.height)
         frame = next(decode(container, stream, on_damage=_ignore), None)
         if frame is None:
             raise MediaError(f"{path}: no picture in it can be decoded ({stream.codec_context.name})")
@@ -79,6 +83,12 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             pixel_aspect=1 / aspect if turn.transpose else aspect,
             origin=origin,
         )
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    """Refuse what a header says is too large, before a picture is decoded."""
+    if width * height > _MOST_PIXELS:
+        raise MediaError(f"{path}: {width} x {height} pixels, more than 16K; make it smaller")
 
 
 def _ignore(reason: str, fatal: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,14 +40,24 @@ def turn_of(frame: Any) -> Turn:
     The matrix maps a pixel: x' = a x + c y, y' = b x + d y (FFmpeg's libavutil/display.h, 16.16 fixed
     point, rows of three). Angles between the right angles go to the nearest one.
     """
-    # frame.side_data would keep what refers back to the frame: none would go before a garbage collection.
-    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
-    if data is None:
-        return Turn()
-    a, b, _, c, d, *_ = np.frombuffer(bytes(data), dtype=np.int32)[:9].tolist()
+    a, b, c, d = _matrix(frame)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Turn(False, a < 0, d < 0)
     return Turn(True, c < 0, b < 0)
+
+
+def _matrix(frame: Any) -> tuple[float, float, float, float]:
+    """(a, b, c, d) of a frame's display matrix, at any scale."""
+    try:
+        # frame.side_data would keep what refers back to the frame: none would go before a garbage collection.
+        data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
+    except ValueError:  # beside it is something that PyAV has no name for; an angle is told all the same
+        angle = -math.radians(frame.rotation)
+        return math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle)
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), dtype=np.int32)[:9].tolist()
+    return a, b, c, d
 
 
 class UprightRgb:

@@ -134,7 +134,7 @@ def load_recipe(
     except UsageError as error:
         problems = error.problems if isinstance(error, RecipeError) else (f"{path}: {error}",)
         raise RecipeError(problems) from error
-    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
         raise RecipeError([f"{path}: {str(error).splitlines()[0]}"]) from error
 
 

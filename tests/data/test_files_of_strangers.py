@@ -1,0 +1,63 @@
+"""What lies where a data set's file should be: pipes, devices, bombs, playlists that lead elsewhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import zlib
+
+import pytest
+
+from save_avs.data.benchmarks.files import read_frame, read_patches, read_table, read_wav
+from save_avs.data.corpus import Manifest, load_cutout
+from save_avs.errors import DataError, UsageError
+
+READERS = [read_frame, read_wav, read_patches, lambda path: read_table(path, ["a"]), load_cutout]
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, read, kind):
+    path = tmp_path / "x.png"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+    with pytest.raises(DataError) as error:
+        read(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_manifest_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "corpus.json")
+    with pytest.raises(UsageError, match="not a file"):
+        Manifest.load(tmp_path)
+
+
+def test_a_picture_that_declares_gigabytes_is_refused(tmp_path):
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 1, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    for read in (read_frame, load_cutout):
+        with pytest.raises(DataError, match="cannot be read as a picture"):
+            read(tmp_path / "x.png")
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def test_a_playlist_in_place_of_a_sound_asks_nobody(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        path = tmp_path / "a.wav"
+        path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{address}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(DataError):
+            read_wav(path)
+        with pytest.raises(TimeoutError):
+            server.accept()
