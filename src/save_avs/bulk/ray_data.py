@@ -28,6 +28,7 @@ def run_ray(entries: Iterable[Entry], kit: Kit, workers: int) -> Generator[Outco
     """
     require("ray", "pyarrow")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     items = [{"location": entry.location, "name": entry.name} for entry in entries]
     if not items:
         return
@@ -39,6 +40,7 @@ def run_ray(entries: Iterable[Entry], kit: Kit, workers: int) -> Generator[Outco
     try:
         context = DataContext.get_current()
         context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         blocks = min(len(items), max(_SPARE * workers, len(items) // _BLOCK))
         clips = from_items(items, override_num_blocks=blocks).map(
             _Actor,  # type: ignore[arg-type], Ray makes one an actor
