@@ -91,6 +91,22 @@ def test_a_model_that_is_not_there():
         held.do(Entry("a.mp4", "a.mp4"))
 
 
+def test_a_worker_that_dies_while_it_loads_is_replaced_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(hand, "work", dying)
+    held = Hand(Kit(model=str(tmp_path / "count")))
+    with pytest.raises(
+        SaveAvsError, match="killed by signal 9 while it loaded the model, and so did the next"
+    ):
+        held.do(Entry("well", "it"))
+    assert workers(tmp_path) == 2
+
+
+def dying(connection, kit: Kit) -> None:
+    with Path(kit.model).open("a") as file:
+        file.write("x")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_stopped_hand_starts_nothing_that_lasts(held):
     held.stop()
     with pytest.raises(SaveAvsError, match="killed by signal 9 while it loaded"):

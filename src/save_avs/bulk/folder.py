@@ -57,7 +57,7 @@ class BulkFolder:
                 raise UsageError(f"{parent}: a file, so results cannot go into it; choose another with -o")
         file = self.path / _REQUEST
         if not file.is_file():
-            if self.path.is_dir() and any(item.name != _LOCK for item in self.path.iterdir()):
+            if self.path.is_dir() and any(item.name[0] != "." for item in self.path.iterdir()):
                 raise UsageError(f"{self.path}: holds other things than a bulk run; choose another with -o")
             return
         former = _read_request(file)
@@ -77,12 +77,7 @@ class BulkFolder:
         """
         self.check(request)
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / _LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(f"{self.path}: another run is writing here; wait for it, or choose -o") from None
-        with lock:
+        with self._alone():
             atomic_write(self.path / _REQUEST, json.dumps(request, indent=2) + "\n")
             self._tidy()
             self.scratch.mkdir()
@@ -92,6 +87,18 @@ class BulkFolder:
             finally:
                 shutil.rmtree(self.scratch, ignore_errors=True)
                 results.flush()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        lock = FileLock(self.path / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(f"{self.path}: another run is writing here; wait for it, or choose -o") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def next_part(self) -> Path:
         """A name for the next part."""

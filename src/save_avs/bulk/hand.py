@@ -72,16 +72,25 @@ class Hand:
         if self._process is not None and self._process.alive:
             return self._process
         self.close()
+        how = ""
+        for _ in range(_TRIES):
+            process = self._start()
+            try:
+                said = process.connection.recv()
+            except (OSError, EOFError):
+                how = process.how_it_ended()
+                self._drop(process)
+                continue
+            if isinstance(said, Ready):
+                return process
+            self._drop(process)
+            raise UsageError(said.reason) if said.usage else SaveAvsError(said.reason)
+        raise SaveAvsError(f"a worker {how} while it loaded the model, and so did the next")
+
+    def _start(self) -> PipedProcess:
         self._process = process = PipedProcess(work, self._kit)
         if self._stopped:  # after the assignment, so that `stop` cannot miss the process
             process.kill()
-        try:
-            said = process.connection.recv()
-        except (OSError, EOFError):
-            said = Unfit(f"a worker {process.how_it_ended()} while it loaded the model")
-        if not isinstance(said, Ready):
-            self._drop(process)
-            raise UsageError(said.reason) if said.usage else SaveAvsError(said.reason)
         return process
 
     def _drop(self, process: PipedProcess) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
-_STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing", SaveAvsError: "refused"}
+_STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _attempt(
             return Unfit(f"{error.filename or 'writing'}: {error.strerror}")
         return _failed(entry, "system", error)
     except SaveAvsError as error:
-        return _failed(entry, _STATUS[type(error)], error)
+        return _failed(entry, _STATUS.get(type(error), "refused"), error)
     except Exception as error:
         traceback.print_exception(error, file=sys.stderr)
         return Broke(f"{type(error).__name__}: {' '.join(str(error).split())}")
@@ -101,9 +101,12 @@ def _failed(entry: Entry, status: str, error: Exception) -> Failed:
 
 def _segment(model: FrameModel, kit: Kit, entry: Entry, on_progress: Callable[[], None]) -> Done:
     from save_avs.inference import segment
+    from save_avs.inference.folders import SUMMARY
+    from save_avs.render import write_summary
 
     started = time.perf_counter()
     overlay = None if kit.overlays is None else overlay_name(entry)
+    folder = Path(kit.overlays) / overlay if kit.overlays and overlay else None
     with at_hand(entry, kit.scratch, on_progress) as (file, identity):
         try:
             result = segment(
@@ -112,12 +115,14 @@ def _segment(model: FrameModel, kit: Kit, entry: Entry, on_progress: Callable[[]
                 fps=kit.fps,
                 threshold=kit.threshold,
                 outputs=("overlay",) if overlay else (),
-                directory=Path(kit.overlays) / overlay if kit.overlays and overlay else None,
+                directory=folder,
                 overwrite=True,  # a run that was stopped may have drawn it, and not come to say so
                 on_progress=lambda _: on_progress(),
             )
         except (MediaError, UsageError) as error:  # they name the file, which may be a copy
             raise type(error)(str(error).replace(str(file), entry.name)) from error
+    if folder is not None:  # which names the file, too
+        write_summary(folder / SUMMARY, {**result.summary(), "source": entry.name})
     return Done(
         name=entry.name,
         identity=identity,
