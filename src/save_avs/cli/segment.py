@@ -157,7 +157,9 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
     only_many = {"--workers": workers, "--manifest": manifest, "--price-per-hour": price}
     refuse({**only_many, "--retry-failed": retry_failed or None}, "--engine local or ray")
     if not inputs:
-        raise UsageError("no input: name a video file, a folder or a pattern such as 'clips/*.mp4'")
+        raise UsageError(
+            "Missing argument INPUT: name a video file, a folder or a pattern such as 'clips/*.mp4'"
+        )
     directory = output or DEFAULT_DIRECTORY
     existing = _existing(overwrite, resume, named=output is not None)
     jobs = plan_jobs(find_inputs(inputs), directory, existing)
