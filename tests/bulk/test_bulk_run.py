@@ -54,6 +54,7 @@ class TestResults:
         assert results(tmp_path / "out") == results(undisturbed)
 
 
+@pytest.mark.slow
 class TestKilled:
     """Moments are drawn; whatever they hit, what is there is whole, and the rest is done later."""
 
