@@ -28,6 +28,11 @@ class PipedProcess:
         there.close()
 
     @property
+    def pid(self) -> int | None:
+        """Its number among the system's processes."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """It has not ended."""
         return self._process.is_alive()
