@@ -27,6 +27,9 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "takes half a minute; tests/exports/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
     ),
+    "starts workers, each with a torch of its own; tests/bulk/test_bulk_run.py": (
+        "save-avs segment --engine local --workers 2 videos/ -o tables",
+    ),
     "belongs to an exported folder; tests/exports/test_export.py runs it there": (
         "python run.py example.npz masks.npz",
     ),

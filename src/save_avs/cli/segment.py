@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli.completion import model_names
-from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, Runtime
+from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, Runtime, refuse
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from save_avs.inference.jobs import Existing
 
 DEFAULT_DIRECTORY = Path("runs/segment")
+DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
+MANY = "Many clips"
 INPUT_FAILED = MediaError.exit_code
 
 EXAMPLES = """Examples:
@@ -28,14 +30,23 @@ EXAMPLES = """Examples:
   save-avs segment clip.mp4 --fps 5 --save masks,png
   save-avs segment clip.mp4 --save overlay,matte,coco
   save-avs segment clip.mp4 --json > report.json
+  save-avs segment --engine local --workers 4 archive/ -o tables
+  save-avs segment --engine ray --manifest clips.csv -o tables --dry-run
+
+\b
+With --engine, many clips go into tables of masks (docs/scale.md). A run that was
+stopped or killed goes on when the same command is given again.
 """
 
 
-def segment(
+def segment(  # noqa: PLR0913, PLR0917, a command's options
     inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT", help="Video files, folders to search for them, or globs."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="Video files, folders to search for them, or globs; with --engine, addresses too.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -66,15 +77,57 @@ def segment(
     device: Device = "auto",
     runtime: Runtime = "auto",
     save: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--save",
             metavar="LIST",
+            show_default=",".join(DEFAULT_OUTPUTS),
             help="What to write, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
         ),
-    ] = "overlay,masks,timeline",
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep finished results, do the rest.")] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="local|ray",
+            help="Many clips into tables: by processes here, or by Ray.",
+            rich_help_panel=MANY,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            show_default="one a processor",
+            help="Clips at once, each in a process of its own.",
+            rich_help_panel=MANY,
+        ),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            "--manifest",
+            metavar="FILE",
+            help="A list of paths or addresses: text, .jsonl, .csv or .parquet.",
+            rich_help_panel=MANY,
+        ),
+    ] = None,
+    price: Annotated[
+        float | None,
+        typer.Option(
+            "--price-per-hour",
+            metavar="PRICE",
+            help="What an hour of it all costs; progress and --dry-run then say what the run does.",
+            rich_help_panel=MANY,
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Try those again that could not be done.", rich_help_panel=MANY),
+    ] = False,
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> int:
@@ -83,7 +136,30 @@ def segment(
     from save_avs.inference.jobs import plan_jobs
     from save_avs.inference.settings import Settings, parse_fps, parse_outputs
 
-    settings = Settings(fps=parse_fps(fps), threshold=threshold, outputs=parse_outputs(save))
+    default = "masks" if engine else ",".join(DEFAULT_OUTPUTS)
+    outputs = parse_outputs(default if save is None else save)
+    settings = Settings(fps=parse_fps(fps), threshold=threshold, outputs=outputs)
+    if engine is not None:
+        from save_avs.cli.segment_bulk import Order, kit_of, segment_bulk
+
+        if overwrite:
+            raise UsageError("--engine goes on with what is there: leave out --overwrite, or choose -o")
+        kit = kit_of(model, output, settings, device=device, precision=precision, runtime=runtime)
+        order = Order(
+            engine=engine,
+            workers=workers,
+            price=price,
+            retry_failed=retry_failed,
+            as_json=as_json,
+            dry_run=dry_run,
+        )
+        return segment_bulk(inputs or [], manifest, output, kit, order)
+    only_many = {"--workers": workers, "--manifest": manifest, "--price-per-hour": price}
+    refuse({**only_many, "--retry-failed": retry_failed or None}, "--engine local or ray")
+    if not inputs:
+        raise UsageError(
+            "Missing argument INPUT: name a video file, a folder or a pattern such as 'clips/*.mp4'"
+        )
     directory = output or DEFAULT_DIRECTORY
     existing = _existing(overwrite, resume, named=output is not None)
     jobs = plan_jobs(find_inputs(inputs), directory, existing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +10,11 @@ from threading import Event
 import psutil
 
 from save_avs.errors import SaveAvsError, UsageError
+from save_avs.inference.process import PipedProcess
 from save_avs.serving.job import Job, Problem, Progress
 from save_avs.serving.worker import Ended, Equipment, Message, Ready, Unfit, Warned, work
 
 _LOOK = 0.05  # seconds between two looks at whether to stop
-
-# A fresh interpreter: forking a process with threads, of the server and of torch, is asking for deadlocks.
-_processes = multiprocessing.get_context("spawn")
 
 
 class StoppedError(Exception):
@@ -44,14 +41,12 @@ class Keeper:
 
     def __init__(self, equipment: Equipment) -> None:
         self._memory = equipment.limits.memory
-        self._here, there = _processes.Pipe()
-        self._process = _processes.Process(target=work, args=(there, equipment), name="save-avs-worker")
-        self._process.start()
-        there.close()  # so that the worker's end is the end of the pipe
+        self._process = PipedProcess(work, equipment)
+        self._here = self._process.connection
         try:
             said = self._here.recv()
         except (EOFError, ConnectionError):
-            said = Unfit(f"a worker {self._how_it_ended()} while it loaded its models", usage=False)
+            said = Unfit(f"a worker {self._process.how_it_ended()} while it loaded its models", usage=False)
         except BaseException:
             self.end()
             raise
@@ -92,7 +87,8 @@ class Keeper:
         except (EOFError, ConnectionError):
             if not begun:
                 raise LostError from None
-            return Ended(Problem(code="crashed", message=f"the worker {self._how_it_ended()} on this video"))
+            end_of_it = f"the worker {self._process.how_it_ended()} on this video"
+            return Ended(Problem(code="crashed", message=end_of_it))
         except TimeoutError:
             self.end()
             return Ended(
@@ -128,17 +124,8 @@ class Keeper:
     @property
     def alive(self) -> bool:
         """It can take a job."""
-        return self._process.is_alive()
+        return self._process.alive
 
     def end(self) -> None:
         """End the process, whatever it does."""
-        self._process.kill()
-        self._process.join()
-        self._here.close()
-
-    def _how_it_ended(self) -> str:
-        self._process.join(timeout=5)
-        code = self._process.exitcode
-        if code is None:
-            return "no longer answered"
-        return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        self._process.end()

@@ -7,20 +7,18 @@ The server stays what it is when a worker dies, and ends it when it must.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from save_avs.errors import MediaError, SaveAvsError, UsageError
+from save_avs.inference.process import behave
 from save_avs.serving.job import Job, Problem, Progress
 from save_avs.serving.limits import Limits
 from save_avs.serving.shelf import ARCHIVE, RESULT, VIDEO
@@ -89,9 +87,7 @@ class LimitError(SaveAvsError):
 
 def work(connection: Connection, equipment: Equipment) -> None:
     """Be a worker until the server closes the connection or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle; it ends its workers
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    behave()
     models = _load(connection, equipment)
     while models:
         try:
@@ -99,14 +95,6 @@ def work(connection: Connection, equipment: Equipment) -> None:
         except EOFError:
             return
         connection.send(Ended(_attempt(connection, equipment, models, job, folder)))
-
-
-def _follow_parent() -> None:
-    """End with the server, however it ends: an orphan would write into folders of its successor."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
 
 
 def _load(connection: Connection, equipment: Equipment) -> dict[str, Any]:

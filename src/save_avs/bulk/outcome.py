@@ -1,0 +1,79 @@
+"""What goes to a worker and what comes back: a clip by its name; its masks, or why there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from save_avs.types import MaskTrack
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip of the archive.
+
+    Attributes:
+        location: a path, or an address that fsspec opens.
+        name: by which results know it: an absolute path or the address, always text.
+    """
+
+    location: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """What every worker needs to know.
+
+    Attributes:
+        model, device, precision, runtime: as ``load_model`` takes them.
+        fps, threshold: as ``segment`` takes them.
+        overlays: folder for overlay videos, None to draw none.
+        scratch: folder for copies of clips that lie elsewhere, None for the system's.
+    """
+
+    model: str
+    device: str = "auto"
+    precision: str = "auto"
+    runtime: str = "auto"
+    fps: float | None = None
+    threshold: float = 0.5
+    overlays: str | None = None
+    scratch: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A clip with its masks.
+
+    Attributes:
+        name, identity: of the clip; ``identity`` tells whether the file is still the same.
+        model: what computed it: name, precision, runtime.
+        track: the masks.
+        fps, duration: of the clip; duration None when it does not say.
+        warnings: what was worth knowing, one line each.
+        overlay: name of its folder among the overlays, or None.
+        seconds: what it took.
+    """
+
+    name: str
+    identity: str
+    model: str
+    track: MaskTrack
+    fps: float
+    duration: float | None
+    warnings: tuple[str, ...]
+    overlay: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A clip that could not be done: ``status`` is the kind of reason, ``reason`` one line."""
+
+    name: str
+    identity: str
+    status: str
+    reason: str
+
+
+Outcome = Done | Failed
