@@ -1,6 +1,6 @@
 """MkDocs hook: pages of the site that do not lie in docs/, and links that lead out of it.
 
-README.md, CONTRIBUTING.md and CHANGELOG.md become pages; so does what --help says of every command. Other
+README.md and the other pages beside docs/ become pages of it; so does what --help says of every command. Other
 files that pages link to are served below files/, as they are.
 """
 
@@ -22,7 +22,12 @@ from save_avs.cli.catalogue import catalogue
 
 ROOT = Path(__file__).parents[1]
 DOCS = "docs/"
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+}
 SOURCES = {page: source for source, page in PAGES.items()}
 COMMANDS = "commands.md"
 
