@@ -1,7 +1,7 @@
 """MkDocs hook: pages of the site that do not lie in docs/, and links that lead out of it.
 
-README.md and the other pages beside docs/ become pages of it; so does what --help says of every command. Other
-files that pages link to are served below files/, as they are.
+README.md and the other pages beside docs/ become pages of it; so does what --help says of every command.
+Other files that pages link to are served below files/, as they are.
 """
 
 from __future__ import annotations
