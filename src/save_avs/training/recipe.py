@@ -147,7 +147,7 @@ def _read(path: Path, within: tuple[Path, ...]) -> Any:
     if path.resolve() in within:
         raise RecipeError([f"{path}: extends itself, by way of {within[-1]}"])
     try:
-        config = OmegaConf.create(read_yaml(path))
+        config: Any = OmegaConf.create(read_yaml(path))
     except UsageError as error:  # it names this file, which need not be the recipe that was asked for
         raise RecipeError([str(error)]) from error
     below = config.pop(EXTENDS, None)
