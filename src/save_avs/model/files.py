@@ -101,7 +101,11 @@ def read_folder(folder: str | Path, *, base: BaseFiles = None) -> tuple[SAVE, Sa
             model = build_save(config, parts.sam, parts.audio)
         model.base = parts.base
         strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
-    except RuntimeError as error:  # torch's, of sizes beyond memory and of numbers that are no weights
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+    ) as error:  # of sizes that do not fit, sizes beyond memory and of numbers that are no weights
         raise SaveAvsError(
             f"{folder}: no model can be made of its config and weights ({_first(error)})"
         ) from error
