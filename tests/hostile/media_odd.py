@@ -85,7 +85,6 @@ def _colours() -> Iterator[Case]:
         ("wmv2", "yuv420p", "wmv"),
         ("rawvideo", "monow", "nut"),
         ("libwebp", "yuv420p", "webp"),
-        ("tiff", "rgb48le", "mkv"),
     ):
         yield _case(
             f"{codec} {name} in {suffix}",

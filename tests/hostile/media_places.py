@@ -98,7 +98,7 @@ def _things() -> Iterator[Case]:
     yield thing("a device of nothing", lambda _: Path("/dev/null"), WRONG_USE)
     yield thing("a file of the kernel", lambda _: Path("/proc/self/status"), UNREADABLE, WRONG_USE)
     yield thing("a file that may not be read", _locked, FINE, UNREADABLE)
-    yield thing("a name that is too long", lambda folder: folder / ("x" * 5000), WRONG_USE)
+    yield thing("a name that is too long", lambda folder: folder / ("x" * 5000), 1, WRONG_USE)
     yield thing("a name that holds a zero", lambda folder: folder / "a\0b.mp4", WRONG_USE)
     yield thing("a pattern without an end", lambda folder: folder / "**/**/[", WRONG_USE)
     yield thing("a file of holes", lambda folder: _made(folder / "v.mp4", _hollow), UNREADABLE)

@@ -34,7 +34,7 @@ def _convert(made: Path, out: Path) -> list[str]:
 
 
 def _segment(made: Path, out: Path) -> list[str]:
-    how = ["--device", "cpu", "--precision", "fp32"]
+    how = ["--device", "cpu", "--precision", "fp32", "--save", "masks"]
     return ["segment", str(made / "v.mp4"), "-o", str(out), "--model", str(made), *how]
 
 

@@ -23,13 +23,13 @@ class _Strict(BaseModel):
 class SamConfig(_Strict):
     """The sizes of the SAM inside; the defaults are ViT-B's (see ``save_avs.sam.SamShape``)."""
 
-    embed_dim: int = Field(default=768, gt=0)
-    depth: int = Field(default=12, gt=0)
+    embed_dim: int = Field(default=768, gt=0, le=1 << 14)
+    depth: int = Field(default=12, gt=0, le=1 << 10)
     heads: int = Field(default=12, gt=0)
     mlp_ratio: float = Field(default=4.0, gt=0)
-    window: int = Field(default=14, gt=0)
+    window: int = Field(default=14, gt=0, le=1 << 10)
     global_blocks: tuple[int, ...] = (2, 5, 8, 11)
-    prompt_dim: int = Field(default=256, gt=0)
+    prompt_dim: int = Field(default=256, gt=0, le=1 << 14)
     decoder_mlp_dim: int = Field(default=2048, gt=0)
 
 
@@ -91,7 +91,7 @@ class SaveConfig(_Strict):
     """
 
     name: str
-    image_size: int = Field(default=256, gt=0)
+    image_size: int = Field(default=256, gt=0, le=1 << 14)
     resize: Literal["squash", "pad"] = "squash"
     audio: str = "vggish"
     sam: SamConfig = SamConfig()

@@ -96,10 +96,19 @@ def read_folder(folder: str | Path, *, base: BaseFiles = None) -> tuple[SAVE, Sa
     state = read_weights(source)
     parts = find_parts(config, base)
     # every value comes from the files; for a small model the meta device would cost more than it saves
-    with torch.device("meta") if parts.base else nullcontext():
-        model = build_save(config, parts.sam, parts.audio)
-    model.base = parts.base
-    strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
+    try:
+        with torch.device("meta") if parts.base else nullcontext():
+            model = build_save(config, parts.sam, parts.audio)
+        model.base = parts.base
+        strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+    ) as error:  # of sizes that do not fit, sizes beyond memory and of numbers that are no weights
+        raise SaveAvsError(
+            f"{folder}: no model can be made of its config and weights ({_first(error)})"
+        ) from error
     return model.float().eval(), config
 
 
