@@ -1,7 +1,7 @@
 """SAVE and its image encoder beside transformers' SAM and beside the peers' way, on random weights.
 
     python benchmarks/speed.py [--part encoder|model] [--preset vit_b] [--case 256x8]... [--rounds N]
-                               [--threads N] [--no-memory] [--json FILE] [--plot FILE]
+                               [--threads N] [--int8] [--no-memory] [--json FILE] [--plot FILE]
 
 All ways of a case are timed in turns, so that they meet the same machine; the limit is the fastest matrix
 product of the same rounds. Operations are those of our computation: padding is not counted.
@@ -138,16 +138,20 @@ def main() -> None:
     parser.add_argument("--case", action="append", metavar="PXxBATCH", help=f"default: {' '.join(DEFAULT)}")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="processor threads")
+    parser.add_argument(
+        "--int8", action="store_true", help="OpenVINO's int8 too: it is calibrated for minutes"
+    )
     parser.add_argument("--no-memory", action="store_true", help="skip the processes that measure it")
     parser.add_argument("--json", type=Path, help="append the results to a file of JSON lines")
     parser.add_argument("--plot", type=Path, help="draw a picture")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
+    ways = [way for way in WAYS if given.int8 or way[0] != "openvino-int8"]
     rows: list[Row] = []
     for text in given.case or DEFAULT:
         size, batch = map(int, text.split("x"))
-        cases = [Case(given.part, by, precision, given.preset, size, batch) for by, precision in WAYS]
+        cases = [Case(given.part, by, precision, given.preset, size, batch) for by, precision in ways]
         rounds = given.rounds if size < SPARED else min(given.rounds, 3)
         rows += compare(cases, rounds, not given.no_memory)
     facts = about(torch.get_num_threads())

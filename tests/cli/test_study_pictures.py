@@ -37,9 +37,9 @@ def test_listening_prints_one_document_and_writes_a_report(capsys, tmp_path: Pat
     asked = ("--corpus", "corpus", "--scenes", "6", "--seed", "3", "-o", str(out), "--json")
     assert main(["study", "listening", "first", "second", *asked, *PLAIN]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["folder"] == str(out) and document["setting"]["seed"] == "3"
-    assert document["setting"]["command"].startswith("save-avs ")
-    assert {row["model"] for row in document["sheets"]["scores"]["rows"]} >= {"first", "second"}
+    assert document["folder"] == str(out) and document["report"]["setting"]["seed"] == "3"
+    assert document["report"]["setting"]["command"].startswith("save-avs ")
+    assert {row["model"] for row in document["report"]["sheets"]["scores"]["rows"]} >= {"first", "second"}
     assert {"report.html", "report.md", "report.json", "scores.csv"} <= {p.name for p in out.iterdir()}
     assert main(["study", "listening", "first", *asked, *PLAIN]) == 2  # what is there stays
     assert "exists already" in capsys.readouterr().err

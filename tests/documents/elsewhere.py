@@ -30,6 +30,12 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "starts workers, each with a torch of its own; tests/bulk/test_bulk_run.py": (
         "save-avs segment --engine local --workers 2 videos/ -o tables",
     ),
+    "takes most of an hour; tests/hostile/test_hostile_input.py tries the quick ones": (
+        "python tests/hostile/run.py",
+        "python tests/hostile/run.py --quick",
+        "python tests/hostile/run.py masks/ pipe",
+    ),
+    "needs atheris, which no check installs": ("python fuzz/parsers.py masks -max_total_time=120",),
     "belongs to an exported folder; tests/exports/test_export.py runs it there": (
         "python run.py example.npz masks.npz",
     ),

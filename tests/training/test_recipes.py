@@ -115,7 +115,7 @@ def test_a_slip_is_one_clear_line(recipe, override, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model: [", "recipe.yaml: line 1, column 9: expected the node content"),
+        ("model: [", "recipe.yaml: line 1, column 9: while parsing a flow node expected the node content"),
         (
             MINIMAL.replace("corpus: corpora/x\n", ""),
             "recipe.yaml: corpus: stage only composes its scenes of one",

@@ -44,6 +44,8 @@ def read_yaml(path: Path) -> str:
         _look_over(text)
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: {_told(error)}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: no UTF-8 text") from error
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
     return text
@@ -52,8 +54,9 @@ def read_yaml(path: Path) -> str:
 def _told(error: YAMLError) -> str:
     """What is wrong, and in which line."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    context = getattr(error, "context", None)
     where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-    return where + (problem or str(error).splitlines()[0])
+    return where + (" ".join(part for part in (context, problem) if part) or str(error).splitlines()[0])
 
 
 def _look_over(text: str) -> None:
