@@ -76,8 +76,7 @@ def test_a_shell_is_told(shell, words, offered, program):
 def test_the_script_is_shown(shell, program):  # whatever shell, or none, has started us
     done = subprocess.run(
         [program / "save-avs", "--show-completion", shell],
-        env=os.environ
-        | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
         capture_output=True,
         text=True,
         check=False,
