@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shlex
@@ -156,9 +157,18 @@ def test_a_second_report_takes_another_name(place):
     assert main(["data", "check", "tree", "--data", "s4", "-o", "runs/check"]) == 2
 
 
-def test_memory_that_runs_out_names_the_fix(place, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_memory_that_runs_out_names_the_fix(error, place, monkeypatch, capsys):
     def burst(*_: object, **__: object) -> None:
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr("save_avs.model.load_model", burst)
     assert main(["segment", *WORK["segment"]]) == 1

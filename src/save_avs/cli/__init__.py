@@ -41,6 +41,8 @@ THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 # What a command leaves at the library's own.
 SPINNING: dict[str, tuple[str, ...]] = {"train": ("OMP_WAIT_POLICY",), "study": ("OMP_WAIT_POLICY",)}
 
+_NO_MEMORY = ("can't allocate memory", "could not create a primitive", "Cannot allocate memory")
+
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
 
 app = typer.Typer(
@@ -129,14 +131,20 @@ def _verdict(error: BaseException) -> tuple[str, int]:
             code = error.exit_code
         case _ if isinstance(error, _UsageError):
             text, code = _usage(error), USAGE
+        case _ if _memory_ran_out(error):
+            text = "out of memory; choose a smaller model or --device cpu, or close other programs"
         case OSError() if error.strerror:
             text = f"{str(error.filename or 'writing').removeprefix('file:')}: {error.strerror}"
-        case _ if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            text = "out of memory; choose a smaller model or --device cpu, or close other programs"
         case _:
             where = "" if talk.verbose or os.environ.get(TRACEBACK) else " (add --verbose to see where)"
             text = f"{type(error).__name__}: {text}{where}"
     return text, code
+
+
+def _memory_ran_out(error: BaseException) -> bool:
+    """Python's error, torch's of a GPU, or one of the sentences of torch and oneDNN on a processor."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(sentence in str(error) for sentence in _NO_MEMORY)
 
 
 def _usage(error: Any) -> str:
