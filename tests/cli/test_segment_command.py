@@ -246,5 +246,6 @@ class TestBadInput:
 
         monkeypatch.setattr("save_avs.media.VideoWriter.write", full)
         assert main(["segment", "clip.mp4", "-o", "out"]) == 1
-        assert lines(capsys.readouterr().err)[-1] == "save-avs: overlay.mp4: No space left on device"
+        said = "save-avs: overlay.mp4: No space left on device; make room, or write to another disk"
+        assert lines(capsys.readouterr().err)[-1] == said
         assert names("out") == []

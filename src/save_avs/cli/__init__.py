@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -41,6 +42,11 @@ THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 # What a command leaves at the library's own.
 SPINNING: dict[str, tuple[str, ...]] = {"train": ("OMP_WAIT_POLICY",), "study": ("OMP_WAIT_POLICY",)}
 
+_HINTS = {
+    errno.ENOSPC: "; make room, or write to another disk",
+    errno.EDQUOT: "; make room, or write to another disk",
+    errno.EROFS: "; write to another disk",
+}
 _NO_MEMORY = ("can't allocate memory", "could not create a primitive", "Cannot allocate memory")
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
@@ -134,7 +140,8 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         case _ if _memory_ran_out(error):
             text = "out of memory; choose a smaller model or --device cpu, or close other programs"
         case OSError() if error.strerror:
-            text = f"{str(error.filename or 'writing').removeprefix('file:')}: {error.strerror}"
+            place = str(error.filename or "writing").removeprefix("file:")
+            text = f"{place}: {error.strerror}{_HINTS.get(error.errno or 0, '')}"
         case _:
             where = "" if talk.verbose or os.environ.get(TRACEBACK) else " (add --verbose to see where)"
             text = f"{type(error).__name__}: {text}{where}"
