@@ -47,7 +47,10 @@ class TestResults:
 
     @pytest.mark.slow
     @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
-    def test_ray_finds_the_same(self, archive, tiny, undisturbed, tmp_path):
+    @pytest.mark.parametrize("gpus", [0, 1])
+    def test_ray_finds_the_same(self, archive, tiny, undisturbed, tmp_path, monkeypatch, gpus):
+        """With a GPU, be it one in name only, the model lies in an actor of its own."""
+        monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps({"GPU": gpus}))
         ray = program("--engine", "ray", "--workers", 2, archive, "-o", tmp_path / "out", "--model", tiny)
         _, said = ray.communicate(timeout=300)
         assert ray.returncode == 3, said

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from save_avs.bulk.locations import identity_of
-from save_avs.bulk.outcome import Done, Entry, Failed, Kit, Outcome
-from save_avs.bulk.worker import Beat, Broke, Ready, Unfit, work
+from save_avs.bulk.outcome import Done, Entry, Failed, Kit, Outcome, Question
+from save_avs.bulk.worker import Broke, Ready, Unfit, work
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.inference.process import PipedProcess
+
+if TYPE_CHECKING:
+    from save_avs.types import F32
+
+Answer = Callable[[Question], "F32"]
 
 _TRIES = 2  # a worker may die of something else than the clip it was at
 _PATIENCE = 600.0  # seconds in which a clip must get on
@@ -18,10 +26,11 @@ class Hand:
     Args:
         kit: what the worker is given.
         patience: seconds without any progress after which a clip counts as hanging.
+        answer: gives the logits that a worker asks for whose model lies elsewhere.
     """
 
-    def __init__(self, kit: Kit, patience: float = _PATIENCE) -> None:
-        self._kit, self._patience = kit, patience
+    def __init__(self, kit: Kit, patience: float = _PATIENCE, answer: Answer | None = None) -> None:
+        self._kit, self._patience, self._answer = kit, patience, answer
         self._process: PipedProcess | None = None
         self._stopped = False
 
@@ -55,7 +64,7 @@ class Hand:
         process = self._ready()
         try:
             process.connection.send(entry)
-            said = _listen(process, self._patience)
+            said = self._listen(process)
         except (OSError, EOFError):
             said = Broke(f"the worker {process.how_it_ended()}")
         match said:
@@ -66,6 +75,23 @@ class Hand:
             case _:
                 self._drop(process)
                 return said.reason
+
+    def _listen(self, process: PipedProcess) -> Done | Failed | Broke | Unfit:
+        while process.connection.poll(self._patience):
+            match said := process.connection.recv():
+                case Question():
+                    process.connection.send(self._reply(said))
+                case Done() | Failed() | Broke() | Unfit():
+                    return said
+        return Broke(f"no progress for {self._patience:g} s")
+
+    def _reply(self, question: Question) -> F32 | Exception:
+        """The answer, or what keeps from it: that is the asking clip's trouble."""
+        assert self._answer is not None
+        try:
+            return self._answer(question)
+        except Exception as error:
+            return RuntimeError(f"the model: {' '.join(str(error).split())[:300]}")
 
     def _ready(self) -> PipedProcess:
         """The process with its model loaded, a new one where there is none or it has died."""
@@ -96,11 +122,3 @@ class Hand:
     def _drop(self, process: PipedProcess) -> None:
         process.end()
         self._process = None
-
-
-def _listen(process: PipedProcess, patience: float) -> Done | Failed | Broke | Unfit:
-    while process.connection.poll(patience):
-        said = process.connection.recv()
-        if not isinstance(said, Beat):
-            return said
-    return Broke(f"no progress for {patience:g} s")

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from save_avs.types import MaskTrack
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from save_avs.audio import FrontEnd
+    from save_avs.model.save import Precision, Resize
+    from save_avs.types import F32
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,26 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a worker must know of a model that it asks elsewhere; as ``FrameModel`` has them."""
+
+    name: str
+    image_size: int
+    resize: Resize
+    front_end: FrontEnd
+    precision: Precision
+    runtime: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What such a model is shown: images u8 [B,3,S,S], patches f32 [B,1,frames,bands]."""
+
+    images: NDArray[np.uint8]
+    patches: F32
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kit:
     """What every worker needs to know.
 
@@ -29,6 +58,7 @@ class Kit:
         fps, threshold: as ``segment`` takes them.
         overlays: folder for overlay videos, None to draw none.
         scratch: folder for copies of clips that lie elsewhere, None for the system's.
+        lent: what is known of a model that lies elsewhere and is asked; None to load it in the worker.
     """
 
     model: str
@@ -39,6 +69,7 @@ class Kit:
     threshold: float = 0.5
     overlays: str | None = None
     scratch: str | None = None
+    lent: Facts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

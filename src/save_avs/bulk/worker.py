@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -14,12 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from save_avs.bulk.locations import at_hand, identity_of
-from save_avs.bulk.outcome import Done, Entry, Failed, Kit, Outcome
+from save_avs.bulk.outcome import Done, Entry, Failed, Kit, Outcome, Question
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
 from save_avs.inference.process import behave
 
 if TYPE_CHECKING:
     from save_avs.inference import FrameModel
+    from save_avs.types import F32
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
@@ -51,32 +53,49 @@ class Unfit:
     usage: bool = False
 
 
-Message = Ready | Beat | Broke | Unfit | Done | Failed
+Message = Ready | Beat | Question | Broke | Unfit | Done | Failed
 
 
 def work(connection: Connection, kit: Kit) -> None:
     """Be a worker until the pipe is closed or the parent dies."""
     behave()
-    import torch
+    speaking = threading.Lock()  # the model is asked in another thread than beats are sent from
 
-    from save_avs.model import load_model
+    def say(message: Message) -> None:
+        with speaking:
+            connection.send(message)
 
-    # As many threads whatever the number of workers: how sums are split decides their last bits.
-    torch.set_num_threads(1)
     try:
-        model = load_model(kit.model, device=kit.device, precision=kit.precision, runtime=kit.runtime)
+        model = _model(kit, connection, say)
     except SaveAvsError as error:
-        connection.send(Unfit(str(error), isinstance(error, UsageError)))
+        say(Unfit(str(error), isinstance(error, UsageError)))
         return
-    connection.send(Ready())
+    say(Ready())
     said: Message = Ready()
     while not isinstance(said, Broke | Unfit):
         try:
             entry = connection.recv()
         except EOFError:
             return
-        said = _attempt(model, kit, entry, lambda: connection.send(Beat()))
-        connection.send(said)
+        said = _attempt(model, kit, entry, lambda: say(Beat()))
+        say(said)
+
+
+def _model(kit: Kit, connection: Connection, say: Callable[[Message], None]) -> FrameModel:
+    """A model of the worker's own, or one that it asks through its pipe."""
+    from save_avs.bulk.lent import LentModel, own_model
+
+    if kit.lent is None:
+        return own_model(kit)
+
+    def ask(question: Question) -> F32:
+        say(question)
+        answer = connection.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return LentModel(kit.lent, ask)
 
 
 def _attempt(

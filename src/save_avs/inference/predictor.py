@@ -147,7 +147,9 @@ class Predictor:
         images = torch.cat([part.images for part in audible])
         patches = np.concatenate([part.patches for part in audible])
         starts = range(0, len(images), self.batch)
-        found = [self._logits(images[i : i + self.batch], patches[i : i + self.batch]) for i in starts]
+        sounds = torch.from_numpy(patches).unsqueeze(1)  # [N,1,F,bands]
+        batches = ((images[i : i + self.batch], sounds[i : i + self.batch]) for i in starts)
+        found = [logits_of(self.model, *batch)[:, 0] for batch in batches]
         logits = torch.cat(found) if found else torch.empty(0, 1, 1)
         shares = logits.split([len(part.frames) for part in audible])
         return [self._mark(*each) for each in zip(clips, audible, shares, strict=True)]
@@ -173,12 +175,11 @@ class Predictor:
             masks[at], scores[at] = (values.cpu().numpy() for values in found)
         return Prediction(clip, masks, scores)
 
-    def _logits(self, images: Tensor, patches: F32) -> Tensor:
-        """Ask the model, in its precision: u8 [B,3,S,S] and [B,frames,bands] to [B,M,M]."""
-        device = self.model.device
-        sounds = torch.from_numpy(patches).unsqueeze(1)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.model.precision == "bf16"):
-            return self.model(images.to(device), sounds.to(device))[:, 0]
+
+def logits_of(model: FrameModel, images: Tensor, patches: Tensor) -> Tensor:
+    """Ask a model, on its device and in its precision: u8 [B,3,S,S] and f32 [B,1,F,bands] to [B,1,M,M]."""
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
+        return model(images.to(model.device), patches.to(model.device))
 
 
 def _hear(clip: Clip, front_end: FrontEnd) -> F32:
