@@ -1,6 +1,6 @@
 """Bulk runs on clusters, simulated: speed and bottleneck at each size, failures, layouts, long clips.
 
-    python benchmarks/cluster.py [--study sizes|failures|redone|layouts|tails]... [--seed N] [--runs 8]
+    python benchmarks/cluster.py [--study sizes|failures|redone|layouts|tails]... [--seed N] [--runs 5]
                                  [--pictures FOLDER]
 
 The stages' rates are those measured on this project's machines, a GPU's is assumed; what is left out of the
@@ -98,14 +98,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--study", action="append", choices=STUDIES, help="default: all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--runs", type=int, default=8, help="seeds of the figures with failures")
+    parser.add_argument("--runs", type=int, default=5, help="seeds of the figures with failures")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw sizes and failures")
     given = parser.parse_args()
     answers = Answers(given.seed, given.runs)
-    for study in given.study or STUDIES:
+    asked = given.study or STUDIES
+    for study in asked:
         print(getattr(answers, study)(), flush=True)
-    if given.pictures:
+    if given.pictures and "sizes" in asked:
         draw_sizes(answers.measure_sizes(), given.pictures / "cluster-sizes.png")
+    if given.pictures and "failures" in asked:
         draw_efficiencies(answers.measure_failures(), given.pictures / "cluster-failures.png")
 
 

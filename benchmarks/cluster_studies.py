@@ -17,8 +17,8 @@ NODES = (1, 10, 100, 1000)
 ASSUMED = 500  # frames/s of a GPU, not measured
 WORKLOADS = (EVERY, ONE, with_gpu(EVERY, ASSUMED), with_gpu(ONE, ASSUMED))
 AGES = (10.0, 60.0, 600.0, 3600.0)  # seconds a part
-MTBFS = (900.0, 3600.0, 14400.0)
-FAILURES = 12  # of a run, about
+MTBFS = (900.0, 3600.0, 7200.0)
+FAILURES = 6  # of a run, about
 HOUR = 3600.0
 A_CLIP = sum(EVERY.clip(0, 10.0)[3:5])  # seconds of a core
 
@@ -49,11 +49,11 @@ class Size:
 
 
 def sizes(seed: int) -> list[Size]:
-    """How fast clusters are, and which stage holds them up: six clips a worker, 3000 at least."""
+    """How fast clusters are, and which stage holds them up: three clips a worker, 1000 at least."""
     rows = []
     for workload, by_nodes, nodes in product(WORKLOADS, (False, True), NODES):
-        cluster = Cluster(nodes=nodes, gpus=workload.gpus, block=8, by_nodes=by_nodes)
-        clips = workload.clips(max(3000, 6 * nodes * cluster.workers), seed)
+        cluster = Cluster(nodes=nodes, gpus=workload.gpus, by_nodes=by_nodes)
+        clips = workload.clips(max(1000, 3 * nodes * cluster.workers), seed)
         rows.append(Size(workload, by_nodes, nodes, simulate(cluster, clips, seed)))
     return rows
 
@@ -81,7 +81,7 @@ def left_by_failures(age: float, mtbf: float, pause: float) -> float:
 
 
 def efficiencies(seeds: Sequence[int]) -> list[Efficiency]:
-    """One machine over part intervals and mean times between failures; runs of about a dozen failures."""
+    """One machine over part intervals and mean times between failures; runs of about six failures."""
     rows = []
     for mtbf, age in product(MTBFS, AGES):
         if age > 2 * mtbf:
@@ -129,7 +129,7 @@ def redone(seeds: Sequence[int]) -> list[Redone]:
     }
     rows = []
     for name, (cluster, lost) in cases.items():
-        values = [simulate(cluster, EVERY.clips(16_000, seed), seed).done_again for seed in seeds]
+        values = [simulate(cluster, EVERY.clips(12_000, seed), seed).done_again for seed in seeds]
         rows.append(Redone(name, cluster, Interval.of(values), lost / 900.0))
     return rows
 
@@ -167,8 +167,8 @@ class Tail:
     even: float
 
 
-def tails(seed: int, short: int = 20_000, long: int = 5) -> list[Tail]:
-    """Ten nodes, clips of 10 s, and a few of an hour among them."""
+def tails(seed: int, short: int = 10_000, long: int = 5) -> list[Tail]:
+    """Five nodes, clips of 10 s, and a few of an hour among them."""
     lengths = {
         "no long ones": [10.0] * short,
         "long ones last": [10.0] * short + [HOUR] * long,
@@ -179,7 +179,7 @@ def tails(seed: int, short: int = 20_000, long: int = 5) -> list[Tail]:
     rows = []
     for (name, seconds), block in product(lengths.items(), (1, 8)):
         clips = [EVERY.clip(number, length) for number, length in enumerate(seconds)]
-        cluster = Cluster(nodes=10, block=block)
+        cluster = Cluster(nodes=5, block=block)
         made = simulate(cluster, clips, seed).results
         even = sum(clip.decode + clip.model for clip in clips) / (cluster.nodes * cluster.cores)
         label = f"{name}, {'blocks of 8' if block > 1 else 'clip by clip'}"

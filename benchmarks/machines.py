@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from heapq import heapreplace
 from math import inf
@@ -152,7 +152,7 @@ class Machine:
         self.ledger.lose(self.held.values())
         self.held = {}
 
-    def _mortal(self, process: Process) -> Iterator[simpy.Event]:
+    def _mortal(self, process: Process) -> Process:
         try:
             yield from process
         except simpy.Interrupt:

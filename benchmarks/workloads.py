@@ -24,7 +24,7 @@ class Workload:
     Attributes:
         fps: frames segmented a second of video.
         gpu_rate: frames/s that a GPU's model is assumed to do; None: the model runs on cores.
-        result_bytes, write: of a result of 10 s; its size, and the processor seconds of who writes it.
+        result_bytes, write: of a result of 10 s: its codes, and the processor seconds of who writes it.
     """
 
     name: str
@@ -58,8 +58,8 @@ class Workload:
 
 
 # The driver's share of a clip of 10 s: docs/scale.md, "Memory of the driver".
-EVERY = Workload("every frame", 25, result_bytes=120e3, write=3.3e-3)
-ONE = Workload("1 frame/s", 1, result_bytes=7.6e3, write=0.05e-3)
+EVERY = Workload("every frame", 25, result_bytes=268e3, write=3.3e-3)
+ONE = Workload("1 frame/s", 1, result_bytes=11e3, write=0.05e-3)
 
 
 def with_gpu(workload: Workload, rate: float) -> Workload:
