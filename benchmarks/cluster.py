@@ -65,7 +65,7 @@ class Answers:
         rows = (
             [row.name, percent(row.share), f"{100 * row.rule:.1f} %"] for row in studies.redone(self._seeds)
         )
-        return table("work done again", ("who writes", "simulated", "loss / MTBF"), rows)
+        return table("work done again", ("who writes", "simulated", "loss / (MTBF - loss)"), rows)
 
     def layouts(self) -> str:
         """One process for both, or one for each."""

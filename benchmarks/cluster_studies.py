@@ -130,7 +130,7 @@ def redone(seeds: Sequence[int]) -> list[Redone]:
     rows = []
     for name, (cluster, lost) in cases.items():
         values = [simulate(cluster, EVERY.clips(12_000, seed), seed).done_again for seed in seeds]
-        rows.append(Redone(name, cluster, Interval.of(values), lost / 900.0))
+        rows.append(Redone(name, cluster, Interval.of(values), lost / (900.0 - lost)))
     return rows
 
 
