@@ -44,8 +44,8 @@ class Answers:
         for row in self.measure_sizes():
             name = f"{row.workload.name}, {'nodes' if row.by_nodes else 'driver'}"
             report = row.report
-            share = f"{report.bottleneck} {100 * report.busy[report.bottleneck]:.0f} %"
-            cells.setdefault(name, []).append(f"{report.rate:,.3g} ({share})".replace("e+03", ",000"))
+            rate = f"{report.rate:,.{0 if report.rate >= 100 else 1}f}"
+            cells.setdefault(name, []).append(f"{rate} ({report.bottleneck})")
         return table("clips/s (busiest stage)", headings, ([name, *row] for name, row in cells.items()))
 
     def failures(self) -> str:

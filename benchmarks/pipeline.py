@@ -18,7 +18,7 @@ class Report:
     Attributes:
         seconds: until all was written.
         rate: clips/s between a fifth and four fifths of the results, start and end left out.
-        busy: share of the time in which each stage worked: store, link, cores, gpus, writer.
+        busy: share of the time to the last result in which store, link, cores, gpus and writer worked.
         done_again: work beyond that of every clip once, as a share of it.
         results: when each result came to its writer.
         parts, failures: how many.
@@ -67,6 +67,7 @@ class Run:
     def report(self, clips: Sequence[Clip]) -> Report:
         """What came of it, once it is complete."""
         made, now = self.ledger.results, self.env.now
+        span = made[-1]  # what follows is waiting until a part is due
         low, high = len(made) // 5, 4 * len(made) // 5
         cores = sum(node.cores.busy for node in self.nodes)
         gpus = sum(node.gpus.busy for node in self.nodes)
@@ -77,11 +78,11 @@ class Run:
             seconds=now,
             rate=(high - low) / (made[high] - made[low]) if made[high] > made[low] else len(made) / now,
             busy={
-                "store": self.store.busy / now,
-                "link": sum(node.link.busy for node in self.nodes) / size.nodes / now,
-                "cores": cores / (size.nodes * size.cores) / now,
-                "gpus": gpus / max(1, size.nodes * size.gpus) / now,
-                "writer": sum(writer.busy for writer in writers) / len(writers) / now,
+                "store": self.store.busy / span,
+                "link": sum(node.link.busy for node in self.nodes) / size.nodes / span,
+                "cores": cores / (size.nodes * size.cores) / span,
+                "gpus": gpus / max(1, size.nodes * size.gpus) / span,
+                "writer": sum(writer.busy for writer in writers) / len(writers) / span,
             },
             done_again=(cores + gpus) / useful - 1,
             results=made,
