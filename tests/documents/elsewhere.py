@@ -29,6 +29,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "starts workers, each with a torch of its own; tests/bulk/test_bulk_run.py": (
         "save-avs segment --engine local --workers 2 videos/ -o tables",
+        "save-avs segment --engine local --workers 1 --fps 1 src/save_avs/bundled/sample.mp4 -o tables-1",
+        "save-avs segment --engine ray --manifest share-07.txt -o tables-07",
     ),
     "takes most of an hour; tests/hostile/test_hostile_input.py tries the quick ones": (
         "python tests/hostile/run.py",
@@ -69,6 +71,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
 OTHERS = {
     "hf": "the hub's own tool",
     "make": "tests/documents/test_commands.py looks the target up in the Makefile",
+    "sort": "the system's",
+    "split": "the system's",
     "pip": "tests/documents/test_commands.py looks the extra up in pyproject.toml",
     "tensorboard": "a server",
 }
