@@ -21,6 +21,7 @@ from save_avs.data.clipset import ClipFacts
 from save_avs.data.file import File
 from save_avs.data.shards.shard import Member, Shard
 from save_avs.errors import DataError
+from save_avs.media.regular import read_regular
 from save_avs.types import U8
 
 INDEX = "shards.json"
@@ -110,7 +111,7 @@ def read_index(folder: Path) -> Index:
     """
     path = folder / INDEX
     try:
-        raw = json.loads(path.read_text("utf-8"))
+        raw = json.loads(read_regular(path))
         if raw["version"] != VERSION:
             raise DataError(f"{path}: is of version {raw['version']}; this program reads {VERSION}")
         splits = {name: _split(split) for name, split in raw["splits"].items()}
