@@ -84,6 +84,20 @@ def test_a_file_name_that_is_no_text(video, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["video"]["path"] == "caf?.mp4"
 
 
+STEERING = "a\x1b]0;x\x07\nsave-avs: all is well\u202e.mp4"
+
+
+@pytest.mark.parametrize("content", ["whole", "torn"])
+def test_a_name_that_would_steer_the_terminal(content, video, tmp_path):
+    (tmp_path / STEERING).write_bytes(video.read_bytes() if content == "whole" else b"no video")
+    done = run(LAUNCH, "segment", ".", "-o", "out", "--verbose", cwd=tmp_path)
+    assert done.returncode == (0 if content == "whole" else 3), done.stderr
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "u001b]0;x" in line]
+    assert len(told) == (1 if content == "whole" else 2)  # which failed, and that it did
+    assert all(r"a\u001b]0;x\u0007\nsave-avs: all is well\u202e.mp4" in line for line in told)
+    assert not set(done.stdout + done.stderr) & {"\x1b", "\x07", "\u202e"}
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_nothing_half_written(number, code, tmp_path):
     make_video(tmp_path / "first.mp4", frames=5)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli.options import AsJson
+from save_avs.cli.talk import say, show
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,16 +58,16 @@ def params(
 
     rows = [(config, measure(config)) for config in _configs(names, sizes, branches)]
     if as_json:
-        typer.echo(json.dumps([_record(config, found) for config, found in rows], indent=2))
+        show(json.dumps([_record(config, found) for config, found in rows], indent=2))
         return 0
     lines = [HEAD, *(_row(config, found) for config, found in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     for i, line in enumerate(lines):
-        typer.echo(_markdown(line, widths))
+        say(_markdown(line, widths))
         if i == 0:
             rules = ["-" * width for width in widths[:COLUMNS]]
             rules += ["-" * (width - 1) + ":" for width in widths[COLUMNS:]]
-            typer.echo(_markdown(rules, widths))
+            say(_markdown(rules, widths))
     return 0
 
 
