@@ -1,5 +1,7 @@
 """Errors that a user can act on: one clear line, and the exit code that goes with it."""
 
+from save_avs.plain import plain
+
 
 class SaveAvsError(Exception):
     """The program could not do what was asked. Base of all errors we raise on purpose.
@@ -8,6 +10,9 @@ class SaveAvsError(Exception):
     """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 class UsageError(SaveAvsError):

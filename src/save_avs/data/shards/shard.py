@@ -39,7 +39,7 @@ class Shard:
         """
         try:
             found = self.path.stat()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: of a name that no file can have
             raise DataError(f"{self.path}: missing") from error
         if not stat.S_ISREG(found.st_mode):
             raise DataError(f"{self.path}: not a file")
