@@ -60,8 +60,7 @@ sbom: $(RELEASE_STAMP)
 	@bash scripts/sbom.sh
 
 audit: sbom
-	@echo "== pip-audit: known holes in what the package stands on"
-	@$(BIN)/pip-audit --path .venv-wheel/lib/python*/site-packages $(AUDIT)
+	@bash scripts/audit.sh $(AUDIT)
 
 pytest: dev system
 	@echo "== pytest: $(JOBS) processes, one torch thread each"
