@@ -35,7 +35,7 @@ with atheris.instrument_imports(include=["save_avs"]):
     from save_avs.errors import SaveAvsError
     from save_avs.render import load_masks_json
 
-# What else of the reading is Python; json, pydantic, safetensors and torch's archives are compiled: no guides.
+# What else of the reading is Python. What is compiled (json, pydantic, safetensors) cannot guide.
 GUIDES = (pickletools._genops, zipfile.ZipFile._RealGetContents, Unpickler.load)
 
 MASKS = {

@@ -21,7 +21,7 @@ from save_avs.data.benchmarks.palette import read_colours, read_indices
 from save_avs.data.clipset import ClipFacts
 from save_avs.data.file import File
 from save_avs.data.shards.shard import Member, Shard
-from save_avs.errors import DataError
+from save_avs.errors import DataError, first_problem
 from save_avs.media.regular import read_regular
 from save_avs.types import U8
 
@@ -131,12 +131,9 @@ def read_index(folder: Path) -> Index:
         return index
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        why = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-        raise DataError(f"{path}: not as `save-avs data shard` writes it ({why})") from error
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not as `save-avs data shard` writes it ({error})") from error
+        why = first_problem(error) if isinstance(error, ValidationError) else error
+        raise DataError(f"{path}: not as `save-avs data shard` writes it ({why})") from error
 
 
 def _check(split: Split) -> None:
