@@ -9,7 +9,7 @@ import typer
 
 from save_avs.cli.options import AsJson
 from save_avs.cli.talk import say, show
-from save_avs.errors import UsageError
+from save_avs.errors import UsageError, first_problem
 
 if TYPE_CHECKING:
     from save_avs.model import SaveConfig
@@ -89,8 +89,7 @@ def _configs(
         try:
             found += [SaveConfig.model_validate(_changed(one, size, branch)) for size, branch in changes]
         except ValidationError as error:
-            problem = error.errors()[0]
-            raise UsageError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+            raise UsageError(first_problem(error)) from error
     for config in found:
         if config.image_size % 16:
             raise UsageError(f"--size {config.image_size} must be a multiple of the patch, 16")
