@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGE_STAMP := $(VENV)/.package-installed
 DEV_STAMP := $(VENV)/.dev-installed
+RELEASE_STAMP := $(VENV)/.release-installed
 SETUP := pyproject.toml constraints.txt
 # What the audio backbones are compared with: their modules are loaded one by one, without what they depend on.
 PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
 
-.PHONY: help demo test install dev system lint types imports docs pytest wheel clean
+.PHONY: help demo test install dev system lint types imports docs pytest wheel sbom audit clean
 
 help:
 	@echo "make demo     set up .venv, then segment the bundled sample video with the bundled model"
@@ -18,8 +19,9 @@ help:
 	@echo "              ruff, pyright, import contracts, the documents, the wheel in an empty environment, pytest"
 	@echo "make install  only the environment of 'make demo';  make dev: only that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest: one check of 'make test'"
+	@echo "make sbom     what a release consists of: dist/save-avs-VERSION.cdx.json;  make audit: its known holes"
 	@echo "make clean    remove the environments and build leftovers"
-	@echo "Variables: PYTHON=python3.12 (to set up with), JOBS=2 (test processes)"
+	@echo "Variables: PYTHON=python3.12 (to set up with), JOBS=2 (test processes), AUDIT='-s osv' (options of pip-audit)"
 
 demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
@@ -54,6 +56,12 @@ docs: dev
 wheel: dev
 	@bash scripts/check_wheel.sh
 
+sbom: $(RELEASE_STAMP)
+	@bash scripts/sbom.sh
+
+audit: sbom
+	@bash scripts/audit.sh $(AUDIT)
+
 pytest: dev system
 	@echo "== pytest: $(JOBS) processes, one torch thread each"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
@@ -72,6 +80,11 @@ $(BIN)/python:
 $(PACKAGE_STAMP): $(SETUP) | $(BIN)/python
 	@echo "== setup: installing save-avs and what it stands on into $(VENV) (minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(RELEASE_STAMP): $(SETUP) $(PACKAGE_STAMP) | $(BIN)/python
+	@echo "== setup: installing the tools of a release into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group release
 	@touch $@
 
 $(DEV_STAMP): $(SETUP) Makefile $(PACKAGE_STAMP) | $(BIN)/python

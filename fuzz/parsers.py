@@ -2,9 +2,9 @@
 
 Targets: index, manifest, masks, tensor, weights. A reader may return, or raise one of the program's own
 errors; anything else is a finding, and so are 10 seconds or 2 GB for one input. Inputs start from whole
-files, and what is behind the target's name goes to libFuzzer.
+files and the words in them, and what is behind the target's name goes to libFuzzer.
 
-    pip install atheris
+    pip install --group fuzz
     python fuzz/parsers.py masks -max_total_time=120
 """
 
@@ -13,8 +13,11 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import pickletools
+import re
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ from pathlib import Path
 import atheris
 import torch
 from safetensors.torch import save
+from torch._weights_only_unpickler import Unpickler
 
 with atheris.instrument_imports(include=["save_avs"]):
     from save_avs.checkpoints.safe import read_weights
@@ -30,6 +34,9 @@ with atheris.instrument_imports(include=["save_avs"]):
     from save_avs.data.tensor_pickle import read_tensor_pickle
     from save_avs.errors import SaveAvsError
     from save_avs.render import load_masks_json
+
+# What else of the reading is Python. What is compiled (json, pydantic, safetensors) cannot guide.
+GUIDES = (pickletools._genops, zipfile.ZipFile._RealGetContents, Unpickler.load)
 
 MASKS = {
     "version": 1,
@@ -89,6 +96,12 @@ TARGETS = {
 }
 
 
+def _words(seeds: tuple[bytes, ...]) -> list[str]:
+    """What stands in whole files, as libFuzzer's dictionaries spell it."""
+    found = {word for seed in seeds for word in re.findall(rb"[A-Za-z_.]{2,}|[\[\]{}:,]+", seed)}
+    return sorted(word.decode() for word in found)
+
+
 def main(arguments: list[str]) -> None:
     """Fuzz one target until libFuzzer ends the process."""
     name, options = arguments[0], arguments[1:]
@@ -98,6 +111,10 @@ def main(arguments: list[str]) -> None:
     seeds.mkdir()
     for number, seed in enumerate(target.seeds):
         (seeds / str(number)).write_bytes(seed)
+    words = folder / "words"
+    words.write_text("".join(f'"{word}"\n' for word in _words(target.seeds)))
+    for function in GUIDES:
+        atheris.instrument_func(function)
 
     def once(data: bytes) -> None:
         path.write_bytes(data)
@@ -106,7 +123,8 @@ def main(arguments: list[str]) -> None:
         except SaveAvsError as error:
             assert "\n" not in str(error), error
 
-    atheris.Setup([sys.argv[0], str(seeds), "-timeout=10", "-rss_limit_mb=2048", *options], once)
+    limits = ["-timeout=10", "-rss_limit_mb=2048", "-use_value_profile=1", f"-dict={words}"]
+    atheris.Setup([sys.argv[0], str(seeds), *limits, *options], once)
     atheris.Fuzz()
 
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Build the wheel, install it into an empty environment, and segment a clip from another folder.
-# The environment is kept between runs (only the wheel is put in anew) until pyproject.toml or constraints.txt change.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -8,22 +7,7 @@ venv="$root/.venv-wheel"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-echo "== wheel: building it"
-"$root/.venv/bin/python" -m build --wheel --outdir "$work" "$root" >"$work/build.log" 2>&1 ||
-    { cat "$work/build.log" >&2; exit 1; }
-wheel=("$work"/*.whl)
-
-key=$(cat "$root/pyproject.toml" "$root/constraints.txt" | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$venv/.key" 2>/dev/null)" = "$key" ]; then
-    echo "== wheel: installing it into the environment of the last run"
-    "$venv/bin/python" -m pip install --quiet --force-reinstall --no-deps "${wheel[0]}"
-else
-    echo "== wheel: installing it into an empty environment (minutes the first time)"
-    rm -rf "$venv"
-    "$root/.venv/bin/python" -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --constraint "$root/constraints.txt" "${wheel[0]}"
-    echo "$key" >"$venv/.key"
-fi
+bash "$root/scripts/wheel_environment.sh" "$work"
 
 echo "== wheel: segmenting the sample video from another folder"
 cp "$root/src/save_avs/bundled/sample.mp4" "$work/clip.mp4"

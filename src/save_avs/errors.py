@@ -1,5 +1,14 @@
 """Errors that a user can act on: one clear line, and the exit code that goes with it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from save_avs.plain import plain
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class SaveAvsError(Exception):
     """The program could not do what was asked. Base of all errors we raise on purpose.
@@ -8,6 +17,9 @@ class SaveAvsError(Exception):
     """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 class UsageError(SaveAvsError):
@@ -26,3 +38,10 @@ class DataError(SaveAvsError):
     """A file of a data set or a set of weights is missing, broken, or not what it should be; it is named."""
 
     exit_code = 3
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where a document is not what it should be, and why: the first of what pydantic found."""
+    problem = error.errors()[0]
+    where = ".".join(map(str, problem["loc"]))
+    return f"{where}: {problem['msg']}" if where else problem["msg"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pyarrow as pa
 import pytest
 from file_server import serving
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
+from spoilt import BOUNDED, damaged, documents
 
 from save_avs.bulk.locations import at_hand, entry_of, identity_of
 from save_avs.bulk.manifest import find_entries, read_manifest
@@ -93,3 +97,33 @@ class TestFetching:
         ):
             pass
         assert "\n" not in str(said.value) and list(tmp_path.iterdir()) == []
+
+
+WHOLE = b'{"path": "a b.mp4", "n": 1}\n"s3://bucket/x.mp4"\n'
+
+
+@BOUNDED
+@given(content=documents({"path": "a.mp4"}) | damaged(WHOLE), suffix=st.sampled_from(["txt", "csv", "jsonl"]))
+def test_any_list_names_clips_or_is_refused(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.getbasetemp() / f"list.{suffix}"
+    path.write_bytes(content)
+    try:
+        entries = [entry_of(clip) for clip in read_manifest(path)]
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(isinstance(identity_of(entry), str | None) for entry in entries)
+
+
+@BOUNDED
+@given(clips=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)))
+def test_names_come_back(tmp_path_factory, clips):
+    path = tmp_path_factory.getbasetemp() / "list.jsonl"
+    path.write_text("".join(f"{json.dumps({'path': clip})}\n" for clip in clips))
+    assert read_manifest(path) == clips
+
+
+def test_lists_in_lists_are_refused(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"[" * 100_000)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_manifest(tmp_path / "a.jsonl")

@@ -172,5 +172,8 @@ def test_a_git_lfs_pointer_is_told(tmp_path: Path) -> None:
 def test_paths_that_do_not_exist_are_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         read_weights(tmp_path / "none.pth")
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(UsageError, match="not a file"):
+        read_weights(tmp_path / "pipe.pth")
     with pytest.raises(UsageError, match=r"none of model\.safetensors, pytorch_model\.bin"):
         read_weights(tmp_path)

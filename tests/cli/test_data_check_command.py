@@ -51,6 +51,17 @@ def test_json_is_one_document_and_the_report(root, capsys):
     assert finding == {"path": str(torn), "what": "broken", "why": "is no picture"}
 
 
+def test_links_in_the_output_folder_are_not_written_through(root):
+    victim, out = root.parent / "victim", root.parent / "out"
+    victim.write_text("theirs")
+    out.mkdir()
+    for name in ("report.json", "s4.png"):
+        (out / name).symlink_to(victim)
+    assert check(root) == 0
+    assert victim.read_text() == "theirs"
+    assert json.loads((out / "report.json").read_text())["data"]
+
+
 def test_long_lists_are_cut_on_the_terminal_alone(root, capsys, monkeypatch):
     monkeypatch.setattr(data_check, "SHOWN", 5)
     for path in root.rglob("*.png"):

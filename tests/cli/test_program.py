@@ -84,6 +84,20 @@ def test_a_file_name_that_is_no_text(video, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["video"]["path"] == "caf?.mp4"
 
 
+STEERING = "a\x1b]0;x\x07\nsave-avs: all is well\u202e.mp4"
+
+
+def test_names_that_would_steer_the_terminal(video, tmp_path):
+    shutil.copy(video, tmp_path / STEERING)
+    (tmp_path / f"torn {STEERING}").write_bytes(b"no video")
+    done = run(LAUNCH, "segment", ".", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    shown = r"a\u001b]0;x\u0007\nsave-avs: all is well\u202e.mp4"
+    assert done.stdout.startswith(f"{shown} -> out/a")
+    assert done.stderr.splitlines()[-1].startswith(f"failed: torn {shown}: ")
+    assert not set(done.stdout + done.stderr) & {"\x1b", "\x07", "\u202e"}
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_nothing_half_written(number, code, tmp_path):
     make_video(tmp_path / "first.mp4", frames=5)

@@ -9,17 +9,32 @@ import zlib
 
 import pytest
 
+from save_avs.data.benchmarks.avss import class_names
 from save_avs.data.benchmarks.files import read_frame, read_patches, read_table, read_wav
+from save_avs.data.benchmarks.synthetic import read_rows
 from save_avs.data.corpus import Manifest, load_cutout
-from save_avs.errors import DataError, UsageError
+from save_avs.data.shards.index import read_index
+from save_avs.data.shards.shard import Shard
+from save_avs.errors import DataError, MediaError, UsageError
+from save_avs.media.audio_file import read_audio_file
 
-READERS = [read_frame, read_wav, read_patches, lambda path: read_table(path, ["a"]), load_cutout]
+READERS = {
+    "x.png": read_frame,
+    "x.wav": read_wav,
+    "x.pkl": read_patches,
+    "x.csv": lambda path: read_table(path, ["a"]),
+    "cutout.png": load_cutout,
+    "annotations.csv": read_rows,
+    "label2idx.json": lambda path: class_names(path.parent),
+    "shards.json": lambda path: read_index(path.parent),
+    "x.tar": lambda path: Shard(path, 0).check(),
+}
 
 
-@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
-def test_what_is_no_file_is_not_waited_for(tmp_path, read, kind):
-    path = tmp_path / "x.png"
+def test_what_is_no_file_is_not_waited_for(tmp_path, name, kind):
+    path = tmp_path / name
     match kind:
         case "pipe":
             os.mkfifo(path)
@@ -28,8 +43,14 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, read, kind):
         case "folder":
             path.mkdir()
     with pytest.raises(DataError) as error:
-        read(path)
+        READERS[name](path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_sound_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(MediaError, match="not a file"):
+        read_audio_file(tmp_path / "a.wav", rate=16_000)
 
 
 def test_a_manifest_that_is_a_pipe(tmp_path):

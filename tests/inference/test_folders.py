@@ -41,6 +41,16 @@ class TestStaged:
         with pytest.raises(UsageError, match="already exists"), staged(tmp_path / "clip"):
             raise AssertionError("worked")
 
+    @pytest.mark.parametrize("name", ["clip", ".clip.partial", ".clip.former"])
+    def test_a_link_is_replaced_and_what_it_leads_to_is_kept(self, tmp_path, name):
+        (tmp_path / "victim").mkdir()
+        (tmp_path / "victim" / "theirs").touch()
+        (tmp_path / name).symlink_to(tmp_path / "victim")
+        for _ in range(2):  # the second puts the first aside
+            with staged(tmp_path / "clip", overwrite=True) as folder:
+                (folder / "mine").touch()
+        assert files_in(tmp_path) == ["clip", "clip/mine", "victim", "victim/theirs"]
+
     def test_a_folder_that_appears_meanwhile_is_kept(self, tmp_path):
         with pytest.raises(UsageError, match="appeared"), staged(tmp_path / "clip") as folder:
             (folder / "mine").touch()

@@ -30,3 +30,11 @@ def test_the_temporary_name_keeps_the_suffix_and_the_folder(tmp_path):
         assert part.suffix == ".mp4"
         part.write_bytes(b"x")
     assert (tmp_path / "a.mp4").read_bytes() == b"x"
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path):
+    (tmp_path / "victim").write_text("theirs")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "victim")
+    atomic_write(tmp_path / "a.txt", "ours")
+    assert (tmp_path / "a.txt").read_text() == "ours" and not (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "victim").read_text() == "theirs"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ def folder(tmp_path: Path) -> Path:
     model = tiny_model()
     shake(model)
     return save_folder(model, tiny_config(), tmp_path / "model")
+
+
+@pytest.mark.parametrize("runtime", ["torch", "auto"])
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_pipe_is_not_waited_for(folder: Path, file: str, runtime: str) -> None:
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+    with pytest.raises(UsageError, match=file):
+        load_model(folder, device="cpu", runtime=runtime)
 
 
 def rewrite(folder: Path, **changes) -> None:

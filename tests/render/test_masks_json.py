@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
+from spoilt import BOUNDED, documents
 
 from save_avs.errors import UsageError
 from save_avs.render import TrackBuilder, encode, load_masks_json, write_masks_json
@@ -194,3 +195,24 @@ def test_areas_of_a_track_of_any_length():
     found = masks(count=600)
     np.testing.assert_allclose(track_of(found).areas(), found.mean(axis=(1, 2)))
     assert TrackBuilder((17, 31)).track().areas().shape == (0,)
+
+
+DOCUMENT = {
+    "version": 1,
+    "video": {"path": "a.mp4", "width": 3, "height": 2, "fps": 25.0},
+    "model": {"name": "m"},
+    "frames": [{"index": 0, "time": 0.0, "score": 1.0, "segmentation": {"size": [2, 3], "counts": "222"}}],
+}
+
+
+@BOUNDED
+@given(content=documents(DOCUMENT))
+def test_any_document_is_read_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "masks.json"
+    path.write_bytes(content)
+    try:
+        track, _ = load_masks_json(path)
+    except UsageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert [track.mask(i).shape for i in range(len(track))] == [track.size] * len(track)

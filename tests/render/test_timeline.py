@@ -75,7 +75,7 @@ def test_thumbnails_are_spread_evenly(count):
     assert all(image.shape == (10, 15, 3) and (image == t % 256).all() for t, image in thumbnails.kept)
 
 
-def drawn(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), picture=(36, 64), end=4.0, count=4):
+def drawn(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), picture=(36, 64), end=4.0, count=4, title="clip"):
     envelope = WaveEnvelope()
     if sound:
         envelope.add(np.sin(np.arange(round(end * RATE)) / 10).astype(np.float32), 0.0, RATE)
@@ -83,7 +83,7 @@ def drawn(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), picture=(36, 64), end
     thumbnails = [(i * end / max(count, 1), image) for i, image in enumerate(colors)]
     times = np.arange(len(areas)) * end / max(len(areas), 1)
     figure = timeline(
-        envelope=envelope, times=times, areas=areas, thumbnails=thumbnails, end=end, title="clip"
+        envelope=envelope, times=times, areas=areas, thumbnails=thumbnails, end=end, title=title
     )
     write_figure(path, figure)
     with Image.open(path) as image:
@@ -119,6 +119,13 @@ def test_the_picture_shows_sound_area_and_thumbnails(tmp_path):
 )
 def test_unusual_videos(tmp_path, more):
     assert drawn(tmp_path / "t.png", **more).size
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("title", [r"a $\frac{$ b.mp4", "a\x1b[2J\n\u202e.mp4", "$x_1$"])
+def test_a_title_is_drawn_as_it_is(tmp_path, title):
+    other = drawn(tmp_path / "t.png", title="x")
+    assert (drawn(tmp_path / "u.png", title=title) != other).any()
 
 
 def test_drawing_leaves_no_figure_behind_and_the_back_end_alone(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,20 +53,26 @@ def read_manifest(path: Path) -> list[str]:
     read = _READERS.get(path.suffix.lower(), _read_text)
     try:
         return [clip for clip in read(path) if clip]
-    except (ValueError, csv.Error, OSError) as error:  # pyarrow's and json's errors are ValueErrors
+    # pyarrow's and json's errors are ValueErrors
+    except (ValueError, csv.Error, OSError, RecursionError) as error:
         raise DataError(
             f"{path}: cannot be read as a list of clips ({' '.join(str(error).split())})"
         ) from error
 
 
 def _read_text(path: Path) -> Iterator[str]:
+    for number, line in enumerate(_lines(path), 1):
+        yield _clip_of(line, f"line {number}")
+
+
+def _lines(path: Path) -> Iterator[str]:
     with path.open(encoding="utf-8", errors="surrogateescape") as lines:  # names may be any bytes
         for line in lines:
             yield line.strip("\r\n")
 
 
 def _read_jsonl(path: Path) -> Iterator[str]:
-    for number, line in enumerate(_read_text(path), 1):
+    for number, line in enumerate(_lines(path), 1):
         if line.strip():
             yield _clip_of(json.loads(line), f"line {number}")
 
@@ -94,7 +101,17 @@ def _clip_of(said: Any, where: str) -> str:
         said = next((said[name] for name in COLUMNS if name in said), None)
     if not isinstance(said, str):
         raise ValueError(f"{where}: no {' or '.join(COLUMNS)}")
+    if "\0" in said or not _is_encodable(said):
+        raise ValueError(f"{where}: no name that a file can have")
     return said
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _READERS: dict[str, Callable[[Path], Iterator[str]]] = {

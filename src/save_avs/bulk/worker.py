@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,6 +16,7 @@ from save_avs.bulk.locations import at_hand, identity_of
 from save_avs.bulk.outcome import Done, Entry, Failed, Kit, Outcome, Question
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
 from save_avs.inference.process import behave
+from save_avs.plain import print_traceback
 
 if TYPE_CHECKING:
     from save_avs.inference import FrameModel
@@ -110,7 +109,7 @@ def _attempt(
     except SaveAvsError as error:
         return _failed(entry, _STATUS.get(type(error), "refused"), error)
     except Exception as error:
-        traceback.print_exception(error, file=sys.stderr)
+        print_traceback(error)
         return Broke(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 

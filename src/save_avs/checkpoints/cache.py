@@ -14,6 +14,7 @@ from save_avs.checkpoints.identity import Identity, identify, sha256_of
 from save_avs.checkpoints.known import KNOWN, KnownFile, recognise
 from save_avs.errors import DataError, UsageError
 from save_avs.media.atomic import atomic_write
+from save_avs.media.regular import read_regular
 
 VARIABLE = "SAVE_AVS_CACHE"
 RECORD = ".identity.json"
@@ -45,7 +46,7 @@ def record_of(file: Path) -> Path:
 def recorded(file: Path) -> Identity | None:
     """What a file was when it was fetched; None where nothing, or nothing legible, was recorded."""
     try:
-        return Identity.model_validate_json(record_of(file).read_bytes())
+        return Identity.model_validate_json(read_regular(record_of(file)))
     except (OSError, ValidationError):
         return None
 

@@ -19,6 +19,8 @@ def weights_file(path: Path) -> Path:
         return path
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; give a checkpoint, or the folder that holds it")
+    if not path.is_dir():
+        raise UsageError(f"{path}: not a file")
     for name in FOLDER_FILES:
         if (path / name).is_file():
             return path / name

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from save_avs.media.regular import open_regular
+
 _PIECE = 2**20  # bytes read at a time
 
 
@@ -35,9 +37,13 @@ class Identity(BaseModel):
 
 
 def sha256_of(file: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
-    """The sha256 of a file, in hexadecimal; ``on_bytes`` hears how many bytes each piece had."""
+    """The sha256 of a file, in hexadecimal; ``on_bytes`` hears how many bytes each piece had.
+
+    Raises:
+        OSError: when it cannot be read, or is no regular file.
+    """
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         while piece := stream.read(_PIECE):
             digest.update(piece)
             on_bytes(len(piece))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,7 +26,7 @@ _NUMBERS: list[Any] = [
     (_ARRAY, "numpy.core.multiarray._reconstruct"),  # its name before numpy 2
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
-_TORCH_STARTS = (b"PK", b"\x80\x02")  # a zip archive; the older format, a row of pickles
+_ZIP, _PICKLE = b"PK", b"\x80\x02"  # how torch's files begin; the older format is a row of pickles
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -46,15 +45,21 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
     if isinstance(state, Mapping):
         state = next((state[nest] for nest in _NESTS if isinstance(state.get(nest), Mapping)), state)
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not isinstance(state, Mapping) or not all(map(_is_named_tensor, state.items())):
         raise SaveAvsError(f"{file}: holds no state dict (a mapping of names to tensors)")
     return dict(state)
+
+
+def _is_named_tensor(item: tuple[object, object]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file, device="cpu")
-    except SafetensorError as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # safetensors' own, and whatever numbers of no known kind make torch raise
         raise SaveAvsError(
             f"{file}: not a whole safetensors file ({_line(error)}); fetch it again"
         ) from error
@@ -62,14 +67,16 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _read_torch(file: Path) -> object:
     with file.open("rb") as stream:
-        if not stream.read(2).startswith(_TORCH_STARTS):
-            raise SaveAvsError(f"{file}: neither safetensors nor a torch weight file")
-    _check_stored(file)
+        head = stream.read(2)
+    if head not in (_ZIP, _PICKLE):
+        raise SaveAvsError(f"{file}: neither safetensors nor a torch weight file")
+    if head == _ZIP:
+        _check_stored(file)
     try:
         with torch.serialization.safe_globals(_NUMBERS):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if zipfile.is_zipfile(file) or "GLOBAL" in str(error):
+        if head == _ZIP or "GLOBAL" in str(error):
             raise SaveAvsError(
                 f"{file}: holds pickled code beside tensors, which is never run here; "
                 "save its state dict alone, best as .safetensors"
@@ -82,18 +89,22 @@ def _read_torch(file: Path) -> object:
 
 
 def _check_stored(file: Path) -> None:
-    """Refuse archives that unpack to more than they are; what is no archive passes.
+    """Refuse archives that unpack to more than they are.
 
     Raises:
-        SaveAvsError: when a member is compressed, which torch.save never does.
+        SaveAvsError: when members are compressed or lie over each other, as torch.save never has them.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            stored = all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
-    except zipfile.BadZipFile:
-        return
-    if not stored:
-        raise SaveAvsError(f"{file}: compressed, which torch.save never does: no file of its; fetch it again")
+            members = archive.infolist()
+    except Exception as error:  # whatever a damaged list of members makes the reader stumble over
+        raise SaveAvsError(f"{file}: damaged or cut short ({_line(error)}); fetch it again") from error
+    stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+    if not stored or sum(member.file_size for member in members) > file.stat().st_size:
+        raise SaveAvsError(
+            f"{file}: compressed, or its parts lie over each other, which torch.save never does; "
+            "fetch it again"
+        )
 
 
 def _line(error: Exception) -> str:

@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -29,8 +28,9 @@ from save_avs.cli import (
     train,
     weights,
 )
-from save_avs.cli.talk import speak, talk
+from save_avs.cli.talk import say, speak, talk
 from save_avs.errors import SaveAvsError
+from save_avs.plain import print_traceback
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 TRACEBACK = "SAVE_AVS_TRACEBACK"
@@ -79,7 +79,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         import save_avs
 
-        typer.echo(f"save-avs {save_avs.__version__}")
+        say(f"save-avs {save_avs.__version__}")
         raise typer.Exit
 
 
@@ -112,9 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
     except (KeyboardInterrupt, _Terminated, Exception) as error:
         if talk.verbose or os.environ.get(TRACEBACK):
-            traceback.print_exc()
+            print_traceback(error)
         text, code = _verdict(error)
-        typer.echo(f"save-avs: {text}", err=True)
+        say(f"save-avs: {text}", err=True)
         return code
 
 

@@ -11,7 +11,7 @@ import typer
 
 from save_avs.cli.completion import model_names
 from save_avs.cli.options import AsJson
-from save_avs.cli.talk import note
+from save_avs.cli.talk import note, say, show
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def bench(
     speeds = _of_preset(model, size, batch, rounds) if preset else _of_model(model, batch, rounds)
     if as_json:
         about = {"model": model, "batch": batch, "rounds": rounds, "threads": torch.get_num_threads()}
-        typer.echo(json.dumps({**about, "torch": torch.__version__, "speeds": [asdict(s) for s in speeds]}))
+        show(json.dumps({**about, "torch": torch.__version__, "speeds": [asdict(s) for s in speeds]}))
     else:
-        typer.echo(f"{model}, batch {batch}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-        typer.echo(_table(speeds, agree=not preset))
+        say(f"{model}, batch {batch}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+        show(_table(speeds, agree=not preset))
     if choose:
         _choose(model, speeds)
     return 0

@@ -11,7 +11,7 @@ import typer
 from save_avs.cli import data_check, data_features, data_shard
 from save_avs.cli.options import DryRun
 from save_avs.cli.progress import count as count_progress
-from save_avs.cli.talk import note
+from save_avs.cli.talk import note, say
 from save_avs.errors import UsageError
 
 DEFAULT_CORPUS = Path("corpora/stamps")
@@ -73,10 +73,10 @@ def stamps(
         raise UsageError(f"--packages {packages}: no such folder")
     if dry_run:
         source = "530 MB of Debian packages" if packages is None else f"the packages in {packages}"
-        typer.echo(f"would build {target} from {source}")
+        say(f"would build {target} from {source}")
         return 0
     folder = build_stamps(target, packages=packages, report=note)
-    typer.echo(f"corpus: {folder}")
+    say(f"corpus: {folder}")
     return 0
 
 
@@ -118,7 +118,7 @@ def compose(
         raise UsageError(f"{output} exists already; remove it or name another folder")
     pixels = _size(size)
     if dry_run:
-        typer.echo(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
+        say(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
         return 0
     if layout == "clips":
         folder = _compose_clips(
@@ -137,7 +137,7 @@ def compose(
         folder = _compose_benchmark(
             corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels or BENCHMARK_SIZE
         )
-    typer.echo(f"clips: {folder}")
+    say(f"clips: {folder}")
     return 0
 
 

@@ -11,7 +11,7 @@ import typer
 from save_avs.cli.options import AsJson, DryRun, Overwrite
 from save_avs.cli.progress import count
 from save_avs.cli.report_folder import report_folder
-from save_avs.cli.talk import note
+from save_avs.cli.talk import note, say, show
 from save_avs.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def check(
     specs = [spec_at(name, root) for name in dict.fromkeys(data)] if data else present(root)
     folder = report_folder(output, DEFAULT, overwrite=overwrite)
     if dry_run:
-        typer.echo(f"would look over {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
+        say(f"would look over {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
         return FINE
     inspector = Inspector(count)
     reports = [inspector.check(spec, root) for spec in specs]
@@ -71,7 +71,12 @@ def check(
     atomic_write(folder / "report.json", document + "\n")
     for report in reports:
         _draw_sheet(report, folder / f"{report.name}.png")
-    typer.echo(document if as_json else "\n".join(line for report in reports for line in _lines(report)))
+    if as_json:
+        show(document)
+    else:
+        for report in reports:
+            for line in _lines(report):
+                say(line)
     note(f"report and contact sheets: {folder}")
     return FAULTY if any(report.findings for report in reports) else FINE
 

@@ -10,6 +10,7 @@ import typer
 
 from save_avs.cli.options import Device, DryRun
 from save_avs.cli.progress import count
+from save_avs.cli.talk import say
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def features(
     sets = [open_clips(name, root, part, front_end=kind.front_end) for part in chosen]
     if dry_run:
         for clips in sets:
-            typer.echo(f"would hear {clips.name} {clips.split}: {len(clips)} clips by {audio} -> {output}")
+            say(f"would hear {clips.name} {clips.split}: {len(clips)} clips by {audio} -> {output}")
         return 0
     backbone = _load(audio, weights or kind.published[0])
     cache = FeatureCache(output, backbone_identity(audio, backbone))
@@ -72,8 +73,8 @@ def features(
     for clips in sets:
         progress = partial(count, f"{clips.name} {clips.split}")
         new = fill(clips, backbone, cache, progress=progress)
-        typer.echo(f"{clips.name} {clips.split}: {len(clips)} clips, {new} new")
-    typer.echo(f"features: {output / cache.backbone}")
+        say(f"{clips.name} {clips.split}: {len(clips)} clips, {new} new")
+    say(f"features: {output / cache.backbone}")
     return 0
 
 

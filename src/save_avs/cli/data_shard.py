@@ -10,6 +10,7 @@ import typer
 
 from save_avs.cli.options import DryRun
 from save_avs.cli.progress import count
+from save_avs.cli.talk import say
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -54,15 +55,15 @@ def shard(
         raise UsageError(f"{name} in {root} has no clip")
     if dry_run:
         for clips in sets:
-            typer.echo(f"would shard {name} {clips.split}: {len(clips)} clips -> {output}")
+            say(f"would shard {name} {clips.split}: {len(clips)} clips -> {output}")
         return 0
     folder = write_shards(
         sets, output, size=limit, progress=lambda part, *done: count(f"{name} {part}", *done)
     )
     for clips in sets:
         tars = len(list(folder.glob(f"{clips.split}-*.tar")))
-        typer.echo(f"{name} {clips.split}: {len(clips)} clips in {tars} {'shard' if tars == 1 else 'shards'}")
-    typer.echo(f"shards: {folder}")
+        say(f"{name} {clips.split}: {len(clips)} clips in {tars} {'shard' if tars == 1 else 'shards'}")
+    say(f"shards: {folder}")
     return 0
 
 

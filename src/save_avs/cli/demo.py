@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli.options import DryRun
+from save_avs.cli.talk import say
 
 if TYPE_CHECKING:
     from save_avs.inference.hearing import Heard
@@ -43,7 +44,7 @@ def demo(
     with as_file(files("save_avs") / "bundled" / "sample.mp4") as sample:
         (job,) = plan_jobs([sample], output, Existing.NEXT_FREE)
         if dry_run:
-            typer.echo(f"would segment {sample.name} -> {job.folder}")
+            say(f"would segment {sample.name} -> {job.folder}")
             return 0
         model = announced_model("save-tiny", device="auto", precision="auto")
         _print_result(job, _segment(job, model), heard(model, sample))
@@ -62,21 +63,17 @@ def _segment(job: Job, model: SAVE) -> dict[str, Any]:
 
 
 def _print_result(job: Job, summary: dict[str, Any], sounds: list[Heard]) -> None:
-    typer.echo(
-        f"{summary['frames']} frames in {summary['seconds']:.1f} s ({summary['frames_per_second']:.1f} fps)"
-    )
-    typer.echo("heard:")
+    say(f"{summary['frames']} frames in {summary['seconds']:.1f} s ({summary['frames_per_second']:.1f} fps)")
+    say("heard:")
     for sound in sounds:
-        typer.echo(
-            f"  {sound.start:6.2f} s to {sound.end:6.2f} s: {sound.name} ({sound.probability:.0%} sure)"
-        )
-    typer.echo("seen:")
+        say(f"  {sound.start:6.2f} s to {sound.end:6.2f} s: {sound.name} ({sound.probability:.0%} sure)")
+    say("seen:")
     for span in summary["spans"]:
-        typer.echo(
+        say(
             f"  {span['start']:6.2f} s to {span['end']:6.2f} s: something sounds, "
             f"{100 * span['area']:.1f} % of the picture is marked"
         )
     if not summary["spans"]:
-        typer.echo("  nothing that sounds was found")
-    typer.echo(f"overlay:  {job.folder / 'overlay.mp4'}")
-    typer.echo(f"timeline: {job.folder / 'timeline.png'}")
+        say("  nothing that sounds was found")
+    say(f"overlay:  {job.folder / 'overlay.mp4'}")
+    say(f"timeline: {job.folder / 'timeline.png'}")

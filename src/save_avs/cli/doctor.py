@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from save_avs.cli.options import AsJson
+from save_avs.cli.talk import say, show
 
 if TYPE_CHECKING:
     from save_avs.doctor import Finding
@@ -32,9 +31,9 @@ def doctor(
 
     found = list(examine())
     problems = [finding.problem for finding in found if finding.problem]
-    typer.echo(json.dumps(_document(found, problems), indent=2) if as_json else _page(found))
+    show(json.dumps(_document(found, problems), indent=2) if as_json else _page(found))
     for problem in problems:
-        typer.echo(f"save-avs: {problem}", err=True)
+        say(f"save-avs: {problem}", err=True)
     return FAILED if problems else 0
 
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from save_avs.cli.progress import Display
 from save_avs.cli.report_folder import called, evaluation_of, report_folder
 from save_avs.cli.running import announced_model
-from save_avs.cli.talk import note
+from save_avs.cli.talk import note, say, show
 from save_avs.data import ClipSet, open_clips
 from save_avs.errors import DataError
 from save_avs.evaluation import DEFAULT_PROTOCOLS, BenchmarkReport, Comparison, compare, evaluate_clips
@@ -68,10 +66,10 @@ def evaluate_on_clips(request: Request) -> int:
 def _print_plan(request: Request, count: int, folder: Path) -> None:
     plan = {"models": request.models, "data": request.data, "split": request.split, "clips": count}
     if request.as_json:
-        typer.echo(dumps({**plan, "folder": str(folder)}), nl=False)
+        show(dumps({**plan, "folder": str(folder)}))
     else:
         models = ", ".join(request.models)
-        typer.echo(f"would evaluate {models} on {count} clips of {request.data} {request.split} -> {folder}")
+        say(f"would evaluate {models} on {count} clips of {request.data} {request.split} -> {folder}")
 
 
 def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request: Request) -> BenchmarkReport:
@@ -118,8 +116,8 @@ def _print(
         document: dict[str, Any] = {"folder": str(folder)}
         document["reports"] = {name: report.as_json() for name, report in reports.items()}
         document["comparisons"] = [comparison.as_json() for comparison in comparisons]
-        typer.echo(dumps(document), nl=False)
+        show(dumps(document))
         return
     for part in (*reports.values(), *comparisons):
-        typer.echo(part.table())
-    typer.echo(f"report: {folder}")
+        show(part.table())
+    say(f"report: {folder}")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from save_avs.cli.progress import count as count_progress
 from save_avs.cli.report_folder import evaluation_of, report_folder
 from save_avs.cli.running import announced_model
+from save_avs.cli.talk import say, show
 from save_avs.data.corpus import Corpus, as_split
 from save_avs.errors import UsageError
 from save_avs.evaluation import evaluate_scenes, markdown, write_report
@@ -38,7 +37,7 @@ def evaluate_on_scenes(
     folder = report_folder(output, evaluation_of(models, "scenes", split), overwrite=overwrite)
     things = Corpus.load(corpus or CORPUS, checked)
     if dry_run:
-        typer.echo(f"would evaluate {models[0]} on {count} scenes of {corpus or CORPUS} {split} -> {folder}")
+        say(f"would evaluate {models[0]} on {count} scenes of {corpus or CORPUS} {split} -> {folder}")
         return 0
     network = announced_model(models[0], device=device, precision=precision)
 
@@ -55,6 +54,6 @@ def evaluate_on_scenes(
     }
     with staged(folder, overwrite=overwrite) as part:
         write_report(report, about, part)
-    typer.echo(markdown(report, about))
-    typer.echo(f"report: {folder}")
+    show(markdown(report, about))
+    say(f"report: {folder}")
     return 0

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from save_avs.cli.options import AsJson, DryRun, Overwrite
+from save_avs.cli.talk import say, show
 
 EXAMPLES = """Examples:
 
@@ -66,17 +67,17 @@ def export(
     source = found_model(model)
     if dry_run:
         find_target(to, precision)
-        typer.echo(f"would export {model} for {to} in {precision} -> {folder}")
+        say(f"would export {model} for {to} in {precision} -> {folder}")
         return 0
     found = export_model(source, folder, to=to, precision=precision, check=check, overwrite=overwrite)
     if as_json:
-        typer.echo(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
+        show(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
         return 0
-    typer.echo(
+    say(
         f"checked on {found.frames} frames of {found.clip} ({found.marked} with something marked): "
         f"probabilities differ from PyTorch's by at most {found.largest_difference:.2g}, "
         f"mean IoU of the masks {found.mask_iou:.4f}",
         err=True,
     )
-    typer.echo(str(folder))
+    say(folder)
     return 0

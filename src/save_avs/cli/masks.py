@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from save_avs.cli.options import DryRun, Overwrite
+from save_avs.cli.talk import say
 
 CONVERT_EXAMPLES = """Examples:
 
@@ -64,11 +65,11 @@ def convert(
     masks = MaskSet.read(source, images=images)
     folder = output or source.parent / "formats"
     if dry_run:
-        typer.echo(f"would write {', '.join(names)} of {len(masks.track)} frames -> {folder}")
+        say(f"would write {', '.join(names)} of {len(masks.track)} frames -> {folder}")
         return 0
     with staged(folder, overwrite=overwrite) as part:
         for name in names:
             FORMATS[name].write(part / FORMATS[name].file, masks)
     for name in names:
-        typer.echo(folder / FORMATS[name].file)
+        say(folder / FORMATS[name].file)
     return 0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli.options import AsJson
-from save_avs.errors import UsageError
+from save_avs.cli.talk import say, show
+from save_avs.errors import UsageError, first_problem
 
 if TYPE_CHECKING:
     from save_avs.model import SaveConfig
@@ -57,16 +58,16 @@ def params(
 
     rows = [(config, measure(config)) for config in _configs(names, sizes, branches)]
     if as_json:
-        typer.echo(json.dumps([_record(config, found) for config, found in rows], indent=2))
+        show(json.dumps([_record(config, found) for config, found in rows], indent=2))
         return 0
     lines = [HEAD, *(_row(config, found) for config, found in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     for i, line in enumerate(lines):
-        typer.echo(_markdown(line, widths))
+        say(_markdown(line, widths))
         if i == 0:
             rules = ["-" * width for width in widths[:COLUMNS]]
             rules += ["-" * (width - 1) + ":" for width in widths[COLUMNS:]]
-            typer.echo(_markdown(rules, widths))
+            say(_markdown(rules, widths))
     return 0
 
 
@@ -88,8 +89,7 @@ def _configs(
         try:
             found += [SaveConfig.model_validate(_changed(one, size, branch)) for size, branch in changes]
         except ValidationError as error:
-            problem = error.errors()[0]
-            raise UsageError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+            raise UsageError(first_problem(error)) from error
     for config in found:
         if config.image_size % 16:
             raise UsageError(f"--size {config.image_size} must be a multiple of the patch, 16")

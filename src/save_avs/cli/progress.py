@@ -7,9 +7,8 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import typer
-
-from save_avs.cli.talk import note, talk
+from save_avs.cli.talk import note, say, talk
+from save_avs.plain import plain
 
 if TYPE_CHECKING:
     from save_avs.inference import Progress
@@ -37,9 +36,9 @@ class Bar(ABC):
     def say(self, text: str) -> None:
         """Print a line on stderr."""
         if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
         else:
-            typer.echo(text, err=True)
+            say(text, err=True)
 
     def note(self, text: str) -> None:
         """Print a line on stderr, unless nothing but warnings is wanted there."""
@@ -87,7 +86,7 @@ class Display(Bar):
             TaskProgressColumn(),
             TextColumn("{task.fields[detail]}"),
         )
-        self._task = bar.add_task(escape(self._name), total=None, detail="opening")
+        self._task = bar.add_task(escape(plain(self._name)), total=None, detail="opening")
         return bar
 
 
@@ -102,7 +101,7 @@ def on_stderr(*columns: Any) -> Any:
 def count(what: str, done: int, of: int) -> None:
     """Say how many of what are done: a line that counts in a terminal, else one every tenth of the way."""
     if sys.stderr.isatty():
-        note(f"\r{done}/{of} {what}", end=done == of)
+        note(f"{done}/{of} {what}", start="\r", end="\n" if done == of else "")
     elif done == of or done % max(1, of // 10) == 0:
         note(f"{done}/{of} {what}")
 

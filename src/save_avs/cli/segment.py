@@ -10,6 +10,7 @@ import typer
 
 from save_avs.cli.completion import model_names
 from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, Runtime, refuse
+from save_avs.cli.talk import say, show
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -165,8 +166,11 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
     jobs = plan_jobs(find_inputs(inputs), directory, existing)
     if dry_run:
         planned = [{"path": str(j.path), "folder": str(j.folder), "finished": j.finished} for j in jobs]
-        lines = (f"{j.path} -> {j.folder}{' (finished)' if j.finished else ''}" for j in jobs)
-        typer.echo(json.dumps({"version": 1, "planned": planned}) if as_json else "\n".join(lines))
+        if as_json:
+            show(json.dumps({"version": 1, "planned": planned}))
+            return 0
+        for job in jobs:
+            say(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
         return 0
 
     from save_avs.cli.running import announced_runtime, display
@@ -178,7 +182,7 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
         outcomes.append(outcome)
         _print_outcome(outcome, as_json)
     if as_json:
-        typer.echo(json.dumps(_report(outcomes, directory), indent=2))
+        show(json.dumps(_report(outcomes, directory), indent=2))
     return INPUT_FAILED if any(outcome.summary is None for outcome in outcomes) else 0
 
 
@@ -197,11 +201,11 @@ def _existing(overwrite: bool, resume: bool, *, named: bool) -> Existing:
 def _print_outcome(outcome: Outcome, as_json: bool) -> None:
     job, summary = outcome.job, outcome.summary
     if summary is None:
-        typer.echo(f"failed: {outcome.reason}", err=True)
+        say(f"failed: {outcome.reason}", err=True)
     elif job.finished:
-        typer.echo(f"{job.path} -> {job.folder} (finished before, kept)", err=as_json)
+        say(f"{job.path} -> {job.folder} (finished before, kept)", err=as_json)
     else:
-        typer.echo(
+        say(
             f"{job.path} -> {job.folder} ({summary['frames']} frames in {summary['seconds']:.1f} s, "
             f"{summary['frames_per_second']:.1f} fps; {summary['marked_frames']} of them marked)",
             err=as_json,

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from save_avs.cli.progress import PLAIN_EVERY, Bar, clock, on_stderr
 from save_avs.cli.running import found_model
+from save_avs.cli.talk import say, show
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def _run(
         **shown.figures(),
         "failed": [{"path": clip.name, "status": clip.status, "reason": clip.reason} for clip in failed],
     }
-    typer.echo(json.dumps(report, indent=2) if order.as_json else _line(report))
+    show(json.dumps(report, indent=2)) if order.as_json else say(_line(report))
     return MediaError.exit_code if failed else 0
 
 
@@ -160,7 +159,7 @@ def _say_plan(plan: Plan, folder: BulkFolder, kit: Kit, order: Order, workers: i
     line = (
         f"{folder.path}: {len(plan.todo)} to do, {plan.done} done, {len(plan.failed)} failed; {took}{priced}"
     )
-    typer.echo(json.dumps(said) if order.as_json else line)
+    show(json.dumps(said)) if order.as_json else say(line)
     return 0
 
 

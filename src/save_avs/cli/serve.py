@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from save_avs.cli.options import Device, Precision, Runtime
+from save_avs.cli.talk import say
 
 DEFAULT_DIRECTORY = Path("runs/serve")
 
@@ -106,6 +107,6 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
         port=port,
         token=Token(token) if token else None,
         page=page,
-        announce=lambda url: typer.echo(f"{'page' if page else 'service'} at {url}", err=True),
+        announce=lambda url: say(f"{'page' if page else 'service'} at {url}", err=True),
     )
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli.options import AsJson, Device, DryRun, Precision
+from save_avs.cli.talk import say
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def few_shot(
     folder = output or FOLDER / "few-shot"
     if dry_run:
         asked = f"{settings.episodes} episodes" if data == SCENES else "V3's tables"
-        typer.echo(f"would ask {model} and its rivals in {asked} at {shots} shots of {data} -> {folder}")
+        say(f"would ask {model} and its rivals in {asked} at {shots} shots of {data} -> {folder}")
         return 0
     report = _study(about, settings, folder, precision=precision, device=device)
     report.save(folder / REPORT, overwrite=True)  # made of the trials alone, which stay
@@ -139,4 +140,4 @@ def _setting(about: dict[str, Any], save: Any) -> dict[str, str]:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    say(line, err=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from save_avs.cli.progress import clock
 from save_avs.cli.study_report import print_report
+from save_avs.cli.talk import say, show
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.benchmark_report import dumps
 from save_avs.evaluation.tables import markdown_table
@@ -73,7 +72,7 @@ def run_grid(request: Request) -> int:
     report = _report(name, study, every, results, folder, failed)
     report.save(folder / REPORT, overwrite=True)  # it is made of the results alone
     for run, problem in failed.items():
-        typer.echo(f"{run} failed: {problem}", err=True)
+        say(f"{run} failed: {problem}", err=True)
     print_report(report, folder / REPORT, as_json=request.as_json, sheets=SHOWN, failed=failed)
     return DataError.exit_code if failed else 0
 
@@ -93,13 +92,13 @@ def _list(runs: Sequence[Run], folder: Path, *, as_json: bool) -> int:
     results, pace = collect(runs, known), operations_a_second(known)
     rows = [_listed(run, run.name in results, pace) for run in runs]
     if as_json:
-        typer.echo(dumps({"folder": str(folder), "runs": rows}), nl=False)
+        show(dumps({"folder": str(folder), "runs": rows}))
         return 0
     cells = [[shown(value) for value in row.values()] for row in rows]
-    typer.echo("\n".join(markdown_table(list(rows[0]), cells)))
+    show("\n".join(markdown_table(list(rows[0]), cells)))
     left = [row["seconds"] for row in rows if row["state"] != "done"]
     known = clock(sum(left)) if all(isinstance(s, float) for s in left) else "not known until a run is done"
-    typer.echo(f"{len(left)} of {len(rows)} runs are to be done; time, one after another: {known}")
+    say(f"{len(left)} of {len(rows)} runs are to be done; time, one after another: {known}")
     return 0
 
 
@@ -145,4 +144,4 @@ def _report(
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    say(line, err=True)

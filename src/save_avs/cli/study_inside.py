@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from save_avs.cli.options import AsJson, Device, DryRun, Overwrite
+from save_avs.cli.talk import say
 
 EXAMPLES = """Examples:
 
@@ -68,7 +69,7 @@ def inside(
 
     folder = report_folder(output, STUDIES / f"inside-{clip.stem}", overwrite=overwrite)
     if dry_run:
-        typer.echo(f"would look inside {model} at {clip.name}, and check on {scenes} scenes -> {folder}")
+        say(f"would look inside {model} at {clip.name}, and check on {scenes} scenes -> {folder}")
         return 0
     things = Corpus.load(corpus, "test")
     network = announced_model(model, device=device, precision="fp32")
@@ -86,7 +87,7 @@ def inside(
             checked_on=f"{scenes} scenes of {corpus}, split test",
             seed=seed,
         ),
-        progress=lambda done: typer.echo(f"{done}/{scenes} scenes", err=True),
+        progress=lambda done: say(f"{done}/{scenes} scenes", err=True),
     )
     report.save(folder, overwrite=overwrite)
     print_report(report, folder, as_json=as_json)

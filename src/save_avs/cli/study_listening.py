@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, refuse
+from save_avs.cli.talk import say
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def listening(
     folder = report_folder(output, STUDIES / "listening", overwrite=overwrite)
     about, trials_at = _opened(data, root, split, corpus, scenes, seed)
     if dry_run:
-        typer.echo(f"would have {', '.join(names)} listen to {about} -> {folder}")
+        say(f"would have {', '.join(names)} listen to {about} -> {folder}")
         return 0
     networks: dict[str, FrameModel] = {
         name: announced_model(model, device=device, precision=precision) for name, model in names.items()
@@ -102,7 +103,7 @@ def listening(
 
     def progress(done: int) -> None:
         if done % STEP == 0:
-            typer.echo(f"{done} pictures", err=True)
+            say(f"{done} pictures", err=True)
 
     report = study_listening(
         networks,

@@ -6,8 +6,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from save_avs.cli.talk import say, show
 from save_avs.evaluation.benchmark_report import dumps
 from save_avs.evaluation.tables import markdown_table
 from save_avs.studies.documents import as_json as document_of
@@ -20,10 +19,10 @@ def print_report(
 ) -> None:
     """Print one JSON document, ``more`` in it; else the tables that ``sheets`` names, all where None."""
     if as_json:
-        typer.echo(dumps({"folder": str(folder), **more, "report": document_of(report)}), nl=False)
+        show(dumps({"folder": str(folder), **more, "report": document_of(report)}))
         return
     for sheet in report.sheets:
         if sheets is None or sheet.name in sheets:
             cells = [[shown(cell) for cell in row] for row in sheet.rows]
-            typer.echo("\n".join([sheet.title, "", *markdown_table(sheet.columns, cells), ""]))
-    typer.echo(f"report: {folder / 'report.html'}")
+            show("\n".join([sheet.title, "", *markdown_table(sheet.columns, cells), ""]))
+    say(f"report: {folder / 'report.html'}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+
+from save_avs.plain import plain, plain_lines
 
 
 @dataclass
@@ -23,10 +26,34 @@ class Talk:
 talk = Talk()
 
 
-def note(text: str, *, end: bool = True) -> None:
+def say(text: object, *, err: bool = False, start: str = "", end: str = "\n") -> None:
+    """Print one line: it stays one whatever names are in it, and they cannot steer the terminal."""
+    typer.echo(f"{start}{plain(str(text))}{end}", err=err, nl=False)
+
+
+def show(text: str) -> None:
+    """Print what was laid out in lines: a table, or a JSON document, which stays the same document."""
+    typer.echo(plain_lines(text.removesuffix("\n")))
+
+
+def note(text: str, *, start: str = "", end: str = "\n") -> None:
     """Print what is nice to know on stderr: progress, what was chosen, what was written besides."""
     if not talk.quiet:
-        typer.echo(text, err=True, nl=end)
+        say(text, err=True, start=start, end=end)
+
+
+def _tame_libraries() -> None:
+    """Let libraries' warnings, and what they log, be printed as plain lines too."""
+    logging.captureWarnings(True)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Plain())
+
+
+class _Plain(logging.Formatter):
+    """What libraries log, as lines that cannot steer the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain_lines(super().format(record))
 
 
 def _without_colour(wanted: bool) -> bool:
@@ -64,6 +91,7 @@ def _speaking(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, no_color: bool, **rest: Any) -> Any:
         talk.quiet, talk.verbose = quiet, verbose
+        _tame_libraries()
         if verbose:
             from av.logging import INFO, set_level
 

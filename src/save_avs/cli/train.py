@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from save_avs.cli.options import DryRun
+from save_avs.cli.talk import say
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def train(
         else:
             said = f"model: {run(recipe, watches)}"
     if main:
-        typer.echo(said)
+        say(said)
     return 0
 
 
@@ -78,22 +79,22 @@ def validate(config: Config, overrides: Overrides = None) -> int:
     _show(found)
     if found.problems:
         return _refuse(config, found.problems)
-    typer.echo(f"training would write to {recipe.out}")
-    typer.echo(f"{config}: valid; run: save-avs train {' '.join([config, *(overrides or [])])}")
+    say(f"training would write to {recipe.out}")
+    say(f"{config}: valid; run: save-avs train {' '.join([config, *(overrides or [])])}")
     return 0
 
 
 def _show(found: Findings) -> None:
     for line in found.lines:
-        typer.echo(line)
+        say(line)
     for warning in found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
 
 
 def _refuse(config: str, problems: tuple[str, ...] | list[str]) -> int:
     """Print every problem on a line of its own; the exit code."""
     for problem in problems:
-        typer.echo(f"save-avs: {problem}", err=True)
+        say(f"save-avs: {problem}", err=True)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    typer.echo(f"{config}: {count}; nothing was trained", err=True)
+    say(f"{config}: {count}; nothing was trained", err=True)
     return UsageError.exit_code

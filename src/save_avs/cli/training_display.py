@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from save_avs.cli.progress import Bar, clock, on_stderr
+from save_avs.plain import plain
 from save_avs.training.watching.watch import Moment, Watch
 
 PLAIN_EVERY = 30.0  # seconds
@@ -28,7 +29,9 @@ class TrainingDisplay(Bar, Watch):
 
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(escape(stage), total=steps, completed=step, detail="starting")
+            self._task = self._bar.add_task(
+                escape(plain(stage)), total=steps, completed=step, detail="starting"
+            )
 
     def stepped(self, moment: Moment) -> None:
         """Show where it stands; as a line only when some time has passed since the last one."""

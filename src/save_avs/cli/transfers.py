@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from save_avs.cli.progress import PLAIN_EVERY, Bar, on_stderr
+from save_avs.plain import plain
 
 if TYPE_CHECKING:
     from save_avs.checkpoints.fetch import Step
@@ -39,7 +40,7 @@ class Transfers(Bar):
             self._shown = (step.file, step.doing)
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(f"{step.doing} {step.file}", total=step.total)
+            self._task = self._bar.add_task(plain(f"{step.doing} {step.file}"), total=step.total)
         self._bar.update(self._task, total=step.total, completed=step.done)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from save_avs.cli.completion import weight_names
 from save_avs.cli.options import DryRun
-from save_avs.cli.talk import note
+from save_avs.cli.talk import note, say
 from save_avs.errors import DataError
 
 LIST_EXAMPLES = """Example:
@@ -59,16 +59,16 @@ def list_weights() -> int:
     from save_avs.checkpoints.known import KNOWN
     from save_avs.cli.transfers import megabytes
 
-    typer.echo(f"cache: {cache_folder()}\n")
+    say(f"cache: {cache_folder()}", end="\n\n")
     for known in KNOWN.values():
         size = known.weights.size
         there = all(place(file, known.name).is_file() for file in known.files)
         told = "size not published" if size is None else megabytes(size)
         cached = "; in the cache" if there else ""
-        typer.echo(f"{known.name}: {known.about}; {told}; {known.licence}{cached}")
-        typer.echo(f"    {known.origin}")
+        say(f"{known.name}: {known.about}; {told}; {known.licence}{cached}")
+        say(f"    {known.origin}")
         for file in known.files:
-            typer.echo(f"    {file.url}")
+            say(f"    {file.url}")
     return 0
 
 
@@ -103,7 +103,7 @@ def fetch(
         for file in wanted.files:
             target = place(file, wanted.name)
             origin = ", ".join(sources or [file.url])
-            typer.echo(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
+            say(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
         return 0
     with Transfers() as shown:
         files = run(wanted, sources=sources or (), offline=offline, report=Reporter(shown.step, shown.say))
@@ -111,7 +111,7 @@ def fetch(
         state = "fetched" if file.new else "there already"
         note(f"{file.path.name}: {state}, sha256 {file.identity.sha256}")
     note(f"checked: {wanted.origin}")
-    typer.echo(str(files[0].path))
+    say(files[0].path)
     return 0
 
 
@@ -129,10 +129,10 @@ def verify(
         rows += [("known", found.known or "no: its sha256 is none that we know")]
     for name, value in (*rows, *(("note", line) for line in found.notes)):
         if value:
-            typer.echo(f"{name:8}{value}")
+            say(f"{name:8}{value}")
     if found.problems:
         raise DataError(f"{found.file}: {'; '.join(found.problems)}")
-    typer.echo(f"{'':8}complete")
+    say(f"{'':8}complete")
     return 0
 
 
@@ -149,8 +149,8 @@ def convert(
 
     if dry_run:
         check_target(target)
-        typer.echo(f"would write SAM {sam_name(read_sam(source)[1])}: {target}")
+        say(f"would write SAM {sam_name(read_sam(source)[1])}: {target}")
         return 0
     shape = convert_sam(source, target)
-    typer.echo(f"SAM {sam_name(shape)}: {target}")
+    say(f"SAM {sam_name(shape)}: {target}")
     return 0

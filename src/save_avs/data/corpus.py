@@ -23,7 +23,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from save_avs.data.pictures import open_picture
-from save_avs.errors import UsageError
+from save_avs.errors import UsageError, first_problem
 from save_avs.media.audio_file import read_audio_file
 from save_avs.types import F32, U8
 
@@ -84,9 +84,7 @@ class Manifest(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise UsageError(f"{path}: {where + ': ' if where else ''}{problem['msg']}") from error
+            raise UsageError(f"{path}: {first_problem(error)}") from error
 
     def save(self, root: Path) -> None:
         """Write ``root/corpus.json``."""

@@ -21,6 +21,7 @@ from save_avs.data.benchmarks.clips import Clips
 from save_avs.data.clipset import ClipSet, Wrapped
 from save_avs.errors import DataError, UsageError
 from save_avs.media.atomic import aside
+from save_avs.media.regular import open_regular
 from save_avs.types import F32, AVSample
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class FeatureCache:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_regular(path) as stored, np.load(stored, allow_pickle=False) as file:
                 features = file["features"]
         # a torn zip may raise anything
         except Exception:

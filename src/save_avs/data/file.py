@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
 from save_avs.errors import DataError
+from save_avs.media.regular import open_regular
 
 
 class TornStorageError(DataError):
@@ -36,12 +36,10 @@ class File(Protocol):
 
 
 def open_file(file: File) -> IO[bytes]:
-    """Open it to read bytes: a pipe would be waited for, and a device has no end.
+    """Open it to read bytes, where it is a member or a regular file.
 
     Raises:
         OSError: when that cannot be, or it is no regular file.
         TornStorageError: when its content is not what it was.
     """
-    if isinstance(file, Path) and file.exists() and not file.is_file():
-        raise OSError(errno.EINVAL, "not a file", str(file))
-    return file.open("rb")
+    return open_regular(file) if isinstance(file, Path) else file.open("rb")

@@ -8,6 +8,7 @@ from typing import IO
 import numpy as np
 
 from save_avs.errors import MediaError
+from save_avs.media.regular import open_regular
 from save_avs.types import F32
 
 
@@ -18,7 +19,7 @@ def read_audio_file(path: str | Path, *, rate: int) -> F32:
         MediaError: when the file holds no sound that FFmpeg can read.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(Path(path)) as file:
             return read_audio(file, name=str(path), rate=rate)
     except OSError as error:
         raise MediaError(f"{path}: cannot be read as sound ({error.strerror})") from error

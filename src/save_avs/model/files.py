@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from save_avs.checkpoints.load import strict_load
 from save_avs.checkpoints.safe import read_weights
-from save_avs.errors import SaveAvsError, UsageError
+from save_avs.errors import SaveAvsError, UsageError, first_problem
 from save_avs.media.atomic import aside, atomic_write
 from save_avs.model.base import BaseFiles, find_parts
 from save_avs.model.build import build_save, sam_shape
@@ -74,8 +74,7 @@ def read_config(folder: str | Path) -> SaveConfig:
 
 def _first(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        problem = error.errors()[0]
-        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        return first_problem(error)
     return str(error).splitlines()[0]
 
 

@@ -21,6 +21,7 @@ from save_avs.checkpoints.load import differences
 from save_avs.checkpoints.remap import is_transformers_sam, sam_from_transformers
 from save_avs.checkpoints.safe import read_weights
 from save_avs.errors import SaveAvsError
+from save_avs.media.regular import read_regular
 from save_avs.model.base import AUDIO, SAM
 from save_avs.model.build import build_save
 from save_avs.model.files import CONFIG, read_config
@@ -103,7 +104,7 @@ def _published(file: Path) -> tuple[Known, KnownFile] | None:
 
 def _is_save(config: Path) -> bool:
     try:
-        return "audio_adapter" in json.loads(config.read_text())
+        return "audio_adapter" in json.loads(read_regular(config))
     except (OSError, ValueError, TypeError):
         return False
 

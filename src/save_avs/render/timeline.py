@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from save_avs.media.atomic import aside
+from save_avs.plain import plain
 from save_avs.types import F32, F64, U8
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def timeline(
         _draw_strip(panel(_TOP + 2 * _PANEL + _GAP + _BOTTOM, _STRIP), thumbnails, end, marked)
     marked.set_xlabel("time (min:s)" if end > 120 else "time (s)", color=_INK, fontsize=9, labelpad=1)
     if title:
-        figure.text(_LEFT / _WIDTH, 1 - 0.3 / height, title, color=_INK, fontsize=12, weight="bold")
+        x, y = _LEFT / _WIDTH, 1 - 0.3 / height
+        figure.text(x, y, plain(title), color=_INK, fontsize=12, weight="bold", parse_math=False)
     return figure
 
 

@@ -7,9 +7,7 @@ The server stays what it is when a worker dies, and ends it when it must.
 from __future__ import annotations
 
 import os
-import sys
 import time
-import traceback
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 
 from save_avs.errors import MediaError, SaveAvsError, UsageError
 from save_avs.inference.process import behave
+from save_avs.plain import print_traceback
 from save_avs.serving.job import Job, Problem, Progress
 from save_avs.serving.limits import Limits
 from save_avs.serving.shelf import ARCHIVE, RESULT, VIDEO
@@ -138,7 +137,7 @@ def _problem(error: Exception) -> Problem:
         case OSError():
             code, text = "system", f"the server could not write: {error.strerror or error}"
         case _:
-            traceback.print_exception(error, file=sys.stderr)
+            print_traceback(error)
             code, text = "internal", "the program failed on this video; the server's log says where"
     return Problem(code=code, message=text)
 

@@ -14,6 +14,7 @@ import torch
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.media.atomic import atomic_write
+from save_avs.plain import plain
 from save_avs.studies.execute import check_place, execute
 from save_avs.studies.result import FOLDER, Result, results_in
 from save_avs.studies.runs import Run
@@ -127,7 +128,7 @@ def _ended(pool: ProcessPoolExecutor) -> Iterator[None]:
 def _attempt_apart(run: Run, folder: Path, threads: int) -> str | None:
     """In a process of its own."""
     torch.set_num_threads(threads)
-    return _attempt(run, folder, lambda line: print(line, file=sys.stderr, flush=True))
+    return _attempt(run, folder, lambda line: print(plain(line), file=sys.stderr, flush=True))
 
 
 def _attempt(run: Run, folder: Path, say: Say) -> str | None:

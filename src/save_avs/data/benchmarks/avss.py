@@ -18,6 +18,7 @@ from save_avs.data.benchmarks.palette import read_colours, read_indices
 from save_avs.data.benchmarks.spec import Spec, source_of
 from save_avs.data.clipset import ClipFacts
 from save_avs.errors import DataError
+from save_avs.media.regular import read_regular
 from save_avs.types import U8
 
 HOMES = ("AVSBench-semantic", "AVSS")
@@ -90,7 +91,7 @@ def class_names(home: Path) -> tuple[str, ...]:
     if not path.exists():
         return ("background", *(str(k) for k in range(1, OFFICIAL_CLASSES)))
     try:
-        indices = {str(name): int(index) for name, index in json.loads(path.read_text("utf-8")).items()}
+        indices = {str(name): int(index) for name, index in json.loads(read_regular(path)).items()}
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{path}: is no table of class names and their indices ({error})") from error
     names = tuple(sorted(indices, key=lambda name: indices[name]))

@@ -33,6 +33,7 @@ from save_avs.media.blocks import SoundWindow
 from save_avs.media.files import MEDIA_SUFFIXES
 from save_avs.media.probe import VideoInfo, probe
 from save_avs.media.reader import read_clips
+from save_avs.media.regular import read_regular
 from save_avs.media.sound import read_sound
 from save_avs.types import F32, U8, AVSample, Bool
 
@@ -212,7 +213,7 @@ def _categories(path: Path) -> dict[str, tuple[str, ...]]:
     if not path.exists():
         return {}
     try:
-        scenes = json.loads(path.read_text("utf-8"))
+        scenes = json.loads(read_regular(path))
         return {
             scene["file"]: tuple(sorted({v["class"] for v in scene["voices"] if v["in_view"]}))
             for scene in scenes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from save_avs.data.benchmarks.spec import Spec
 from save_avs.data.clipset import ClipFacts
 from save_avs.data.tensor_pickle import read_plain_pickle
 from save_avs.errors import DataError
+from save_avs.media.regular import open_regular
 
 HOMES = ("AVS-Synthetic",)
 TABLE = "annotations.csv"
@@ -53,8 +55,8 @@ def read_rows(path: Path) -> list[Row]:
         DataError: when it is missing or broken.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            head, *rows = list(csv.reader(file)) or [[]]
+        with open_regular(path) as file:
+            head, *rows = list(csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""))) or [[]]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from save_avs.data.benchmarks.clips import Entry, Stills
 from save_avs.data.benchmarks.files import ClipFiles, read_mask
@@ -20,7 +21,8 @@ from save_avs.data.benchmarks.palette import read_colours, read_indices
 from save_avs.data.clipset import ClipFacts
 from save_avs.data.file import File
 from save_avs.data.shards.shard import Member, Shard
-from save_avs.errors import DataError
+from save_avs.errors import DataError, first_problem
+from save_avs.media.regular import read_regular
 from save_avs.types import U8
 
 INDEX = "shards.json"
@@ -28,7 +30,7 @@ VERSION = 1
 FRAME, MASK, LABELS, COLOURS = "frame", "mask", "labels", "labels_rgb"  # what numbered members begin with
 SOUND, PATCHES = "sound", "patches"
 
-_NUMBERED = re.compile(r"([a-z_]+?)(\d+)\.\w+")
+_NUMBERED = re.compile(r"([a-z_]+?)(\d{1,9})\.\w+")
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,17 @@ class Row:
         files: name behind the key to (offset, size, CRC-32) of each member.
     """
 
-    shard: int
+    shard: NonNegativeInt
     key: str
     told: Told
-    files: Mapping[str, tuple[int, int, int]]
+    files: dict[str, tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]]
 
 
 @dataclass(frozen=True)
 class Split:
     """A split in the index: (file name, bytes) of each of its shards, and its clips in order."""
 
-    shards: list[tuple[str, int]] = field(default_factory=list)
+    shards: list[tuple[str, NonNegativeInt]] = field(default_factory=list)
     clips: list[Row] = field(default_factory=list)
 
 
@@ -87,7 +89,7 @@ class Index:
 
     name: str
     classes: tuple[str, ...]
-    splits: Mapping[str, Split]
+    splits: dict[str, Split]
 
     def text(self) -> str:
         """As it is written, a line a clip."""
@@ -102,6 +104,16 @@ class Index:
         )
 
 
+@dataclass(frozen=True)
+class _Versioned:
+    """What tells how the rest is to be read."""
+
+    version: int
+
+
+_VERSIONED, _INDEX = TypeAdapter(_Versioned), TypeAdapter(Index)
+
+
 def read_index(folder: Path) -> Index:
     """Read the index of a folder of shards.
 
@@ -110,29 +122,38 @@ def read_index(folder: Path) -> Index:
     """
     path = folder / INDEX
     try:
-        raw = json.loads(path.read_text("utf-8"))
-        if raw["version"] != VERSION:
-            raise DataError(f"{path}: is of version {raw['version']}; this program reads {VERSION}")
-        splits = {name: _split(split) for name, split in raw["splits"].items()}
-        return Index(raw["name"], tuple(raw["classes"]), splits)
+        content = read_regular(path)
+        if (version := _VERSIONED.validate_json(content).version) != VERSION:
+            raise DataError(f"{path}: is of version {version}; this program reads {VERSION}")
+        index = _INDEX.validate_json(content, strict=True)
+        for split in index.splits.values():
+            _check(split)
+        return index
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise DataError(f"{path}: not as `save-avs data shard` writes it ({error!r})") from error
+    except (ValueError, OSError) as error:
+        why = first_problem(error) if isinstance(error, ValidationError) else error
+        raise DataError(f"{path}: not as `save-avs data shard` writes it ({why})") from error
 
 
-def _split(raw: Mapping[str, Any]) -> Split:
-    shards = [(str(name), int(size)) for name, size in raw["shards"]]
-    return Split(shards, [_row(row) for row in raw["clips"]])
+def _check(split: Split) -> None:
+    """See whether the shards lie beside the index, and every file in its shard.
 
-
-def _row(raw: Mapping[str, Any]) -> Row:
-    told = dict(raw["told"])
-    times = told.pop("times")
-    categories = tuple(told.pop("categories"))
-    known = Told(**told, categories=categories, times=None if times is None else tuple(times))
-    files = {name: (offset, size, crc) for name, (offset, size, crc) in raw["files"].items()}
-    return Row(raw["shard"], raw["key"], known, files)
+    Raises:
+        ValueError: when they do not.
+    """
+    for name, _ in split.shards:
+        if PurePath(name).name != name or PurePath(name).suffix != ".tar":
+            raise ValueError(f"a shard elsewhere: {name}")
+    for row in split.clips:
+        if row.shard >= len(split.shards):
+            raise ValueError(f"clip {row.key}: no shard {row.shard}")
+        end = max((offset + size for offset, size, _ in row.files.values()), default=0)
+        if end > split.shards[row.shard][1]:
+            raise ValueError(f"clip {row.key}: files beyond the end of its shard")
+        numbers = {int(m[2]) for name in row.files if (m := _NUMBERED.fullmatch(name)) and m[1] == FRAME}
+        if numbers != set(range(len(numbers))):
+            raise ValueError(f"clip {row.key}: its frames are not numbered from 0 on")
 
 
 def entries_of(folder: Path, index: Index, split: str) -> list[Entry]:

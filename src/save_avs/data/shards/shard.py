@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,11 +38,13 @@ class Shard:
             DataError: when it is not.
         """
         try:
-            size = self.path.stat().st_size
-        except OSError as error:
+            found = self.path.stat()
+        except (OSError, ValueError) as error:  # ValueError: of a name that no file can have
             raise DataError(f"{self.path}: missing") from error
-        if size != self.size:
-            raise DataError(f"{self.path}: has {size} bytes in place of {self.size}; {COPY_AGAIN}")
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(f"{self.path}: not a file")
+        if found.st_size != self.size:
+            raise DataError(f"{self.path}: has {found.st_size} bytes in place of {self.size}; {COPY_AGAIN}")
 
     def read(self, offset: int, size: int) -> bytes:
         """Read ``size`` bytes from ``offset`` on; fewer where the file ends.

@@ -1,0 +1,49 @@
+"""A corpus's manifest, whatever stands in it: read, or refused in a line."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from spoilt import BOUNDED, documents
+
+from save_avs.data.corpus import SPLITS, Manifest
+from save_avs.errors import UsageError
+
+WHOLE = {
+    "splits": {"cutouts/a/b.png": ["train"]},
+    "held_from": {"sounds/a.wav": 1.5},
+    "zero_shot": ["b"],
+    "promptable": ["c"],
+    "licence": "CC0",
+}
+NAMES = st.text(max_size=5)
+
+
+@BOUNDED
+@given(content=documents(WHOLE))
+def test_any_document_is_read_or_refused(tmp_path_factory, content):
+    root = tmp_path_factory.getbasetemp()
+    (root / "corpus.json").write_bytes(content)
+    try:
+        manifest = Manifest.load(root)
+    except UsageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert manifest.serves("a", "train") in (True, False)
+
+
+@BOUNDED
+@given(
+    manifest=st.builds(
+        Manifest,
+        splits=st.dictionaries(NAMES, st.lists(st.sampled_from(SPLITS), max_size=2).map(tuple), max_size=2),
+        held_from=st.dictionaries(NAMES, st.floats(0, 100), max_size=2),
+        zero_shot=st.lists(NAMES, max_size=2).map(tuple),
+        promptable=st.lists(NAMES, max_size=2).map(tuple),
+        licence=NAMES,
+    )
+)
+def test_what_is_written_is_read(tmp_path_factory, manifest):
+    root = tmp_path_factory.getbasetemp()
+    manifest.save(root)
+    assert Manifest.load(root) == manifest
