@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from save_avs.evaluation.resampling import Difference
 from save_avs.evaluation.statistics import Figure
 from save_avs.render.plots import COLOURS, INK, tidy
 
@@ -13,27 +14,41 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEAD, _BAR = 7.2, 0.9, 0.34  # inches: a picture, what is around the bars, a bar
 _PALE = 0.55
+_LINE: dict[str, Any] = {"color": INK, "linewidth": 1.2, "capsize": 3}  # of an interval
 _MARKERS = "osD^v"  # five and six colours: thirty variants that look different
 
 
-def draw_bars(figures: Mapping[str, Figure], runs: Mapping[str, Sequence[float]], reference: str) -> Drawing:
-    """A bar a variant with its interval, a dot a run."""
+def draw_quality(
+    figures: Mapping[str, Figure],
+    differences: Mapping[str, Difference],
+    runs: Mapping[str, Sequence[float]],
+    reference: str,
+) -> Drawing:
+    """A bar a variant with its interval, a dot a run; beside it, how far it is from the reference."""
     from matplotlib.figure import Figure as Drawing
 
     drawing = Drawing(figsize=(_WIDTH, _HEAD + _BAR * len(figures)), layout="constrained")
-    axes = drawing.add_subplot()
+    reached, apart = drawing.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for place, (name, figure) in enumerate(figures.items()):
-        around = [[figure.mean - figure.low], [figure.high - figure.mean]]
         alpha = 1.0 if name == reference else _PALE
-        axes.barh(place, figure.mean, height=0.66, color=COLOURS[0], alpha=alpha, linewidth=0)
-        axes.errorbar(figure.mean, place, xerr=around, color=INK, linewidth=1.2, capsize=3)
-        axes.plot(runs[name], [place] * len(runs[name]), "o", color=COLOURS[1], markersize=3.5)
-    axes.set_yticks(range(len(figures)), list(figures))
-    axes.invert_yaxis()
-    axes.set_xlabel("mIoU", fontsize=8, color=INK, loc="right", labelpad=1)
-    tidy(axes, "mIoU")
-    axes.grid(visible=False, axis="y")
+        reached.barh(place, figure.mean, height=0.66, color=COLOURS[0], alpha=alpha, linewidth=0)
+        reached.errorbar(figure.mean, place, xerr=_around(figure.mean, figure), **_LINE)
+        reached.plot(runs[name], [place] * len(runs[name]), "o", color=COLOURS[1], markersize=3.5)
+        if difference := differences.get(name):
+            around = _around(difference.value, difference)
+            apart.errorbar(difference.value, place, xerr=around, fmt="o", markersize=4, **_LINE)
+    apart.axvline(0.0, color=COLOURS[0], linewidth=1.2)
+    reached.set_yticks(range(len(figures)), list(figures))
+    reached.invert_yaxis()
+    for axes, title in ((reached, "mIoU"), (apart, f"less or more than {reference}")):
+        tidy(axes, title)
+        axes.grid(visible=False, axis="y")
     return drawing
+
+
+def _around(value: float, interval: Figure | Difference) -> list[list[float]]:
+    """An interval as lengths to its left and right."""
+    return [[value - interval.low], [interval.high - value]]
 
 
 def draw_costs(figures: Mapping[str, Figure], costs: Mapping[str, Mapping[str, float]]) -> Drawing:
@@ -45,12 +60,10 @@ def draw_costs(figures: Mapping[str, Figure], costs: Mapping[str, Mapping[str, f
         axes = drawing.add_subplot(1, len(costs), k + 1)
         for n, (name, figure) in enumerate(figures.items()):
             if name in values:
-                around = [[figure.mean - figure.low], [figure.high - figure.mean]]
-                look: dict[str, Any] = {
-                    "color": COLOURS[n % len(COLOURS)],
-                    "marker": _MARKERS[n % len(_MARKERS)],
-                }
-                axes.errorbar(values[name], figure.mean, around, linestyle="", capsize=2, label=name, **look)
+                colour, marker = COLOURS[n % len(COLOURS)], _MARKERS[n % len(_MARKERS)]
+                axes.plot(
+                    values[name], figure.mean, marker, color=colour, markersize=7, alpha=0.85, label=name
+                )
         tidy(axes, "mIoU")
         axes.set_xlabel(title, fontsize=8, color=INK, loc="right", labelpad=1)
         axes.set_xlim(0, 1.1 * max(values.values(), default=0.0) or 1.0)

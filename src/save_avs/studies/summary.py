@@ -13,7 +13,7 @@ from save_avs.evaluation.resampling import Difference
 from save_avs.evaluation.scenes import EMPTY, OWN
 from save_avs.evaluation.statistics import Figure, holm
 from save_avs.studies.budget import sizes_of
-from save_avs.studies.charts import draw_bars, draw_costs
+from save_avs.studies.charts import draw_costs, draw_quality
 from save_avs.studies.declare import Study
 from save_avs.studies.report import Cell, Chart, Sheet, StudyReport
 from save_avs.studies.result import Result, Row
@@ -113,7 +113,7 @@ def summarise(
         setting=_setting(findings, timed_on),
         text=tuple(text),
         sheets=tuple(sheet for sheet in sheets if sheet is not None),
-        charts=_charts(findings, miou),
+        charts=_charts(findings, miou, differences),
     )
 
 
@@ -212,12 +212,18 @@ def _runs(findings: Findings) -> Sheet:
     return Sheet("runs", "Runs", ("variant", "seed", "mIoU", "F", "digest"), tuple(rows))
 
 
-def _charts(findings: Findings, miou: Mapping[str, Figure]) -> tuple[Chart, ...]:
+def _charts(
+    findings: Findings, miou: Mapping[str, Figure], differences: Mapping[str, Difference]
+) -> tuple[Chart, ...]:
     if not miou:
         return ()
-    caption = "mIoU of each variant with its 95 % interval; a dot is a run. The reference is darker."
+    reference = findings.study.reference
+    caption = (
+        f"Left: mIoU of each variant with its 95 % interval; a dot is a run. Right: the difference from "
+        f"{reference} on the same scenes, whose interval is narrower because it is paired."
+    )
     each = {name: _means(results) for name, results in findings.results.items()}
-    charts = [Chart("quality", caption, draw_bars(miou, each, findings.study.reference))]
+    charts = [Chart("quality", caption, draw_quality(miou, differences, each, reference))]
     sizes = {name: sizes_of(Recipe.model_validate(rs[0].recipe)) for name, rs in findings.results.items()}
     axes = {"trained parameters, M": {name: s.trained / 1e6 for name, s in sizes.items()}}
     if findings.ms:
