@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from spoilt import BOUNDED, documents
@@ -47,3 +48,10 @@ def test_what_is_written_is_read(tmp_path_factory, manifest):
     root = tmp_path_factory.getbasetemp()
     manifest.save(root)
     assert Manifest.load(root) == manifest
+
+
+@pytest.mark.parametrize("second", ["NaN", "Infinity"])
+def test_a_second_that_is_no_number_is_refused(tmp_path, second):
+    (tmp_path / "corpus.json").write_text(f'{{"held_from": {{"sounds/a/a.wav": {second}}}}}')
+    with pytest.raises(UsageError, match=r"corpus\.json: held_from\.sounds/a/a\.wav"):
+        Manifest.load(tmp_path)

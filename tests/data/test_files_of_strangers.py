@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from save_avs.data.shards.index import read_index
 from save_avs.data.shards.shard import Shard
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.media.audio_file import read_audio_file
+from save_avs.media.regular import open_regular
 
 READERS = {
     "x.png": read_frame,
@@ -45,6 +47,11 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, name, kind):
     with pytest.raises(DataError) as error:
         READERS[name](path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_name_that_no_file_can_have():
+    with pytest.raises(OSError, match="not a file"):
+        open_regular(Path("a\0b"))
 
 
 def test_a_sound_that_is_a_pipe(tmp_path):

@@ -77,6 +77,7 @@ def test_what_is_written_is_read(folder, clips, name):
         ({"shard": 1}, "no shard 1"),
         ({"shard": -1}, "greater than or equal to 0"),
         ({"files": {"frame1.png": (0, 1, 0)}}, "not numbered from 0 on"),
+        ({"files": {}}, "not numbered from 0 on"),
         ({"files": {"frame0.png": (0, 2**62, 0)}}, "beyond the end of its shard"),
         ({"files": {"frame0.png": ("0", 1, 0)}}, "valid integer"),
     ],

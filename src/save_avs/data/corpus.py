@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from save_avs.data.pictures import open_picture
 from save_avs.errors import UsageError, first_problem
@@ -64,7 +64,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     splits: dict[str, tuple[Split, ...]] = {}
-    held_from: dict[str, float] = {}
+    held_from: dict[str, FiniteFloat] = {}
     zero_shot: tuple[str, ...] = ()
     promptable: tuple[str, ...] = ()
     licence: str = ""

@@ -13,7 +13,8 @@ def open_regular(path: Path) -> IO[bytes]:
     Raises:
         OSError: when that cannot be, or something else lies there.
     """
-    if path.exists() and not path.is_file():
+    no_name = "\0" in str(path)  # no file is called so, and Python refuses to ask
+    if no_name or (path.exists() and not path.is_file()):
         raise OSError(errno.EINVAL, "not a file", str(path))
     return path.open("rb")
 

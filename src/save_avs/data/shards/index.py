@@ -152,7 +152,7 @@ def _check(split: Split) -> None:
         if end > split.shards[row.shard][1]:
             raise ValueError(f"clip {row.key}: files beyond the end of its shard")
         numbers = {int(m[2]) for name in row.files if (m := _NUMBERED.fullmatch(name)) and m[1] == FRAME}
-        if numbers != set(range(len(numbers))):
+        if not numbers or numbers != set(range(len(numbers))):
             raise ValueError(f"clip {row.key}: its frames are not numbered from 0 on")
 
 
