@@ -16,7 +16,7 @@ from save_avs.errors import DataError
 
 TOLD = Told("a", "source", ("dog", "cat"), 2, (0.5, 1.5))
 FILES = {"frame0.png": (512, 10, 7), "frame1.png": (1024, 9, 8), "sound.wav": (1536, 5, 9)}
-ROWS = [Row(0, "000000", TOLD, FILES), Row(0, "000001", Told("b", "b"), {})]
+ROWS = [Row(0, "000000", TOLD, FILES), Row(0, "000001", Told("b", "b"), {"frame0.png": (2560, 3, 1)})]
 INDEX = Index(
     "ms3", ("background", "dog"), {"train": Split([("train-000000.tar", 4096)], ROWS), "test": Split()}
 )
@@ -48,6 +48,7 @@ def test_any_document_is_read_or_refused(folder, content):
 
 TEXTS = st.text(max_size=5)
 NUMBERS = st.integers(0, 100)
+MEMBER = st.tuples(NUMBERS, NUMBERS, NUMBERS)
 ROW = st.builds(
     Row,
     st.just(0),
@@ -60,7 +61,7 @@ ROW = st.builds(
         NUMBERS,
         st.none() | st.lists(st.floats(0, 9), max_size=2).map(tuple),
     ),
-    st.dictionaries(st.sampled_from(["frame0.png", "sound.wav"]), st.tuples(NUMBERS, NUMBERS, NUMBERS)),
+    st.fixed_dictionaries({"frame0.png": MEMBER}, optional={"frame1.png": MEMBER, "sound.wav": MEMBER}),
 )
 
 
