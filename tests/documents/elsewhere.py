@@ -43,6 +43,11 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "takes hours: trains every variant; tests/studies/test_study_runs.py": (
         "save-avs study adapters",
+        "save-avs study adapters --jobs 2",
+        "save-avs study backbones --jobs 2 --runs compact,yamnet",
+        "save-avs study compression --jobs 2",
+        "save-avs study resolution --jobs 2",
+        "save-avs study starting-point",
         "save-avs study compression --runs full,depthwise",
         "save-avs study adapters --report-only",
         "save-avs study adapters --recipe configs/s4-256.yaml stages.train.data.root=data/avsbench "

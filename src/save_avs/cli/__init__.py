@@ -46,6 +46,7 @@ _HINTS = {
     errno.ENOSPC: "; make room, or write to another disk",
     errno.EDQUOT: "; make room, or write to another disk",
     errno.EROFS: "; write to another disk",
+    errno.EAGAIN: "; close other programs, or raise the limits of this one",
 }
 _NO_MEMORY = ("can't allocate memory", "could not create a primitive", "Cannot allocate memory")
 
