@@ -30,8 +30,9 @@ from tiny_model import shake, tiny_config, tiny_model  # noqa: E402
 from save_avs.model.files import save_folder  # noqa: E402
 
 BROKEN = 25  # one in so many clips
-SPAN = (4.0, 12.0)  # seconds between two kills: a clip whose worker dies twice counts as failed
+SPAN = (3.0, 9.0)  # seconds between two kills: a clip whose worker dies twice counts as failed
 DRIVERS = 0.3  # share of kills that hit the driver
+DELAY = 0.5  # seconds longer for each clip, so that there is time to kill
 DONE = (0, 3)  # exit codes of a run that came to its end
 
 
@@ -94,7 +95,7 @@ def undisturbed(command: Sequence[object]) -> float:
 def disturbed(command: Sequence[object], draw: random.Random) -> tuple[Counter[str], float]:
     """Start a run again and again until it comes to its end; returns who was killed, and the seconds."""
     began, killed = time.monotonic(), Counter[str]()
-    while live(program(*command), draw, killed) not in DONE:
+    while live(program(*command, delay=DELAY), draw, killed) not in DONE:
         pass
     return killed, time.monotonic() - began
 

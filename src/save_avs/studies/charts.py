@@ -37,6 +37,7 @@ def draw_quality(
         if difference := differences.get(name):
             around = _around(difference.value, difference)
             apart.errorbar(difference.value, place, xerr=around, fmt="o", markersize=4, **_LINE)
+    apart.locator_params(axis="x", nbins=5)
     apart.axvline(0.0, color=COLOURS[0], linewidth=1.2)
     reached.set_yticks(range(len(figures)), list(figures))
     reached.invert_yaxis()
