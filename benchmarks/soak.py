@@ -108,7 +108,7 @@ def archived(folder: Path) -> Iterator[Watched]:
         try:
             yield Watched(process)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             process.wait(120)
 
 
