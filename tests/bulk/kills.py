@@ -1,6 +1,6 @@
 """Kill workers and drivers of a corpus run at random, and compare its tables with an undisturbed run's.
 
-    python tests/bulk/kills.py [--clips 500] [--engine local] [--workers 2] [--seed 0]
+    python tests/bulk/kills.py [--clips 500] [--engine local|ray] [--workers 2] [--every 6] [--seed 0]
 
 Some clips are broken. Every few seconds a worker is killed, or the driver, which is then started again with
 the same command, until it comes to its end. Prints a table; exit code 1 where the tables differ.
@@ -30,7 +30,6 @@ from tiny_model import shake, tiny_config, tiny_model  # noqa: E402
 from save_avs.model.files import save_folder  # noqa: E402
 
 BROKEN = 25  # one in so many clips
-SPAN = (3.0, 9.0)  # seconds between two kills: a clip whose worker dies twice counts as failed
 DRIVERS = 0.3  # share of kills that hit the driver
 DELAY = 0.5  # seconds longer for each clip, so that there is time to kill
 DONE = (0, 3)  # exit codes of a run that came to its end
@@ -65,20 +64,21 @@ def workers_of(driver: int) -> list[psutil.Process]:
 
 
 def strike(driver: subprocess.Popen[str], draw: random.Random) -> str:
-    """Kill a worker, or the driver; returns which."""
-    workers = workers_of(driver.pid)
-    if draw.random() < DRIVERS or not workers:
+    """Kill the driver, or a worker if there is one; returns which."""
+    if draw.random() < DRIVERS:
         driver.kill()
         return "driver"
-    draw.choice(workers).kill()
-    return "worker"
+    workers = workers_of(driver.pid)
+    if workers:
+        draw.choice(workers).kill()
+    return "worker" if workers else "nobody"
 
 
-def live(driver: subprocess.Popen[str], draw: random.Random, killed: Counter[str]) -> int:
+def live(driver: subprocess.Popen[str], draw: random.Random, every: float, killed: Counter[str]) -> int:
     """Let a driver run, and kill now and then, until it ends."""
     while True:
         try:
-            return driver.wait(draw.uniform(*SPAN))
+            return driver.wait(draw.uniform(0.5, 1.5) * every)
         except subprocess.TimeoutExpired:
             killed[strike(driver, draw)] += 1
 
@@ -92,10 +92,10 @@ def undisturbed(command: Sequence[object]) -> float:
     return time.monotonic() - began
 
 
-def disturbed(command: Sequence[object], draw: random.Random) -> tuple[Counter[str], float]:
+def disturbed(command: Sequence[object], draw: random.Random, every: float) -> tuple[Counter[str], float]:
     """Start a run again and again until it comes to its end; returns who was killed, and the seconds."""
     began, killed = time.monotonic(), Counter[str]()
-    while live(program(*command, delay=DELAY), draw, killed) not in DONE:
+    while live(program(*command, delay=DELAY), draw, every, killed) not in DONE:
         pass
     return killed, time.monotonic() - began
 
@@ -106,6 +106,12 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=500)
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=6.0,
+        help="seconds; a clip whose worker dies twice has failed",
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
@@ -114,7 +120,7 @@ def main() -> int:
         command = [archive, "--model", model, "--workers", options.workers, "--quiet"]
         quiet = undisturbed([*command, "--engine", "local", "-o", home / "quiet"])
         command += ["--engine", options.engine, "-o", home / "killed"]
-        killed, seconds = disturbed(command, random.Random(options.seed))
+        killed, seconds = disturbed(command, random.Random(options.seed), options.every)
         (done, failed), wanted = results(home / "killed"), results(home / "quiet")
     same = (done, failed) == wanted
     print("| engine | clips | kills of workers, drivers | done | failed | as undisturbed | seconds |")
