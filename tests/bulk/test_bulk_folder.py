@@ -6,7 +6,9 @@ import pytest
 from bulk_making import rows
 
 from save_avs.bulk.folder import BulkFolder
+from save_avs.bulk.locations import entry_of, identity_of
 from save_avs.bulk.outcome import Done, Failed
+from save_avs.bulk.run import plan_run
 from save_avs.errors import DataError
 from save_avs.types import MaskTrack
 
@@ -74,3 +76,18 @@ def test_a_torn_part_is_named(folder):
     part.write_bytes(part.read_bytes()[:50])
     with pytest.raises(DataError, match=r"part-000001.parquet: cannot be read .*; remove it"):
         folder.done()
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [("crashed", True), ("system", True), ("unreachable", True), ("unreadable", False), ("missing", False)],
+)
+def test_what_the_clip_may_not_be_to_blame_for_is_tried_again(tmp_path, status, again):
+    clip = tmp_path / "a.mp4"
+    clip.touch()
+    entry, folder = entry_of(str(clip)), BulkFolder(tmp_path / "out")
+    with folder.opened({}) as results:
+        results.add(Failed(entry.name, identity_of(entry) or "", status, "reason"))
+    plan = plan_run([entry], folder)
+    assert (len(plan.todo), len(plan.redo), len(plan.failed)) == ((1, 1, 0) if again else (0, 0, 1))
+    assert plan_run([entry], folder, retry_failed=True).todo == [entry]

@@ -19,6 +19,7 @@ from tiny_corpus import make_corpus
 from tiny_model import shake, tiny_config, tiny_model
 from trade import Outcome, Trade, digest, digests
 
+from save_avs.bulk.outcome import PASSING
 from save_avs.model.files import save_folder
 
 CLIPS = 6
@@ -71,7 +72,8 @@ def _bulk(place: Path) -> list[str]:
 
 def _rows(place: Path) -> Outcome:
     out = place / "out"
-    every = rows(out) + (failures(out) if (out / "failed.parquet").is_file() else [])
+    failed = failures(out) if (out / "failed.parquet").is_file() else []
+    every = rows(out) + [row for row in failed if row["status"] not in PASSING]  # the others are tried again
     said = {Path(row.pop("path")).name: row for row in every}
     assert len(said) == len(every), "a clip has two results"
     kept = {

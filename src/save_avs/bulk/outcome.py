@@ -97,6 +97,11 @@ class Done:
     seconds: float
 
 
+PASSING = frozenset(
+    {"crashed", "system", "unreachable"}
+)  # statuses for which memory or the network may be to blame
+
+
 @dataclass(frozen=True)
 class Failed:
     """A clip that could not be done: ``status`` is the kind of reason, ``reason`` one line."""

@@ -10,7 +10,7 @@ from typing import Any
 from save_avs.bulk.folder import BulkFolder, Results
 from save_avs.bulk.local import run_local
 from save_avs.bulk.locations import identity_of
-from save_avs.bulk.outcome import Done, Entry, Failed, Kit, Outcome
+from save_avs.bulk.outcome import PASSING, Done, Entry, Failed, Kit, Outcome
 from save_avs.bulk.ray_data import run_ray
 from save_avs.checkpoints.identity import sha256_of
 from save_avs.model.files import WEIGHTS
@@ -41,6 +41,8 @@ class Plan:
 def plan_run(entries: Sequence[Entry], folder: BulkFolder, *, retry_failed: bool = False) -> Plan:
     """Compare an archive with the results there are; files that have changed since are done again.
 
+    So are clips that failed for want of something that may be there now; others only with ``retry_failed``.
+
     Raises:
         DataError: a table of the folder cannot be read.
     """
@@ -50,7 +52,8 @@ def plan_run(entries: Sequence[Entry], folder: BulkFolder, *, retry_failed: bool
         former = failed.get(entry.name)
         known = done.get(entry.name) if former is None else former.identity
         now = identity_of(entry) or known
-        if known is None or now != known or (former is not None and retry_failed):
+        again = former is not None and (retry_failed or former.status in PASSING)
+        if known is None or now != known or again:
             todo.append(entry)
     names = {entry.name for entry in todo}
     asked = {entry.name for entry in entries} - names
