@@ -141,7 +141,8 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         case _ if _memory_ran_out(error):
             text = "out of memory; choose a smaller model or --device cpu, or close other programs"
         case OSError() if error.strerror:
-            place = str(error.filename or "writing").removeprefix("file:")
+            unnamed = "the system" if error.errno == errno.EAGAIN else "writing"
+            place = str(error.filename or unnamed).removeprefix("file:")
             text = f"{place}: {error.strerror}{_HINTS.get(error.errno or 0, '')}"
         case _:
             where = "" if talk.verbose or os.environ.get(TRACEBACK) else " (add --verbose to see where)"
