@@ -143,22 +143,20 @@ def _ask_the_service(process: subprocess.Popen[str], place: Path) -> None:
 
 
 def _send(client: httpx.Client, place: Path) -> None:
-    book = place / "accepted.json"
-    accepted = json.loads(book.read_text()) if book.is_file() else {}
+    accepted = _book(place / "accepted.json")
     for clip in sorted((place / "clips").iterdir()):
         while clip.name not in accepted:
             answer = client.post("/v1/segment", files={"file": (clip.name, clip.read_bytes())})
             if answer.status_code == 202:
                 accepted[clip.name] = answer.json()["id"]
-                book.write_text(json.dumps(accepted))
+                (place / "accepted.json").write_text(json.dumps(accepted))
             elif answer.status_code != 429:
                 return
 
 
 def _collect(client: httpx.Client, place: Path) -> None:
-    accepted = json.loads((place / "accepted.json").read_text())
     found = {}
-    for name, id in accepted.items():
+    for name, id in _book(place / "accepted.json").items():
         while (job := client.get(f"/v1/jobs/{id}").json()).get("state") in ("accepted", "running"):
             time.sleep(0.05)
         found[name] = digest(json.dumps([job.get("state", "unknown"), _frames(client, job)]).encode())
@@ -171,8 +169,12 @@ def _frames(client: httpx.Client, job: dict) -> object:
 
 
 def _found(place: Path) -> Outcome:
-    book = place / "found.json"
-    return json.loads(book.read_text()) if book.is_file() else {}
+    return _book(place / "found.json")
+
+
+def _book(path: Path) -> dict[str, str]:
+    """What was written down of each clip so far."""
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def trades(address: Callable[[], str]) -> dict[str, Trade]:
