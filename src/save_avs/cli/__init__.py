@@ -48,7 +48,12 @@ _HINTS = {
     errno.EROFS: "; write to another disk",
     errno.EAGAIN: "; close other programs, or raise the limits of this one",
 }
-_NO_MEMORY = ("can't allocate memory", "could not create a primitive", "Cannot allocate memory")
+_NO_MEMORY = (
+    "can't allocate memory",
+    "could not create a primitive",
+    "Cannot allocate memory",
+    "failed to map segment",
+)
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer's own: parent of all its complaints
 
