@@ -86,8 +86,8 @@ def live(trade: Trade, place: Path, meanwhile: Meanwhile = _nothing, **environme
     beside.start()
     late = threading.Timer(PATIENCE, process.kill)
     late.start()
-    trade.attend(process, place)
-    _, said = process.communicate()
+    said = trade.attend(process, place)
+    said += process.communicate()[1]
     ended_itself = late.is_alive()
     late.cancel()
     beside.join()

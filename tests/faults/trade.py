@@ -11,8 +11,9 @@ from pathlib import Path
 Outcome = Mapping[str, str]  # each thing that is done, and a digest of what came of it
 
 
-def leave_alone(process: subprocess.Popen[str], place: Path) -> None:
+def leave_alone(process: subprocess.Popen[str], place: Path) -> str:
     """Most commands need nothing until they end."""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Trade:
         prepare: writes what it works on into an empty folder, the place.
         ask: the arguments of ``save-avs`` at a place, the same again to go on; all goes to ``place/out``.
         done: what is done at a place, as far as it has come.
-        attend: what is done meanwhile, until it is to end.
+        attend: what is done meanwhile, until it is to end; returns what was read of stderr.
         codes: exit codes of one that has finished.
         environment: of its process, at a place.
     """
@@ -33,7 +34,7 @@ class Trade:
     prepare: Callable[[Path], None]
     ask: Callable[[Path], list[str]]
     done: Callable[[Path], Outcome]
-    attend: Callable[[subprocess.Popen[str], Path], None] = leave_alone
+    attend: Callable[[subprocess.Popen[str], Path], str] = leave_alone
     codes: tuple[int, ...] = (0,)
     environment: Callable[[Path], Mapping[str, str]] = lambda place: {}
 

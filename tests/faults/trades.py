@@ -129,7 +129,7 @@ def _serve(place: Path) -> list[str]:
     ]
 
 
-def _ask_the_service(process: subprocess.Popen[str], place: Path) -> None:
+def _ask_the_service(process: subprocess.Popen[str], place: Path) -> str:
     """Send what was not accepted yet, wait for all, keep what came of it; then end the service."""
     assert process.stderr is not None
     said = process.stderr.readline()
@@ -140,6 +140,7 @@ def _ask_the_service(process: subprocess.Popen[str], place: Path) -> None:
         _send(client, place)
         _collect(client, place)
         process.terminate()
+    return said
 
 
 def _send(client: httpx.Client, place: Path) -> None:
