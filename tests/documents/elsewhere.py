@@ -37,6 +37,13 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python tests/hostile/run.py --quick",
         "python tests/hostile/run.py masks/ pipe",
     ),
+    "kills and disturbs programs for minutes; tests/faults, tests/bulk/test_bulk_run.py": (
+        "python tests/faults/disturb.py --tries 2",
+        "python tests/faults/disturb.py train SIGKILL",
+        "python tests/bulk/kills.py",
+        "python tests/bulk/kills.py --engine ray --clips 100 --every 25",
+        "python benchmarks/soak.py",
+    ),
     "needs atheris, which no check installs": ("python fuzz/parsers.py masks -max_total_time=120",),
     "belongs to an exported folder; tests/exports/test_export.py runs it there": (
         "python run.py example.npz masks.npz",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -97,7 +98,8 @@ def test_a_row_that_a_kill_cut_short_is_left_out(run):
 
 def test_time_adds_up_over_sessions(tmp_path, monkeypatch):
     clock = iter([0.0, 5.0, 100.0, 107.0])
-    monkeypatch.setattr("save_avs.training.watching.stage_record.time.monotonic", lambda: next(clock))
+    own = SimpleNamespace(monotonic=lambda: next(clock))  # other threads of the process have theirs
+    monkeypatch.setattr("save_avs.training.watching.stage_record.time", own)
     recipe = make_recipe(tmp_path)
     for start in (0, 40):
         keeper = StageRecord(tmp_path)
