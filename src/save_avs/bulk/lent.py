@@ -58,6 +58,7 @@ class Lender:
     @torch.inference_mode()
     def answer(self, question: Question) -> F32:
         """The logits, f32 [B,1,M,M]."""
+        # Copied: arrays that come through Ray cannot be written to, of which torch warns.
         images, patches = torch.tensor(question.images), torch.tensor(question.patches)
         return logits_of(self._model, images, patches).float().cpu().numpy()
 

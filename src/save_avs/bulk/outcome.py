@@ -97,9 +97,8 @@ class Done:
     seconds: float
 
 
-PASSING = frozenset(
-    {"crashed", "system", "unreachable"}
-)  # statuses for which memory or the network may be to blame
+# Statuses of clips that may not be to blame themselves: it may have been memory, or the network.
+PASSING = frozenset({"crashed", "system", "unreachable"})
 
 
 @dataclass(frozen=True)
