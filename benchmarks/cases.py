@@ -10,13 +10,13 @@ import torch
 from peers import PeersModel, as_published, transformers_sam
 from torch import Tensor, nn
 
-from save_avs.model import build_save, preset
-from save_avs.model.precision import set_precision
-from save_avs.model.runtimes.int8_engine import quantise_tokens
-from save_avs.model.runtimes.openvino_engine import convert, settings
-from save_avs.model.save import Precision
-from save_avs.sam import PRESETS
-from save_avs.sam.packed import can_pack, pack_blocks
+from save_avs.models import build_save, preset
+from save_avs.models.precision import set_precision
+from save_avs.models.sam import PRESETS
+from save_avs.models.sam.packed_linear import can_pack, pack_linear_layers
+from save_avs.models.save import Precision
+from save_avs.runtimes.int8_engine import quantize_encoder
+from save_avs.runtimes.openvino_engine import convert, settings
 
 Part = Literal["encoder", "model"]
 By = Literal["ours", "openvino", "openvino-int8", "transformers", "peers"]  # openvino: ours, through it
@@ -49,7 +49,7 @@ class Case:
         return self._encoder() if self.part == "encoder" else self._model()
 
     def _encoder(self) -> Callable[[], object]:
-        from save_avs.sam import build_sam
+        from save_avs.models.sam import build_sam
 
         shape = replace(PRESETS[self.preset], image_size=self.size)
         dtype = DTYPES[self.precision]
@@ -62,7 +62,7 @@ class Case:
             return self._through_openvino(own, (x.float(),))
         encoder = (as_published(own) if self.by == "peers" else own).to(dtype)
         if self.by == "ours" and self.precision == "bf16" and can_pack():
-            pack_blocks(encoder.blocks)
+            pack_linear_layers(encoder.blocks)
         return lambda: encoder(x)
 
     def _model(self) -> Callable[[], object]:
@@ -73,14 +73,14 @@ class Case:
             point = torch.full((self.batch, 1, 1, 2), self.size / 2, dtype=dtype)
             return lambda: theirs(pixel_values=x, input_points=point, multimask_output=False)
         images = torch.randint(0, 256, (self.batch, 3, self.size, self.size), dtype=torch.uint8)
-        patches = torch.randn(self.batch, 1, 96, 64)
+        log_mel = torch.randn(self.batch, 1, 96, 64)
         name = f"save-{self.preset.replace('_', '-')}"
         fresh = build_save(preset(name, image_size=self.size)).eval()
         if self.by in ("openvino", "openvino-int8"):
-            return self._through_openvino(fresh, (images, patches))
+            return self._through_openvino(fresh, (images, log_mel))
         own = set_precision(fresh, self.precision)
         model = PeersModel(own) if self.by == "peers" else own
-        return lambda: model(images, patches)
+        return lambda: model(images, log_mel)
 
     def _through_openvino(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable[[], object]:
         """A float32 module compiled for the shape of these inputs; int8 takes its ranges from them too."""
@@ -90,6 +90,6 @@ class Case:
         graph = convert(torch.export.export(module, inputs))
         graph.reshape({i: list(array.shape) for i, array in enumerate(arrays)})
         if self.by == "openvino-int8":
-            graph = quantise_tokens(graph, [arrays])
+            graph = quantize_encoder(graph, [arrays])
         request = openvino.Core().compile_model(graph, "CPU", settings(self.precision)).create_infer_request()
         return lambda: request.infer(arrays)

@@ -19,15 +19,15 @@ from tempfile import TemporaryDirectory
 import psutil
 from pyarrow import dataset
 
-from save_avs.bulk.folder import CLIPS, BulkFolder
-from save_avs.bulk.manifest import find_entries
-from save_avs.bulk.outcome import Done
-from save_avs.bulk.run import plan_run
-from save_avs.bulk.table import track_of
-from save_avs.types import MaskTrack
+from save_avs.batch.manifest import find_entries
+from save_avs.batch.messages import Done
+from save_avs.batch.output import CLIPS, BulkFolder
+from save_avs.batch.parquet import track_of
+from save_avs.batch.run import plan_run
+from save_avs.types import VideoMasks
 
 NAME = "s3://archive-of-videos/{:04}/clip-{:012}.mp4"
-NOTHING = MaskTrack(size=(1, 1), indices=(), times=(), scores=(), counts=())
+NOTHING = VideoMasks(size=(1, 1), indices=(), times=(), scores=(), counts=())
 
 
 def results_of(tables: Path) -> list[Done]:
@@ -37,7 +37,7 @@ def results_of(tables: Path) -> list[Done]:
     return [
         Done(
             name=row["path"],
-            track=track_of(row),
+            video_masks=track_of(row),
             warnings=tuple(row["warnings"]),
             **{name: row[name] for name in names},
         )
@@ -77,7 +77,7 @@ def weigh_names(count: int, folder: Path) -> tuple[float, float]:
         name="",
         identity='123456 bytes, "0123456789abcdef0123456789abcdef"',
         model="save-tiny, bf16, torch",
-        track=NOTHING,
+        video_masks=NOTHING,
         fps=25.0,
         duration=10.0,
         warnings=(),
@@ -100,7 +100,7 @@ def main() -> None:
     given = parser.parse_args()
     results = results_of(given.tables)
     size = sum(part.stat().st_size for part in (given.tables / CLIPS).iterdir())
-    frames = sum(len(result.track.counts) for result in results)
+    frames = sum(len(result.video_masks.counts) for result in results)
     with TemporaryDirectory() as name:
         todo, done = weigh_names(given.names, Path(name))
         seconds = time_results(results, given.results, BulkFolder(Path(name) / "again"))

@@ -20,7 +20,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.objectives import PROTOCOLS, MaskMetric, frame_f_curves
+from save_avs.metrics import PROTOCOLS, MaskMetric, frame_f_curves
 
 SIDE, FRAMES = 224, 5
 BETA2 = 0.3
@@ -69,7 +69,7 @@ def f_scores(rounds: int) -> tuple[float, float, float]:
 def evaluation(clips: int) -> float:
     """Seconds for the metrics of a whole test split: mean IoU and F, updated clip by clip."""
     protocol = PROTOCOLS["official"]
-    metric, spent = MaskMetric(protocol.view), 0.0
+    metric, spent = MaskMetric(protocol.scoring), 0.0
     for clip in range(clips):
         logits, targets = frames(clip)
         spent += seconds(lambda i=clip, x=logits, y=targets: metric.update(x, y, [i] * FRAMES, range(FRAMES)))

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.model import SAVE
-from save_avs.sam import Block, ImageEncoder, SamShape
-from save_avs.sam.attention import GridAttention
+from save_avs.models import SAVE
+from save_avs.models.sam import Block, ImageEncoderViT, SamConfig
+from save_avs.models.sam.attention import Attention
 
 
 class PaddedAttention(nn.Module):
-    """`GridAttention`'s weights, used as the original code does."""
+    """`Attention`'s weights, used as the original code does."""
 
-    def __init__(self, own: GridAttention, windowed: bool) -> None:
+    def __init__(self, own: Attention, windowed: bool) -> None:
         super().__init__()
         self.own = own
         self.windowed = windowed
@@ -31,7 +31,7 @@ class PaddedAttention(nn.Module):
         if not self.windowed:
             return self._attend(x)
         b, h, w, c = x.shape
-        n = self.own.window
+        n = self.own.window_size
         rows, columns = -(-h // n), -(-w // n)
         x = F.pad(x, (0, 0, 0, columns * n - w, 0, rows * n - h))
         x = x.view(b, rows, n, columns, n, c).transpose(2, 3).reshape(-1, n, n, c)
@@ -40,8 +40,8 @@ class PaddedAttention(nn.Module):
 
     def _attend(self, x: Tensor) -> Tensor:
         b, h, w, c = x.shape
-        heads = self.own.heads
-        qkv = self.own.qkv(x).view(b, h * w, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        num_heads = self.own.num_heads
+        qkv = self.own.qkv(x).view(b, h * w, 3, num_heads, -1).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.flatten(1, 2).unbind(0)  # [B*heads,HW,d]
         logits = (q * q.shape[-1] ** -0.5) @ k.transpose(1, 2)
         grid = q.view(-1, h, w, q.shape[-1])
@@ -49,7 +49,7 @@ class PaddedAttention(nn.Module):
         to_w = torch.einsum("bhwc,wkc->bhwk", grid, _vectors(self.own.rel_pos_w, w))
         logits = logits.view(-1, h, w, h, w) + to_h.unsqueeze(-1) + to_w.unsqueeze(-2)
         out = logits.view(-1, h * w, h * w).softmax(dim=-1) @ v
-        return self.own.proj(out.view(b, heads, h, w, -1).permute(0, 2, 3, 1, 4).reshape(b, h, w, c))
+        return self.own.proj(out.view(b, num_heads, h, w, -1).permute(0, 2, 3, 1, 4).reshape(b, h, w, c))
 
 
 def _vectors(table: Tensor, side: int) -> Tensor:
@@ -58,12 +58,12 @@ def _vectors(table: Tensor, side: int) -> Tensor:
     return table[at[:, None] - at[None, :] + side - 1]
 
 
-def as_published(encoder: ImageEncoder) -> ImageEncoder:
+def as_published(encoder: ImageEncoderViT) -> ImageEncoderViT:
     """A copy of an encoder that computes as the original code does."""
     twin = copy.deepcopy(encoder)
     for block in twin.blocks:
         assert isinstance(block, Block)
-        block.attn = PaddedAttention(block.attn, block.attn.window != twin.grid)  # pyright: ignore
+        block.attn = PaddedAttention(block.attn, block.attn.window_size != twin.grid)  # pyright: ignore
     return twin
 
 
@@ -75,15 +75,15 @@ class PeersModel(nn.Module):
         self.model = copy.deepcopy(model)
         self.model.sam.image_encoder = as_published(model.sam.image_encoder)
 
-    def forward(self, images: Tensor, patches: Tensor) -> Tensor:
+    def forward(self, images: Tensor, log_mel: Tensor) -> Tensor:
         """Images [B,3,S,S] and patches [B,1,96,64] to logits [B,1,M,M]."""
-        embeddings, prompts = self.model.encode(images, patches)
+        embeddings, prompts = self.model.encode(images, log_mel)
         assert prompts is not None
         singles = zip(embeddings.split(1), prompts.split(1), strict=True)
         return torch.cat([self.model.decode(one, prompt) for one, prompt in singles])
 
 
-def transformers_sam(shape: SamShape) -> nn.Module:
+def transformers_sam(shape: SamConfig) -> nn.Module:
     """transformers' whole model of the same sizes, random weights."""
     from transformers import (
         SamConfig,
@@ -95,14 +95,14 @@ def transformers_sam(shape: SamShape) -> nn.Module:
 
     vision = SamVisionConfig(
         hidden_size=shape.embed_dim,
-        output_channels=shape.prompt_dim,
+        output_channels=shape.prompt_embed_dim,
         num_hidden_layers=shape.depth,
-        num_attention_heads=shape.heads,
+        num_attention_heads=shape.num_heads,
         image_size=shape.image_size,
         patch_size=shape.patch_size,
         mlp_dim=int(shape.embed_dim * shape.mlp_ratio),
-        window_size=shape.window,
-        global_attn_indexes=list(shape.global_blocks),
+        window_size=shape.window_size,
+        global_attn_indexes=list(shape.global_attn_indexes),
     )
     prompts = SamPromptEncoderConfig(image_size=shape.image_size, patch_size=shape.patch_size)
     config = SamConfig(

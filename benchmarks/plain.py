@@ -16,18 +16,18 @@ from peers import PaddedAttention
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.adapters import ImageAdapter
-from save_avs.model import SAVE
-from save_avs.objectives.losses import save_loss
-from save_avs.sam import Block
+from save_avs.losses import save_loss
+from save_avs.models import SAVE
+from save_avs.models.adapters import ImageAdapter
+from save_avs.models.sam import Block
 from save_avs.types import AVBatch
 
 
 def plain_loss(model: SAVE, batch: AVBatch) -> Tensor:
     """The loss of a step, frame by frame; the image adapters' spatial branch must be ``full``."""
     encoder, prompts = model.sam.image_encoder, model.sam.prompt_encoder
-    injections, prompt = model.audio_adapter(model.audio_backbone(batch.patches))
-    x = encoder.patch_embed(model.sam.normalise(batch.images)) + encoder.pos_embed
+    injections, prompt = model.audio_adapter(model.audio_backbone(batch.log_mel))
+    x = encoder.patch_embed(model.sam.preprocess(batch.images)) + encoder.pos_embed
     for block, injection in zip(encoder.blocks, injections, strict=True):
         x = run_block(cast(Block, block), x + injection[:, None, None, :])
     embeddings = encoder.neck(x.permute(0, 3, 1, 2))
@@ -44,7 +44,7 @@ def plain_loss(model: SAVE, batch: AVBatch) -> Tensor:
 
 def run_block(block: Block, x: Tensor) -> Tensor:
     """[B,H,W,C] -> [B,H,W,C]."""
-    attend = PaddedAttention(block.attn, windowed=block.attn.window != x.shape[1])
+    attend = PaddedAttention(block.attn, windowed=block.attn.window_size != x.shape[1])
     x = x + attend(block.norm1(x))
     y = block.norm2(x)
     return x + block.mlp(y) + adapt(cast(ImageAdapter, block.adapter), y)

@@ -24,10 +24,10 @@ from memory import peak_megabytes
 from rich.console import Console
 from rich.table import Table
 
-from save_avs.evaluation.timing import Product, in_turns, seconds_of
-from save_avs.media.atomic import aside, atomic_write
-from save_avs.model import preset
-from save_avs.model.sizes import measure
+from save_avs._files.atomic import atomic_path, atomic_write
+from save_avs.evaluation.benchmark_timer import PeakMatmul, time_call, time_interleaved
+from save_avs.models import preset
+from save_avs.models.profile import profile_model
 
 DEFAULT = ("256x1", "256x8", "512x4", "1024x1")  # side x frames at once
 SPARED = 1024  # from this side on, three rounds at most: one takes half a minute
@@ -53,7 +53,7 @@ class Row:
 def gflop(part: Part, name: str, size: int) -> float:
     """Operations of one frame."""
     adapters = {} if part == "model" else {"image_adapter": None}
-    flops = measure(preset(f"save-{name.replace('_', '-')}", image_size=size, **adapters)).flops
+    flops = profile_model(preset(f"save-{name.replace('_', '-')}", image_size=size, **adapters)).flops
     return (sum(flops.values()) if part == "model" else flops["SAM encoder"]) / 1e9
 
 
@@ -61,16 +61,16 @@ def gflop(part: Part, name: str, size: int) -> float:
 def compare(cases: list[Case], rounds: int, memory: bool) -> list[Row]:
     """Time the ways of one part, size and batch."""
     runs = {(case.by, case.precision): case.build() for case in cases}
-    limits = {precision: Product(dtype) for precision, dtype in DTYPES.items()}
-    timed = {" ".join(way): partial(seconds_of, run) for way, run in runs.items()}
-    seconds = in_turns(timed | limits, rounds)
+    limits = {precision: PeakMatmul(dtype) for precision, dtype in DTYPES.items()}
+    timed = {" ".join(way): partial(time_call, run) for way, run in runs.items()}
+    seconds = time_interleaved(timed | limits, rounds)
     del runs, timed
     one = cases[0]
     work = gflop(one.part, one.preset, one.size) * one.batch
     rows = []
     for case in cases:
         taken = seconds[f"{case.by} {case.precision}"]
-        limit = Product.flops / seconds[case.precision] / 1e9
+        limit = PeakMatmul.flops / seconds[case.precision] / 1e9
         rows.append(
             Row(
                 *(case.part, case.preset, case.size, case.batch, case.by, case.precision),
@@ -110,15 +110,15 @@ def plot(rows: list[Row], file: Path) -> None:
     figure = Figure(figsize=(3.2 * len(panels), 3), layout="constrained")
     for axes, (size, batch) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         here = [row for row in rows if (row.size, row.batch) == (size, batch)][::-1]
-        colours = ["tab:blue" if row.by == "ours" else "lightgrey" for row in here]
+        colors = ["tab:blue" if row.by == "ours" else "lightgrey" for row in here]
         bars = axes.barh(
-            [f"{row.by} {row.precision}" for row in here], [row.ms for row in here], color=colours
+            [f"{row.by} {row.precision}" for row in here], [row.ms for row in here], color=colors
         )
         axes.bar_label(bars, fmt="{:.0f}", padding=2)
         axes.set(title=f"{size} px, batch {batch}", xlabel="ms a frame")
         axes.margins(x=0.2)
         axes.spines[["top", "right"]].set_visible(False)
-    with aside(file) as part:
+    with atomic_path(file) as part:
         figure.savefig(part, dpi=120)
 
 

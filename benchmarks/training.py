@@ -30,11 +30,11 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from save_avs.adapters import freeze_except
-from save_avs.evaluation.timing import Product
-from save_avs.model import SAVE, build_save, preset
-from save_avs.objectives.losses import save_loss
-from save_avs.training.collate import on_device
+from save_avs.evaluation.benchmark_timer import PeakMatmul
+from save_avs.losses import save_loss
+from save_avs.models import SAVE, build_save, preset
+from save_avs.models.adapters import freeze_except
+from save_avs.training.collate import to_device
 from save_avs.training.optimizer import Optimizers
 from save_avs.types import AVBatch
 
@@ -49,7 +49,7 @@ class Way(NamedTuple):
     name: str
     plain: bool = False
     bf16: bool = False
-    recompute: bool = False
+    activation_checkpointing: bool = False
     size: int = 256
     batch: int | None = None
 
@@ -60,16 +60,22 @@ WAYS = {
         Way("plain, float32", plain=True),
         Way("ours, float32"),
         Way("ours, bf16", bf16=True),
-        Way("ours, bf16, recompute", bf16=True, recompute=True),
-        Way("ours, bf16, recompute, 256 px, 1 frame", bf16=True, recompute=True, batch=1),
-        Way("ours, bf16, recompute, 1024 px, 1 frame", bf16=True, recompute=True, size=1024, batch=1),
+        Way("ours, bf16, recompute", bf16=True, activation_checkpointing=True),
+        Way("ours, bf16, recompute, 256 px, 1 frame", bf16=True, activation_checkpointing=True, batch=1),
+        Way(
+            "ours, bf16, recompute, 1024 px, 1 frame",
+            bf16=True,
+            activation_checkpointing=True,
+            size=1024,
+            batch=1,
+        ),
     )
 }
 
 
 def our_loss(model: SAVE, batch: AVBatch, features: Tensor) -> Tensor:
     """The loss of a step on stored audio features."""
-    logits = model.decode(*model.encode(batch.images, batch.patches, features))
+    logits = model.decode(*model.encode(batch.images, batch.log_mel, features))
     return save_loss(logits, batch.masks, batch.has_mask).total
 
 
@@ -78,18 +84,18 @@ def synthetic_batch(frames: int, size: int, device: torch.device) -> AVBatch:
     draw = torch.Generator().manual_seed(0)
     batch = AVBatch(
         images=torch.randint(0, 256, (frames, 3, size, size), generator=draw, dtype=torch.uint8),
-        patches=torch.randn(frames, 1, 96, 64, generator=draw),
+        log_mel=torch.randn(frames, 1, 96, 64, generator=draw),
         masks=(torch.rand(frames, 1, size // 4, size // 4, generator=draw) > 0.5).float(),
         has_mask=torch.ones(frames, dtype=torch.bool),
         names=("noise",) * frames,
     )
-    return on_device(batch, device)
+    return to_device(batch, device)
 
 
 def stepper(
     way: Way, model: SAVE, batch: AVBatch, features: Tensor, clock: Callable[[], float]
 ) -> Callable[[], float]:
-    """A function that makes one optimiser step and returns its seconds."""
+    """A function that makes one optimizer step and returns its seconds."""
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizers = Optimizers(trained, muon=False, lr=1e-4, weight_decay=0.01)
     device = batch.images.device
@@ -124,10 +130,10 @@ def measure(way: Way, frames: int, device: torch.device, clock: Callable[[], flo
     torch.manual_seed(0)
     model = build_save(config).to(device).train()
     freeze_except(model, PARTS)
-    model.sam.image_encoder.recompute = way.recompute
+    model.sam.image_encoder.activation_checkpointing = way.activation_checkpointing
     batch = synthetic_batch(way.batch or frames, way.size, device)
     with torch.no_grad():
-        features = model.audio_backbone(batch.patches)
+        features = model.audio_backbone(batch.log_mel)
     step = stepper(way, model, batch, features, clock)
     first = step()
     seconds = step()
@@ -136,8 +142,8 @@ def measure(way: Way, frames: int, device: torch.device, clock: Callable[[], flo
     with FlopCounterMode(display=False) as counter:  # last: what it counts through stays in memory
         stepper(way, model, one, features[:1], clock)()
     with torch.no_grad():
-        product = Product(torch.bfloat16 if way.bf16 else torch.float32)
-        peak = Product.flops / min(product() for _ in range(10))
+        product = PeakMatmul(torch.bfloat16 if way.bf16 else torch.float32)
+        peak = PeakMatmul.flops / min(product() for _ in range(10))
     return {
         "frames": len(batch.images),
         "first_s": first,

@@ -10,14 +10,14 @@ from plain import plain_loss
 from rich.table import Table
 from torch import Tensor
 
-from save_avs.adapters import freeze_except
-from save_avs.data.corpus import Corpus
-from save_avs.data.scene import SceneOptions
-from save_avs.data.streams import SceneStream
-from save_avs.model import SAVE, SaveConfig, build_save
-from save_avs.objectives.losses import save_loss
+from save_avs.losses import save_loss
+from save_avs.models import SAVE, SaveConfig, build_save
+from save_avs.models.adapters import freeze_except
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.scene import SceneOptions
+from save_avs.synthesis.streams import SceneStream
 from save_avs.training.collate import collate_clips
-from save_avs.training.optimizer import Optimizers, schedule
+from save_avs.training.optimizer import Optimizers, cosine_with_warmup
 from save_avs.types import AVBatch
 
 PARTS = ["adapter", "audio_adapter", "mask_decoder"]
@@ -30,10 +30,10 @@ CONFIG = SaveConfig.model_validate(
         "sam": {
             "embed_dim": 64,
             "depth": 4,
-            "heads": 4,
-            "window": 3,
-            "global_blocks": (1, 3),
-            "prompt_dim": 64,
+            "num_heads": 4,
+            "window_size": 3,
+            "global_attn_indexes": (1, 3),
+            "prompt_embed_dim": 64,
             "decoder_mlp_dim": 128,
         },
         "audio_adapter": {"hidden": 64},
@@ -42,7 +42,7 @@ CONFIG = SaveConfig.model_validate(
 
 
 def our_loss(model: SAVE, batch: AVBatch) -> Tensor:
-    logits = model(batch.images, batch.patches)
+    logits = model(batch.images, batch.log_mel)
     return save_loss(logits, batch.masks, batch.has_mask).total
 
 
@@ -59,7 +59,7 @@ def trained(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, b
     torch.manual_seed(seed)
     model = build_save(CONFIG).train()
     freeze_except(model, PARTS)
-    model.sam.image_encoder.recompute = bf16
+    model.sam.image_encoder.activation_checkpointing = bf16
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizers = Optimizers(parameters, muon=False, lr=2e-3, weight_decay=0.01)
     for step, batch in enumerate(batches("train", seed, steps)):
@@ -67,7 +67,7 @@ def trained(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, b
             value = loss(model, batch)
         value.backward()
         torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
-        optimizers.step(schedule(step, steps, warmup=20))
+        optimizers.step(cosine_with_warmup(step, steps, warmup=20))
     return model.eval()
 
 

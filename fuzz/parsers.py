@@ -28,12 +28,12 @@ from safetensors.torch import save
 from torch._weights_only_unpickler import Unpickler
 
 with atheris.instrument_imports(include=["save_avs"]):
-    from save_avs.checkpoints.safe import read_weights
-    from save_avs.data.corpus import Manifest
-    from save_avs.data.shards.index import read_index
-    from save_avs.data.tensor_pickle import read_tensor_pickle
+    from save_avs.datasets.shards.index import read_index
+    from save_avs.datasets.tensor_pickle import read_tensor_pickle
     from save_avs.errors import SaveAvsError
-    from save_avs.render import load_masks_json
+    from save_avs.synthesis.corpus import Manifest
+    from save_avs.visualization import load_masks_json
+    from save_avs.weights.reading import read_state_dict
 
 # What else of the reading is Python. What is compiled (json, pydantic, safetensors) cannot guide.
 GUIDES = (pickletools._genops, zipfile.ZipFile._RealGetContents, Unpickler.load)
@@ -46,7 +46,7 @@ MASKS = {
 ROW = {
     "shard": 0,
     "key": "a",
-    "told": {"name": "a", "source": "a", "categories": ["b"], "first_patch": 0, "times": None},
+    "told": {"name": "a", "source": "a", "categories": ["b"], "first_log_mel_patch": 0, "times": None},
     "files": {"frame0.png": [0, 1, 2]},
 }
 INDEX = {
@@ -75,10 +75,10 @@ def _saved(zipped: bool) -> bytes:
 
 
 def _decode(path: Path) -> None:
-    track, _ = load_masks_json(path)
-    track.areas()
-    for number in range(len(track)):
-        track.mask(number)
+    video_masks, _ = load_masks_json(path)
+    video_masks.areas()
+    for number in range(len(video_masks)):
+        video_masks.mask(number)
 
 
 def _json(values: object) -> bytes:
@@ -92,7 +92,7 @@ TARGETS = {
     "tensor": Target(
         "a.pkl", read_tensor_pickle, (pickle.dumps(STATE["a"], 2), pickle.dumps(STATE["a"]), _saved(True))
     ),
-    "weights": Target("a.pth", read_weights, (_saved(True), _saved(False), save(STATE))),
+    "weights": Target("a.pth", read_state_dict, (_saved(True), _saved(False), save(STATE))),
 }
 
 

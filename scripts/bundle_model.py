@@ -12,15 +12,15 @@ from pathlib import Path
 
 import torch
 
-from save_avs.model.files import read_folder, save_folder
+from save_avs.models.serialization import load_folder, save_model
 
 TARGET = Path(__file__).parents[1] / "src/save_avs/bundled/save-tiny"
 
 
 def main(source: str) -> None:
     """Copy the model of a folder, as float16."""
-    model, config = read_folder(source)
-    save_folder(model, config, TARGET, dtype=torch.float16)
+    model, config = load_folder(source)
+    save_model(model, config, TARGET, dtype=torch.float16)
     parameters = sum(p.numel() for p in model.parameters())
     size = (TARGET / "model.safetensors").stat().st_size
     print(f"{TARGET}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")

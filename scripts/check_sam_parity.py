@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from save_avs.checkpoints.remap import sam_from_transformers
-from save_avs.sam import PRESETS, Sam, load_sam
+from save_avs.models.sam import PRESETS, Sam, load_sam
+from save_avs.weights.key_remapping import remap_transformers_sam
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sam"))
 from sam_oracle import make_oracle  # pyright: ignore[reportMissingImports]
@@ -65,7 +65,7 @@ def answers(name: str, folder: Path) -> dict[str, Any]:
         )
         found["asked"].append((sparse[:, 0], dense, out.pred_masks[:, 0], out.iou_scores[:, 0]))
     state = oracle.state_dict()
-    torch.save(sam_from_transformers(state), folder / "meta.pth")
+    torch.save(remap_transformers_sam(state), folder / "meta.pth")
     (folder / "hub").mkdir()
     oracle.config.save_pretrained(folder / "hub")
     tensors = {key: tensor for key, tensor in state.items() if not key.startswith("prompt_encoder.shared")}

@@ -19,25 +19,25 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import save_avs
-from save_avs.media import probe
-from save_avs.media.audio_file import read_audio_file
-from save_avs.render import draw
-from save_avs.render.overlay import AMBER
-from save_avs.render.plots import INK, as_png
 from save_avs.types import F32, U8
+from save_avs.video import probe
+from save_avs.video.audio_file import read_audio_file
+from save_avs.visualization import draw_mask
+from save_avs.visualization.overlay import MASK_COLOR
+from save_avs.visualization.plots import TEXT_COLOR, figure_to_png
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 SAMPLE = Path(str(files("save_avs") / "bundled" / "sample.mp4"))
 FPS, WIDTH, STRIP, QUALITY = 10, 480, 48, 55
 RATE = 16_000
-SLATE, FAINT = (24, 27, 32), (110, 118, 130)
+SLATE, GRID_COLOR = (24, 27, 32), (110, 118, 130)
 MOMENTS = ((1.6, "a rooster calls"), (4.0, "an elephant calls"))
 
 
 def moving_picture(overlay: Path) -> Path:
     """The overlay as animated WebP, the sound's outline below it with a line where it is."""
-    wave, duration = read_audio_file(overlay, rate=RATE), probe(overlay).duration or 0.0
-    frames = [_with_sound(image, time / duration, wave) for time, image in _frames(overlay)]
+    waveform, duration = read_audio_file(overlay, sample_rate=RATE), probe(overlay).duration or 0.0
+    frames = [_with_sound(image, time / duration, waveform) for time, image in _frames(overlay)]
     path = PICTURES / "sample.webp"
     frames[0].save(
         path, save_all=True, append_images=frames[1:], duration=1000 // FPS, loop=0, quality=QUALITY, method=6
@@ -46,22 +46,22 @@ def moving_picture(overlay: Path) -> Path:
 
 
 def _frames(video: Path) -> Iterator[tuple[float, Image.Image]]:
-    for clip in save_avs.read_clips(video, fps=FPS):
+    for clip in save_avs.read_video_chunks(video, fps=FPS):
         for time, frame in zip(clip.times, clip.frames, strict=True):
             height = round(WIDTH * frame.shape[0] / frame.shape[1])
             yield float(time), Image.fromarray(frame).resize((WIDTH, height), Image.Resampling.LANCZOS)
 
 
-def _with_sound(image: Image.Image, share: float, wave: F32) -> Image.Image:
+def _with_sound(image: Image.Image, share: float, waveform: F32) -> Image.Image:
     """A frame above the outline of the whole sound; ``share`` of it is over."""
     whole = Image.new("RGB", (WIDTH, image.height + STRIP), SLATE)
     whole.paste(image)
     pen, middle, now = ImageDraw.Draw(whole), image.height + STRIP // 2, round(share * WIDTH)
-    peaks = [float(np.abs(part).max()) for part in np.array_split(wave, WIDTH)]
+    peaks = [float(np.abs(part).max()) for part in np.array_split(waveform, WIDTH)]
     loudest = max(peaks)
     for x, peak in enumerate(peaks):
         reach = peak / loudest * (STRIP / 2 - 5)
-        pen.line((x, middle - reach, x, middle + reach), AMBER if x <= now else FAINT)
+        pen.line((x, middle - reach, x, middle + reach), MASK_COLOR if x <= now else GRID_COLOR)
     pen.line((now, image.height, now, whole.height), (255, 255, 255), 2)
     return whole
 
@@ -72,22 +72,22 @@ def two_sounds() -> Path:
 
     model = save_avs.load_model("save-tiny")
     found = list(save_avs.stream(SAMPLE, model=model))
-    wave = read_audio_file(SAMPLE, rate=RATE)
+    waveform = read_audio_file(SAMPLE, sample_rate=RATE)
     figure = Figure(figsize=(9.6, 4.1), layout="constrained")
     axes = figure.subplots(len(MOMENTS), 3, width_ratios=(16, 9, 16))
     for row, (moment, heard) in zip(axes, MOMENTS, strict=True):
         frame = min(found, key=lambda frame: abs(frame.time - moment))
         start = round((frame.time - 0.4875) * RATE)
-        patch = save_avs.audio.log_mel(wave[start : start + round(0.975 * RATE)], RATE)[0]
-        pictures: tuple[U8 | F32, ...] = (frame.image, patch.T, draw(frame.image, frame.mask))
+        patch = save_avs.audio.log_mel(waveform[start : start + round(0.975 * RATE)], RATE)[0]
+        pictures: tuple[U8 | F32, ...] = (frame.image, patch.T, draw_mask(frame.image, frame.mask))
         titles = ("what is seen", f"what is heard: {heard}", "what is marked")
         for cell, picture, title in zip(row, pictures, titles, strict=True):
             aspect, origin = ("equal", "upper") if picture.ndim == 3 else ("auto", "lower")
             cell.imshow(picture, aspect=aspect, origin=origin)
-            cell.set_title(title, loc="left", fontsize=9, color=INK)
+            cell.set_title(title, loc="left", fontsize=9, color=TEXT_COLOR)
             cell.set_axis_off()
     path = PICTURES / "same-picture-two-sounds.webp"
-    with Image.open(io.BytesIO(as_png(figure))) as image:
+    with Image.open(io.BytesIO(figure_to_png(figure))) as image:
         image.convert("RGB").save(path, quality=80, method=6)
     return path
 

@@ -16,13 +16,13 @@ import av
 import numpy as np
 from PIL import Image
 
-from save_avs.data.backdrop import Backdrop
-from save_avs.data.clips import write_clip
-from save_avs.data.corpus import RATE, Corpus, Manifest
-from save_avs.data.files import shrink_photograph
-from save_avs.data.scene import Scene, Thing, Voice, noise_voice
-from save_avs.media.audio_file import read_audio_file
+from save_avs.synthesis.background import Background
+from save_avs.synthesis.corpus import RATE, Corpus, Manifest
+from save_avs.synthesis.corpus_io import shrink_image
+from save_avs.synthesis.scene import AudioSource, Scene, SceneObject, random_noise
+from save_avs.synthesis.video_export import write_scene_video
 from save_avs.types import F32
+from save_avs.video.audio_file import read_audio_file
 
 BUNDLED = Path(__file__).parents[1] / "src" / "save_avs" / "bundled"
 CLASSES = ("dog", "duck", "elephant", "fire engine", "horse", "owl", "rooster", "trumpet", "violin")
@@ -59,18 +59,18 @@ def make_scenes(source: Path, target: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".wav":
             copy = copy.with_suffix(".flac")
-            write_flac(copy, read_audio_file(file, rate=RATE))
+            write_flac(copy, read_audio_file(file, sample_rate=RATE))
         elif file.parent.name == "backgrounds":
-            shrink_photograph(file, copy, BACKGROUND_SIDE, quality=QUALITY)
+            shrink_image(file, copy, BACKGROUND_SIDE, quality=QUALITY)
         else:
             shutil.copyfile(file, copy)
         renamed[file.relative_to(source).as_posix()] = copy.relative_to(target).as_posix()
     whole = Manifest.load(source)
     Manifest(
         splits={renamed[f]: s for f, s in sorted(whole.splits.items()) if f in renamed},
-        held_from={renamed[f]: s for f, s in sorted(whole.held_from.items()) if f in renamed},
+        test_from_s={renamed[f]: s for f, s in sorted(whole.test_from_s.items()) if f in renamed},
         zero_shot=tuple(name for name in whole.zero_shot if name in CLASSES),
-        licence=LICENCE,
+        license=LICENCE,
     ).save(target)
 
 
@@ -84,11 +84,11 @@ def wanted(source: Path) -> list[Path]:
     return [*looks, *sounds, *silent, *backgrounds]
 
 
-def write_flac(path: Path, wave: F32) -> None:
+def write_flac(path: Path, waveform: F32) -> None:
     """Write mono sound at 16 kHz without loss, the same bytes each time."""
     with av.open(str(path), "w", format="flac", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("flac", rate=RATE, layout="mono")
-        samples = np.round(wave * 32768).clip(-32768, 32767).astype(np.int16)[None]
+        samples = np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         frame.sample_rate = RATE
         container.mux(stream.encode(frame))
@@ -98,21 +98,21 @@ def write_flac(path: Path, wave: F32) -> None:
 def sample_scene(corpus: Corpus, photograph: Path) -> Scene:
     """Rooster, then elephant, then both, then silence; a bus that never sounds."""
     looks = {look.name: look for looks in corpus.cutouts.values() for look in looks}
-    things = (
-        Thing(looks["double_decker_bus"], (0.55, 0.7), 0.42),
-        Thing(looks["elephant"], (0.22, 0.6), 0.66, velocity=(0.012, 0.0)),
-        Thing(looks["rooster"], (0.84, 0.62), 0.52, velocity=(-0.012, 0.004)),
+    objects = (
+        SceneObject(looks["double_decker_bus"], (0.55, 0.7), 0.42),
+        SceneObject(looks["elephant"], (0.22, 0.6), 0.66, velocity=(0.012, 0.0)),
+        SceneObject(looks["rooster"], (0.84, 0.62), 0.52, velocity=(-0.012, 0.004)),
     )
-    voices = [
-        Voice(name, corpus.sounds[name][0], span, gain=1.5, gap=0.1)
+    audio_sources = [
+        AudioSource(name, corpus.sounds[name][0], span, gain=1.5, gap=0.1)
         for name, spans in TURNS.items()
         for span in spans
     ]
-    hum = noise_voice(np.random.default_rng(0), (0.0, SECONDS))
+    hum = random_noise(np.random.default_rng(0), (0.0, SECONDS))
     with Image.open(photograph) as image:
         picture = np.asarray(image.convert("RGB"))
-    backdrop = Backdrop(picture, (0.45, 0.2, 1.0, 0.75), False, (1.1, 1.1, 1.1))
-    return Scene(backdrop, things, (*voices, hum), SECONDS, segments=(1.6, 4.0, 6.3))
+    background = Background(picture, (0.45, 0.2, 1.0, 0.75), False, (1.1, 1.1, 1.1))
+    return Scene(background, objects, (*audio_sources, hum), SECONDS, segments=(1.6, 4.0, 6.3))
 
 
 def main(source: Path) -> None:
@@ -120,7 +120,7 @@ def main(source: Path) -> None:
     make_scenes(source, BUNDLED / "scenes")
     clip = BUNDLED / "sample.mp4"
     photograph = source / "backgrounds" / f"{BACKGROUNDS[0]}.jpg"
-    write_clip(sample_scene(Corpus.load(BUNDLED / "scenes", "test"), photograph), clip)
+    write_scene_video(sample_scene(Corpus.load(BUNDLED / "scenes", "test"), photograph), clip)
     size = sum(p.stat().st_size for p in (BUNDLED / "scenes").rglob("*") if p.is_file())
     print(f"{BUNDLED / 'scenes'}: {size / 1e6:.2f} MB; {clip}: {clip.stat().st_size / 1e6:.2f} MB")
 

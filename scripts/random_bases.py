@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from save_avs.audio import build_backbone
-from save_avs.sam import PRESETS, build_sam
+from save_avs.models.sam import PRESETS, build_sam
 
 
 def main(folder: Path, size: str = "vit_b") -> None:

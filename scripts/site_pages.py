@@ -16,9 +16,9 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from save_avs.cli._introspection import iter_commands
 
 from save_avs.cli import app
-from save_avs.cli.catalogue import catalogue
 
 ROOT = Path(__file__).parents[1]
 DOCS = "docs/"
@@ -84,7 +84,7 @@ def _on_site(place: str) -> str:
 
 def command_page() -> str:
     """Every command with its arguments, options and examples, as --help says them."""
-    sections = (_section(words, command) for words, command in catalogue(typer.main.get_command(app)))
+    sections = (_section(words, command) for words, command in iter_commands(typer.main.get_command(app)))
     return "\n".join(["# Command line\n\nWhat `save-avs COMMAND --help` says, on one page.\n", *sections])
 
 

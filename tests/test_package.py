@@ -17,7 +17,7 @@ def test_every_public_name_is_there(name):
 
 def test_names_are_what_they_say():
     assert inspect.isfunction(save_avs.segment) and inspect.isfunction(save_avs.load_model)
-    assert inspect.ismodule(save_avs.sam) and callable(save_avs.sam.load_sam)
+    assert inspect.ismodule(save_avs.models.sam) and callable(save_avs.models.sam.load_sam)
     assert callable(save_avs.audio.log_mel) and callable(save_avs.audio.load_vggish)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import save_avs
-from save_avs.plain import plain, plain_lines, print_traceback
+from save_avs._text import escape_control_chars, escape_lines, print_traceback
 
 BOUNDED = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -28,14 +28,14 @@ BOUNDED = settings(max_examples=200, deadline=None, derandomize=True)
         ("café 猫 👩\u200d🚀 \u0645\u06cc\u200c", "café 猫 👩\u200d🚀 \u0645\u06cc\u200c"),
     ],
 )
-def test_what_steers_is_spelt_out(text, shown):
-    assert plain(text) == shown
+def test_what_steers_is_spelled_out(text, shown):
+    assert escape_control_chars(text) == shown
 
 
 @BOUNDED
 @given(st.text(st.characters(exclude_categories=[])))
 def test_nothing_that_steers_comes_through(text):
-    shown = plain(text)
+    shown = escape_control_chars(text)
     assert len(shown.splitlines()) <= 1
     categories = {unicodedata.category(letter) for letter in shown}
     directions = {unicodedata.bidirectional(letter) for letter in shown}
@@ -46,7 +46,7 @@ def test_nothing_that_steers_comes_through(text):
 @BOUNDED
 @given(st.dictionaries(st.text(), st.text(st.characters(exclude_categories=[])), max_size=3), st.booleans())
 def test_a_document_stays_the_same_document(document, ascii_only):
-    assert json.loads(plain_lines(json.dumps(document, indent=1, ensure_ascii=ascii_only))) == document
+    assert json.loads(escape_lines(json.dumps(document, indent=1, ensure_ascii=ascii_only))) == document
 
 
 def test_a_traceback_keeps_its_lines(capfd):

@@ -8,48 +8,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from save_avs import audio, sam
+    from save_avs import audio
     from save_avs.inference import (
-        MarkedFrame,
         Predictor,
         SegmentationResult,
+        SegmentedFrame,
         segment,
         segment_arrays,
         stream,
     )
-    from save_avs.media import read_clips
-    from save_avs.model import SAVE, load_model
-    from save_avs.types import Clip, MaskTrack
+    from save_avs.models import SAVE, load_model, sam
+    from save_avs.types import VideoChunk, VideoMasks
+    from save_avs.video import read_video_chunks
 
     __version__: str
 
 __all__ = [
     "SAVE",
-    "Clip",
-    "MarkedFrame",
-    "MaskTrack",
     "Predictor",
     "SegmentationResult",
+    "SegmentedFrame",
+    "VideoChunk",
+    "VideoMasks",
     "__version__",
     "audio",
     "load_model",
-    "read_clips",
+    "read_video_chunks",
     "sam",
     "segment",
     "segment_arrays",
     "stream",
 ]
 
-_ROOMS = ("audio", "sam")
+_PACKAGES = {"audio": "audio", "sam": "models.sam"}
 _HOMES = {
-    "Clip": "types",
-    "MarkedFrame": "inference",
-    "MaskTrack": "types",
+    "VideoChunk": "types",
+    "SegmentedFrame": "inference",
+    "VideoMasks": "types",
     "Predictor": "inference",
-    "SAVE": "model",
+    "SAVE": "models",
     "SegmentationResult": "inference",
-    "load_model": "model",
-    "read_clips": "media",
+    "load_model": "models",
+    "read_video_chunks": "video",
     "segment": "inference",
     "segment_arrays": "inference",
     "stream": "inference",
@@ -61,8 +61,8 @@ def __getattr__(name: str) -> Any:
 
     if name == "__version__":
         return _version()
-    if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{_PACKAGES[name]}")
     if name in _HOMES:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from save_avs.plain import plain
+from save_avs._text import escape_control_chars
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -19,7 +19,7 @@ class SaveAvsError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return plain(super().__str__())
+        return escape_control_chars(super().__str__())
 
 
 class UsageError(SaveAvsError):

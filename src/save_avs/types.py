@@ -21,15 +21,15 @@ def _require(condition: bool, message: str) -> None:
 
 
 @dataclass(frozen=True)
-class Clip:
+class VideoChunk:
     """A chunk of a video, never the whole: some frames, and all the sound they may need.
 
     Attributes:
         frames: RGB, u8 [T,H,W,3], upright (rotation flags applied).
         times: presentation time of each frame in seconds from the video's start, f64 [T], increasing.
-        wave: mono sound, f32 [S] in -1..1; empty when the video has none.
-        wave_start: time of ``wave[0]`` in seconds, on the same clock as ``times``.
-        rate: samples of ``wave`` a second.
+        waveform: mono sound, f32 [S] in -1..1; empty when the video has none.
+        waveform_start: time of ``waveform[0]`` in seconds, on the same clock as ``times``.
+        sample_rate: samples of ``waveform`` a second.
         first_index: index of ``frames[0]`` among all frames handed out for this video.
 
     Raises:
@@ -37,17 +37,17 @@ class Clip:
 
     Examples:
         >>> import numpy as np, save_avs
-        >>> frames, wave = np.zeros((2, 4, 6, 3), np.uint8), np.zeros(16000, np.float32)
+        >>> frames, waveform = np.zeros((2, 4, 6, 3), np.uint8), np.zeros(16000, np.float32)
         >>> times = np.array([0.0, 0.5])
-        >>> len(save_avs.Clip(frames=frames, times=times, wave=wave, wave_start=0.0, rate=16000))
+        >>> len(save_avs.VideoChunk(frames=frames, times=times, waveform=waveform, waveform_start=0.0, sample_rate=16000))
         2
     """
 
     frames: U8
     times: F64
-    wave: F32
-    wave_start: float
-    rate: int
+    waveform: F32
+    waveform_start: float
+    sample_rate: int
     first_index: int = 0
 
     def __post_init__(self) -> None:
@@ -56,8 +56,8 @@ class Clip:
         _require(self.frames.dtype == np.uint8, "frames must be uint8")
         _require(self.times.shape == (len(self.frames),), "times must be [T], one a frame")
         _require(bool(np.all(np.diff(self.times) > 0)), "times must increase")
-        _require(self.wave.ndim == 1 and self.wave.dtype == np.float32, "wave must be float32 [S]")
-        _require(self.rate > 0, "rate must be positive")
+        _require(self.waveform.ndim == 1 and self.waveform.dtype == np.float32, "wave must be float32 [S]")
+        _require(self.sample_rate > 0, "rate must be positive")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -70,7 +70,7 @@ class AVSample:
     Attributes:
         name: unique within its data set; appears in error messages and reports.
         frames: RGB, u8 [T,H,W,3].
-        patches: of the sound beside each frame, as an audio backbone wants them, f32 [T,frames,bands].
+        log_mel: of the sound beside each frame, as an audio backbone wants them, f32 [T,frames,bands].
         masks: pixels that sound, bool [T,H,W]; False where ``has_mask`` is False.
         has_mask: frames that are annotated, bool [T] (S4 annotates one training frame in five).
         valid: frames that exist, bool [T] (padded clips are False at the end).
@@ -83,7 +83,7 @@ class AVSample:
 
     name: str
     frames: U8
-    patches: F32
+    log_mel: F32
     masks: Bool
     has_mask: Bool
     valid: Bool
@@ -97,7 +97,7 @@ class AVSample:
         masks_fit = self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_
         flags_fit = self.has_mask.shape == self.valid.shape == (t,)
         _require(frames_fit, f"{self.name}: frames must be uint8 [T,H,W,3]")
-        patches_fit = self.patches.ndim == 3 and len(self.patches) == t
+        patches_fit = self.log_mel.ndim == 3 and len(self.log_mel) == t
         _require(patches_fit, f"{self.name}: patches must be [T,frames,bands]")
         _require(masks_fit, f"{self.name}: masks must be bool [T,H,W]")
         _require(flags_fit, f"{self.name}: has_mask and valid must be [T]")
@@ -112,8 +112,8 @@ class AVBatch:
     """Frames of several clips, flattened: each frame is paired with its own sound.
 
     Attributes:
-        images: u8 [B,3,S,S], RGB 0..255; the model normalises.
-        patches: f32 [B,1,frames,bands].
+        images: u8 [B,3,S,S], RGB 0..255; the model normalizes.
+        log_mel: f32 [B,1,frames,bands].
         masks: f32 [B,1,M,M], 1 where it sounds.
         has_mask: bool [B]; losses and metrics count only these.
         names: B names, for messages.
@@ -122,7 +122,7 @@ class AVBatch:
     """
 
     images: Any  # torch.Tensor; torch is imported late, so that `save-avs --help` is instant
-    patches: Any
+    log_mel: Any
     masks: Any
     has_mask: Any
     names: tuple[str, ...]
@@ -133,13 +133,13 @@ class AVBatch:
         """Check that every tensor has the same B."""
         b = len(self.images)
         _require(
-            len(self.patches) == len(self.masks) == len(self.has_mask) == len(self.names) == b,
+            len(self.log_mel) == len(self.masks) == len(self.has_mask) == len(self.names) == b,
             "every part of a batch must have the same length",
         )
 
 
 @dataclass(frozen=True)
-class MaskTrack:
+class VideoMasks:
     """The masks of a video: one COCO run-length code per processed frame, decoded when asked.
 
     Attributes:
@@ -154,8 +154,8 @@ class MaskTrack:
 
     Examples:
         >>> import save_avs
-        >>> track = save_avs.segment("clip.mp4", fps=2).track
-        >>> len(track), track.mask(3).shape, bool(track.areas()[3] > 0.01)
+        >>> video_masks = save_avs.segment("clip.mp4", fps=2).video_masks
+        >>> len(video_masks), video_masks.mask(3).shape, bool(video_masks.areas()[3] > 0.01)
         (16, (360, 640), True)
     """
 

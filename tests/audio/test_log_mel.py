@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from reference import reference_patches
 
 from save_avs.audio import is_silent, log_mel, log_mel_at
-from save_avs.audio.log_mel import PATCH_SAMPLES, SILENCE
+from save_avs.audio.log_mel import PATCH_SAMPLES, SILENT_LOG_MEL
+from tests.support.audio_reference import reference_patches
 
 RATE = 16000
 
@@ -46,75 +46,75 @@ SOUNDS = {
 
 @pytest.mark.parametrize("name", SOUNDS)
 def test_patches_equal_torchvggish(name: str) -> None:
-    wave = SOUNDS[name]
-    ours, theirs = log_mel(wave, RATE), reference_patches(wave)
+    waveform = SOUNDS[name]
+    ours, theirs = log_mel(waveform, RATE), reference_patches(waveform)
     assert ours.dtype == np.float32
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() < 2e-6  # float32 arithmetic strays by 2e-4 on tones
 
 
 @pytest.mark.parametrize(
-    ("samples", "patches"), [(0, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2)]
+    ("samples", "log_mel"), [(0, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2)]
 )
-def test_incomplete_patch_is_dropped(samples: int, patches: int) -> None:
-    wave = noise(2.0)[:samples]
-    assert log_mel(wave, RATE).shape == (patches, 96, 64)
+def test_incomplete_patch_is_dropped(samples: int, log_mel: int) -> None:
+    waveform = noise(2.0)[:samples]
+    assert log_mel(waveform, RATE).shape == (log_mel, 96, 64)
     if samples >= 400:
-        assert len(reference_patches(wave)) == patches
+        assert len(reference_patches(waveform)) == log_mel
 
 
-@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
-def test_other_rates_are_resampled(rate: int) -> None:
+@pytest.mark.parametrize("sample_rate", [8000, 22_050, 44_100, 48_000])
+def test_other_rates_are_resampled(sample_rate: int) -> None:
     def at(r: int) -> np.ndarray:
         t = np.arange(int(3 * r)) / r
         return (0.3 * np.sin(2 * np.pi * 440 * t) + 0.2 * np.sin(2 * np.pi * 2500 * t)).astype(np.float32)
 
-    direct, resampled = log_mel(at(RATE), RATE), log_mel(at(rate), rate)
+    direct, resampled = log_mel(at(RATE), RATE), log_mel(at(sample_rate), sample_rate)
     assert resampled.shape == direct.shape
     assert np.abs(resampled[1] - direct[1]).max() < 1e-3  # the middle patch is far from the ends' ringing
 
 
-def test_patches_at_their_own_centres_are_the_same() -> None:
-    wave = noise(4.0)
-    patches = log_mel(wave, RATE)
-    centres = (np.arange(len(patches)) * 96 * 160 + PATCH_SAMPLES // 2) / RATE
-    np.testing.assert_array_equal(log_mel_at(wave, RATE, centres), patches)
+def test_patches_at_their_own_centers_are_the_same() -> None:
+    waveform = noise(4.0)
+    expected = log_mel(waveform, RATE)
+    centers = (np.arange(len(expected)) * 96 * 160 + PATCH_SAMPLES // 2) / RATE
+    np.testing.assert_array_equal(log_mel_at(waveform, RATE, centers), expected)
 
 
-def test_each_centre_is_exact_whatever_its_neighbours() -> None:
-    wave, times = noise(3.0), np.random.default_rng(1).uniform(0.0, 3.0, 40)
-    together = log_mel_at(wave, RATE, times)
+def test_each_center_is_exact_whatever_its_neighbors() -> None:
+    waveform, times = noise(3.0), np.random.default_rng(1).uniform(0.0, 3.0, 40)
+    together = log_mel_at(waveform, RATE, times)
     for patch, time in zip(together, times, strict=True):
         start = round(time * RATE) - PATCH_SAMPLES // 2
-        padded = np.pad(wave, RATE)[RATE + start : RATE + start + PATCH_SAMPLES]
+        padded = np.pad(waveform, RATE)[RATE + start : RATE + start + PATCH_SAMPLES]
         np.testing.assert_allclose(patch, reference_patches(padded)[0], atol=2e-6)
 
 
 def test_patches_of_a_chunk_are_those_of_the_whole() -> None:
-    wave, fps = noise(6.0), 30000 / 1001
+    waveform, fps = noise(6.0), 30000 / 1001
     times = np.arange(int(6 * fps)) / fps
-    whole = log_mel_at(wave, RATE, times)
+    whole = log_mel_at(waveform, RATE, times)
     begin, end = 32_005, 70_001  # odd samples: not on any 10 ms grid
     inside = (times - 0.5 > begin / RATE) & (times + 0.5 < end / RATE)
-    part = log_mel_at(wave[begin:end], RATE, times[inside], wave_start=begin / RATE)
+    part = log_mel_at(waveform[begin:end], RATE, times[inside], waveform_start=begin / RATE)
     assert inside.sum() > 30
     np.testing.assert_allclose(part, whole[inside], atol=1e-6)
 
 
 def test_outside_the_sound_is_silence() -> None:
-    wave = noise(2.0)
-    before, start, after = log_mel_at(wave, RATE, [-1e6, 0.0, 1e6])
-    assert np.all(before == np.float32(SILENCE))
-    assert np.all(after == np.float32(SILENCE))
-    assert np.all(start[:46] == np.float32(SILENCE))  # windows that end before 0
-    assert np.all(start[50:].mean(axis=1) > SILENCE + 1)
+    waveform = noise(2.0)
+    before, start, after = log_mel_at(waveform, RATE, [-1e6, 0.0, 1e6])
+    assert np.all(before == np.float32(SILENT_LOG_MEL))
+    assert np.all(after == np.float32(SILENT_LOG_MEL))
+    assert np.all(start[:46] == np.float32(SILENT_LOG_MEL))  # windows that end before 0
+    assert np.all(start[50:].mean(axis=1) > SILENT_LOG_MEL + 1)
 
 
-@pytest.mark.parametrize("rate", [RATE, 44_100])
-def test_no_sound_at_all_is_silence(rate: int) -> None:
-    patches = log_mel_at(np.zeros(0, dtype=np.float32), rate, [0.0, 1.0])
-    assert patches.shape == (2, 96, 64)
-    assert np.all(patches == np.float32(SILENCE))
+@pytest.mark.parametrize("sample_rate", [RATE, 44_100])
+def test_no_sound_at_all_is_silence(sample_rate: int) -> None:
+    log_mel = log_mel_at(np.zeros(0, dtype=np.float32), sample_rate, [0.0, 1.0])
+    assert log_mel.shape == (2, 96, 64)
+    assert np.all(log_mel == np.float32(SILENT_LOG_MEL))
 
 
 def test_no_times_no_patches() -> None:
@@ -144,8 +144,8 @@ def test_log_mel_needs_no_torch() -> None:
 
 def test_only_digital_silence_is_silent() -> None:
     names = ["silence", "click", "faint noise", "tone 60 Hz"]
-    patches = np.stack([log_mel(SOUNDS[name], RATE)[0] for name in names])
-    assert is_silent(patches).tolist() == [True, False, False, False]
+    log_mel = np.stack([log_mel(SOUNDS[name], RATE)[0] for name in names])
+    assert is_silent(log_mel).tolist() == [True, False, False, False]
     rounded = np.random.default_rng(0).integers(-1, 2, RATE).astype(np.float32) / 2**15
     assert not is_silent(log_mel(rounded, RATE)).any()  # the last bit of 16-bit sound
     assert is_silent(log_mel(rounded / 1000, RATE)).all()

@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 from transformers.audio_utils import mel_filter_bank
 
-from save_avs.audio.front_end import OPENL3_MEL128, OPENL3_MEL256, PANNS_16K, VGGISH, YAMNET, FrontEnd
+from save_avs.audio.frontend import OPENL3_MEL128, OPENL3_MEL256, PANNS_16K, VGGISH, YAMNET, Frontend
 from save_avs.audio.mel import mel_filters, to_hertz, to_mel
 
 
 @pytest.mark.filterwarnings("ignore:At least one mel filter")
-@pytest.mark.parametrize("front_end", [VGGISH, YAMNET, PANNS_16K, OPENL3_MEL128, OPENL3_MEL256])
-def test_filters_equal_transformers(front_end: FrontEnd) -> None:
-    bands = front_end.mel
+@pytest.mark.parametrize("frontend", [VGGISH, YAMNET, PANNS_16K, OPENL3_MEL128, OPENL3_MEL256])
+def test_filters_equal_transformers(frontend: Frontend) -> None:
+    bands = frontend.mel
     expected = mel_filter_bank(
-        front_end.fft // 2 + 1,
+        frontend.fft // 2 + 1,
         bands.count,
         bands.low,
         bands.high,
-        front_end.rate,
+        frontend.sample_rate,
         norm="slaney" if bands.equal_area else None,
         mel_scale="kaldi" if bands.sides == "mel" else bands.scale,  # kaldi's scale is HTK's, as we write it
         triangularize_in_mel_space=bands.sides == "mel",
     )
-    ours = mel_filters(bands, front_end.rate, front_end.fft)
+    ours = mel_filters(bands, frontend.sample_rate, frontend.fft)
     assert ours.shape == expected.shape and expected.max() > 0
     np.testing.assert_allclose(ours, expected, atol=1e-9 * expected.max())
 

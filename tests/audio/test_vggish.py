@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference import torchvggish
 from torch import Tensor, nn
 
 from save_avs.audio import VGGish, load_vggish
 from save_avs.errors import SaveAvsError, UsageError
+from tests.support.audio_reference import torchvggish
 
 
-def patches(n: int) -> Tensor:
+def log_mel(n: int) -> Tensor:
     return torch.rand(n, 1, 96, 64, generator=torch.Generator().manual_seed(1)) * 7.6 - 4.6
 
 
@@ -40,7 +40,7 @@ def ours(reference: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @torch.no_grad()
 def test_equals_torchvggish(reference: nn.Module, ours: VGGish) -> None:
-    x = patches(4)
+    x = log_mel(4)
     expected = reference(x)
     assert (expected.std(0) / expected.mean(0).clamp(min=1e-3)).max() > 0.02, (
         "the reference is flat: it tests nothing"
@@ -51,7 +51,7 @@ def test_equals_torchvggish(reference: nn.Module, ours: VGGish) -> None:
 
 @torch.no_grad()
 def test_every_layer_counts(ours: VGGish) -> None:
-    x = patches(1)
+    x = log_mel(1)
     before = ours(x)
     for name, parameter in ours.named_parameters():
         kept = parameter.clone()

@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_model import shake, tiny_config, tiny_model
 
-from save_avs.audio.front_end import VGGISH
+from save_avs.audio.frontend import VGGISH
 from save_avs.cli import main
-from save_avs.data.scene_frames import scene_frames
 from save_avs.evaluation.agreement import mask_agreement
-from save_avs.evaluation.timing import in_turns
-from save_avs.model import save_folder
-from save_avs.model.runtimes import RUNTIMES, store
-from save_avs.model.runtimes.choice import fastest
+from save_avs.evaluation.benchmark_timer import time_interleaved
+from save_avs.models import save_model
+from save_avs.runtimes import RUNTIMES
+from save_avs.runtimes import cache as store
+from save_avs.runtimes.selection import fastest_runtime
+from save_avs.synthesis.calibration_frames import calibration_frames
+from tests.support.tiny_model import shake, tiny_config, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def only_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path) -> Path:
     model = tiny_model()
     shake(model)
-    return save_folder(model, tiny_config(), tmp_path / "model")
+    return save_model(model, tiny_config(), tmp_path / "model")
 
 
 def test_a_model_is_timed_and_its_choice_remembered(folder, capsys):
@@ -41,7 +42,7 @@ def test_a_model_is_timed_and_its_choice_remembered(folder, capsys):
     assert speeds[0]["ratio"] == 1 and speeds[0]["agreement"] == 1
     assert all(row["ms"] > 0 and row["share"] > 0 for row in speeds)
     assert "--runtime auto takes torch in fp32" in err
-    assert fastest(folder, "fp32") == "torch" and str(store.runtime_folder()) in err
+    assert fastest_runtime(folder, "fp32") == "torch" and str(store.runtime_folder()) in err
 
 
 def test_a_table(folder, capsys):
@@ -66,15 +67,15 @@ def test_runs_alternate_and_the_first_round_does_not_count():
         return times.pop(0)
 
     slow, quick = [99.0, 3.0, 5.0, 4.0], [99.0, 1.0, 1.0, 2.0]
-    medians = in_turns({"slow": lambda: run("slow", slow), "quick": lambda: run("quick", quick)}, 3)
+    medians = time_interleaved({"slow": lambda: run("slow", slow), "quick": lambda: run("quick", quick)}, 3)
     assert medians == {"slow": 4.0, "quick": 1.0}
     assert seen == ["slow", "quick"] * 4
 
 
 def test_scenes_are_drawn_from_a_seed_and_masks_compared_frame_by_frame():
-    images, patches = scene_frames(2, 64, VGGISH)
-    again, _ = scene_frames(2, 64, VGGISH)
-    assert images.shape == (2, 3, 64, 64) and patches.shape == (2, 1, 96, 64) and images.equal(again)
+    images, log_mel = calibration_frames(2, 64, VGGISH)
+    again, _ = calibration_frames(2, 64, VGGISH)
+    assert images.shape == (2, 3, 64, 64) and log_mel.shape == (2, 1, 96, 64) and images.equal(again)
     one = images[:, :1].float() - 300
     one[0, 0, :2] = 1
     half = one.clone()

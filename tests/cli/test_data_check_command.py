@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-import trees
 from PIL import Image
 
 from save_avs.cli import data_check, main
+from tests.support import dataset_trees as trees
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_json_is_one_document_and_the_report(root, capsys):
     s4, ms3 = document["data"]
     assert (s4["name"], ms3["name"]) == ("s4", "ms3")
     assert [split["official"] for split in s4["splits"]] == [3452, 740, 740]
-    (finding,) = ms3["splits"][0]["findings"]
-    assert finding == {"path": str(torn), "what": "broken", "why": "is no picture"}
+    (finding,) = ms3["splits"][0]["problems"]
+    assert finding == {"path": str(torn), "kind": "broken", "reason": "is no picture"}
 
 
 def test_links_in_the_output_folder_are_not_written_through(root):
@@ -70,7 +70,7 @@ def test_long_lists_are_cut_on_the_terminal_alone(root, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "... and 11 more, all in report.json" in said
     document = json.loads((root.parent / "out" / "report.json").read_text())
-    assert sum(len(split["findings"]) for data in document["data"] for split in data["splits"]) == 36
+    assert sum(len(split["problems"]) for data in document["data"] for split in data["splits"]) == 36
     assert not list((root.parent / "out").glob("*.png"))
 
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 from PIL import Image
-from tiny_corpus import make_corpus
 
 from save_avs.cli import main
-from save_avs.media import probe
+from save_avs.video import probe
+from tests.support.tiny_corpus import make_corpus
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import trees
 
-from save_avs.audio.yamnet import YAMNet
 from save_avs.cli import main
-from save_avs.data import open_clips, with_features
-from save_avs.model import load_model
+from save_avs.datasets import open_dataset, with_features
+from save_avs.models import load_model
+from save_avs.models.audio.yamnet import YAMNet
+from tests.support import dataset_trees as trees
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def test_the_bundled_models_backbone(root, capsys):
     assert "s4 train: 1 clips, 1 new\n" in capsys.readouterr().out
     assert features(root, *arguments) == 0
     assert "s4 test: 1 clips, 0 new\n" in capsys.readouterr().out
-    sample = with_features(open_clips("s4", root, "test"), root.parent / "cache")[0]
+    sample = with_features(open_dataset("s4", root, "test"), root.parent / "cache")[0]
     model = load_model("save-tiny", device="cpu", precision="fp32")
     with torch.inference_mode():
-        expected = model.audio_backbone(torch.from_numpy(sample.patches).unsqueeze(1)).numpy()
+        expected = model.audio_backbone(torch.from_numpy(sample.log_mel).unsqueeze(1)).numpy()
     assert np.allclose(sample.features, expected, atol=1e-5)
 
 
@@ -41,10 +41,10 @@ def test_a_backbone_of_another_front_end(root, tmp_path, capsys):
         features(root, "--audio", "yamnet", "--weights", str(tmp_path / "yamnet.pth"), "--split", "test") == 0
     )
     assert "features: " in capsys.readouterr().out
-    clips = open_clips("s4", root, "test", front_end=YAMNet.front_end)
+    clips = open_dataset("s4", root, "test", frontend=YAMNet.frontend)
     sample = with_features(clips, root.parent / "cache")[0]
     with torch.inference_mode():
-        expected = backbone(torch.from_numpy(sample.patches).unsqueeze(1)).numpy()
+        expected = backbone(torch.from_numpy(sample.log_mel).unsqueeze(1)).numpy()
     assert sample.features.shape[1] == 1024 and np.allclose(sample.features, expected, atol=1e-5)
 
 

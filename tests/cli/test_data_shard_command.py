@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-import trees
 
 from save_avs.cli import main
 from save_avs.cli.data_shard import parse_size
-from save_avs.data import open_clips
+from save_avs.datasets import open_dataset
 from save_avs.errors import UsageError
+from tests.support import dataset_trees as trees
 
 
 def test_a_data_set_becomes_shards(tmp_path, capsys):
@@ -17,7 +17,7 @@ def test_a_data_set_becomes_shards(tmp_path, capsys):
     said = capsys.readouterr()
     assert "ms3 train: 1 clips in 1 shard\nms3 test: 1 clips in 1 shard\n" in said.out
     assert "1/1 ms3 train" in said.err
-    assert len(open_clips("ms3", tmp_path / "out", "test")) == 1
+    assert len(open_dataset("ms3", tmp_path / "out", "test")) == 1
     assert main(["data", "check", str(tmp_path / "out"), "-o", str(tmp_path / "check")]) == 0
     assert "ms3: AVSBench-object Multi-sources (MS3), in shards" in capsys.readouterr().out
 

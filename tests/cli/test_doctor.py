@@ -10,7 +10,7 @@ import pytest
 
 from save_avs.cli import main
 from save_avs.doctor import Finding, software
-from save_avs.media import codecs
+from save_avs.video import codecs
 
 
 @pytest.fixture(autouse=True)
@@ -72,4 +72,4 @@ def test_a_cache_that_cannot_be_written_to_is_a_problem(tmp_path, monkeypatch, c
 
 def test_a_codec_counts_only_when_it_can_be_read_back(monkeypatch):
     monkeypatch.setattr(codecs, "_write_pictures", lambda out, codec: None)
-    assert codecs.try_codecs()["H.264"]
+    assert codecs.check_codecs()["H.264"]

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_corpus import make_corpus
-from tiny_model import shake, tiny_config, tiny_model
 
 from save_avs.cli import main
-from save_avs.cli.report_folder import short_name
-from save_avs.model.files import save_folder
+from save_avs.cli._output_dirs import model_label
+from save_avs.models.serialization import save_model
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import shake, tiny_config, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("first", "second")):
         model = tiny_model(seed=seed)
         shake(model, seed)
-        save_folder(model, tiny_config(), root / name)
+        save_model(model, tiny_config(), root / name)
     return root
 
 
@@ -81,9 +81,9 @@ def test_two_models_are_compared_in_one_document(capsys, tmp_path: Path) -> None
 
 
 def test_models_of_trainings_are_called_by_run_and_stage() -> None:
-    assert short_name("save-tiny") == "save-tiny"
-    assert short_name("runs/s4-256/train/model") == "s4-256-train"
-    assert short_name("models/mine") == "mine"
+    assert model_label("save-tiny") == "save-tiny"
+    assert model_label("runs/s4-256/train/model") == "s4-256-train"
+    assert model_label("models/mine") == "mine"
 
 
 def test_a_broken_clip_is_named_and_nothing_is_left(capsys, place: Path, tmp_path: Path) -> None:

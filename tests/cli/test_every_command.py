@@ -11,12 +11,12 @@ import socket
 from pathlib import Path
 
 import pytest
-from command_line import COMMANDS, parse
-from tiny_corpus import make_corpus
-from tiny_model import shake, tiny_config, tiny_model
 
 from save_avs.cli import main
-from save_avs.model.files import save_folder
+from save_avs.models.serialization import save_model
+from tests.support.cli_runner import COMMANDS, parse
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import shake, tiny_config, tiny_model
 
 every = pytest.mark.parametrize("name", COMMANDS)
 
@@ -67,7 +67,7 @@ def test_no_network_is_touched_by_its_help(name, monkeypatch, capsys):
 
 
 @every
-def test_no_colour_in_its_help_where_none_is_wanted(name, monkeypatch, capsys):
+def test_no_color_in_its_help_where_none_is_wanted(name, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("NO_COLOR", "")
     assert main([*name.split(), "--no-color", "--help"]) == 0
@@ -103,7 +103,7 @@ def things(tmp_path_factory: pytest.TempPathFactory, video: Path) -> Path:
     assert main(["data", "compose", corpus, "-o", tree, *layout, "--quiet"]) == 0
     model = tiny_model()
     shake(model)
-    save_folder(model, tiny_config(), root / "model")
+    save_model(model, tiny_config(), root / "model")
     shutil.copy(video, root / "clip.mp4")
     return root
 
@@ -171,6 +171,6 @@ def test_memory_that_runs_out_names_the_fix(error, place, monkeypatch, capsys):
     def burst(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("save_avs.model.load_model", burst)
+    monkeypatch.setattr("save_avs.models.load_model", burst)
     assert main(["segment", *WORK["segment"]]) == 1
     assert "choose a smaller model" in capsys.readouterr().err

@@ -10,18 +10,18 @@ import av
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
-from stand_in import BrightWhereLoud, make_video
 
 from save_avs.cli import main
+from save_avs.formats import MASK_FORMATS
 from save_avs.inference import segment
-from save_avs.render import load_masks_json
-from save_avs.render.formats import FORMATS
+from save_avs.visualization import load_masks_json
+from tests.support.sample_videos import BrightWhereLoud, make_video
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch, video) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("save_avs.model.load_model", lambda *_, **__: BrightWhereLoud())
+    monkeypatch.setattr("save_avs.models.load_model", lambda *_, **__: BrightWhereLoud())
     shutil.copy(video, tmp_path / "clip.mp4")
     return tmp_path
 
@@ -32,17 +32,17 @@ def segmented(save: str, clip: str = "clip.mp4") -> Path:
 
 
 def test_segment_and_convert_write_the_same(capsys):
-    names = ",".join(FORMATS)
+    names = ",".join(MASK_FORMATS)
     folder = segmented(f"masks,{names}")
     assert main(["masks", "convert", str(folder / "masks.json"), "--to", names]) == 0
-    listed = capsys.readouterr().out.splitlines()[-len(FORMATS) :]
-    assert listed == [str(folder / "formats" / form.file) for form in FORMATS.values()]
+    listed = capsys.readouterr().out.splitlines()[-len(MASK_FORMATS) :]
+    assert listed == [str(folder / "formats" / form.file) for form in MASK_FORMATS.values()]
     for name in ("coco", "cvat", "labelstudio"):
-        file = FORMATS[name].file
+        file = MASK_FORMATS[name].file
         assert (folder / "formats" / file).read_bytes() == (folder / file).read_bytes()
-    track, _ = load_masks_json(folder / "masks.json")
+    video_masks, _ = load_masks_json(folder / "masks.json")
     with np.load(folder / "formats" / "masks.npz") as arrays:
-        assert arrays["masks"].shape == (40, 64, 96) and len(track) == 40
+        assert arrays["masks"].shape == (40, 64, 96) and len(video_masks) == 40
 
 
 def test_refusals(capsys):
@@ -67,7 +67,9 @@ def test_to_coco(tmp_path):
     data = COCO(tmp_path / "coco.json")
     assert len(data.imgs) == 40 and 0 < len(data.anns) < 40
     first = next(iter(data.anns.values()))
-    np.testing.assert_array_equal(data.annToMask(first).astype(bool), result.track.mask(first["image_id"]))
+    np.testing.assert_array_equal(
+        data.annToMask(first).astype(bool), result.video_masks.mask(first["image_id"])
+    )
 
 
 def alphas(path: Path) -> np.ndarray:
@@ -78,8 +80,8 @@ def alphas(path: Path) -> np.ndarray:
 class TestMatte:
     def test_alpha_is_the_mask_with_the_sound_beside_it(self):
         folder = segmented("matte,masks")
-        track, _ = load_masks_json(folder / "masks.json")
-        masks = np.stack([track.mask(i) for i in range(len(track))])
+        video_masks, _ = load_masks_json(folder / "masks.json")
+        masks = np.stack([video_masks.mask(i) for i in range(len(video_masks))])
         np.testing.assert_array_equal(alphas(folder / "matte.mov"), masks * np.uint8(255))
         with av.open(str(folder / "matte.mov")) as container:
             (video,), (audio,) = container.streams.video, container.streams.audio

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from stand_in import make_video
 
 import save_avs
 from save_avs import cli
+from tests.support.sample_videos import make_video
 
-LAUNCH = [sys.executable, str(Path(__file__).with_name("launch.py"))]
+LAUNCH = [sys.executable, "-m", "tests.support.cli_process"]
 SAVE_AVS = [sys.executable, "-m", "save_avs"]
 
 

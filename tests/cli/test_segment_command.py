@@ -7,17 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from stand_in import BrightWhereLoud, make_sound, make_video
 
 from save_avs.cli import main
-from save_avs.render import load_masks_json
+from save_avs.visualization import load_masks_json
+from tests.support.sample_videos import BrightWhereLoud, make_sound, make_video
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch) -> Path:
     """An empty folder to work in, and a model that needs no weights."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("save_avs.model.load_model", lambda *_, **__: BrightWhereLoud())
+    monkeypatch.setattr("save_avs.models.load_model", lambda *_, **__: BrightWhereLoud())
     return tmp_path
 
 
@@ -60,8 +60,8 @@ class TestOneVideo:
 
     def test_fewer_frames_and_another_threshold(self, clip):
         assert main(["segment", "clip.mp4", "-o", "out", "--fps", "5", "--threshold", "0.9"]) == 0
-        track, meta = load_masks_json("out/clip/masks.json")
-        assert len(track) == 20 and meta["video"]["fps"] == pytest.approx(10)
+        video_masks, meta = load_masks_json("out/clip/masks.json")
+        assert len(video_masks) == 20 and meta["video"]["fps"] == pytest.approx(10)
         summary = json.loads(Path("out/clip/summary.json").read_text())
         assert summary["settings"] == {"fps": 5.0, "threshold": 0.9}
 
@@ -69,8 +69,8 @@ class TestOneVideo:
         assert main(["segment", str(mute_video), "-o", "out"]) == 0
         err = lines(capsys.readouterr().err)
         assert len([line for line in err if line.startswith("warning: ")]) == 1
-        track, _ = load_masks_json("out/mute/masks.json")
-        assert len(track) == 10 and not track.areas().any() and not any(track.scores)
+        video_masks, _ = load_masks_json("out/mute/masks.json")
+        assert len(video_masks) == 10 and not video_masks.areas().any() and not any(video_masks.scores)
 
     @pytest.mark.parametrize("size", [(96, 64), (1, 1)])
     def test_one_frame(self, place, size):
@@ -208,8 +208,8 @@ class TestBadInput:
         assert main(["segment", "cut.mp4", "-o", "out", "--save", "masks"]) == 0
         warnings = [line for line in lines(capsys.readouterr().err) if line.startswith("warning: cut.mp4: ")]
         assert len([line for line in warnings if "only up to" in line]) == 1, warnings
-        track, _ = load_masks_json("out/cut/masks.json")
-        assert 20 < len(track) < 200
+        video_masks, _ = load_masks_json("out/cut/masks.json")
+        assert 20 < len(video_masks) < 200
 
     @pytest.mark.parametrize(
         ("arguments", "said"),
@@ -244,7 +244,7 @@ class TestBadInput:
         def full(*_):
             raise OSError(28, "No space left on device", "overlay.mp4")
 
-        monkeypatch.setattr("save_avs.media.VideoWriter.write", full)
+        monkeypatch.setattr("save_avs.video.VideoWriter.write", full)
         assert main(["segment", "clip.mp4", "-o", "out"]) == 1
         said = "save-avs: overlay.mp4: No space left on device; make room, or write to another disk"
         assert lines(capsys.readouterr().err)[-1] == said

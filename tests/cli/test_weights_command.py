@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import tiny_model
 
-from save_avs.checkpoints.known import KNOWN, Known, KnownFile
 from save_avs.cli import main
-from save_avs.sam import load_sam
+from save_avs.models.sam import load_sam
+from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
+from tests.support.tiny_model import tiny_model
 
 
 @pytest.fixture
@@ -31,9 +31,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def known(sam: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = hashlib.sha256(sam.read_bytes()).hexdigest()
-    file = KnownFile(file="small.pth", url="http://127.0.0.1:9/", size=sam.stat().st_size, sha256=sha256)
-    known = Known(name="small", about="a small SAM", files=(file,), origin="a manifest", licence="none")
-    monkeypatch.setitem(KNOWN, "small", known)
+    file = WeightsFile(file="small.pth", url="http://127.0.0.1:9/", size=sam.stat().st_size, sha256=sha256)
+    known = PretrainedWeights(
+        name="small", description="a small SAM", files=(file,), sha256_source="a manifest", license="none"
+    )
+    monkeypatch.setitem(PRETRAINED_WEIGHTS, "small", known)
 
 
 def fails(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
@@ -51,7 +53,7 @@ def test_the_list_names_all_and_where_hashes_come_from(cache, capsys):
     assert main(["weights", "list"]) == 0
     out = capsys.readouterr().out
     assert f"cache: {cache}" in out
-    assert all(f"\n{name}: " in out for name in KNOWN)
+    assert all(f"\n{name}: " in out for name in PRETRAINED_WEIGHTS)
     assert out.count("from a third party's manifest") == 3 and out.count("in the cache") == 1
     assert "288.6 MB; Apache-2.0; in the cache" in out
 

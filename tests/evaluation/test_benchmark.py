@@ -9,36 +9,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_sets import CLASSES, Bright, make_clips
 from PIL import Image
-from tiny_model import shake, tiny_model
 from torch.nn import functional as F
 
-from save_avs.data import ClipFacts
+from save_avs.datasets import ClipMetadata
 from save_avs.errors import DataError, UsageError
-from save_avs.evaluation import evaluate_clips, published_labels, published_masks
-from save_avs.inference.square import to_square
-from save_avs.objectives import PROTOCOLS, LabelMetric, MaskMetric
-from save_avs.objectives.metrics import MEASURES
-from save_avs.objectives.semantic import VARIANTS
+from save_avs.evaluation import evaluate_clips, published_label_results, published_mask_results
+from save_avs.metrics import PROTOCOLS, MaskMetric, SemanticMetric
+from save_avs.metrics.mask_metrics import METRIC_NAMES
+from save_avs.metrics.semantic import CLASS_SUBSETS
+from save_avs.models.preprocess import preprocess_frames
+from tests.support.clip_sets import CLASSES, Bright, make_clips
+from tests.support.tiny_model import shake, tiny_model
 
 FAST = {"resamples": 20}
 ALL = tuple(PROTOCOLS)
 
 
 def by_hand(model, clips, name: str) -> dict[str, float]:
-    """One frame after another, each resized by itself, by Pillow's nearest neighbour for the truth."""
+    """One frame after another, each resized by itself, by Pillow's nearest neighbor for the truth."""
     protocol = PROTOCOLS[name]
-    metric = MaskMetric(protocol.view)
+    metric = MaskMetric(protocol.scoring)
     for i in range(len(clips)):
         sample = clips[i]
         for k in np.flatnonzero(sample.has_mask & sample.valid):
-            size = protocol.view.size
+            size = protocol.scoring.size
             side = model.image_size if size == "network" else size
             shape = sample.masks[k].shape if size == "truth" else (side, side)
-            images = to_square(sample.frames[k : k + 1], model.image_size, "squash")
+            images = preprocess_frames(sample.frames[k : k + 1], model.image_size, "squash")
             with torch.inference_mode():
-                logits = model(images, torch.from_numpy(sample.patches[k : k + 1, None]))
+                logits = model(images, torch.from_numpy(sample.log_mel[k : k + 1, None]))
             grown = F.interpolate(logits, shape, mode="bilinear", align_corners=False)[:, 0]
             truth = Image.fromarray(sample.masks[k].astype(np.uint8)).resize(
                 shape[::-1], Image.Resampling.NEAREST
@@ -52,7 +52,7 @@ def test_scores_equal_frame_by_frame_scoring(name: str) -> None:
     clips = make_clips([3, 1, 5, 2, 4, 2], silent=(4,))
     clips.samples[2] = make_clips([5], seed=3, size=(60, 33)).samples[0]  # another size among them
     report = evaluate_clips(Bright(), clips, [name], batch=4, **FAST)
-    found = {measure: report.scores[0].overall.scores[measure].value for measure in MEASURES}
+    found = {measure: report.scores[0].overall.scores[measure].value for measure in METRIC_NAMES}
     assert found == pytest.approx(by_hand(Bright(), clips, name), abs=1e-6)
 
 
@@ -108,7 +108,7 @@ def test_features_stand_in_for_the_patches() -> None:
 
 def test_groups_hold_the_clips_of_a_category_and_of_a_number_of_objects() -> None:
     clips = make_clips([2, 3, 4, 1])
-    clips.known[3] = ClipFacts("clip-3", "video-1", ("dog", "bell"))
+    clips.known[3] = ClipMetadata("clip-3", "video-1", ("dog", "bell"))
     (scores,) = evaluate_clips(Bright(), clips, ["official"], **FAST).scores
     assert {g.name: (g.clips, g.frames) for g in scores.categories} == {
         "bell": (2, 3),
@@ -123,7 +123,7 @@ def test_groups_hold_the_clips_of_a_category_and_of_a_number_of_objects() -> Non
 
 
 def test_labels_count_objects_where_the_table_names_none() -> None:
-    clips = make_clips([2, 2, 2], labelled=True, silent=(1,))
+    clips = make_clips([2, 2, 2], labeled=True, silent=(1,))
     clips.known = [replace(fact, categories=()) for fact in clips.known]
     (scores,) = evaluate_clips(Bright(), clips, ["official"], **FAST).scores
     assert {g.name: g.clips for g in scores.objects} == {"0": 1, "1": 2} and not scores.categories
@@ -158,19 +158,19 @@ def test_progress_counts_frames_and_clips() -> None:
 
 
 def test_label_maps_are_scored_where_both_sides_have_them() -> None:
-    clips = make_clips([2, 3, 4], labelled=True, size=(56, 56), silent=(0,))
+    clips = make_clips([2, 3, 4], labeled=True, size=(56, 56), silent=(0,))
     model = Bright(classes=CLASSES)
     report = evaluate_clips(model, clips, ["official"], batch=4, **FAST)
-    metric = LabelMetric(len(CLASSES))
+    metric = SemanticMetric(len(CLASSES))
     for i, sample in enumerate(clips.samples):
         assert sample is not None and sample.labels is not None
-        images = to_square(sample.frames, 64, "squash")
-        _, logits = model.segment_classes(images, torch.from_numpy(sample.patches[:, None]))
+        images = preprocess_frames(sample.frames, 64, "squash")
+        _, logits = model.segment_classes(images, torch.from_numpy(sample.log_mel[:, None]))
         found = F.interpolate(logits, (224, 224), mode="bilinear", align_corners=False).argmax(1)
         truth = torch.from_numpy(sample.labels.repeat(4, 1).repeat(4, 2))
         metric.update(found, truth, [i] * len(found))
     assert report.labels is not None
-    for variant in VARIANTS:
+    for variant in CLASS_SUBSETS:
         scores = report.labels.overall[variant]
         assert {m: s.value for m, s in scores.items()} == pytest.approx(metric.compute(variant))
     assert np.isnan(report.labels.miou[1]) and report.labels.frames[1] == 0  # the bell is silent
@@ -214,17 +214,22 @@ def test_examples_are_the_best_and_the_worst() -> None:
 
 
 def test_published_figures_stand_beside_their_own_split_only() -> None:
-    assert [p.miou for p in published_masks("ms3", "test") if p.method.startswith("SAVE")] == [
+    assert [p.miou for p in published_mask_results("ms3", "test") if p.method.startswith("SAVE")] == [
         64.16,
         67.01,
         70.28,
         70.83,
     ]
     assert (
-        published_masks("ms3", "val")
-        == published_masks("avss", "test")
-        == published_labels("v2", "test")
+        published_mask_results("ms3", "val")
+        == published_mask_results("avss", "test")
+        == published_label_results("v2", "test")
         == ()
     )
-    assert [p.f for p in published_labels("avss", "test")][:2] == [35.2, 42.8]
-    assert [published_masks(f"v3-{n}", "test")[-1].miou for n in (0, 1, 3, 5)] == [54.71, 62.89, 66.28, 67.75]
+    assert [p.f for p in published_label_results("avss", "test")][:2] == [35.2, 42.8]
+    assert [published_mask_results(f"v3-{n}", "test")[-1].miou for n in (0, 1, 3, 5)] == [
+        54.71,
+        62.89,
+        66.28,
+        67.75,
+    ]

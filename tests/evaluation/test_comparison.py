@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from clip_sets import CLASSES, Bright, make_clips
 
 from save_avs.evaluation import compare, evaluate_clips
+from tests.support.clip_sets import CLASSES, Bright, make_clips
 
 FAST = {"resamples": 40}
 PROTOCOLS = ("official", "dataset", "cavp")
@@ -30,7 +30,7 @@ def test_a_model_that_marks_too_much_loses() -> None:
 
 
 def test_a_model_equals_itself_and_label_maps_are_compared_too() -> None:
-    clips = make_clips([2] * 6, labelled=True)
+    clips = make_clips([2] * 6, labeled=True)
     report = evaluate_clips(Bright(classes=CLASSES), clips, ["official"], **FAST)
     comparison = compare(report, report, permutations=49)
     assert len(comparison.rows) == 2 + 3 * 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from save_avs.evaluation.listening import Hearings, listening_difference, listening_score
+from save_avs.evaluation.audio_tagging import SoundSwapScores, listening_difference, listening_score
 
 
-def hearings(right, wrong, per_source: int = 1) -> Hearings:
+def hearings(right, wrong, per_source: int = 1) -> SoundSwapScores:
     names = tuple(f"v{i // per_source}" for i in range(len(right)))
-    return Hearings(np.asarray(right, float), np.asarray(wrong, float), names)
+    return SoundSwapScores(np.asarray(right, float), np.asarray(wrong, float), names)
 
 
 def ious(seed: int, count: int = 40) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_models_are_compared_on_the_same_frames() -> None:
 
 def test_every_frame_needs_both() -> None:
     with pytest.raises(ValueError, match="each of the two sounds"):
-        Hearings(np.ones(3), np.ones(2), ("a", "b", "c"))
+        SoundSwapScores(np.ones(3), np.ones(2), ("a", "b", "c"))
 
 
 def test_without_frames_nothing_is_said() -> None:

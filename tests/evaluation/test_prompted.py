@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_corpus import make_corpus
-from tiny_model import shake, tiny_model
 
-from save_avs.data.corpus import Corpus
 from save_avs.evaluation import evaluate_scenes, prompted
 from save_avs.evaluation.prompted import PROMPTS, evaluate_prompted
-from save_avs.model import SAVE
+from save_avs.models import SAVE
+from save_avs.synthesis.corpus import Corpus
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import shake, tiny_model
 
 SCENES = 16
 
@@ -67,7 +67,7 @@ def test_a_real_sam_answers_as_by_its_own_forward(corpus, model, prompt):
     given = torch.from_numpy(asked)[None]
     points = {"points": (given[:, None], torch.ones(1, 1))} if len(asked) == 2 else {"boxes": given}
     with torch.no_grad():
-        logits, _ = model.sam(model.sam.normalise(image), **points)
+        logits, _ = model.sam(model.sam.preprocess(image), **points)
         expected = torch.nn.functional.interpolate(logits, (64, 64), mode="bilinear").sigmoid()[0, 0]
     assert torch.allclose(prompted._ask(model, picture, asked[None]), expected, atol=1e-6)
     assert expected.std() > 0

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from save_avs.evaluation.resampling import draw_clips, paired_difference, with_interval
-from save_avs.objectives.metrics import NO_CLIP
+from save_avs.evaluation.bootstrap import draw_clusters, paired_difference, score_with_interval
+from save_avs.metrics.mask_metrics import NO_CLIP
 
 
 def mean_of(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -23,7 +23,7 @@ def names(count: int, per_source: int = 1) -> list[str]:
 
 def test_sources_are_drawn_with_all_their_clips() -> None:
     sources = ["b", "a", "b", "c", "b"]
-    draws = draw_clips(sources, 300, seed=1)
+    draws = draw_clusters(sources, 300, seed=1)
     assert draws.shape == (300, 9)  # the source of three clips, three times
     for row in draws:
         kept = row[row != NO_CLIP]
@@ -34,13 +34,13 @@ def test_sources_are_drawn_with_all_their_clips() -> None:
 
 
 def test_draws_are_seeded() -> None:
-    first, again, other = (draw_clips(names(9), 20, seed) for seed in (0, 0, 1))
+    first, again, other = (draw_clusters(names(9), 20, seed) for seed in (0, 0, 1))
     assert (first == again).all() and (first != other).any()
 
 
 def test_the_interval_is_about_two_standard_errors() -> None:
     values = np.random.default_rng(0).normal(0.5, 0.1, 400)
-    score = with_interval(partial(mean_of, values), names(400), draw_clips(names(400)))
+    score = score_with_interval(partial(mean_of, values), names(400), draw_clusters(names(400)))
     assert score.value == pytest.approx(values.mean())
     assert score.high - score.low == pytest.approx(4 * 0.1 / 20, rel=0.15)
     assert score.low < score.value < score.high
@@ -49,12 +49,12 @@ def test_the_interval_is_about_two_standard_errors() -> None:
 def test_clips_of_one_source_do_not_make_the_interval_narrower() -> None:
     values = np.random.default_rng(0).normal(0.5, 0.1, 50).repeat(8)  # eight clips say the same
     score = partial(mean_of, values)
-    alone, together = (with_interval(score, s, draw_clips(s)) for s in (names(400), names(400, 8)))
+    alone, together = (score_with_interval(score, s, draw_clusters(s)) for s in (names(400), names(400, 8)))
     assert together.high - together.low == pytest.approx(math.sqrt(8) * (alone.high - alone.low), rel=0.2)
 
 
 def test_one_source_says_nothing_of_the_spread() -> None:
-    score = with_interval(partial(mean_of, np.array([0.2, 0.4])), ["v", "v"], draw_clips(["v", "v"]))
+    score = score_with_interval(partial(mean_of, np.array([0.2, 0.4])), ["v", "v"], draw_clusters(["v", "v"]))
     assert score.value == pytest.approx(0.3) and math.isnan(score.low)
 
 
@@ -62,14 +62,14 @@ def test_a_small_but_steady_advantage_is_found_and_has_its_sign() -> None:
     rng = np.random.default_rng(2)
     first = rng.uniform(0.2, 0.9, 60)
     both = np.concatenate([first, first + 0.01 + rng.normal(0, 0.01, 60)])
-    found = paired_difference(partial(mean_of, both), names(60), draw_clips(names(60)), permutations=999)
+    found = paired_difference(partial(mean_of, both), names(60), draw_clusters(names(60)), permutations=999)
     assert found.value == pytest.approx(0.01, abs=0.004)
     assert 0 < found.low < found.value < found.high and found.p < 0.01
 
 
 def test_the_same_model_twice_differs_by_nothing() -> None:
     both = np.tile(np.random.default_rng(3).random(20), 2)
-    found = paired_difference(partial(mean_of, both), names(20), draw_clips(names(20)), permutations=99)
+    found = paired_difference(partial(mean_of, both), names(20), draw_clusters(names(20)), permutations=99)
     assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
 
 
@@ -87,24 +87,24 @@ def test_the_p_value_is_scipys(clips: int, permutations: int) -> None:
         rng=np.random.default_rng(6),
     )
     sources = [f"{i:02}" for i in range(clips)]  # in the order that they are swapped in
-    draws = draw_clips(sources, 20)
+    draws = draw_clusters(sources, 20)
     ours = paired_difference(partial(mean_of, both), sources, draws, permutations=permutations, seed=6)
     assert ours.p == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
 def test_few_sources_are_permuted_exactly() -> None:
     both = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])  # four clips, the second always better by 0.4
-    found = paired_difference(partial(mean_of, both), names(4), draw_clips(names(4)))
+    found = paired_difference(partial(mean_of, both), names(4), draw_clusters(names(4)))
     assert found.p == pytest.approx(2 / 2**4)
 
 
 def test_answers_are_swapped_source_by_source() -> None:
     """Four clips of two sources: there are 2^2 ways to swap, not 2^4."""
     both = np.array([0.1, 0.1, 0.2, 0.2, 0.5, 0.5, 0.6, 0.6])
-    found = paired_difference(partial(mean_of, both), names(4, 2), draw_clips(names(4, 2)))
+    found = paired_difference(partial(mean_of, both), names(4, 2), draw_clusters(names(4, 2)))
     assert found.p == pytest.approx(2 / 2**2)
     one_each = np.array([0, 0, 0, 0, 1.0, 1.0, -0.9, -0.9])  # better on one source, worse on the other
-    found = paired_difference(partial(mean_of, one_each), names(4, 2), draw_clips(names(4, 2)))
+    found = paired_difference(partial(mean_of, one_each), names(4, 2), draw_clusters(names(4, 2)))
     assert found.p == pytest.approx(1.0)  # clips swapped one by one, or mixed, would give less
 
 
@@ -113,6 +113,6 @@ def test_alike_models_are_told_apart_one_time_in_twenty() -> None:
     small = []
     for _ in range(100):
         both = rng.random(24)
-        draws = draw_clips(names(12), 20)
+        draws = draw_clusters(names(12), 20)
         small.append(paired_difference(partial(mean_of, both), names(12), draws, permutations=199).p <= 0.05)
     assert 0 < sum(small) <= 12

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_corpus import make_corpus
-from tiny_model import tiny_model
 
-from save_avs.data.corpus import Corpus
-from save_avs.evaluation import evaluate_scenes, markdown, scenes, write_report
+from save_avs.evaluation import evaluate_scenes, save_scene_report, scene_table, scenes
 from save_avs.evaluation.scenes import Trial
+from save_avs.synthesis.corpus import Corpus
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import tiny_model
 
 SCENES = 24
 
@@ -67,10 +67,10 @@ def test_the_same_seed_gives_the_same_figures_of_a_real_model(corpus) -> None:
 
 def test_the_report_is_written_and_reads_back(corpus, tmp_path: Path) -> None:
     report = evaluate_scenes(tiny_model(), corpus, scenes=5, seed=0)
-    write_report(report, {"model": "tiny", "split": "test"}, tmp_path / "report")
+    save_scene_report(report, {"model": "tiny", "split": "test"}, tmp_path / "report")
     facts = json.loads((tmp_path / "report/report.json").read_text())
     assert facts["figures"]["silence"]["count"] == 5
     assert "digital silence" in (tmp_path / "report/report.md").read_text()
-    assert markdown(report, {"model": "tiny"}).startswith("model tiny; 5 scenes")
+    assert scene_table(report, {"model": "tiny"}).startswith("model tiny; 5 scenes")
     with Image.open(tmp_path / "report/examples.png") as sheet:
         assert sheet.width == 8 * 64  # four pairs of pictures a row

@@ -6,9 +6,10 @@ import random
 import sys
 from dataclasses import replace
 
-import disturb
 import pytest
-from faults import FAULTS, Fault, Life, Whole
+
+from tests.support.faults import disturb
+from tests.support.faults.fault_table import FAULTS, Fault, Life, Whole
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
-import run
+
+from tests.support.hostile import run_cases as run
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what a case takes from /proc")
@@ -23,10 +24,9 @@ def test_there_are_hundreds_of_them_of_every_kind():
 
 def test_what_is_lost_is_seen(monkeypatch, capfd):
     """The harness itself: errors that are not told in words, and what is left half-written."""
-    import attempt
-    from case import Case, written
-
     from save_avs.cli import app
+    from tests.support.hostile import attempt
+    from tests.support.hostile.case import Case, written
 
     def fail(folder: str) -> None:
         raise ValueError(folder)

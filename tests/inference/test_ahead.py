@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from save_avs.inference.ahead import Ahead
+from save_avs.inference.prefetch import Prefetcher
 
 
 def test_hands_on_every_item_in_order():
-    with Ahead(range(100)) as items:
+    with Prefetcher(range(100)) as items:
         assert list(items) == list(range(100))
 
 
@@ -17,7 +17,7 @@ def test_draws_in_another_thread():
     def names():
         yield threading.current_thread()
 
-    with Ahead(names()) as threads:
+    with Prefetcher(names()) as threads:
         assert next(iter(threads)) is not threading.current_thread()
 
 
@@ -32,7 +32,7 @@ def test_stays_within_its_depth():
                 third.set()
             yield i
 
-    with Ahead(items(), depth=2) as ahead:
+    with Prefetcher(items(), depth=2) as ahead:
         assert third.wait(5)
         time.sleep(0.05)
         assert drawn == [0, 1, 2]  # two in the queue, one that waits for room
@@ -44,7 +44,7 @@ def test_an_error_is_raised_where_it_is_read():
         yield 1
         raise OSError("torn")
 
-    with Ahead(items()) as ahead, pytest.raises(OSError, match="torn"):
+    with Prefetcher(items()) as ahead, pytest.raises(OSError, match="torn"):
         list(ahead)
 
 
@@ -59,7 +59,7 @@ def test_leaving_early_stops_the_thread_and_closes_the_source():
             closed.set()
 
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), Ahead(items()) as ahead:
+    with pytest.raises(KeyboardInterrupt), Prefetcher(items()) as ahead:
         next(iter(ahead))
         raise KeyboardInterrupt
     assert closed.is_set()
@@ -78,7 +78,7 @@ def test_a_chain_stops_from_its_end():
             closed.append("source")
 
     before = threading.active_count()
-    with Ahead(source()) as first, Ahead(x * 2 for x in first) as second:
+    with Prefetcher(source()) as first, Prefetcher(x * 2 for x in first) as second:
         assert next(iter(second)) == 2
     assert closed == ["source"]
     assert threading.active_count() == before

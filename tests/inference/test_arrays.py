@@ -7,24 +7,24 @@ import json
 import av
 import numpy as np
 import pytest
-from stand_in import RATE, BrightWhereLoud, frame, tone_then_silence
 
 import save_avs
 from save_avs.errors import UsageError
-from save_avs.types import Clip
+from save_avs.types import VideoChunk
+from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence
 
 
 def arrays(count: int = 40, size: tuple[int, int] = (96, 64)):
     return np.stack([frame(i, *size) for i in range(count)]), tone_then_silence(count / 10)
 
 
-def segmented(frames, wave, **options):
-    return save_avs.segment_arrays(frames, wave, model=BrightWhereLoud(), **options)
+def segmented(frames, waveform, **options):
+    return save_avs.segment_arrays(frames, waveform, model=BrightWhereLoud(), **options)
 
 
 def test_the_masks_follow_the_sound():
-    frames, wave = arrays()
-    result = segmented(frames, wave, rate=RATE, fps=10)
+    frames, waveform = arrays()
+    result = segmented(frames, waveform, sample_rate=RATE, fps=10)
     assert result.masks.shape == (40, 64, 96) and result.masks.dtype == np.bool_
     marked = result.masks.any(axis=(1, 2))
     assert marked[:24].all() and not marked[26:].any()
@@ -35,16 +35,16 @@ def test_the_masks_follow_the_sound():
 
 
 def test_small_chunks_give_what_the_whole_gives():
-    frames, wave = arrays()
-    whole = segmented(frames, wave, rate=RATE, fps=10, batch=40)
-    parts = segmented(frames, wave, rate=RATE, fps=10, batch=3)
-    assert parts.track.counts == whole.track.counts
+    frames, waveform = arrays()
+    whole = segmented(frames, waveform, sample_rate=RATE, fps=10, batch=40)
+    parts = segmented(frames, waveform, sample_rate=RATE, fps=10, batch=3)
+    assert parts.video_masks.counts == whole.video_masks.counts
 
 
 def test_times_may_be_uneven():
-    frames, wave = arrays(4)
-    result = segmented(frames, wave, rate=RATE, times=[0.0, 0.1, 0.15, 0.3])
-    assert result.track.times == (0.0, 0.1, 0.15, 0.3)
+    frames, waveform = arrays(4)
+    result = segmented(frames, waveform, sample_rate=RATE, times=[0.0, 0.1, 0.15, 0.3])
+    assert result.video_masks.times == (0.0, 0.1, 0.15, 0.3)
     assert result.video.duration == pytest.approx(0.4)
 
 
@@ -54,8 +54,8 @@ def test_without_sound_nothing_is_marked():
 
 
 def test_what_is_saved_has_the_sound(tmp_path):
-    frames, wave = arrays()
-    result = segmented(frames, wave, rate=RATE, fps=10, name="mine")
+    frames, waveform = arrays()
+    result = segmented(frames, waveform, sample_rate=RATE, fps=10, name="mine")
     folder = result.save(tmp_path / "out")
     assert sorted(p.name for p in folder.iterdir()) == [
         "masks.json", "overlay.mp4", "summary.json", "timeline.png",
@@ -67,38 +67,38 @@ def test_what_is_saved_has_the_sound(tmp_path):
 
 
 def test_what_is_given_is_checked():
-    frames, wave = arrays(2)
+    frames, waveform = arrays(2)
     with pytest.raises(UsageError, match="fps or times"):
-        segmented(frames, wave)
+        segmented(frames, waveform)
     with pytest.raises(UsageError, match="fps or times"):
-        segmented(frames, wave, fps=1, times=[0, 1])
+        segmented(frames, waveform, fps=1, times=[0, 1])
     with pytest.raises(UsageError, match="no frame"):
-        segmented(frames[:0], wave, fps=1)
+        segmented(frames[:0], waveform, fps=1)
     with pytest.raises(ValueError, match="uint8"):
-        segmented(frames.astype(np.float32), wave, fps=1)
+        segmented(frames.astype(np.float32), waveform, fps=1)
     with pytest.raises(ValueError, match="times must"):
-        segmented(frames, wave, times=[0.0])
+        segmented(frames, waveform, times=[0.0])
 
 
 def test_a_batch_of_clips_shares_the_models_batches():
     model = BrightWhereLoud()
     clips = [
-        Clip(frames=f, times=np.arange(len(f)) / 10, wave=w, wave_start=0.0, rate=RATE)
+        VideoChunk(frames=f, times=np.arange(len(f)) / 10, waveform=w, waveform_start=0.0, sample_rate=RATE)
         for f, w in (arrays(5), arrays(7, (48, 32)), (arrays(3)[0], np.zeros(0, np.float32)))
     ]
-    together = save_avs.Predictor(model, batch=8).predict_many(clips)
+    together = save_avs.Predictor(model, batch=8).predict_batch(clips)
     assert model.batches == [8, 4]
     for clip, found in zip(clips, together, strict=True):
         alone = save_avs.Predictor(BrightWhereLoud()).predict(clip)
         np.testing.assert_array_equal(found.masks, alone.masks)
         np.testing.assert_allclose(found.scores, alone.scores, atol=1e-6)
-    assert save_avs.Predictor(model).predict_many(clips[2:])[0].masks.shape == (3, 64, 96)
+    assert save_avs.Predictor(model).predict_batch(clips[2:])[0].masks.shape == (3, 64, 96)
 
 
 def test_a_result_draws_itself():
     from matplotlib.figure import Figure
 
-    frames, wave = arrays(10)
-    result = segmented(frames, wave, rate=RATE, fps=10)
+    frames, waveform = arrays(10)
+    result = segmented(frames, waveform, sample_rate=RATE, fps=10)
     assert isinstance(result.plot(), Figure)
     assert result._repr_png_().startswith(b"\x89PNG")

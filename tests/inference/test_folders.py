@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from save_avs._files.naming import resolved_path_text
+from save_avs._files.staging import SUMMARY_FILE, atomic_folder
 from save_avs.errors import UsageError
-from save_avs.inference.folders import SUMMARY, staged
-from save_avs.inference.inputs import find_inputs
-from save_avs.inference.jobs import FAILED, Existing, FailureLog, Job, plan_jobs
-from save_avs.inference.naming import source_of
+from save_avs.inference.inputs import find_input_videos
+from save_avs.inference.jobs import FAILURES_FILE, ExistingPolicy, FailureLog, SegmentationJob, plan_jobs
 
 
 def files_in(folder: Path) -> list[str]:
@@ -20,25 +20,25 @@ def files_in(folder: Path) -> list[str]:
 def finish(folder: Path, path: Path) -> None:
     """Leave what a finished run leaves."""
     folder.mkdir(parents=True)
-    (folder / SUMMARY).write_text(json.dumps({"source": source_of(path)}))
+    (folder / SUMMARY_FILE).write_text(json.dumps({"source": resolved_path_text(path)}))
 
 
 class TestStaged:
     def test_a_folder_appears_when_all_is_done(self, tmp_path):
-        with staged(tmp_path / "out" / "clip") as folder:
+        with atomic_folder(tmp_path / "out" / "clip") as folder:
             (folder / "a").write_text("a")
             assert not (tmp_path / "out" / "clip").exists()
         assert files_in(tmp_path / "out") == ["clip", "clip/a"]
 
     def test_nothing_stays_of_a_failure(self, tmp_path):
-        with pytest.raises(KeyboardInterrupt), staged(tmp_path / "clip") as folder:
+        with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "clip") as folder:
             (folder / "a").write_text("a")
             raise KeyboardInterrupt
         assert files_in(tmp_path) == []
 
     def test_an_existing_folder_is_refused_before_any_work(self, tmp_path):
         (tmp_path / "clip").mkdir()
-        with pytest.raises(UsageError, match="already exists"), staged(tmp_path / "clip"):
+        with pytest.raises(UsageError, match="already exists"), atomic_folder(tmp_path / "clip"):
             raise AssertionError("worked")
 
     @pytest.mark.parametrize("name", ["clip", ".clip.partial", ".clip.former"])
@@ -47,12 +47,12 @@ class TestStaged:
         (tmp_path / "victim" / "theirs").touch()
         (tmp_path / name).symlink_to(tmp_path / "victim")
         for _ in range(2):  # the second puts the first aside
-            with staged(tmp_path / "clip", overwrite=True) as folder:
+            with atomic_folder(tmp_path / "clip", overwrite=True) as folder:
                 (folder / "mine").touch()
         assert files_in(tmp_path) == ["clip", "clip/mine", "victim", "victim/theirs"]
 
     def test_a_folder_that_appears_meanwhile_is_kept(self, tmp_path):
-        with pytest.raises(UsageError, match="appeared"), staged(tmp_path / "clip") as folder:
+        with pytest.raises(UsageError, match="appeared"), atomic_folder(tmp_path / "clip") as folder:
             (folder / "mine").touch()
             (tmp_path / "clip").mkdir()
             (tmp_path / "clip" / "theirs").touch()
@@ -61,7 +61,7 @@ class TestStaged:
     def test_overwriting_replaces_at_the_end(self, tmp_path):
         (tmp_path / "clip").mkdir()
         (tmp_path / "clip" / "old").touch()
-        with staged(tmp_path / "clip", overwrite=True) as folder:
+        with atomic_folder(tmp_path / "clip", overwrite=True) as folder:
             (folder / "new").touch()
             assert (tmp_path / "clip" / "old").exists()
         assert files_in(tmp_path) == ["clip", "clip/new"]
@@ -69,19 +69,19 @@ class TestStaged:
     def test_a_failed_overwrite_keeps_the_former(self, tmp_path):
         (tmp_path / "clip").mkdir()
         (tmp_path / "clip" / "old").touch()
-        with pytest.raises(ValueError, match="no"), staged(tmp_path / "clip", overwrite=True):
+        with pytest.raises(ValueError, match="no"), atomic_folder(tmp_path / "clip", overwrite=True):
             raise ValueError("no")
         assert files_in(tmp_path) == ["clip", "clip/old"]
 
     def test_leftovers_of_a_killed_run_are_cleared(self, tmp_path):
         (tmp_path / ".clip.partial").mkdir()
         (tmp_path / ".clip.partial" / "rest").touch()
-        with staged(tmp_path / "clip"):
+        with atomic_folder(tmp_path / "clip"):
             pass
         assert files_in(tmp_path) == ["clip"]
 
     def test_names_as_long_as_a_file_system_takes(self, tmp_path):
-        with staged(tmp_path / ("ä" * 127)):
+        with atomic_folder(tmp_path / ("ä" * 127)):
             pass
         assert len(files_in(tmp_path)) == 1
 
@@ -89,51 +89,51 @@ class TestStaged:
 class TestPlan:
     def test_two_videos_of_one_stem(self, tmp_path):
         paths = [Path("a/clip.mp4"), Path("b/clip.webm"), Path("b/other.mp4")]
-        folders = [job.folder.name for job in plan_jobs(paths, tmp_path, Existing.REFUSE)]
+        folders = [job.folder.name for job in plan_jobs(paths, tmp_path, ExistingPolicy.REFUSE)]
         assert folders == ["clip", "clip-2", "other"]
 
     def test_existing_folders_are_refused(self, tmp_path):
         (tmp_path / "clip").mkdir()
         with pytest.raises(UsageError, match=r"clip already exists.*--resume.*--overwrite"):
-            plan_jobs([Path("clip.mp4")], tmp_path, Existing.REFUSE)
+            plan_jobs([Path("clip.mp4")], tmp_path, ExistingPolicy.REFUSE)
 
     def test_the_next_free_name(self, tmp_path):
         (tmp_path / "clip").mkdir()
         (tmp_path / "clip-2").mkdir()
-        (job,) = plan_jobs([Path("clip.mp4")], tmp_path, Existing.NEXT_FREE)
+        (job,) = plan_jobs([Path("clip.mp4")], tmp_path, ExistingPolicy.NEXT_FREE)
         assert job.folder.name == "clip-3"
 
     def test_overwriting_keeps_names(self, tmp_path):
         (tmp_path / "clip").mkdir()
-        jobs = plan_jobs([Path("clip.mp4"), Path("x/clip.mp4")], tmp_path, Existing.OVERWRITE)
+        jobs = plan_jobs([Path("clip.mp4"), Path("x/clip.mp4")], tmp_path, ExistingPolicy.OVERWRITE)
         assert [job.folder.name for job in jobs] == ["clip", "clip-2"]
 
     def test_resuming_knows_each_video_by_its_path(self, tmp_path):
         here, there = Path("a/clip.mp4"), Path("b/clip.mp4")
         finish(tmp_path / "clip", here)
-        assert plan_jobs([there, here], tmp_path, Existing.RESUME) == [
-            Job(there, tmp_path / "clip-2"),
-            Job(here, tmp_path / "clip", finished=True),
+        assert plan_jobs([there, here], tmp_path, ExistingPolicy.RESUME) == [
+            SegmentationJob(there, tmp_path / "clip-2"),
+            SegmentationJob(here, tmp_path / "clip", finished=True),
         ]
 
     def test_resuming_leaves_folders_alone_that_are_no_results(self, tmp_path):
         (tmp_path / "clip").mkdir()
-        (job,) = plan_jobs([Path("clip.mp4")], tmp_path, Existing.RESUME)
-        assert job == Job(Path("clip.mp4"), tmp_path / "clip-2")
+        (job,) = plan_jobs([Path("clip.mp4")], tmp_path, ExistingPolicy.RESUME)
+        assert job == SegmentationJob(Path("clip.mp4"), tmp_path / "clip-2")
 
     def test_results_cannot_go_into_a_file(self, tmp_path):
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match="a file"):
-            plan_jobs([Path("clip.mp4")], tmp_path / "file" / "deeper", Existing.REFUSE)
+            plan_jobs([Path("clip.mp4")], tmp_path / "file" / "deeper", ExistingPolicy.REFUSE)
 
 
 class TestFailureLog:
     def read(self, folder: Path) -> list[dict]:
-        return [json.loads(line) for line in (folder / FAILED).read_text().splitlines()]
+        return [json.loads(line) for line in (folder / FAILURES_FILE).read_text().splitlines()]
 
     def test_one_line_a_failure(self, tmp_path):
         log = FailureLog(tmp_path, [])
-        assert not (tmp_path / FAILED).exists()
+        assert not (tmp_path / FAILURES_FILE).exists()
         log.add(Path("a.mp4"), "torn")
         log.add(Path("b.mp4"), "empty")
         assert [(e["path"], e["reason"]) for e in self.read(tmp_path)] == [
@@ -148,7 +148,7 @@ class TestFailureLog:
         FailureLog(tmp_path, [Path("a.mp4")])
         assert [entry["path"] for entry in self.read(tmp_path)] == ["b.mp4"]
         FailureLog(tmp_path, [Path("b.mp4")])
-        assert not (tmp_path / FAILED).exists()
+        assert not (tmp_path / FAILURES_FILE).exists()
 
 
 class TestInputs:
@@ -160,14 +160,14 @@ class TestInputs:
         return tmp_path
 
     def test_a_folder_without_our_own_results(self, folder):
-        assert [path.name for path in find_inputs([folder])] == ["a.mp4", "b.webm"]
+        assert [path.name for path in find_input_videos([folder])] == ["a.mp4", "b.webm"]
 
     def test_a_glob_without_our_own_results(self, folder):
-        assert [path.name for path in find_inputs([f"{folder}/**/*.mp4"])] == ["a.mp4"]
+        assert [path.name for path in find_input_videos([f"{folder}/**/*.mp4"])] == ["a.mp4"]
 
     def test_an_overlay_named_outright(self, folder):
         overlay = folder / "runs/a/overlay.mp4"
-        assert find_inputs([overlay, folder / "a.mp4", folder]) == [
+        assert find_input_videos([overlay, folder / "a.mp4", folder]) == [
             overlay,
             folder / "a.mp4",
             folder / "sub/b.webm",
@@ -175,9 +175,9 @@ class TestInputs:
 
     def test_nothing_but_results(self, folder):
         with pytest.raises(UsageError, match="no media file but results"):
-            find_inputs([folder / "runs"])
+            find_input_videos([folder / "runs"])
 
     def test_no_such_file(self, folder):
         shutil.rmtree(folder)
         with pytest.raises(UsageError, match="no such file"):
-            find_inputs([folder / "a.mp4"])
+            find_input_videos([folder / "a.mp4"])

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from save_avs.inference.marking import mark
-from save_avs.inference.square import from_square
+from save_avs.inference.postprocess import mark
+from save_avs.models.preprocess import postprocess_logits
 
 SIZES = [(72, 128), (128, 72), (33, 17), (16, 16), (5, 90), (1, 1)]
 
@@ -26,7 +26,7 @@ def test_equals_enlarging_everything(resize, height, width, cut):
     masks, scores = mark(logits, height, width, resize=resize, cut=cut)
     assert masks.dtype == torch.bool and masks.shape == (12, height, width)
     for frame, mask, score in zip(logits, masks, scores, strict=True):
-        whole = from_square(frame, height, width, resize)
+        whole = postprocess_logits(frame, height, width, resize)
         near = (whole - cut).abs() < 1e-5  # where rounding decides
         assert torch.equal(mask | near, (whole > cut) | near)
         inside = whole.sigmoid()[mask]

@@ -5,22 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from stand_in import RATE, BrightWhereLoud, frame, tone_then_silence
 
 from save_avs.errors import MediaError, UsageError
 from save_avs.inference import Predictor
-from save_avs.types import Clip
+from save_avs.types import VideoChunk
+from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence
 
 
-def clip(count: int, *, first: int = 0, size: tuple[int, int] = (96, 64), sound: bool = True) -> Clip:
+def clip(count: int, *, first: int = 0, size: tuple[int, int] = (96, 64), sound: bool = True) -> VideoChunk:
     """Frames of ten a second with four seconds of sound that falls silent after two."""
-    wave = tone_then_silence(4.0) if sound else np.zeros(0, dtype=np.float32)
-    return Clip(
+    waveform = tone_then_silence(4.0) if sound else np.zeros(0, dtype=np.float32)
+    return VideoChunk(
         frames=np.stack([frame(first + i, *size) for i in range(count)]),
         times=(first + np.arange(count)) / 10,
-        wave=wave,
-        wave_start=0.0,
-        rate=RATE,
+        waveform=waveform,
+        waveform_start=0.0,
+        sample_rate=RATE,
         first_index=first,
     )
 
@@ -43,7 +43,7 @@ def test_masks_are_the_frames_own():
 
 def test_scores_are_the_mean_probability_inside_the_mask():
     class Half(BrightWhereLoud):
-        def forward(self, images, patches):
+        def forward(self, images, log_mel):
             logits = torch.full((len(images), 1, 16, 16), -9.0)
             logits[:, :, :, 8:] = 2.0
             logits[1:] = -9.0  # the second frame is empty
@@ -61,7 +61,7 @@ def test_scores_are_the_mean_probability_inside_the_mask():
 
 def test_a_higher_threshold_marks_what_is_likelier():
     class Steps(BrightWhereLoud):
-        def forward(self, images, patches):
+        def forward(self, images, log_mel):
             probabilities = torch.full((len(images), 1, 16, 16), 0.3)
             probabilities[:, :, :8] = 0.8
             return torch.logit(probabilities)
@@ -88,7 +88,7 @@ def test_without_sound_the_model_is_not_asked():
 
 def test_frames_in_digital_silence_are_not_shown_to_the_model():
     class MarksAll(BrightWhereLoud):
-        def forward(self, images, patches):
+        def forward(self, images, log_mel):
             self.batches.append(len(images))
             return images.new_full((len(images), 1, 16, 16), 5).float()
 
@@ -105,7 +105,9 @@ def test_the_quietest_sound_is_still_shown_to_the_model():
     model = BrightWhereLoud()
     quiet = clip(4)
     step = np.float32(2**-15)  # of 16-bit sound
-    Predictor(model).predict(replace(quiet, wave=step * (np.arange(len(quiet.wave)) % 2).astype(np.float32)))
+    Predictor(model).predict(
+        replace(quiet, waveform=step * (np.arange(len(quiet.waveform)) % 2).astype(np.float32))
+    )
     assert model.batches == [4]
 
 
@@ -128,9 +130,9 @@ def test_bf16_runs_under_autocast():
     class Sees(BrightWhereLoud):
         precision = "bf16"
 
-        def forward(self, images, patches):
+        def forward(self, images, log_mel):
             self.seen = (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
-            return super().forward(images, patches).bfloat16()
+            return super().forward(images, log_mel).bfloat16()
 
     model = Sees()
     Predictor(model).predict(clip(2))

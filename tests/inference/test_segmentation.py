@@ -8,11 +8,11 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from stand_in import BrightWhereLoud, frame, make_sound, make_video
 
 from save_avs.errors import MediaError, UsageError
 from save_avs.inference import segment
-from save_avs.render import load_masks_json
+from save_avs.visualization import load_masks_json
+from tests.support.sample_videos import BrightWhereLoud, frame, make_sound, make_video
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def decoded(path: Path) -> list[tuple[float, np.ndarray]]:
 
 def test_the_track_holds_every_frame_and_follows_the_sound(video, model):
     result = segment(video, model=model)
-    track = result.track
-    assert track.indices == tuple(range(40))
-    np.testing.assert_allclose(track.times, np.arange(40) / 10, atol=1e-3)
-    assert all(score > 0.5 for score in track.scores[:24])
-    assert not any(track.scores[26:])
+    video_masks = result.video_masks
+    assert video_masks.indices == tuple(range(40))
+    np.testing.assert_allclose(video_masks.times, np.arange(40) / 10, atol=1e-3)
+    assert all(score > 0.5 for score in video_masks.scores[:24])
+    assert not any(video_masks.scores[26:])
     truth = frame(10, 96, 64)[:, :, 0] > 0
-    mask = track.mask(10)
+    mask = video_masks.mask(10)
     assert (mask & truth).sum() / (mask | truth).sum() > 0.85
 
 
@@ -44,8 +44,8 @@ def test_everything_is_written_while_it_runs(video, model, tmp_path):
     assert names == ["masks", "masks.json", "overlay.mp4", "summary.json", "timeline.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
 
-    track, meta = load_masks_json(tmp_path / "clip" / "masks.json")
-    assert track.counts == result.track.counts
+    video_masks, meta = load_masks_json(tmp_path / "clip" / "masks.json")
+    assert video_masks.counts == result.video_masks.counts
     assert meta["video"] == {
         "path": str(video),
         "width": 96,
@@ -57,12 +57,12 @@ def test_everything_is_written_while_it_runs(video, model, tmp_path):
 
     shown = decoded(tmp_path / "clip" / "overlay.mp4")
     assert [round(time, 2) for time, _ in shown] == [round(i / 10, 2) for i in range(40)]
-    for i in (5, 30):  # marked in colour while it sounds, grey as it was afterwards
-        colour = np.ptp(shown[i][1].astype(int), axis=2)[track.mask(5)].mean()
-        assert (colour > 50) == (i == 5)
+    for i in (5, 30):  # marked in color while it sounds, gray as it was afterwards
+        color = np.ptp(shown[i][1].astype(int), axis=2)[video_masks.mask(5)].mean()
+        assert (color > 50) == (i == 5)
 
     png = np.asarray(Image.open(tmp_path / "clip" / "masks" / "000005.png"))
-    np.testing.assert_array_equal(png > 0, track.mask(5))
+    np.testing.assert_array_equal(png > 0, video_masks.mask(5))
 
     summary = json.loads((tmp_path / "clip" / "summary.json").read_text())
     assert summary["frames"] == 40 and 24 <= summary["marked_frames"] <= 26
@@ -75,10 +75,10 @@ def test_everything_is_written_while_it_runs(video, model, tmp_path):
 def test_the_overlay_has_the_sound(video, model, tmp_path):
     segment(video, model=model, directory=tmp_path / "clip", outputs=("overlay",))
     with av.open(str(tmp_path / "clip" / "overlay.mp4")) as container:
-        wave = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
-    half = len(wave) // 2
-    assert np.abs(wave[1000 : half - 2000]).max() > 0.3
-    assert np.abs(wave[half + 2000 :]).max() < 0.01
+        waveform = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    half = len(waveform) // 2
+    assert np.abs(waveform[1000 : half - 2000]).max() > 0.3
+    assert np.abs(waveform[half + 2000 :]).max() < 0.01
 
 
 def test_saving_later_gives_the_same_files(video, model, tmp_path):
@@ -113,8 +113,8 @@ def test_an_overlay_of_a_video_that_changed_is_refused(model, tmp_path):
 
 def test_fewer_frames_a_second(video, model, tmp_path):
     result = segment(video, model=model, fps=2.5, directory=tmp_path / "clip", outputs=("overlay",))
-    np.testing.assert_allclose(result.track.times, np.arange(10) * 0.4, atol=1e-3)
-    assert result.track.indices == tuple(range(10))
+    np.testing.assert_allclose(result.video_masks.times, np.arange(10) * 0.4, atol=1e-3)
+    assert result.video_masks.indices == tuple(range(10))
     assert len(decoded(tmp_path / "clip" / "overlay.mp4")) == 10
 
 
@@ -123,7 +123,7 @@ def test_without_sound_one_warning_and_empty_masks(mute_video, model, tmp_path):
     result = segment(mute_video, model=model, directory=tmp_path / "clip", on_warning=warnings.append)
     assert len(warnings) == 1 and "no sound" in warnings[0]
     assert result.warnings == tuple(warnings)
-    assert len(result.track) == 10 and not result.track.areas().any()
+    assert len(result.video_masks) == 10 and not result.video_masks.areas().any()
     assert model.batches == []
     assert result.summary()["spans"] == []
     with av.open(str(tmp_path / "clip" / "overlay.mp4")) as container:
@@ -137,8 +137,8 @@ def test_small_and_odd_videos(frames, size, model, tmp_path):
         stream = container.streams.video[0]
         stored = (stream.height, stream.width)
     result = segment(video, model=model, directory=tmp_path / "out")
-    assert len(result.track) == frames
-    assert result.track.size == stored
+    assert len(result.video_masks) == frames
+    assert result.video_masks.size == stored
     assert len(decoded(tmp_path / "out" / "overlay.mp4")) == frames
 
 
@@ -152,7 +152,7 @@ def test_one_true_pixel(model, tmp_path):
         container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     result = segment(path, model=model, directory=tmp_path / "out")
-    assert result.track.size == (1, 1) and len(result.track) == 1
+    assert result.video_masks.size == (1, 1) and len(result.video_masks) == 1
     assert len(decoded(tmp_path / "out" / "overlay.mp4")) == 1
 
 
@@ -162,7 +162,7 @@ def test_progress_goes_up_to_the_end(video, model):
     assert [progress.frames for progress in seen] == [8, 16, 24, 32, 40]
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions) and 0.9 < fractions[-1] <= 1
-    assert all(progress.rate > 0 and progress.left >= 0 for progress in seen)
+    assert all(progress.sample_rate > 0 and progress.left >= 0 for progress in seen)
 
 
 @pytest.mark.parametrize(
@@ -195,10 +195,10 @@ def test_files_that_are_no_video(model, tmp_path):
 class Fails(BrightWhereLoud):
     """Fails in its second batch."""
 
-    def forward(self, images, patches):
+    def forward(self, images, log_mel):
         if self.batches:
             raise RuntimeError("the model failed")
-        return super().forward(images, patches)
+        return super().forward(images, log_mel)
 
 
 def test_a_failure_of_the_model_leaves_nothing(video, tmp_path):
@@ -213,7 +213,7 @@ def test_a_failure_of_the_writing_leaves_nothing(video, model, tmp_path, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("save_avs.media.VideoWriter.write", full)
+    monkeypatch.setattr("save_avs.video.VideoWriter.write", full)
     before = threading.active_count()
     with pytest.raises(OSError, match="No space left"):
         segment(video, model=model, batch=4, directory=tmp_path / "clip")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from save_avs.inference.square import PAD_COLOUR, from_square, to_square
+from save_avs.models.preprocess import PAD_COLOR, postprocess_logits, preprocess_frames
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -14,7 +14,7 @@ def noise(*shape: int) -> np.ndarray:
 
 def test_squash_equals_pillows_antialiased_bilinear_within_a_level():
     frames = noise(2, 90, 160, 3)
-    square = to_square(frames, 32, "squash")
+    square = preprocess_frames(frames, 32, "squash")
     assert square.dtype == torch.uint8 and square.shape == (2, 3, 32, 32)
     for got, frame in zip(square, frames, strict=True):
         expected = np.asarray(Image.fromarray(frame).resize((32, 32), Image.Resampling.BILINEAR))
@@ -24,13 +24,13 @@ def test_squash_equals_pillows_antialiased_bilinear_within_a_level():
 @pytest.mark.parametrize(
     ("height", "width", "inner"), [(90, 160, (18, 32)), (160, 90, (32, 18)), (1, 500, (1, 32))]
 )
-def test_pad_keeps_the_shape_and_fills_with_the_mean_colour(height, width, inner):
-    square = to_square(np.full((1, height, width, 3), 255, dtype=np.uint8), 32, "pad")[0]
+def test_pad_keeps_the_shape_and_fills_with_the_mean_color(height, width, inner):
+    square = preprocess_frames(np.full((1, height, width, 3), 255, dtype=np.uint8), 32, "pad")[0]
     assert square.shape == (3, 32, 32)
     assert (square[:, : inner[0], : inner[1]] == 255).all()
     outside = torch.ones(32, 32, dtype=torch.bool)
     outside[: inner[0], : inner[1]] = False
-    assert (square[:, outside] == torch.tensor(PAD_COLOUR).view(3, 1)).all()
+    assert (square[:, outside] == torch.tensor(PAD_COLOR).view(3, 1)).all()
 
 
 @pytest.mark.parametrize("resize", ["squash", "pad"])
@@ -38,14 +38,14 @@ def test_pad_keeps_the_shape_and_fills_with_the_mean_colour(height, width, inner
 def test_the_way_back_lands_where_it_came_from(resize, height, width):
     frame = np.zeros((1, height, width, 3), dtype=np.uint8)
     frame[:, height // 4 : height // 2, width // 4 : width // 2] = 255
-    square = to_square(frame, 64, resize)[0].float().mean(0)
-    back = from_square(square - 128, height, width, resize) > 0
+    square = preprocess_frames(frame, 64, resize)[0].float().mean(0)
+    back = postprocess_logits(square - 128, height, width, resize) > 0
     truth = torch.from_numpy(frame[0, :, :, 0] > 0)
     assert back.shape == truth.shape
     assert (back & truth).sum() / (back | truth).sum() > 0.9
 
 
 def test_one_pixel():
-    square = to_square(np.full((1, 1, 1, 3), 7, dtype=np.uint8), 16, "squash")
+    square = preprocess_frames(np.full((1, 1, 1, 3), 7, dtype=np.uint8), 16, "squash")
     assert (square == 7).all()
-    assert from_square(torch.ones(4, 4), 1, 1, "squash").shape == (1, 1)
+    assert postprocess_logits(torch.ones(4, 4), 1, 1, "squash").shape == (1, 1)

@@ -6,16 +6,16 @@ import threading
 
 import numpy as np
 import pytest
-from stand_in import BrightWhereLoud
 
 import save_avs
 from save_avs.errors import UsageError
+from tests.support.sample_videos import BrightWhereLoud
 
 
 def test_a_file_gives_what_segmenting_it_gives(video):
     result = save_avs.segment(video, model=BrightWhereLoud())
     frames = list(save_avs.stream(video, model=BrightWhereLoud(), chunk=7))
-    assert [frame.index for frame in frames] == list(result.track.indices)
+    assert [frame.index for frame in frames] == list(result.video_masks.indices)
     np.testing.assert_array_equal(np.stack([frame.mask for frame in frames]), result.masks)
     np.testing.assert_allclose([frame.score for frame in frames], result.scores, atol=1e-6)
     np.testing.assert_allclose([frame.time for frame in frames], result.times)

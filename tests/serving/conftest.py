@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import file_server
 import pytest
-from file_server import FileServer
-from service_making import Served, serving
-from tiny_model import shake, tiny_config, tiny_model
 
-from save_avs.model import save_folder
+from save_avs.models import save_model
+from tests.support import file_server
+from tests.support.file_server import FileServer
+from tests.support.service import Served, serving
+from tests.support.tiny_model import shake, tiny_config, tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     model = tiny_model()
     shake(model)
-    save_folder(model, tiny_config(), folder)
+    save_model(model, tiny_config(), folder)
     return folder
 
 

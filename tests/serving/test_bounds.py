@@ -11,11 +11,11 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from service_making import idling, journaled, names, serving
 
 from save_avs.errors import UsageError
-from save_avs.serving.job import State
+from save_avs.serving.job import JobState
 from save_avs.serving.limits import Limits
+from tests.support.service import idling, journaled, names, serving
 
 
 def test_an_upload_ends_at_the_limit_while_it_arrives(served):
@@ -32,7 +32,7 @@ def test_an_upload_ends_at_the_limit_while_it_arrives(served):
         answer = served.client.post("/v1/segment", content=endless(), headers=headers)
     assert time.monotonic() < started + 10
     assert answer is None or answer.status_code == 413
-    assert names(served.service.shelf.root / "aside") == []
+    assert names(served.service.store.root / "aside") == []
     # With a length that is known beforehand the answer is always read.
     answer = served.send(b"x" * 2_000_001)
     assert answer.status_code == 413 and "larger than 2 MB" in answer.json()["error"]["message"]
@@ -83,7 +83,7 @@ def test_a_worker_that_holds_too_much_memory_is_ended(stalled, video):
 
 def test_finished_jobs_are_removed_in_time(tmp_path):
     ended = time.time()
-    done = journaled(tmp_path, state=State.DONE, started=ended - 1, ended=ended)
+    done = journaled(tmp_path, state=JobState.DONE, started=ended - 1, ended=ended)
     waiting = journaled(tmp_path)
     with idling(tmp_path, keep=1.0) as own:
         assert own.job(done.id)["expires"] == ended + 1
@@ -104,7 +104,7 @@ def test_nothing_is_taken_in_when_the_disk_is_nearly_full(served, video, monkeyp
 def test_a_folder_serves_one_server(served, tiny):
     with (
         pytest.raises(UsageError, match="another server uses this folder"),
-        serving(served.service.shelf.root, tiny),
+        serving(served.service.store.root, tiny),
     ):
         pass
 

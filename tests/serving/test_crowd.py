@@ -6,13 +6,14 @@ import threading
 import time
 
 import httpx
-from service_making import serving
+
+from tests.support.service import serving
 
 CLIENTS = 50
 
 
 def test_fifty_clients_at_once_lose_no_job(tiny, tmp_path, tmp_path_factory):
-    from stand_in import make_video
+    from tests.support.sample_videos import make_video
 
     video = make_video(tmp_path_factory.mktemp("short") / "clip.mp4", frames=6, size=(48, 32)).read_bytes()
     outcomes: dict[int, tuple[str, int]] = {}

@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from service_making import idling
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from save_avs.errors import UsageError
-from save_avs.serving.guard import COOKIE, Guard, Token, is_local_name
+from save_avs.serving.auth import COOKIE, AuthMiddleware, Token, is_local_name
 from save_avs.serving.login import make_login
+from tests.support.service import idling
 
 SECRET = "correct-horse-battery-staple"
 
@@ -28,7 +28,7 @@ def guarded(tmp_path: Path, secret: str | None, **how: str) -> TestClient:
     def through() -> PlainTextResponse:
         return PlainTextResponse("in")
 
-    app.add_middleware(Guard, token=token, root=tmp_path, room=1)
+    app.add_middleware(AuthMiddleware, token=token, root=tmp_path, room=1)
     return TestClient(app, base_url=how.get("at", "http://localhost:7860"), follow_redirects=False)
 
 

@@ -9,11 +9,11 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from service_making import names
-from stand_in import make_sound, make_video
 
 from save_avs import segment
-from save_avs.model import load_model
+from save_avs.models import load_model
+from tests.support.sample_videos import make_sound, make_video
+from tests.support.service import names
 
 
 def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
@@ -35,19 +35,19 @@ def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
         (tmp_path / name).write_bytes(answer.content)
     # The very masks that the program itself gives.
     model = load_model(tiny, device="cpu", precision="fp32")
-    track = segment(video, model=model, fps=5, threshold=0.4).track
+    video_masks = segment(video, model=model, fps=5, threshold=0.4).video_masks
     told = json.loads((tmp_path / "masks.json").read_text())
-    assert [f["segmentation"]["counts"].encode() for f in told["frames"]] == list(track.counts)
+    assert [f["segmentation"]["counts"].encode() for f in told["frames"]] == list(video_masks.counts)
     with zipfile.ZipFile(tmp_path / "masks.zip") as archive:
-        assert archive.namelist() == [f"masks/{index:06d}.png" for index in track.indices]
+        assert archive.namelist() == [f"masks/{index:06d}.png" for index in video_masks.indices]
         for i, name in enumerate(archive.namelist()):
             picture = np.asarray(Image.open(io.BytesIO(archive.read(name))))
-            assert np.array_equal(picture > 0, track.mask(i))
+            assert np.array_equal(picture > 0, video_masks.mask(i))
     frames = served.client.get(f"/v1/jobs/{id}/frames").json()
-    assert frames["indices"] == list(track.indices) and frames["areas"] == track.areas().tolist()
-    third = served.client.get(f"/v1/jobs/{id}/frames/{track.indices[2]}.png")
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(third.content))) > 0, track.mask(2))
-    assert track.mask(2).any()
+    assert frames["indices"] == list(video_masks.indices) and frames["areas"] == video_masks.areas().tolist()
+    third = served.client.get(f"/v1/jobs/{id}/frames/{video_masks.indices[2]}.png")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(third.content))) > 0, video_masks.mask(2))
+    assert video_masks.mask(2).any()
     assert served.client.get(f"/v1/jobs/{id}/frames/20.png").status_code == 404  # it ends at 19
 
 
@@ -55,7 +55,7 @@ def test_only_what_was_asked_for_is_kept(served, video):
     job = served.ended(served.accepted(video, save="masks"))
     assert list(job["results"]) == ["masks.json", "summary.json"]
     assert served.client.get(f"/v1/jobs/{job['id']}/result/overlay.mp4").status_code == 404
-    folder = served.service.shelf.folder(served.service.find(job["id"]))
+    folder = served.service.store.folder(served.service.find(job["id"]))
     assert names(folder) == ["job.json", "result"]  # the video is gone
 
 
@@ -63,7 +63,7 @@ def test_results_do_not_say_where_the_server_keeps_them(served, video):
     job = served.ended(served.accepted(video, name="my holiday.mp4"))
     for name in ("summary.json", "masks.json"):
         text = served.client.get(job["results"][name]).text
-        assert str(served.service.shelf.root) not in text and job["id"] not in text
+        assert str(served.service.store.root) not in text and job["id"] not in text
         assert json.loads(text)["video"]["path"] == "my holiday.mp4"
 
 
@@ -98,7 +98,7 @@ def test_a_form_without_a_video(served):
     assert answer.status_code == 422 and "no video" in answer.json()["error"]["message"]
     answer = served.client.post("/v1/segment", json={"file": "clip.mp4"})
     assert answer.status_code == 415 and answer.json()["error"]["code"] == "no_form"
-    assert names(served.service.shelf.root / "aside") == []
+    assert names(served.service.store.root / "aside") == []
 
 
 def test_a_video_without_sound_is_done_with_a_warning(served, mute_video):
@@ -156,7 +156,7 @@ def test_a_file_s_name_does_not_lead_anywhere(name, served, video):
     job = served.ended(served.accepted(video, name=name, save="masks"))
     assert job["state"] == "done"
     assert "/" not in job["name"] and "\\" not in job["name"] and 0 < len(job["name"]) <= 80
-    assert names(served.service.shelf.root) == ["aside", "jobs", "lock", "uploads"]
+    assert names(served.service.store.root) == ["aside", "jobs", "lock", "uploads"]
 
 
 def test_cancelling_and_deleting(stalled, video):
@@ -172,7 +172,7 @@ def test_cancelling_and_deleting(stalled, video):
         assert client.delete(f"/v1/jobs/{id}").status_code == 204
         assert client.get(f"/v1/jobs/{id}").status_code == 404
         assert client.delete(f"/v1/jobs/{id}").status_code == 404
-        assert not (stalled.service.shelf.root / "jobs" / id).exists()
+        assert not (stalled.service.store.root / "jobs" / id).exists()
 
 
 def test_models_health_and_metrics(served, video):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 
-import file_server
 import pytest
-from file_server import redirect, stall, status, without_length
 
 from save_avs.errors import UsageError
-from save_avs.serving import links
-from save_avs.serving.links import check_link, fetch
+from save_avs.serving import url_fetch as links
+from save_avs.serving.url_fetch import check_url, fetch
 from save_avs.serving.worker import LimitError
+from tests.support import file_server
+from tests.support.file_server import redirect, stall, status, without_length
 
 CONTENT = bytes(range(256)) * 40
 
@@ -39,14 +39,14 @@ CONTENT = bytes(range(256)) * 40
 )
 def test_what_is_not_on_the_list_is_refused(url):
     with pytest.raises(UsageError):
-        check_link(url, ("example.org",))
+        check_url(url, ("example.org",))
 
 
 def test_what_is_on_the_list():
-    link = check_link("https://Example.org./a/b.mp4?x=1#part", ("example.org",))
+    link = check_url("https://Example.org./a/b.mp4?x=1#part", ("example.org",))
     assert (link.scheme, link.host, link.port, link.target) == ("https", "example.org", 443, "/a/b.mp4?x=1")
-    assert check_link("http://example.org:8080", ("example.org:8080",)).target == "/"
-    assert check_link("http://example.org:80/a", ("example.org",)).port == 80
+    assert check_url("http://example.org:8080", ("example.org:8080",)).target == "/"
+    assert check_url("http://example.org:80/a", ("example.org",)).port == 80
 
 
 @pytest.mark.parametrize(

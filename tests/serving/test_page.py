@@ -14,8 +14,9 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-from service_making import Served, idling, serving
-from stand_in import make_video
+
+from tests.support.sample_videos import make_video
+from tests.support.service import Served, idling, serving
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -221,8 +222,8 @@ def test_nothing_dropped_is_said(visitor):
 
 def test_the_page_hands_out_no_job_by_its_path(site, mute_video):
     job = site.ended(site.accepted(mute_video))
-    folder = site.service.shelf.root / "jobs" / job["id"]
-    uploads = site.service.shelf.uploads
+    folder = site.service.store.root / "jobs" / job["id"]
+    uploads = site.service.store.uploads
     for path in (
         folder / "job.json",
         folder / "result" / "overlay.mp4",

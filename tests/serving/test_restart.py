@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import file_server
 import httpx
 import pytest
-from service_making import idling, journaled
 
 import save_avs
-from save_avs.serving.job import State
+from save_avs.serving.job import JobState
+from tests.support import file_server
+from tests.support.service import idling, journaled
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1])}
 
@@ -104,7 +104,7 @@ def test_the_data_folder_may_be_named_from_where_one_is(tiny, video, tmp_path):
 
 
 def test_a_job_that_killed_its_server_twice_is_not_tried_again(tmp_path):
-    job = journaled(tmp_path, state=State.RUNNING, started=1.0, attempts=2)
+    job = journaled(tmp_path, state=JobState.RUNNING, started=1.0, attempts=2)
     torn = tmp_path / "jobs" / ("f" * 32)
     torn.mkdir()
     (torn / "job.json").write_text('{"id": "ff')

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from save_avs.serving.shelf import safe_name
-from save_avs.serving.upload import FormError, NoFormError, SlowError, TooLargeError, read_form
+from save_avs.serving.job_store import safe_name
+from save_avs.serving.upload import (
+    FormError,
+    NotAFormError,
+    UploadTimeoutError,
+    UploadTooLargeError,
+    read_form,
+)
 
 KIND = "multipart/form-data; boundary=xyz"
 VIDEO = b"\r\n--xy\r\n--x yz\r\n-\x00\xff--xyz" * 9  # all that looks like an end and is none
@@ -52,7 +58,7 @@ def test_nonsense_is_refused_in_words(body, begin):
     with tempfile.TemporaryDirectory() as folder:
         try:
             read(WHOLE[:begin] + body, Path(folder))
-        except (FormError, TooLargeError) as error:
+        except (FormError, UploadTooLargeError) as error:
             assert str(error)
 
 
@@ -60,7 +66,7 @@ def test_nonsense_is_refused_in_words(body, begin):
     "kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=xyz"]
 )
 def test_what_is_no_form(kind, tmp_path):
-    with pytest.raises(NoFormError):
+    with pytest.raises(NotAFormError):
         read(WHOLE, tmp_path, kind=kind)
 
 
@@ -82,7 +88,7 @@ def test_forms_that_are_not_as_they_should_be(body, said, tmp_path):
 
 def test_the_limit_is_exact(tmp_path):
     assert read(WHOLE, tmp_path, size=len(VIDEO)).size == len(VIDEO)
-    with pytest.raises(TooLargeError):
+    with pytest.raises(UploadTooLargeError):
         read(WHOLE, tmp_path, size=len(VIDEO) - 1)
 
 
@@ -91,7 +97,7 @@ def test_a_form_that_never_ends_is_given_up(tmp_path):
         yield WHOLE[:50]
         await asyncio.sleep(60)
 
-    with pytest.raises(SlowError):
+    with pytest.raises(UploadTimeoutError):
         asyncio.run(read_form(drip(), KIND, tmp_path, size=1000, seconds=0.1))
 
 

@@ -6,13 +6,13 @@ import shutil
 from multiprocessing import Pipe
 
 import pytest
-from service_making import Idle
 
 from save_avs.errors import UsageError
 from save_avs.serving import service, worker
-from save_avs.serving.job import Job, Options
+from save_avs.serving.job import Job, JobOptions
 from save_avs.serving.limits import Limits
-from save_avs.serving.worker import Equipment, Ready, Unfit
+from save_avs.serving.worker import Ready, Unfit, WorkerConfig
+from tests.support.service import Idle
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def threads(monkeypatch):
 
 def loaded(*models: object):
     here, there = Pipe()
-    worker._load(there, Equipment(models=tuple(map(str, models)), device="cpu", limits=Limits()))
+    worker._load(there, WorkerConfig(models=tuple(map(str, models)), device="cpu", limits=Limits()))
     return here.recv()
 
 
@@ -40,7 +40,7 @@ def test_what_it_says_of_its_models(tiny, tmp_path):
 def test_two_models_of_one_name_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Idle, "models", ({"name": "tiny"}, {"name": "tiny"}))
     monkeypatch.setattr(service, "Keeper", Idle)
-    own = service.Service(tmp_path, Equipment(models=("a", "b"), limits=Limits()))
+    own = service.Service(tmp_path, WorkerConfig(models=("a", "b"), limits=Limits()))
     with pytest.raises(UsageError, match="two models call themselves by one name: tiny, tiny"):
         own.start()
     own.close()
@@ -59,6 +59,6 @@ def test_errors_of_the_program_are_told_without_its_insides(error, code, tiny, t
         raise error
 
     monkeypatch.setattr(worker, "_segment", fail)
-    equipment = Equipment(models=(), limits=Limits())
-    problem = worker._attempt(Pipe()[1], equipment, {}, Job(name="a.mp4", options=Options()), tmp_path)
+    equipment = WorkerConfig(models=(), limits=Limits())
+    problem = worker._attempt(Pipe()[1], equipment, {}, Job(name="a.mp4", options=JobOptions()), tmp_path)
     assert problem is not None and problem.code == code and str(tmp_path) not in problem.message

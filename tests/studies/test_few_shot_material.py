@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import trees
-from few_shot_making import SEEN, UNSEEN, frozen_model, make_few_shot_corpus, quick
 
-from save_avs.baselines import look
-from save_avs.data import open_clips
-from save_avs.data.corpus import Corpus
-from save_avs.data.writers.stills import Order
-from save_avs.data.writers.v3 import write_v3
+from save_avs.datasets import open_dataset
 from save_avs.errors import DataError, UsageError
-from save_avs.studies.few_shot.frames import class_of, read_frames
-from save_avs.studies.few_shot.scene_clips import PLAIN, VISIBLE, SceneClips
-from save_avs.studies.few_shot.trials import from_scenes, from_v3
+from save_avs.models.baselines import extract_features
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.layouts.stills import LayoutRequest
+from save_avs.synthesis.layouts.v3 import write_v3
+from studies.few_shot.frames import class_of, read_frames
+from studies.few_shot.scene_clips import PLAIN, VISIBLE, SceneClips
+from studies.few_shot.trials import from_scenes, from_v3
+from tests.support import dataset_trees as trees
+from tests.support.few_shot_data import SEEN, UNSEEN, frozen_model, make_few_shot_corpus, quick
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,15 @@ def clips(root):
 @pytest.fixture(scope="module")
 def tree(root, tmp_path_factory):
     corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
-    return write_v3(Order(corpora, 12, 5, (40, 48)), tmp_path_factory.mktemp("v3") / "tree")
+    return write_v3(LayoutRequest(corpora, 12, 5, (40, 48)), tmp_path_factory.mktemp("v3") / "tree")
 
 
 def test_of_every_unseen_class_there_are_as_many_scenes(clips):
-    names = [class_of(clips.facts(i)) for i in range(len(clips))]
+    names = [class_of(clips.metadata(i)) for i in range(len(clips))]
     assert sorted(names) == [name for name in UNSEEN for _ in range(3)]
     for i in range(len(clips)):
         sample, scene = clips[i], clips.scenes[i]
-        sounding = {scene.things[k].cutout.group for k in scene.sources_at(0.6)}
+        sounding = {scene.objects[k].cutout.group for k in scene.sounding_at(0.6)}
         assert sounding == {names[i]} and sample.masks.mean() > VISIBLE / 2
 
 
@@ -59,7 +59,7 @@ def test_another_seed_draws_other_scenes(root, clips):
 
 def test_frames_carry_what_the_encoders_say(clips, save):
     frames = read_frames(clips, range(4), save)
-    features = look(save, frames.images, frames.patches)
+    features = extract_features(save, frames.images, frames.log_mel)
     assert torch.allclose(frames.features.image, features.image, atol=1e-5)
     part = frames.take([2, 0])
     assert part.clips == (2, 0) and part.classes == (frames.classes[2], frames.classes[0])
@@ -97,13 +97,13 @@ def test_v3_takes_examples_and_questions_of_its_tables(tree, save):
     assert len(set(material.seen.clips)) == len(material.seen)
     none, one, three = material.trials
     for trial in (one, three):
-        support = open_clips(f"v3-{trial.shots}", tree, "train")
-        assert set(trial.examples.classes) == {class_of(support.facts(i)) for i in range(len(support))}
+        support = open_dataset(f"v3-{trial.shots}", tree, "train")
+        assert set(trial.examples.classes) == {class_of(support.metadata(i)) for i in range(len(support))}
         assert set(trial.examples.classes) == set(UNSEEN)
-        test = open_clips(f"v3-{trial.shots}", tree, "test")
+        test = open_dataset(f"v3-{trial.shots}", tree, "test")
         asked = [clip for frames in trial.queries() for clip in frames.clips]
         assert asked == [i for i in range(len(test)) for _ in range(10)]
-        assert trial.source(0) == test.facts(0).source
+        assert trial.source(0) == test.metadata(0).source
     assert none.examples is None
 
 
@@ -117,8 +117,8 @@ def test_v3_has_no_table_for_two_shots(tree, save):
         from_v3(save, tree, quick())
 
 
-def test_examples_of_labelled_clips_show_one_class_by_their_labels(tree, save):
-    clips = open_clips("v3-0", tree, "train")
+def test_examples_of_labeled_clips_show_one_class_by_their_labels(tree, save):
+    clips = open_dataset("v3-0", tree, "train")
     frames = read_frames(clips, range(len(clips)), save, examples=True)
     assert len(set(frames.clips)) == len(frames) and set(frames.classes) <= set(SEEN)
     for clip, name, truth in zip(frames.clips, frames.classes, frames.truths, strict=True):

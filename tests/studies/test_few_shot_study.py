@@ -9,25 +9,25 @@ import numpy as np
 import pytest
 import torch
 import typer
-from few_shot_making import QUICK, frozen_model, make_few_shot_corpus, quick
-from tiny_model import shake, tiny_config, tiny_model
 
-from save_avs.baselines import Gavs, ProtoNet
-from save_avs.cli.study_few_shot import few_shot
-from save_avs.data.corpus import Corpus
-from save_avs.data.writers.stills import Order
-from save_avs.data.writers.v3 import write_v3
 from save_avs.errors import UsageError
-from save_avs.model import save_folder
-from save_avs.objectives import ClipTable
-from save_avs.studies.few_shot import settings as settings_module
-from save_avs.studies.few_shot.findings import Findings
-from save_avs.studies.few_shot.learning import learn_episodes, learn_frames, loss
-from save_avs.studies.few_shot.methods import NAMES, Tune
-from save_avs.studies.few_shot.run import claim, run_study
-from save_avs.studies.few_shot.scores import TrialScores
-from save_avs.studies.few_shot.settings import Settings
-from save_avs.studies.few_shot.trials import from_scenes
+from save_avs.metrics import ClipTable
+from save_avs.models import save_model
+from save_avs.models.baselines import Gavs, ProtoNet
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.layouts.stills import LayoutRequest
+from save_avs.synthesis.layouts.v3 import write_v3
+from studies.cli.study_few_shot import few_shot
+from studies.few_shot import settings as settings_module
+from studies.few_shot.findings import Findings
+from studies.few_shot.learning import learn_episodes, learn_frames, loss
+from studies.few_shot.methods import NAMES, Tune
+from studies.few_shot.run import claim, run_study
+from studies.few_shot.scores import TrialScores
+from studies.few_shot.settings import Settings
+from studies.few_shot.trials import from_scenes
+from tests.support.few_shot_data import QUICK, frozen_model, make_few_shot_corpus, quick
+from tests.support.tiny_model import shake, tiny_config, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def command(monkeypatch):
 def model(tmp_path_factory):
     network = tiny_model()
     shake(network)
-    return save_folder(network, tiny_config(), tmp_path_factory.mktemp("model") / "tiny")
+    return save_model(network, tiny_config(), tmp_path_factory.mktemp("model") / "tiny")
 
 
 def test_the_command_reports_on_scenes(command, model, root, tmp_path, capsys):
@@ -191,7 +191,7 @@ def test_the_command_reports_on_scenes(command, model, root, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_command_reports_on_v3(command, model, root, tmp_path, capsys):
     corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
-    tree = write_v3(Order(corpora, 12, 5, (40, 48)), tmp_path / "tree")
+    tree = write_v3(LayoutRequest(corpora, 12, 5, (40, 48)), tmp_path / "tree")
     words = (model, "--data", "v3", "--root", tree, "--shots", "0,1", "--precision", "fp32")
     assert command(*words, "-o", tmp_path / "study", "--json") == 0
     sheets = json.loads(capsys.readouterr().out)["report"]["sheets"]

@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
-from tiny_corpus import make_corpus
-from tiny_model import shake, tiny_batch, tiny_model
 
-from save_avs.data.corpus import Corpus
 from save_avs.errors import UsageError
 from save_avs.evaluation.statistics import Figure
-from save_avs.model import SAVE
-from save_avs.studies.inside import study_inside
-from save_avs.studies.inside.faithfulness import AVERAGE, TAKEN_OUT, measure, rank_correlation
-from save_avs.studies.inside.moments import moments_of
-from save_avs.studies.inside.projection import as_colours
-from save_avs.studies.inside.recorder import prompt_attention, record
-from save_avs.studies.inside.removal import Removal, hear, logits_without
-from save_avs.studies.inside.sounds import class_sounds, neighbours_first
-from save_avs.studies.inside.verdicts import Verdict
+from save_avs.models import SAVE
+from save_avs.synthesis.corpus import Corpus
+from studies.interpretability import study_inside
+from studies.interpretability.faithfulness import AVERAGE, TAKEN_OUT, measure, rank_correlation
+from studies.interpretability.moments import moments_of
+from studies.interpretability.projection import as_colors
+from studies.interpretability.recorder import prompt_attention, record
+from studies.interpretability.removal import Removal, hear, logits_without
+from studies.interpretability.sounds import class_sounds, neighbors_first
+from studies.interpretability.tests import Verdict
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import shake, tiny_batch, tiny_model
 
 
 def shaken(**changes) -> SAVE:
@@ -47,18 +47,18 @@ def hooks_of(model: torch.nn.Module) -> int:
 
 
 def test_looking_changes_nothing_and_leaves_nothing(model) -> None:
-    images, patches = tiny_batch()
+    images, log_mel = tiny_batch()
     with torch.inference_mode():
-        plain = model(images, patches)
-    assert torch.equal(record(model, images, patches).logits, plain) and hooks_of(model) == 0
+        plain = model(images, log_mel)
+    assert torch.equal(record(model, images, log_mel).logits, plain) and hooks_of(model) == 0
     with pytest.raises(ValueError, match="pixels a side"):
-        record(model, images[..., :32], patches)
+        record(model, images[..., :32], log_mel)
     assert hooks_of(model) == 0
 
 
 def test_blocks_are_caught_before_and_after_their_adapter(model) -> None:
-    images, patches = tiny_batch()
-    seen = record(model, images, patches)
+    images, log_mel = tiny_batch()
+    seen = record(model, images, log_mel)
     blocks = model.sam.image_encoder.blocks
     with torch.inference_mode():
         for i, block in enumerate(blocks):
@@ -76,15 +76,15 @@ def test_blocks_are_caught_before_and_after_their_adapter(model) -> None:
 
 
 def test_the_attention_is_the_layers_own(model) -> None:
-    images, patches = tiny_batch()
+    images, log_mel = tiny_batch()
     layer = model.sam.mask_decoder.transformer.final_attn_token_to_image
     kept = {}
     hook = layer.register_forward_hook(lambda _, inputs, output: kept.update(inputs=inputs, output=output))
-    seen = record(model, images, patches)
+    seen = record(model, images, log_mel)
     hook.remove()
     attention = seen.attention["last look"]  # [B,heads,tokens,cells]
     with torch.inference_mode():
-        values = layer.v_proj(kept["inputs"][2]).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+        values = layer.v_proj(kept["inputs"][2]).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
         made = layer.out_proj((attention @ values).transpose(1, 2).flatten(-2))
     assert torch.allclose(made, kept["output"], atol=1e-5)
     shown = prompt_attention(model, seen, "last look")
@@ -92,22 +92,22 @@ def test_the_attention_is_the_layers_own(model) -> None:
     assert torch.allclose(shown.flatten(1), attention[:, :, -1].mean(dim=1))
 
 
-def test_alike_in_colour_is_alike() -> None:
+def test_alike_in_color_is_alike() -> None:
     grid = np.random.default_rng(0).normal(size=(5, 4, 12)).astype(np.float32)
-    same, other, moved = as_colours([grid, grid.copy(), grid + 3])
+    same, other, moved = as_colors([grid, grid.copy(), grid + 3])
     assert (same == other).all() and (same != moved).any()
     ramp = np.zeros((1, 9, 6), np.float32)
     ramp[0, :, 2] = np.arange(9)
-    (picture,) = as_colours([ramp])
+    (picture,) = as_colors([ramp])
     assert (np.diff(picture[0, :, 0].astype(int)) >= 0).all() and np.ptp(picture[0, :, 0]) == 255
 
 
 def test_taking_nothing_out_is_the_model_and_all_of_it_is_none(model) -> None:
-    images, patches = tiny_batch()
-    sound = hear(model, patches)
+    images, log_mel = tiny_batch()
+    sound = hear(model, log_mel)
     with torch.inference_mode():
-        whole = model(images, patches)[:, 0]
-        embeddings = model.sam.image_encoder(model.sam.normalise(images))
+        whole = model(images, log_mel)[:, 0]
+        embeddings = model.sam.image_encoder(model.sam.preprocess(images))
         unheard, unprompted = model.decode(embeddings, sound.prompt), model.decode(embeddings, None)
     every = frozenset(sound.blocks)
     assert torch.allclose(logits_without(model, images, sound, Removal(frozenset()), None), whole, atol=1e-5)
@@ -120,8 +120,8 @@ def test_taking_nothing_out_is_the_model_and_all_of_it_is_none(model) -> None:
 
 
 def test_a_sound_in_its_own_place_changes_nothing(model) -> None:
-    images, patches = tiny_batch(frames=1)
-    sound = hear(model, patches)
+    images, log_mel = tiny_batch(frames=1)
+    sound = hear(model, log_mel)
     whole = logits_without(model, images, sound, Removal(frozenset()), None)
     same = logits_without(model, images, sound, Removal(frozenset(sound.blocks), prompt=True), sound)
     assert torch.allclose(same, whole, atol=1e-5)
@@ -145,16 +145,16 @@ def test_classes_of_one_sound_are_wholly_alike(model, corpus) -> None:
     sounds = class_sounds(model, corpus, seed=0)
     cosines = sounds.cosines()
     assert sounds.names == corpus.sounding and np.allclose(np.diag(cosines), 1) and cosines.min() < 0.5
-    assert sorted(neighbours_first(cosines)) == list(range(len(sounds.names)))
+    assert sorted(neighbors_first(cosines)) == list(range(len(sounds.names)))
     assert 0 < sounds.common_share() < 1
 
 
 def test_alike_classes_stand_together() -> None:
     place = np.random.default_rng(0).permutation(12)
     cosines = np.cos((place[:, None] - place) * np.pi / 24)  # classes along a line, in no order
-    order = place[neighbours_first(cosines)]
+    order = place[neighbors_first(cosines)]
     assert order.tolist() in (list(range(12)), list(range(11, -1, -1)))
-    assert neighbours_first(np.ones((1, 1))) == [0]
+    assert neighbors_first(np.ones((1, 1))) == [0]
 
 
 def test_rank_correlation_is_spearmans() -> None:
@@ -206,13 +206,13 @@ def test_a_page_of_a_clip(video: Path, corpus: Corpus, tmp_path: Path, changes) 
 
 
 def test_only_the_prompt_hears(video: Path, corpus: Corpus, tmp_path: Path) -> None:
-    model = shaken(audio_adapter={"hidden": 24, "inject": "none"})
+    model = shaken(audio_adapter={"hidden": 24, "inject_into": "none"})
     report = study_inside(model, moments_of(video, [0.5]), corpus, scenes=3, seed=0, setting={})
     assert {c.name for c in report.charts} == {"attention", "adapters", "classes"}
     report.save(tmp_path / "page")
 
 
 def test_a_model_that_does_not_hear_has_no_inside(video: Path, corpus: Corpus) -> None:
-    model = shaken(audio_adapter={"hidden": 24, "inject": "none", "tokens": 0})
+    model = shaken(audio_adapter={"hidden": 24, "inject_into": "none", "tokens": 0})
     with pytest.raises(UsageError, match="does not hear"):
         study_inside(model, moments_of(video, [0.5]), corpus, scenes=2, seed=0, setting={})

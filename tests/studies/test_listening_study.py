@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ears import Dice, Ears, Salient, SalientWhenLoud
-from tiny_corpus import make_corpus
 
 from save_avs.cli import main
-from save_avs.data import open_clips
-from save_avs.data.corpus import Corpus
+from save_avs.datasets import open_dataset
 from save_avs.errors import DataError
-from save_avs.studies.listening import study_listening
-from save_avs.studies.listening import trials as kinds
-from save_avs.studies.listening.clips import clip_trials
-from save_avs.studies.listening.results import Results, listening, mean_heard, mean_own
-from save_avs.studies.listening.scenes import scene_trials
-from save_avs.studies.listening.trials import Trial, answer
+from save_avs.synthesis.corpus import Corpus
+from studies.audio_sensitivity import study_listening
+from studies.audio_sensitivity import trials as kinds
+from studies.audio_sensitivity.clips import clip_trials
+from studies.audio_sensitivity.results import Results, listening, mean_heard, mean_own
+from studies.audio_sensitivity.scenes import scene_trials
+from studies.audio_sensitivity.trials import Trial, answer
+from tests.support.audio_models import Dice, Ears, Salient, SalientWhenLoud
+from tests.support.tiny_corpus import make_corpus
 
 SCENES = 14
 
@@ -115,9 +115,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_clips_are_heard_with_the_sound_of_others_of_no_class_of_theirs(tree: Path) -> None:
-    clips = open_clips("s4", tree, "test")
+    clips = open_dataset("s4", tree, "test")
     parts = list(clip_trials(clips, seed=0))
-    categories = {clips.facts(i).categories for i in range(len(clips))}
+    categories = {clips.metadata(i).categories for i in range(len(clips))}
     swapped = [t for part in parts for t in part if t.condition == kinds.OTHER_CLIP]
     assert len(categories) > 1 and swapped
     for trial in swapped:
@@ -128,7 +128,7 @@ def test_clips_are_heard_with_the_sound_of_others_of_no_class_of_theirs(tree: Pa
 
 
 def test_listening_on_clips(tree: Path) -> None:
-    clips = open_clips("s4", tree, "test")
+    clips = open_dataset("s4", tree, "test")
     parts = list(clip_trials(clips, seed=0))
     ears, eyes = (results_of(model(), parts) for model in (Ears, Salient))
     assert listening(ears, kinds.OTHER_CLIP, seed=0).mean > 0.9
@@ -136,7 +136,7 @@ def test_listening_on_clips(tree: Path) -> None:
 
 
 def test_a_single_clip_cannot_be_swapped(tree: Path) -> None:
-    clips = open_clips("s4", tree, "test")
+    clips = open_dataset("s4", tree, "test")
     lone = type(clips)(clips.name, clips.split, clips.classes, clips.entries[:1])
     with pytest.raises(DataError, match="nothing to swap"):
         study_listening({"ears": Ears()}, clip_trials(lone, seed=0), setting={})

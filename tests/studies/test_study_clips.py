@@ -7,17 +7,17 @@ import json
 from pathlib import Path
 
 import pytest
-from study_making import make_study
-from tiny_corpus import make_corpus
-from tiny_model import tiny_config
 
 from save_avs.cli import main
-from save_avs.data import open_clips
-from save_avs.data.corpus import Corpus
-from save_avs.data.writers.registry import WRITERS
-from save_avs.data.writers.stills import Order
+from save_avs.datasets import open_dataset
 from save_avs.evaluation import evaluate_clips
-from save_avs.model import load_model
+from save_avs.models import load_model
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.layouts.registry import LAYOUT_WRITERS
+from save_avs.synthesis.layouts.stills import LayoutRequest
+from tests.support.study_runs import make_study
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import tiny_config
 
 CLIPS = 3
 
@@ -31,16 +31,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(home: Path) -> Path:
     """A recipe on an S4 tree composed of the micro corpus."""
     root = make_corpus(home / "corpus-s4")
-    corpora = {split: Corpus.load(root, split) for split in WRITERS["s4"].splits}
-    WRITERS["s4"].write(Order(corpora, count=CLIPS, size=(32, 32)), home / "avs")
+    corpora = {split: Corpus.load(root, split) for split in LAYOUT_WRITERS["s4"].splits}
+    LAYOUT_WRITERS["s4"].write(LayoutRequest(corpora, count=CLIPS, size=(32, 32)), home / "avs")
     stage = {
         "task": "clips",
         "data": {"name": "s4", "root": str(home / "avs")},
         "steps": 2,
-        "batch_clips": 2,
+        "batch_size": 2,
         "lr": 1e-3,
     }
-    config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "bases", "semantic"})
+    config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "base_weights", "semantic"})
     content = {
         "model": config,
         "out": "unused",
@@ -61,7 +61,7 @@ def test_the_grid_is_scored_on_the_test_clips(home, recipe, tmp_path):
     assert [row["variant"] for row in rows] == ["both", "image", "none"]
     assert [row["mIoU count"] for row in rows] == [str(2 * CLIPS), str(CLIPS), str(CLIPS)]
     model = load_model(folder / "image-seed0/train/model", precision="fp32")
-    report = evaluate_clips(model, open_clips("s4", home / "avs", "test"), ["official"])
+    report = evaluate_clips(model, open_dataset("s4", home / "avs", "test"), ["official"])
     official = report.scores[0].overall.scores
     assert float(rows[1]["mIoU"]) == pytest.approx(official["miou"].value, abs=1e-6)
     assert float(rows[1]["F"]) == pytest.approx(official["f"].value, abs=1e-6)

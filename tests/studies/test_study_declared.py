@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from study_making import make_study
 
-from save_avs.cli.study import GRIDS
 from save_avs.errors import UsageError
-from save_avs.model.sizes import measure
-from save_avs.studies.declare import GRIDS as FOLDER
-from save_avs.studies.declare import NAMES, load_study
-from save_avs.studies.runs import Run, runs_of
+from save_avs.models.profile import profile_model
+from studies.cli.study import GRIDS
+from studies.config import GRIDS as FOLDER
+from studies.config import NAMES, load_study
+from studies.runs import Run, runs_of
+from tests.support.study_runs import make_study
 
 OUT = Path("out")
 
@@ -31,7 +31,7 @@ def test_every_variant_makes_a_recipe_and_a_model(name):
     for run in runs(name).values():
         digests.add(run.digest)
         assert run.recipe.out == OUT / run.name and all(s.seed == run.seed for s in run.recipe.stages)
-        assert measure(run.recipe.model, run.stage.train).trained > 0
+        assert profile_model(run.recipe.model, run.stage.train).trained > 0
     assert len(digests) == len(runs(name))  # no run is there twice
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from save_avs.errors import UsageError
 from save_avs.evaluation.statistics import Figure
-from save_avs.studies.report import Chart, Sheet, StudyReport
+from studies.report import Chart, Sheet, StudyReport
 
 ROWS = (
     ("both <1>", Figure(0.61234, 0.59, 0.631, 900), 1_234_567, 3.25, None),

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
-from study_making import STEPS, make_study
 
 from save_avs.cli import main
+from tests.support.study_runs import STEPS, make_study
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +137,8 @@ def test_the_list_says_what_is_to_be_done(toys, done, tmp_path, capsys):
 def test_a_run_that_fails_does_not_keep_the_others(toys, tmp_path, capsys):
     variants = {
         "both": {},
-        "broken": {"stage": {"lr": 1e30, "clip": 1e30}},
-        "image": {"model": {"audio_adapter": {"inject": "none"}}},
+        "broken": {"stage": {"lr": 1e30, "grad_clip_norm": 1e30}},
+        "image": {"model": {"audio_adapter": {"inject_into": "none"}}},
     }
     file = make_study(tmp_path, variants=variants)
     folder = tmp_path / "out"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from save_avs.studies.statistics import Resampled, Sample
+from studies.statistics import Resampled, Sample
 
 UNITS = 400
 

@@ -5,22 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from clip_making import Clips, make_clip
 
-from save_avs.inference.square import PAD_COLOUR
-from save_avs.objectives import UNLABELLED
-from save_avs.training.augment_picture import (
+from save_avs.metrics import UNLABELED
+from save_avs.models.preprocess import PAD_COLOR
+from save_avs.training.augment_image import (
     Window,
     augment_pictures,
     cut,
     draw_window,
     mirror,
-    recolour,
+    recolor,
 )
-from save_avs.training.clips import ClipStream
-from save_avs.training.order import EpochOrder
+from save_avs.training.clip_dataset import ClipStream
+from save_avs.training.epoch_order import EpochShuffle
 from save_avs.training.stage import AugmentConfig
 from save_avs.types import AVSample
+from tests.support.training_clips import Clips, make_clip
 
 SIZE = (40, 60)
 
@@ -55,11 +55,11 @@ def test_masks_and_labels_follow_the_frames_pixel_by_pixel(seed):
     options = AugmentConfig(flip=0.5, scale=(0.5, 2.0), crop=0.7)
     clip = augment_pictures(numbered(), options, rng(seed))
     assert not same(clip, numbered())
-    inside = clip.labels != UNLABELLED
+    inside = clip.labels != UNLABELED
     assert inside.any()
     assert np.array_equal(clip.frames[..., 0][inside], clip.labels[inside])
     assert np.array_equal(clip.masks[inside], clip.labels[inside] % 2 == 1)
-    assert not clip.masks[~inside].any() and (clip.frames[~inside] == PAD_COLOUR).all()
+    assert not clip.masks[~inside].any() and (clip.frames[~inside] == PAD_COLOR).all()
     for k in range(3):  # all frames show the same place
         assert np.array_equal(clip.labels[k], clip.labels[0])
 
@@ -81,31 +81,31 @@ def test_a_window_and_a_mirror_show_what_they_should():
     clip = numbered()
     part = cut(clip, Window(5, -2, 10, 20))
     assert np.array_equal(part.frames[:, :, 2:], clip.frames[:, 5:15, :18])
-    assert (part.frames[:, :, :2] == PAD_COLOUR).all() and (part.labels[:, :, :2] == UNLABELLED).all()
+    assert (part.frames[:, :, :2] == PAD_COLOR).all() and (part.labels[:, :, :2] == UNLABELED).all()
     assert np.array_equal(mirror(clip).masks, clip.masks[:, :, ::-1])
     assert same(mirror(mirror(clip)), clip)
 
 
-def test_colours_change_as_they_are_told_to():
+def test_colors_change_as_they_are_told_to():
     frames = numbered().frames
-    assert np.array_equal(recolour(frames, brightness=1, contrast=1, saturation=1), frames)
-    half = recolour(frames, brightness=0.5, contrast=1, saturation=1)
+    assert np.array_equal(recolor(frames, brightness=1, contrast=1, saturation=1), frames)
+    half = recolor(frames, brightness=0.5, contrast=1, saturation=1)
     assert np.abs(half - frames / 2.0).max() <= 1
-    grey = recolour(frames, brightness=1, contrast=1, saturation=0)
-    assert (grey.max(axis=-1) - grey.min(axis=-1)).max() == 0
-    assert np.abs(grey[..., 0] - frames @ (0.299, 0.587, 0.114)).max() <= 1
-    flat = recolour(frames, brightness=1, contrast=0, saturation=0)
+    gray = recolor(frames, brightness=1, contrast=1, saturation=0)
+    assert (gray.max(axis=-1) - gray.min(axis=-1)).max() == 0
+    assert np.abs(gray[..., 0] - frames @ (0.299, 0.587, 0.114)).max() <= 1
+    flat = recolor(frames, brightness=1, contrast=0, saturation=0)
     assert flat.min() == flat.max() == round(float(frames.reshape(-1, 3).mean(0) @ (0.299, 0.587, 0.114)))
-    bright = recolour(frames, brightness=1.9, contrast=1.5, saturation=2)
+    bright = recolor(frames, brightness=1.9, contrast=1.5, saturation=2)
     assert bright.max() == 255 and bright.min() == 0
 
 
 def test_an_item_depends_on_its_seed_and_number_alone():
-    options = AugmentConfig(flip=0.5, scale=(0.7, 1.5), crop=0.8, colour=0.4)
+    options = AugmentConfig(flip=0.5, scale=(0.7, 1.5), crop=0.8, color=0.4)
     clips = Clips([make_clip(k) for k in range(4)])
 
     def item(i: int, seed: int = 3):
-        return ClipStream(clips, 64, "squash", order=EpochOrder(4, seed), augment=options)[i]
+        return ClipStream(clips, 64, "squash", order=EpochShuffle(4, seed), augment=options)[i]
 
     once = [item(i).images for i in range(8)]
     assert all(torch.equal(item(i).images, once[i]) for i in reversed(range(8)))
@@ -115,5 +115,5 @@ def test_an_item_depends_on_its_seed_and_number_alone():
 def test_validation_is_never_changed():
     clips = Clips([make_clip(0)])
     plain = ClipStream(clips, 64, "squash")[0]
-    asked = ClipStream(clips, 64, "squash", augment=AugmentConfig(flip=1.0, colour=0.9))[0]
+    asked = ClipStream(clips, 64, "squash", augment=AugmentConfig(flip=1.0, color=0.9))[0]
     assert torch.equal(plain.images, asked.images)

@@ -3,18 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import trees
-from tiny_model import tiny_config
 
-from save_avs.data import open_clips
-from save_avs.data.waves import beneath, shifted
+from save_avs.audio.augment import augment_waveform
+from save_avs.audio.mixing import mix_at_snr, time_shift
+from save_avs.datasets import open_dataset
 from save_avs.errors import DataError
-from save_avs.training.augment_sound import augment_sound
-from save_avs.training.check import check
-from save_avs.training.clips import ClipStream
-from save_avs.training.order import EpochOrder
+from save_avs.training.check import check_recipe
+from save_avs.training.clip_dataset import ClipStream
+from save_avs.training.epoch_order import EpochShuffle
 from save_avs.training.recipe import Recipe, RecipeError, load_recipe
 from save_avs.training.stage import AugmentConfig
+from tests.support import dataset_trees as trees
+from tests.support.tiny_model import tiny_config
 
 RATE = 16_000
 TONE = (0.2 * np.sin(np.arange(16_000) * 0.1)).astype(np.float32)
@@ -28,53 +28,53 @@ def nobody() -> np.ndarray:
     pytest.fail("no other sound is needed")
 
 
-def power(wave: np.ndarray) -> float:
-    return float(np.square(wave, dtype=np.float64).mean())
+def power(waveform: np.ndarray) -> float:
+    return float(np.square(waveform, dtype=np.float64).mean())
 
 
 def test_nothing_is_changed_unless_it_is_asked_for():
-    assert np.array_equal(augment_sound(TONE, RATE, AugmentConfig(), rng(), nobody), TONE)
+    assert np.array_equal(augment_waveform(TONE, RATE, AugmentConfig(), rng(), nobody), TONE)
     assert AugmentConfig().of_sound == () and AugmentConfig(flip=1, mix_db=(1, 2)).of_sound == ()
 
 
 def test_gain_stays_within_its_bounds_and_clips():
     gains = [
-        np.abs(augment_sound(TONE, RATE, AugmentConfig(gain_db=6), rng(seed), nobody)).max()
+        np.abs(augment_waveform(TONE, RATE, AugmentConfig(gain_db=6), rng(seed), nobody)).max()
         / np.abs(TONE).max()
         for seed in range(40)
     ]
     assert 10 ** (-6 / 20) <= min(gains) < 0.7 and 1.4 < max(gains) <= 10 ** (6 / 20)
-    assert np.abs(augment_sound(4 * TONE, RATE, AugmentConfig(gain_db=60), rng(3), nobody)).max() <= 1
+    assert np.abs(augment_waveform(4 * TONE, RATE, AugmentConfig(gain_db=60), rng(3), nobody)).max() <= 1
 
 
 def test_a_shift_moves_the_sound_and_loses_nothing():
     pulse = np.zeros(16_000, np.float32)
     pulse[8_000] = 1
     places = [
-        int(augment_sound(pulse, RATE, AugmentConfig(shift_s=0.25), rng(seed), nobody).argmax())
+        int(augment_waveform(pulse, RATE, AugmentConfig(shift_s=0.25), rng(seed), nobody).argmax())
         for seed in range(40)
     ]
     assert 4_000 <= min(places) < 6_000 and 10_000 < max(places) <= 12_000
-    assert np.array_equal(shifted(pulse, 12_000), np.roll(pulse, 12_000))
+    assert np.array_equal(time_shift(pulse, 12_000), np.roll(pulse, 12_000))
 
 
 def test_noise_and_distractors_lie_as_far_below_as_asked():
     for ratio in (0.0, 10.0, 20.0):
-        under = beneath(TONE, rng().standard_normal(16_000).astype(np.float32), ratio) - TONE
+        under = mix_at_snr(TONE, rng().standard_normal(16_000).astype(np.float32), ratio) - TONE
         assert 10 * np.log10(power(TONE) / power(under)) == pytest.approx(ratio, abs=0.05)
-    noisy = augment_sound(TONE, RATE, AugmentConfig(noise_db=(20, 20)), rng(), nobody) - TONE
+    noisy = augment_waveform(TONE, RATE, AugmentConfig(noise_db=(20, 20)), rng(), nobody) - TONE
     assert 10 * np.log10(power(TONE) / power(noisy)) == pytest.approx(20, abs=0.1)
     assert noisy.dtype == np.float32
     silence = np.zeros(100, np.float32)
-    assert np.array_equal(beneath(TONE, silence, 0.0), TONE)
-    assert np.array_equal(beneath(silence, TONE, 0.0), silence)
+    assert np.array_equal(mix_at_snr(TONE, silence, 0.0), TONE)
+    assert np.array_equal(mix_at_snr(silence, TONE, 0.0), silence)
 
 
 def test_a_share_of_clips_hears_another():
     other = np.ones(100, np.float32)  # short: it is repeated
     options = AugmentConfig(mix=0.5, mix_db=(6, 6))
-    heard = [augment_sound(TONE, RATE, options, rng(seed), lambda: other) for seed in range(60)]
-    mixed = [wave for wave in heard if not np.array_equal(wave, TONE)]
+    heard = [augment_waveform(TONE, RATE, options, rng(seed), lambda: other) for seed in range(60)]
+    mixed = [waveform for waveform in heard if not np.array_equal(waveform, TONE)]
     assert 15 < len(mixed) < 45
     assert np.ptp(mixed[0] - TONE) < 1e-6 and power(mixed[0] - TONE) == pytest.approx(
         power(TONE) / 10**0.6, 1e-3
@@ -98,28 +98,28 @@ def ms3(tmp_path):
 
 
 def stream(clips, **augment) -> ClipStream:
-    return ClipStream(clips, 64, "squash", order=EpochOrder(2, seed=1), augment=AugmentConfig(**augment))
+    return ClipStream(clips, 64, "squash", order=EpochShuffle(2, seed=1), augment=AugmentConfig(**augment))
 
 
 def test_patches_are_those_of_the_changed_sound(ms3):
-    clips = open_clips("ms3", ms3, "train")
+    clips = open_dataset("ms3", ms3, "train")
     plain = stream(clips)
     louder, mixed = stream(clips, gain_db=6), stream(clips, mix=1.0)
     for i in range(4):
         assert torch.equal(plain[i].images, louder[i].images) and torch.equal(plain[i].masks, louder[i].masks)
-        change = (louder[i].patches - plain[i].patches)[plain[i].patches > -1]
+        change = (louder[i].log_mel - plain[i].log_mel)[plain[i].log_mel > -1]
         assert 0 < change.std() < 0.2 * change.abs().mean()  # a gain is a step up or down in log-mel
-        assert (mixed[i].patches - plain[i].patches).abs().max() > 1
-        assert torch.equal(mixed[i].patches, stream(clips, mix=1.0)[i].patches)
+        assert (mixed[i].log_mel - plain[i].log_mel).abs().max() > 1
+        assert torch.equal(mixed[i].log_mel, stream(clips, mix=1.0)[i].log_mel)
 
 
 def test_the_sound_that_is_put_back_unchanged_gives_the_same_patches(ms3):
-    clips = open_clips("ms3", ms3, "train")
-    assert np.abs(clips.read(0, wave=clips.wave(0)).patches - clips[0].patches).max() < 1e-3
+    clips = open_dataset("ms3", ms3, "train")
+    assert np.abs(clips.read(0, waveform=clips.waveform(0)).log_mel - clips[0].log_mel).max() < 1e-3
 
 
 def test_a_distractor_that_is_broken_is_named(ms3):
-    clips = open_clips("ms3", ms3, "train")
+    clips = open_dataset("ms3", ms3, "train")
     (ms3 / "Multi-sources/ms3_data/audio_wav/train/_fvpYLXtQHQ_1.wav").write_text("text")
     with pytest.raises(DataError, match=r"_fvpYLXtQHQ_1\.wav: "):
         [stream(clips, mix=1.0)[i] for i in range(2)]
@@ -153,7 +153,7 @@ def test_sound_that_was_turned_into_features_cannot_be_changed(tmp_path):
             "{scale: [0.0, 1.0]}",
             "stages.train.augment.scale.0: Input should be greater than or equal to 0.25",
         ),
-        ("{colour: 2}", "stages.train.augment.colour: Input should be less than or equal to 1"),
+        ("{color: 2}", "stages.train.augment.color: Input should be less than or equal to 1"),
         ("{hue: 1}", "stages.train.augment.hue: Extra inputs"),
     ],
 )
@@ -171,18 +171,20 @@ def test_validate_asks_for_the_wav_where_the_sound_is_to_be_changed(tmp_path):
         path.rename(path.with_name("val"))
     for path in root.rglob("*.wav"):
         path.unlink()
-    model = tiny_config().model_dump(exclude={"bases"})
+    model = tiny_config().model_dump(exclude={"base_weights"})
     stage = {
         "name": "s",
         "task": "clips",
         "data": {"name": "s4", "root": root},
         "epochs": 1,
-        "batch_clips": 2,
+        "batch_size": 2,
     }
 
     def problems(**augment) -> list[str]:
         stages = [{**stage, "lr": 1e-3, "augment": augment}]
-        return check(Recipe.model_validate({"model": model, "out": "runs/x", "stages": stages})).problems
+        return check_recipe(
+            Recipe.model_validate({"model": model, "out": "runs/x", "stages": stages})
+        ).problems
 
     assert not problems(flip=0.5)
     (problem,) = problems(gain_db=3)

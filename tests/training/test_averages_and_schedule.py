@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from save_avs.training.average import MovingAverage
-from save_avs.training.optimizer import Optimizers, schedule
+from save_avs.training.ema import EMA
+from save_avs.training.optimizer import Optimizers, cosine_with_warmup
 
 
 def test_warm_up_then_cosine_to_a_hundredth():
-    rates = [schedule(step, 100, 10) for step in range(101)]
+    rates = [cosine_with_warmup(step, 100, 10) for step in range(101)]
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert rates[55] == pytest.approx(0.01 + 0.99 * 0.5)
@@ -22,12 +22,12 @@ def test_warm_up_then_cosine_to_a_hundredth():
 
 
 def test_a_warm_up_longer_than_the_stage():
-    assert schedule(4, 5, 10) == 0.5
+    assert cosine_with_warmup(4, 5, 10) == 0.5
 
 
 def test_the_average_follows_the_formula():
     weight = nn.Parameter(torch.zeros(3))
-    average = MovingAverage({"w": weight}, decay=0.9)
+    average = EMA({"w": weight}, decay=0.9)
     expected = 0.0
     for step in range(1, 200):
         with torch.no_grad():
@@ -40,7 +40,7 @@ def test_the_average_follows_the_formula():
 
 def test_the_average_is_lent_to_the_model_and_given_back():
     weight = nn.Parameter(torch.ones(2))
-    average = MovingAverage({"w": weight}, decay=0.5)
+    average = EMA({"w": weight}, decay=0.5)
     with torch.no_grad():
         weight.fill_(5.0)
     with pytest.raises(RuntimeError), average.applied():
@@ -57,7 +57,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("muon", [False, True])
-def test_every_parameter_has_one_optimiser_and_vectors_do_not_decay(muon):
+def test_every_parameter_has_one_optimizer_and_vectors_do_not_decay(muon):
     net = Net()
     parameters = dict(net.named_parameters())
     optimizers = Optimizers(parameters, muon=muon, lr=0.1, weight_decay=0.3)
@@ -79,13 +79,13 @@ def test_the_rate_of_a_step_is_a_share_of_the_peak():
     net.head(net.image_encoder["blocks"][0](torch.ones(1, 4))).sum().backward()
     optimizers.step(0.25)
     assert {g["lr"] for o in optimizers.all for g in o.param_groups} == {0.025}
-    optimizers.forget()
+    optimizers.zero_grad()
     assert all(p.grad is None for p in net.parameters())
 
 
 def test_without_a_decay_the_average_is_the_weights_and_takes_no_memory():
     weight = torch.nn.Parameter(torch.ones(2))
-    average = MovingAverage({"w": weight}, decay=0.0)
+    average = EMA({"w": weight}, decay=0.0)
     weight.data.fill_(5.0)
     average.update(1)
     with average.applied():

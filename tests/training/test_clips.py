@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from clip_making import Clips, make_clip
 
 from save_avs.errors import DataError
-from save_avs.objectives import UNLABELLED
-from save_avs.training.clips import ClipStream, cell_labels, collate_items, shares
-from save_avs.training.order import EpochOrder
+from save_avs.metrics import UNLABELED
+from save_avs.training.clip_dataset import ClipStream, cell_labels, collate_items, shares
+from save_avs.training.epoch_order import EpochShuffle
 from save_avs.training.stage import AugmentConfig
+from tests.support.training_clips import Clips, make_clip
 
 
 def stream(*clips, **options) -> ClipStream:
@@ -21,21 +21,21 @@ def test_frames_without_a_mask_never_reach_the_model():
     (item, padded) = (
         stream(make_clip(0, frames=5, annotated=1), make_clip(1, frames=4, valid=valid))[i] for i in (0, 1)
     )
-    assert len(item.images) == len(item.masks) == len(item.patches) == len(item.truths) == 1
+    assert len(item.images) == len(item.masks) == len(item.log_mel) == len(item.truths) == 1
     assert len(padded.images) == 3
     batch = collate_items([item, padded])
     assert batch.clips.images.shape == (4, 3, 64, 64) and batch.clips.images.dtype == torch.uint8
-    assert batch.clips.patches.shape == (4, 1, 96, 64) and batch.clips.masks.shape == (4, 1, 16, 16)
+    assert batch.clips.log_mel.shape == (4, 1, 96, 64) and batch.clips.masks.shape == (4, 1, 16, 16)
     assert batch.clips.has_mask.all() and batch.clips.names == ("clip-0", "clip-1", "clip-1", "clip-1")
     assert [tuple(truth.shape) for truth in batch.truths] == [(48, 48)] * 4
 
 
 def test_each_frame_keeps_its_own_sound():
     clip = make_clip(0)
-    clip.patches[:] = np.arange(3)[:, None, None]
+    clip.log_mel[:] = np.arange(3)[:, None, None]
     known = np.array([True, False, True])
-    item = stream(make_clip(0, patches=clip.patches, has_mask=known))[0]
-    assert item.patches[:, 0, 0, 0].tolist() == [0.0, 2.0]
+    item = stream(make_clip(0, log_mel=clip.log_mel, has_mask=known))[0]
+    assert item.log_mel[:, 0, 0, 0].tolist() == [0.0, 2.0]
 
 
 def test_a_clip_without_any_mask_is_named():
@@ -47,7 +47,7 @@ def test_the_truth_lies_where_the_picture_does():
     for resize in ("squash", "pad"):
         item = stream(make_clip(1, size=(32, 64)), resize=resize)[0]
         red = torch.nn.functional.avg_pool2d(item.images[:, :1].float(), 4)
-        rows = slice(0, 16 if resize == "squash" else 8)  # beside a padded frame there is SAM's mean colour
+        rows = slice(0, 16 if resize == "squash" else 8)  # beside a padded frame there is SAM's mean color
         assert torch.equal((red > 130)[:, :, rows], (item.masks > 0.5)[:, :, rows])
         assert item.masks.sum() == item.masks[:, :, rows].sum() > 0
 
@@ -66,12 +66,12 @@ def test_labels_beside_a_padded_frame_are_unknown():
     labels = np.full((2, 20, 40), 7, np.uint8)
     cells = cell_labels(labels, 16, "pad")
     assert cells.dtype == torch.int64
-    assert (cells[:, :8] == 7).all() and (cells[:, 8:] == UNLABELLED).all()
+    assert (cells[:, :8] == 7).all() and (cells[:, 8:] == UNLABELED).all()
 
 
 def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
     clips = [make_clip(k) for k in range(8)]
-    order = EpochOrder(8, seed=5)
+    order = EpochShuffle(8, seed=5)
     plain, mirrored = (
         stream(*clips, order=order),
         stream(*clips, order=order, augment=AugmentConfig(flip=0.5)),
@@ -85,7 +85,7 @@ def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
             assert torch.equal(one.masks.flip(-1), other.masks)
             assert torch.equal(one.truths[0].flip(-1), other.truths[0])
     assert 4 < len(flipped) < 20
-    again = stream(*clips, order=EpochOrder(8, seed=5), augment=AugmentConfig(flip=0.5))
+    again = stream(*clips, order=EpochShuffle(8, seed=5), augment=AugmentConfig(flip=0.5))
     assert [i for i in range(24) if not torch.equal(plain[i].images, again[i].images)] == flipped
 
 
@@ -97,15 +97,16 @@ def test_what_is_drawn_at_random_is_drawn_anew_in_each_epoch():
         return stream(*(make_clip(10 * epoch + k) for k in range(3))).clips
 
     names = [
-        stream(*map(make_clip, range(3)), order=EpochOrder(3, seed=1), redraw=redraw)[i].name for i in (0, 4)
+        stream(*map(make_clip, range(3)), order=EpochShuffle(3, seed=1), redraw=redraw)[i].name
+        for i in (0, 4)
     ]
     assert names[0] in {make_clip(k).name for k in range(3)}
     assert names[1] in {make_clip(10 + k).name for k in range(3)}
     assert opened == [0, 1]
 
 
-def test_the_centre_is_cut_out():
-    item = stream(make_clip(1, size=(32, 64)), centre_crop=True)[0]
+def test_the_center_is_cut_out():
+    item = stream(make_clip(1, size=(32, 64)), center_crop=True)[0]
     whole = make_clip(1, size=(32, 64))
     assert item.truths[0].shape == (32, 32)
     assert torch.equal(item.truths[0], torch.from_numpy(whole.masks[0, :, 16:48]))

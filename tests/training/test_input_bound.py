@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from run_making import STEPS, moment
 
-from save_avs.training.watching.input_bound import SETTLE, WINDOW, InputBound
+from save_avs.training.callbacks.input_bound import SETTLE, WINDOW, DataWaitMonitor
+from tests.support.training_runs import STEPS, stats
 
 
 def lines_of(waits: list[float], *, step: int = 0) -> list[str]:
     """What is said of steps of a tenth of a second with these shares of waiting."""
     lines: list[str] = []
-    watch = InputBound(lines.append, workers=2)
-    watch.began("1-scenes", step, STEPS)
+    callback = DataWaitMonitor(lines.append, workers=2)
+    callback.on_stage_begin("1-scenes", step, STEPS)
     for wait in waits:
         step += 1
-        watch.stepped(moment(step, data_wait=wait))
+        callback.on_step_end(stats(step, data_wait=wait))
     return lines
 
 
@@ -43,9 +43,9 @@ def test_going_on_from_a_step_settles_again():
 
 def test_each_stage_is_judged_anew():
     lines: list[str] = []
-    watch = InputBound(lines.append, workers=0)
+    callback = DataWaitMonitor(lines.append, workers=0)
     for stage in ("a", "b"):
-        watch.began(stage, 0, STEPS)
+        callback.on_stage_begin(stage, 0, STEPS)
         for step in range(1, STEPS):
-            watch.stepped(moment(step, data_wait=0.4))
+            callback.on_step_end(stats(step, data_wait=0.4))
     assert [line.split(":")[0] for line in lines] == ["a", "b"]

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_making import Clips, clip_stage, make_clip
 from PIL import Image
-from run_making import make_picture
-from tiny_corpus import make_corpus
-from tiny_model import tiny_config, tiny_model
 
-from save_avs.model import build_save
-from save_avs.render.overlay import AMBER, TRUTH_COLOR
-from save_avs.training.segment_clips import SegmentClips
-from save_avs.training.stage import ComposedStage
+from save_avs.models import build_save
+from save_avs.training.avs_task import AVSegmentationTask
+from save_avs.training.callbacks.pictures import WANTED, add_pictures, panels, validation_images
+from save_avs.training.callbacks.sheet import draw_pictures
+from save_avs.training.stage import SyntheticStage
 from save_avs.training.tasks import TASKS
-from save_avs.training.watching.pictures import WANTED, add_pictures, panels, pictures_of
-from save_avs.training.watching.sheet import draw_pictures
+from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import tiny_config, tiny_model
+from tests.support.training_clips import Clips, clip_stage, make_clip
+from tests.support.training_runs import make_picture
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [("scenes", None), ("things", ["point 1", "point 2", "box 3", "box 4"]), ("sounds", [])],
 )
 def test_a_composed_stage_shows_its_validation(name, names, corpus):
-    stage = ComposedStage.model_validate(
-        {"name": "x", "task": name, "train": ["sam"], "steps": 1, "batch": 4, "lr": 1e-3}
+    stage = SyntheticStage.model_validate(
+        {"name": "x", "task": name, "train": ["sam"], "steps": 1, "batch_size": 4, "lr": 1e-3}
     )
     changes = {} if name == "scenes" else {"image_adapter": None}
     model = build_save(tiny_config(classes=("bar", "disc", "ring", "square"), **changes)).eval()
@@ -51,10 +51,10 @@ def test_a_composed_stage_shows_its_validation(name, names, corpus):
 
 def test_a_clip_stage_shows_what_its_scores_are_of():
     clips = Clips([make_clip(k, annotated=2) for k in range(2)])
-    task = SegmentClips(tiny_model(), clip_stage(), train=clips, val=clips)
+    task = AVSegmentationTask(tiny_model(), clip_stage(), train=clips, val=clips)
     batch = task.collate([task.validation[0], task.validation[1]])
     with torch.inference_mode():
-        pictures, logits = task.pictures(batch), task.model(batch.clips.images, batch.clips.patches)
+        pictures, logits = task.pictures(batch), task.model(batch.clips.images, batch.clips.log_mel)
     assert [picture.name for picture in pictures] == ["clip-0", "clip-0", "clip-1", "clip-1"]
     assert np.array_equal(pictures[2].found, logits[2, 0].sigmoid().numpy())
     assert pictures[0].truth[8, 2] == 1 and pictures[0].truth[8, 12] == 0  # the square on the left
@@ -64,7 +64,7 @@ def test_a_clip_stage_shows_what_its_scores_are_of():
 def test_few_frames_of_a_clip_and_no_more_than_wanted():
     asked: list[int] = []
 
-    def pictures(batch: int):
+    def pictures(batch_size: int):
         asked.append(batch)
         return [make_picture(f"clip-{batch}-{k // 5}") for k in range(15)]
 
@@ -80,10 +80,10 @@ def test_few_frames_of_a_clip_and_no_more_than_wanted():
 def test_panels_show_truth_find_and_probability():
     drawn = panels(make_picture(side=64, probability=0.75))
     assert drawn.shape == (64, 3 * 64, 3)
-    grey = np.full(3, 90)
-    for left, colour in ((0, TRUTH_COLOR), (64, AMBER)):
-        assert np.abs(drawn[32, left + 8] - (grey + colour) / 2).max() <= 1
-        assert np.array_equal(drawn[32, left + 60], grey)
+    gray = np.full(3, 90)
+    for left, color in ((0, TARGET_COLOR), (64, MASK_COLOR)):
+        assert np.abs(drawn[32, left + 8] - (gray + color) / 2).max() <= 1
+        assert np.array_equal(drawn[32, left + 60], gray)
     assert tuple(drawn[32, 128 + 8]) == (191, 191, 191) and not drawn[32, 128 + 60].any()
 
 
@@ -95,7 +95,7 @@ def test_an_unsure_mask_is_seen_only_in_its_probabilities():
 def test_probabilities_are_of_the_logits():
     logits = torch.tensor([-2.0, 0.0, 2.0, 4.0]).reshape(1, 1, 2, 2)
     images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    (picture,) = pictures_of(images, logits.bfloat16(), torch.ones(1, 1, 2, 2), ["a"])
+    (picture,) = validation_images(images, logits.bfloat16(), torch.ones(1, 1, 2, 2), ["a"])
     assert picture.found.ravel() == pytest.approx([0.1192, 0.5, 0.8808, 0.982], abs=1e-4)
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from tiny_model import SAM, shake, tiny_model
 
 from save_avs.cli import main
+from tests.support.tiny_model import SAM, shake, tiny_model
 
 pytestmark = pytest.mark.slow
 
@@ -25,10 +25,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["data", "compose", "sample", *place, "--count", "3", "--size", "48x48"]) == 0
     source = tiny_model(seed=3, image_size=128, image_adapter=None)
     shake(source)
-    (home / "bases").mkdir()
-    torch.save(source.sam.state_dict(), home / "bases" / "sam.pth")
+    (home / "base_weights").mkdir()
+    torch.save(source.sam.state_dict(), home / "base_weights" / "sam.pth")
     heard = {key: value.contiguous() for key, value in source.audio_backbone.state_dict().items()}
-    save_file(heard, home / "bases" / "ear.safetensors")
+    save_file(heard, home / "base_weights" / "ear.safetensors")
     (home / "tiny.yaml").write_text(yaml.safe_dump(recipe(home)))
     return home
 
@@ -39,20 +39,23 @@ def recipe(home: Path) -> dict:
         "task": "clips",
         "data": {"name": "s4", "root": str(home / "s4")},
         "epochs": 2,
-        "batch_clips": 2,
+        "batch_size": 2,
         "lr": 1e-3,
-        "lr_min": 1e-7,
+        "min_lr": 1e-7,
     }
     return {
         "model": {
             "name": "tiny",
             "image_size": 64,
             "audio": "compact",
-            "sam": {**SAM, "global_blocks": list(SAM["global_blocks"])},
+            "sam": {**SAM, "global_attn_indexes": list(SAM["global_attn_indexes"])},
             "image_adapter": {"ratio": 0.25, "spatial": "depthwise"},
             "audio_adapter": {"hidden": 24},
         },
-        "bases": {"sam": str(home / "bases" / "sam.pth"), "audio": str(home / "bases" / "ear.safetensors")},
+        "base_weights": {
+            "sam": str(home / "base_weights" / "sam.pth"),
+            "audio": str(home / "base_weights" / "ear.safetensors"),
+        },
         "out": str(home / "runs" / "s4"),
         "precision": "fp32",
         "workers": 0,
@@ -72,7 +75,7 @@ def experiment(home: Path, name: str, **train) -> Path:
 
 def table(home: Path, model: Path, data: str, root: str, monkeypatch) -> dict:
     """Evaluate, the bases found in the cache; returns report.json."""
-    monkeypatch.setenv("SAVE_AVS_CACHE", str(home / "bases"))
+    monkeypatch.setenv("SAVE_AVS_CACHE", str(home / "base_weights"))
     out = home / "reports" / f"{model.parts[-3]}-{data}"
     options = ["--data", data, "--root", str(home / root), "-o", str(out), "--protocol", "official"]
     assert main(["eval", str(model), *options]) == 0
@@ -91,21 +94,21 @@ def test_s4_then_ms3_from_it(home, monkeypatch):
     )
     assert table(home, s4, "s4", "s4", monkeypatch)
     data = {"name": "ms3", "root": str(home / "ms3")}
-    ms3 = experiment(home, "s4-ms3", data=data, start=str(s4), epochs=1)
+    ms3 = experiment(home, "s4-ms3", data=data, init_from=str(s4), epochs=1)
     assert table(home, ms3, "ms3", "ms3", monkeypatch)
 
 
 def test_v3_zero_shot_then_one_shot(home, monkeypatch):
     root = str(home / "v3")
     zero = experiment(home, "v3-0", data={"name": "v3-0", "root": root}, epochs=1)
-    one = experiment(home, "v3-1", data={"name": "v3-1", "root": root}, start=str(zero), epochs=1)
+    one = experiment(home, "v3-1", data={"name": "v3-1", "root": root}, init_from=str(zero), epochs=1)
     assert table(home, zero, "v3-0", "v3", monkeypatch) and table(home, one, "v3-1", "v3", monkeypatch)
 
 
 def test_classes_on_the_same_clips(home):
     parts = ["adapter", "audio_adapter", "mask_decoder", "semantic"]
     data = {"name": "v2", "root": str(home / "v3")}
-    model = experiment(home, "semantic", data=data, train=parts, semantic=1.0, epochs=1, centre_crop=True)
+    model = experiment(home, "semantic", data=data, train=parts, semantic=1.0, epochs=1, center_crop=True)
     assert json.loads((model / "config.json").read_text())["semantic"]["classes"][0] == "background"
     rows = (model.parent / "metrics.jsonl").read_text()
     assert "val_class_miou" in rows

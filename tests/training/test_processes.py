@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from clip_making import Clips, clip_stage, make_clip
-from tiny_model import tiny_model
-from together import run_together
-from watching import Recorder, make_trainer
 
 from save_avs.errors import DataError, SaveAvsError, UsageError
-from save_avs.training.processes import Processes
-from save_avs.training.segment_clips import SegmentClips
-from save_avs.training.share import StepParts, parts_of
-from save_avs.training.stopping import InterruptedRunError
+from save_avs.training.avs_task import AVSegmentationTask
+from save_avs.training.distributed import DistributedContext
+from save_avs.training.distributed_sampler import StepParts, parts_of
+from save_avs.training.signals import InterruptedRunError
+from tests.support.distributed_run import run_together
+from tests.support.recording_callback import Recorder, make_trainer
+from tests.support.tiny_model import tiny_model
+from tests.support.training_clips import Clips, clip_stage, make_clip
 
 
 class BrokenClips(Clips):
@@ -32,9 +32,9 @@ class BrokenClips(Clips):
         return super().__getitem__(i)
 
 
-def make_task(stage, clips=Clips) -> SegmentClips:
+def make_task(stage, clips=Clips) -> AVSegmentationTask:
     """Clips with one, two or three annotated frames, so that equal shares of clips are unequal in frames."""
-    return SegmentClips(
+    return AVSegmentationTask(
         tiny_model(),
         stage,
         train=clips([make_clip(k, annotated=1 + k % 3) for k in range(11)], "train"),
@@ -42,22 +42,22 @@ def make_task(stage, clips=Clips) -> SegmentClips:
     )
 
 
-def train(folder: Path, *, accumulate=1, sharding="none", plain=False, **changes):
+def train(folder: Path, *, grad_accum_steps=1, sharding="none", plain=False, **changes):
     """Train; the loss terms of every step, the validations, and the weights the model ends with."""
-    stage = clip_stage(**{"steps": 4, "batch_clips": 8, "accumulate": accumulate, **changes})
+    stage = clip_stage(**{"steps": 4, "batch_size": 8, "grad_accum_steps": grad_accum_steps, **changes})
     task = make_task(stage)
-    watch = Recorder()
-    chosen = make_trainer(task, stage, folder, watch, Processes(device="cpu", sharding=sharding))
+    callback = Recorder()
+    chosen = make_trainer(task, stage, folder, callback, DistributedContext(device="cpu", sharding=sharding))
     if plain:  # AdamW divides by what may be nothing but rounding
         trained = [p for p in task.modules.parameters() if p.requires_grad]
         chosen.update.optimizers.all = [torch.optim.SGD(trained, lr=0.01, momentum=0.9)]
     chosen.run()
-    losses = [moment.loss for moment in watch.moments]
+    losses = [stats.loss for stats in callback.moments]
     state = {
         name: value.full_tensor() if hasattr(value, "full_tensor") else value
         for name, value in task.modules.state_dict().items()
     }
-    return losses, [row for row in watch.rows if "val_miou" in row], state
+    return losses, [row for row in callback.rows if "val_miou" in row], state
 
 
 def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], tolerance: float = 2e-6):
@@ -74,12 +74,12 @@ def alone(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize(
-    ("count", "accumulate", "sharding"),
+    ("count", "grad_accum_steps", "sharding"),
     [(1, 2, "none"), (2, 1, "none"), (2, 2, "none"), (3, 1, "none"), (2, 1, "full"), (2, 2, "full")],
 )
-def test_a_step_is_the_same_however_it_is_split(alone, tmp_path, count, accumulate, sharding):
+def test_a_step_is_the_same_however_it_is_split(alone, tmp_path, count, grad_accum_steps, sharding):
     results = run_together(
-        count, lambda _: train(tmp_path, accumulate=accumulate, sharding=sharding, plain=True)
+        count, lambda _: train(tmp_path, grad_accum_steps=grad_accum_steps, sharding=sharding, plain=True)
     )
     losses, validations, _ = results[0]
     assert losses == pytest.approx(alone[0], rel=1e-5)
@@ -95,12 +95,12 @@ def test_frames_of_all_processes_are_validated_once(tmp_path):
     """Five clips of one or two annotated frames, in two processes: the mean is over seven frames."""
 
     def look(rank: int):
-        stage = clip_stage(steps=1, batch_clips=2)
+        stage = clip_stage(steps=1, batch_size=2)
         task = make_task(stage)
         task.score = lambda batch: {
             "miou": torch.tensor([len(n) * 0.0 + float(n[-1]) for n in batch.clips.names])
         }
-        return make_trainer(task, stage, tmp_path, processes=Processes(device="cpu")).validate()
+        return make_trainer(task, stage, tmp_path, processes=DistributedContext(device="cpu")).validate()
 
     rows = run_together(2, look)
     assert rows[0] == rows[1] == {"miou": pytest.approx((0 + 1 + 1 + 2 + 3 + 3 + 4) / 7)}
@@ -109,7 +109,7 @@ def test_frames_of_all_processes_are_validated_once(tmp_path):
 def test_what_was_saved_by_slices_goes_on_whole(tmp_path):
     """A checkpoint does not depend on how many processes wrote it."""
     straight = train(tmp_path / "straight", steps=4, plain=True)
-    run_together(2, lambda _: train(tmp_path / "moved", steps=4, sharding="full", plain=True, validate_on=2))
+    run_together(2, lambda _: train(tmp_path / "moved", steps=4, sharding="full", plain=True, val_samples=2))
     file = sorted((tmp_path / "moved").glob("checkpoint-*.pt"))[-1]
     saved = torch.load(file, weights_only=True)
     assert saved["step"] == 4
@@ -125,9 +125,11 @@ def test_what_was_saved_by_slices_goes_on_whole(tmp_path):
 
 
 def lose(folder: Path, rank: int, killed_at: int | None):
-    stage = clip_stage(steps=6, batch_clips=4)
+    stage = clip_stage(steps=6, batch_size=4)
     task = make_task(stage)
-    chosen = make_trainer(task, stage, folder, processes=Processes(device="cpu"), checkpoint_s=0.0)
+    chosen = make_trainer(
+        task, stage, folder, processes=DistributedContext(device="cpu"), checkpoint_interval_s=0.0
+    )
     loss = task.loss
 
     def mortal(batch, whole):
@@ -155,9 +157,9 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on(tmp_path):
 
 def test_one_that_is_told_to_stop_stops_all(tmp_path):
     def work(rank: int):
-        stage = clip_stage(steps=6, batch_clips=4)
+        stage = clip_stage(steps=6, batch_size=4)
         task = make_task(stage)
-        chosen = make_trainer(task, stage, tmp_path, processes=Processes(device="cpu"))
+        chosen = make_trainer(task, stage, tmp_path, processes=DistributedContext(device="cpu"))
         loss = task.loss
 
         def told(batch, whole):
@@ -177,10 +179,10 @@ def test_one_that_is_told_to_stop_stops_all(tmp_path):
 @pytest.mark.parametrize("policy", ["stop", "skip"])
 def test_a_bad_sample_of_one_is_everyones(tmp_path, policy):
     def work(rank: int):
-        stage = clip_stage(epochs=1, steps=None, batch_clips=4)
+        stage = clip_stage(epochs=1, steps=None, batch_size=4)
         task = make_task(stage, BrokenClips)
         chosen = make_trainer(
-            task, stage, tmp_path, processes=Processes(device="cpu"), bad_samples=policy, workers=1
+            task, stage, tmp_path, processes=DistributedContext(device="cpu"), bad_samples=policy, workers=1
         )
         chosen.run()
         return chosen.step
@@ -204,17 +206,17 @@ def test_shares_of_a_step_are_its_items_in_parts_of_nearly_one_length():
 
 def test_half_precision_without_a_gpu_is_refused():
     with pytest.raises(UsageError, match="precision fp16 needs a GPU"):
-        Processes(precision="fp16", device="cpu")
+        DistributedContext(precision="fp16", device="cpu")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_on_a_gpu_it_learns_in_half_precision(tmp_path, precision):
-    stage = clip_stage(steps=40, batch_clips=4)
+    stage = clip_stage(steps=40, batch_size=4)
     task = make_task(stage)
-    watch = Recorder()
-    processes = Processes(precision=precision, device="cuda")
-    make_trainer(task, stage, tmp_path, watch, processes, workers=1).run()
-    losses = [moment.loss for moment in watch.moments]
+    callback = Recorder()
+    processes = DistributedContext(precision=precision, device="cuda")
+    make_trainer(task, stage, tmp_path, callback, processes, workers=1).run()
+    losses = [stats.loss for stats in callback.moments]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])

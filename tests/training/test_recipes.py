@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.model.loading import BUNDLED
+from save_avs.models.loading import BUNDLED
 from save_avs.training.recipe import load_recipe
 from save_avs.training.stage import SceneConfig
 
@@ -33,15 +33,15 @@ def test_every_recipe_in_configs_is_valid(path):
     assert len(set(names)) == len(names)
     for i, stage in enumerate(loaded.stages):
         known = (None, *BUNDLED, *names[:i])
-        assert stage.start in known or (CONFIGS / f"{Path(stage.start).parts[1]}.yaml").is_file()
+        assert stage.init_from in known or (CONFIGS / f"{Path(stage.init_from).parts[1]}.yaml").is_file()
 
 
 def test_a_recipe_says_only_what_differs_from_another():
     s4, ms3 = (load_recipe(CONFIGS / f"{name}.yaml") for name in ("s4-256", "ms3-1024"))
     (one,), (other,) = s4.stages, ms3.stages
     assert other == one.model_copy(update={"data": one.data.model_copy(update={"name": "ms3"})})
-    assert ms3.model == s4.model.model_copy(update={"image_size": 1024}) and ms3.bases == s4.bases
-    assert (one.epochs, one.lr, one.lr_min, one.batch_clips) == (80, 2e-4, 1e-7, 4)
+    assert ms3.model == s4.model.model_copy(update={"image_size": 1024}) and ms3.pretrained == s4.pretrained
+    assert (one.epochs, one.lr, one.min_lr, one.batch_size) == (80, 2e-4, 1e-7, 4)
 
 
 def test_slices_are_not_for_muon():
@@ -54,7 +54,7 @@ def test_few_shots_go_on_from_the_zero_shot_model():
     for shots in (1, 3, 5):
         recipe = load_recipe(CONFIGS / f"v3-{shots}-shot.yaml", ["stages.train.batch_clips=2"])
         (stage,) = recipe.stages
-        assert (stage.start, stage.epochs, stage.batch_clips) == ("runs/v3-zero-shot/train/model", 10, 2)
+        assert (stage.init_from, stage.epochs, stage.batch_size) == ("runs/v3-zero-shot/train/model", 10, 2)
         assert stage.data.name == f"v3-{shots}"
 
 
@@ -138,5 +138,5 @@ def test_a_recipe_that_is_not_there(tmp_path):
 
 
 def test_scene_settings_reach_the_composer():
-    options = SceneConfig(things=(2, 3), textures=0.5).options()
-    assert (options.things, options.textures, options.augment) == ((2, 3), 0.5, True)
+    options = SceneConfig(num_objects=(2, 3), texture_prob=0.5).options()
+    assert (options.num_objects, options.texture_prob, options.augment) == ((2, 3), 0.5, True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tiny_corpus import make_corpus
-from tiny_model import tiny_config
-from watching import Recorder
-
+from save_avs.training.dry_run import fast_dev_train, shorten_recipe
 from save_avs.training.recipe import Recipe
-from save_avs.training.rehearsal import rehearse, shortened
-from save_avs.training.stage import ComposedStage
+from save_avs.training.stage import SyntheticStage
+from tests.support.recording_callback import Recorder
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import tiny_config
 
 
 def recipe(tmp_path) -> Recipe:
@@ -17,9 +16,9 @@ def recipe(tmp_path) -> Recipe:
         "name": "2-scenes",
         "task": "scenes",
         "train": ("adapter", "audio_adapter"),
-        "start": "1-sounds",
+        "init_from": "1-sounds",
     }
-    plain = {"steps": 5000, "batch": 4, "lr": 1e-3, "scenes": {"things": (1, 2)}}
+    plain = {"steps": 5000, "batch_size": 4, "lr": 1e-3, "scenes": {"things": (1, 2)}}
     return Recipe.model_validate(
         {
             "model": tiny_config(),
@@ -27,23 +26,23 @@ def recipe(tmp_path) -> Recipe:
             "out": tmp_path / "run",
             "precision": "fp32",
             "workers": 0,
-            "stages": [ComposedStage.model_validate({**plain, **stage}) for stage in (sounds, scenes)],
+            "stages": [SyntheticStage.model_validate({**plain, **stage}) for stage in (sounds, scenes)],
         }
     )
 
 
 def test_every_stage_trains_validates_and_begins_with_the_one_before(tmp_path):
-    watch = Recorder()
-    rehearse(recipe(tmp_path), [watch])
-    assert watch.beginnings == [("1-sounds", 0, 2), ("2-scenes", 0, 2)]
-    assert [row["step"] for row in watch.rows if "val_miou" in row] == [1, 2]
+    callback = Recorder()
+    fast_dev_train(recipe(tmp_path), [callback])
+    assert callback.beginnings == [("1-sounds", 0, 2), ("2-scenes", 0, 2)]
+    assert [row["step"] for row in callback.rows if "val_miou" in row] == [1, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus"]
 
 
 def test_it_changes_how_long_and_where_and_nothing_else(tmp_path):
     long = recipe(tmp_path)
-    short = shortened(long)
+    short = shorten_recipe(long)
     assert short.out.parent == long.out.parent and short.out != long.out
     for stage, former in zip(short.stages, long.stages, strict=True):
         changed = {k for k, v in stage.model_dump().items() if v != former.model_dump()[k]}
-        assert changed == {"steps", "validate_every", "validate_on"}
+        assert changed == {"steps", "validate_every", "val_samples"}

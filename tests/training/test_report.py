@@ -9,25 +9,25 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
-from run_making import make_picture, make_recipe, training_row, validation_row, write_rows
 
 from save_avs.errors import UsageError
-from save_avs.training.watching.history import read_history, split_rows
-from save_avs.training.watching.record import write_record
-from save_avs.training.watching.report import write_report
-from save_avs.training.watching.stage_record import StageRecord
-from save_avs.training.watching.watch import Moment
+from save_avs.training.callbacks.base import StepStats
+from save_avs.training.callbacks.history import read_history, split_rows
+from save_avs.training.callbacks.record import write_run_record
+from save_avs.training.callbacks.report import write_report
+from save_avs.training.callbacks.stage_record import StageRecorder
+from tests.support.training_runs import make_picture, make_recipe, training_row, validation_row, write_rows
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A first stage under way, with all there can be; a second one that has not begun."""
     recipe = make_recipe(tmp_path / "run")
-    write_record(recipe, processes=2)
-    keeper = StageRecord(recipe.out)
+    write_run_record(recipe, processes=2)
+    keeper = StageRecorder(recipe.out)
     keeper.began("1-scenes", 0, 400)
-    keeper.stepped(Moment(200, 400, 0.5, 1e-3, 40.0, 0.1, 10**9, 20.0))
-    keeper.pictured(200, [make_picture(f"scene {k}") for k in range(3)])
+    keeper.on_step_end(StepStats(200, 400, 0.5, 1e-3, 40.0, 0.1, 10**9, 20.0))
+    keeper.on_images(200, [make_picture(f"scene {k}") for k in range(3)])
     keeper.ended()
     rows = [training_row(step, skipped=1) for step in range(50, 201, 50)]
     write_rows(recipe.out / "1-scenes", [*rows, validation_row(200, 0.625)])
@@ -78,7 +78,9 @@ def test_the_weights_kept_are_those_of_the_highest_figure_where_it_chooses(tmp_p
     assert [row and row["step"] for row in chosen] == [4, 2]
     assert (
         "kept: 2"
-        in images(write_record(recipe) or write_report(tmp_path).read_text(), r"image/svg\+xml")[1].decode()
+        in images(write_run_record(recipe) or write_report(tmp_path).read_text(), r"image/svg\+xml")[
+            1
+        ].decode()
     )
 
 
@@ -99,14 +101,14 @@ def test_a_row_that_a_kill_cut_short_is_left_out(run):
 def test_time_adds_up_over_sessions(tmp_path, monkeypatch):
     clock = iter([0.0, 5.0, 100.0, 107.0])
     own = SimpleNamespace(monotonic=lambda: next(clock))  # other threads of the process have theirs
-    monkeypatch.setattr("save_avs.training.watching.stage_record.time", own)
+    monkeypatch.setattr("save_avs.training.callbacks.stage_record.time", own)
     recipe = make_recipe(tmp_path)
     for start in (0, 40):
-        keeper = StageRecord(tmp_path)
+        keeper = StageRecorder(tmp_path)
         keeper.began("1-scenes", start, 400)
-        keeper.pictured(start, [make_picture()])
-        keeper.pictured(start, [])  # a stage without masks draws none
-        keeper.logged({"step": start})
+        keeper.on_images(start, [make_picture()])
+        keeper.on_images(start, [])  # a stage without masks draws none
+        keeper.on_log({"step": start})
     history = read_history(recipe, recipe.stages[0])
     assert history.progress == (40, 400, 12.0)
     assert history.pictures == tmp_path / "1-scenes" / "pictures.png"

@@ -8,24 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_making import Clips, clip_stage, make_clip
-from tiny_model import shake, tiny_model
-from watching import make_trainer
 
 from save_avs.errors import SaveAvsError
-from save_avs.inference.square import from_square
-from save_avs.model import SAVE
-from save_avs.objectives import PROTOCOLS, UNLABELLED, MaskMetric
-from save_avs.training.loop import Trainer
-from save_avs.training.segment_clips import SegmentClips, class_ious
+from save_avs.metrics import PROTOCOLS, UNLABELED, MaskMetric
+from save_avs.models import SAVE
+from save_avs.models.preprocess import postprocess_logits
+from save_avs.training.avs_task import AVSegmentationTask, class_ious
+from save_avs.training.trainer import Trainer
 from save_avs.training.validation import figure
+from tests.support.recording_callback import make_trainer
+from tests.support.tiny_model import shake, tiny_model
+from tests.support.training_clips import Clips, clip_stage, make_clip
 
 CLASSES = ("background", "left", "right")
 
 
-def task(network: SAVE | None = None, *, train: int = 5, **changes) -> SegmentClips:
+def task(network: SAVE | None = None, *, train: int = 5, **changes) -> AVSegmentationTask:
     classes = CLASSES if changes.get("semantic") else ()
-    return SegmentClips(
+    return AVSegmentationTask(
         network or tiny_model(**({"semantic": {"classes": CLASSES}} if classes else {})),
         clip_stage(**changes),
         train=Clips([make_clip(k, annotated=1) for k in range(train)], "train", classes=classes),
@@ -33,7 +33,7 @@ def task(network: SAVE | None = None, *, train: int = 5, **changes) -> SegmentCl
     )
 
 
-def trainer(folder: Path, chosen: SegmentClips, stage, **options) -> Trainer:
+def trainer(folder: Path, chosen: AVSegmentationTask, stage, **options) -> Trainer:
     return make_trainer(chosen, stage, folder, **options)
 
 
@@ -43,8 +43,8 @@ def rows(folder: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_stopped_and_resumed_it_ends_where_it_would_have(workers, tmp_path):
-    augment = {"flip": 0.5, "scale": (0.8, 1.4), "crop": 0.8, "colour": 0.3}
-    changes = {"epochs": 3, "steps": None, "augment": augment, "ema": 0.5}
+    augment = {"flip": 0.5, "scale": (0.8, 1.4), "crop": 0.8, "color": 0.3}
+    changes = {"epochs": 3, "steps": None, "augment": augment, "ema_decay": 0.5}
     stage = clip_stage(**changes)
     whole = trainer(tmp_path / "straight", task(**changes), stage, workers=workers)
     figures = whole.run()
@@ -56,7 +56,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(workers, tmp_path):
         loss(batch, whole) if next(left, None) is not None else pytest.fail("killed")
     )
     with pytest.raises(pytest.fail.Exception, match="killed"):
-        trainer(tmp_path / "broken", first, stage, workers=workers, checkpoint_s=0.0).run()
+        trainer(tmp_path / "broken", first, stage, workers=workers, checkpoint_interval_s=0.0).run()
     second = trainer(tmp_path / "broken", task(**changes), stage, workers=workers)
     for parameter in second.update.average.parameters.values():  # the checkpoint alone knows better
         parameter.data.add_(1.0)
@@ -98,8 +98,8 @@ def test_a_checkpoint_holds_no_frozen_parameter(tmp_path):
 
 def test_the_weights_of_the_best_validation_stay(tmp_path):
     """Validation is told to like step 2 of 6 best; the model must end as it was then."""
-    stage = clip_stage(steps=6, batch_clips=5)
-    chosen = task(steps=6, batch_clips=5)
+    stage = clip_stage(steps=6, batch_size=5)
+    chosen = task(steps=6, batch_size=5)
     loop = trainer(tmp_path, chosen, stage)
     seen = {}
     score = chosen.score
@@ -123,9 +123,9 @@ def test_validation_is_the_protocol_named_dataset(tmp_path):
     batch = chosen.collate([chosen.validation[i] for i in range(3)])
     with torch.no_grad():
         found = chosen.score(batch)["miou"]
-        logits = chosen.model(batch.clips.images, batch.clips.patches)
+        logits = chosen.model(batch.clips.images, batch.clips.log_mel)
     metric = MaskMetric()
-    full = torch.stack([from_square(frame[0], 48, 48, "squash") for frame in logits])
+    full = torch.stack([postprocess_logits(frame[0], 48, 48, "squash") for frame in logits])
     metric.update(full, torch.stack(batch.truths), [0, 0, 0, 1, 1, 1, 2, 2, 2])
     assert found.shape == (9,) and figure(found) == pytest.approx(
         metric.compute(PROTOCOLS["dataset"])["miou"]
@@ -143,7 +143,7 @@ def test_the_backbone_is_not_asked_where_its_features_are_known(tmp_path):
     network = tiny_model()
     features = np.random.default_rng(0).normal(size=(3, 128)).astype(np.float32)
     known = Clips([make_clip(k, features=features) for k in range(2)])
-    chosen = SegmentClips(network, clip_stage(), train=known, val=known)
+    chosen = AVSegmentationTask(network, clip_stage(), train=known, val=known)
     network.audio_backbone.register_forward_hook(lambda *_: pytest.fail("asked"))
     network.audio_backbone.requires_grad_(False)
     batch = chosen.collate([chosen.stream[0]])
@@ -154,17 +154,17 @@ def test_the_backbone_is_not_asked_where_its_features_are_known(tmp_path):
 
 
 def test_it_learns_which_of_two_things_sounds(tmp_path):
-    stage = clip_stage(steps=40, batch_clips=2, lr=5e-3)
-    chosen = task(steps=40, batch_clips=2, lr=5e-3, train=2)
+    stage = clip_stage(steps=40, batch_size=2, lr=5e-3)
+    chosen = task(steps=40, batch_size=2, lr=5e-3, train=2)
     figures = trainer(tmp_path, chosen, stage).run()
     assert figures["miou"] > 0.8
 
 
 def test_a_semantic_stage_names_what_sounds(tmp_path):
-    options = {"steps": 60, "batch_clips": 2, "lr": 5e-3, "semantic": 1.0}
+    options = {"steps": 60, "batch_size": 2, "lr": 5e-3, "semantic": 1.0}
     options["train"] = ("adapter", "audio_adapter", "mask_decoder", "semantic")
     stage = clip_stage(**options)
-    chosen = SegmentClips(
+    chosen = AVSegmentationTask(
         tiny_model(semantic={"classes": CLASSES}),
         stage,
         train=Clips([make_clip(k) for k in range(2)], classes=CLASSES),
@@ -176,7 +176,7 @@ def test_a_semantic_stage_names_what_sounds(tmp_path):
 
 
 def test_ious_of_classes():
-    truth = torch.tensor([[[0, 1], [1, UNLABELLED]], [[2, 2], [0, 0]]])
+    truth = torch.tensor([[[0, 1], [1, UNLABELED]], [[2, 2], [0, 0]]])
     found = torch.tensor([[[0, 1], [0, 1]], [[2, 0], [0, 0]]])
     scores = class_ious(found, truth, 3)
     expected = torch.tensor([[1 / 2, 1 / 2, float("nan")], [2 / 3, float("nan"), 1 / 2]])

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_making import make_picture, make_recipe, training_row, validation_row
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from save_avs.errors import UsageError
-from save_avs.training.check import check
+from save_avs.training.callbacks.trackers import TrackerCallback, by_group, session_name
+from save_avs.training.check import check_recipe
 from save_avs.training.recipe import RecipeError, load_recipe
-from save_avs.training.watching.trackers import Trackers, by_group, session_name
+from tests.support.training_runs import make_picture, make_recipe, training_row, validation_row
 
 
 def read_back(out: Path, stage: str) -> EventAccumulator:
@@ -25,13 +25,13 @@ def steps(events: EventAccumulator, tag: str) -> list[int]:
 
 
 def test_tensorboard_has_figures_and_pictures(tmp_path):
-    watch = Trackers(tmp_path, ["tensorboard"])
-    watch.began("1-scenes", 0, 100)
-    watch.logged(training_row(50, loss=0.25))
-    watch.logged(validation_row(50, 0.5))
-    watch.pictured(50, [make_picture(), make_picture("clip-1")])
-    watch.pictured(50, [])  # a stage without masks
-    watch.ended()
+    callback = TrackerCallback(tmp_path, ["tensorboard"])
+    callback.on_stage_begin("1-scenes", 0, 100)
+    callback.on_log(training_row(50, loss=0.25))
+    callback.on_log(validation_row(50, 0.5))
+    callback.on_images(50, [make_picture(), make_picture("clip-1")])
+    callback.on_images(50, [])  # a stage without masks
+    callback.on_stage_end()
     events = read_back(tmp_path, "1-scenes")
     assert events.Scalars("train/loss")[0].value == 0.25 and events.Scalars("val/miou")[0].value == 0.5
     assert events.Tags()["images"] == ["masks/0", "masks/1"]
@@ -44,30 +44,30 @@ def test_what_is_done_again_after_a_kill_stands_there_once(tmp_path):
         (0, (50, 100, 150)),
         (100, (150, 200)),
     ):  # killed after 150, its checkpoint was of 100
-        watch = Trackers(tmp_path, ["tensorboard"])
-        watch.began("1-scenes", start, 200)
+        callback = TrackerCallback(tmp_path, ["tensorboard"])
+        callback.on_stage_begin("1-scenes", start, 200)
         for step in rows:
-            watch.logged(training_row(step))
-        watch.ended()
+            callback.on_log(training_row(step))
+        callback.on_stage_end()
     assert steps(read_back(tmp_path, "1-scenes"), "train/loss") == [50, 100, 150, 200]
 
 
 def test_a_stage_that_begins_anew_leaves_nothing_of_the_former(tmp_path):
     for last in (150, 100):
-        watch = Trackers(tmp_path, ["tensorboard"])
-        watch.began("1-scenes", 0, 200)
+        callback = TrackerCallback(tmp_path, ["tensorboard"])
+        callback.on_stage_begin("1-scenes", 0, 200)
         for step in range(50, last + 1, 50):
-            watch.logged(training_row(step))
-        watch.ended()
+            callback.on_log(training_row(step))
+        callback.on_stage_end()
     assert steps(read_back(tmp_path, "1-scenes"), "train/loss") == [50, 100]
 
 
 def test_each_stage_has_its_own_curves(tmp_path):
-    watch = Trackers(tmp_path, ["tensorboard"])
+    callback = TrackerCallback(tmp_path, ["tensorboard"])
     for stage in ("1-scenes", "2-clips"):
-        watch.began(stage, 0, 50)
-        watch.logged(training_row(50))
-        watch.ended()
+        callback.on_stage_begin(stage, 0, 50)
+        callback.on_log(training_row(50))
+        callback.on_stage_end()
     assert [steps(read_back(tmp_path, stage), "train/lr") for stage in ("1-scenes", "2-clips")] == [
         [50],
         [50],
@@ -85,12 +85,12 @@ def test_sessions_tell_themselves_apart():
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
 def test_a_missing_extra_is_one_line_before_any_training(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("save_avs.training.watching.trackers.find_spec", lambda _: None)
+    monkeypatch.setattr("save_avs.training.callbacks.trackers.find_spec", lambda _: None)
     line = f"trackers: {name} is not installed: pip install 'save-avs[{name}]'"
     with pytest.raises(UsageError) as caught:
-        Trackers(tmp_path, [name])
+        TrackerCallback(tmp_path, [name])
     assert str(caught.value) == line
-    assert line in check(make_recipe(tmp_path, trackers=[name])).problems
+    assert line in check_recipe(make_recipe(tmp_path, trackers=[name])).problems
 
 
 def test_a_folder_of_the_same_name_is_no_package(tmp_path, monkeypatch):
@@ -98,7 +98,7 @@ def test_a_folder_of_the_same_name_is_no_package(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "mlflow", raising=False)
     with pytest.raises(UsageError, match="mlflow is not installed"):
-        Trackers(tmp_path, ["mlflow"])
+        TrackerCallback(tmp_path, ["mlflow"])
 
 
 def test_a_tracker_that_nobody_knows(tmp_path):
@@ -113,9 +113,9 @@ def test_a_tracker_that_nobody_knows(tmp_path):
 )
 def test_other_trackers_write_offline(name, left, tmp_path):
     pytest.importorskip(name, reason=f"the extra {name} is not installed")
-    watch = Trackers(tmp_path, [name])
-    watch.began("1-scenes", 0, 100)
-    watch.logged(training_row(50))
-    watch.pictured(50, [make_picture()])
-    watch.ended()
+    callback = TrackerCallback(tmp_path, [name])
+    callback.on_stage_begin("1-scenes", 0, 100)
+    callback.on_log(training_row(50))
+    callback.on_images(50, [make_picture()])
+    callback.on_stage_end()
     assert list(tmp_path.glob(left))

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_corpus import make_corpus
-from tiny_model import tiny_config
-from watching import Recorder, make_trainer
 
-from save_avs.audio.front_end import YAMNET
+from save_avs.audio.frontend import YAMNET
 from save_avs.errors import UsageError
-from save_avs.model import SAVE, build_save
-from save_avs.model.files import read_folder
-from save_avs.training.loop import Trainer
+from save_avs.models import SAVE, build_save
+from save_avs.models.serialization import load_folder
 from save_avs.training.recipe import Recipe
 from save_avs.training.run import train
-from save_avs.training.stage import ComposedStage
+from save_avs.training.stage import SyntheticStage
 from save_avs.training.tasks import TASKS
+from save_avs.training.trainer import Trainer
+from tests.support.recording_callback import Recorder, make_trainer
+from tests.support.tiny_corpus import make_corpus
+from tests.support.tiny_model import tiny_config
 
 CLASSES = ("bar", "disc", "ring", "square")
 TRAINED = {
@@ -38,21 +38,21 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_corpus(tmp_path_factory.mktemp("corpus"))
 
 
-def stage(task: str = "scenes", **changes) -> ComposedStage:
+def stage(task: str = "scenes", **changes) -> SyntheticStage:
     plain = {
         "name": "only",
         "task": task,
         "train": TRAINED[task],
         "steps": 6,
-        "batch": 4,
+        "batch_size": 4,
         "lr": 1e-2,
-        "warmup": 2,
-        "ema": 0.9,
+        "warmup_steps": 2,
+        "ema_decay": 0.9,
         "validate_every": 4,
-        "validate_on": 4,
+        "val_samples": 4,
         "scenes": {"things": (1, 2)},
     }
-    return ComposedStage.model_validate(plain | changes)
+    return SyntheticStage.model_validate(plain | changes)
 
 
 def model(task: str, seed: int = 0) -> SAVE:
@@ -61,7 +61,7 @@ def model(task: str, seed: int = 0) -> SAVE:
     return build_save(tiny_config(classes=CLASSES, **changes))
 
 
-def trainer(network: SAVE, chosen: ComposedStage, corpus: Path, folder: Path, **options) -> Trainer:
+def trainer(network: SAVE, chosen: SyntheticStage, corpus: Path, folder: Path, **options) -> Trainer:
     task = TASKS[chosen.task](network, chosen, corpus, 64)
     return make_trainer(task, chosen, folder, **options)
 
@@ -92,7 +92,9 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimize
     whole = trainer(model(task), chosen, corpus, tmp_path / "straight", workers=workers)
     figures = whole.run()
 
-    first = trainer(model(task), chosen, corpus, tmp_path / "broken", workers=workers, checkpoint_s=0.0)
+    first = trainer(
+        model(task), chosen, corpus, tmp_path / "broken", workers=workers, checkpoint_interval_s=0.0
+    )
     die_at(first, 3)
     with pytest.raises(Killed):
         first.run()
@@ -108,7 +110,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimize
 
 
 def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
-    chosen = trainer(model("scenes"), stage(), corpus, tmp_path, checkpoint_s=0.0)
+    chosen = trainer(model("scenes"), stage(), corpus, tmp_path, checkpoint_interval_s=0.0)
     die_at(chosen, 2)
     with pytest.raises(Killed):
         chosen.run()
@@ -121,9 +123,9 @@ def test_yamnet_learns_to_name_sounds_from_scratch(corpus, tmp_path):
     torch.manual_seed(0)
     network = build_save(tiny_config(audio="yamnet", classes=CLASSES, image_adapter=None))
     assert network.hearing is not None and network.hearing.in_features == 1024
-    chosen = stage("sounds", steps=30, batch=12, lr=1e-3, validate_every=30)
+    chosen = stage("sounds", steps=30, batch_size=12, lr=1e-3, validate_every=30)
     learner = trainer(network, chosen, corpus, tmp_path)
-    assert learner.task.stream.front_end == YAMNET
+    assert learner.task.stream.frontend == YAMNET
     losses, loss = [], learner.task.loss
 
     def noted(batch, whole):
@@ -163,19 +165,19 @@ def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
 
 
 def test_it_writes_down_what_happens(corpus, tmp_path):
-    watch = Recorder()
-    trainer(model("scenes"), stage(), corpus, tmp_path, watch=watch).run()
+    callback = Recorder()
+    trainer(model("scenes"), stage(), corpus, tmp_path, callback=callback).run()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [4, 6, 6]
     assert "val_miou" in rows[0] and {"loss", "bce", "iou", "lr"} <= rows[1].keys()
-    assert [row["step"] for row in watch.rows] == [4, 6, 6]
-    assert [moment.step for moment in watch.moments] == [1, 2, 3, 4, 5, 6]
-    assert watch.beginnings == [("only", 0, 6)]
+    assert [row["step"] for row in callback.rows] == [4, 6, 6]
+    assert [stats.step for stats in callback.moments] == [1, 2, 3, 4, 5, 6]
+    assert callback.beginnings == [("only", 0, 6)]
 
 
 @pytest.mark.slow
 def test_it_learns_to_mark_what_sounds(corpus, tmp_path):
-    chosen = stage(steps=60, batch=16, lr=5e-3, warmup=10, validate_every=1000, validate_on=24)
+    chosen = stage(steps=60, batch_size=16, lr=5e-3, warmup_steps=10, validate_every=1000, val_samples=24)
     network = model("scenes")
     trained = (*chosen.train, "sam", "audio_backbone")
     chosen = chosen.model_copy(update={"train": trained})
@@ -187,8 +189,8 @@ def test_it_learns_to_mark_what_sounds(corpus, tmp_path):
 def recipe(corpus: Path, out: Path, **changes) -> Recipe:
     stages = (
         stage("sounds", name="1-sounds", steps=1),
-        stage("things", name="2-things", start="1-sounds", steps=1, image_size=32),
-        stage("scenes", name="3-scenes", start="2-things", steps=1),
+        stage("things", name="2-things", init_from="1-sounds", steps=1, image_size=32),
+        stage("scenes", name="3-scenes", init_from="2-things", steps=1),
     )
     settings = {"corpus": corpus, "out": out, "precision": "fp32", "workers": 0, "stages": stages}
     return Recipe.model_validate({"model": tiny_config(), **settings, **changes})
@@ -197,23 +199,23 @@ def recipe(corpus: Path, out: Path, **changes) -> Recipe:
 def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_path):
     folder = train(recipe(corpus, tmp_path))
     assert folder == tmp_path / "3-scenes" / "model"
-    network, config = read_folder(folder)
+    network, config = load_folder(folder)
     assert config.classes == CLASSES and config.image_size == network.image_size == 64
-    small, early = read_folder(tmp_path / "2-things" / "model")
+    small, early = load_folder(tmp_path / "2-things" / "model")
     assert early.image_adapter is None and small.image_size == 32
     ear = "audio_backbone.head.weight"
-    heard, _ = read_folder(tmp_path / "1-sounds" / "model")
+    heard, _ = load_folder(tmp_path / "1-sounds" / "model")
     assert torch.equal(network.state_dict()[ear], heard.state_dict()[ear])
 
-    watch = Recorder()
-    train(recipe(corpus, tmp_path), [watch])
-    assert [line.split(",")[0] for line in watch.lines] == [
+    callback = Recorder()
+    train(recipe(corpus, tmp_path), [callback])
+    assert [line.split(",")[0] for line in callback.lines] == [
         f"{n}: done already" for n in ("1-sounds", "2-things", "3-scenes")
     ]
 
 
 def test_a_stage_that_starts_from_nothing(corpus, tmp_path):
-    alone = recipe(corpus, tmp_path, stages=(stage("scenes", start="0-nowhere"),))
+    alone = recipe(corpus, tmp_path, stages=(stage("scenes", init_from="0-nowhere"),))
     with pytest.raises(UsageError, match="stage only starts from 0-nowhere, which has no model"):
         train(alone)
 

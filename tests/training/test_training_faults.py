@@ -15,21 +15,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from clip_making import Clips, clip_stage, make_clip
-from tiny_model import tiny_model
-from together import FORK
-from watching import Recorder, make_trainer
 
 from save_avs.errors import SaveAvsError
-from save_avs.training.segment_clips import SegmentClips
-from save_avs.training.stopping import InterruptedRunError
+from save_avs.training.avs_task import AVSegmentationTask
+from save_avs.training.signals import InterruptedRunError
+from tests.support.distributed_run import FORK
+from tests.support.recording_callback import Recorder, make_trainer
+from tests.support.tiny_model import tiny_model
+from tests.support.training_clips import Clips, clip_stage, make_clip
 
 LIVES = 21
 TIMED = {"frames_per_s", "data_wait", "memory_gb"}  # what no two runs have in common
 
 
-def make_task(stage) -> SegmentClips:
-    return SegmentClips(
+def make_task(stage) -> AVSegmentationTask:
+    return AVSegmentationTask(
         tiny_model(),
         stage,
         train=Clips([make_clip(k, annotated=1 + k % 3) for k in range(7)], "train"),
@@ -37,12 +37,14 @@ def make_task(stage) -> SegmentClips:
     )
 
 
-def run(folder: Path, watch=None, spoil=None, **options) -> tuple[SegmentClips, dict[str, float]]:
-    stage = clip_stage(**{"steps": 46, "batch_clips": 3, "ema": 0.6, "warmup": 3, **options.pop("stage", {})})
+def run(folder: Path, callback=None, spoil=None, **options) -> tuple[AVSegmentationTask, dict[str, float]]:
+    stage = clip_stage(
+        **{"steps": 46, "batch_size": 3, "ema_decay": 0.6, "warmup_steps": 3, **options.pop("stage", {})}
+    )
     task = make_task(stage)
     if spoil:
         spoil(task)
-    figures = make_trainer(task, stage, folder, watch, **{"checkpoint_s": 0.0, **options}).run()
+    figures = make_trainer(task, stage, folder, callback, **{"checkpoint_interval_s": 0.0, **options}).run()
     return task, figures
 
 
@@ -53,8 +55,8 @@ class Mortal(Recorder):
         super().__init__()
         self.step, self.delay = step, delay
 
-    def stepped(self, moment):
-        if moment.step == self.step:
+    def on_step_end(self, stats):
+        if stats.step == self.step:
             threading.Timer(self.delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
@@ -67,7 +69,7 @@ def history(folder: Path) -> list[dict[str, float]]:
 def test_killed_twenty_times_at_any_moment_it_ends_in_the_same_bits(tmp_path):
     draw = random.Random(4)
     torch.set_num_threads(1)
-    straight, figures = run(tmp_path / "straight", workers=1, checkpoint_s=1e9)
+    straight, figures = run(tmp_path / "straight", workers=1, checkpoint_interval_s=1e9)
 
     step, deaths = 0, 0
     for _ in range(LIVES):
@@ -108,9 +110,9 @@ def test_told_to_stop_it_saves_and_says_how_to_go_on(tmp_path):
     with pytest.raises(
         InterruptedRunError, match=r"stopped by SIGTERM; stage only is saved at step 3"
     ) as end:
-        run(tmp_path / "told", spoil=tell, stage={"steps": 6}, checkpoint_s=1e9)
+        run(tmp_path / "told", spoil=tell, stage={"steps": 6}, checkpoint_interval_s=1e9)
     assert end.value.exit_code == 143
-    task, ended = run(tmp_path / "told", stage={"steps": 6}, checkpoint_s=1e9)
+    task, ended = run(tmp_path / "told", stage={"steps": 6}, checkpoint_interval_s=1e9)
     assert ended == figures
     assert all(torch.equal(v, straight.modules.state_dict()[k]) for k, v in task.modules.state_dict().items())
 
@@ -125,10 +127,10 @@ def test_told_to_stop_within_a_validation_it_stops_and_validates_when_it_goes_on
 
         task.score = told
 
-    stage = {"steps": 4, "validate_epochs": 1}
+    stage = {"steps": 4, "validate_every_epochs": 1}
     straight, figures = run(tmp_path / "straight", stage=stage)
     with pytest.raises(InterruptedRunError, match=r"stopped by Ctrl-C; .* saved at step 2") as end:
-        run(tmp_path / "told", spoil=tell, stage=stage, checkpoint_s=1e9)
+        run(tmp_path / "told", spoil=tell, stage=stage, checkpoint_interval_s=1e9)
     assert end.value.exit_code == 130
     task, ended = run(tmp_path / "told", stage=stage)
     assert ended == figures and history(tmp_path / "told") == history(tmp_path / "straight")
@@ -155,11 +157,13 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, spoil)
     kept = sorted(p.name for p in (tmp_path / "torn").glob("checkpoint-*.pt"))
     assert kept == ["checkpoint-00000003.pt", "checkpoint-00000004.pt"]
     spoil(tmp_path / "torn" / kept[-1])
-    watch = Recorder()
-    run(tmp_path / "torn", watch, stage={"steps": 5})
-    assert "checkpoint-00000004.pt: damaged" in watch.lines[0] and watch.lines[0].endswith("; passed over")
-    assert "going on from step 3" in watch.lines[1]
-    assert [moment.step for moment in watch.moments] == [4, 5]
+    callback = Recorder()
+    run(tmp_path / "torn", callback, stage={"steps": 5})
+    assert "checkpoint-00000004.pt: damaged" in callback.lines[0] and callback.lines[0].endswith(
+        "; passed over"
+    )
+    assert "going on from step 3" in callback.lines[1]
+    assert [stats.step for stats in callback.moments] == [4, 5]
 
 
 def poison(task, steps: set[int]) -> None:
@@ -184,13 +188,17 @@ def test_a_loss_that_is_no_number_names_its_clip(tmp_path):
 
 
 def test_or_its_step_is_passed_over_and_counted(tmp_path):
-    watch = Recorder()
+    callback = Recorder()
     every = set(range(99))
     task, _ = run(
-        tmp_path, watch, spoil=lambda t: poison(t, every), stage={"steps": 7, "ema": 0.0}, non_finite="skip"
+        tmp_path,
+        callback,
+        spoil=lambda t: poison(t, every),
+        stage={"steps": 7, "ema_decay": 0.0},
+        non_finite="skip",
     )
-    assert [row["skipped"] for row in watch.rows if "skipped" in row] == [3]  # once in each epoch of seven
-    assert all("clip-2; passed over" in line for line in watch.lines if "not finite" in line)
+    assert [row["skipped"] for row in callback.rows if "skipped" in row] == [3]  # once in each epoch of seven
+    assert all("clip-2; passed over" in line for line in callback.lines if "not finite" in line)
     assert all(v.isfinite().all() for v in task.modules.state_dict().values())
 
 
@@ -200,7 +208,7 @@ def test_a_run_that_only_skips_ends(tmp_path):
         task.loss = lambda batch, whole: {k: v * float("inf") for k, v in loss(batch, whole).items()}
 
     with pytest.raises(SaveAvsError, match="the 20th in a row"):
-        run(tmp_path, spoil=ruin, non_finite="skip", checkpoint_s=1e9)
+        run(tmp_path, spoil=ruin, non_finite="skip", checkpoint_interval_s=1e9)
 
 
 def test_early_stop(tmp_path):
@@ -208,12 +216,12 @@ def test_early_stop(tmp_path):
         score, calls = task.score, iter(range(100))
         task.score = lambda batch: {**score(batch), "miou": torch.tensor([1.0 - next(calls) / 100])}
 
-    watch = Recorder()
+    callback = Recorder()
     stage = {"steps": 40, "patience": 3}
-    _, figures = run(tmp_path, watch, spoil=decline, stage=stage)
-    steps = [row["step"] for row in watch.rows if "val_miou" in row]
+    _, figures = run(tmp_path, callback, spoil=decline, stage=stage)
+    steps = [row["step"] for row in callback.rows if "val_miou" in row]
     assert len(steps) == 4  # the first is the best, three are worse
-    assert watch.moments[-1].step == steps[-1] and figures["miou"] == 1.0
+    assert callback.moments[-1].step == steps[-1] and figures["miou"] == 1.0
     again = Recorder()
     assert run(tmp_path, again, stage=stage)[1] == figures and not again.moments
 
@@ -245,7 +253,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     folder = tmp_path / "small"
     small_disk(folder, "20m")
     try:
-        run(folder, stage={"steps": 2}, keep=1)
+        run(folder, stage={"steps": 2}, keep_checkpoints=1)
         size = sum(path.stat().st_size for path in folder.iterdir())
         ballast = folder / "ballast"
         with pytest.raises(OSError) as full, ballast.open("wb", buffering=0) as file:
@@ -255,7 +263,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
         with ballast.open("r+b") as file:  # room for half a checkpoint
             file.truncate(ballast.stat().st_size - size // 4)
         with pytest.raises(SaveAvsError, match=r"No space left on device.*00000002.pt is intact; make room"):
-            run(folder, stage={"steps": 4}, keep=1)
+            run(folder, stage={"steps": 4}, keep_checkpoints=1)
         assert_goes_on_after_a_full_disk(folder, ballast.unlink)
     finally:
         subprocess.run(["umount", folder], check=True)
@@ -264,14 +272,14 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
 def test_a_file_that_may_not_grow_leaves_the_checkpoint_before(tmp_path):
     """The same where no disk can be mounted: files are limited in size."""
     folder = tmp_path / "limited"
-    run(folder, stage={"steps": 2}, keep=1)
+    run(folder, stage={"steps": 2}, keep_checkpoints=1)
     limit = (folder / "checkpoint-00000002.pt").stat().st_size // 2
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, former[1]))
     try:
         with pytest.raises(SaveAvsError, match=r"File too large.*00000002.pt is intact; make room"):
-            run(folder, stage={"steps": 4}, keep=1)
+            run(folder, stage={"steps": 4}, keep_checkpoints=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
         signal.signal(signal.SIGXFSZ, handler)

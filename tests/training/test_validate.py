@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from clip_making import Clips, make_clip
-from tiny_model import tiny_batch, tiny_config, tiny_model
 
-from save_avs.adapters import freeze_except
 from save_avs.cli import main
 from save_avs.errors import DataError
-from save_avs.model import build_save, save_folder
+from save_avs.models import build_save, save_model
+from save_avs.models.adapters import freeze_except
 from save_avs.training import check as checking
-from save_avs.training.check import check
-from save_avs.training.memory import estimate, forward_one, saved_bytes
-from save_avs.training.prepare import Splits
+from save_avs.training.check import check_recipe
+from save_avs.training.memory import estimate_memory, forward_one, saved_bytes
 from save_avs.training.recipe import Recipe
+from save_avs.training.setup import Splits
+from tests.support.tiny_model import tiny_batch, tiny_config, tiny_model
+from tests.support.training_clips import Clips, make_clip
 
 PARTS = ["adapter", "audio_adapter", "mask_decoder"]
 
@@ -31,14 +31,14 @@ def clips(monkeypatch) -> Splits:
 
 
 def recipe(*stages: dict, **changes) -> Recipe:
-    plain = {"task": "clips", "data": {"name": "s4", "root": "x"}, "epochs": 2, "batch_clips": 2, "lr": 1e-3}
+    plain = {"task": "clips", "data": {"name": "s4", "root": "x"}, "epochs": 2, "batch_size": 2, "lr": 1e-3}
     given = [{**plain, "name": f"s{k}", **stage} for k, stage in enumerate(stages)]
-    model = tiny_config().model_dump(exclude={"bases"})
+    model = tiny_config().model_dump(exclude={"base_weights"})
     return Recipe.model_validate({"model": model, "out": "runs/x", "stages": given, **changes})
 
 
 def test_what_a_stage_would_do():
-    found = check(recipe({}, precision="fp32"))
+    found = check_recipe(recipe({}, precision="fp32"))
     assert not found.problems
     assert "7 clips in train, 2 in val; 3.5 steps of 2 clips an epoch, 7 steps in all" in found.lines[0]
     assert "trained (adapter" in found.lines[1] and "frozen" in found.lines[1]
@@ -50,19 +50,19 @@ def test_what_a_stage_would_do():
     ("stages", "problem"),
     [
         ([{"train": ["adaptor"]}], "stage s0: nothing to train is called adaptor"),
-        ([{"start": "s1"}, {}], "stage s0: starts from s1, which comes no earlier"),
-        ([{"start": "s0"}], "stage s0: starts from s0, which comes no earlier"),
-        ([{"start": "nowhere"}], "stage s0 starts from nowhere, which has no model"),
+        ([{"init_from": "s1"}, {}], "stage s0: starts from s1, which comes no earlier"),
+        ([{"init_from": "s0"}], "stage s0: starts from s0, which comes no earlier"),
+        ([{"init_from": "nowhere"}], "stage s0 starts from nowhere, which has no model"),
         ([{"name": "a"}, {"name": "a"}], "stages: a is there twice"),
     ],
 )
 def test_problems(stages, problem):
-    assert any(problem in line for line in check(recipe(*stages)).problems)
+    assert any(problem in line for line in check_recipe(recipe(*stages)).problems)
 
 
 def test_an_earlier_stage_and_a_model_folder_are_fine_to_start_from(tmp_path):
-    folder = save_folder(tiny_model(), tiny_config(), tmp_path)
-    assert not check(recipe({"start": str(folder)}, {"start": "s0"})).problems
+    folder = save_model(tiny_model(), tiny_config(), tmp_path)
+    assert not check_recipe(recipe({"init_from": str(folder)}, {"init_from": "s0"})).problems
 
 
 def test_every_problem_is_found_at_once(clips, monkeypatch):
@@ -70,8 +70,10 @@ def test_every_problem_is_found_at_once(clips, monkeypatch):
         raise DataError("frame.png: is broken")
 
     monkeypatch.setattr(Clips, "__getitem__", lambda _, i: broken(i))
-    bases = {"sam": "no/sam.pth"}
-    problems = check(recipe({"start": "nowhere", "train": ["x"]}, bases=bases, device="abacus")).problems
+    base_weights = {"sam": "no/sam.pth"}
+    problems = check_recipe(
+        recipe({"init_from": "nowhere", "train": ["x"]}, pretrained=base_weights, device="abacus")
+    ).problems
     for text in ("device:", "bases: no/sam.pth", "frame.png", "nowhere", "called x"):
         assert any(text in line for line in problems), text
 
@@ -83,15 +85,15 @@ def test_the_estimate_is_what_a_real_step_keeps():
     real = build_save(config)
     for model in (shapes, real):
         freeze_except(model, PARTS)
-    images, patches = tiny_batch(1, 128)
-    kept = saved_bytes(real, lambda: real(images, patches))
+    images, log_mel = tiny_batch(1, 128)
+    kept = saved_bytes(real, lambda: real(images, log_mel))
     assert saved_bytes(shapes, lambda: forward_one(shapes)) == kept > 0
-    memory = estimate(shapes, frames=3, bf16=False, average=True)
+    memory = estimate_memory(shapes, frames=3, bf16=False, average=True)
     trained = sum(p.numel() for p in real.parameters() if p.requires_grad)
     everything = sum(p.numel() for p in real.parameters())
     assert memory.total == 4 * everything + 16 * trained + 3 * kept
-    assert estimate(shapes, frames=3, bf16=True, average=True).activations == kept // 2
-    assert estimate(shapes, frames=3, bf16=False, average=False).total == memory.total - 4 * trained
+    assert estimate_memory(shapes, frames=3, bf16=True, average=True).activations == kept // 2
+    assert estimate_memory(shapes, frames=3, bf16=False, average=False).total == memory.total - 4 * trained
 
 
 def test_the_estimate_of_recomputed_blocks_is_the_most_a_real_step_keeps_at_a_time():
@@ -101,14 +103,14 @@ def test_the_estimate_of_recomputed_blocks_is_the_most_a_real_step_keeps_at_a_ti
     real = build_save(config)
     for model in (shapes, real):
         freeze_except(model, PARTS)
-        model.sam.image_encoder.recompute = True
-    images, patches = tiny_batch(1, 128)
-    forward = saved_bytes(real, lambda: real(images, patches))
+        model.sam.image_encoder.activation_checkpointing = True
+    images, log_mel = tiny_batch(1, 128)
+    forward = saved_bytes(real, lambda: real(images, log_mel))
     x = torch.zeros(1, 8, 8, 32, requires_grad=True)
     within = [saved_bytes(block, lambda b=block: b(x)) for block in real.sam.image_encoder.blocks]
-    memory = estimate(shapes, frames=1, bf16=False, average=False)
+    memory = estimate_memory(shapes, frames=1, bf16=False, average=False)
     assert memory.activations == forward + max(within)
-    copies = estimate(shapes, frames=1, bf16=True, average=False).weights - memory.weights
+    copies = estimate_memory(shapes, frames=1, bf16=True, average=False).weights - memory.weights
     everything = sum(p.numel() for p in real.parameters())
     sizes = [sum(p.numel() for p in block.parameters()) for block in real.sam.image_encoder.blocks]
     assert copies == 2 * (everything - sum(sizes) + max(sizes))

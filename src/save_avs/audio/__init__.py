@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from save_avs.audio.front_end import FrontEnd
+from save_avs.audio.frontend import Frontend
 from save_avs.audio.log_mel import is_silent, log_mel, log_mel_at
 
 if TYPE_CHECKING:
-    from save_avs.audio.backbone import AudioBackbone
-    from save_avs.audio.compact import CompactBackbone
-    from save_avs.audio.registry import BACKBONES, build_backbone
-    from save_avs.audio.vggish import VGGish, load_vggish
+    from save_avs.models.audio.backbone import AudioBackbone
+    from save_avs.models.audio.compact import CompactBackbone
+    from save_avs.models.audio.registry import BACKBONES, build_backbone
+    from save_avs.models.audio.vggish import VGGish, load_vggish
 
 __all__ = [
     "BACKBONES",
     "AudioBackbone",
     "CompactBackbone",
-    "FrontEnd",
+    "Frontend",
     "VGGish",
     "build_backbone",
     "is_silent",
@@ -30,12 +30,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AudioBackbone": "backbone",
-    "CompactBackbone": "compact",
-    "BACKBONES": "registry",
-    "build_backbone": "registry",
-    "VGGish": "vggish",
-    "load_vggish": "vggish",
+    "AudioBackbone": "save_avs.models.audio.backbone",
+    "CompactBackbone": "save_avs.models.audio.compact",
+    "BACKBONES": "save_avs.models.audio.registry",
+    "build_backbone": "save_avs.models.audio.registry",
+    "VGGish": "save_avs.models.audio.vggish",
+    "load_vggish": "save_avs.models.audio.vggish",
 }
 
 
@@ -44,4 +44,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -18,7 +18,7 @@ _OCTAVES = np.log(6.4) / 27
 
 
 @dataclass(frozen=True)
-class MelBands:
+class MelScale:
     """Overlapping triangles, evenly spaced on a mel scale.
 
     Attributes:
@@ -38,22 +38,22 @@ class MelBands:
 
 
 @cache
-def mel_filters(bands: MelBands, rate: int, fft: int) -> F64:
+def mel_filters(bands: MelScale, sample_rate: int, fft: int) -> F64:
     """Weights of each bin of a spectrum in each band, [fft/2+1,bands].
 
     Source: HTK's and Slaney's (Auditory Toolbox) mel scales.
     """
     lowest, highest = to_mel(np.array([bands.low, bands.high]), bands.scale)
     edges = np.linspace(lowest, highest, bands.count + 2)
-    bins = np.linspace(0.0, rate / 2, fft // 2 + 1)
+    bins = np.linspace(0.0, sample_rate / 2, fft // 2 + 1)
     hertz = to_hertz(edges, bands.scale)
     if bands.sides == "mel":
         bins = to_mel(bins, bands.scale)
     else:
         edges = hertz
-    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    low, center, high = edges[:-2], edges[1:-1], edges[2:]
     bins = bins[:, None]  # [fft/2+1,1]
-    filters = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clip(min=0.0)
+    filters = np.minimum((bins - low) / (center - low), (high - bins) / (high - center)).clip(min=0.0)
     return filters * 2 / (hertz[2:] - hertz[:-2]) if bands.equal_area else filters
 
 

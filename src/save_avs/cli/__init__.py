@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from save_avs._text import print_traceback
 from save_avs.cli import (
     bench,
     data,
@@ -24,13 +25,12 @@ from save_avs.cli import (
     params,
     segment,
     serve,
-    study,
     train,
     weights,
 )
-from save_avs.cli.talk import say, speak, talk
+from save_avs.cli._console import add_output_options, output_settings, print_line
 from save_avs.errors import SaveAvsError
-from save_avs.plain import print_traceback
+from studies.cli import study
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 TRACEBACK = "SAVE_AVS_TRACEBACK"
@@ -78,14 +78,14 @@ app.add_typer(data.app, name="data")
 app.add_typer(masks.app, name="masks")
 app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
-speak(app)
+add_output_options(app)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
         import save_avs
 
-        say(f"save-avs {save_avs.__version__}")
+        print_line(f"save-avs {save_avs.__version__}")
         raise typer.Exit
 
 
@@ -117,10 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise KeyboardInterrupt
             return code
     except (KeyboardInterrupt, _Terminated, Exception) as error:
-        if talk.verbose or os.environ.get(TRACEBACK):
+        if output_settings.verbose or os.environ.get(TRACEBACK):
             print_traceback(error)
         text, code = _verdict(error)
-        say(f"save-avs: {text}", err=True)
+        print_line(f"save-avs: {text}", err=True)
         return code
 
 
@@ -150,7 +150,11 @@ def _verdict(error: BaseException) -> tuple[str, int]:
             place = str(error.filename or unnamed).removeprefix("file:")
             text = f"{place}: {error.strerror}{_HINTS.get(error.errno or 0, '')}"
         case _:
-            where = "" if talk.verbose or os.environ.get(TRACEBACK) else " (add --verbose to see where)"
+            where = (
+                ""
+                if output_settings.verbose or os.environ.get(TRACEBACK)
+                else " (add --verbose to see where)"
+            )
             text = f"{type(error).__name__}: {text}{where}"
     return text, code
 

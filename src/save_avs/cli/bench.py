@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from save_avs.cli._console import print_block, print_info, print_line
+from save_avs.cli._options import AsJson
 from save_avs.cli.completion import model_names
-from save_avs.cli.options import AsJson
-from save_avs.cli.talk import note, say, show
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
-    from save_avs.evaluation.speed import Speed
+    from save_avs.evaluation.speed import SpeedMeasurement
 
 EXAMPLES = """Examples:
 
@@ -52,7 +52,7 @@ def bench(
     """Time a model through every installed runtime and precision, beside the machine's own limit."""
     import torch
 
-    from save_avs.model import PRESETS
+    from save_avs.models import PRESETS
 
     preset = model in PRESETS
     if preset and choose:
@@ -62,36 +62,38 @@ def bench(
     speeds = _of_preset(model, size, batch, rounds) if preset else _of_model(model, batch, rounds)
     if as_json:
         about = {"model": model, "batch": batch, "rounds": rounds, "threads": torch.get_num_threads()}
-        show(json.dumps({**about, "torch": torch.__version__, "speeds": [asdict(s) for s in speeds]}))
+        print_block(json.dumps({**about, "torch": torch.__version__, "speeds": [asdict(s) for s in speeds]}))
     else:
-        say(f"{model}, batch {batch}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-        show(_table(speeds, agree=not preset))
+        print_line(f"{model}, batch {batch}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+        print_block(_table(speeds, agree=not preset))
     if choose:
         _choose(model, speeds)
     return 0
 
 
-def _of_model(name: str, batch: int, rounds: int) -> list[Speed]:
-    from save_avs.evaluation.speed import contenders, measure_speed
-    from save_avs.model.files import read_config
-    from save_avs.model.loading import find_model
-    from save_avs.model.sizes import measure
+def _of_model(name: str, batch: int, rounds: int) -> list[SpeedMeasurement]:
+    from save_avs.evaluation.speed import load_candidates, measure_speed
+    from save_avs.models.loading import find_model_folder
+    from save_avs.models.profile import profile_model
+    from save_avs.models.serialization import read_config
 
-    folder = find_model(name)
-    return measure_speed(contenders(folder), measure(read_config(folder)), batch=batch, rounds=rounds)
+    folder = find_model_folder(name)
+    return measure_speed(
+        load_candidates(folder), profile_model(read_config(folder)), batch=batch, rounds=rounds
+    )
 
 
-def _of_preset(name: str, size: int | None, batch: int, rounds: int) -> list[Speed]:
-    from save_avs.evaluation.speed import fresh_contenders, measure_speed
-    from save_avs.model import build_save, preset
-    from save_avs.model.sizes import measure
+def _of_preset(name: str, size: int | None, batch: int, rounds: int) -> list[SpeedMeasurement]:
+    from save_avs.evaluation.speed import export_candidates, measure_speed
+    from save_avs.models import build_save, preset
+    from save_avs.models.profile import profile_model
 
     config = preset(name) if size is None else preset(name, image_size=size)
-    with fresh_contenders(build_save(config).eval()) as ways:
-        return measure_speed(ways, measure(config), batch=batch, rounds=rounds)
+    with export_candidates(build_save(config).eval()) as ways:
+        return measure_speed(ways, profile_model(config), batch=batch, rounds=rounds)
 
 
-def _table(speeds: list[Speed], *, agree: bool) -> str:
+def _table(speeds: list[SpeedMeasurement], *, agree: bool) -> str:
     """Markdown; whether masks agree means nothing where the weights are random."""
     head = ["part", "runtime", "precision", "ms a frame", "times float32", "share of the limit", "GFLOP/s"]
     rows = [
@@ -106,15 +108,17 @@ def _table(speeds: list[Speed], *, agree: bool) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, rules, *rows])
 
 
-def _choose(model: str, speeds: list[Speed]) -> None:
-    from save_avs.evaluation.agreement import SAME
+def _choose(model: str, speeds: list[SpeedMeasurement]) -> None:
+    from save_avs.evaluation.agreement import MIN_MASK_AGREEMENT
     from save_avs.evaluation.speed import precisions
-    from save_avs.model.loading import find_model
-    from save_avs.model.runtimes.choice import Timing, fastest, keep_timings
+    from save_avs.models.loading import find_model_folder
+    from save_avs.runtimes.selection import RuntimeTiming, fastest_runtime, save_timings
 
-    folder: Path = find_model(model)
-    same = [s for s in speeds if s.agreement is not None and s.agreement >= SAME]
-    file = keep_timings(folder, [Timing(runtime=s.runtime, precision=s.precision, ms=s.ms) for s in same])
+    folder: Path = find_model_folder(model)
+    same = [s for s in speeds if s.agreement is not None and s.agreement >= MIN_MASK_AGREEMENT]
+    file = save_timings(
+        folder, [RuntimeTiming(runtime=s.runtime, precision=s.precision, ms=s.ms) for s in same]
+    )
     for precision in precisions():
-        note(f"--runtime auto takes {fastest(folder, precision)} in {precision}")
-    note(f"remembered in {file}")
+        print_info(f"--runtime auto takes {fastest_runtime(folder, precision)} in {precision}")
+    print_info(f"remembered in {file}")

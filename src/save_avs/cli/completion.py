@@ -14,6 +14,10 @@ def model_names(incomplete: str) -> list[str]:
 
 def weight_names(incomplete: str) -> list[tuple[str, str]]:
     """Published weights that can be fetched, with what they are."""
-    from save_avs.checkpoints.known import KNOWN
+    from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
-    return [(known.name, known.about) for known in KNOWN.values() if known.name.startswith(incomplete)]
+    return [
+        (known.name, known.description)
+        for known in PRETRAINED_WEIGHTS.values()
+        if known.name.startswith(incomplete)
+    ]

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from save_avs.cli import data_check, data_features, data_shard
-from save_avs.cli.options import DryRun
-from save_avs.cli.progress import count as count_progress
-from save_avs.cli.talk import note, say
+from save_avs.cli._console import print_info, print_line
+from save_avs.cli._options import DryRun
+from save_avs.cli._progress import count as count_progress
 from save_avs.errors import UsageError
 
 DEFAULT_CORPUS = Path("corpora/stamps")
@@ -67,16 +67,16 @@ def stamps(
     dry_run: DryRun = False,
 ) -> int:
     """Build save-tiny's corpus, from Debian's Tux Paint stamps, photographs and a soundfont."""
-    from save_avs.data.stamps import build_stamps
+    from save_avs.synthesis.tuxpaint import build_tuxpaint_corpus
 
     if packages is not None and not packages.is_dir():
         raise UsageError(f"--packages {packages}: no such folder")
     if dry_run:
         source = "530 MB of Debian packages" if packages is None else f"the packages in {packages}"
-        say(f"would build {target} from {source}")
+        print_line(f"would build {target} from {source}")
         return 0
-    folder = build_stamps(target, packages=packages, report=note)
-    say(f"corpus: {folder}")
+    folder = build_tuxpaint_corpus(target, packages=packages, report=print_info)
+    print_line(f"corpus: {folder}")
     return 0
 
 
@@ -118,7 +118,7 @@ def compose(
         raise UsageError(f"{output} exists already; remove it or name another folder")
     pixels = _size(size)
     if dry_run:
-        say(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
+        print_line(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
         return 0
     if layout == "clips":
         folder = _compose_clips(
@@ -137,25 +137,25 @@ def compose(
         folder = _compose_benchmark(
             corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels or BENCHMARK_SIZE
         )
-    say(f"clips: {folder}")
+    print_line(f"clips: {folder}")
     return 0
 
 
 def _compose_clips(corpus: str, output: Path, *, split: Any, **how: Any) -> Path:
-    from save_avs.data.clips import write_clips
-    from save_avs.data.corpus import Corpus
+    from save_avs.synthesis.corpus import Corpus
+    from save_avs.synthesis.video_export import write_scene_videos
 
-    return write_clips(Corpus.load(corpus, split), output, progress=_progress, **how)
+    return write_scene_videos(Corpus.load(corpus, split), output, progress=_progress, **how)
 
 
 def _compose_benchmark(
     corpus: str, output: Path, *, layout: str, splits: list[str] | None, **how: Any
 ) -> Path:
-    from save_avs.data.corpus import Corpus
-    from save_avs.data.writers.registry import WRITERS
-    from save_avs.data.writers.stills import Order
+    from save_avs.synthesis.corpus import Corpus
+    from save_avs.synthesis.layouts.registry import LAYOUT_WRITERS
+    from save_avs.synthesis.layouts.stills import LayoutRequest
 
-    writer = WRITERS[layout]
+    writer = LAYOUT_WRITERS[layout]
     chosen: list[Any] = list(dict.fromkeys(splits or writer.splits))
     for name in chosen:
         if name not in writer.splits:
@@ -163,7 +163,7 @@ def _compose_benchmark(
     if writer.whole and set(chosen) != set(writer.splits):
         raise UsageError(f"{layout} needs all of {', '.join(writer.splits)}: leave out --split")
     corpora = {name: Corpus.load(corpus, name) for name in chosen}
-    return writer.write(Order(corpora, progress=_progress, **how), output)
+    return writer.write(LayoutRequest(corpora, progress=_progress, **how), output)
 
 
 def _one_split(wanted: list[str] | None) -> str:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli.options import AsJson, DryRun, Overwrite
-from save_avs.cli.progress import count
-from save_avs.cli.report_folder import report_folder
-from save_avs.cli.talk import note, say, show
+from save_avs.cli._console import print_block, print_info, print_line
+from save_avs.cli._options import AsJson, DryRun, Overwrite
+from save_avs.cli._output_dirs import resolve_output_dir
+from save_avs.cli._progress import count
 from save_avs.errors import DataError
 
 if TYPE_CHECKING:
-    from save_avs.data.check import Finding, SetReport
-    from save_avs.render.contact_sheet import Tile
+    from save_avs.datasets.check import DatasetReport, FileProblem
+    from save_avs.visualization.contact_sheet import Tile
 
 EXAMPLES = """Examples:
 
@@ -54,40 +54,40 @@ def check(
     as_json: AsJson = False,
 ) -> int:
     """Look over data sets: files missing or broken, counts, leaks between splits, stray pixels in labels."""
-    from save_avs.data.benchmarks.registry import spec_at
-    from save_avs.data.check import Inspector, present
-    from save_avs.media import atomic_write
+    from save_avs.datasets.check import DatasetChecker, find_datasets
+    from save_avs.datasets.registry import resolve_spec
+    from save_avs.video import atomic_write
 
-    specs = [spec_at(name, root) for name in dict.fromkeys(data)] if data else present(root)
-    folder = report_folder(output, DEFAULT, overwrite=overwrite)
+    specs = [resolve_spec(name, root) for name in dict.fromkeys(data)] if data else find_datasets(root)
+    folder = resolve_output_dir(output, DEFAULT, overwrite=overwrite)
     if dry_run:
-        say(f"would look over {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
+        print_line(f"would look over {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
         return FINE
-    inspector = Inspector(count)
+    inspector = DatasetChecker(count)
     reports = [inspector.check(spec, root) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all
-        reports = [r for r in reports if r.clips or any(f.what == "broken" for f in r.findings)] or reports
+        reports = [r for r in reports if r.clips or any(f.kind == "broken" for f in r.problems)] or reports
     document = json.dumps({"root": str(root), "data": [_plain(report) for report in reports]}, indent=1)
     atomic_write(folder / "report.json", document + "\n")
     for report in reports:
         _draw_sheet(report, folder / f"{report.name}.png")
     if as_json:
-        show(document)
+        print_block(document)
     else:
         for report in reports:
             for line in _lines(report):
-                say(line)
-    note(f"report and contact sheets: {folder}")
-    return FAULTY if any(report.findings for report in reports) else FINE
+                print_line(line)
+    print_info(f"report and contact sheets: {folder}")
+    return FAULTY if any(report.problems for report in reports) else FINE
 
 
-def _plain(report: SetReport) -> dict[str, Any]:
+def _plain(report: DatasetReport) -> dict[str, Any]:
     """A report as plain values for JSON."""
     return {
         "name": report.name,
         "title": report.title,
         "home": str(report.home),
-        "findings": [_fault(finding) for finding in report.tables],
+        "problems": [_fault(finding) for finding in report.tables],
         "splits": [
             {
                 "split": split.split,
@@ -95,8 +95,10 @@ def _plain(report: SetReport) -> dict[str, Any]:
                 "official": split.official,
                 "files": split.files,
                 "computed": split.computed,
-                "findings": [_fault(finding) for finding in split.findings],
-                "stray_pixels": [{"path": str(path), "pieces": pieces} for path, pieces in split.specks],
+                "problems": [_fault(finding) for finding in split.problems],
+                "stray_pixels": [
+                    {"path": str(path), "pieces": pieces} for path, pieces in split.stray_pixels
+                ],
             }
             for split in report.splits
         ],
@@ -104,38 +106,40 @@ def _plain(report: SetReport) -> dict[str, Any]:
     }
 
 
-def _lines(report: SetReport) -> list[str]:
+def _lines(report: DatasetReport) -> list[str]:
     """A report as people read it."""
     head = f"{'split':8}{'clips':>8}{'official':>10}{'files':>9}{'missing':>9}{'broken':>8}{'stray':>7}"
     lines = [f"{report.name}: {report.title}, in {report.home}", f"  {head}"]
     for split in report.splits:
-        kinds = [finding.what for finding in split.findings]
+        kinds = [finding.kind for finding in split.problems]
         official = "-" if split.official is None else str(split.official)
         lines.append(
             f"  {split.split:8}{split.clips:8}{official:>10}{split.files:9}"
-            f"{kinds.count('missing'):9}{kinds.count('broken'):8}{len(split.specks):7}"
+            f"{kinds.count('missing'):9}{kinds.count('broken'):8}{len(split.stray_pixels):7}"
         )
     computed = sum(split.computed for split in report.splits)
     if computed:
         lines.append(f"  log-mel files that are missing, and are computed from the sounds: {computed}")
-    lines += _listed([_fault_line(finding) for finding in report.findings])
+    lines += _listed([_fault_line(finding) for finding in report.problems])
     if report.leaks:
         lines.append(f"  source videos with clips in more than one split: {len(report.leaks)}")
         lines += _listed([f"{source}: {_counts(where)}" for source, where in report.leaks.items()], "    ")
-    specks = [f"{path}: {n}" for split in report.splits for path, n in split.specks]
-    if specks:
-        lines.append(f"  annotations with stray pixels (pieces of at most 8 in 224 x 224): {len(specks)}")
-        lines += _listed(specks, "    ")
+    stray_pixels = [f"{path}: {n}" for split in report.splits for path, n in split.stray_pixels]
+    if stray_pixels:
+        lines.append(
+            f"  annotations with stray pixels (pieces of at most 8 in 224 x 224): {len(stray_pixels)}"
+        )
+        lines += _listed(stray_pixels, "    ")
     return [*lines, ""]
 
 
-def _fault(finding: Finding) -> dict[str, str]:
-    return {"path": str(finding.path), "what": finding.what, "why": finding.why}
+def _fault(finding: FileProblem) -> dict[str, str]:
+    return {"path": str(finding.path), "kind": finding.kind, "reason": finding.reason}
 
 
-def _fault_line(finding: Finding) -> str:
-    line = f"{finding.what}: {finding.path}"
-    return line if finding.what == finding.why else f"{line}: {finding.why}"
+def _fault_line(finding: FileProblem) -> str:
+    line = f"{finding.kind}: {finding.path}"
+    return line if finding.kind == finding.reason else f"{line}: {finding.reason}"
 
 
 def _counts(where: dict[str, int]) -> str:
@@ -148,9 +152,9 @@ def _listed(items: list[str], indent: str = "  ") -> list[str]:
     return [indent + item for item in items[:SHOWN]] + more
 
 
-def _draw_sheet(report: SetReport, path: Path) -> None:
+def _draw_sheet(report: DatasetReport, path: Path) -> None:
     """Draw the contact sheet of a data set, of what can be read."""
-    from save_avs.render.contact_sheet import draw_contact_sheet
+    from save_avs.visualization.contact_sheet import draw_contact_sheet
 
     tiles = [tile for clips in report.opened for tile in _tiles(clips)]
     if tiles:
@@ -159,7 +163,7 @@ def _draw_sheet(report: SetReport, path: Path) -> None:
 
 def _tiles(clips: Any) -> list[Tile]:
     """Samples spread over a split: of each the first annotated frame, best one in which something sounds."""
-    from save_avs.render.contact_sheet import Tile
+    from save_avs.visualization.contact_sheet import Tile
 
     step = max(1, len(clips) // SAMPLES)
     tiles = []
@@ -169,6 +173,6 @@ def _tiles(clips: Any) -> list[Tile]:
         except DataError:
             continue  # named in the report
         k = int((sample.has_mask * (1 + sample.masks.any(axis=(1, 2)))).argmax())
-        caption = f"{clips.split} {', '.join(clips.facts(i).categories) or sample.name}"
+        caption = f"{clips.split} {', '.join(clips.metadata(i).categories) or sample.name}"
         tiles.append(Tile(caption, sample.frames[k], sample.masks[k]))
     return tiles

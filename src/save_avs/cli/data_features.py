@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli.options import Device, DryRun
-from save_avs.cli.progress import count
-from save_avs.cli.talk import say
+from save_avs.cli._console import print_line
+from save_avs.cli._options import Device, DryRun
+from save_avs.cli._progress import count
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,44 +53,44 @@ def features(
     dry_run: DryRun = False,
 ) -> int:
     """Compute the audio features of every clip, once; a run that was stopped goes on where it was."""
-    from save_avs.audio.registry import backbone_class
-    from save_avs.data import offered_splits, open_clips
-    from save_avs.data.features import FeatureCache, backbone_identity, fill
-    from save_avs.model.loading import resolve_device
+    from save_avs.datasets import available_splits, open_dataset
+    from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, compute_features
+    from save_avs.models.audio.registry import backbone_class
+    from save_avs.models.loading import resolve_device
 
     kind = backbone_class(audio)
-    if weights is None and not kind.published:
+    if weights is None and not kind.published_weights:
         raise UsageError(f"--weights is missing: the model folder that holds the {audio} backbone")
-    chosen = dict.fromkeys(split or offered_splits(name, root))
-    sets = [open_clips(name, root, part, front_end=kind.front_end) for part in chosen]
+    chosen = dict.fromkeys(split or available_splits(name, root))
+    sets = [open_dataset(name, root, part, frontend=kind.frontend) for part in chosen]
     if dry_run:
         for clips in sets:
-            say(f"would hear {clips.name} {clips.split}: {len(clips)} clips by {audio} -> {output}")
+            print_line(f"would hear {clips.name} {clips.split}: {len(clips)} clips by {audio} -> {output}")
         return 0
-    backbone = _load(audio, weights or kind.published[0])
+    backbone = _load(audio, weights or kind.published_weights[0])
     cache = FeatureCache(output, backbone_identity(audio, backbone))
     backbone.to(resolve_device(device))
     for clips in sets:
         progress = partial(count, f"{clips.name} {clips.split}")
-        new = fill(clips, backbone, cache, progress=progress)
-        say(f"{clips.name} {clips.split}: {len(clips)} clips, {new} new")
-    say(f"features: {output / cache.backbone}")
+        new = compute_features(clips, backbone, cache, progress=progress)
+        print_line(f"{clips.name} {clips.split}: {len(clips)} clips, {new} new")
+    print_line(f"features: {output / cache.backbone}")
     return 0
 
 
 def _load(name: str, weights: str) -> AudioBackbone:
     """A backbone from a published file, fetched or given, or out of a model."""
-    from save_avs.audio.backbone import load_backbone
-    from save_avs.audio.registry import backbone_class
-    from save_avs.checkpoints.cache import locate
-    from save_avs.model import load_model
-    from save_avs.model.files import read_config
-    from save_avs.model.loading import BUNDLED, find_model
+    from save_avs.models import load_model
+    from save_avs.models.audio.backbone import load_backbone
+    from save_avs.models.audio.registry import backbone_class
+    from save_avs.models.loading import BUNDLED, find_model_folder
+    from save_avs.models.serialization import read_config
+    from save_avs.weights.cache import resolve_weights
 
     kind = backbone_class(name)
-    if kind.published and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
-        return load_backbone(kind, locate(weights))
-    held = read_config(find_model(weights)).audio
+    if kind.published_weights and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
+        return load_backbone(kind, resolve_weights(weights))
+    held = read_config(find_model_folder(weights)).audio
     if held != name:
         raise UsageError(f"{weights} holds the audio backbone {held}, not {name}")
     return load_model(weights, device="cpu", precision="fp32").audio_backbone

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import DryRun
-from save_avs.cli.progress import count
-from save_avs.cli.talk import say
+from save_avs.cli._console import print_line
+from save_avs.cli._options import DryRun
+from save_avs.cli._progress import count
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -41,29 +41,29 @@ def shard(
     dry_run: DryRun = False,
 ) -> int:
     """Write a data set as WebDataset-style tar files with an index; OUT then stands wherever ROOT does."""
-    from save_avs.data import offered_splits, open_clips
-    from save_avs.data.shards.spec import holds_shards
-    from save_avs.data.shards.write import write_shards
+    from save_avs.datasets import available_splits, open_dataset
+    from save_avs.datasets.shards.spec import holds_shards
+    from save_avs.datasets.shards.write import write_shards
 
     limit = parse_size(size)
     if output.exists():
         raise UsageError(f"{output} exists already; remove it or name another folder")
     if holds_shards(root):
         raise UsageError(f"{root} holds shards already; copy them as they are")
-    sets = [open_clips(name, root, part) for part in dict.fromkeys(split or offered_splits(name, root))]
+    sets = [open_dataset(name, root, part) for part in dict.fromkeys(split or available_splits(name, root))]
     if not any(map(len, sets)):
         raise UsageError(f"{name} in {root} has no clip")
     if dry_run:
         for clips in sets:
-            say(f"would shard {name} {clips.split}: {len(clips)} clips -> {output}")
+            print_line(f"would shard {name} {clips.split}: {len(clips)} clips -> {output}")
         return 0
     folder = write_shards(
         sets, output, size=limit, progress=lambda part, *done: count(f"{name} {part}", *done)
     )
     for clips in sets:
         tars = len(list(folder.glob(f"{clips.split}-*.tar")))
-        say(f"{name} {clips.split}: {len(clips)} clips in {tars} {'shard' if tars == 1 else 'shards'}")
-    say(f"shards: {folder}")
+        print_line(f"{name} {clips.split}: {len(clips)} clips in {tars} {'shard' if tars == 1 else 'shards'}")
+    print_line(f"shards: {folder}")
     return 0
 
 

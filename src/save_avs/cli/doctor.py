@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from save_avs.cli.options import AsJson
-from save_avs.cli.talk import say, show
+from save_avs.cli._console import print_block, print_line
+from save_avs.cli._options import AsJson
 
 if TYPE_CHECKING:
     from save_avs.doctor import Finding
@@ -31,9 +31,9 @@ def doctor(
 
     found = list(examine())
     problems = [finding.problem for finding in found if finding.problem]
-    show(json.dumps(_document(found, problems), indent=2) if as_json else _page(found))
+    print_block(json.dumps(_document(found, problems), indent=2) if as_json else _page(found))
     for problem in problems:
-        say(f"save-avs: {problem}", err=True)
+        print_line(f"save-avs: {problem}", err=True)
     return FAILED if problems else 0
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli._options import AsJson, Device, DryRun, Overwrite, Precision, reject_options
 from save_avs.cli.completion import model_names
-from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, refuse
 from save_avs.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -89,8 +89,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
 ) -> int:
     """Measure models: how well their masks fit, on a data set of clips or on composed scenes."""
     if data == SCENES:
-        refuse({"--root": root, "--protocol": protocols, "--size": size}, "clips of a data set")
-        refuse({"--skip-broken": skip_broken or None, "--json": as_json or None}, "clips of a data set")
+        reject_options({"--root": root, "--protocol": protocols, "--size": size}, "clips of a data set")
+        reject_options(
+            {"--skip-broken": skip_broken or None, "--json": as_json or None}, "clips of a data set"
+        )
         from save_avs.cli.evaluate_scenes import evaluate_on_scenes
 
         return evaluate_on_scenes(
@@ -105,7 +107,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- an option each
             device=device,
             dry_run=dry_run,
         )
-    refuse({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
+    reject_options({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
     from save_avs.cli.evaluate_clips import Request, evaluate_on_clips
 
     if root is None:

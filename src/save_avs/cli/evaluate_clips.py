@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs.cli.progress import Display
-from save_avs.cli.report_folder import called, evaluation_of, report_folder
-from save_avs.cli.running import announced_model
-from save_avs.cli.talk import note, say, show
-from save_avs.data import ClipSet, open_clips
+from save_avs._files.atomic import atomic_write
+from save_avs._files.staging import atomic_folder
+from save_avs.cli._console import print_block, print_info, print_line
+from save_avs.cli._models import load_and_announce
+from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir, unique_names
+from save_avs.cli._progress import VideoProgress
+from save_avs.datasets import AVDataset, open_dataset
 from save_avs.errors import DataError
 from save_avs.evaluation import DEFAULT_PROTOCOLS, BenchmarkReport, Comparison, compare, evaluate_clips
 from save_avs.evaluation.benchmark_report import dumps
-from save_avs.inference.folders import staged
-from save_avs.media.atomic import atomic_write
-from save_avs.model.loading import find_model
-from save_avs.objectives.protocols import choose_protocols
+from save_avs.metrics.protocols import get_protocols
+from save_avs.models.loading import find_model_folder
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class Request:
 def evaluate_on_clips(request: Request) -> int:
     """Score every model, compare each further one with the first, write and print the reports."""
     protocols = request.protocols or list(DEFAULT_PROTOCOLS)
-    choose_protocols(protocols, request.size)
+    get_protocols(protocols, request.size)
     for model in request.models:
-        find_model(model)
-    clips = open_clips(request.data, request.root, request.split)
-    default = evaluation_of(request.models, request.data, request.split)
-    folder = report_folder(request.output, default, overwrite=request.overwrite)
+        find_model_folder(model)
+    clips = open_dataset(request.data, request.root, request.split)
+    default = default_eval_dir(request.models, request.data, request.split)
+    folder = resolve_output_dir(request.output, default, overwrite=request.overwrite)
     if request.dry_run:
         _print_plan(request, len(clips), folder)
         return 0
     reports = {
         name: _report(name, model, clips, protocols, request)
-        for name, model in called(request.models).items()
+        for name, model in unique_names(request.models).items()
     }
     comparisons = _compared(reports)
     _save(folder, reports, comparisons, overwrite=request.overwrite)
@@ -66,15 +66,17 @@ def evaluate_on_clips(request: Request) -> int:
 def _print_plan(request: Request, count: int, folder: Path) -> None:
     plan = {"models": request.models, "data": request.data, "split": request.split, "clips": count}
     if request.as_json:
-        show(dumps({**plan, "folder": str(folder)}))
+        print_block(dumps({**plan, "folder": str(folder)}))
     else:
         models = ", ".join(request.models)
-        say(f"would evaluate {models} on {count} clips of {request.data} {request.split} -> {folder}")
+        print_line(f"would evaluate {models} on {count} clips of {request.data} {request.split} -> {folder}")
 
 
-def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request: Request) -> BenchmarkReport:
-    network = announced_model(model, device=request.device, precision=request.precision)
-    with Display(f"{name} on {request.data}") as shown:
+def _report(
+    name: str, model: str, clips: AVDataset, protocols: list[str], request: Request
+) -> BenchmarkReport:
+    network = load_and_announce(model, device=request.device, precision=request.precision)
+    with VideoProgress(f"{name} on {request.data}") as shown:
         report = evaluate_clips(
             network,
             clips,
@@ -89,7 +91,7 @@ def _report(name: str, model: str, clips: ClipSet, protocols: list[str], request
             shown.warn(f"left out: {reason}")
     about = report.about
     speed = about.frames / max(about.seconds, 1e-9)
-    note(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps")
+    print_info(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps")
     return report
 
 
@@ -101,7 +103,7 @@ def _compared(reports: dict[str, BenchmarkReport]) -> list[Comparison]:
 def _save(
     folder: Path, reports: dict[str, BenchmarkReport], comparisons: list[Comparison], *, overwrite: bool
 ) -> None:
-    with staged(folder, overwrite=overwrite) as part:
+    with atomic_folder(folder, overwrite=overwrite) as part:
         for name, report in reports.items():
             report.save(part / name if len(reports) > 1 else part)
         if comparisons:
@@ -116,8 +118,8 @@ def _print(
         document: dict[str, Any] = {"folder": str(folder)}
         document["reports"] = {name: report.as_json() for name, report in reports.items()}
         document["comparisons"] = [comparison.as_json() for comparison in comparisons]
-        show(dumps(document))
+        print_block(dumps(document))
         return
     for part in (*reports.values(), *comparisons):
-        show(part.table())
-    say(f"report: {folder}")
+        print_block(part.table())
+    print_line(f"report: {folder}")

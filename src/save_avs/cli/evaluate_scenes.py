@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from save_avs.cli.progress import count as count_progress
-from save_avs.cli.report_folder import evaluation_of, report_folder
-from save_avs.cli.running import announced_model
-from save_avs.cli.talk import say, show
-from save_avs.data.corpus import Corpus, as_split
+from save_avs._files.staging import atomic_folder
+from save_avs.cli._console import print_block, print_line
+from save_avs.cli._models import load_and_announce
+from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir
+from save_avs.cli._progress import count as count_progress
 from save_avs.errors import UsageError
-from save_avs.evaluation import evaluate_scenes, markdown, write_report
-from save_avs.inference.folders import staged
+from save_avs.evaluation import evaluate_scenes, save_scene_report, scene_table
+from save_avs.synthesis.corpus import Corpus, parse_split
 
 CORPUS, SCENES, SEED = Path("corpora/stamps"), 600, 2024
 
@@ -32,14 +32,14 @@ def evaluate_on_scenes(
     """Measure one model on scenes drawn from a corpus, and print the report."""
     if len(models) > 1:
         raise UsageError("models are compared on clips of a data set: give one model, or another --data")
-    checked = as_split(split)
+    checked = parse_split(split)
     count, drawn_from = scenes or SCENES, SEED if seed is None else seed
-    folder = report_folder(output, evaluation_of(models, "scenes", split), overwrite=overwrite)
+    folder = resolve_output_dir(output, default_eval_dir(models, "scenes", split), overwrite=overwrite)
     things = Corpus.load(corpus or CORPUS, checked)
     if dry_run:
-        say(f"would evaluate {models[0]} on {count} scenes of {corpus or CORPUS} {split} -> {folder}")
+        print_line(f"would evaluate {models[0]} on {count} scenes of {corpus or CORPUS} {split} -> {folder}")
         return 0
-    network = announced_model(models[0], device=device, precision=precision)
+    network = load_and_announce(models[0], device=device, precision=precision)
 
     def progress(done: int) -> None:
         count_progress("scenes", done, count)
@@ -52,8 +52,8 @@ def evaluate_on_scenes(
         "seed": drawn_from,
         "precision": network.precision,
     }
-    with staged(folder, overwrite=overwrite) as part:
-        write_report(report, about, part)
-    show(markdown(report, about))
-    say(f"report: {folder}")
+    with atomic_folder(folder, overwrite=overwrite) as part:
+        save_scene_report(report, about, part)
+    print_block(scene_table(report, about))
+    print_line(f"report: {folder}")
     return 0

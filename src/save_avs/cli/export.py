@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import AsJson, DryRun, Overwrite
-from save_avs.cli.talk import say, show
+from save_avs.cli._console import print_block, print_line
+from save_avs.cli._options import AsJson, DryRun, Overwrite
 
 EXAMPLES = """Examples:
 
@@ -59,25 +59,25 @@ def export(
     dry_run: DryRun = False,
 ) -> int:
     """Export a model for another program, and check that it marks the same."""
-    from save_avs.cli.running import found_model
-    from save_avs.exports.export import export_model
-    from save_avs.exports.targets import find_target
+    from save_avs.cli._models import resolve_model
+    from save_avs.runtimes.export import export_model
+    from save_avs.runtimes.export_targets import find_target
 
     folder = output or Path("runs/export") / f"{Path(model).name}-{to}"
-    source = found_model(model)
+    source = resolve_model(model)
     if dry_run:
         find_target(to, precision)
-        say(f"would export {model} for {to} in {precision} -> {folder}")
+        print_line(f"would export {model} for {to} in {precision} -> {folder}")
         return 0
     found = export_model(source, folder, to=to, precision=precision, check=check, overwrite=overwrite)
     if as_json:
-        show(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
+        print_block(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
         return 0
-    say(
+    print_line(
         f"checked on {found.frames} frames of {found.clip} ({found.marked} with something marked): "
         f"probabilities differ from PyTorch's by at most {found.largest_difference:.2g}, "
         f"mean IoU of the masks {found.mask_iou:.4f}",
         err=True,
     )
-    say(folder)
+    print_line(folder)
     return 0

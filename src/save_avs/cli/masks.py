@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import DryRun, Overwrite
-from save_avs.cli.talk import say
+from save_avs.cli._console import print_line
+from save_avs.cli._options import DryRun, Overwrite
 
 CONVERT_EXAMPLES = """Examples:
 
@@ -20,7 +20,7 @@ CONVERT_EXAMPLES = """Examples:
 \b
 coco         masks.coco.json         a COCO data set
 npz          masks.npz               NumPy arrays
-png          masks/000123.png        a grey picture a frame
+png          masks/000123.png        a gray picture a frame
 cvat         masks.cvat.xml          CVAT 1.1
 labelstudio  masks.labelstudio.json  Label Studio tasks with brushes
 """
@@ -54,22 +54,22 @@ def convert(
     dry_run: DryRun = False,
 ) -> int:
     """Write a video's masks in other formats, into a new folder."""
+    from save_avs._files.staging import atomic_folder
     from save_avs.errors import UsageError
-    from save_avs.inference.folders import staged
+    from save_avs.formats import MASK_FORMATS, MaskDocument
     from save_avs.inference.settings import parse_outputs
-    from save_avs.render.formats import FORMATS, MaskSet
 
     names = parse_outputs(to)
-    if unknown := [name for name in names if name not in FORMATS] or (not names and [to]):
-        raise UsageError(f"no format {unknown[0]!r}; choose from {', '.join(FORMATS)}")
-    masks = MaskSet.read(source, images=images)
+    if unknown := [name for name in names if name not in MASK_FORMATS] or (not names and [to]):
+        raise UsageError(f"no format {unknown[0]!r}; choose from {', '.join(MASK_FORMATS)}")
+    masks = MaskDocument.read(source, images=images)
     folder = output or source.parent / "formats"
     if dry_run:
-        say(f"would write {', '.join(names)} of {len(masks.track)} frames -> {folder}")
+        print_line(f"would write {', '.join(names)} of {len(masks.video_masks)} frames -> {folder}")
         return 0
-    with staged(folder, overwrite=overwrite) as part:
+    with atomic_folder(folder, overwrite=overwrite) as part:
         for name in names:
-            FORMATS[name].write(part / FORMATS[name].file, masks)
+            MASK_FORMATS[name].write(part / MASK_FORMATS[name].file, masks)
     for name in names:
-        say(folder / FORMATS[name].file)
+        print_line(folder / MASK_FORMATS[name].file)
     return 0

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli.options import AsJson
-from save_avs.cli.talk import say, show
+from save_avs.cli._console import print_block, print_line
+from save_avs.cli._options import AsJson
 from save_avs.errors import UsageError, first_problem
 
 if TYPE_CHECKING:
-    from save_avs.model import SaveConfig
-    from save_avs.model.sizes import Sizes
+    from save_avs.models import SaveConfig
+    from save_avs.models.profile import ModelProfile
 
 EXAMPLES = """Examples:
 
@@ -54,20 +54,20 @@ def params(
     as_json: AsJson = False,
 ) -> int:
     """Table of parameters (total, frozen, trained, per part) and of operations a frame; needs no weights."""
-    from save_avs.model.sizes import measure
+    from save_avs.models.profile import profile_model
 
-    rows = [(config, measure(config)) for config in _configs(names, sizes, branches)]
+    rows = [(config, profile_model(config)) for config in _configs(names, sizes, branches)]
     if as_json:
-        show(json.dumps([_record(config, found) for config, found in rows], indent=2))
+        print_block(json.dumps([_record(config, found) for config, found in rows], indent=2))
         return 0
     lines = [HEAD, *(_row(config, found) for config, found in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     for i, line in enumerate(lines):
-        say(_markdown(line, widths))
+        print_line(_markdown(line, widths))
         if i == 0:
             rules = ["-" * width for width in widths[:COLUMNS]]
             rules += ["-" * (width - 1) + ":" for width in widths[COLUMNS:]]
-            say(_markdown(rules, widths))
+            print_line(_markdown(rules, widths))
     return 0
 
 
@@ -76,14 +76,14 @@ def _configs(
 ) -> list[SaveConfig]:
     from pydantic import ValidationError
 
-    from save_avs.model import PRESETS, SaveConfig
-    from save_avs.model.files import read_config
-    from save_avs.model.loading import find_model
+    from save_avs.models import PRESETS, SaveConfig
+    from save_avs.models.loading import find_model_folder
+    from save_avs.models.serialization import read_config
 
     every = ("full", "depthwise", "bottleneck", "none")
     found = []
     for name in names or PRESETS:
-        one = {"preset": name} if name in PRESETS else read_config(find_model(name)).model_dump()
+        one = {"preset": name} if name in PRESETS else read_config(find_model_folder(name)).model_dump()
         shown = branches or (every if name in PRESETS else [None])
         changes = [(size, branch) for size in sizes or [None] for branch in shown]
         try:
@@ -105,7 +105,7 @@ def _changed(config: dict[str, Any], size: int | None, branch: str | None) -> di
     return out
 
 
-def _row(config: SaveConfig, found: Sizes) -> tuple[str, ...]:
+def _row(config: SaveConfig, found: ModelProfile) -> tuple[str, ...]:
     adapter = config.image_adapter
     counts = (found.total, found.frozen, found.trained, *found.parts.values())
     flops = (sum(found.flops.values()), found.flops["image adapters"])
@@ -118,7 +118,7 @@ def _row(config: SaveConfig, found: Sizes) -> tuple[str, ...]:
     )
 
 
-def _record(config: SaveConfig, found: Sizes) -> dict[str, Any]:
+def _record(config: SaveConfig, found: ModelProfile) -> dict[str, Any]:
     adapter = config.image_adapter
     return {
         "model": config.name,

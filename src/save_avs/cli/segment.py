@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from save_avs.cli._console import print_block, print_line
+from save_avs.cli._options import AsJson, Device, DryRun, Overwrite, Precision, Runtime, reject_options
 from save_avs.cli.completion import model_names
-from save_avs.cli.options import AsJson, Device, DryRun, Overwrite, Precision, Runtime, refuse
-from save_avs.cli.talk import say, show
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
-    from save_avs.inference import Outcome
-    from save_avs.inference.jobs import Existing
+    from save_avs.inference import SegmentationOutcome
+    from save_avs.inference.jobs import ExistingPolicy
 
 DEFAULT_DIRECTORY = Path("runs/segment")
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
@@ -133,13 +133,13 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
     dry_run: DryRun = False,
 ) -> int:
     """Mark the things that sound in videos: an overlay video, masks, a timeline and a summary for each."""
-    from save_avs.inference.inputs import find_inputs
+    from save_avs.inference.inputs import find_input_videos
     from save_avs.inference.jobs import plan_jobs
-    from save_avs.inference.settings import Settings, parse_fps, parse_outputs
+    from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     default = "masks" if engine else ",".join(DEFAULT_OUTPUTS)
     outputs = parse_outputs(default if save is None else save)
-    settings = Settings(fps=parse_fps(fps), threshold=threshold, outputs=outputs)
+    settings = SegmentationSettings(fps=parse_fps(fps), threshold=threshold, outputs=outputs)
     if engine is not None:
         from save_avs.cli.segment_bulk import Order, kit_of, segment_bulk
 
@@ -156,63 +156,63 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
         )
         return segment_bulk(inputs or [], manifest, output, kit, order)
     only_many = {"--workers": workers, "--manifest": manifest, "--price-per-hour": price}
-    refuse({**only_many, "--retry-failed": retry_failed or None}, "--engine local or ray")
+    reject_options({**only_many, "--retry-failed": retry_failed or None}, "--engine local or ray")
     if not inputs:
         raise UsageError(
             "Missing argument INPUT: name a video file, a folder or a pattern such as 'clips/*.mp4'"
         )
     directory = output or DEFAULT_DIRECTORY
     existing = _existing(overwrite, resume, named=output is not None)
-    jobs = plan_jobs(find_inputs(inputs), directory, existing)
+    jobs = plan_jobs(find_input_videos(inputs), directory, existing)
     if dry_run:
         planned = [{"path": str(j.path), "folder": str(j.folder), "finished": j.finished} for j in jobs]
         if as_json:
-            show(json.dumps({"version": 1, "planned": planned}))
+            print_block(json.dumps({"version": 1, "planned": planned}))
             return 0
         for job in jobs:
-            say(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
+            print_line(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
         return 0
 
-    from save_avs.cli.running import announced_runtime, display
+    from save_avs.cli._models import announced_runtime, display
     from save_avs.inference import segment_jobs
 
     network = announced_runtime(model, device=device, precision=precision, runtime=runtime)
-    outcomes: list[Outcome] = []
+    outcomes: list[SegmentationOutcome] = []
     for outcome in segment_jobs(jobs, directory, settings, model=network, watch=display, overwrite=overwrite):
         outcomes.append(outcome)
         _print_outcome(outcome, as_json)
     if as_json:
-        show(json.dumps(_report(outcomes, directory), indent=2))
+        print_block(json.dumps(_report(outcomes, directory), indent=2))
     return INPUT_FAILED if any(outcome.summary is None for outcome in outcomes) else 0
 
 
-def _existing(overwrite: bool, resume: bool, *, named: bool) -> Existing:
-    from save_avs.inference.jobs import Existing
+def _existing(overwrite: bool, resume: bool, *, named: bool) -> ExistingPolicy:
+    from save_avs.inference.jobs import ExistingPolicy
 
     if overwrite and resume:
         raise UsageError("--overwrite and --resume exclude each other; choose one")
     if overwrite:
-        return Existing.OVERWRITE
+        return ExistingPolicy.OVERWRITE
     if resume:
-        return Existing.RESUME
-    return Existing.REFUSE if named else Existing.NEXT_FREE
+        return ExistingPolicy.RESUME
+    return ExistingPolicy.REFUSE if named else ExistingPolicy.NEXT_FREE
 
 
-def _print_outcome(outcome: Outcome, as_json: bool) -> None:
+def _print_outcome(outcome: SegmentationOutcome, as_json: bool) -> None:
     job, summary = outcome.job, outcome.summary
     if summary is None:
-        say(f"failed: {outcome.reason}", err=True)
+        print_line(f"failed: {outcome.reason}", err=True)
     elif job.finished:
-        say(f"{job.path} -> {job.folder} (finished before, kept)", err=as_json)
+        print_line(f"{job.path} -> {job.folder} (finished before, kept)", err=as_json)
     else:
-        say(
+        print_line(
             f"{job.path} -> {job.folder} ({summary['frames']} frames in {summary['seconds']:.1f} s, "
             f"{summary['frames_per_second']:.1f} fps; {summary['marked_frames']} of them marked)",
             err=as_json,
         )
 
 
-def _report(outcomes: list[Outcome], directory: Path) -> dict[str, Any]:
+def _report(outcomes: list[SegmentationOutcome], directory: Path) -> dict[str, Any]:
     """The document that --json prints."""
     done = [outcome for outcome in outcomes if outcome.summary is not None]
     failed = [outcome for outcome in outcomes if outcome.summary is None]

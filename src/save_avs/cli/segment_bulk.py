@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from save_avs.cli.progress import PLAIN_EVERY, Bar, clock, on_stderr
-from save_avs.cli.running import found_model
-from save_avs.cli.talk import say, show
+from save_avs.cli._console import print_block, print_line
+from save_avs.cli._models import resolve_model
+from save_avs.cli._progress import PLAIN_EVERY, ProgressDisplay, format_duration, stderr_progress
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from save_avs.bulk.folder import BulkFolder
-    from save_avs.bulk.outcome import Failed, Kit, Outcome
-    from save_avs.bulk.run import Plan
-    from save_avs.inference.settings import Settings
+    from save_avs.batch.messages import Failed, Kit, Outcome
+    from save_avs.batch.output import BulkFolder
+    from save_avs.batch.run import Plan
+    from save_avs.inference.settings import SegmentationSettings
 
 DEFAULT_DIRECTORY = Path("runs/bulk")
 _SAVED = ("masks", "overlay")
@@ -50,12 +50,12 @@ def segment_bulk(
     inputs: Sequence[str], manifest: Path | None, directory: Path | None, kit: Kit, order: Order
 ) -> int:
     """Segment an archive into tables, going on with what is there; returns the exit code."""
-    from save_avs.bulk.extra import require
+    from save_avs.batch.extra import require
 
     require("pyarrow")
-    from save_avs.bulk.folder import BulkFolder
-    from save_avs.bulk.manifest import find_entries
-    from save_avs.bulk.run import ENGINES, plan_run, request_of
+    from save_avs.batch.manifest import find_entries
+    from save_avs.batch.output import BulkFolder
+    from save_avs.batch.run import ENGINES, plan_run, request_of
 
     if order.engine not in ENGINES:
         raise UsageError(f"no engine '{order.engine}': choose {' or '.join(ENGINES)}")
@@ -73,21 +73,27 @@ def segment_bulk(
 
 
 def kit_of(
-    model: str, folder: Path | None, settings: Settings, *, device: str, precision: str, runtime: str
+    model: str,
+    folder: Path | None,
+    settings: SegmentationSettings,
+    *,
+    device: str,
+    precision: str,
+    runtime: str,
 ) -> Kit:
     """What the workers need, of the options of the command.
 
     Raises:
         UsageError: an output that tables have no place for, or no such model.
     """
-    from save_avs.bulk.folder import OVERLAYS
-    from save_avs.bulk.outcome import Kit
+    from save_avs.batch.messages import Kit
+    from save_avs.batch.output import OVERLAYS
 
     if other := [name for name in settings.outputs if name not in _SAVED]:
         raise UsageError(f"--engine writes tables of masks: --save {other[0]} is not for it, only overlay is")
     overlays = (folder or DEFAULT_DIRECTORY).absolute() / OVERLAYS
     return Kit(
-        model=str(found_model(model)),
+        model=str(resolve_model(model)),
         device=device,
         precision=precision,
         runtime=runtime,
@@ -100,8 +106,8 @@ def kit_of(
 def _run(
     entries: Sequence[Any], folder: BulkFolder, request: Any, kit: Kit, order: Order, workers: int
 ) -> int:
-    from save_avs.bulk.outcome import Failed
-    from save_avs.bulk.run import carry_out, plan_run
+    from save_avs.batch.messages import Failed
+    from save_avs.batch.run import carry_out, plan_run
 
     failed: list[Failed] = []
     with folder.opened(request) as results:
@@ -109,7 +115,9 @@ def _run(
         failed += plan.failed
         with BulkBar(len(plan.todo), order.price) as shown:
             if plan.done or plan.failed:
-                shown.note(f"{plan.done} done before, {len(plan.failed)} failed; {len(plan.todo)} to do")
+                shown.print_info(
+                    f"{plan.done} done before, {len(plan.failed)} failed; {len(plan.todo)} to do"
+                )
             for outcome in carry_out(plan, folder, results, kit, engine=order.engine, workers=workers):
                 shown.update(outcome)
                 if isinstance(outcome, Failed):
@@ -123,7 +131,7 @@ def _run(
         **shown.figures(),
         "failed": [{"path": clip.name, "status": clip.status, "reason": clip.reason} for clip in failed],
     }
-    show(json.dumps(report, indent=2)) if order.as_json else say(_line(report))
+    print_block(json.dumps(report, indent=2)) if order.as_json else print_line(_line(report))
     return MediaError.exit_code if failed else 0
 
 
@@ -132,12 +140,12 @@ def _line(report: dict[str, Any]) -> str:
     failed = f", {len(report['failed'])} failed (failed.parquet)" if report["failed"] else ""
     return (
         f"{report['directory']}: {report['done']} of {report['clips']} clips done{failed}; "
-        f"{clock(report['seconds'])}, {report['clips_per_second']:.2f} clips/s{cost}"
+        f"{format_duration(report['seconds'])}, {report['clips_per_second']:.2f} clips/s{cost}"
     )
 
 
 def _say_plan(plan: Plan, folder: BulkFolder, kit: Kit, order: Order, workers: int) -> int:
-    from save_avs.bulk.run import measure
+    from save_avs.batch.run import measure
 
     rate = measure(plan, kit, engine=order.engine, workers=workers) if plan.todo else 0.0
     seconds = None if rate is None else rate * len(plan.todo)
@@ -154,12 +162,12 @@ def _say_plan(plan: Plan, folder: BulkFolder, kit: Kit, order: Order, workers: i
     }
     took = "nobody knows how long (no clip of a sample could be done)"
     if seconds is not None:
-        took = f"about {clock(seconds)} with {workers} workers, from a sample"
+        took = f"about {format_duration(seconds)} with {workers} workers, from a sample"
     priced = "" if cost is None else f", cost {cost:.2f}"
     line = (
         f"{folder.path}: {len(plan.todo)} to do, {plan.done} done, {len(plan.failed)} failed; {took}{priced}"
     )
-    show(json.dumps(said)) if order.as_json else say(line)
+    print_block(json.dumps(said)) if order.as_json else print_line(line)
     return 0
 
 
@@ -167,7 +175,7 @@ def _cost(seconds: float | None, price: float | None) -> float | None:
     return None if seconds is None or price is None else seconds / 3600 * price
 
 
-class BulkBar(Bar):
+class BulkBar(ProgressDisplay):
     """Shows how far an archive is: clips, those that failed, speed, time left, and what it costs."""
 
     def __init__(self, clips: int, price: float | None) -> None:
@@ -177,17 +185,17 @@ class BulkBar(Bar):
 
     def update(self, outcome: Outcome) -> None:
         """Count a clip."""
-        from save_avs.bulk.outcome import Failed
+        from save_avs.batch.messages import Failed
 
         self._ended += 1
         if isinstance(outcome, Failed):
             self._failed += 1
-            self.say(f"failed: {outcome.reason}")
+            self.print_line(f"failed: {outcome.reason}")
         if self._bar is not None:
             self._bar.update(self._task, completed=self._ended, detail=self._detail())
         elif time.monotonic() - self._said_at >= PLAIN_EVERY:
             self._said_at = time.monotonic()
-            self.note(f"{self._ended}/{self._clips} clips, {self._detail()}")
+            self.print_info(f"{self._ended}/{self._clips} clips, {self._detail()}")
 
     def figures(self) -> dict[str, float | None]:
         """Seconds, clips a second and cost by now."""
@@ -203,12 +211,12 @@ class BulkBar(Bar):
         left = seconds / self._ended * (self._clips - self._ended)
         cost = _cost(seconds + left, self._price)
         priced = "" if cost is None else f", cost {cost:.2f} in all"
-        return f"{self._failed} failed, {self._ended / seconds:.2f} clips/s, {clock(left)} left{priced}"
+        return f"{self._failed} failed, {self._ended / seconds:.2f} clips/s, {format_duration(left)} left{priced}"
 
     def _make(self) -> Any:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-        bar = on_stderr(
+        bar = stderr_progress(
             TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[detail]}")
         )
         self._task = bar.add_task("clips", total=self._clips, detail="loading the model")

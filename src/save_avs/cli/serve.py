@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli.options import Device, Precision, Runtime
-from save_avs.cli.talk import say
+from save_avs.cli._console import print_line
+from save_avs.cli._options import Device, Precision, Runtime
 
 DEFAULT_DIRECTORY = Path("runs/serve")
 
@@ -76,11 +76,11 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
     from save_avs.serving.extra import require
 
     require(page=page)
-    from save_avs.serving.guard import Token
+    from save_avs.serving.auth import Token
     from save_avs.serving.limits import Limits
-    from save_avs.serving.links import listed_host
     from save_avs.serving.server import serve as listen
-    from save_avs.serving.worker import Equipment
+    from save_avs.serving.url_fetch import parse_allowed_host
+    from save_avs.serving.worker import WorkerConfig
 
     limits = Limits(
         size=round(max_size * 1e6),
@@ -92,13 +92,13 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
         workers=workers,
         keep=keep * 3600,
     )
-    equipment = Equipment(
+    equipment = WorkerConfig(
         models=tuple(model or ["save-tiny"]),
         device=device,
         precision=precision,
         runtime=runtime,
         limits=limits,
-        hosts=tuple(listed_host(name) for name in allow_url or []),
+        hosts=tuple(parse_allowed_host(name) for name in allow_url or []),
     )
     listen(
         data,
@@ -107,6 +107,6 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
         port=port,
         token=Token(token) if token else None,
         page=page,
-        announce=lambda url: say(f"{'page' if page else 'service'} at {url}", err=True),
+        announce=lambda url: print_line(f"{'page' if page else 'service'} at {url}", err=True),
     )
     return 0

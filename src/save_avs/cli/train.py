@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli.options import DryRun
-from save_avs.cli.talk import say
+from save_avs.cli._console import print_line
+from save_avs.cli._options import DryRun
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
-    from save_avs.training.check import Findings
+    from save_avs.training.check import RecipeReport
 
 EXAMPLES = """Examples:
 
@@ -44,24 +44,24 @@ def train(
 
     Under torchrun, several processes train it together; the result is the same.
     """
-    from save_avs.cli.training_display import TrainingDisplay
+    from save_avs.cli._training_display import TrainingProgress
+    from save_avs.training.dry_run import fast_dev_train
     from save_avs.training.recipe import load_recipe
-    from save_avs.training.rehearsal import rehearse
     from save_avs.training.run import train as run
 
     if dry_run:
         return validate(config, overrides)
     recipe = load_recipe(config, overrides)
     main = os.environ.get("RANK", "0") == "0"  # torchrun's number of the process
-    with TrainingDisplay() if main else nullcontext() as display:
-        watches = [display] if display else []
+    with TrainingProgress() if main else nullcontext() as display:
+        callbacks = [display] if display else []
         if fast_dev_run:
-            rehearse(recipe, watches)
+            fast_dev_train(recipe, callbacks)
             said = "every stage ran; nothing was kept"
         else:
-            said = f"model: {run(recipe, watches)}"
+            said = f"model: {run(recipe, callbacks)}"
     if main:
-        say(said)
+        print_line(said)
     return 0
 
 
@@ -73,28 +73,28 @@ def validate(config: Config, overrides: Overrides = None) -> int:
         recipe = load_recipe(config, overrides)
     except RecipeError as error:
         return _refuse(config, error.problems)
-    from save_avs.training.check import check
+    from save_avs.training.check import check_recipe
 
-    found = check(recipe)
+    found = check_recipe(recipe)
     _show(found)
     if found.problems:
         return _refuse(config, found.problems)
-    say(f"training would write to {recipe.out}")
-    say(f"{config}: valid; run: save-avs train {' '.join([config, *(overrides or [])])}")
+    print_line(f"training would write to {recipe.out}")
+    print_line(f"{config}: valid; run: save-avs train {' '.join([config, *(overrides or [])])}")
     return 0
 
 
-def _show(found: Findings) -> None:
+def _show(found: RecipeReport) -> None:
     for line in found.lines:
-        say(line)
+        print_line(line)
     for warning in found.warnings:
-        say(f"warning: {warning}", err=True)
+        print_line(f"warning: {warning}", err=True)
 
 
 def _refuse(config: str, problems: tuple[str, ...] | list[str]) -> int:
     """Print every problem on a line of its own; the exit code."""
     for problem in problems:
-        say(f"save-avs: {problem}", err=True)
+        print_line(f"save-avs: {problem}", err=True)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    say(f"{config}: {count}; nothing was trained", err=True)
+    print_line(f"{config}: {count}; nothing was trained", err=True)
     return UsageError.exit_code

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from save_avs.cli._console import print_info, print_line
+from save_avs.cli._options import DryRun
 from save_avs.cli.completion import weight_names
-from save_avs.cli.options import DryRun
-from save_avs.cli.talk import note, say
 from save_avs.errors import DataError
 
 LIST_EXAMPLES = """Example:
@@ -55,20 +55,20 @@ app = typer.Typer(help="List, fetch, verify and convert published weights.", no_
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_weights() -> int:
     """List the weights that can be fetched, what is known of each, and which lie in the cache."""
-    from save_avs.checkpoints.cache import cache_folder, place
-    from save_avs.checkpoints.known import KNOWN
-    from save_avs.cli.transfers import megabytes
+    from save_avs.cli._download_progress import format_size
+    from save_avs.weights.cache import cache_dir, cached_path
+    from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
-    say(f"cache: {cache_folder()}", end="\n\n")
-    for known in KNOWN.values():
+    print_line(f"cache: {cache_dir()}", end="\n\n")
+    for known in PRETRAINED_WEIGHTS.values():
         size = known.weights.size
-        there = all(place(file, known.name).is_file() for file in known.files)
-        told = "size not published" if size is None else megabytes(size)
+        there = all(cached_path(file, known.name).is_file() for file in known.files)
+        told = "size not published" if size is None else format_size(size)
         cached = "; in the cache" if there else ""
-        say(f"{known.name}: {known.about}; {told}; {known.licence}{cached}")
-        say(f"    {known.origin}")
+        print_line(f"{known.name}: {known.description}; {told}; {known.license}{cached}")
+        print_line(f"    {known.sha256_source}")
         for file in known.files:
-            say(f"    {file.url}")
+            print_line(f"    {file.url}")
     return 0
 
 
@@ -92,26 +92,31 @@ def fetch(
     dry_run: DryRun = False,
 ) -> int:
     """Fetch weights into the cache, checked, or check those that are there. Prints their path."""
-    from save_avs.checkpoints.cache import place
-    from save_avs.checkpoints.fetch import Reporter
-    from save_avs.checkpoints.fetch import fetch as run
-    from save_avs.checkpoints.known import known
-    from save_avs.cli.transfers import Transfers
+    from save_avs.cli._download_progress import DownloadProgress
+    from save_avs.weights.cache import cached_path
+    from save_avs.weights.fetch import TransferReporter
+    from save_avs.weights.fetch import fetch as run
+    from save_avs.weights.registry import known
 
     wanted = known(name)
     if dry_run:
         for file in wanted.files:
-            target = place(file, wanted.name)
+            target = cached_path(file, wanted.name)
             origin = ", ".join(sources or [file.url])
-            say(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
+            print_line(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
         return 0
-    with Transfers() as shown:
-        files = run(wanted, sources=sources or (), offline=offline, report=Reporter(shown.step, shown.say))
+    with DownloadProgress() as shown:
+        files = run(
+            wanted,
+            sources=sources or (),
+            offline=offline,
+            report=TransferReporter(shown.step, shown.print_line),
+        )
     for file in files:
         state = "fetched" if file.new else "there already"
-        note(f"{file.path.name}: {state}, sha256 {file.identity.sha256}")
-    note(f"checked: {wanted.origin}")
-    say(files[0].path)
+        print_info(f"{file.path.name}: {state}, sha256 {file.identity.sha256}")
+    print_info(f"checked: {wanted.sha256_source}")
+    print_line(files[0].path)
     return 0
 
 
@@ -120,19 +125,19 @@ def verify(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A checkpoint, or the folder that holds one.")],
 ) -> int:
     """Say what a weight file or a model folder is, whether it is complete, and whether it is a known one."""
-    from save_avs.model.inspect import inspect
+    from save_avs.models.parameter_summary import inspect_weights
 
-    found = inspect(path)
+    found = inspect_weights(path)
     rows = [("file", str(found.file)), ("holds", found.what)]
     if found.identity is not None:
         rows += [("size", f"{found.identity.size:,} bytes"), ("sha256", found.identity.sha256)]
         rows += [("known", found.known or "no: its sha256 is none that we know")]
     for name, value in (*rows, *(("note", line) for line in found.notes)):
         if value:
-            say(f"{name:8}{value}")
+            print_line(f"{name:8}{value}")
     if found.problems:
         raise DataError(f"{found.file}: {'; '.join(found.problems)}")
-    say(f"{'':8}complete")
+    print_line(f"{'':8}complete")
     return 0
 
 
@@ -143,14 +148,14 @@ def convert(
     dry_run: DryRun = False,
 ) -> int:
     """Write a SAM as one safetensors file with Meta's key names."""
-    from save_avs.model.inspect import sam_name
-    from save_avs.sam.convert import check_target, convert_sam
-    from save_avs.sam.load import read_sam
+    from save_avs.models.parameter_summary import describe_sam
+    from save_avs.models.sam.key_remapping import check_output_path, convert_sam
+    from save_avs.models.sam.load import read_sam_checkpoint
 
     if dry_run:
-        check_target(target)
-        say(f"would write SAM {sam_name(read_sam(source)[1])}: {target}")
+        check_output_path(target)
+        print_line(f"would write SAM {describe_sam(read_sam_checkpoint(source)[1])}: {target}")
         return 0
     shape = convert_sam(source, target)
-    say(f"SAM {sam_name(shape)}: {target}")
+    print_line(f"SAM {describe_sam(shape)}: {target}")
     return 0

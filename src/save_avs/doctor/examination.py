@@ -8,7 +8,7 @@ from save_avs.doctor.finding import Finding
 from save_avs.doctor.machine import devices, processor
 from save_avs.doctor.software import extras, model, packages
 from save_avs.doctor.storage import cache, weights
-from save_avs.media.codecs import try_codecs
+from save_avs.video.codecs import check_codecs
 
 ESSENTIAL = ("H.264", "AAC")  # of which overlays are made
 
@@ -26,6 +26,6 @@ def examine() -> Iterator[Finding]:
 
 
 def _codecs() -> Iterator[Finding]:
-    for name, failure in try_codecs().items():
+    for name, failure in check_codecs().items():
         problem = f"{name} cannot be written ({failure}): reinstall av" if failure else ""
         yield Finding("codecs", name, not failure, problem=problem if name in ESSENTIAL else "")

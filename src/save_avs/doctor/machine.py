@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from save_avs.doctor.finding import Finding
-from save_avs.model.precision import fast_bf16
+from save_avs.models.precision import has_native_bf16
 
 SECTION = "machine"
 GB = 1e9
@@ -26,7 +26,7 @@ def processor() -> Iterator[Finding]:
     yield Finding(SECTION, "cores", os.cpu_count())
     yield Finding(SECTION, "torch threads", threads)
     yield Finding(SECTION, "features", [feature for feature in FEATURES if feature in flags])
-    yield Finding(SECTION, "multiplies bfloat16", fast_bf16(torch.device("cpu")))
+    yield Finding(SECTION, "multiplies bfloat16", has_native_bf16(torch.device("cpu")))
     yield Finding(SECTION, "memory", f"{psutil.virtual_memory().total / GB:.1f} GB")
 
 

@@ -65,16 +65,16 @@ def _version(name: str) -> str:
 def model() -> Finding:
     """Whether the bundled model marks a frame, and how long that takes."""
     from save_avs.inference import Predictor
-    from save_avs.model import load_model
-    from save_avs.types import Clip
+    from save_avs.models import load_model
+    from save_avs.types import VideoChunk
 
     noise = np.random.default_rng(0)
-    clip = Clip(
+    clip = VideoChunk(
         frames=noise.integers(0, 256, (1, 90, 160, 3), dtype=np.uint8),
         times=np.array([0.5]),
-        wave=noise.uniform(-0.5, 0.5, 16000).astype(np.float32),
-        wave_start=0.0,
-        rate=16000,
+        waveform=noise.uniform(-0.5, 0.5, 16000).astype(np.float32),
+        waveform_start=0.0,
+        sample_rate=16000,
     )
     try:
         predictor = Predictor(load_model("save-tiny"))

@@ -7,16 +7,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from save_avs.checkpoints.cache import VARIABLE, cache_folder, place
-from save_avs.checkpoints.known import KNOWN
 from save_avs.doctor.finding import Finding
+from save_avs.weights.cache import VARIABLE, cache_dir, cached_path
+from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
 GB = 1e9
 
 
 def cache() -> Iterator[Finding]:
     """Where it is, how full, and whether it can be written to."""
-    folder = cache_folder()
+    folder = cache_dir()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     writable = there.is_dir() and os.access(there, os.W_OK)
     problem = "" if writable else f"{there} cannot be written to: set {VARIABLE} to another folder"
@@ -27,8 +27,8 @@ def cache() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """Which published weights are there."""
-    for known in KNOWN.values():
-        there = all(place(file, known.name).is_file() for file in known.files)
+    for known in PRETRAINED_WEIGHTS.values():
+        there = all(cached_path(file, known.name).is_file() for file in known.files)
         hint = "" if there else f"save-avs weights fetch {known.name}"
         yield Finding("weights", known.name, there, hint=hint)
 

@@ -3,8 +3,8 @@
 from save_avs.evaluation.benchmark import DEFAULT_PROTOCOLS, evaluate_clips
 from save_avs.evaluation.benchmark_report import BenchmarkReport
 from save_avs.evaluation.comparison import Comparison, compare
-from save_avs.evaluation.published import published_labels, published_masks
-from save_avs.evaluation.scene_report import markdown, write_report
+from save_avs.evaluation.reference_results import published_label_results, published_mask_results
+from save_avs.evaluation.scene_report import save_scene_report, scene_table
 from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
 from save_avs.evaluation.statistics import Figure, bootstrap_mean
 
@@ -18,8 +18,8 @@ __all__ = [
     "compare",
     "evaluate_clips",
     "evaluate_scenes",
-    "markdown",
-    "published_labels",
-    "published_masks",
-    "write_report",
+    "published_label_results",
+    "published_mask_results",
+    "save_scene_report",
+    "scene_table",
 ]

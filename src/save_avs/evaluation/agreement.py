@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SAME = 0.99  # mean IoU with float32's masks from which on two computations count as the same
+MIN_MASK_AGREEMENT = 0.99  # mean IoU with float32's masks from which on two computations count as the same
 
 
 def mask_agreement(logits: Tensor, others: Tensor) -> float:

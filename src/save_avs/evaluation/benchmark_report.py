@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from save_avs._files.atomic import atomic_write
 from save_avs.evaluation.benchmark_sheet import draw_sheet
-from save_avs.evaluation.published import Published, published_labels, published_masks
+from save_avs.evaluation.reference_results import (
+    PublishedResult,
+    published_label_results,
+    published_mask_results,
+)
 from save_avs.evaluation.results import About, Evidence, Example, GroupScores, LabelScores, ProtocolScores
 from save_avs.evaluation.tables import report_table
-from save_avs.media.atomic import atomic_write
 
 VERSION = 1
 
@@ -49,8 +53,8 @@ class BenchmarkReport:
                 "protocols": {s.protocol.name: _protocol(s) for s in self.scores},
                 "labels": None if self.labels is None else _labels(self.labels),
                 "published": {
-                    "masks": [_published(p) for p in published_masks(about.data, about.split)],
-                    "labels": [_published(p) for p in published_labels(about.data, about.split)],
+                    "masks": [_published(p) for p in published_mask_results(about.data, about.split)],
+                    "labels": [_published(p) for p in published_label_results(about.data, about.split)],
                 },
                 "clips": self._clips(),
             }
@@ -68,7 +72,7 @@ class BenchmarkReport:
 
     def _clips(self) -> list[dict[str, Any]]:
         """Mean IoU of each clip under the first protocol's view."""
-        scores = self.evidence.clip_ious(self.scores[0].protocol.view)
+        scores = self.evidence.clip_ious(self.scores[0].protocol.scoring)
         rows = zip(self.evidence.names, self.evidence.sources, scores, strict=True)
         return [{"name": name, "source": source, "miou": round(iou, 6)} for name, source, iou in rows]
 
@@ -90,9 +94,9 @@ def dumps(document: dict[str, Any]) -> str:
 def _protocol(scores: ProtocolScores) -> dict[str, Any]:
     protocol = scores.protocol
     return {
-        "says": protocol.says,
+        "says": protocol.description,
         "clips_per_batch": protocol.clips_per_batch,
-        "view": asdict(protocol.view),
+        "view": asdict(protocol.scoring),
         "overall": _group(scores.overall),
         "categories": {g.name: _group(g) for g in scores.categories},
         "objects": {g.name: _group(g) for g in scores.objects},
@@ -111,7 +115,7 @@ def _labels(labels: LabelScores) -> dict[str, Any]:
     }
 
 
-def _published(figure: Published) -> dict[str, Any]:
+def _published(figure: PublishedResult) -> dict[str, Any]:
     scores = {
         "miou": round(figure.miou / 100, 6),
         "f": None if figure.f is None else round(figure.f / 100, 6),

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from save_avs.evaluation.benchmark_report import BenchmarkReport, plain
-from save_avs.evaluation.resampling import PERMUTATIONS, Difference, Scorer, draw_clips, paired_difference
+from save_avs.evaluation.bootstrap import PERMUTATIONS, Difference, Scorer, draw_clusters, paired_difference
 from save_avs.evaluation.tables import comparison_table
-from save_avs.objectives.metrics import MEASURES, Measure, score_clips
-from save_avs.objectives.semantic import VARIANTS, score_labels
+from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName, score_clips
+from save_avs.metrics.semantic import CLASS_SUBSETS, score_semantic
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ComparedScore:
     """One score of both models, each in 0..1."""
 
     protocol: str
-    measure: Measure
+    measure: MetricName
     first: float
     second: float
     difference: Difference
@@ -77,7 +77,7 @@ def compare(
         raise ValueError("reports of different clips cannot be compared")
     if [s.protocol for s in first.scores] != [s.protocol for s in second.scores]:
         raise ValueError("reports under different protocols cannot be compared")
-    draws = draw_clips(ours.sources, first.about.resamples, first.about.seed)
+    draws = draw_clusters(ours.sources, first.about.resamples, first.about.seed)
     rows = []
     for name, measure, scorer, values in _scorers(first, second):
         difference = paired_difference(
@@ -90,12 +90,12 @@ def compare(
 
 def _scorers(
     first: BenchmarkReport, second: BenchmarkReport
-) -> Iterator[tuple[str, Measure, Scorer, tuple[float, float]]]:
+) -> Iterator[tuple[str, MetricName, Scorer, tuple[float, float]]]:
     """Each score of both: its name, how clips of the joined table score, and what both have."""
     for a, b in zip(first.scores, second.scores, strict=True):
-        tables = [report.evidence.tables[a.protocol.view] for report in (first, second)]
+        tables = [report.evidence.tables[a.protocol.scoring] for report in (first, second)]
         joined = tables[0].join(tables[1])
-        for measure in MEASURES:
+        for measure in METRIC_NAMES:
             values = (a.overall.scores[measure].value, b.overall.scores[measure].value)
             yield a.protocol.name, measure, partial(score_clips, joined, a.protocol, measure), values
     if first.labels is None or second.labels is None:
@@ -104,8 +104,8 @@ def _scorers(
     if ours is None or theirs is None or len(ours) != len(first.evidence.names):
         return
     both = ours.join(theirs)
-    for variant in VARIANTS:
-        for measure in MEASURES:
+    for variant in CLASS_SUBSETS:
+        for measure in METRIC_NAMES:
             pair = [labels.overall[variant][measure].value for labels in (first.labels, second.labels)]
-            scorer = partial(score_labels, both, measure, variant)
+            scorer = partial(score_semantic, both, measure, variant)
             yield f"labels ({variant})", measure, scorer, (pair[0], pair[1])

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from save_avs.data.clipset import ClipSet
-from save_avs.evaluation.asking import ask
+from save_avs.datasets.base import AVDataset
+from save_avs.evaluation.forward import run_model
 from save_avs.evaluation.frames import frames_of, stack
 from save_avs.evaluation.results import Example
 from save_avs.inference.predictor import FrameModel
-from save_avs.inference.square import from_square
-from save_avs.objectives.frame_scores import ious
-from save_avs.objectives.metrics import FrameTable
+from save_avs.metrics.frame_scores import mask_ious
+from save_avs.metrics.mask_metrics import FrameTable
+from save_avs.models.preprocess import postprocess_logits
 from save_avs.types import F64
 
 EACH = 4  # clips of a kind
 
 
-def pick_examples(model: FrameModel, clips: ClipSet, table: FrameTable) -> tuple[Example, ...]:
+def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tuple[Example, ...]:
     """Draw the clips that a contact sheet shows, the frame of each that is nearest to the clip's mean IoU.
 
     Clips in which something sounds come first: an empty mask of a silent clip is right and shows nothing.
@@ -29,7 +29,7 @@ def pick_examples(model: FrameModel, clips: ClipSet, table: FrameTable) -> tuple
         table: what single frames scored.
     """
     wanted = table.where(table.sounding) if table.sounding.any() else table
-    rows, frame_ious = wanted.by_clip(), ious(wanted.counts)
+    rows, frame_ious = wanted.by_clip(), mask_ious(wanted.counts)
     means = rows.iou / rows.frames
     order = np.argsort(-means, kind="stable")
     examples = []
@@ -58,12 +58,12 @@ def _nearest(table: FrameTable, frame_ious: F64, clip: int, mean: float) -> int:
     return int(table.positions[rows[np.abs(frame_ious[rows] - mean).argmin()]])
 
 
-def _example(model: FrameModel, clips: ClipSet, clip: int, position: int, kind: str) -> Example:
+def _example(model: FrameModel, clips: AVDataset, clip: int, position: int, kind: str) -> Example:
     sample = clips[clip]
     batch = stack(frames_of(sample, clip, [position], side=model.image_size, resize=model.resize))
-    logits, _ = ask(model, batch)
+    logits, _ = run_model(model, batch)
     picture, truth = sample.frames[position], sample.masks[position]
     height, width = truth.shape
-    found = (from_square(logits[0], height, width, model.resize) > 0).cpu().numpy()
+    found = (postprocess_logits(logits[0], height, width, model.resize) > 0).cpu().numpy()
     both, either = (found & truth).sum(), (found | truth).sum()
     return Example(kind, sample.name, float(both / either) if either else 1.0, picture, truth, found)

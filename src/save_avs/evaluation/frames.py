@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from save_avs.data.clipset import ClipSet
+from save_avs.datasets.base import AVDataset
 from save_avs.errors import DataError
-from save_avs.inference.square import to_square
-from save_avs.model.save import Resize
+from save_avs.models.preprocess import preprocess_frames
+from save_avs.models.save import Resize
 from save_avs.types import F32, U8, AVSample, Bool
 
 
@@ -23,7 +23,7 @@ class FrameBatch:
 
     Attributes:
         images: u8 [B,3,S,S].
-        patches: f32 [B,1,frames,bands].
+        log_mel: f32 [B,1,frames,bands].
         features: f32 [B,D], where every frame came with them.
         truths: bool [H,W], one a frame, each at its own size.
         labels: u8 [H,W], one a frame, or None.
@@ -32,7 +32,7 @@ class FrameBatch:
     """
 
     images: Tensor
-    patches: Tensor
+    log_mel: Tensor
     features: Tensor | None
     truths: tuple[Bool, ...]
     labels: tuple[U8 | None, ...]
@@ -54,7 +54,7 @@ class _Frame(NamedTuple):
 
 
 def read_frames(
-    clips: ClipSet,
+    clips: AVDataset,
     *,
     side: int,
     resize: Resize,
@@ -97,11 +97,11 @@ def frames_of(
     kept = [int(k) for k in positions]
     if not kept:
         return []
-    images = to_square(sample.frames[kept], side, resize)
+    images = preprocess_frames(sample.frames[kept], side, resize)
     return [
         _Frame(
             image,
-            sample.patches[k],
+            sample.log_mel[k],
             None if sample.features is None else sample.features[k],
             sample.masks[k],
             None if sample.labels is None else sample.labels[k],
@@ -117,7 +117,7 @@ def stack(frames: list[_Frame]) -> FrameBatch:
     known = [f.feature for f in frames if f.feature is not None]
     return FrameBatch(
         images=torch.stack([f.image for f in frames]),
-        patches=torch.from_numpy(np.stack([f.patch for f in frames])).unsqueeze(1),
+        log_mel=torch.from_numpy(np.stack([f.patch for f in frames])).unsqueeze(1),
         features=torch.from_numpy(np.stack(known)) if len(known) == len(frames) else None,
         truths=tuple(f.truth for f in frames),
         labels=tuple(f.labels for f in frames),

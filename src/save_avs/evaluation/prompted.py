@@ -9,9 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from save_avs.data.corpus import Corpus
-from save_avs.data.scene import SceneOptions
-from save_avs.data.scene_frames import OPTIONS, TIME
 from save_avs.evaluation.scenes import (
     OWN,
     SceneReport,
@@ -21,12 +18,15 @@ from save_avs.evaluation.scenes import (
     probabilities,
     score_trial,
 )
-from save_avs.model.save import SAVE
-from save_avs.objectives.frame_scores import frame_f_curves
-from save_avs.objectives.metrics import best_f
+from save_avs.metrics.frame_scores import frame_f_curves
+from save_avs.metrics.mask_metrics import best_f_score
+from save_avs.models.save import SAVE
+from save_avs.synthesis.calibration_frames import OPTIONS, TIME
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.scene import SceneOptions
 from save_avs.types import U8, Bool
 
-Prompt = Literal["point", "box", "centre", "picture"]
+Prompt = Literal["point", "box", "center", "picture"]
 PROMPTS: tuple[Prompt, ...] = get_args(Prompt)
 
 
@@ -46,7 +46,7 @@ def evaluate_prompted(
         model: without image adapters, in evaluation mode.
         corpus: of one split.
         prompt: ``point``, a random pixel of each sounding object; ``box``, around each. Its answers are then
-            joined. ``centre``, the middle of the picture, and ``picture``, a box around all of it, tell
+            joined. ``center``, the middle of the picture, and ``picture``, a box around all of it, tell
             nothing: what is found so is what a guess is worth.
         scenes: how many.
         seed: of the scenes, and of the points.
@@ -56,8 +56,8 @@ def evaluate_prompted(
     found, curves, silent = [], [], 0
     drawn = draw_scenes(corpus, options, scenes=scenes, seed=seed, size=model.image_size)
     for i, one in enumerate(drawn):
-        own = one.scene.sources_at(TIME)
-        masks = [mask for k in own if (mask := one.layers == k).any()]
+        own = one.scene.sounding_at(TIME)
+        masks = [mask for k in own if (mask := one.instances == k).any()]
         if masks:
             rng = np.random.default_rng((seed, i, 1))
             prob = _ask(model, one.picture, np.stack([_asked(prompt, mask, rng) for mask in masks]))
@@ -65,9 +65,9 @@ def evaluate_prompted(
             score = score_trial(i, one.scene, trial, prob)
             found += [] if score is None else [score]
             curves.append(frame_f_curves(prob[None], torch.from_numpy(trial.truth)[None]))
-        silent += len(own) < len(one.scene.things)
+        silent += len(own) < len(one.scene.objects)
         progress(i + 1)
-    f_score = best_f(torch.cat(curves).numpy())
+    f_score = best_f_score(torch.cat(curves).numpy())
     return SceneReport(scenes, silent / scenes, figures_of(found), f_score, trials=found)
 
 
@@ -81,7 +81,7 @@ def _asked(prompt: Prompt, mask: Bool, rng: np.random.Generator) -> np.ndarray:
     if prompt == "box":
         return np.array([xs.min(), ys.min(), xs.max(), ys.max()], np.float32)
     middle = (side - 1) / 2
-    return np.array([middle, middle] if prompt == "centre" else [0, 0, side - 1, side - 1], np.float32)
+    return np.array([middle, middle] if prompt == "center" else [0, 0, side - 1, side - 1], np.float32)
 
 
 @torch.inference_mode()
@@ -90,7 +90,7 @@ def _ask(model: SAVE, picture: U8, prompts: np.ndarray) -> Tensor:
     sam, asked = model.sam, torch.from_numpy(prompts).to(model.device)
     image = torch.from_numpy(picture).permute(2, 0, 1)[None].to(model.device)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
-        embeddings = sam.image_encoder(sam.normalise(image)).expand(len(asked), -1, -1, -1)
+        embeddings = sam.image_encoder(sam.preprocess(image)).expand(len(asked), -1, -1, -1)
         if prompts.shape[1] == 2:
             sparse, dense = sam.prompt_encoder(points=(asked[:, None], asked.new_ones(len(asked), 1)))
         else:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from save_avs.evaluation.resampling import Score
-from save_avs.objectives.metrics import ClipTable, Measure
-from save_avs.objectives.protocols import Protocol, View
-from save_avs.objectives.semantic import LabelTable, Variant
+from save_avs.evaluation.bootstrap import Score
+from save_avs.metrics.mask_metrics import ClipTable, MetricName
+from save_avs.metrics.protocols import FrameScoring, ScoringProtocol
+from save_avs.metrics.semantic import ClassSubset, SemanticTable
 from save_avs.types import U8, Bool
 
 
@@ -59,7 +59,7 @@ class GroupScores:
     name: str
     clips: int
     frames: int
-    scores: dict[Measure, Score]
+    scores: dict[MetricName, Score]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ProtocolScores:
         objects: of the clips with so many sounding objects.
     """
 
-    protocol: Protocol
+    protocol: ScoringProtocol
     overall: GroupScores
     categories: tuple[GroupScores, ...]
     objects: tuple[GroupScores, ...]
@@ -92,7 +92,7 @@ class LabelScores:
     """
 
     classes: tuple[str, ...]
-    overall: dict[Variant, dict[Measure, Score]]
+    overall: dict[ClassSubset, dict[MetricName, Score]]
     miou: tuple[float, ...]
     f: tuple[float, ...]
     frames: tuple[int, ...]
@@ -123,10 +123,10 @@ class Evidence:
 
     names: tuple[str, ...]
     sources: tuple[str, ...]
-    tables: dict[View, ClipTable] = field(default_factory=dict)
-    labels: LabelTable | None = None
+    tables: dict[FrameScoring, ClipTable] = field(default_factory=dict)
+    labels: SemanticTable | None = None
 
-    def clip_ious(self, view: View) -> list[float]:
+    def clip_ious(self, scoring: FrameScoring) -> list[float]:
         """Mean IoU of each clip's frames."""
-        table = self.tables[view]
+        table = self.tables[scoring]
         return (table.iou / np.maximum(table.frames, 1)).tolist()

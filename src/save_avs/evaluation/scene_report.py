@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from save_avs._files.atomic import atomic_path, atomic_write
 from save_avs.evaluation.scenes import LABELS, SceneReport
-from save_avs.media.atomic import aside, atomic_write
-from save_avs.render.overlay import TRUTH_COLOR, draw
 from save_avs.types import U8
+from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
 
 COLUMNS = 4
 
 
-def write_report(report: SceneReport, about: dict[str, Any], folder: str | Path) -> Path:
+def save_scene_report(report: SceneReport, about: dict[str, Any], folder: str | Path) -> Path:
     """Write the report of composed scenes; ``about`` says of which model, data, split and seed."""
     folder = Path(folder)
     figures = {name: asdict(figure) for name, figure in report.figures.items()}
@@ -30,13 +30,13 @@ def write_report(report: SceneReport, about: dict[str, Any], folder: str | Path)
         "figures": figures,
     }
     atomic_write(folder / "report.json", json.dumps(facts, indent=2) + "\n")
-    atomic_write(folder / "report.md", markdown(report, about))
-    with aside(folder / "examples.png") as part:
+    atomic_write(folder / "report.md", scene_table(report, about))
+    with atomic_path(folder / "examples.png") as part:
         Image.fromarray(sheet(report)).save(part)
     return folder
 
 
-def markdown(report: SceneReport, about: dict[str, Any]) -> str:
+def scene_table(report: SceneReport, about: dict[str, Any]) -> str:
     """The figures as a Markdown table with 95 % bootstrap intervals over scenes."""
     head = ", ".join(f"{key} {value}" for key, value in about.items())
     lines = [
@@ -56,7 +56,7 @@ def markdown(report: SceneReport, about: dict[str, Any]) -> str:
 def sheet(report: SceneReport) -> U8:
     """Pairs of pictures: what should be marked (blue), what the model marked (amber)."""
     pairs = [
-        np.concatenate([draw(picture, truth, TRUTH_COLOR), draw(picture, found)], axis=1)
+        np.concatenate([draw_mask(picture, truth, TARGET_COLOR), draw_mask(picture, found)], axis=1)
         for picture, truth, found in report.examples
     ]
     blank = np.full_like(pairs[0], 255)

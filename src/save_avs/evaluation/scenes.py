@@ -15,16 +15,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.audio.front_end import FrontEnd
-from save_avs.data.corpus import Corpus
-from save_avs.data.paint import Layers, paint
-from save_avs.data.scene import Scene, SceneOptions, Voice, draw_scene, draw_voice, noise_voice
-from save_avs.data.scene_frames import OPTIONS, TIME
-from save_avs.data.streams import hear
+from save_avs.audio.frontend import Frontend
 from save_avs.evaluation.statistics import Figure, bootstrap_mean
-from save_avs.model.save import SAVE
-from save_avs.objectives.frame_scores import frame_f_curves
-from save_avs.objectives.metrics import best_f
+from save_avs.metrics.frame_scores import frame_f_curves
+from save_avs.metrics.mask_metrics import best_f_score
+from save_avs.models.save import SAVE
+from save_avs.synthesis.calibration_frames import OPTIONS, TIME
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.render import InstanceMap, render_scene
+from save_avs.synthesis.scene import (
+    AudioSource,
+    Scene,
+    SceneOptions,
+    random_audio_source,
+    random_noise,
+    random_scene,
+)
+from save_avs.synthesis.streams import scene_log_mel
 from save_avs.types import U8
 
 SPAN = (0.0, 1.2)
@@ -78,7 +85,7 @@ class DrawnScene:
     rng: np.random.Generator
     scene: Scene
     picture: U8
-    layers: Layers
+    instances: InstanceMap
 
 
 @dataclass
@@ -130,17 +137,17 @@ def evaluate_scenes(
         corpus, options, scenes=scenes, seed=seed, size=model.image_size, compare_at=compare_at
     )
     for i, one in enumerate(drawn):
-        trials = list(draw_trials(one.rng, corpus, one.scene, one.layers, model.front_end))
+        trials = list(draw_trials(one.rng, corpus, one.scene, one.instances, model.frontend))
         probs = run_trials(model, one.picture, trials)
         scores = (score_trial(i, one.scene, trial, prob) for trial, prob in zip(trials, probs, strict=True))
         found += [score for score in scores if score is not None]
         own = torch.from_numpy(trials[0].truth)
         curves.append(frame_f_curves(probs[:1], own[None]))
-        silent += len(one.scene.sources_at(TIME)) < len(one.scene.things)
+        silent += len(one.scene.sounding_at(TIME)) < len(one.scene.objects)
         if len(examples) < EXAMPLES:
             examples.append((one.picture, trials[0].truth, (probs[0] > 0.5).numpy()))
         progress(i + 1)
-    f_score = best_f(torch.cat(curves).numpy())
+    f_score = best_f_score(torch.cat(curves).numpy())
     return SceneReport(scenes, silent / scenes, figures_of(found), f_score, examples, found)
 
 
@@ -150,47 +157,51 @@ def draw_scenes(
     """Scene i is drawn from (seed, i) alone, and is the same at every size."""
     for i in range(scenes):
         rng = np.random.default_rng((seed, i))
-        scene = draw_scene(rng, corpus, options)
-        picture, layers = paint(scene, TIME, size, size)
+        scene = random_scene(rng, corpus, options)
+        picture, instances = render_scene(scene, TIME, size, size)
         if compare_at is not None and compare_at != size:
-            _, layers = paint(scene, TIME, compare_at, compare_at)
-        yield DrawnScene(rng, scene, picture, layers)
+            _, instances = render_scene(scene, TIME, compare_at, compare_at)
+        yield DrawnScene(rng, scene, picture, instances)
 
 
 def draw_trials(
-    rng: np.random.Generator, corpus: Corpus, scene: Scene, layers: Layers, ear: FrontEnd
+    rng: np.random.Generator, corpus: Corpus, scene: Scene, instances: InstanceMap, frontend: Frontend
 ) -> Iterator[Trial]:
     """The sounds a scene is heard with; its own first."""
-    nothing = np.zeros(layers.shape, bool)
-    own = scene.sources_at(TIME)
-    yield Trial(OWN[len(own) > 1], hear(scene.voices, [TIME], ear)[0], np.isin(layers, own))
-    noise = noise_voice(rng, SPAN)
-    quiet = [n for n in scene.silent_sources() if n in corpus.sounding]
+    nothing = np.zeros(instances.shape, bool)
+    own = scene.sounding_at(TIME)
+    yield Trial(
+        OWN[len(own) > 1], scene_log_mel(scene.audio_sources, [TIME], frontend)[0], np.isin(instances, own)
+    )
+    noise = random_noise(rng, SPAN)
+    quiet = [n for n in scene.silent_classes() if n in corpus.sounding]
     if quiet:
         name = quiet[rng.integers(len(quiet))]
-        shown = [i for i, t in enumerate(scene.things) if t.cutout.group == name]
-        sound = hear(_voices_of(rng, corpus, name, noise), [TIME], ear)[0]
-        yield Trial("silent object's sound", sound, np.isin(layers, shown))
-    in_view = {t.cutout.group for t in scene.things}
+        shown = [i for i, t in enumerate(scene.objects) if t.cutout.group == name]
+        sound = scene_log_mel(_voices_of(rng, corpus, name, noise), [TIME], frontend)[0]
+        yield Trial("silent object's sound", sound, np.isin(instances, shown))
+    in_view = {t.cutout.group for t in scene.objects}
     absent = [n for n in corpus.sounding if n not in in_view]
     if absent:
-        sound = hear(_voices_of(rng, corpus, str(rng.choice(absent)), noise), [TIME], ear)[0]
+        sound = scene_log_mel(_voices_of(rng, corpus, str(rng.choice(absent)), noise), [TIME], frontend)[0]
         yield Trial("absent class", sound, nothing)
-    yield Trial("silence", hear((), [TIME], ear)[0], nothing)
-    yield Trial("faint noise", hear((noise,), [TIME], ear)[0], nothing)
+    yield Trial("silence", scene_log_mel((), [TIME], frontend)[0], nothing)
+    yield Trial("faint noise", scene_log_mel((noise,), [TIME], frontend)[0], nothing)
 
 
-def _voices_of(rng: np.random.Generator, corpus: Corpus, name: str, noise: Voice) -> tuple[Voice, ...]:
-    return draw_voice(rng, corpus, name, SPAN, augment=False), noise
+def _voices_of(
+    rng: np.random.Generator, corpus: Corpus, name: str, noise: AudioSource
+) -> tuple[AudioSource, ...]:
+    return random_audio_source(rng, corpus, name, SPAN, augment=False), noise
 
 
 @torch.inference_mode()
 def run_trials(model: SAVE, picture: U8, trials: Sequence[Trial]) -> Tensor:
     """Probabilities at the truth's size, f32 [trials,S,S]."""
     image = torch.from_numpy(picture).permute(2, 0, 1).expand(len(trials), -1, -1, -1)
-    patches = torch.from_numpy(np.stack([t.patch for t in trials])).unsqueeze(1)
+    log_mel = torch.from_numpy(np.stack([t.patch for t in trials])).unsqueeze(1)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
-        logits = model(image.to(model.device), patches.to(model.device))
+        logits = model(image.to(model.device), log_mel.to(model.device))
     return probabilities(logits, trials[0].truth.shape)
 
 
@@ -203,7 +214,7 @@ def probabilities(logits: Tensor, size: tuple[int, ...]) -> Tensor:
 def score_trial(number: int, scene: Scene, trial: Trial, prob: Tensor) -> TrialScore | None:
     """Score a trial of scene ``number``; None where what sounds is hidden, which says nothing."""
     found = (prob > 0.5).numpy()
-    new_look = all(scene.things[i].cutout.held_out for i in scene.sources_at(TIME))
+    new_look = all(scene.objects[i].cutout.held_out for i in scene.sounding_at(TIME))
     share = float(trial.truth.mean())
     if trial.kind in EMPTY:
         return TrialScore(number, trial.kind, float(found.mean()), share, new_look)

@@ -13,16 +13,16 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from save_avs.data.scene_frames import scene_frames
 from save_avs.evaluation.agreement import mask_agreement
-from save_avs.evaluation.timing import Product, in_turns, seconds_of
-from save_avs.model.files import read_folder
-from save_avs.model.precision import fast_bf16, set_precision
-from save_avs.model.runtimes import RUNTIMES, open_runtime
-from save_avs.model.runtimes.engine import installed
-from save_avs.model.runtimes.registry import TORCH
-from save_avs.model.save import SAVE, Precision
-from save_avs.model.sizes import Sizes
+from save_avs.evaluation.benchmark_timer import PeakMatmul, time_call, time_interleaved
+from save_avs.models.precision import has_native_bf16, set_precision
+from save_avs.models.profile import ModelProfile
+from save_avs.models.save import SAVE, Precision
+from save_avs.models.serialization import load_folder
+from save_avs.runtimes import RUNTIMES, open_runtime
+from save_avs.runtimes.base import is_installed
+from save_avs.runtimes.registry import TORCH
+from save_avs.synthesis.calibration_frames import calibration_frames
 
 Frames = Callable[[Tensor, Tensor], Tensor]
 Key = tuple[str, Precision]
@@ -30,7 +30,7 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speed:
+class SpeedMeasurement:
     """What one way to compute a model took.
 
     Attributes:
@@ -55,23 +55,23 @@ class Speed:
 
 def precisions() -> tuple[Precision, ...]:
     """What this processor is fast in."""
-    return ("fp32", "bf16") if fast_bf16(torch.device("cpu")) else ("fp32",)
+    return ("fp32", "bf16") if has_native_bf16(torch.device("cpu")) else ("fp32",)
 
 
-def contenders(folder: Path) -> dict[Key, SAVE | Frames]:
+def load_candidates(folder: Path) -> dict[Key, SAVE | Frames]:
     """A saved model in every way that is installed: torch's as `SAVE`, in each precision."""
-    model, _ = read_folder(folder)
-    found = torch_contenders(model)
+    model, _ = load_folder(folder)
+    found = torch_candidates(model)
     for name, precision in _runtimes():
         found[name, precision] = open_runtime(name, folder, precision)
     return found
 
 
 @contextmanager
-def fresh_contenders(model: SAVE) -> Iterator[dict[Key, SAVE | Frames]]:
-    """As ``contenders``, of a model that lies in no folder; what runtimes export goes when the block ends."""
+def export_candidates(model: SAVE) -> Iterator[dict[Key, SAVE | Frames]]:
+    """As ``load_candidates``, of a model that lies in no folder; what runtimes export goes when the block ends."""
     with TemporaryDirectory() as scratch:
-        found = torch_contenders(model)
+        found = torch_candidates(model)
         for name, precision in _runtimes():
             folder = Path(scratch) / name
             if not folder.exists():
@@ -81,50 +81,54 @@ def fresh_contenders(model: SAVE) -> Iterator[dict[Key, SAVE | Frames]]:
         yield found
 
 
-def torch_contenders(model: SAVE) -> dict[Key, SAVE | Frames]:
+def torch_candidates(model: SAVE) -> dict[Key, SAVE | Frames]:
     """A float32 model in every precision."""
     return {(TORCH, precision): set_precision(copy.deepcopy(model), precision) for precision in precisions()}
 
 
 def _runtimes() -> list[Key]:
     """What else is installed, with the precisions it has in common with the processor."""
-    here = [(name, runtime) for name, runtime in RUNTIMES.items() if installed(runtime)]
+    here = [(name, runtime) for name, runtime in RUNTIMES.items() if is_installed(runtime)]
     return [(name, p) for name, runtime in here for p in precisions() if runtime.precisions.count(p)]
 
 
 @torch.inference_mode()
-def measure_speed(ways: dict[Key, SAVE | Frames], sizes: Sizes, *, batch: int, rounds: int) -> list[Speed]:
+def measure_speed(
+    ways: dict[Key, SAVE | Frames], sizes: ModelProfile, *, batch: int, rounds: int
+) -> list[SpeedMeasurement]:
     """Time every way in turns on composed scenes, with the machine's limit in the same rounds.
 
     Args:
-        ways: from ``contenders``; torch's float32 among them.
+        ways: from ``load_candidates``; torch's float32 among them.
         sizes: the model's, for its operations.
         batch: frames at once.
         rounds: of which the median counts.
     """
     exact = ways[TORCH, "fp32"]
     assert isinstance(exact, SAVE)
-    images, patches = scene_frames(batch, exact.image_size, exact.front_end)
-    masks = exact(images, patches)
-    whole = {("model", *key): partial(way, images, patches) for key, way in ways.items()}
+    images, log_mel = calibration_frames(batch, exact.image_size, exact.frontend)
+    masks = exact(images, log_mel)
+    whole = {("model", *key): partial(way, images, log_mel) for key, way in ways.items()}
     alone = {
-        ("encoder", *key): partial(way.sam.image_encoder, way.sam.normalise(images))
+        ("encoder", *key): partial(way.sam.image_encoder, way.sam.preprocess(images))
         for key, way in ways.items()
         if isinstance(way, SAVE)
     }
-    limits = {precision: Product(dtype) for precision, dtype in DTYPES.items() if precision in precisions()}
-    runs = {"/".join(key): partial(seconds_of, run) for key, run in (whole | alone).items()}
-    seconds = in_turns(runs | limits, rounds)
+    limits = {
+        precision: PeakMatmul(dtype) for precision, dtype in DTYPES.items() if precision in precisions()
+    }
+    runs = {"/".join(key): partial(time_call, run) for key, run in (whole | alone).items()}
+    seconds = time_interleaved(runs | limits, rounds)
     flops = {"model": sum(sizes.flops.values())}
     flops["encoder"] = sizes.flops["SAM encoder"] + sizes.flops["image adapters"]
     speeds = []
     for part, runtime, precision in whole | alone:
-        taken, limit = seconds[f"{part}/{runtime}/{precision}"], Product.flops / seconds[precision]
+        taken, limit = seconds[f"{part}/{runtime}/{precision}"], PeakMatmul.flops / seconds[precision]
         agreement = None
         if part == "model":
-            agreement = mask_agreement(masks, ways[runtime, precision](images, patches))
+            agreement = mask_agreement(masks, ways[runtime, precision](images, log_mel))
         speeds.append(
-            Speed(
+            SpeedMeasurement(
                 part=part,
                 runtime=runtime,
                 precision=precision,

@@ -6,10 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from save_avs.evaluation.published import TEST_CLIPS, Published, published_labels, published_masks
-from save_avs.evaluation.resampling import Difference, Score
+from save_avs.evaluation.bootstrap import Difference, Score
+from save_avs.evaluation.reference_results import (
+    TEST_CLIPS,
+    PublishedResult,
+    published_label_results,
+    published_mask_results,
+)
 from save_avs.evaluation.results import About, GroupScores, LabelScores, ProtocolScores
-from save_avs.objectives.semantic import VARIANTS
+from save_avs.metrics.semantic import CLASS_SUBSETS
 
 if TYPE_CHECKING:
     from save_avs.evaluation.benchmark_report import BenchmarkReport
@@ -19,14 +24,14 @@ if TYPE_CHECKING:
 def report_table(report: BenchmarkReport) -> str:
     """Everything but the examples."""
     about = report.about
-    parts = [_head(about), _protocols(report.scores, published_masks(about.data, about.split))]
+    parts = [_head(about), _protocols(report.scores, published_mask_results(about.data, about.split))]
     parts += [_legend(report.scores)]
     first = report.scores[0]
     for what, groups in (("category", first.categories), ("kinds of objects that sound", first.objects)):
         if groups:
             parts.append(f"By {what}, protocol `{first.protocol.name}`:\n\n" + _groups(what, groups))
     if report.labels is not None:
-        parts += _labels(report.labels, published_labels(about.data, about.split))
+        parts += _labels(report.labels, published_label_results(about.data, about.split))
     return "\n\n".join(parts) + "\n"
 
 
@@ -86,7 +91,7 @@ def _head(about: About) -> str:
     return text
 
 
-def _protocols(scores: Sequence[ProtocolScores], published: Iterable[Published]) -> str:
+def _protocols(scores: Sequence[ProtocolScores], published: Iterable[PublishedResult]) -> str:
     rows = [
         (f"**{s.protocol.name}**", *(_score(s.overall.scores[m]) for m in ("miou", "f")), "measured here")
         for s in scores
@@ -94,7 +99,7 @@ def _protocols(scores: Sequence[ProtocolScores], published: Iterable[Published])
     return "\n".join(markdown_table(("protocol", "mIoU", "F", "source"), rows + _published(published)))
 
 
-def _published(published: Iterable[Published]) -> list[tuple[str, ...]]:
+def _published(published: Iterable[PublishedResult]) -> list[tuple[str, ...]]:
     rows = []
     for p in published:
         note = f"published; protocol: {p.protocol}" + (f"; {p.caveat}" if p.caveat else "")
@@ -103,13 +108,13 @@ def _published(published: Iterable[Published]) -> list[tuple[str, ...]]:
 
 
 def _legend(scores: Sequence[ProtocolScores]) -> str:
-    return "\n".join(f"* `{s.protocol.name}`: {s.protocol.says}{_side(s)}" for s in scores)
+    return "\n".join(f"* `{s.protocol.name}`: {s.protocol.description}{_side(s)}" for s in scores)
 
 
 def _side(scores: ProtocolScores) -> str:
-    if not scores.protocol.open_size:
+    if not scores.protocol.size_is_configurable:
         return ""
-    size = scores.protocol.view.size
+    size = scores.protocol.scoring.size
     return "; compared at the truth's own size" if size == "truth" else f"; compared at {size} x {size}"
 
 
@@ -120,9 +125,9 @@ def _groups(what: str, groups: Iterable[GroupScores]) -> str:
     return "\n".join(markdown_table((what, "clips", "frames", "mIoU", "F"), rows))
 
 
-def _labels(labels: LabelScores, published: Sequence[Published]) -> list[str]:
+def _labels(labels: LabelScores, published: Sequence[PublishedResult]) -> list[str]:
     rows = [
-        (f"**{name}**", _score(scores["miou"]), _score(scores["f"]), f"measured here: {VARIANTS[name]}")
+        (f"**{name}**", _score(scores["miou"]), _score(scores["f"]), f"measured here: {CLASS_SUBSETS[name]}")
         for name, scores in labels.overall.items()
     ]
     each = [

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from save_avs.inference.arrays import segment_arrays
-    from save_avs.inference.many import Outcome, segment_jobs
+    from save_avs.inference.multiple_inputs import SegmentationOutcome, segment_jobs
+    from save_avs.inference.pipeline import FrameProgress, segment
     from save_avs.inference.predictor import FrameModel, Prediction, Predictor
     from save_avs.inference.result import SegmentationResult
-    from save_avs.inference.segmentation import Progress, segment
-    from save_avs.inference.spans import Span, marked_spans
-    from save_avs.inference.streaming import MarkedFrame, stream
+    from save_avs.inference.streaming import SegmentedFrame, stream
+    from save_avs.inference.time_segments import SoundingSpan, find_sounding_spans
 
 __all__ = [
     "FrameModel",
-    "MarkedFrame",
-    "Outcome",
+    "FrameProgress",
     "Prediction",
     "Predictor",
-    "Progress",
+    "SegmentationOutcome",
     "SegmentationResult",
-    "Span",
-    "marked_spans",
+    "SegmentedFrame",
+    "SoundingSpan",
+    "find_sounding_spans",
     "segment",
     "segment_arrays",
     "segment_jobs",
@@ -34,17 +34,17 @@ __all__ = [
 
 _HOMES = {
     "FrameModel": "predictor",
-    "MarkedFrame": "streaming",
-    "Outcome": "many",
+    "SegmentedFrame": "streaming",
+    "SegmentationOutcome": "multiple_inputs",
     "Prediction": "predictor",
     "Predictor": "predictor",
-    "Progress": "segmentation",
+    "FrameProgress": "pipeline",
     "SegmentationResult": "result",
-    "Span": "spans",
-    "marked_spans": "spans",
-    "segment": "segmentation",
+    "SoundingSpan": "time_segments",
+    "find_sounding_spans": "time_segments",
+    "segment": "pipeline",
     "segment_arrays": "arrays",
-    "segment_jobs": "many",
+    "segment_jobs": "multiple_inputs",
     "stream": "streaming",
 }
 

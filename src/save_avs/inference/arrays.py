@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from save_avs.errors import UsageError
-from save_avs.inference.footage import InMemory
+from save_avs.inference.pipeline import segment_source
 from save_avs.inference.predictor import FrameModel
 from save_avs.inference.result import SegmentationResult
-from save_avs.inference.segmentation import segment_footage
-from save_avs.inference.settings import DEFAULT_OUTPUTS, Settings
-from save_avs.types import F32, F64, U8, Clip
+from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
+from save_avs.inference.sources import ArraySource
+from save_avs.types import F32, F64, U8, VideoChunk
 
 
 def segment_arrays(
     frames: U8,
-    wave: F32 | None = None,
+    waveform: F32 | None = None,
     *,
     fps: float | None = None,
     times: F64 | Sequence[float] | None = None,
-    rate: int = 16000,
+    sample_rate: int = 16000,
     model: FrameModel | str | Path = "save-tiny",
     threshold: float = 0.5,
     batch: int = 16,
@@ -33,10 +33,10 @@ def segment_arrays(
 
     Args:
         frames: RGB u8 [T,H,W,3], at least one.
-        wave: mono sound f32 [S] in -1..1, from time 0 on; None where there is none.
+        waveform: mono sound f32 [S] in -1..1, from time 0 on; None where there is none.
         fps: frames a second; or else ``times``.
         times: of each frame, seconds [T], increasing.
-        rate: samples of ``wave`` a second.
+        sample_rate: samples of ``waveform`` a second.
         model: from ``load_model``, or its name or folder.
         threshold: pixels of a higher probability are marked.
         batch: frames the model sees at once.
@@ -50,8 +50,8 @@ def segment_arrays(
     Examples:
         >>> import numpy as np, save_avs
         >>> frames = np.zeros((4, 90, 160, 3), np.uint8)
-        >>> wave = np.sin(np.arange(16000) / 8).astype(np.float32)
-        >>> result = save_avs.segment_arrays(frames, wave, rate=16000, fps=4)
+        >>> waveform = np.sin(np.arange(16000) / 8).astype(np.float32)
+        >>> result = save_avs.segment_arrays(frames, waveform, sample_rate=16000, fps=4)
         >>> result.masks.shape, result.times.tolist()
         ((4, 90, 160), [0.0, 0.25, 0.5, 0.75])
     """
@@ -60,7 +60,7 @@ def segment_arrays(
     if not len(frames):
         raise UsageError("there is no frame to segment")
     shown = np.arange(len(frames)) / fps if fps else np.asarray(times, dtype=np.float64)
-    sound = np.zeros(0, dtype=np.float32) if wave is None else wave
-    clip = Clip(frames=frames, times=shown, wave=sound, wave_start=0.0, rate=rate)
-    settings = Settings(threshold=threshold, outputs=outputs, batch=batch)
-    return segment_footage(InMemory(clip, name), model, settings)
+    sound = np.zeros(0, dtype=np.float32) if waveform is None else waveform
+    clip = VideoChunk(frames=frames, times=shown, waveform=sound, waveform_start=0.0, sample_rate=sample_rate)
+    settings = SegmentationSettings(threshold=threshold, outputs=outputs, batch=batch)
+    return segment_source(ArraySource(clip, name), model, settings)

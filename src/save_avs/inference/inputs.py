@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from save_avs._files.staging import OVERLAY_FILE, SUMMARY_FILE
 from save_avs.errors import UsageError
-from save_avs.inference.folders import OVERLAY, SUMMARY
-from save_avs.media import find_media
+from save_avs.video import find_videos
 
 
-def find_inputs(inputs: Iterable[str | Path]) -> list[Path]:
+def find_input_videos(inputs: Iterable[str | Path]) -> list[Path]:
     """List the videos that files, folders and globs name, in order, each once.
 
     An overlay among earlier results counts only when it is named outright as a file.
@@ -20,7 +20,7 @@ def find_inputs(inputs: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for item in inputs:
-        paths = find_media([item])
+        paths = find_videos([item])
         if not Path(item).expanduser().is_file():
             paths = [path for path in paths if not _is_result(path)]
             if not paths:
@@ -31,4 +31,4 @@ def find_inputs(inputs: Iterable[str | Path]) -> list[Path]:
 
 
 def _is_result(path: Path) -> bool:
-    return path.name == OVERLAY and (path.parent / SUMMARY).is_file()
+    return path.name == OVERLAY_FILE and (path.parent / SUMMARY_FILE).is_file()

@@ -10,15 +10,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from save_avs._files.naming import path_text, resolved_path_text
+from save_avs._files.staging import SUMMARY_FILE
 from save_avs.errors import UsageError
-from save_avs.inference.folders import SUMMARY
-from save_avs.inference.naming import printable, source_of
-from save_avs.media import atomic_write
+from save_avs.video import atomic_write
 
-FAILED = "failed.jsonl"
+FAILURES_FILE = "failed.jsonl"
 
 
-class Existing(Enum):
+class ExistingPolicy(Enum):
     """What to do where the folder of a video already exists."""
 
     REFUSE = "refuse"
@@ -28,7 +28,7 @@ class Existing(Enum):
 
 
 @dataclass(frozen=True)
-class Job:
+class SegmentationJob:
     """One video and the folder its results go to; ``finished`` when an earlier run has done it."""
 
     path: Path
@@ -36,7 +36,7 @@ class Job:
     finished: bool = False
 
 
-def plan_jobs(paths: Sequence[Path], directory: Path, existing: Existing) -> list[Job]:
+def plan_jobs(paths: Sequence[Path], directory: Path, existing: ExistingPolicy) -> list[SegmentationJob]:
     """Give each video its folder, ``<stem>``, or ``<stem>-2`` and so on where videos share a stem.
 
     With ``RESUME`` a folder that holds this very video's results counts as finished, and one of another
@@ -48,13 +48,13 @@ def plan_jobs(paths: Sequence[Path], directory: Path, existing: Existing) -> lis
     for parent in (directory, *directory.parents):
         if parent.exists() and not parent.is_dir():
             raise UsageError(f"{parent}: a file, so results cannot go into it; choose another folder with -o")
-    jobs: list[Job] = []
+    jobs: list[SegmentationJob] = []
     taken: set[Path] = set()
     for path in paths:
         job = _place(path, directory, taken, existing)
         taken.add(job.folder)
         jobs.append(job)
-    if existing is Existing.REFUSE and (there := [job.folder for job in jobs if job.folder.exists()]):
+    if existing is ExistingPolicy.REFUSE and (there := [job.folder for job in jobs if job.folder.exists()]):
         others = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise UsageError(
             f"{there[0]}{others} already exists; add --resume (keep it, do the rest) or --overwrite"
@@ -62,22 +62,22 @@ def plan_jobs(paths: Sequence[Path], directory: Path, existing: Existing) -> lis
     return jobs
 
 
-def _place(path: Path, directory: Path, taken: Collection[Path], existing: Existing) -> Job:
+def _place(path: Path, directory: Path, taken: Collection[Path], existing: ExistingPolicy) -> SegmentationJob:
     for n in count(1):
         folder = directory / (path.stem if n == 1 else f"{path.stem}-{n}")
-        if folder in taken or (existing is Existing.NEXT_FREE and folder.exists()):
+        if folder in taken or (existing is ExistingPolicy.NEXT_FREE and folder.exists()):
             continue
-        if existing is Existing.RESUME and folder.exists():
-            if _summary_source(folder) != source_of(path):
+        if existing is ExistingPolicy.RESUME and folder.exists():
+            if _summary_source(folder) != resolved_path_text(path):
                 continue
-            return Job(path, folder, finished=True)
-        return Job(path, folder)
+            return SegmentationJob(path, folder, finished=True)
+        return SegmentationJob(path, folder)
     raise AssertionError("count() does not end")
 
 
 def _summary_source(folder: Path) -> Any:
     """Read which video a results folder is of; None when it does not say."""
-    summary = folder / SUMMARY
+    summary = folder / SUMMARY_FILE
     return _source(summary.read_text(encoding="utf-8")) if summary.is_file() else None
 
 
@@ -95,8 +95,8 @@ class FailureLog:
     """
 
     def __init__(self, directory: Path, retried: Collection[Path]) -> None:
-        self._path = directory / FAILED
-        names = {source_of(path) for path in retried}
+        self._path = directory / FAILURES_FILE
+        names = {resolved_path_text(path) for path in retried}
         former = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
         self._lines = [line for line in former if _source(line) not in names]
         if len(self._lines) < len(former):
@@ -104,7 +104,7 @@ class FailureLog:
 
     def add(self, path: Path, reason: str) -> None:
         """Add a video, at once on disk."""
-        entry = {"path": printable(path), "source": source_of(path), "reason": reason}
+        entry = {"path": path_text(path), "source": resolved_path_text(path), "reason": reason}
         self._lines.append(json.dumps(entry))
         self._write()
 

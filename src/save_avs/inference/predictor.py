@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from save_avs.audio import FrontEnd, is_silent, log_mel_at
-from save_avs.audio.front_end import VGGISH
+from save_avs.audio import Frontend, is_silent, log_mel_at
+from save_avs.audio.frontend import VGGISH
 from save_avs.errors import MediaError
-from save_avs.inference.marking import mark
+from save_avs.inference.postprocess import mark
 from save_avs.inference.settings import check_batch, check_threshold
-from save_avs.inference.square import to_square
-from save_avs.model.save import Precision, Resize
-from save_avs.types import F32, Bool, Clip
+from save_avs.models.preprocess import preprocess_frames
+from save_avs.models.save import Precision, Resize
+from save_avs.types import F32, Bool, VideoChunk
 
 
 class FrameModel(Protocol):
@@ -44,7 +44,7 @@ class FrameModel(Protocol):
         ...
 
     @property
-    def front_end(self) -> FrontEnd:
+    def frontend(self) -> Frontend:
         """How a sound becomes the patches it hears."""
         ...
 
@@ -63,7 +63,7 @@ class FrameModel(Protocol):
         """What computes it: torch, or another runtime."""
         ...
 
-    def __call__(self, images: Tensor, patches: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
         """Mark what sounds."""
         ...
 
@@ -78,7 +78,7 @@ class Prediction:
         scores: mean probability inside each mask, 0 where it is empty, f32 [T].
     """
 
-    clip: Clip
+    clip: VideoChunk
     masks: Bool
     scores: F32
 
@@ -88,7 +88,7 @@ class _Audible(NamedTuple):
 
     frames: NDArray[np.intp]
     images: Tensor
-    patches: F32
+    log_mel: F32
 
 
 class Predictor:
@@ -105,7 +105,7 @@ class Predictor:
     Examples:
         >>> import save_avs
         >>> predictor = save_avs.Predictor(save_avs.load_model("save-tiny"))
-        >>> for found in predictor(save_avs.read_clips("clip.mp4", fps=1)):
+        >>> for found in predictor(save_avs.read_video_chunks("clip.mp4", fps=1)):
         ...     found.masks.shape, found.clip.times.tolist()[:2]
         ((8, 360, 640), [0.0, 1.0])
     """
@@ -117,7 +117,7 @@ class Predictor:
         self.batch = batch
         self._cut = math.log(threshold / (1 - threshold))  # sigmoid(x) > threshold, said of the logit
 
-    def __call__(self, clips: Iterable[Clip]) -> Iterator[Prediction]:
+    def __call__(self, clips: Iterable[VideoChunk]) -> Iterator[Prediction]:
         """Yield the masks of each chunk as it comes.
 
         Raises:
@@ -134,37 +134,39 @@ class Predictor:
                 )
             yield self.predict(clip)
 
-    def predict(self, clip: Clip) -> Prediction:
+    def predict(self, clip: VideoChunk) -> Prediction:
         """Masks of one chunk. In silence nothing sounds: the model is not asked, the mask is empty."""
-        return self.predict_many([clip])[0]
+        return self.predict_batch([clip])[0]
 
     @torch.inference_mode()
-    def predict_many(self, clips: Sequence[Clip]) -> list[Prediction]:
+    def predict_batch(self, clips: Sequence[VideoChunk]) -> list[Prediction]:
         """Masks of several clips, of any sizes; their frames fill the model's batches together."""
         if not clips:
             return []
         audible = [self._audible(clip) for clip in clips]
         images = torch.cat([part.images for part in audible])
-        patches = np.concatenate([part.patches for part in audible])
+        log_mel = np.concatenate([part.log_mel for part in audible])
         starts = range(0, len(images), self.batch)
-        sounds = torch.from_numpy(patches).unsqueeze(1)  # [N,1,F,bands]
+        sounds = torch.from_numpy(log_mel).unsqueeze(1)  # [N,1,F,bands]
         batches = ((images[i : i + self.batch], sounds[i : i + self.batch]) for i in starts)
-        found = [logits_of(self.model, *batch)[:, 0] for batch in batches]
+        found = [predict_logits(self.model, *batch)[:, 0] for batch in batches]
         logits = torch.cat(found) if found else torch.empty(0, 1, 1)
         shares = logits.split([len(part.frames) for part in audible])
         return [self._mark(*each) for each in zip(clips, audible, shares, strict=True)]
 
-    def _audible(self, clip: Clip) -> _Audible:
-        ear = self.model.front_end
-        patches = _hear(clip, ear)  # [T,frames,bands]
+    def _audible(self, clip: VideoChunk) -> _Audible:
+        frontend = self.model.frontend
+        log_mel = _hear(clip, frontend)  # [T,frames,bands]
         # Silence is told by VGGish's patches: OpenL3's do not say how loud it is.
-        frames = np.flatnonzero(~is_silent(patches if ear == VGGISH else _hear(clip, VGGISH)))
+        frames = np.flatnonzero(~is_silent(log_mel if frontend == VGGISH else _hear(clip, VGGISH)))
         side = self.model.image_size
         if not len(frames):
-            return _Audible(frames, torch.empty(0, 3, side, side, dtype=torch.uint8), patches[frames])
-        return _Audible(frames, to_square(clip.frames, side, self.model.resize)[frames], patches[frames])
+            return _Audible(frames, torch.empty(0, 3, side, side, dtype=torch.uint8), log_mel[frames])
+        return _Audible(
+            frames, preprocess_frames(clip.frames, side, self.model.resize)[frames], log_mel[frames]
+        )
 
-    def _mark(self, clip: Clip, audible: _Audible, logits: Tensor) -> Prediction:
+    def _mark(self, clip: VideoChunk, audible: _Audible, logits: Tensor) -> Prediction:
         """Enlarge and cut what the model said of a clip's audible frames, [N,M,M]."""
         height, width = clip.frames.shape[1:3]
         masks = np.zeros((len(clip), height, width), dtype=np.bool_)
@@ -176,11 +178,11 @@ class Predictor:
         return Prediction(clip, masks, scores)
 
 
-def logits_of(model: FrameModel, images: Tensor, patches: Tensor) -> Tensor:
+def predict_logits(model: FrameModel, images: Tensor, log_mel: Tensor) -> Tensor:
     """Ask a model, on its device and in its precision: u8 [B,3,S,S] and f32 [B,1,F,bands] to [B,1,M,M]."""
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
-        return model(images.to(model.device), patches.to(model.device))
+        return model(images.to(model.device), log_mel.to(model.device))
 
 
-def _hear(clip: Clip, front_end: FrontEnd) -> F32:
-    return log_mel_at(clip.wave, clip.rate, clip.times, clip.wave_start, front_end)
+def _hear(clip: VideoChunk, frontend: Frontend) -> F32:
+    return log_mel_at(clip.waveform, clip.sample_rate, clip.times, clip.waveform_start, frontend)

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from save_avs.errors import UsageError
-from save_avs.render.formats import FORMATS
+from save_avs.formats import MASK_FORMATS
 
-OUTPUTS = ("overlay", "matte", "masks", "timeline", *FORMATS)
+OUTPUTS = ("overlay", "matte", "masks", "timeline", *MASK_FORMATS)
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class SegmentationSettings:
     """How to segment a video, and what to write.
 
     Attributes:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from save_avs.inference.ahead import Ahead
 from save_avs.inference.predictor import FrameModel, Predictor
-from save_avs.media import is_live, read_clips, read_live
-from save_avs.model import load_model
-from save_avs.types import U8, Bool, Clip
+from save_avs.inference.prefetch import Prefetcher
+from save_avs.models import load_model
+from save_avs.types import U8, Bool, VideoChunk
+from save_avs.video import is_live, read_live_chunks, read_video_chunks
 
 
 @dataclass(frozen=True)
-class MarkedFrame:
+class SegmentedFrame:
     """A frame and the pixels of what sounds in it.
 
     Attributes:
@@ -37,14 +37,14 @@ def stream(
     source: str | os.PathLike[str],
     *,
     model: FrameModel | str | Path = "save-tiny",
-    sound: str | None = None,
+    audio_source: str | None = None,
     fps: float | None = None,
     threshold: float = 0.5,
     chunk: int = 8,
     drop: bool | None = None,
     timeout: float = 5.0,
     on_warning: Callable[[str], None] | None = None,
-) -> Iterator[MarkedFrame]:
+) -> Iterator[SegmentedFrame]:
     """Mark what sounds, frame by frame, in bounded memory: in a file, or live.
 
     A live frame comes half a second late, for the sound that follows it, and up to a chunk more. Where the
@@ -54,7 +54,7 @@ def stream(
     Args:
         source: a file; or live: a URL (``rtsp://...``), a camera (``/dev/video0``), a named pipe.
         model: from ``load_model``, or its name or folder.
-        sound: live: where the sound comes from when not from the source itself, such as ``alsa:default``.
+        audio_source: live: where the sound comes from when not from the source itself, such as ``alsa:default``.
         fps: frames a second to process; None for every frame.
         threshold: pixels of a higher probability are marked.
         chunk: frames the model sees at once, at most.
@@ -77,22 +77,28 @@ def stream(
     network = load_model(model) if isinstance(model, str | Path) else model
     predictor = Predictor(network, threshold, chunk)
     if is_live(source):
-        live = read_live(
-            source, sound=sound, fps=fps, chunk=chunk, drop=drop, timeout=timeout, on_warning=on_warning
+        live = read_live_chunks(
+            source,
+            audio_source=audio_source,
+            fps=fps,
+            chunk=chunk,
+            drop=drop,
+            timeout=timeout,
+            on_warning=on_warning,
         )
         return _frames(predictor, live)
-    return _ahead(predictor, read_clips(source, fps=fps, chunk=chunk, on_warning=on_warning))
+    return _ahead(predictor, read_video_chunks(source, fps=fps, chunk=chunk, on_warning=on_warning))
 
 
-def _ahead(predictor: Predictor, clips: Iterable[Clip]) -> Iterator[MarkedFrame]:
+def _ahead(predictor: Predictor, clips: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
     """Decode while the model works."""
-    with Ahead(clips) as ready:
+    with Prefetcher(clips) as ready:
         yield from _frames(predictor, ready)
 
 
-def _frames(predictor: Predictor, clips: Iterable[Clip]) -> Iterator[MarkedFrame]:
+def _frames(predictor: Predictor, clips: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
     for found in predictor(clips):
         clip = found.clip
         for i, moment in enumerate(clip.times.tolist()):
             score = float(found.scores[i])
-            yield MarkedFrame(clip.first_index + i, moment, clip.frames[i], found.masks[i], score)
+            yield SegmentedFrame(clip.first_index + i, moment, clip.frames[i], found.masks[i], score)

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
 from save_avs.errors import UsageError
-from save_avs.serving.failing import not_found
-from save_avs.serving.guard import refusal
-from save_avs.serving.job import ID_PATTERN, Job, Options
-from save_avs.serving.links import check_link
+from save_avs.serving.auth import refusal
+from save_avs.serving.errors import not_found
+from save_avs.serving.job import ID_PATTERN, Job, JobOptions
+from save_avs.serving.job_store import VIDEO
 from save_avs.serving.results import ResultFile, mask_png, read_track, result_path, results
 from save_avs.serving.schema import (
     FramesView,
@@ -28,13 +28,13 @@ from save_avs.serving.schema import (
     submission,
 )
 from save_avs.serving.service import Service
-from save_avs.serving.shelf import VIDEO
 from save_avs.serving.upload import FILE, Form, read_form
-from save_avs.types import MaskTrack
+from save_avs.serving.url_fetch import check_url
+from save_avs.types import VideoMasks
 
 _KINDS = ("video/mp4", "application/json", "image/png", "application/zip")
 _FILE = {"content": {kind: {} for kind in _KINDS}, "description": "the file; ranges may be asked for"}
-_PNG = {"content": {"image/png": {}}, "description": "8-bit grey, 255 where something sounds"}
+_PNG = {"content": {"image/png": {}}, "description": "8-bit gray, 255 where something sounds"}
 
 
 def _the_service(request: Request) -> Service:
@@ -51,15 +51,15 @@ def _job(service: TheService, id: Annotated[str, InPath(pattern=ID_PATTERN)]) ->
     return job
 
 
-def _track(service: TheService, job: Annotated[Job, Depends(_job)]) -> MaskTrack:
-    path = result_path(service.shelf, job, ResultFile.MASKS)
+def _track(service: TheService, job: Annotated[Job, Depends(_job)]) -> VideoMasks:
+    path = result_path(service.store, job, ResultFile.MASKS)
     if path is None:
         raise HTTPException(404, f"no masks: the job is {job.state}, or did not ask for them")
     return read_track(path)
 
 
 TheJob = Annotated[Job, Depends(_job)]
-TheTrack = Annotated[MaskTrack, Depends(_track)]
+TheTrack = Annotated[VideoMasks, Depends(_track)]
 
 _routes = APIRouter()
 
@@ -102,13 +102,13 @@ async def submit(service: TheService, request: Request, response: Response) -> J
     return view(service, job)
 
 
-def _options(form: Form) -> Options:
+def _options(form: Form) -> JobOptions:
     """The fields of a form as options; of one that comes repeatedly, all where that has a meaning."""
     given: dict[str, Any] = {
         name: values if name == "save" else values[-1] for name, values in form.fields.items()
     }
     try:
-        return Options.model_validate(given)
+        return JobOptions.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{first['loc'][0]}: {first['msg']}") from error
@@ -124,7 +124,7 @@ def _source(service: Service, form: Form, url: str | None) -> str:
         raise UsageError("a video and an address: send one of them")
     if not service.hosts:
         raise UsageError("this server fetches no videos; send it in the part 'file'")
-    return check_link(url, service.hosts).target.partition("?")[0]
+    return check_url(url, service.hosts).target.partition("?")[0]
 
 
 def view(service: Service, job: Job) -> JobView:
@@ -134,7 +134,7 @@ def view(service: Service, job: Job) -> JobView:
         progress=service.progress(job),
         ahead=service.ahead(job),
         keep=service.limits.keep,
-        results=results(service.shelf, job),
+        results=results(service.store, job),
     )
 
 
@@ -164,20 +164,20 @@ def delete(service: TheService, job: TheJob) -> None:
 )
 def result(service: TheService, job: TheJob, name: ResultFile) -> FileResponse:
     """A file of a job that is done."""
-    path = result_path(service.shelf, job, name)
+    path = result_path(service.store, job, name)
     if path is None:
         raise HTTPException(404, f"no {name}: the job is {job.state}, or did not ask for it")
     return FileResponse(path, headers={"Cache-Control": "private"})
 
 
 @_routes.get("/v1/jobs/{id}/frames", responses=failures(404, 422), tags=["results"])
-def frames(track: TheTrack) -> FramesView:
+def frames(video_masks: TheTrack) -> FramesView:
     """Times, scores and marked areas of all frames that were processed."""
     return FramesView(
-        indices=list(track.indices),
-        times=list(track.times),
-        scores=list(track.scores),
-        areas=track.areas().tolist(),
+        indices=list(video_masks.indices),
+        times=list(video_masks.times),
+        scores=list(video_masks.scores),
+        areas=video_masks.areas().tolist(),
     )
 
 
@@ -187,9 +187,9 @@ def frames(track: TheTrack) -> FramesView:
     responses={**failures(404, 422), 200: _PNG},
     tags=["results"],
 )
-def mask(track: TheTrack, index: Annotated[int, InPath(ge=0)]) -> Response:
+def mask(video_masks: TheTrack, index: Annotated[int, InPath(ge=0)]) -> Response:
     """The mask of one frame, told by its number in the video."""
-    png = mask_png(track, index)
+    png = mask_png(video_masks, index)
     if png is None:
         raise HTTPException(404, f"frame {index} was not processed")
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

@@ -9,8 +9,8 @@ from fastapi.staticfiles import StaticFiles
 
 from save_avs import __version__
 from save_avs.serving.api import make_routes
-from save_avs.serving.failing import answer_failures
-from save_avs.serving.guard import STATIC, Guard, Token
+from save_avs.serving.auth import STATIC, AuthMiddleware, Token
+from save_avs.serving.errors import answer_failures
 from save_avs.serving.login import make_login
 from save_avs.serving.service import Service
 
@@ -37,11 +37,11 @@ def make_app(service: Service, *, token: Token | None = None, page: bool = True)
         app.include_router(make_login(token))
     app.mount(STATIC.rstrip("/"), StaticFiles(directory=_FILES))
     if page:
-        from save_avs.serving.page import make_page
+        from save_avs.serving.web_ui import make_page
 
         # Behind all routes, not one of them: a mounted page would take even wrong methods of theirs.
         front = make_page(service)
         app.router.default = front
         app.router.lifespan_context = front.router.lifespan_context
-    app.add_middleware(Guard, token=token, root=service.shelf.root, room=service.limits.size)
+    app.add_middleware(AuthMiddleware, token=token, root=service.store.root, room=service.limits.size)
     return app

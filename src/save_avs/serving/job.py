@@ -14,7 +14,7 @@ from save_avs.inference.settings import DEFAULT_OUTPUTS
 ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: who knows the id may see the job
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """Where a job is on its way; the last three are the end of it."""
 
     ACCEPTED = "accepted"
@@ -26,7 +26,7 @@ class State(StrEnum):
     @property
     def ended(self) -> bool:
         """Nothing more will happen to it."""
-        return self not in (State.ACCEPTED, State.RUNNING)
+        return self not in (JobState.ACCEPTED, JobState.RUNNING)
 
 
 def _split(value: object) -> object:
@@ -41,7 +41,7 @@ Output = Literal["overlay", "masks", "timeline", "png"]
 Outputs = Annotated[list[Output], BeforeValidator(_split)]
 
 
-class Options(BaseModel):
+class JobOptions(BaseModel):
     """How a video is to be segmented.
 
     Attributes:
@@ -59,7 +59,7 @@ class Options(BaseModel):
     save: Outputs = Field(default=list(DEFAULT_OUTPUTS), validate_default=True)
 
 
-class Problem(BaseModel):
+class JobError(BaseModel):
     """Why something could not be done: a word for programs, a line for people."""
 
     code: str
@@ -81,17 +81,17 @@ class Job(BaseModel):
     id: str = Field(default_factory=lambda: secrets.token_hex(16), pattern=ID_PATTERN)
     name: str
     url: str | None = None
-    options: Options
-    state: State = State.ACCEPTED
+    options: JobOptions
+    state: JobState = JobState.ACCEPTED
     created: float = Field(default_factory=time.time)
     started: float | None = None
     ended: float | None = None
     attempts: int = 0
     warnings: list[str] = []
-    error: Problem | None = None
+    error: JobError | None = None
 
 
-class Progress(BaseModel):
+class JobProgress(BaseModel):
     """How far a running job is; of a job that does not run, what it waits for or how it ended.
 
     Attributes:

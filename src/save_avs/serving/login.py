@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.params import Form as FormField
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from save_avs.serving.guard import COOKIE, LOGIN, STATIC, Token
+from save_avs.serving.auth import COOKIE, LOGIN, STATIC, Token
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>save-avs</title>

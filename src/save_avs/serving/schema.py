@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from save_avs.serving.job import Job, Options, Problem, Progress, State
+from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
 from save_avs.serving.upload import FILE
 
 _ID = "0f3a9c64e1d24b7a8c55d0e6b1f27a90"
@@ -20,7 +20,7 @@ class Failure(BaseModel):
             "examples": [{"error": {"code": "queue_full", "message": "all places in the queue are taken"}}]
         }
     )
-    error: Problem
+    error: JobError
 
 
 class JobView(BaseModel):
@@ -53,22 +53,22 @@ class JobView(BaseModel):
         }
     )
     id: str
-    state: State
+    state: JobState
     name: str
-    options: Options
+    options: JobOptions
     created: float
     started: float | None
     ended: float | None
     expires: float | None = Field(description="when the job and its files are removed")
-    progress: Progress
+    progress: JobProgress
     queue_position: int | None = Field(description="jobs before this one; null when it does not wait")
     warnings: list[str]
-    error: Problem | None
+    error: JobError | None
     results: dict[str, str] = Field(description="name of each file to the path it is read from")
 
     @classmethod
     def of(
-        cls, job: Job, *, progress: Progress, ahead: int | None, keep: float, results: dict[str, str]
+        cls, job: Job, *, progress: JobProgress, ahead: int | None, keep: float, results: dict[str, str]
     ) -> JobView:
         """Show a job."""
         shown = {name: getattr(job, name) for name in cls.model_fields if hasattr(job, name)}
@@ -143,7 +143,7 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def submission(models: list[str], *, links: bool) -> dict[str, Any]:
     """Describe the form of a video: it is read by hand while it arrives."""
-    options = Options.model_json_schema()["properties"]
+    options = JobOptions.model_json_schema()["properties"]
     options["model"] = {"type": "string", "enum": models, "default": models[0]}
     properties: dict[str, Any] = {
         FILE: {"type": "string", "format": "binary", "description": "the video, in any format FFmpeg reads"},

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from save_avs.errors import SaveAvsError, UsageError
-from save_avs.serving.guard import Token, is_local_name
-from save_avs.serving.worker import Equipment
+from save_avs.serving.auth import Token, is_local_name
+from save_avs.serving.worker import WorkerConfig
 
 
 def serve(
     root: Path,
-    equipment: Equipment,
+    equipment: WorkerConfig,
     *,
     host: str,
     port: int,

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from save_avs.errors import SaveAvsError, UsageError
-from save_avs.serving.crew import Crew
-from save_avs.serving.job import Job, Options, Problem, Progress, State
-from save_avs.serving.keeper import Keeper
-from save_avs.serving.line import Line
+from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
+from save_avs.serving.job_queue import JobQueue
+from save_avs.serving.job_registry import JobRegistry
+from save_avs.serving.job_store import VIDEO, JobStore, safe_name
 from save_avs.serving.metrics import Metrics
-from save_avs.serving.register import Register
-from save_avs.serving.shelf import VIDEO, Shelf, safe_name
-from save_avs.serving.worker import Equipment
+from save_avs.serving.worker import WorkerConfig
+from save_avs.serving.worker_pool import WorkerPool
+from save_avs.serving.worker_process import WorkerProcess
 
 _ATTEMPTS = 2  # a job during which the server was killed this often may be the reason
 
 
-class EndedError(SaveAvsError):
+class JobEndedError(SaveAvsError):
     """What was asked of a job comes too late: it has ended."""
 
 
@@ -40,15 +40,15 @@ class Service:
         UsageError: another server uses the folder.
     """
 
-    def __init__(self, root: Path, equipment: Equipment) -> None:
+    def __init__(self, root: Path, equipment: WorkerConfig) -> None:
         self.limits, self.hosts = equipment.limits, equipment.hosts
-        self.shelf = Shelf(root)
+        self.store = JobStore(root)
         self.models: tuple[Mapping[str, Any], ...] = ()
         self._equipment = equipment
-        self._line = Line(self.limits.queue, self.limits.workers)
-        self._register = Register(self.shelf)
-        self._crew = Crew(
-            equipment, line=self._line, register=self._register, shelf=self.shelf, on_end=self._count
+        self._line = JobQueue(self.limits.queue, self.limits.workers)
+        self._register = JobRegistry(self.store)
+        self._crew = WorkerPool(
+            equipment, line=self._line, register=self._register, store=self.store, on_end=self._count
         )
         self.metrics = Metrics(waiting=lambda: len(self._line), running=lambda: self._crew.running)
         self._closing = threading.Event()
@@ -60,7 +60,7 @@ class Service:
         Raises:
             UsageError, SaveAvsError: the models cannot be loaded, or two have one name.
         """
-        first = Keeper(self._equipment)
+        first = WorkerProcess(self._equipment)
         names = [model["name"] for model in first.models]
         if len(set(names)) < len(names):
             first.end()
@@ -76,7 +76,7 @@ class Service:
         self._closing.set()
         self._line.close()
         self._crew.close()
-        self.shelf.close()
+        self.store.close()
 
     @property
     def ready(self) -> bool:
@@ -88,17 +88,17 @@ class Service:
         """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO`` there.
 
         Raises:
-            LineFullError: the queue is full.
+            QueueFullError: the queue is full.
         """
         try:
-            with self._line.place(), self.shelf.arriving() as folder:
+            with self._line.place(), self.store.arriving() as folder:
                 (folder / VIDEO).mkdir()
                 yield folder
         except SaveAvsError as error:
             self.metrics.refused.labels(type(error).__name__.removesuffix("Error")).inc()
             raise
 
-    def accept(self, arrived: Path, name: str, options: Options, url: str | None = None) -> Job:
+    def accept(self, arrived: Path, name: str, options: JobOptions, url: str | None = None) -> Job:
         """Make a job of what arrived in the folder of ``arriving``: a video of this name, or its address.
 
         Raises:
@@ -117,7 +117,7 @@ class Service:
         """The job of an id."""
         return self._register.find(id)
 
-    def progress(self, job: Job) -> Progress:
+    def progress(self, job: Job) -> JobProgress:
         """How far a job is."""
         return self._register.progress(job)
 
@@ -129,22 +129,22 @@ class Service:
         """Stop a job, wait until it has stopped, and return what it is then.
 
         Raises:
-            EndedError: it has ended already.
+            JobEndedError: it has ended already.
         """
         with self._register.changed:
             now = self.find(job.id)
             if now is None or now.state.ended:
-                raise EndedError(f"the job has ended already: {now.state if now else 'deleted'}")
+                raise JobEndedError(f"the job has ended already: {now.state if now else 'deleted'}")
             self._line.drop(job.id)
             if not self._crew.stop(job.id):
-                self._count(self._register.end(job.id, State.CANCELLED))
+                self._count(self._register.end(job.id, JobState.CANCELLED))
             return self.find(job.id) or now
 
     def delete(self, job: Job) -> None:
         """Remove a job with all that belongs to it, stopping it first where it must be."""
         with self._register.changed:
             if not job.state.ended:
-                with suppress(EndedError):
+                with suppress(JobEndedError):
                     self.cancel(job)
             self._register.forget(job.id)
 
@@ -156,11 +156,11 @@ class Service:
 
     def _take_up(self, job: Job) -> None:
         """Go on with a job of a former server."""
-        if job.state is State.RUNNING and job.attempts >= _ATTEMPTS:
+        if job.state is JobState.RUNNING and job.attempts >= _ATTEMPTS:
             text = f"the server was killed {job.attempts} times while it worked on this video"
-            self._count(self._register.end(job.id, State.FAILED, Problem(code="killed", message=text)))
+            self._count(self._register.end(job.id, JobState.FAILED, JobError(code="killed", message=text)))
         else:
-            self._register.change(job.id, state=State.ACCEPTED, started=None, warnings=[])
+            self._register.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
             self._line.put(job.id)
 
     def _sweep(self) -> None:

@@ -13,7 +13,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from save_avs.errors import SaveAvsError
-from save_avs.serving.shelf import safe_name
+from save_avs.serving.job_store import safe_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -24,7 +24,7 @@ _PATIENCE = 2.0  # seconds
 _OVERHEAD = 1 << 20  # bytes of a form beside its video
 
 
-class NoFormError(SaveAvsError):
+class NotAFormError(SaveAvsError):
     """The request is something else than a form."""
 
 
@@ -32,11 +32,11 @@ class FormError(SaveAvsError):
     """A form that cannot be read."""
 
 
-class TooLargeError(SaveAvsError):
+class UploadTooLargeError(SaveAvsError):
     """The video is larger than the limit."""
 
 
-class SlowError(SaveAvsError):
+class UploadTimeoutError(SaveAvsError):
     """The form takes too long to arrive."""
 
 
@@ -73,7 +73,7 @@ async def read_form(
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise NoFormError(f"send a form (multipart/form-data) with the video in its part '{FILE}'")
+        raise NotAFormError(f"send a form (multipart/form-data) with the video in its part '{FILE}'")
     reader = _Reader(folder, size)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
@@ -87,11 +87,11 @@ async def read_form(
         parser.finalize()
     except MultipartParseError as error:
         raise FormError(f"the form cannot be read: {error}") from error
-    except TooLargeError:
+    except UploadTooLargeError:
         await _drain(chunks)
         raise
     except TimeoutError:
-        raise SlowError(f"the form did not arrive within {seconds:g} s") from None
+        raise UploadTimeoutError(f"the form did not arrive within {seconds:g} s") from None
     finally:
         reader.close()
     if not reader.complete:
@@ -187,5 +187,5 @@ class _Reader:
         self.complete = True
 
 
-def _too_large(size: int) -> TooLargeError:
-    return TooLargeError(f"the video is larger than {size / 1e6:g} MB, this server's limit")
+def _too_large(size: int) -> UploadTooLargeError:
+    return UploadTooLargeError(f"the video is larger than {size / 1e6:g} MB, this server's limit")

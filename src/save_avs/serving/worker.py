@@ -15,18 +15,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from save_avs._text import print_traceback
 from save_avs.errors import MediaError, SaveAvsError, UsageError
 from save_avs.inference.process import behave
-from save_avs.plain import print_traceback
-from save_avs.serving.job import Job, Problem, Progress
+from save_avs.serving.job import Job, JobError, JobProgress
+from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO
 from save_avs.serving.limits import Limits
-from save_avs.serving.shelf import ARCHIVE, RESULT, VIDEO
 
 _EVERY = 0.2  # seconds between two reports of progress
 
 
 @dataclass(frozen=True, kw_only=True)
-class Equipment:
+class WorkerConfig:
     """What every worker is given at its start.
 
     Attributes:
@@ -70,10 +70,10 @@ class Warned:
 class Ended:
     """The job is done, or there is a problem."""
 
-    problem: Problem | None
+    problem: JobError | None
 
 
-Message = Ready | Unfit | Warned | Ended | Progress
+Message = Ready | Unfit | Warned | Ended | JobProgress
 
 
 class LimitError(SaveAvsError):
@@ -84,7 +84,7 @@ class LimitError(SaveAvsError):
         self.code = code
 
 
-def work(connection: Connection, equipment: Equipment) -> None:
+def work(connection: Connection, equipment: WorkerConfig) -> None:
     """Be a worker until the server closes the connection or dies."""
     behave()
     models = _load(connection, equipment)
@@ -96,11 +96,11 @@ def work(connection: Connection, equipment: Equipment) -> None:
         connection.send(Ended(_attempt(connection, equipment, models, job, folder)))
 
 
-def _load(connection: Connection, equipment: Equipment) -> dict[str, Any]:
+def _load(connection: Connection, equipment: WorkerConfig) -> dict[str, Any]:
     import torch
 
-    from save_avs.inference.segmentation import describe
-    from save_avs.model import load_model
+    from save_avs.inference.pipeline import describe_model
+    from save_avs.models import load_model
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // equipment.limits.workers))
     how = {"device": equipment.device, "precision": equipment.precision, "runtime": equipment.runtime}
@@ -109,13 +109,13 @@ def _load(connection: Connection, equipment: Equipment) -> dict[str, Any]:
     except SaveAvsError as error:
         connection.send(Unfit(str(error), isinstance(error, UsageError)))
         return {}
-    connection.send(Ready(tuple(describe(model) for model in loaded)))
+    connection.send(Ready(tuple(describe_model(model) for model in loaded)))
     return {model.name: model for model in loaded}
 
 
 def _attempt(
-    connection: Connection, equipment: Equipment, models: Mapping[str, Any], job: Job, folder: Path
-) -> Problem | None:
+    connection: Connection, equipment: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
+) -> JobError | None:
     try:
         _segment(connection, equipment, models, job, folder)
         return None
@@ -123,7 +123,7 @@ def _attempt(
         return _problem(error)
 
 
-def _problem(error: Exception) -> Problem:
+def _problem(error: Exception) -> JobError:
     """What the owner of a job hears of an error."""
     match error:
         case LimitError():
@@ -139,26 +139,26 @@ def _problem(error: Exception) -> Problem:
         case _:
             print_traceback(error)
             code, text = "internal", "the program failed on this video; the server's log says where"
-    return Problem(code=code, message=text)
+    return JobError(code=code, message=text)
 
 
 def _segment(
-    connection: Connection, equipment: Equipment, models: Mapping[str, Any], job: Job, folder: Path
+    connection: Connection, equipment: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> None:
+    from save_avs._files.staging import SUMMARY_FILE
     from save_avs.inference import segment
-    from save_avs.inference.folders import SUMMARY
-    from save_avs.render import write_summary
+    from save_avs.visualization import write_summary
 
     limits, options = equipment.limits, job.options
     if job.url is not None:
-        from save_avs.serving.links import fetch
+        from save_avs.serving.url_fetch import fetch
 
-        connection.send(Progress(phase="fetching"))
+        connection.send(JobProgress(phase="fetching"))
         fetch(job.url, folder / VIDEO / job.name, hosts=equipment.hosts, size=limits.size, time=limits.time)
     # Results name the video as its sender did: its path here is nobody's business.
     os.chdir(folder / VIDEO)
     video = Path(job.name)
-    connection.send(Progress(phase="opening"))
+    connection.send(JobProgress(phase="opening"))
     _check(video, limits)
     result = segment(
         video,
@@ -171,9 +171,9 @@ def _segment(
         on_progress=_Reporter(connection, limits).update,
         on_warning=lambda text: connection.send(Warned(text)),
     )
-    write_summary(folder / RESULT / SUMMARY, {**result.summary(), "source": job.name})
+    write_summary(folder / RESULT / SUMMARY_FILE, {**result.summary(), "source": job.name})
     if "png" in options.save:
-        connection.send(Progress(phase="packing", fraction=1.0, frames=len(result.track)))
+        connection.send(JobProgress(phase="packing", fraction=1.0, frames=len(result.video_masks)))
         _pack(folder / RESULT)
 
 
@@ -183,7 +183,7 @@ def _check(video: Path, limits: Limits) -> None:
     Raises:
         LimitError: too large a picture, or too long.
     """
-    from save_avs.media import probe
+    from save_avs.video import probe
 
     info = probe(video)
     if max(info.width, info.height) > limits.side:
@@ -218,7 +218,7 @@ class _Reporter:
             return
         self._next = time.monotonic() + _EVERY
         self._connection.send(
-            Progress(
+            JobProgress(
                 phase="segmenting",
                 fraction=progress.fraction,
                 frames=progress.frames,
@@ -230,10 +230,10 @@ class _Reporter:
 
 def _pack(result: Path) -> None:
     """Put the PNGs of a result into one archive; they are compressed already."""
-    from save_avs.media import aside
+    from save_avs.video import atomic_path
 
     folder = result / "masks"
-    with aside(result / ARCHIVE) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_path(result / ARCHIVE) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for picture in sorted(folder.iterdir()):
             archive.write(picture, f"masks/{picture.name}")
             picture.unlink()

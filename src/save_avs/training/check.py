@@ -10,28 +10,28 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from save_avs.adapters import freeze_except
-from save_avs.data.clipset import AudibleClips, ClipSet
+from save_avs.datasets.base import AVDataset, WaveformDataset
 from save_avs.errors import SaveAvsError
-from save_avs.model import SAVE, SaveConfig, build_save
-from save_avs.model.base import load_parts
-from save_avs.model.files import read_config
-from save_avs.model.loading import resolve_device
-from save_avs.training.clips import annotated
-from save_avs.training.memory import estimate
-from save_avs.training.plan import plan_clips
-from save_avs.training.prepare import Splits, open_splits, stage_config, start_folder, with_heard_classes
-from save_avs.training.processes import check_precision
+from save_avs.models import SAVE, SaveConfig, build_save
+from save_avs.models.adapters import freeze_except
+from save_avs.models.loading import resolve_device
+from save_avs.models.pretrained_delta import load_base_weights
+from save_avs.models.serialization import read_config
+from save_avs.training.callbacks.trackers import require_trackers
+from save_avs.training.clip_dataset import annotated
+from save_avs.training.distributed import check_precision
+from save_avs.training.memory import estimate_memory
 from save_avs.training.recipe import Recipe
-from save_avs.training.stage import ClipStage, ComposedStage
-from save_avs.training.watching.trackers import require_trackers
+from save_avs.training.schedule import clip_schedule
+from save_avs.training.setup import Splits, init_model_folder, open_splits, stage_config, with_corpus_classes
+from save_avs.training.stage import ClipStage, SyntheticStage
 
 Result = TypeVar("Result")
 OPENED = 3  # clips of a split that are read to see whether they can be
 
 
 @dataclass
-class Findings:
+class RecipeReport:
     """What was found: ``problems`` keep a recipe from training; ``lines`` say what it would do."""
 
     problems: list[str] = field(default_factory=list)
@@ -39,20 +39,20 @@ class Findings:
     lines: list[str] = field(default_factory=list)
 
 
-def check(recipe: Recipe) -> Findings:
+def check_recipe(recipe: Recipe) -> RecipeReport:
     """Look at everything a recipe needs, without training: data, bases, starts, parts, memory.
 
     Tables of data sets are read, and a few clips of each split; bases are read whole and hashed.
     """
-    found = Findings()
-    recipe = _attempt(found, "", lambda: with_heard_classes(recipe)) or recipe
+    found = RecipeReport()
+    recipe = _attempt(found, "", lambda: with_corpus_classes(recipe)) or recipe
     _attempt(found, "device: ", lambda: check_precision(recipe.precision, resolve_device(recipe.device)))
     for name in recipe.trackers:
         _attempt(found, "", partial(require_trackers, (name,)))
     parts = _attempt(
         found,
         "bases: ",
-        lambda: load_parts(recipe.model, sam=recipe.bases.sam, audio=recipe.bases.audio),
+        lambda: load_base_weights(recipe.model, sam=recipe.pretrained.sam, audio=recipe.pretrained.audio),
     )
     _check_names(found, recipe)
     for i, stage in enumerate(recipe.stages):
@@ -63,7 +63,7 @@ def check(recipe: Recipe) -> Findings:
     return found
 
 
-def _attempt(found: Findings, where: str, action: Callable[[], Result]) -> Result | None:
+def _attempt(found: RecipeReport, where: str, action: Callable[[], Result]) -> Result | None:
     """What an action returns; None, and a problem noted, when it raises an error of ours."""
     try:
         return action()
@@ -72,23 +72,23 @@ def _attempt(found: Findings, where: str, action: Callable[[], Result]) -> Resul
         return None
 
 
-def _check_names(found: Findings, recipe: Recipe) -> None:
+def _check_names(found: RecipeReport, recipe: Recipe) -> None:
     names = [stage.name for stage in recipe.stages]
     found.problems += [
         f"stages: {name} is there twice" for name in sorted({n for n in names if names.count(n) > 1})
     ]
 
 
-def _check_stage(found: Findings, recipe: Recipe, i: int, audio: nn.Module | None) -> Splits | None:
+def _check_stage(found: RecipeReport, recipe: Recipe, i: int, audio: nn.Module | None) -> Splits | None:
     """Note what is wrong with a stage; its clips, where it has some that can be opened."""
     stage = recipe.stages[i]
     where = f"stage {stage.name}: "
     splits = None
     if isinstance(stage, ClipStage):
-        splits = _attempt(found, where, lambda: open_splits(stage, recipe.model.front_end))
+        splits = _attempt(found, where, lambda: open_splits(stage, recipe.model.frontend))
         if splits is not None:
             _attempt(found, where, lambda: _open_some(_with_features(splits, recipe, stage, audio), stage))
-    if stage.start is not None:
+    if stage.init_from is not None:
         _check_start(found, recipe, i)
     return splits
 
@@ -104,38 +104,38 @@ def _open_some(splits: Splits, stage: ClipStage) -> None:
     for clips in (splits.train, splits.val):
         for k in range(min(OPENED, len(clips))):
             annotated(clips[k])
-    if stage.augment.of_sound and isinstance(splits.train, AudibleClips):
-        splits.train.wave(0)  # a pickle of patches will not do
+    if stage.augment.of_sound and isinstance(splits.train, WaveformDataset):
+        splits.train.waveform(0)  # a pickle of patches will not do
 
 
-def _check_start(found: Findings, recipe: Recipe, i: int) -> None:
+def _check_start(found: RecipeReport, recipe: Recipe, i: int) -> None:
     """A stage starts from an earlier stage, or from a model that is there and stands on the same bases."""
     stage = recipe.stages[i]
-    assert stage.start is not None
+    assert stage.init_from is not None
     names = [other.name for other in recipe.stages]
-    if stage.start in names[:i]:
+    if stage.init_from in names[:i]:
         return
-    if stage.start in names[i:]:
-        found.problems.append(f"stage {stage.name}: starts from {stage.start}, which comes no earlier")
+    if stage.init_from in names[i:]:
+        found.problems.append(f"stage {stage.name}: starts from {stage.init_from}, which comes no earlier")
         return
-    start = stage.start
-    _attempt(found, "", lambda: read_config(start_folder(recipe, stage.name, start)))
+    start = stage.init_from
+    _attempt(found, "", lambda: read_config(init_model_folder(recipe, stage.name, start)))
 
 
-def _warn_of_random(found: Findings, recipe: Recipe, stage: ClipStage) -> None:
-    given = {"sam": recipe.bases.sam, "audio": recipe.bases.audio}
+def _warn_of_random(found: RecipeReport, recipe: Recipe, stage: ClipStage) -> None:
+    given = {"sam": recipe.pretrained.sam, "audio": recipe.pretrained.audio}
     missing = [f"bases.{name}" for name, path in given.items() if path is None]
-    if stage.start is None and missing:
+    if stage.init_from is None and missing:
         found.warnings.append(
             f"stage {stage.name}: without {' and '.join(missing)} random weights are frozen"
         )
 
 
 def _describe(
-    found: Findings, recipe: Recipe, stage: ComposedStage | ClipStage, splits: Splits | None
+    found: RecipeReport, recipe: Recipe, stage: SyntheticStage | ClipStage, splits: Splits | None
 ) -> None:
     """Say what a stage would do: its clips and steps, what is trained, the memory of a step."""
-    if isinstance(stage, ClipStage) and stage.semantic and splits is None:
+    if isinstance(stage, ClipStage) and stage.semantic_weight and splits is None:
         return  # how many classes the model is to have is not known
     config = stage_config(recipe.model, stage, splits)
     try:
@@ -154,12 +154,12 @@ def _describe(
         f"{_millions(share)} trained ({parts}), {_millions(rest)} frozen",
     ]
     if stage.task in {"scenes", "clips"}:
-        model.sam.image_encoder.recompute = stage.recompute
-        memory = estimate(
+        model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
+        memory = estimate_memory(
             model,
-            frames=-(-_frames(stage, splits) // stage.accumulate),
+            frames=-(-_frames(stage, splits) // stage.grad_accum_steps),
             bf16=recipe.precision != "fp32",
-            average=stage.ema > 0,
+            average=stage.ema_decay > 0,
         )
         found.lines.append(f"  memory of a step, an estimate: {memory}")
 
@@ -174,28 +174,28 @@ def _on_meta(config: SaveConfig) -> SAVE:
         return build_save(config)
 
 
-def _length(stage: ComposedStage | ClipStage, splits: Splits | None) -> str:
-    if isinstance(stage, ComposedStage):
-        return f"{stage.task}, {stage.steps} steps of {stage.batch} frames"
+def _length(stage: SyntheticStage | ClipStage, splits: Splits | None) -> str:
+    if isinstance(stage, SyntheticStage):
+        return f"{stage.task}, {stage.steps} steps of {stage.batch_size} frames"
     if splits is None:
         return f"{stage.data.name}, which could not be opened"
     train, val = len(splits.train), len(splits.val)
-    plan = plan_clips(stage, train=train, val=val)
+    plan = clip_schedule(stage, train=train, val=val)
     return (
-        f"{stage.data.name}, {train} clips in train, {val} in val; {train / stage.batch_clips:.1f} steps of "
-        f"{stage.batch_clips} clips an epoch, {plan.steps} steps in all; validation after every "
-        f"{plan.validate_every} on {plan.validate_on} clips"
+        f"{stage.data.name}, {train} clips in train, {val} in val; {train / stage.batch_size:.1f} steps of "
+        f"{stage.batch_size} clips an epoch, {plan.steps} steps in all; validation after every "
+        f"{plan.validate_every} on {plan.val_samples} clips"
     )
 
 
-def _frames(stage: ComposedStage | ClipStage, splits: Splits | None) -> int:
+def _frames(stage: SyntheticStage | ClipStage, splits: Splits | None) -> int:
     """Frames of a step: of a clip stage, as many a clip as the first few have at most."""
-    if isinstance(stage, ComposedStage):
-        return stage.batch
-    return stage.batch_clips * (1 if splits is None else _longest(splits.train))
+    if isinstance(stage, SyntheticStage):
+        return stage.batch_size
+    return stage.batch_size * (1 if splits is None else _longest(splits.train))
 
 
-def _longest(clips: ClipSet) -> int:
+def _longest(clips: AVDataset) -> int:
     lengths = [1]
     for k in range(min(OPENED, len(clips))):
         try:

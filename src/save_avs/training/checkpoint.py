@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from save_avs._files.atomic import atomic_path
 from save_avs.errors import SaveAvsError
-from save_avs.media.atomic import aside
-from save_avs.model.base import bit_sum
-from save_avs.training.whole import put, whole
+from save_avs.models.pretrained_delta import checksum
+from save_avs.training.dtensor import put, whole
 
 KEYS = {"step", "frozen", "modules", "average", "optimizers", "scaler", "best", "validated", "journal"}
 PATTERN = re.compile(r"checkpoint-(\d{8})\.pt")
@@ -105,7 +105,7 @@ def load_moving(modules: nn.Module, state: dict[str, Tensor]) -> None:
 
 def frozen_sum(modules: nn.Module) -> int:
     """A number that changes when any frozen parameter is another."""
-    return sum(bit_sum(p) for p in _frozen(modules).values())
+    return sum(checksum(p) for p in _frozen(modules).values())
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: when it cannot be written.
     """
-    with aside(path) as part, part.open("wb") as file:
+    with atomic_path(path) as part, part.open("wb") as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # torch's writer wraps what the file raised

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from save_avs.data.paint import Layers
-from save_avs.data.streams import Composed, Sounds, Things
+from save_avs.synthesis.render import InstanceMap
+from save_avs.synthesis.streams import AudioTaggingSample, PromptSample, SceneSample
 from save_avs.types import AVBatch, AVSample
 
 STRIDE = 4  # the decoder's logits are a quarter of the picture's side
@@ -34,7 +34,7 @@ def each_tensor(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return batch
 
 
-def on_device(batch: Any, device: torch.device) -> Any:
+def to_device(batch: Any, device: torch.device) -> Any:
     """A batch of any kind with its tensors on a device; from pinned memory they come while it computes."""
     return each_tensor(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
@@ -58,9 +58,9 @@ class SceneBatch(NamedTuple):
     groups: Tensor
 
 
-def collate_scenes(scenes: Sequence[Composed]) -> SceneBatch:
+def collate_scenes(scenes: Sequence[SceneSample]) -> SceneBatch:
     """Clips with the cells that name what they show."""
-    cells = [_cells(layers, scene.groups) for scene in scenes for layers in scene.layers]
+    cells = [_cells(instances, scene.groups) for scene in scenes for instances in scene.instances]
     return SceneBatch(collate_clips([scene.sample for scene in scenes]), torch.from_numpy(np.stack(cells)))
 
 
@@ -69,7 +69,7 @@ def collate_clips(samples: Sequence[AVSample]) -> AVBatch:
     masks = torch.from_numpy(np.concatenate([s.masks[s.valid] for s in samples]))
     return AVBatch(
         images=images_of([frame for s in samples for frame in s.frames[s.valid]]),
-        patches=torch.from_numpy(np.concatenate([s.patches[s.valid] for s in samples])).unsqueeze(1),
+        log_mel=torch.from_numpy(np.concatenate([s.log_mel[s.valid] for s in samples])).unsqueeze(1),
         masks=shrink(masks, STRIDE),
         has_mask=torch.from_numpy(np.concatenate([s.has_mask[s.valid] for s in samples])),
         names=tuple(s.name for s in samples for _ in range(int(s.valid.sum()))),
@@ -91,7 +91,7 @@ class PromptBatch(NamedTuple):
     groups: Tensor
 
 
-def collate_things(samples: Sequence[Things]) -> PromptBatch:
+def collate_things(samples: Sequence[PromptSample]) -> PromptBatch:
     """Stack pictures with their prompts."""
     return PromptBatch(
         images=images_of([s.image for s in samples]),
@@ -99,15 +99,15 @@ def collate_things(samples: Sequence[Things]) -> PromptBatch:
         box=torch.from_numpy(np.stack([s.box for s in samples])),
         by_box=torch.tensor([s.by_box for s in samples]),
         masks=shrink(torch.from_numpy(np.stack([s.mask for s in samples])), STRIDE),
-        groups=torch.from_numpy(np.stack([_cells(s.layers, s.groups) for s in samples])),
+        groups=torch.from_numpy(np.stack([_cells(s.instances, s.groups) for s in samples])),
     )
 
 
-def _cells(layers: Layers, groups: tuple[int, ...]) -> np.ndarray:
+def _cells(instances: InstanceMap, groups: tuple[int, ...]) -> np.ndarray:
     """What most of each 16 x 16 cell shows, int64 [S/16,S/16]: 0 for the background, else 1 + group."""
-    cells = layers.shape[0] // PATCH
+    cells = instances.shape[0] // PATCH
     values = range(-1, len(groups))
-    blocks = layers.reshape(cells, PATCH, cells, PATCH)
+    blocks = instances.reshape(cells, PATCH, cells, PATCH)
     share = np.stack([(blocks == v).sum(axis=(1, 3)) for v in values])
     return np.array([0, *(1 + g for g in groups)])[share.argmax(axis=0)]
 
@@ -115,11 +115,11 @@ def _cells(layers: Layers, groups: tuple[int, ...]) -> np.ndarray:
 class SoundBatch(NamedTuple):
     """Patches f32 [B,1,frames,bands] and the classes heard, f32 [B,classes]."""
 
-    patches: Tensor
-    heard: Tensor
+    log_mel: Tensor
+    targets: Tensor
 
 
-def collate_sounds(samples: Sequence[Sounds]) -> SoundBatch:
+def collate_sounds(samples: Sequence[AudioTaggingSample]) -> SoundBatch:
     """Stack sounds."""
-    patches = torch.from_numpy(np.stack([s.patch for s in samples])).unsqueeze(1)
-    return SoundBatch(patches, torch.from_numpy(np.stack([s.heard for s in samples])))
+    log_mel = torch.from_numpy(np.stack([s.patch for s in samples])).unsqueeze(1)
+    return SoundBatch(log_mel, torch.from_numpy(np.stack([s.targets for s in samples])))

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from save_avs.model.save import SAVE
-from save_avs.sam.image_encoder import ImageEncoder
+from save_avs.models.sam.image_encoder import ImageEncoderViT
+from save_avs.models.save import SAVE
 
 FLOAT, BFLOAT, ADAM = 4, 2, 8  # bytes a number: float32, bfloat16, AdamW's two averages
 GB = 1e9
-FORMULA = "weights + gradients + optimiser + average + frames x activations"
+FORMULA = "weights + gradients + optimizer + average + frames x activations"
 
 
 @dataclass(frozen=True)
-class Memory:
-    """An estimate, in bytes: weights + gradients + optimiser + average + frames x activations.
+class MemoryEstimate:
+    """An estimate, in bytes: weights + gradients + optimizer + average + frames x activations.
 
     Attributes:
         weights: 4 bytes a parameter, frozen ones too; 2 more for each copy that mixed precision holds.
@@ -49,7 +49,7 @@ class Memory:
         return f"{self.total / GB:.1f} GB = {sums} + {activations} ({FORMULA})"
 
 
-def estimate(model: SAVE, *, frames: int, bf16: bool, average: bool) -> Memory:
+def estimate_memory(model: SAVE, *, frames: int, bf16: bool, average: bool) -> MemoryEstimate:
     """Estimate a step of a model on the meta device, whose trained parameters require gradients.
 
     Activations are the tensors that autograd saves for one frame, counted by shape: half of it all in mixed
@@ -65,7 +65,7 @@ def estimate(model: SAVE, *, frames: int, bf16: bool, average: bool) -> Memory:
     trained = _count(p for p in model.parameters() if p.requires_grad)
     kept = saved_bytes(model, lambda: forward_one(model)) + _inside_a_block(model.sam.image_encoder)
     copies = _copied(model) if bf16 else 0
-    return Memory(
+    return MemoryEstimate(
         weights=everything * FLOAT + copies * BFLOAT,
         gradients=trained * FLOAT,
         optimizer=trained * ADAM,
@@ -82,15 +82,15 @@ def _count(parameters: Iterable[nn.Parameter]) -> int:
 def _copied(model: SAVE) -> int:
     """Parameters whose bfloat16 copies are held at one time: of recomputed blocks, one's."""
     encoder = model.sam.image_encoder
-    if not encoder.recompute:
+    if not encoder.activation_checkpointing:
         return _count(model.parameters())
     blocks = [_count(block.parameters()) for block in encoder.blocks]
     return _count(model.parameters()) - sum(blocks) + max(blocks)
 
 
-def _inside_a_block(encoder: ImageEncoder) -> int:
+def _inside_a_block(encoder: ImageEncoderViT) -> int:
     """Bytes that the backward pass computes again for one frame at a time: the most that a block keeps."""
-    if not encoder.recompute:
+    if not encoder.activation_checkpointing:
         return 0
     x = torch.zeros(1, encoder.grid, encoder.grid, encoder.embed_dim, device="meta", requires_grad=True)
     return max(saved_bytes(block, lambda block=block: block(x)) for block in encoder.blocks)
@@ -99,7 +99,7 @@ def _inside_a_block(encoder: ImageEncoder) -> int:
 def forward_one(model: SAVE) -> None:
     """One frame through a model on the meta device: shapes only."""
     side = model.image_size
-    shapes = ((1, 3, side, side), (1, 1, *model.front_end.shape))
+    shapes = ((1, 3, side, side), (1, 1, *model.frontend.shape))
     image, patch = (torch.zeros(shape, device="meta") for shape in shapes)
     if model.semantic is None:
         model(image, patch)

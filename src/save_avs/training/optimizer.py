@@ -1,4 +1,4 @@
-"""The optimisers of a stage, and the schedule of their learning rate."""
+"""The optimizers of a stage, and the schedule of their learning rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.whole import like, whole
+from save_avs.training.dtensor import like, whole
 
 MATRICES = "image_encoder.blocks."  # where Muon applies: the weight matrices of the transformer blocks
 
@@ -71,7 +71,7 @@ class Optimizers:
         for optimizer in self.all:
             scaler.unscale_(optimizer)
 
-    def forget(self) -> None:
+    def zero_grad(self) -> None:
         """Drop the gradients."""
         for optimizer in self.all:
             optimizer.zero_grad(set_to_none=True)
@@ -97,14 +97,14 @@ def _whole(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _like(parameter: nn.Parameter, values: dict[str, Any]) -> dict[str, Any]:
-    """What an optimiser knows of a parameter, spread as the parameter is; step counts are not."""
+    """What an optimizer knows of a parameter, spread as the parameter is; step counts are not."""
     return {
         k: like(parameter, v) if isinstance(v, Tensor) and v.shape == parameter.shape else v
         for k, v in values.items()
     }
 
 
-def schedule(step: int, steps: int, warmup: int, floor: float = 0.01) -> float:
+def cosine_with_warmup(step: int, steps: int, warmup: int, floor: float = 0.01) -> float:
     """Linear warm-up, then cosine to ``floor``: factor on the peak learning rate."""
     if step < warmup:
         return (step + 1) / warmup

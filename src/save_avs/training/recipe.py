@@ -10,10 +10,10 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from save_avs.errors import UsageError
-from save_avs.model.config import SaveConfig
+from save_avs.models.config import SaveConfig
 from save_avs.training.choices import Policy, Precision, Sharding, Tracker
-from save_avs.training.plain_yaml import read_yaml
-from save_avs.training.stage import TASK_NAMES, ComposedStage, Stage, Strict
+from save_avs.training.safe_yaml import read_yaml
+from save_avs.training.stage import TASK_NAMES, Stage, StrictModel, SyntheticStage
 
 EXTENDS = "extends"
 
@@ -26,19 +26,19 @@ class RecipeError(UsageError):
         self.problems = tuple(problems)
 
 
-class BasePaths(Strict):
+class PretrainedPaths(StrictModel):
     """The published checkpoints the model is built on: paths, or names that ``save-avs weights`` knows."""
 
     sam: str | None = None
     audio: str | None = None
 
 
-class Recipe(Strict):
+class Recipe(StrictModel):
     """Everything a training run needs.
 
     Attributes:
         model: a whole config, or ``preset: save-vit-b`` and what differs from it.
-        bases: what its frozen parts are loaded from; fresh weights where None.
+        pretrained: what its frozen parts are loaded from; fresh weights where None.
         corpus: folder made by ``save-avs data stamps``, or one of your own in its layout;
             for stages on composed scenes.
         out: run folder; each stage gets a folder in it.
@@ -47,8 +47,8 @@ class Recipe(Strict):
         sharding: over the processes that ``torchrun`` starts: ``none`` gives each the whole model (DDP),
             ``full`` a slice of every weight (FSDP2).
         workers: processes that read or compose, for each that trains.
-        checkpoint_s: seconds between checkpoints.
-        keep: checkpoints of a stage that are kept.
+        checkpoint_interval_s: seconds between checkpoints.
+        keep_checkpoints: checkpoints of a stage that are kept.
         non_finite: whether a loss that is no number stops the run, or its step is skipped.
         bad_samples: whether a sample that cannot be read stops the run, or is skipped and reported.
         trackers: to which figures and pictures go besides metrics.jsonl; each needs the extra of its name.
@@ -56,15 +56,15 @@ class Recipe(Strict):
     """
 
     model: SaveConfig
-    bases: BasePaths = BasePaths()
+    pretrained: PretrainedPaths = PretrainedPaths()
     corpus: Path | None = None
     out: Path
     precision: Precision = "bf16"
     device: str = "auto"
     sharding: Sharding = "none"
     workers: int = Field(default=1, ge=0)
-    checkpoint_s: float = Field(default=120.0, gt=0)
-    keep: int = Field(default=2, gt=0)
+    checkpoint_interval_s: float = Field(default=120.0, gt=0)
+    keep_checkpoints: int = Field(default=2, gt=0)
     non_finite: Policy = "stop"
     bad_samples: Policy = "stop"
     trackers: tuple[Tracker, ...] = ()
@@ -83,7 +83,7 @@ class Recipe(Strict):
     def _complete(self) -> Self:
         if not self.stages:
             raise ValueError("stages: a recipe needs at least one")
-        composed = [stage.name for stage in self.stages if isinstance(stage, ComposedStage)]
+        composed = [stage.name for stage in self.stages if isinstance(stage, SyntheticStage)]
         if composed and self.corpus is None:
             raise ValueError(f"corpus: stage {composed[0]} composes its scenes of one: name its folder")
         if self.sharding == "full" and any(stage.optimizer == "muon" for stage in self.stages):
@@ -91,7 +91,7 @@ class Recipe(Strict):
         return self
 
 
-class Changes(Strict):
+class RecipeChanges(StrictModel):
     """How a recipe is varied, whatever its last stage is called: values merged over those that are there."""
 
     model: dict[str, Any] = Field(default_factory=dict)
@@ -99,7 +99,7 @@ class Changes(Strict):
 
 
 def load_recipe(
-    path: str | Path, overrides: Sequence[str] | None = None, changes: Sequence[Changes] = ()
+    path: str | Path, overrides: Sequence[str] | None = None, changes: Sequence[RecipeChanges] = ()
 ) -> Recipe:
     """Read a YAML recipe and apply ``key=value`` overrides (``stages.0.steps=10``).
 
@@ -156,7 +156,7 @@ def _read(path: Path, within: tuple[Path, ...]) -> Any:
     return OmegaConf.merge(_read(path.parent / str(below), (*within, path.resolve())), config)
 
 
-def _change(config: Any, change: Changes) -> None:
+def _change(config: Any, change: RecipeChanges) -> None:
     """Merge changes into a recipe as it was read."""
     from omegaconf import DictConfig, OmegaConf
 

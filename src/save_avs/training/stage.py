@@ -7,127 +7,127 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from save_avs.data.scene import SceneOptions
+from save_avs.synthesis.scene import SceneOptions
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """A part of a recipe: unknown keys are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SceneConfig(Strict):
-    """How training scenes are drawn; see ``save_avs.data.scene.SceneOptions``."""
+class SceneConfig(StrictModel):
+    """How training scenes are drawn; see ``save_avs.synthesis.scene.SceneOptions``."""
 
-    things: tuple[int, int] = (1, 4)
+    num_objects: tuple[int, int] = (1, 4)
     size: tuple[float, float] = (0.3, 0.85)
-    sources: tuple[float, float, float] = (0.12, 0.5, 0.38)
-    off_screen: float = Field(default=0.6, ge=0, le=1)
-    silent_share: float = Field(default=0.35, ge=0, le=1)
-    textures: float = Field(default=0.2, ge=0, le=1)
-    patchwork: float = Field(default=0.0, ge=0, le=1)
+    source_count_probs: tuple[float, float, float] = (0.12, 0.5, 0.38)
+    off_screen_prob: float = Field(default=0.6, ge=0, le=1)
+    silent_object_prob: float = Field(default=0.35, ge=0, le=1)
+    texture_prob: float = Field(default=0.2, ge=0, le=1)
+    patchwork_prob: float = Field(default=0.0, ge=0, le=1)
 
     def options(self) -> SceneOptions:
         """As the composer takes them, augmented."""
         return SceneOptions(**self.model_dump(), augment=True)
 
 
-class StageBase(Strict):
+class StageBase(StrictModel):
     """What every stage says.
 
     Attributes:
         name: of its folder.
-        start: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
+        init_from: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
             begins from fresh ones, or from the recipe's bases.
-        fresh: parts that do not begin with those weights, as ``audio_adapter``: dotted beginnings of names.
+        reset: parts that do not begin with those weights, as ``audio_adapter``: dotted beginnings of names.
         train: names of the parts that are trained (see ``freeze_except``); the rest stands still.
         image_size: pixels; the model's own when None.
-        lr: peak learning rate, reached after ``warmup`` steps, then cosine to ``lr_min``.
-        lr_min: learning rate of the last step; a hundredth of the peak when None.
+        lr: peak learning rate, reached after ``warmup_steps`` steps, then cosine to ``min_lr``.
+        min_lr: learning rate of the last step; a hundredth of the peak when None.
         optimizer: ``muon`` takes Muon for the matrices of the encoder's blocks and AdamW for the rest.
         betas: AdamW's.
-        clip: largest norm of the gradient.
-        accumulate: parts of a step that each process goes through one after another, to save memory; with any
+        grad_clip_norm: largest norm of the gradient.
+        grad_accum_steps: parts of a step that each process goes through one after another, to save memory; with any
             number of them, and of processes, a step has the same frames and the same loss.
-        ema: decay of the moving average of the trained weights, which is what is kept; 0 keeps the weights.
-        recompute: keep only the input of each block of the image encoder and compute the rest again in the
+        ema_decay: decay of the moving average of the trained weights, which is what is kept; 0 keeps the weights.
+        activation_checkpointing: keep only the input of each block of the image encoder and compute the rest again in the
             backward pass: less memory, more time, the same results.
         seed: of the order, the draws and the fresh weights.
     """
 
     name: str
-    start: str | None = None
-    fresh: tuple[str, ...] = ()
+    init_from: str | None = None
+    reset: tuple[str, ...] = ()
     train: tuple[str, ...]
     image_size: int | None = Field(default=None, gt=0)
     lr: float = Field(gt=0)
-    lr_min: float | None = Field(default=None, ge=0)
+    min_lr: float | None = Field(default=None, ge=0)
     optimizer: Literal["adamw", "muon"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.98)
-    warmup: int = Field(default=200, ge=0)
+    warmup_steps: int = Field(default=200, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
-    clip: float = Field(default=1.0, gt=0)
-    accumulate: int = Field(default=1, gt=0)
-    ema: float = Field(default=0.999, ge=0, lt=1)
-    recompute: bool = False
+    grad_clip_norm: float = Field(default=1.0, gt=0)
+    grad_accum_steps: int = Field(default=1, gt=0)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    activation_checkpointing: bool = False
     seed: int = 0
 
     @property
-    def chosen_by(self) -> str | None:
+    def monitor(self) -> str | None:
         """The validation figure whose highest value chooses the weights kept; None keeps the last ones."""
         return None
 
     @property
     def floor(self) -> float:
         """The last step's learning rate as a share of the peak."""
-        return 0.01 if self.lr_min is None else self.lr_min / self.lr
+        return 0.01 if self.min_lr is None else self.min_lr / self.lr
 
 
-class ComposedStage(StageBase):
+class SyntheticStage(StageBase):
     """A stage on scenes composed as they are needed.
 
     Attributes:
-        task: ``sounds`` teaches the audio backbone to name what it hears; ``things`` teaches SAM to segment
+        task: ``sounds`` teaches the audio backbone to name what it hears; ``num_objects`` teaches SAM to segment
             what a point or a box names; ``scenes`` teaches SAVE to segment what sounds.
-        steps: optimiser steps.
-        batch: frames a step.
+        steps: optimizer steps.
+        batch_size: frames a step.
         views: sounds that each composed picture is heard with.
-        naming: weight of the auxiliary loss that names what each cell shows (``things`` and ``scenes``).
+        semantic_aux_weight: weight of the auxiliary loss that names what each cell shows (``num_objects`` and ``scenes``).
         validate_every: steps between validations.
-        validate_on: scenes of a validation.
+        val_samples: scenes of a validation.
     """
 
     task: Literal["sounds", "things", "scenes"]
     steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
     views: int = Field(default=2, gt=0)
-    naming: float = Field(default=0.5, ge=0)
+    semantic_aux_weight: float = Field(default=0.5, ge=0)
     validate_every: int = Field(default=1000, gt=0)
-    validate_on: int = Field(default=200, gt=0)
+    val_samples: int = Field(default=200, gt=0)
     scenes: SceneConfig = SceneConfig()
 
     @model_validator(mode="after")
     def _no_empty_part(self) -> Self:
         views = self.views if self.task == "scenes" else 1
-        check_parts(self.accumulate, max(1, self.batch // views), "batch")
+        check_parts(self.grad_accum_steps, max(1, self.batch_size // views), "batch_size")
         return self
 
 
-def check_parts(parts: int, items: int, batch: str) -> None:
+def check_parts(parts: int, items: int, batch_size: str) -> None:
     """See that every part of a step has something in it.
 
     Raises:
         ValueError: when it has not.
     """
     if parts > items:
-        raise ValueError(f"accumulate: {parts} parts of {items} items; at most as many as {batch} has")
+        raise ValueError(f"accumulate: {parts} parts of {items} items; at most as many as {batch_size} has")
 
 
-class DataConfig(Strict):
+class DataConfig(StrictModel):
     """A data set of clips.
 
     Attributes:
-        name: as ``save_avs.data.open_clips`` knows it: s4, ms3, ...
+        name: as ``save_avs.datasets.open_dataset`` knows it: s4, ms3, ...
         root: the folder into which its archives were unpacked.
         features: the folder that ``save-avs data features`` filled; None asks the backbone at each step.
     """
@@ -149,7 +149,7 @@ Zooms = Annotated[tuple[Zoom, Zoom], AfterValidator(_ascending)]
 Ratios = Annotated[tuple[Decibels, Decibels], AfterValidator(_ascending)]
 
 
-class AugmentConfig(Strict):
+class AugmentConfig(StrictModel):
     """How training clips are changed. All is off unless it is asked for: the paper names nothing of it.
 
     What is drawn depends on the stage's seed and the clip's place among all that are trained on, and all
@@ -160,7 +160,7 @@ class AugmentConfig(Strict):
         scale: how much a picture is enlarged, from and to. Above 1 a part of it is shown, below 1 it lies
             in a larger one.
         crop: smallest share of each side that is shown; the two sides are drawn apart.
-        colour: brightness, contrast and saturation are each multiplied by 1 - colour to 1 + colour.
+        color: brightness, contrast and saturation are each multiplied by 1 - color to 1 + color.
         gain_db: the sound gets louder or softer by up to this.
         shift_s: the sound is moved by up to so many seconds, earlier or later.
         noise_db: white noise lies so far below the sound, from and to; None adds none.
@@ -171,7 +171,7 @@ class AugmentConfig(Strict):
     flip: float = Field(default=0.0, ge=0, le=1)
     scale: Zooms = (1.0, 1.0)
     crop: float = Field(default=1.0, gt=0, le=1)
-    colour: float = Field(default=0.0, ge=0, le=1)
+    color: float = Field(default=0.0, ge=0, le=1)
     gain_db: float = Field(default=0.0, ge=0, le=60)
     shift_s: float = Field(default=0.0, ge=0)
     noise_db: Ratios | None = None
@@ -192,13 +192,13 @@ class ClipStage(StageBase):
     Attributes:
         data: which.
         epochs, steps: how long; one of them. In an epoch every clip comes once.
-        batch_clips: clips a step, each with all its annotated frames.
+        batch_size: clips a step, each with all its annotated frames.
         augment: how clips are changed while they are learned.
-        centre_crop: train on the middle square of each frame, as AVSS's official loader does.
-        semantic: weight of the cross-entropy over the data set's classes; above 0 the model gets a semantic
+        center_crop: train on the middle square of each frame, as AVSS's official loader does.
+        semantic_weight: weight of the cross-entropy over the data set's classes; above 0 the model gets a semantic
             head, and the mean IoU over classes chooses instead of the masks' mean IoU.
-        validate_epochs: epochs between validations.
-        validate_on: clips of a validation; all when None.
+        validate_every_epochs: epochs between validations.
+        val_samples: clips of a validation; all when None.
         patience: validations in a row without a better figure, after which the stage ends early.
     """
 
@@ -206,29 +206,29 @@ class ClipStage(StageBase):
     data: DataConfig
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
-    batch_clips: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
     train: tuple[str, ...] = ("adapter", "audio_adapter", "mask_decoder")
     betas: tuple[float, float] = (0.9, 0.999)
-    warmup: int = Field(default=0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
-    ema: float = Field(default=0.0, ge=0, lt=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
     augment: AugmentConfig = AugmentConfig()
-    centre_crop: bool = False
-    semantic: float = Field(default=0.0, ge=0)
-    validate_epochs: int = Field(default=1, gt=0)
-    validate_on: int | None = Field(default=None, gt=0)
+    center_crop: bool = False
+    semantic_weight: float = Field(default=0.0, ge=0)
+    validate_every_epochs: int = Field(default=1, gt=0)
+    val_samples: int | None = Field(default=None, gt=0)
     patience: int | None = Field(default=None, gt=0)
 
     @property
-    def chosen_by(self) -> str | None:
+    def monitor(self) -> str | None:
         """The masks' mean IoU, or the classes' where it names them."""
-        return "class_miou" if self.semantic else "miou"
+        return "class_miou" if self.semantic_weight else "miou"
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
-        check_parts(self.accumulate, self.batch_clips, "batch_clips")
+        check_parts(self.grad_accum_steps, self.batch_size, "batch_size")
         return self
 
     @model_validator(mode="after")
@@ -241,5 +241,5 @@ class ClipStage(StageBase):
         return self
 
 
-Stage = Annotated[ComposedStage | ClipStage, Field(discriminator="task")]
+Stage = Annotated[SyntheticStage | ClipStage, Field(discriminator="task")]
 TASK_NAMES = ("sounds", "things", "scenes", "clips")

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.data.corpus import Corpus
-from save_avs.data.streams import SceneStream, SoundStream, ThingStream, groups_of
-from save_avs.model.save import SAVE
-from save_avs.objectives.losses import save_loss
+from save_avs.losses import save_loss
+from save_avs.models.save import SAVE
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.streams import AudioTaggingStream, PromptStream, SceneStream, group_names
+from save_avs.training.callbacks.base import ValidationImage
+from save_avs.training.callbacks.pictures import validation_images
 from save_avs.training.collate import (
     PromptBatch,
     SceneBatch,
@@ -21,15 +23,13 @@ from save_avs.training.collate import (
     collate_sounds,
     collate_things,
 )
-from save_avs.training.plan import Plan, plan_composed
-from save_avs.training.stage import ComposedStage
-from save_avs.training.watching.pictures import pictures_of
-from save_avs.training.watching.watch import Picture
+from save_avs.training.schedule import StageSchedule, synthetic_schedule
+from save_avs.training.stage import SyntheticStage
 
 VALIDATION_SEED = 777_000
 
 
-class Counts(NamedTuple):
+class Normalizer(NamedTuple):
     """What loss terms are divided by: frames (or sounds), and those of them that are annotated."""
 
     frames: float
@@ -45,7 +45,7 @@ class Task(Protocol):
         validation: items of a validation.
         collate: items to a batch.
         plan: how many of them, and when.
-        chosen_by: the validation figure whose highest value chooses the weights that are kept; None keeps
+        monitor: the validation figure whose highest value chooses the weights that are kept; None keeps
             the last ones.
     """
 
@@ -53,14 +53,14 @@ class Task(Protocol):
     stream: Any
     validation: Any
     collate: Callable[[Any], Any]
-    plan: Plan
-    chosen_by: str | None
+    plan: StageSchedule
+    monitor: str | None
 
-    def count(self, batch: Any) -> Counts:
+    def count(self, batch: Any) -> Normalizer:
         """How many frames a batch has, and how many of them are annotated."""
         ...
 
-    def loss(self, batch: Any, whole: Counts) -> dict[str, Tensor]:
+    def loss(self, batch: Any, whole: Normalizer) -> dict[str, Tensor]:
         """Loss terms of a batch, ``loss`` the one to differentiate: sums over frames, over ``whole``.
 
         ``whole`` counts the frames of the whole step, so the terms of its parts add up to those of the step.
@@ -71,43 +71,43 @@ class Task(Protocol):
         """Validation figures, a row a frame: a number, or one a class, NaN where it does not apply."""
         ...
 
-    def pictures(self, batch: Any) -> list[Picture]:
+    def pictures(self, batch: Any) -> list[ValidationImage]:
         """The frames of a validation batch with the masks found; none where there are no masks."""
         ...
 
 
-class NameSounds:
+class AudioTaggingTask:
     """The audio backbone names the classes in a mixture."""
 
     collate = staticmethod(collate_sounds)
-    chosen_by: str | None = None
+    monitor: str | None = None
 
-    def __init__(self, model: SAVE, stage: ComposedStage, root: Any, size: int) -> None:
+    def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
         corpus = Corpus.load(root, "train")
         options = stage.scenes.options()
-        self.plan = plan_composed(stage, 1)
-        self.stream = SoundStream(corpus, options, stage.seed, model.front_end)
-        self.validation = SoundStream(corpus, options, stage.seed + VALIDATION_SEED, model.front_end)
+        self.plan = synthetic_schedule(stage, 1)
+        self.stream = AudioTaggingStream(corpus, options, stage.seed, model.frontend)
+        self.validation = AudioTaggingStream(corpus, options, stage.seed + VALIDATION_SEED, model.frontend)
         self.modules = nn.ModuleDict({"model": model})
         self.model = model
 
-    def count(self, batch: SoundBatch) -> Counts:
+    def count(self, batch: SoundBatch) -> Normalizer:
         """Every sound is annotated."""
-        return Counts(len(batch.heard), len(batch.heard))
+        return Normalizer(len(batch.targets), len(batch.targets))
 
-    def loss(self, batch: SoundBatch, whole: Counts) -> dict[str, Tensor]:
+    def loss(self, batch: SoundBatch, whole: Normalizer) -> dict[str, Tensor]:
         """Cross-entropy of every class, summed."""
-        logits = self.model.hear(batch.patches).float()
-        total = F.binary_cross_entropy_with_logits(logits, batch.heard, reduction="sum")
+        logits = self.model.classify_audio(batch.log_mel).float()
+        total = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="sum")
         return {"loss": total / whole.frames}
 
     def score(self, batch: SoundBatch) -> dict[str, Tensor]:
         """Whether all names are right, and F1."""
-        found = self.model.hear(batch.patches) > 0
-        truth = batch.heard > 0.5
+        found = self.model.classify_audio(batch.log_mel) > 0
+        truth = batch.targets > 0.5
         return {"exact": (found == truth).all(1).float(), "f1": _f1(found, truth)}
 
-    def pictures(self, batch: SoundBatch) -> list[Picture]:
+    def pictures(self, batch: SoundBatch) -> list[ValidationImage]:
         """None: a sound has no mask."""
         return []
 
@@ -117,36 +117,36 @@ def _f1(found: Tensor, truth: Tensor) -> Tensor:
     return (2 * hits + 1e-9) / ((found.sum(1) + truth.sum(1)).float() + 1e-9)
 
 
-def naming_head(model: SAVE, corpus: Corpus) -> nn.Conv2d:
+def semantic_aux_head(model: SAVE, corpus: Corpus) -> nn.Conv2d:
     """A linear head that names what each cell of the embedding shows: background, or a group of cutouts.
 
     It stands in for the large-scale pre-training that gives the published SAM its semantics, and is dropped
     after the stage.
     """
-    return nn.Conv2d(model.sam.image_encoder.out_dim, 1 + len(groups_of(corpus)), 1)
+    return nn.Conv2d(model.sam.image_encoder.out_chans, 1 + len(group_names(corpus)), 1)
 
 
-def naming_loss(logits: Tensor, groups: Tensor, whole: Counts) -> Tensor:
+def semantic_aux_loss(logits: Tensor, groups: Tensor, whole: Normalizer) -> Tensor:
     """Cross-entropy of each cell, mean over a frame's: logits [B,K,h,w], groups int64 [B,h,w]."""
     cells = F.cross_entropy(logits.float(), groups, reduction="none")
     return cells.flatten(1).mean(1).sum() / whole.frames
 
 
-class SegmentThings:
+class PromptSegmentationTask:
     """SAM segments the thing that a point or a box names, and rates its own mask."""
 
     collate = staticmethod(collate_things)
-    chosen_by: str | None = None
+    monitor: str | None = None
 
-    def __init__(self, model: SAVE, stage: ComposedStage, root: Any, size: int) -> None:
+    def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
         corpus = Corpus.load(root, "train", promptable=True)
         options = stage.scenes.options()
-        self.plan = plan_composed(stage, 1)
-        self.stream = ThingStream(corpus, options, size, stage.seed)
-        self.validation = ThingStream(corpus, options, size, stage.seed + VALIDATION_SEED)
-        self.head = naming_head(model, corpus)
+        self.plan = synthetic_schedule(stage, 1)
+        self.stream = PromptStream(corpus, options, size, stage.seed)
+        self.validation = PromptStream(corpus, options, size, stage.seed + VALIDATION_SEED)
+        self.head = semantic_aux_head(model, corpus)
         self.modules = nn.ModuleDict({"model": model, "head": self.head})
-        self.sam, self.naming = model.sam, stage.naming
+        self.sam, self.semantic_aux_weight = model.sam, stage.semantic_aux_weight
 
     def _segment(self, batch: PromptBatch, embeddings: Tensor) -> tuple[Tensor, Tensor]:
         """Ask by point or by box: logits [B,1,M,M] and IoU [B,1]."""
@@ -160,77 +160,77 @@ class SegmentThings:
             embeddings, prompts.get_dense_pe(), asked, prompts.no_mask(len(embeddings)), False
         )
 
-    def count(self, batch: PromptBatch) -> Counts:
+    def count(self, batch: PromptBatch) -> Normalizer:
         """Every picture is annotated."""
-        return Counts(len(batch.images), len(batch.images))
+        return Normalizer(len(batch.images), len(batch.images))
 
-    def loss(self, batch: PromptBatch, whole: Counts) -> dict[str, Tensor]:
+    def loss(self, batch: PromptBatch, whole: Normalizer) -> dict[str, Tensor]:
         """Mask, rating of the mask, and names of the cells."""
-        embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
+        embeddings = self.sam.image_encoder(self.sam.preprocess(batch.images))
         logits, quality = self._segment(batch, embeddings)
         every = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
         parts = save_loss(logits, batch.masks, every, whole.annotated)
         rating = F.mse_loss(quality.float()[:, 0], _ious(logits, batch.masks), reduction="sum") / whole.frames
-        naming = naming_loss(self.head(embeddings), batch.groups, whole)
-        total = parts.total + 0.1 * rating + self.naming * naming
+        naming = semantic_aux_loss(self.head(embeddings), batch.groups, whole)
+        total = parts.total + 0.1 * rating + self.semantic_aux_weight * naming
         return {"loss": total, "bce": parts.bce, "iou": parts.iou, "naming": naming}
 
     def score(self, batch: PromptBatch) -> dict[str, Tensor]:
         """IoU of the masks, and the share of things' cells that are named right."""
-        embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
+        embeddings = self.sam.image_encoder(self.sam.preprocess(batch.images))
         logits, _ = self._segment(batch, embeddings)
         named = self.head(embeddings).argmax(1)
         thing = batch.groups > 0
         right = ((named == batch.groups) & thing).flatten(1).sum(1) / thing.flatten(1).sum(1).clamp(min=1)
         return {"miou": _ious(logits, batch.masks), "named": right}
 
-    def pictures(self, batch: PromptBatch) -> list[Picture]:
+    def pictures(self, batch: PromptBatch) -> list[ValidationImage]:
         """The things asked for."""
-        embeddings = self.sam.image_encoder(self.sam.normalise(batch.images))
+        embeddings = self.sam.image_encoder(self.sam.preprocess(batch.images))
         logits, _ = self._segment(batch, embeddings)
         names = [f"{'point' if k < len(logits) // 2 else 'box'} {k + 1}" for k in range(len(logits))]
-        return pictures_of(batch.images, logits, batch.masks, names)
+        return validation_images(batch.images, logits, batch.masks, names)
 
 
-class SegmentScenes:
+class SyntheticAVSTask:
     """SAVE segments what sounds."""
 
     collate = staticmethod(collate_scenes)
-    chosen_by: str | None = None
+    monitor: str | None = None
 
-    def __init__(self, model: SAVE, stage: ComposedStage, root: Any, size: int) -> None:
+    def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
         options = stage.scenes.options()
         corpus = Corpus.load(root, "train")
         unseen = Corpus.load(root, "val")
-        ear, later = model.front_end, stage.seed + VALIDATION_SEED
-        self.stream = SceneStream(corpus, options, size, stage.views, stage.seed, ear)
-        self.validation = SceneStream(unseen, options, size, stage.views, later, ear)
-        self.plan = plan_composed(stage, stage.views)
+        frontend, later = model.frontend, stage.seed + VALIDATION_SEED
+        self.stream = SceneStream(corpus, options, size, stage.views, stage.seed, frontend)
+        self.validation = SceneStream(unseen, options, size, stage.views, later, frontend)
+        self.plan = synthetic_schedule(stage, stage.views)
         self.modules = nn.ModuleDict({"model": model})
-        self.model, self.naming = model, stage.naming
-        if self.naming:
-            self.modules["head"] = naming_head(model, corpus)
+        self.model, self.semantic_aux_weight = model, stage.semantic_aux_weight
+        if self.semantic_aux_weight:
+            self.modules["head"] = semantic_aux_head(model, corpus)
 
-    def count(self, batch: SceneBatch) -> Counts:
+    def count(self, batch: SceneBatch) -> Normalizer:
         """Composed frames know their masks."""
-        return Counts(len(batch.clips.images), float(batch.clips.has_mask.sum()))
+        return Normalizer(len(batch.clips.images), float(batch.clips.has_mask.sum()))
 
-    def loss(self, batch: SceneBatch, whole: Counts) -> dict[str, Tensor]:
+    def loss(self, batch: SceneBatch, whole: Normalizer) -> dict[str, Tensor]:
         """Cross-entropy and soft IoU of the mask; names of the cells where the recipe asks for them."""
         clips = batch.clips
-        embeddings, prompt = self.model.encode(clips.images, clips.patches)
+        embeddings, prompt = self.model.encode(clips.images, clips.log_mel)
         logits = self.model.decode(embeddings, prompt)
         parts = save_loss(logits, clips.masks, clips.has_mask, whole.annotated)
         terms = {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
-        if self.naming:
-            terms["naming"] = naming_loss(self.modules["head"](embeddings), batch.groups, whole)
-            terms["loss"] = parts.total + self.naming * terms["naming"]
+        if self.semantic_aux_weight:
+            terms["naming"] = semantic_aux_loss(self.modules["head"](embeddings), batch.groups, whole)
+            terms["loss"] = parts.total + self.semantic_aux_weight * terms["naming"]
         return terms
 
     def score(self, scenes: SceneBatch) -> dict[str, Tensor]:
         """IoU where something sounds, marked share where nothing does."""
         batch = scenes.clips
-        logits = self.model(batch.images, batch.patches)
+        logits = self.model(batch.images, batch.log_mel)
         sounds = batch.masks.flatten(1).amax(1) > 0.5
         marked = (logits > 0).flatten(1).float().mean(1)
         nan = torch.tensor(float("nan"))
@@ -239,10 +239,12 @@ class SegmentScenes:
             "marked_without_source": torch.where(sounds, nan, marked),
         }
 
-    def pictures(self, scenes: SceneBatch) -> list[Picture]:
+    def pictures(self, scenes: SceneBatch) -> list[ValidationImage]:
         """Scenes, each as often as it is heard with other sounds."""
         batch = scenes.clips
-        return pictures_of(batch.images, self.model(batch.images, batch.patches), batch.masks, batch.names)
+        return validation_images(
+            batch.images, self.model(batch.images, batch.log_mel), batch.masks, batch.names
+        )
 
 
 def _ious(logits: Tensor, masks: Tensor) -> Tensor:
@@ -251,4 +253,4 @@ def _ious(logits: Tensor, masks: Tensor) -> Tensor:
     return ((found & truth).sum(1).float() + 1e-7) / ((found | truth).sum(1).float() + 1e-7)
 
 
-TASKS = {"sounds": NameSounds, "things": SegmentThings, "scenes": SegmentScenes}
+TASKS = {"sounds": AudioTaggingTask, "things": PromptSegmentationTask, "scenes": SyntheticAVSTask}

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.collate import on_device
-from save_avs.training.guard import Bad, Portion
-from save_avs.training.processes import Processes
-from save_avs.training.watching.pictures import add_pictures
-from save_avs.training.watching.watch import Picture
+from save_avs.training.bad_sample_guard import Bad, Portion
+from save_avs.training.callbacks.base import ValidationImage
+from save_avs.training.callbacks.pictures import add_pictures
+from save_avs.training.collate import to_device
+from save_avs.training.distributed import DistributedContext
 
 
 class Seen(NamedTuple):
@@ -21,14 +21,14 @@ class Seen(NamedTuple):
 
     figures: dict[str, float]
     bad: list[Bad]
-    pictures: list[Picture]
+    pictures: list[ValidationImage]
 
 
 @torch.no_grad()
 def validate(
     learner: nn.Module,
     portions: Iterable[Portion],
-    processes: Processes,
+    processes: DistributedContext,
     *,
     rounds: int,
     between: Callable[[], None],
@@ -44,12 +44,12 @@ def validate(
     """
     rows: dict[str, list[Tensor]] = {}
     bad: list[Bad] = []
-    pictures: list[Picture] = []
+    pictures: list[ValidationImage] = []
     batch, done = None, 0
     for portion in portions:
         bad += portion.bad
         if portion.batch is not None:
-            batch = on_device(portion.batch, processes.device)
+            batch = to_device(portion.batch, processes.device)
             for name, values in _ask(learner, "score", batch, processes).items():
                 rows.setdefault(name, []).append(values.cpu())
             done += 1
@@ -63,7 +63,7 @@ def validate(
     return Seen(figures_of(processes.gather([mine])), processes.gather(bad), pictures)
 
 
-def _ask(learner: nn.Module, question: str, batch: object, processes: Processes) -> Any:
+def _ask(learner: nn.Module, question: str, batch: object, processes: DistributedContext) -> Any:
     with processes.autocast():
         return learner(question, batch)
 

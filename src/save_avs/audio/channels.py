@@ -1,0 +1,65 @@
+"""Channel mixing: any layout to mono, to stereo, or to one that AAC players know."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from save_avs.types import F32
+
+# Channels of the layouts that AAC codes with a standard configuration, so that any player knows them.
+AAC_LAYOUTS: dict[str, tuple[str, ...]] = {
+    "mono": ("FC",),
+    "stereo": ("FL", "FR"),
+    "3.0": ("FL", "FR", "FC"),
+    "4.0": ("FL", "FR", "FC", "BC"),
+    "5.0": ("FL", "FR", "FC", "BL", "BR"),
+    "5.1": ("FL", "FR", "FC", "LFE", "BL", "BR"),
+}
+
+
+def aac_layout(layout: str) -> str:
+    """Name the layout to write: the source's own where AAC players know it, else stereo."""
+    name = layout.removesuffix("(side)")
+    return name if name in AAC_LAYOUTS else "stereo"
+
+
+@lru_cache(maxsize=64)
+def mix_matrix(source: tuple[str, ...], target: str) -> F32:
+    """Weights [T,S] that turn the source's channels into those of a layout of ``AAC_LAYOUTS``.
+
+    Mono and stereo follow ITU-R BS.775 (center and surrounds at -3 dB into each side, the low-frequency
+    channel left out), scaled so that no sum can exceed full scale: two channels become their mean.
+    Other targets take the channels of their own name.
+    """
+    names = AAC_LAYOUTS[target]
+    source = _as_back(source)
+    if source == names:
+        return np.eye(len(names), dtype=np.float32)
+    if target in ("mono", "stereo"):
+        sides = np.array([_sides(name) for name in source], dtype=np.float64).T  # [2,S]
+        if not sides.any():
+            sides[:] = 1
+        weights = sides.sum(axis=0, keepdims=True) if target == "mono" else sides
+        return (weights / weights.sum(axis=1).max()).astype(np.float32)
+    return np.array([[float(a == b) for b in source] for a in names], dtype=np.float32)
+
+
+def _as_back(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Call side channels back channels where a layout has no back of its own."""
+    if "BL" in names or "BR" in names:
+        return names
+    return tuple({"SL": "BL", "SR": "BR"}.get(name, name) for name in names)
+
+
+def _sides(name: str) -> tuple[float, float]:
+    """How much of a channel goes left and right."""
+    if name.startswith("LFE"):
+        return 0.0, 0.0
+    level = 1.0 if name in ("FL", "FR") else 0.5**0.5
+    if name.endswith("L"):
+        return level, 0.0
+    if name.endswith("R"):
+        return 0.0, level
+    return level, level

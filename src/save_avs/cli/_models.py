@@ -1,0 +1,54 @@
+"""What the commands that run a model share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from save_avs.cli._console import print_info
+from save_avs.cli._progress import VideoProgress
+
+if TYPE_CHECKING:
+    from save_avs.inference.jobs import SegmentationJob
+    from save_avs.models import SAVE
+    from save_avs.runtimes import RuntimeModel
+
+
+def resolve_model(name: str) -> str | Path:
+    """The model itself, or where one of a hub lies once it is fetched, with the progress shown on stderr."""
+    from save_avs.cli._download_progress import DownloadProgress
+    from save_avs.models.loading import find_model_folder
+    from save_avs.weights.fetch import TransferReporter
+    from save_avs.weights.hub import HUB_PREFIX
+
+    if not name.startswith(HUB_PREFIX):
+        return name
+    with DownloadProgress() as shown:
+        return find_model_folder(name, TransferReporter(shown.step, shown.print_line))
+
+
+def load_and_announce(name: str, *, device: str, precision: str) -> SAVE:
+    """Load a model, and say on stderr which, where it runs and in which arithmetic."""
+    from save_avs.models import load_model
+
+    model = load_model(resolve_model(name), device=device, precision=precision)
+    _announce(model)
+    return model
+
+
+def announced_runtime(name: str, *, device: str, precision: str, runtime: str) -> SAVE | RuntimeModel:
+    """As ``load_and_announce``, computed by the runtime asked for."""
+    from save_avs.models import load_model
+
+    model = load_model(resolve_model(name), device=device, precision=precision, runtime=runtime)
+    _announce(model)
+    return model
+
+
+def _announce(model: SAVE | RuntimeModel) -> None:
+    print_info(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}")
+
+
+def display(job: SegmentationJob) -> VideoProgress:
+    """Show the progress of a job."""
+    return VideoProgress(job.path.name)

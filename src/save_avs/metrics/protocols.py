@@ -1,0 +1,110 @@
+"""Named scoring protocols: each public code base's way of scoring masks, as one small object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from save_avs.errors import UsageError
+
+BENCHMARK_SIZE = 224  # side at which the benchmark's code compares masks, pixels
+
+
+@dataclass(frozen=True)
+class FrameScoring:
+    """How a frame's logits meet its truth.
+
+    Attributes:
+        size: side of the square both are brought to in pixels, ``truth`` for the truth's own size, or
+            ``network`` for the size the model sees. Logits are resized bilinearly, the truth by nearest
+            neighbor.
+        threshold: a pixel is in the mask when its probability is above it.
+        f_from_logits: F thresholds logits where it should threshold probabilities.
+    """
+
+    size: int | Literal["truth", "network"] = "truth"
+    threshold: float = 0.5
+    f_from_logits: bool = False
+
+
+@dataclass(frozen=True)
+class ScoringProtocol:
+    """How frames become a score.
+
+    Attributes:
+        name: what it is asked for by.
+        description: what it does, in one line of a report.
+        scoring: how single frames are compared.
+        clips_per_batch: clips that are scored by themselves before batches are averaged; None for one batch
+            of all.
+        pooled: intersections and unions are summed over the data set; the score is the mean of the marked
+            class's and the background's.
+        size_is_configurable: the user may choose the size.
+    """
+
+    name: str
+    description: str
+    scoring: FrameScoring = field(default_factory=FrameScoring)
+    clips_per_batch: int | None = None
+    pooled: bool = False
+    size_is_configurable: bool = False
+
+
+_OFFICIAL = "the benchmark's public code, 224 x 224: mean IoU and best F of each batch of {}, averaged"
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        ScoringProtocol(
+            "official", _OFFICIAL.format("1 clip"), FrameScoring(BENCHMARK_SIZE), clips_per_batch=1
+        ),
+        ScoringProtocol(
+            "official-batch4", _OFFICIAL.format("4 clips"), FrameScoring(BENCHMARK_SIZE), clips_per_batch=4
+        ),
+        ScoringProtocol(
+            "dataset", "every frame counts once; one F curve over all frames", size_is_configurable=True
+        ),
+        ScoringProtocol(
+            "sama",
+            "SAMA-AVS's public code: at the network's size, F thresholds logits, batches of 1 clip",
+            FrameScoring("network", f_from_logits=True),
+            clips_per_batch=1,
+        ),
+        ScoringProtocol(
+            "gavs",
+            "GAVS's public code: threshold 0.4 at the truth's own size, batches of 1 clip",
+            FrameScoring(threshold=0.4),
+            clips_per_batch=1,
+        ),
+        ScoringProtocol(
+            "cavp",
+            "CAVP's public code, 224 x 224: pixels summed over the data set, mean of mask and background",
+            FrameScoring(BENCHMARK_SIZE),
+            pooled=True,
+        ),
+    )
+}
+
+
+def get_protocols(names: Iterable[str], size: int | None = None) -> tuple[ScoringProtocol, ...]:
+    """Protocols by name, each once; ``size`` sets the side where a protocol leaves it open.
+
+    Raises:
+        UsageError: on an unknown name, and on a size that none of them asks for.
+    """
+    chosen = tuple(dict.fromkeys(names))
+    if unknown := [name for name in chosen if name not in PROTOCOLS]:
+        raise UsageError(f"unknown protocol '{unknown[0]}': choose of {', '.join(PROTOCOLS)}")
+    protocols = tuple(PROTOCOLS[name] for name in chosen)
+    if not protocols:
+        raise UsageError(f"no protocol given: choose of {', '.join(PROTOCOLS)}")
+    if size is None:
+        return protocols
+    if not any(protocol.size_is_configurable for protocol in protocols):
+        free = ", ".join(name for name, protocol in PROTOCOLS.items() if protocol.size_is_configurable)
+        raise UsageError(f"the size of {', '.join(chosen)} is fixed: leave --size out, or add {free}")
+    return tuple(
+        p if not p.size_is_configurable else replace(p, scoring=replace(p.scoring, size=size))
+        for p in protocols
+    )

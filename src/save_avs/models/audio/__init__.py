@@ -1,0 +1,1 @@
+"""Audio backbones: one network a file, one registry."""

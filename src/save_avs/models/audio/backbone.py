@@ -1,0 +1,79 @@
+"""What every audio backbone is, and how its published weights become it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from save_avs.audio.frontend import Frontend
+from save_avs.audio.mel import mel_filters
+from save_avs.errors import SaveAvsError
+from save_avs.weights.reading import read_state_dict
+from save_avs.weights.strict_load import strict_load
+
+_SAME_FILTERS = 1e-4  # of the largest weight; float32 leaves 1e-6, another mel scale or norm is off by 0.1
+
+
+class AudioBackbone(nn.Module):
+    """A network from patches of its front-end, f32 [N,1,frames,bands], to one vector each, [N,dim].
+
+    Attributes:
+        title: what people call it.
+        dim: width of its vectors.
+        frontend: how a sound becomes its patches.
+        published_weights: what `save-avs weights fetch` calls its weights, the usual ones first.
+        ignored_prefixes: how the names begin of what published files hold beside the network: classifiers, and
+            constants of their own front-ends.
+        mel_filters_key: which of those are the mel filters that the network was trained with.
+    """
+
+    title: ClassVar[str]
+    dim: ClassVar[int]
+    frontend: ClassVar[Frontend]
+    published_weights: ClassVar[tuple[str, ...]] = ()
+    ignored_prefixes: ClassVar[tuple[str, ...]] = ()
+    mel_filters_key: ClassVar[str | None] = None
+
+
+_Backbone = TypeVar("_Backbone", bound=AudioBackbone)
+
+
+def load_backbone(kind: type[_Backbone], path: str | Path) -> _Backbone:
+    """Load a backbone's checkpoint: on the CPU, float32, frozen, in evaluation mode.
+
+    Raises:
+        UsageError: when there is no such file.
+        SaveAvsError: when the file is damaged or does not fit; the line names every key that differs. Or when
+            it brings other mel filters along than our front-end has.
+    """
+    state = network_part(kind, read_state_dict(path), source=str(path))
+    with torch.device("meta"):  # random numbers are not drawn, only to be overwritten
+        model = kind()
+    model.to_empty(device="cpu")
+    strict_load(model, state, source=str(path))
+    return model.requires_grad_(False).eval()
+
+
+def network_part(kind: type[AudioBackbone], state: Mapping[str, Tensor], *, source: str) -> dict[str, Tensor]:
+    """The network's own tensors out of a published state dict.
+
+    Raises:
+        SaveAvsError: when the file's mel filters are not our front-end's.
+    """
+    if kind.mel_filters_key is not None and kind.mel_filters_key in state:
+        _check_filters(kind, state[kind.mel_filters_key], source)
+    return {key: tensor for key, tensor in state.items() if not key.startswith(kind.ignored_prefixes)}
+
+
+def _check_filters(kind: type[AudioBackbone], stored: Tensor, source: str) -> None:
+    frontend = kind.frontend
+    ours = mel_filters(frontend.mel, frontend.sample_rate, frontend.fft)  # [bins,bands]
+    theirs = stored.double().numpy()
+    theirs = theirs if theirs.shape == ours.shape else theirs.T
+    if theirs.shape != ours.shape or np.abs(theirs - ours).max() > _SAME_FILTERS * ours.max():
+        raise SaveAvsError(f"{source} was trained with other mel filters than {kind.title} has here")

@@ -1,0 +1,47 @@
+"""The audio backbones by name: a new one is a file beside this and a line in the table."""
+
+from __future__ import annotations
+
+from save_avs.errors import UsageError
+from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.cnn14 import CNN14
+from save_avs.models.audio.compact import CompactBackbone
+from save_avs.models.audio.openl3 import (
+    OpenL3Mel128D512,
+    OpenL3Mel128D6144,
+    OpenL3Mel256D512,
+    OpenL3Mel256D6144,
+)
+from save_avs.models.audio.vggish import VGGish
+from save_avs.models.audio.yamnet import YAMNet
+
+BACKBONES: dict[str, type[AudioBackbone]] = {
+    "vggish": VGGish,
+    "compact": CompactBackbone,
+    "cnn14": CNN14,
+    "openl3-mel128-512": OpenL3Mel128D512,
+    "openl3-mel128-6144": OpenL3Mel128D6144,
+    "openl3-mel256-512": OpenL3Mel256D512,
+    "openl3-mel256-6144": OpenL3Mel256D6144,
+    "yamnet": YAMNet,
+}
+
+
+def backbone_class(name: str) -> type[AudioBackbone]:
+    """The backbone of that name; ``dim`` and ``frontend`` are told without building it.
+
+    Raises:
+        UsageError: when no backbone has that name.
+    """
+    if name not in BACKBONES:
+        raise UsageError(f"unknown audio backbone '{name}': choose one of {', '.join(sorted(BACKBONES))}")
+    return BACKBONES[name]
+
+
+def build_backbone(name: str) -> AudioBackbone:
+    """Build a backbone with fresh weights.
+
+    Raises:
+        UsageError: when no backbone has that name.
+    """
+    return backbone_class(name)()

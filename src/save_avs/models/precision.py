@@ -1,0 +1,51 @@
+"""What a model computes in: chosen for a device, and set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from save_avs.errors import UsageError
+from save_avs.models.sam.packed_linear import can_pack, pack_linear_layers
+from save_avs.models.save import SAVE, Precision
+
+
+def resolve_precision(precision: str, device: torch.device) -> Precision:
+    """``auto`` to what the device is fast in: bfloat16 needs native products to pay.
+
+    Raises:
+        UsageError: on an unknown precision.
+    """
+    match precision:
+        case "fp32" | "bf16":
+            return precision
+        case "auto":
+            return "bf16" if has_native_bf16(device) else "fp32"
+    raise UsageError(f"unknown precision '{precision}': choose auto, fp32 or bf16")
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 itself; on a CPU that is AVX-512 BF16, AMX, or Arm's BF16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpu = Path("/proc/cpuinfo")
+    if device.type != "cpu" or not cpu.exists():
+        return False
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpu.read_text().split()))
+
+
+def set_precision(model: SAVE, precision: Precision, *, pack: bool = True) -> SAVE:
+    """Hold the weights in what is computed in, as it is computed: no call rounds them or lays them out.
+
+    In bfloat16 on a processor the encoder's linear layers are packed: for inference in this process alone,
+    since a packed weight can be neither trained nor written down. ``pack=False`` leaves them plain.
+    """
+    model.precision = precision
+    if precision == "bf16":
+        model.to(torch.bfloat16)
+        if pack and model.device.type == "cpu" and can_pack():
+            pack_linear_layers(model.sam.image_encoder.blocks)
+    nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
+    return model

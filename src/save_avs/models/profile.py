@@ -1,0 +1,110 @@
+"""How large a model is and what a frame costs, part by part, without a byte of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.build import build_save
+from save_avs.models.config import SaveConfig
+from save_avs.models.save import SAVE
+
+# What the paper's recipe trains; the mask decoder as in SAMA-AVS.
+TRAINED = ("adapter", "audio_adapter", "mask_decoder")
+
+PARTS: tuple[str, ...] = (
+    "SAM encoder",
+    "image adapters",
+    "audio backbone",
+    "audio adapter",
+    "prompt encoder",
+    "mask decoder",
+)
+_HOMES = {
+    "sam.image_encoder": "SAM encoder",
+    "audio_backbone": "audio backbone",
+    "audio_adapter": "audio adapter",
+    "sam.prompt_encoder": "prompt encoder",
+    "sam.mask_decoder": "mask decoder",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelProfile:
+    """A model's parameters and what one frame costs.
+
+    Attributes:
+        parts: parameters of each of ``PARTS``.
+        trained: parameters that are trained; by the paper's recipe adapters, audio adapter, mask decoder.
+        flops: of one frame and its sound, of each of ``PARTS``: multiplications and additions in matrix
+            products and convolutions, one each; all else (norms, activations, softmax) is not counted.
+    """
+
+    parts: Mapping[str, int]
+    trained: int
+    flops: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All parameters."""
+        return sum(self.parts.values())
+
+    @property
+    def frozen(self) -> int:
+        """Parameters that stand still."""
+        return self.total - self.trained
+
+
+def profile_model(config: SaveConfig, trained: Sequence[str] = TRAINED) -> ModelProfile:
+    """Count a model's parameters and the operations of one frame, on the meta device.
+
+    Args:
+        config: of the model.
+        trained: names of the parts that are trained (``freeze_except``); image adapters only if it has them.
+
+    Raises:
+        UsageError: when the config names an unknown backbone.
+        ValueError: when its sizes do not divide.
+    """
+    with torch.device("meta"):
+        model = build_save(config.model_copy(update={"classes": ()}))
+    names = [name for name in trained if name != "adapter" or config.image_adapter is not None]
+    moving = set(freeze_except(model, names))
+    parts = dict.fromkeys(PARTS, 0)
+    for name, parameter in model.named_parameters():
+        parts[_part(name)] += parameter.numel()
+    return ModelProfile(
+        parts=parts,
+        trained=sum(p.numel() for n, p in model.named_parameters() if n in moving),
+        flops=_flops(model),
+    )
+
+
+def _part(name: str) -> str:
+    if ".adapter." in f".{name}.":
+        return "image adapters"
+    return next(part for home, part in _HOMES.items() if name.startswith(home))
+
+
+def _flops(model: SAVE) -> dict[str, int]:
+    size = model.image_size
+    images = torch.empty(1, 3, size, size, dtype=torch.uint8, device="meta")
+    log_mel = torch.empty(1, 1, *model.frontend.shape, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(images, log_mel)
+    of = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    root = type(model).__name__
+
+    def at(module: str) -> int:
+        return of.get(f"{root}.{module}", 0)
+
+    adapters = sum(at(name) for name, _ in model.named_modules() if name.endswith(".adapter"))
+    flops = {part: at(home) for home, part in _HOMES.items()} | {"image adapters": adapters}
+    flops["SAM encoder"] -= adapters
+    # the decoder is asked in two steps, so no forward of its own is counted: it is what remains
+    flops["mask decoder"] = counter.get_total_flops() - sum(flops.values())
+    return {part: flops[part] for part in PARTS}

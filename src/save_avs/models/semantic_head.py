@@ -1,0 +1,41 @@
+"""The semantic head: which class sounds at each pixel, out of what the mask decoder has already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from save_avs.models.sam.mask_decoder import MLP
+
+
+class SemanticHead(nn.Module):
+    """Asks the mask decoder's mask token about every class.
+
+    w_k = MLP(t + e_k);   logits_k(y, x) = w_k . u(y, x) + b_k
+
+    t is the single mask's token after it met the image and the prompt (it knows what is heard), e_k a learned
+    embedding of class k, u the upscaled embedding (it knows what is where). One MLP, SAM's own shape of
+    hypernetwork, serves all classes, so that a class costs one embedding and a bias.
+
+    Args:
+        classes: names, the background first.
+        dim: channels C of the decoder's tokens; the upscaled embedding has C/8.
+
+    Source: ours; the hypernetwork is SAM's (Kirillov et al. 2023, appendix A).
+    """
+
+    def __init__(self, classes: Sequence[str], *, dim: int) -> None:
+        super().__init__()
+        self.classes = tuple(classes)
+        self.embeddings = nn.Parameter(torch.empty(len(self.classes), dim))
+        self.bias = nn.Parameter(torch.zeros(len(self.classes)))
+        self.kernels = MLP(dim, dim, dim // 8, 3)
+        nn.init.normal_(self.embeddings)
+
+    def forward(self, token: Tensor, upscaled: Tensor) -> Tensor:
+        """Mask token [B,C] and upscaled embedding [B,C/8,M,M] to class logits [B,K,M,M]."""
+        kernels = self.kernels(token[:, None] + self.embeddings)  # [B,K,C/8]
+        flat = kernels @ upscaled.flatten(2) + self.bias[:, None]
+        return flat.unflatten(2, upscaled.shape[2:])

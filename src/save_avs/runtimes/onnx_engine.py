@@ -1,0 +1,59 @@
+"""ONNX Runtime: float32 on any processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from save_avs.models.save import SAVE, Precision
+from save_avs.runtimes.base import InferenceSession
+from save_avs.runtimes.tracing import trace, without_remarks
+
+FILE = "model.onnx"
+
+
+def write_onnx(program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
+    """Write a graph of one ``result``, so called; what a file cannot hold, over 2 GB, lies beside it."""
+    with without_remarks():
+        converted = torch.onnx.export(program, output_names=[result], dynamo=True, verbose=False)
+    assert converted is not None
+    converted.save(folder / FILE)
+
+
+class Onnx:
+    """Runs through ONNX Runtime; its CPU kernels have no bfloat16 products."""
+
+    name = "onnx"
+    packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
+    precisions: tuple[Precision, ...] = ("fp32",)
+
+    def export(self, model: SAVE, folder: Path) -> None:
+        """Write an ONNX file."""
+        write_onnx(trace(model), folder)
+
+    def open(self, folder: Path, precision: Precision) -> InferenceSession:
+        """Load it into a session."""
+        return OnnxSession(folder / FILE)
+
+
+class OnnxSession:
+    """A session of ONNX Runtime on the CPU."""
+
+    def __init__(self, file: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        # waiting threads sleep: decoding and encoding want the cores too
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        self._inputs = [field.name for field in self._session.get_inputs()]
+
+    def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
+        """Images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
+        inputs = dict(zip(self._inputs, (images.numpy(), log_mel.numpy()), strict=True))
+        (logits,) = self._session.run(None, inputs)
+        return torch.from_numpy(logits)

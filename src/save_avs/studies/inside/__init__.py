@@ -1,5 +1,0 @@
-"""What a SAVE does inside, and whether the pictures of it can be believed."""
-
-from save_avs.studies.inside.study import study_inside
-
-__all__ = ["study_inside"]

@@ -1,0 +1,1 @@
+"""Scenes composed from cutouts, sounds and backgrounds, with exact masks."""

@@ -1,0 +1,273 @@
+"""What a composed scene is, and how one is drawn at random from a corpus.
+
+A scene is a plan in relative units, so that it can be painted at any size: things on a background, and
+voices, each with the span of time in which it sounds. ``render_scene.py`` makes its pictures, ``mix_audio.py`` its sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from save_avs.synthesis.background import Background, random_background, random_tint
+from save_avs.synthesis.corpus import RATE, Corpus, Cutout
+from save_avs.types import F32
+
+LOOP_S = 2.048  # length of the noise that is looped under a scene
+NOISES = 48
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """How scenes are drawn.
+
+    Attributes:
+        objects: fewest and most things in view.
+        size: least and greatest longest side of a lone thing, in shares of the picture's shorter side. The
+            more things there are, the smaller each is. Above 1 a scene looks like a crop of a larger one.
+        source_count_probs: probabilities that none, one or two of the classes in view sound in a segment.
+        off_screen_prob: probability that a segment without a source has the sound of a class not in view;
+            otherwise nothing but noise is heard in it.
+        silent_object_prob: probability that a thing, the first one apart, is of a kind that never sounds.
+        motion: whether things may move.
+        augment: tints, stretches, loudness and pitch over a wide range, for training; else over a narrow one.
+        texture_prob: probability of a procedural background in place of a photograph.
+        patchwork_prob: probability that pieces of other backgrounds lie on the background.
+    """
+
+    objects: tuple[int, int] = (1, 4)
+    size: tuple[float, float] = (0.3, 0.85)
+    source_count_probs: tuple[float, float, float] = (0.12, 0.5, 0.38)
+    off_screen_prob: float = 0.6
+    silent_object_prob: float = 0.35
+    motion: bool = False
+    augment: bool = True
+    texture_prob: float = 0.2
+    patchwork_prob: float = 0.0
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """A cutout in its place.
+
+    Attributes:
+        cutout: the look.
+        center: (x, y) at time 0, in shares of the picture's width and height.
+        size: longest side in shares of the picture's shorter side.
+        aspect: stretch of the width.
+        angle: degrees, counter-clockwise.
+        flip: mirrored left to right.
+        velocity: (x, y) in shares a second; things turn back at the edges.
+        gains: per-channel brightness.
+    """
+
+    cutout: Cutout
+    center: tuple[float, float]
+    size: float
+    aspect: float = 1.0
+    angle: float = 0.0
+    flip: bool = False
+    velocity: tuple[float, float] = (0.0, 0.0)
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def at(self, time: float) -> tuple[float, float]:
+        """Center at a time in seconds: straight on, turning back 0.15 from the edges or where it began."""
+        x, y = (_bounce(c, v * time) for c, v in zip(self.center, self.velocity, strict=True))
+        return x, y
+
+
+def _bounce(start: float, way: float) -> float:
+    low, high = min(start, 0.15), max(start, 0.85)
+    position = start + way
+    if low <= position <= high:
+        return position
+    phase = (position - low) % (2 * (high - low))
+    return low + min(phase, 2 * (high - low) - phase)
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """A sound that loops from ``span[0]`` to ``span[1]`` seconds.
+
+    Attributes:
+        name: class that it belongs to; None for noise.
+        waveform: f32 [S] at 16 kHz.
+        span: start and end in seconds.
+        gain: factor on the wave.
+        speed: playback rate, which shifts the pitch.
+        offset: where in the loop it starts, in seconds.
+        gap: pause between repetitions in seconds.
+    """
+
+    name: str | None
+    waveform: F32
+    span: tuple[float, float]
+    gain: float = 1.0
+    speed: float = 1.0
+    offset: float = 0.0
+    gap: float = 0.0
+
+    def active_at(self, time: float) -> bool:
+        """Whether the span holds this time."""
+        return self.span[0] <= time < self.span[1]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Things on a backdrop, back to front, and the voices heard.
+
+    Attributes:
+        duration: seconds.
+        segments: centers of the stretches within which the same things sound.
+        blur: radius of a final blur, in shares of the shorter side.
+    """
+
+    background: Background
+    objects: tuple[SceneObject, ...]
+    audio_sources: tuple[AudioSource, ...]
+    duration: float
+    segments: tuple[float, ...]
+    blur: float = 0.0
+
+    def sounding_at(self, time: float) -> tuple[int, ...]:
+        """Indices of the things that sound at a time."""
+        heard = {v.name for v in self.audio_sources if v.active_at(time)}
+        return tuple(i for i, thing in enumerate(self.objects) if thing.cutout.group in heard)
+
+    def silent_classes(self) -> tuple[str, ...]:
+        """Classes in view that could sound and never do in this scene."""
+        heard = {v.name for v in self.audio_sources}
+        return tuple(t.cutout.group for t in self.objects if t.cutout.group not in heard)
+
+    def with_audio_sources(self, audio_sources: tuple[AudioSource, ...]) -> Scene:
+        """The same picture under other sounds."""
+        return replace(self, audio_sources=audio_sources)
+
+
+def random_scene(
+    rng: np.random.Generator,
+    corpus: Corpus,
+    options: SceneOptions,
+    *,
+    segments: int = 1,
+    segment_s: float = 1.2,
+) -> Scene:
+    """Draw a scene of ``segments`` stretches of ``segment_s`` seconds; what sounds is drawn anew for each."""
+    objects = _draw_things(rng, corpus, options)
+    in_view = [t.cutout.group for t in objects if t.cutout.group in corpus.sounding]
+    duration = segments * segment_s
+    audio_sources = [random_noise(rng, (0.0, duration))]
+    for i in range(segments):
+        span = (i * segment_s, (i + 1) * segment_s)
+        audio_sources += random_audio_sources(rng, corpus, options, in_view, span)
+    return Scene(
+        background=random_background(
+            rng,
+            corpus.backgrounds,
+            texture_prob=options.texture_prob,
+            patchwork_prob=options.patchwork_prob,
+            augment=options.augment,
+        ),
+        objects=tuple(objects),
+        audio_sources=tuple(audio_sources),
+        duration=duration,
+        segments=tuple((i + 0.5) * segment_s for i in range(segments)),
+        blur=rng.uniform(0.0, 0.006) if options.augment and rng.random() < 0.3 else 0.0,
+    )
+
+
+def _draw_things(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> list[SceneObject]:
+    count = int(rng.integers(options.objects[0], options.objects[1] + 1))
+    classes = rng.permutation(len(corpus.sounding))[:count]
+    objects: list[SceneObject] = []
+    for k in range(count):
+        silent = bool(corpus.silent) and k > 0 and rng.random() < options.silent_object_prob
+        group = str(rng.choice(corpus.silent)) if silent else corpus.sounding[classes[k % len(classes)]]
+        looks = corpus.cutouts[group]
+        objects.append(place_object(rng, looks[rng.integers(len(looks))], objects, count, options))
+    return [objects[i] for i in rng.permutation(count)]
+
+
+def place_object(
+    rng: np.random.Generator, cutout: Cutout, others: list[SceneObject], count: int, options: SceneOptions
+) -> SceneObject:
+    """Put a thing where it hides little of the others: the best of a few tries."""
+    wide = options.augment
+    size = rng.uniform(*options.size) * (1.0, 0.88, 0.76, 0.68)[min(count, 4) - 1]
+    margin = min(0.42 * size, 0.4)
+    best, least = (0.5, 0.5), np.inf
+    for _ in range(6):
+        x, y = (float(v) for v in rng.uniform(margin, 1 - margin, 2))
+        crowd = sum(_overlap((x, y), size, other) for other in others)
+        if crowd < least:
+            best, least = (x, y), crowd
+    speed = rng.uniform(-0.12, 0.12, 2) if options.motion and rng.random() < 0.6 else (0.0, 0.0)
+    return SceneObject(
+        cutout=cutout,
+        center=best,
+        size=size,
+        # a film of 16:9 squashed to a square narrows what it shows by exp(-0.58)
+        aspect=float(np.exp(rng.uniform(-0.6, 0.25))) if wide else 1.0,
+        angle=float(rng.normal(0, 12 if wide else 6)),
+        flip=bool(rng.random() < 0.5),
+        velocity=(float(speed[0]), float(speed[1])),
+        gains=random_tint(rng, 0.3 if wide else 0.1),
+    )
+
+
+def _overlap(center: tuple[float, float], size: float, other: SceneObject) -> float:
+    """How far a disc of a thing's size reaches into another's."""
+    distance = np.hypot(center[0] - other.center[0], center[1] - other.center[1])
+    return max(0.0, float(0.5 * (size + other.size) - distance))
+
+
+def random_audio_sources(
+    rng: np.random.Generator,
+    corpus: Corpus,
+    options: SceneOptions,
+    in_view: list[str],
+    span: tuple[float, float],
+) -> list[AudioSource]:
+    """Draw what sounds in one stretch: up to two of the classes in view, or none, or one out of view."""
+    sources = int(rng.choice(3, p=options.source_count_probs))
+    chosen = [in_view[i] for i in rng.permutation(len(in_view))[:sources]]
+    if not chosen and rng.random() < options.off_screen_prob:
+        absent = [name for name in corpus.sounding if name not in in_view]
+        chosen = [str(rng.choice(absent))] if absent else []
+    return [random_audio_source(rng, corpus, name, span, augment=options.augment) for name in chosen]
+
+
+def random_audio_source(
+    rng: np.random.Generator, corpus: Corpus, name: str, span: tuple[float, float], *, augment: bool
+) -> AudioSource:
+    """A voice of a class: one of its sounds, from anywhere in it."""
+    sounds = corpus.sounds[name]
+    waveform = sounds[rng.integers(len(sounds))]
+    return AudioSource(
+        name=name,
+        waveform=waveform,
+        span=span,
+        gain=float(10 ** (rng.uniform(-10, 6) / 20)) if augment else float(10 ** (rng.uniform(-4, 4) / 20)),
+        speed=float(np.exp(rng.uniform(-0.07, 0.07))) if augment else 1.0,
+        offset=float(rng.uniform(0, len(waveform) / RATE)),
+        gap=float(rng.uniform(0.0, 0.15)),
+    )
+
+
+def random_noise(rng: np.random.Generator, span: tuple[float, float]) -> AudioSource:
+    """Background noise between white and brown, 44 to 80 dB below full scale."""
+    waveform = _noise(int(rng.integers(NOISES)))
+    gain = float(10 ** rng.uniform(-4.0, -2.2))
+    return AudioSource(None, waveform, span, gain=gain, offset=float(rng.uniform(0, LOOP_S)))
+
+
+@cache
+def _noise(kind: int) -> F32:
+    """One of a few stretches of noise of RMS 1, from white (the first) to brown (the last)."""
+    samples = int(LOOP_S * RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(kind).standard_normal(samples))
+    tilt = np.maximum(np.arange(len(spectrum)), 20.0) ** (-kind / (NOISES - 1))
+    waveform = np.fft.irfft(spectrum * tilt, samples)
+    return (waveform / waveform.std()).astype(np.float32)

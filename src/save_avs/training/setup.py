@@ -1,0 +1,139 @@
+"""From a recipe's stage to what is trained: its data, its model's config, the model, the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+
+from save_avs.audio.frontend import Frontend
+from save_avs.datasets import open_dataset
+from save_avs.datasets.base import AVDataset
+from save_avs.datasets.feature_cache import backbone_identity, with_features
+from save_avs.datasets.registry import resolve_spec
+from save_avs.errors import UsageError
+from save_avs.models import SAVE, SaveConfig, build_from_pretrained
+from save_avs.models.config import SemanticConfig
+from save_avs.models.loading import find_model_folder
+from save_avs.models.serialization import init_from_folder
+from save_avs.synthesis.corpus import sounding_classes
+from save_avs.training.avs_task import AVSegmentationTask
+from save_avs.training.recipe import Recipe
+from save_avs.training.stage import ClipStage, DataConfig, SyntheticStage
+from save_avs.training.tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The clips of a stage: what it learns from, and what chooses."""
+
+    train: AVDataset
+    val: AVDataset
+
+    def with_features(self, cache: Path, name: str, backbone: nn.Module) -> Splits:
+        """The same clips with the features of an audio backbone.
+
+        Raises:
+            UsageError: when the cache is not there, or holds those of another backbone.
+        """
+        identity = backbone_identity(name, backbone)
+        return Splits(*(with_features(clips, cache, backbone=identity) for clips in (self.train, self.val)))
+
+
+def open_splits(stage: ClipStage, frontend: Frontend) -> Splits:
+    """Open the data set of a stage, to be heard through a front-end; only its tables are read.
+
+    Raises:
+        UsageError: when it is not there, a split has no clip, or it lacks the classes of a semantic stage.
+        DataError: when a table is broken.
+    """
+    data = stage.data
+    train, val = (open_dataset(data.name, data.root, part, frontend=frontend) for part in ("train", "val"))
+    for clips in (train, val):
+        if not len(clips):
+            raise UsageError(f"{stage.data.name} in {stage.data.root} has no clip in {clips.split}")
+    if stage.semantic_weight and not train.classes:
+        raise UsageError(f"{stage.data.name} has masks and no classes: set semantic to 0")
+    return Splits(train, val)
+
+
+def with_corpus_classes(recipe: Recipe) -> Recipe:
+    """The recipe with the sounds of its corpus as the model's classes, where it has one.
+
+    Raises:
+        UsageError: when the corpus is not there.
+    """
+    if recipe.corpus is None:
+        return recipe
+    classes = sounding_classes(recipe.corpus, "train")
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"classes": classes})})
+
+
+def stage_config(model: SaveConfig, stage: SyntheticStage | ClipStage, splits: Splits | None) -> SaveConfig:
+    """The model as this stage builds it: without image adapters before there is sound and picture."""
+    changes: dict[str, object] = {"image_size": stage.image_size or model.image_size}
+    if stage.task in {"sounds", "things"}:
+        changes["image_adapter"] = None
+    if isinstance(stage, ClipStage) and stage.semantic_weight and splits is not None:
+        changes["semantic"] = SemanticConfig(classes=splits.train.classes)
+    return model.model_copy(update=changes)
+
+
+def build_model(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConfig) -> SAVE:
+    """The model at the beginning of a stage.
+
+    Raises:
+        UsageError: when a base or the start is not there.
+        SaveAvsError: when one of them is not what the config asks for.
+    """
+    model = build_from_pretrained(config, sam=recipe.pretrained.sam, audio=recipe.pretrained.audio)
+    if stage.init_from is not None:
+        init_from_folder(
+            model, config, init_model_folder(recipe, stage.name, stage.init_from), reset=stage.reset
+        )
+    model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
+    return model
+
+
+def init_model_folder(recipe: Recipe, stage: str, init_from: str) -> Path:
+    """The model of an earlier stage of this run, else a bundled model or a model folder.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    earlier = recipe.out / init_from / "model"
+    if earlier.is_dir():
+        return earlier
+    try:
+        return find_model_folder(init_from)
+    except UsageError as error:
+        raise UsageError(
+            f"stage {stage} starts from {init_from}, which has no model: it is neither an earlier stage nor a "
+            "bundled model nor a folder of one; train it first"
+        ) from error
+
+
+def make_task(recipe: Recipe, stage: SyntheticStage | ClipStage, model: SAVE, splits: Splits | None) -> Task:
+    """Data and loss of a stage around its model."""
+    if isinstance(stage, SyntheticStage):
+        return TASKS[stage.task](model, stage, recipe.corpus, model.image_size)
+    splits = splits or open_splits(stage, model.frontend)
+    if stage.data.features is not None:
+        splits = splits.with_features(stage.data.features, recipe.model.audio, model.audio_backbone)
+    redraw = _redraw(stage, model.frontend)
+    return AVSegmentationTask(model, stage, train=splits.train, val=splits.val, redraw=redraw)
+
+
+def _redraw(stage: ClipStage, frontend: Frontend) -> Callable[[int], AVDataset] | None:
+    """Opens the training clips of an epoch; None where every epoch has the same, as with stored features."""
+    data = stage.data
+    if not resolve_spec(data.name, data.root).has_random_audio or data.features is not None:
+        return None
+    return partial(_open_epoch, data, stage.seed, frontend)  # a worker may have to be sent it
+
+
+def _open_epoch(data: DataConfig, seed: int, frontend: Frontend, epoch: int) -> AVDataset:
+    return open_dataset(data.name, data.root, "train", seed=seed + epoch, frontend=frontend)

@@ -1,0 +1,23 @@
+"""Frames and sound out of any file, and back into one; timestamps kept."""
+
+from __future__ import annotations
+
+from save_avs._files.atomic import atomic_path, atomic_write
+from save_avs.video.discovery import find_videos
+from save_avs.video.live import read_live_chunks
+from save_avs.video.live_source import is_live
+from save_avs.video.probe import VideoInfo, probe
+from save_avs.video.reader import read_video_chunks
+from save_avs.video.writer import VideoWriter
+
+__all__ = [
+    "VideoInfo",
+    "VideoWriter",
+    "atomic_path",
+    "atomic_write",
+    "find_videos",
+    "is_live",
+    "probe",
+    "read_live_chunks",
+    "read_video_chunks",
+]

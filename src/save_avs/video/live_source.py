@@ -1,0 +1,110 @@
+"""What a live source is called, and how it is opened: devices, network streams, pipes."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from save_avs.errors import MediaError, UsageError
+from save_avs.video.container import reason
+
+CAMERA = "v4l2"  # what /dev/video0 is read by
+DEVICES = ("alsa", "avfoundation", "dshow", "lavfi", "pulse", "v4l2", "x11grab")
+
+# Senders that wait until they are read. All others go on, whoever listens.
+_PATIENT = ("file", "ftp", "http", "https", "lavfi", "tcp")
+_OPTIONS = {
+    "rtsp": {"rtsp_flags": "prefer_tcp"},
+    "rtsps": {"rtsp_flags": "prefer_tcp"},
+    "v4l2": {"timestamps": "abs"},  # the wall clock, as alsa's: a camera and a microphone share it
+}
+_POLL = 0.05  # seconds
+
+
+def is_live(source: str | os.PathLike[str]) -> bool:
+    """Say whether a source can be read once only: a URL, a device (``v4l2:/dev/video0``), a pipe."""
+    return _kind(str(source)) != "file"
+
+
+def waits(source: str | os.PathLike[str]) -> bool:
+    """Say whether the sender waits while nobody reads: a pipe does, a camera does not."""
+    return _kind(str(source)) in _PATIENT or _is_pipe(str(source))
+
+
+@contextmanager
+def open_live(source: str, *, timeout: float, stop: threading.Event) -> Iterator[InputContainer]:
+    """Open a live source for reading; a read that gets nothing for ``timeout`` seconds fails.
+
+    Raises:
+        UsageError: no such device or pipe.
+        MediaError: it cannot be opened, or sends nothing that FFmpeg reads.
+    """
+    try:
+        if _is_pipe(source):
+            with _Pipe(source, timeout, stop) as pipe, av.open(pipe, "r") as container:
+                yield container
+        else:
+            with av.open(**_how(source), timeout=timeout) as container:
+                yield container
+    except (FFmpegError, OSError, ValueError) as error:
+        raise MediaError(f"{source}: cannot be opened ({reason(error)})") from error
+
+
+def _how(source: str) -> dict[str, Any]:
+    kind = _kind(source)
+    if kind not in DEVICES:
+        return {"file": source, "options": _OPTIONS.get(kind, {})}
+    if not any(kind in name.split(",") for name in av.formats_available):
+        raise UsageError(f"{source}: this FFmpeg has no {kind} devices")
+    name = source if source.startswith("/") else source.partition(":")[2]
+    return {"file": name, "format": kind, "options": _OPTIONS.get(kind, {})}
+
+
+def _kind(source: str) -> str:
+    """``file``, the device's format, or the URL's scheme; of a pipe: ``pipe``."""
+    scheme, colon, rest = source.partition(":")
+    if colon and (scheme in DEVICES or rest.startswith("//")):
+        return scheme
+    if _is_pipe(source):
+        return "pipe"
+    path = Path(source)
+    return CAMERA if path.exists() and stat.S_ISCHR(path.stat().st_mode) else "file"
+
+
+def _is_pipe(source: str) -> bool:
+    return Path(source).is_fifo()
+
+
+class _Pipe:
+    """A named pipe as a file that is read until its writer closes it, and that can be told to stop."""
+
+    def __init__(self, path: str, timeout: float, stop: threading.Event) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self._timeout = timeout
+        self._stop = stop
+
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def read(self, size: int) -> bytes:
+        """Read what is there, up to ``size`` bytes, waiting for the first; nothing at the end."""
+        for _ in range(max(1, round(self._timeout / _POLL))):
+            if self._stop.is_set():
+                break
+            ready, _, _ = select.select([self._fd], [], [], _POLL)
+            if ready:
+                return os.read(self._fd, size)
+        return b""

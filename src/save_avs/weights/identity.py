@@ -1,0 +1,55 @@
+"""Which file a weight file is: its name, its size and its sha256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from save_avs._files.regular import open_regular
+
+_PIECE = 2**20  # bytes read at a time
+
+
+class FileIdentity(BaseModel):
+    """A weight file as it was met.
+
+    Attributes:
+        name: the name it is published under, or the file's own.
+        size: bytes.
+        sha256: of the whole file, 64 hexadecimal digits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    size: int = Field(gt=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    def matches(self, other: FileIdentity | None) -> bool:
+        """Whether it is the same file, whatever each calls it."""
+        return other is not None and (self.size, self.sha256) == (other.size, other.sha256)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.size:,} bytes, sha256 {self.sha256[:12]}...)"
+
+
+def sha256_of(file: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
+    """The sha256 of a file, in hexadecimal; ``on_bytes`` hears how many bytes each piece had.
+
+    Raises:
+        OSError: when it cannot be read, or is no regular file.
+    """
+    digest = hashlib.sha256()
+    with open_regular(file) as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+            on_bytes(len(piece))
+    return digest.hexdigest()
+
+
+def identify_file(file: Path, name: str | None = None) -> FileIdentity:
+    """Read a file through and say which it is."""
+    return FileIdentity(name=name or file.name, size=file.stat().st_size, sha256=sha256_of(file))

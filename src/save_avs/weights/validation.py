@@ -1,0 +1,83 @@
+"""What a weight file is by its bytes, before anything of it is unpickled, and whether all of it is there."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from enum import StrEnum
+from pathlib import Path
+
+_MOST_HEADER = 100 * 2**20  # bytes; safetensors' own limit
+
+
+class WeightsFormat(StrEnum):
+    """How weights lie in a file."""
+
+    SAFETENSORS = "safetensors"
+    TORCH_ZIP = "torch's format"
+    TORCH_LEGACY = "torch's older format"
+    JSON = "JSON"
+    UNKNOWN = "no weights"
+
+
+def detect_format(file: Path) -> WeightsFormat:
+    """The format that the first bytes show."""
+    with file.open("rb") as stream:
+        head = stream.read(10)
+    if head.startswith(b"PK"):
+        return WeightsFormat.TORCH_ZIP
+    if head.startswith(b"\x80\x02"):
+        return WeightsFormat.TORCH_LEGACY
+    if len(head) == 10 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER:
+        return WeightsFormat.SAFETENSORS
+    return WeightsFormat.JSON if head[:1] in (b"{", b"[") else WeightsFormat.UNKNOWN
+
+
+def find_defect(file: Path, wanted: str = "") -> str | None:
+    """What shows that a file is no weights (or, named .json, no JSON), or not whole; None where nothing does.
+
+    Of torch's older format only the start shows: it tells its length nowhere.
+
+    Args:
+        file: the file.
+        wanted: the name it should have, whose suffix tells what it should be; its own when empty.
+    """
+    kind = detect_format(file)
+    if Path(wanted or file.name).suffix == ".json":
+        return None if _is_json(file) else "it is not JSON"
+    if kind is WeightsFormat.SAFETENSORS:
+        return _safetensors_flaw(file)
+    if kind is WeightsFormat.TORCH_ZIP:
+        return None if zipfile.is_zipfile(file) else "it is cut short"
+    return None if kind is WeightsFormat.TORCH_LEGACY else f"it holds no weights but {_preview(file)}"
+
+
+def _safetensors_flaw(file: Path) -> str | None:
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        try:
+            header = json.loads(stream.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return "its header is damaged or cut short"
+    whole, here = 8 + length + max(ends, default=0), file.stat().st_size
+    return None if here == whole else f"it has {here:,} bytes where its header says {whole:,}"
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+def _preview(file: Path) -> str:
+    with file.open("rb") as stream:
+        head = stream.read(60)
+    if not head:
+        return "nothing (0 bytes)"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer; `git lfs pull` gets what it points to"
+    text = " ".join(head.decode("ascii", "replace").split())
+    return f'text ("{text}")' if text.isprintable() and "\ufffd" not in text else "other data"

@@ -1,0 +1,91 @@
+"""What lies where a data set's file should be: pipes, devices, bombs, playlists that lead elsewhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from save_avs._files.regular import open_regular
+from save_avs.datasets.avss import class_names
+from save_avs.datasets.clip_files import read_frame, read_patches, read_table, read_wav
+from save_avs.datasets.shards.index import read_index
+from save_avs.datasets.shards.shard import Shard
+from save_avs.datasets.synthetic import read_rows
+from save_avs.errors import DataError, MediaError, UsageError
+from save_avs.synthesis.corpus import Manifest, load_cutout
+from save_avs.video.audio_file import read_audio_file
+
+READERS = {
+    "x.png": read_frame,
+    "x.wav": read_wav,
+    "x.pkl": read_patches,
+    "x.csv": lambda path: read_table(path, ["a"]),
+    "cutout.png": load_cutout,
+    "annotations.csv": read_rows,
+    "label2idx.json": lambda path: class_names(path.parent),
+    "shards.json": lambda path: read_index(path.parent),
+    "x.tar": lambda path: Shard(path, 0).check(),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, name, kind):
+    path = tmp_path / name
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+    with pytest.raises(DataError) as error:
+        READERS[name](path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_name_that_no_file_can_have():
+    with pytest.raises(OSError, match="not a file"):
+        open_regular(Path("a\0b"))
+
+
+def test_a_sound_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(MediaError, match="not a file"):
+        read_audio_file(tmp_path / "a.wav", sample_rate=16_000)
+
+
+def test_a_manifest_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "corpus.json")
+    with pytest.raises(UsageError, match="not a file"):
+        Manifest.load(tmp_path)
+
+
+def test_a_picture_that_declares_gigabytes_is_refused(tmp_path):
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 1, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    for read in (read_frame, load_cutout):
+        with pytest.raises(DataError, match="cannot be read as a picture"):
+            read(tmp_path / "x.png")
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def test_a_playlist_in_place_of_a_sound_asks_nobody(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        path = tmp_path / "a.wav"
+        path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{address}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(DataError):
+            read_wav(path)
+        with pytest.raises(TimeoutError):
+            server.accept()

@@ -1,0 +1,138 @@
+"""The committed manifest of the stamps corpus: what training may see, and what it must not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from save_avs.errors import UsageError
+from save_avs.synthesis import tuxpaint as stamps
+from save_avs.synthesis.midi import phrases
+from save_avs.synthesis.tuxpaint import KINDS, assign_images, build_tuxpaint_corpus, load_plan
+
+ZERO_SHOT = {"tiger", "owl", "bassoon", "donkey", "gorilla", "turkey", "hornet", "whale", "kettle", "fox"}
+PLAN = load_plan()
+NAMED = sorted(
+    {
+        look
+        for e in [*PLAN["classes"].values(), *PLAN["zero_shot"].values()]
+        for look in [*e["looks"], *e.get("test", [])]
+    }
+    | set(PLAN["never"])
+)
+# Stamps that no class names: things of every kind, a mirrored one, one from a folder that is not taken.
+OTHERS = [f"{folder}/thing-{i}" for kind in KINDS for folder in PLAN[kind]["folders"] for i in range(12)]
+STAMPS = sorted({*NAMED, *OTHERS, "food/thing_mirror", "symbols/star"})
+ASSIGNED = list(assign_images(PLAN, STAMPS))
+
+
+def looks(entry) -> list[str]:
+    return [*entry["looks"], *entry.get("test", [])]
+
+
+def test_the_ten_zero_shot_classes_are_in_no_training_stage():
+    assert set(PLAN["zero_shot"]) == ZERO_SHOT
+    assert not ZERO_SHOT & set(PLAN["classes"])
+    kept = {look for entry in PLAN["zero_shot"].values() for look in looks(entry)}
+    assert {a.group for a in ASSIGNED if a.stamp in kept} == ZERO_SHOT
+    sounds = {s for entry in PLAN["classes"].values() for s in entry.get("sounds", [])}
+    assert not sounds & {s for entry in PLAN["zero_shot"].values() for s in entry.get("sounds", [])}
+    for name in ZERO_SHOT:  # no second tiger under another name, save those that are in nothing
+        relatives = {a.group for a in ASSIGNED if a.stamp.rsplit("/", 1)[-1].startswith(name)}
+        assert relatives <= {name}
+
+
+def test_a_stamp_serves_one_group():
+    counts = Counter(a.stamp for a in ASSIGNED)
+    assert counts.most_common(1)[0][1] == 1
+
+
+def test_what_is_for_nothing_is_in_nothing():
+    taken = {a.stamp for a in ASSIGNED}
+    assert not taken & set(PLAN["never"])
+    assert not taken & {"food/thing_mirror", "symbols/star"}
+
+
+def test_a_class_with_enough_looks_keeps_one_for_the_test():
+    for name, entry in PLAN["classes"].items():
+        mine = {a.stamp: a.splits for a in ASSIGNED if a.group == name}
+        for look in entry["looks"]:
+            assert mine[look] == (("train", "val") if "test" in entry else None)
+        for look in entry.get("test", []):
+            assert mine[look] == ("test",)
+        assert ("test" in entry) == (len(looks(entry)) >= 3), name
+
+
+def test_silent_things_are_split_one_to_four_and_creatures_are_for_prompts_alone():
+    silent = [a for a in ASSIGNED if a.group == "silent"]
+    held = [a for a in silent if a.splits == ("test", "zero-shot")]
+    assert {a.splits for a in silent} == {("test", "zero-shot"), ("train", "val")}
+    assert 0.1 < len(held) / len(silent) < 0.3
+    assert {a.splits for a in ASSIGNED if a.group == "promptable"} == {("train", "val")}
+
+
+def test_every_class_can_be_seen_and_heard():
+    for entry in [*PLAN["classes"].values(), *PLAN["zero_shot"].values()]:
+        assert entry["looks"] and (entry.get("sounds") or entry.get("notes"))
+    assert 60 <= len(PLAN["classes"]) + len(PLAN["zero_shot"]) <= 80
+
+
+def test_photographs_of_the_test_are_not_those_of_training():
+    lists = PLAN["backgrounds"]
+    assert set(lists) == {"train", "val", "test"}
+    names = [name for photographs in lists.values() for name in photographs]
+    assert len(names) == len(set(names)) and all(lists.values())
+
+
+def test_the_outside_checks_own_photographs_are_left_alone():
+    packages = [
+        name for value in PLAN["packages"].values() for name in ([value] if isinstance(value, str) else value)
+    ]
+    assert not any("plasma" in name for name in packages)
+
+
+@pytest.mark.parametrize(
+    "notes", [{"program": 40, "keys": [60, 93]}, {"drums": [49, 57]}, {"pattern": [36, 42, 38, 42]}]
+)
+def test_phrases_stay_within_the_instrument(notes):
+    played = list(phrases(notes))
+    assert played == list(phrases(notes)) and len(played) in {8, 16}
+    for phrase in played:
+        assert [note.start for note in phrase] == sorted(note.start for note in phrase)
+        if "keys" in notes:
+            assert all(60 <= note.key <= 93 and note.program == 40 for note in phrase)
+        else:
+            assert {note.key for note in phrase} == set(next(iter(notes.values())))
+            assert all(note.channel == 9 for note in phrase)
+
+
+def test_midi_files_hold_the_notes(tmp_path):
+    mido = pytest.importorskip("mido")
+    from save_avs.synthesis.midi import Note, write_midi
+
+    write_midi(tmp_path / "a.mid", [Note(0.0, 0, 40, 60), Note(0.7, 0, 40, 64)])
+    now, struck = 0.0, {}
+    for message in mido.MidiFile(tmp_path / "a.mid"):
+        now += message.time
+        if message.type == "note_on":
+            struck[message.note] = round(now, 3)
+    assert struck == {60: 0.0, 64: 0.7}
+
+
+def test_what_is_missing_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        stamps.shutil, "which", lambda tool: None if tool == "fluidsynth" else f"/usr/bin/{tool}"
+    )
+    with pytest.raises(UsageError, match="needs fluidsynth: apt-get install fluidsynth"):
+        build_tuxpaint_corpus(tmp_path / "corpus")
+    monkeypatch.setattr("save_avs.synthesis.midi.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"mido: pip install 'save-avs\[stamps\]'"):
+        build_tuxpaint_corpus(tmp_path / "corpus")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_corpus_that_exists_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(stamps.shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    with pytest.raises(UsageError, match="exists already"):
+        build_tuxpaint_corpus(tmp_path)

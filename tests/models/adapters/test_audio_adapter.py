@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from math import erf, sqrt
+
+import numpy as np
+import pytest
+import torch
+
+from save_avs.models.adapters import ResidualAudioAdapter
+from tests.support.tiny_model import shake
+
+DIMS = {"audio_dim": 7, "blocks": 3, "embed_dim": 5, "prompt_embed_dim": 6, "hidden": 4}
+
+
+def adapter(**options) -> ResidualAudioAdapter:
+    torch.manual_seed(0)
+    module = ResidualAudioAdapter(**{**DIMS, **options})
+    shake(module)
+    return module.double()
+
+
+def linear(x: np.ndarray, layer: torch.nn.Module) -> np.ndarray:
+    weight, bias = (p.detach().numpy() for p in layer.parameters())
+    return x @ weight.T + bias
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    return x * 0.5 * (1 + np.vectorize(erf)(x / sqrt(2)))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("inject_into", ["all", "last", "none"])
+@pytest.mark.parametrize("tokens", [0, 1, 3])
+def test_it_computes_the_chain(shared, residual, inject_into, tokens):
+    module = adapter(shared=shared, residual=residual, inject_into=inject_into, tokens=tokens)
+    audio = np.random.default_rng(1).standard_normal((2, 7))
+    with torch.no_grad():
+        injections, prompt = module(torch.from_numpy(audio))
+
+    into = {"all": [0, 1, 2], "last": [2], "none": []}[inject_into]
+    projections = list(module.project)
+    assert len(projections) == (min(len(into), 1) if shared else len(into))
+    h = linear(audio, module.enter)
+    for i, step in enumerate(module.steps):
+        update = gelu(linear(h, step))
+        h = h + update if residual else update
+        given = injections[i]
+        if i in into:
+            expected = linear(h, projections[0 if shared else into.index(i)])
+            assert given is not None and np.allclose(given.numpy(), expected, atol=1e-12)
+        else:
+            assert given is None
+    if tokens:
+        assert module.prompt is not None and prompt is not None
+        assert prompt.shape == (2, tokens, 6)
+        assert np.allclose(prompt.flatten(1).numpy(), linear(h, module.prompt), atol=1e-12)
+    else:
+        assert prompt is None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_fresh_one_leaves_the_encoder_alone(shared):
+    module = ResidualAudioAdapter(**DIMS, shared=shared)
+    injections, prompt = module(torch.randn(2, 7))
+    assert all(torch.equal(v, torch.zeros(2, 5)) for v in injections)
+    assert prompt is not None and prompt.abs().min() > 0
+
+
+def test_each_frame_has_its_own():
+    module = adapter()
+    audio = torch.randn(4, 7, dtype=torch.float64)
+    with torch.no_grad():
+        injections, prompt = module(audio)
+        alone, alone_prompt = module(audio[2:3])
+    assert torch.allclose(injections[1][2:3], alone[1]) and torch.allclose(prompt[2:3], alone_prompt)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from math import erf, sqrt
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from save_avs.losses import save_loss
+from save_avs.models.adapters import SamaAudioAdapter, freeze_except
+from save_avs.models.build import sam_shape
+from save_avs.models.model_card import model_card
+from save_avs.models.sam import build_sam
+from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model
+
+SAMA = {"audio_adapter": {"kind": "sama", "hidden": 24}}
+
+
+def linear(x: np.ndarray, layer: torch.nn.Module) -> np.ndarray:
+    weight, bias = (p.detach().numpy() for p in layer.parameters())
+    return x @ weight.T + bias
+
+
+def test_every_block_hears_for_itself():
+    torch.manual_seed(0)
+    module = SamaAudioAdapter(audio_dim=7, blocks=3, embed_dim=5, hidden=4)
+    shake(module)
+    module.double()
+    audio = np.random.default_rng(1).standard_normal((2, 7))
+    with torch.no_grad():
+        injections, prompt = module(torch.from_numpy(audio))
+    assert prompt is None and len(injections) == 3
+    for given, enter in zip(injections, module.enter, strict=True):
+        z = linear(audio, enter)
+        expected = linear(z * 0.5 * (1 + np.vectorize(erf)(z / sqrt(2))), module.project)
+        assert given is not None and np.allclose(given.numpy(), expected, atol=1e-12)
+    assert sum(p.numel() for p in module.parameters()) == 3 * (7 * 4 + 4) + (4 * 5 + 5)
+
+
+def test_a_fresh_model_is_sam_without_a_prompt():
+    model = tiny_model(**SAMA)
+    sam = build_sam(sam_shape(tiny_config()))
+    sam.load_state_dict({k: v for k, v in model.sam.state_dict().items() if ".adapter." not in k})
+    images, log_mel = tiny_batch()
+    with torch.no_grad():
+        expected, _ = sam.eval()(sam.preprocess(images))
+        assert torch.equal(model(images, log_mel), expected)
+
+
+def test_all_of_it_learns_after_one_step():
+    model = tiny_model(**SAMA)
+    freeze_except(model, ("adapter", "audio_adapter", "sam.mask_decoder"))
+    optimizer = torch.optim.AdamW(model.audio_adapter.parameters(), lr=1e-2)
+    images, log_mel = tiny_batch(4)
+    for _ in range(2):
+        optimizer.zero_grad()
+        every = torch.ones(4, dtype=torch.bool)
+        save_loss(model(images, log_mel), torch.ones(4, 1, 16, 16), every).total.backward()
+        optimizer.step()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.audio_adapter.parameters())
+
+
+def test_it_knows_no_option_of_the_chain():
+    with pytest.raises(ValidationError, match="sama has no chain"):
+        tiny_config(audio_adapter={"kind": "sama", "hidden": 24, "tokens": 2})
+
+
+def test_the_card_says_so():
+    assert "SAMA-AVS" in model_card(tiny_config(**SAMA), 1) and "chain" not in model_card(
+        tiny_config(**SAMA), 1
+    )

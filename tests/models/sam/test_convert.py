@@ -1,0 +1,55 @@
+"""Either publisher's file becomes safetensors with Meta's key names, tensor for tensor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from save_avs.errors import SaveAvsError, UsageError
+from save_avs.models.sam import SamConfig
+from save_avs.models.sam.key_remapping import convert_sam
+from tests.support.sam_oracle import make_oracle, twin
+
+SHAPE = SamConfig(
+    image_size=64,
+    embed_dim=32,
+    depth=2,
+    num_heads=2,
+    window_size=3,
+    global_attn_indexes=(1,),
+    prompt_embed_dim=32,
+    decoder_mlp_dim=48,
+)
+
+
+def sources(folder: Path) -> dict[str, tuple[Path, dict[str, torch.Tensor]]]:
+    oracle = make_oracle(SHAPE)
+    state = twin(oracle, SHAPE).state_dict()
+    torch.save(state, folder / "meta.pth")
+    (folder / "hub").mkdir()
+    theirs = {key: tensor.clone() for key, tensor in oracle.state_dict().items()}
+    save_file(theirs, folder / "hub" / "model.safetensors")
+    oracle.config.save_pretrained(folder / "hub")
+    return {"meta": (folder / "meta.pth", state), "hub": (folder / "hub", state)}
+
+
+@pytest.mark.parametrize("publisher", ["meta", "hub"])
+def test_tensors_stay_and_names_are_metas(tmp_path, publisher):
+    source, state = sources(tmp_path)[publisher]
+    assert convert_sam(source, tmp_path / "sam.safetensors") == SHAPE
+    found = load_file(tmp_path / "sam.safetensors")
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[key], state[key]) for key in state)
+
+
+def test_nothing_is_written_of_what_is_no_sam(tmp_path):
+    source, state = sources(tmp_path)["meta"]
+    torch.save({**state, "image_encoder.more": torch.zeros(1)}, source)
+    with pytest.raises(SaveAvsError, match=r"1 unexpected: image_encoder\.more"):
+        convert_sam(source, tmp_path / "sam.safetensors")
+    with pytest.raises(UsageError, match="no such file"):
+        convert_sam(tmp_path / "nowhere.pth", tmp_path / "sam.safetensors")
+    assert not list(tmp_path.glob("*.safetensors")) and not list(tmp_path.glob(".*"))

@@ -1,0 +1,146 @@
+"""Our SAM computes what transformers' SamModel computes, with the same weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from save_avs.models.sam import PRESETS, Sam, SamConfig, attention
+from tests.support.sam_oracle import make_oracle, twin
+
+TOLERANCE = 1e-4
+
+
+def tiny(image_size: int, window_size: int) -> SamConfig:
+    """Two windowed and two global blocks."""
+    return SamConfig(
+        image_size=image_size,
+        embed_dim=64,
+        depth=4,
+        num_heads=4,
+        window_size=window_size,
+        global_attn_indexes=(1, 3),
+        prompt_embed_dim=64,
+        decoder_mlp_dim=96,
+    )
+
+
+def prompts(size: int, batch: int) -> dict[str, Tensor]:
+    """Points with their labels, boxes and masks for a batch of pictures."""
+    torch.manual_seed(1)
+    return {
+        "xy": torch.rand(batch, 3, 2) * size,
+        "labels": torch.tensor([[1, 0, -1], [1, 1, 0]])[:batch],
+        "boxes": torch.rand(batch, 4) * size,
+        "masks": torch.randn(batch, 1, size // 4, size // 4),
+    }
+
+
+def both(oracle, sam: Sam, image: Tensor, given: dict[str, Tensor], kinds: set[str], multimask: bool):
+    """Logits and quality from the oracle and from ours, with the kinds of prompt asked for."""
+    points = {"input_points": given["xy"][:, None], "input_labels": given["labels"][:, None]}
+    asked = oracle(
+        image_embeddings=image,
+        multimask_output=multimask,
+        **(points if "points" in kinds else {}),
+        **({"input_boxes": given["boxes"][:, None]} if "boxes" in kinds else {}),
+        **({"input_masks": given["masks"]} if "masks" in kinds else {}),
+    )
+    sparse, dense = sam.prompt_encoder(
+        points=(given["xy"], given["labels"]) if "points" in kinds else None,
+        boxes=given["boxes"] if "boxes" in kinds else None,
+        masks=given["masks"] if "masks" in kinds else None,
+    )
+    masks, quality = sam.mask_decoder(image, sam.prompt_encoder.get_dense_pe(), sparse, dense, multimask)
+    return (asked.pred_masks[:, 0], asked.iou_scores[:, 0]), (masks, quality)
+
+
+def gap(a: Tensor, b: Tensor) -> float:
+    """Largest difference."""
+    assert a.shape == b.shape
+    return float((a - b).abs().max())
+
+
+# 16 cells: windows of 8 divide it, of 7 and 14 do not; 8 cells are less than one window of 14.
+@pytest.mark.parametrize(("size", "window_size"), [(256, 8), (256, 7), (256, 14), (128, 14)])
+@torch.no_grad()
+def test_image_embeddings_agree(size: int, window_size: int) -> None:
+    shape = tiny(size, window_size)
+    oracle = make_oracle(shape)
+    images = torch.randn(2, 3, size, size)
+    expected = oracle.get_image_embeddings(images)
+    assert gap(expected[0], expected[1]) > 1  # the embedding depends on the image
+    assert gap(twin(oracle, shape).image_encoder(images), expected) < TOLERANCE
+
+
+@torch.no_grad()
+def test_logits_computed_in_parts_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = tiny(256, 7)
+    oracle = make_oracle(shape)
+    images = torch.randn(1, 3, 256, 256)
+    monkeypatch.setattr(attention, "LOGITS_AT_ONCE", 100_000)
+    assert gap(twin(oracle, shape).image_encoder(images), oracle.get_image_embeddings(images)) < TOLERANCE
+
+
+@pytest.mark.parametrize("lost", ["windowed block", "global block", "relative position", "absent keys"])
+@torch.no_grad()
+def test_parity_notices_what_is_lost(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = tiny(256, 14)
+    oracle = make_oracle(shape)
+    encoder = twin(oracle, shape).image_encoder
+    if lost == "windowed block":
+        encoder.blocks[2] = torch.nn.Identity()
+    elif lost == "global block":
+        encoder.blocks[3] = torch.nn.Identity()
+    elif lost == "relative position":
+        encoder.get_parameter("blocks.0.attn.rel_pos_w").zero_()
+    else:
+        nothing = torch.tensor(-1e4)
+        monkeypatch.setattr(attention, "absent_mass", lambda h, w: nothing.expand(h.shape[:-1]))
+    images = torch.randn(1, 3, 256, 256)
+    assert gap(encoder(images), oracle.get_image_embeddings(images)) > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("multimask", [False, True])
+@pytest.mark.parametrize(
+    "kinds", [{"points"}, {"boxes"}, {"points", "boxes"}, {"points", "masks"}], ids=sorted
+)
+@torch.no_grad()
+def test_mask_logits_agree(kinds: set[str], multimask: bool) -> None:
+    shape = tiny(128, 14)
+    oracle = make_oracle(shape)
+    image = torch.randn(2, 64, 8, 8)
+    expected, ours = both(oracle, twin(oracle, shape), image, prompts(128, 2), kinds, multimask)
+    assert expected[0].std() > 0.1
+    assert gap(expected[0][0], expected[0][1]) > 0.1  # the logits depend on image and prompt
+    assert gap(ours[0], expected[0]) < TOLERANCE
+    assert gap(ours[1], expected[1]) < TOLERANCE
+
+
+@torch.no_grad()
+def test_agreement_depends_on_the_two_way_blocks_eps() -> None:
+    shape = tiny(128, 14)
+    oracle = make_oracle(shape)
+    for module in oracle.mask_decoder.transformer.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.eps = 1e-2
+    image = torch.randn(2, 64, 8, 8)
+    expected, ours = both(oracle, twin(oracle, shape), image, prompts(128, 2), {"points"}, False)
+    assert gap(ours[0], expected[0]) > TOLERANCE
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_vit_b_agrees_at_1024_px() -> None:
+    shape = PRESETS["vit_b"]
+    oracle = make_oracle(shape)
+    sam = twin(oracle, shape)
+    images = torch.randn(1, 3, 1024, 1024)
+    expected = oracle.get_image_embeddings(images)
+    assert expected.std(dim=(2, 3)).mean() > 0.1
+    assert gap(sam.image_encoder(images), expected) < TOLERANCE
+    for kinds in ({"points"}, {"boxes"}, {"points", "masks"}):
+        wanted, ours = both(oracle, sam, expected, prompts(1024, 1), kinds, True)
+        assert wanted[0].std() > 0.1
+        assert gap(ours[0], wanted[0]) < TOLERANCE

@@ -1,0 +1,136 @@
+"""A service with its workers, listening on this machine for as long as a block lasts."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+import uvicorn
+
+from save_avs.serving import service
+from save_avs.serving.app import make_app
+from save_avs.serving.auth import Token
+from save_avs.serving.job import Job, JobOptions
+from save_avs.serving.job_store import JobStore
+from save_avs.serving.limits import Limits
+from save_avs.serving.worker import Ended, WorkerConfig
+from save_avs.serving.worker_process import StoppedError
+
+
+def names(folder: Path) -> list[str]:
+    """Everything in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@dataclass
+class Served:
+    """A service that listens: ``client`` asks it, ``url`` is where."""
+
+    service: service.Service
+    client: httpx.Client
+    url: str
+
+    def send(self, video: Path | bytes, *, name: str = "clip.mp4", **fields: Any) -> httpx.Response:
+        content = video if isinstance(video, bytes) else video.read_bytes()
+        return self.client.post("/v1/segment", files={"file": (name, content)}, data=fields)
+
+    def accepted(self, video: Path | bytes, **fields: Any) -> str:
+        answer = self.send(video, **fields)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def ask_for(self, url: str) -> str:
+        """Send an address; returns the id of the job."""
+        answer = self.client.post("/v1/segment", files={"url": (None, url)})
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def job(self, id: str) -> dict[str, Any]:
+        return self.client.get(f"/v1/jobs/{id}").raise_for_status().json()
+
+    def until(self, id: str, wanted: Callable[[dict[str, Any]], bool], wait: float = 60) -> dict[str, Any]:
+        end = time.monotonic() + wait
+        while not wanted(job := self.job(id)):
+            assert time.monotonic() < end, job
+            time.sleep(0.02)
+        return job
+
+    def ended(self, id: str) -> dict[str, Any]:
+        return self.until(id, lambda job: job["state"] not in ("accepted", "running"))
+
+
+def journaled(root: Path, **about: Any) -> Job:
+    """A job as a former server left it."""
+    store = JobStore(root)
+    job = Job(name="clip.mp4", options=JobOptions(model="tiny"), **about)
+    with store.arriving() as folder:
+        store.admit(job, folder)
+    store.close()
+    return job
+
+
+class Idle:
+    """Stands in for a worker: there at once, and never done with a job."""
+
+    models = ({"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"},)
+    alive = True
+
+    def __init__(self, equipment: WorkerConfig) -> None:
+        pass
+
+    def run(self, *_: Any, stop: threading.Event, **__: Any) -> Ended:
+        stop.wait()
+        raise StoppedError
+
+    def end(self) -> None:
+        self.alive = False
+
+
+@contextmanager
+def idling(root: Path, **how: Any) -> Iterator[Served]:
+    """A service in which no job gets anywhere."""
+    with patch.object(service, "Keeper", Idle), serving(root, "tiny", **how) as served:
+        yield served
+
+
+@contextmanager
+def serving(
+    root: Path,
+    *models: Path | str,
+    token: str | None = None,
+    page: bool = False,
+    hosts: tuple[str, ...] = (),
+    **limits: Any,
+) -> Iterator[Served]:
+    equipment = WorkerConfig(
+        models=tuple(map(str, models)), device="cpu", precision="fp32", limits=Limits(**limits), hosts=hosts
+    )
+    own = service.Service(root, equipment)
+    try:
+        own.start()
+        app = make_app(own, token=Token(token) if token else None, page=page)
+        with listening(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+            yield Served(own, client, url)
+    finally:
+        own.close()
+
+
+@contextmanager
+def listening(app: Any) -> Iterator[str]:
+    taken = socket.create_server(("127.0.0.1", 0), backlog=256)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

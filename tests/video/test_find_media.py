@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from save_avs.errors import UsageError
+from save_avs.video import find_videos
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in [
+        "b.mp4",
+        "a.MKV",
+        "notes.txt",
+        "sub/c.webm",
+        "sub/deep/d.mov",
+        ".hidden/e.mp4",
+        "empty/x.json",
+    ]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path
+
+
+def names(tree, *inputs):
+    return [p.relative_to(tree).as_posix() for p in find_videos([str(tree / i) for i in inputs])]
+
+
+def test_files_folders_and_globs(tree):
+    assert names(tree, "b.mp4") == ["b.mp4"]
+    assert names(tree, ".") == ["a.MKV", "b.mp4", "sub/c.webm", "sub/deep/d.mov"]
+    assert names(tree, "*.mp4") == ["b.mp4"]
+    assert names(tree, "s*") == ["sub/c.webm", "sub/deep/d.mov"]
+    assert names(tree, "**/*.mov") == ["sub/deep/d.mov"]
+
+
+def test_each_file_once_in_order(tree):
+    assert names(tree, "sub", "b.mp4", "sub/c.webm") == ["sub/c.webm", "sub/deep/d.mov", "b.mp4"]
+
+
+def test_a_file_named_outright_is_taken_whatever_it_is(tree):
+    assert names(tree, "notes.txt") == ["notes.txt"]
+
+
+def test_a_name_with_brackets_is_a_file_first(tree):
+    (tree / "take[1].mp4").write_bytes(b"x")
+    assert names(tree, "take[1].mp4") == ["take[1].mp4"]
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("none.mp4", "no such file"),
+        ("empty", "no media file in"),
+        ("*.ogv", "no media file matches"),
+        ("*.txt", "no media"),
+    ],
+)
+def test_what_yields_nothing_is_wrong_usage(tree, item, words):
+    with pytest.raises(UsageError, match=words):
+        find_videos([str(tree / "b.mp4"), str(tree / item)])
+
+
+def test_an_empty_variable_is_not_this_folder(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    with pytest.raises(UsageError, match="an input is empty"):
+        find_videos([""])
+
+
+def test_no_input_at_all():
+    with pytest.raises(UsageError, match="no input"):
+        find_videos([])

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as coco
+from tests.support.corruption import BOUNDED, documents
+
+from save_avs.errors import UsageError
+from save_avs.formats.rle import check_rle, decode_run_lengths
+from save_avs.visualization import VideoMasksBuilder, encode_rle, load_masks_json, write_masks_json
+
+VIDEO = {"path": "clip.mp4", "width": 31, "height": 17, "fps": 25.0, "duration": 10.0}
+MODEL = {"name": "tiny"}
+
+
+def masks(count=3, size=(17, 31)):
+    found = np.random.default_rng(0).random((count, *size)) > 0.6
+    found[-1] = False
+    return found
+
+
+def track_of(found):
+    builder = VideoMasksBuilder(found.shape[1:])
+    for i, mask in enumerate(found):
+        builder.add(mask, index=2 * i, time=i / 12.5, score=np.float32(0.1 * i))
+    return builder.video_masks()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.data())
+def test_codes_decode_to_the_mask(height, width, data):
+    bits = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
+    mask = np.array(bits, bool).reshape(height, width)
+    code = encode_rle(mask)
+    np.testing.assert_array_equal(coco.decode({"size": [height, width], "counts": code}), mask)
+    np.testing.assert_array_equal(
+        encode_rle(mask.T.copy().T), np.array(code)
+    )  # the memory order does not matter
+
+
+def test_a_known_code():
+    """Two columns, counted downwards: one off, two on, one off."""
+    mask = np.array([[0, 1], [1, 0]], bool)
+    assert encode_rle(mask) == coco.frPyObjects({"size": [2, 2], "counts": [1, 2, 1]}, 2, 2)["counts"]
+
+
+def test_the_file_has_the_documented_form(tmp_path):
+    found = masks()
+    write_masks_json(tmp_path / "masks.json", track_of(found), video=VIDEO, model=MODEL)
+    read = json.loads((tmp_path / "masks.json").read_text())
+    assert list(read) == ["version", "video", "model", "frames"]
+    assert (read["version"], read["video"], read["model"]) == (1, VIDEO, MODEL)
+    assert [(f["index"], f["time"], f["score"]) for f in read["frames"]] == [
+        (0, 0, 0),
+        (2, 0.08, 0.1),
+        (4, 0.16, 0.2),
+    ]
+    for frame, mask in zip(read["frames"], found, strict=True):
+        assert frame["segmentation"]["size"] == [17, 31]
+        np.testing.assert_array_equal(coco.decode(frame["segmentation"]), mask)
+    assert [p.name for p in tmp_path.iterdir()] == ["masks.json"]
+
+
+def test_reading_back(tmp_path):
+    found = masks(5)
+    write_masks_json(tmp_path / "masks.json", track_of(found), video=VIDEO, model=MODEL)
+    video_masks, meta = load_masks_json(tmp_path / "masks.json")
+    assert meta == {"version": 1, "video": VIDEO, "model": MODEL}
+    assert (video_masks.size, video_masks.indices) == ((17, 31), (0, 2, 4, 6, 8))
+    for i in range(5):
+        np.testing.assert_array_equal(video_masks.mask(i), found[i])
+    np.testing.assert_allclose(video_masks.areas(), found.mean(axis=(1, 2)))
+
+
+def test_no_frames(tmp_path):
+    write_masks_json(
+        tmp_path / "masks.json", VideoMasksBuilder((17, 31)).video_masks(), video=VIDEO, model=MODEL
+    )
+    assert len(load_masks_json(tmp_path / "masks.json")[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.update(version=2), "version 2"),
+        (lambda d: d.pop("frames"), "not a masks.json"),
+        (lambda d: d["video"].update(width=30), "not a masks.json.*size"),
+        (lambda d: d["frames"][0].pop("segmentation"), "not a masks.json.*it lacks 'segmentation'"),
+        (lambda d: d.pop("model"), "it lacks 'model'"),
+        (lambda d: d["video"].pop("fps"), "it lacks 'fps'"),
+        (lambda d: d["frames"][1]["segmentation"].update(counts="garbage!!"), "frame 2 does not cover"),
+        (lambda d: d["frames"][1]["segmentation"].update(counts=""), "frame 2 does not cover"),
+        (lambda d: d["frames"][1]["segmentation"].update(counts="é"), "frame 2 does not cover"),
+    ],
+)
+def test_foreign_files_are_refused_in_one_line(tmp_path, change, words):
+    path = tmp_path / "masks.json"
+    write_masks_json(path, track_of(masks()), video=VIDEO, model=MODEL)
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=words) as error:
+        load_masks_json(path)
+    assert "\n" not in str(error.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 9), st.integers(0, 9), st.binary(max_size=12), st.booleans())
+def test_a_code_is_taken_exactly_where_it_decodes(height, width, noise, printable):
+    counts = bytes(48 + byte % 64 for byte in noise) if printable else noise
+    try:
+        coco.decode({"size": [height, width], "counts": counts})
+        fine = all(48 <= byte < 112 for byte in counts) and _filled(counts) == height * width
+    except ValueError:
+        fine = False
+    try:
+        check_rle(counts, (height, width))
+    except ValueError:
+        assert not fine
+    else:
+        assert fine
+
+
+def _filled(counts):
+    """Pixels of a code, by the plainest reading."""
+    runs, value, shift = [], 0, 0
+    for byte in counts:
+        value, shift = value | (byte - 48 & 31) << shift, shift + 5
+        if byte - 48 & 32:
+            continue
+        value -= 1 << shift if byte - 48 & 16 else 0
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value, shift = 0, 0
+    return -1 if shift or min(runs, default=0) < 0 else sum(runs)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
+def test_run_lengths_are_those_that_were_coded(height, width, seed):
+    mask = np.random.default_rng(seed).random((height, width)) > 0.5
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], mask.T.ravel()])))
+    runs = np.diff(np.concatenate([[0], changes, [mask.size]]))
+    np.testing.assert_array_equal(decode_run_lengths(encode_rle(mask)), runs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame["segmentation"].update(counts="22/"),
+        lambda frame: frame["segmentation"].update(counts="1"),
+        lambda frame: frame.update(index=-1),
+        lambda frame: frame.update(time=float("nan")),
+        lambda frame: frame.update(score=float("inf")),
+        lambda frame: frame.update(index=float("inf")),
+    ],
+)
+def test_frames_that_are_none_are_refused_when_they_are_read(tmp_path, change):
+    path = tmp_path / "masks.json"
+    write_masks_json(path, track_of(masks()), video=VIDEO, model=MODEL)
+    data = json.loads(path.read_text())
+    change(data["frames"][1])
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=r"not a masks\.json"):
+        load_masks_json(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_in_one_line(tmp_path_factory, noise):
+    path = tmp_path_factory.mktemp("noise") / "masks.json"
+    path.write_bytes(noise)
+    with pytest.raises(UsageError) as error:
+        load_masks_json(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "no json", "[" * 100_000, "{}", "\xff"])
+def test_what_is_no_json_object_is_refused(tmp_path, text):
+    (tmp_path / "masks.json").write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match=r"not a masks\.json") as error:
+        load_masks_json(tmp_path / "masks.json")
+    assert len(str(error.value)) - len(str(tmp_path)) < 100  # not the file in the message
+    with pytest.raises(UsageError, match="a folder; give the masks"):
+        load_masks_json(tmp_path)
+    with pytest.raises(UsageError, match="no such file"):
+        load_masks_json(tmp_path / "none.json")
+
+
+def test_a_mask_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="mask of"):
+        VideoMasksBuilder((4, 5)).add(np.zeros((5, 4), bool), index=0, time=0, score=0)
+
+
+def test_areas_of_a_track_of_any_length():
+    found = masks(count=600)
+    np.testing.assert_allclose(track_of(found).areas(), found.mean(axis=(1, 2)))
+    assert VideoMasksBuilder((17, 31)).video_masks().areas().shape == (0,)
+
+
+DOCUMENT = {
+    "version": 1,
+    "video": {"path": "a.mp4", "width": 3, "height": 2, "fps": 25.0},
+    "model": {"name": "m"},
+    "frames": [{"index": 0, "time": 0.0, "score": 1.0, "segmentation": {"size": [2, 3], "counts": "222"}}],
+}
+
+
+@BOUNDED
+@given(content=documents(DOCUMENT))
+def test_any_document_is_read_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "masks.json"
+    path.write_bytes(content)
+    try:
+        video_masks, _ = load_masks_json(path)
+    except UsageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert [video_masks.mask(i).shape for i in range(len(video_masks))] == [video_masks.size] * len(
+            video_masks
+        )

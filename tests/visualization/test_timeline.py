@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from save_avs.visualization import Thumbnails, WaveformEnvelope, save_figure, timeline, write_summary
+
+RATE = 16000
+
+
+def test_the_envelope_holds_the_extremes_of_each_bin():
+    waveform = np.random.default_rng(0).uniform(-1, 1, 100_000).astype(np.float32)
+    envelope = WaveformEnvelope(bins=64)
+    for first in range(0, len(waveform), 3333):
+        envelope.add(waveform[first : first + 3333], first / RATE, RATE)
+    times, low, high = envelope.curve()
+    width = 2048  # 16 samples a bin, doubled until 64 bins hold 100,000
+    assert len(times) == len(low) == len(high) == 49
+    for i in range(49):
+        part = waveform[i * width : (i + 1) * width]
+        assert times[i] == pytest.approx((i + 0.5) * width / RATE)
+        # A bin that has not been filled yet counts as silence.
+        assert low[i] == min(part.min(), 0)
+        assert high[i] == max(part.max(), 0)
+
+
+def test_overlapping_waves_count_once_and_nothing_before_zero():
+    waveform = np.sin(np.arange(RATE * 4) / 300).astype(np.float32)
+    plain, pieces = WaveformEnvelope(), WaveformEnvelope()
+    plain.add(waveform, 0.0, RATE)
+    padded = np.concatenate([np.full(RATE // 2, 0.9, np.float32), waveform])  # half a second before the start
+    for first in range(0, len(padded), 5000):
+        piece = padded[first : first + 9000].copy()
+        piece[: 4000 if first else 0] = 0.99  # what an earlier piece covered must not be looked at again
+        pieces.add(piece, first / RATE - 0.5, RATE)
+    for ours, theirs in zip(pieces.curve(), plain.curve(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_gap_between_waves_is_silence():
+    envelope = WaveformEnvelope()
+    envelope.add(np.ones(1600, np.float32), 0.0, RATE)
+    envelope.add(np.ones(1600, np.float32), 1.0, RATE)
+    times, _, high = envelope.curve()
+    assert high[(times > 0.11) & (times < 0.99)].max() == 0
+    assert high[times > 1.01].min() == 1
+
+
+def test_an_hour_of_sound_needs_no_more_room():
+    envelope = WaveformEnvelope(bins=128)
+    for second in range(0, 3600, 60):
+        envelope.add(np.full(8000 * 60, 0.5, np.float32), float(second), 8000)
+    times, _, high = envelope.curve()
+    assert 64 <= len(times) <= 128
+    assert times[-1] == pytest.approx(3600, abs=60)
+    np.testing.assert_allclose(high, 0.5)
+
+
+@pytest.mark.parametrize("count", [1, 7, 64, 1000])
+def test_thumbnails_are_spread_evenly(count):
+    thumbnails = Thumbnails(count=8, height=10)
+    for i in range(count):
+        wanted = thumbnails.wants()
+        thumbnails.add(float(i), np.full((40, 60, 3), i % 256, np.uint8))
+        assert len(thumbnails.kept) < 16
+        assert wanted or thumbnails.kept[-1][0] != i
+    times = [t for t, _ in thumbnails.kept]
+    assert times[0] == 0
+    assert len(times) >= min(count, 8)
+    assert len(set(np.diff(times))) <= 1
+    assert count - times[-1] <= max(np.diff(times), default=1)
+    assert all(image.shape == (10, 15, 3) and (image == t % 256).all() for t, image in thumbnails.kept)
+
+
+def drawn(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), picture=(36, 64), end=4.0, count=4, title="clip"):
+    envelope = WaveformEnvelope()
+    if sound:
+        envelope.add(np.sin(np.arange(round(end * RATE)) / 10).astype(np.float32), 0.0, RATE)
+    colors = [np.full((*picture, 3), 60 * (i % 4), np.uint8) for i in range(count)]
+    thumbnails = [(i * end / max(count, 1), image) for i, image in enumerate(colors)]
+    times = np.arange(len(areas)) * end / max(len(areas), 1)
+    figure = timeline(
+        envelope=envelope, times=times, areas=areas, thumbnails=thumbnails, end=end, title=title
+    )
+    save_figure(path, figure)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def near(image, color):
+    return (np.abs(image - np.array(color)).max(axis=2) < 30).sum()
+
+
+def test_the_picture_shows_sound_area_and_thumbnails(tmp_path):
+    blue, orange = (0x3D, 0x6B, 0x99), (0xF0, 0x70, 0x10)
+    full = drawn(tmp_path / "a.png")
+    assert full.shape[1] == 1440
+    assert near(full, blue) > 50_000
+    assert near(full, orange) > 500
+    assert near(drawn(tmp_path / "b.png", sound=False), blue) < 2000
+    assert near(drawn(tmp_path / "c.png", areas=(0.0,) * 4), orange) < near(full, orange)
+    assert drawn(tmp_path / "d.png", count=0).shape[0] < full.shape[0]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"areas": (), "count": 0, "sound": False},
+        {"areas": (0.5,), "count": 1, "end": 0.0},
+        {"picture": (1, 1)},
+        {"picture": (640, 36)},
+        {"picture": (36, 6400)},
+        {"areas": (1.0, 1.0), "end": 7200.0, "count": 40, "sound": False},
+    ],
+)
+def test_unusual_videos(tmp_path, more):
+    assert drawn(tmp_path / "t.png", **more).size
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("title", [r"a $\frac{$ b.mp4", "a\x1b[2J\n\u202e.mp4", "$x_1$"])
+def test_a_title_is_drawn_as_it_is(tmp_path, title):
+    other = drawn(tmp_path / "t.png", title="x")
+    assert (drawn(tmp_path / "u.png", title=title) != other).any()
+
+
+def test_drawing_leaves_no_figure_behind_and_the_back_end_alone(tmp_path):
+    import matplotlib.pyplot as plt
+
+    before = plt.get_backend()
+    drawn(tmp_path / "t.png")
+    assert plt.get_fignums() == []
+    assert plt.get_backend() == before
+
+
+def test_summary_is_plain_json(tmp_path):
+    write_summary(tmp_path / "summary.json", {"frames": 250, "name": "ü"})
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8")) == {"frames": 250, "name": "ü"}
+    with pytest.raises(ValueError, match="JSON"):
+        write_summary(tmp_path / "summary.json", {"score": float("nan")})
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["frames"] == 250

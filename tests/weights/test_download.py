@@ -1,0 +1,202 @@
+"""Downloads over a server that cuts, stalls, lies and changes its mind."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from save_avs.errors import DataError, SaveAvsError
+from save_avs.weights.download import RetryPolicy, discard_partial, download
+from tests.support.file_server import (
+    FileServer,
+    changing,
+    cut,
+    redirect,
+    says,
+    serving,
+    stall,
+    status,
+    without_length,
+    wrong_range,
+)
+
+CONTENT = random.Random(0).randbytes(600_000)
+OTHER = random.Random(1).randbytes(600_000)
+QUICK = RetryPolicy(timeout=0.4, attempts=3, backoff=0.01)
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with serving(CONTENT) as files:
+        yield files
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    return tmp_path / "part"
+
+
+def get(server: FileServer, part: Path, **options) -> bytes:
+    download(server.url, part, retry=QUICK, **options)
+    return part.read_bytes()
+
+
+def failure(server: FileServer, part: Path, **options) -> SaveAvsError:
+    with pytest.raises(SaveAvsError) as caught:
+        get(server, part, **options)
+    assert "\n" not in str(caught.value) and server.url in str(caught.value)
+    return caught.value
+
+
+def test_a_whole_file_and_its_progress(server, part):
+    heard = []
+    assert get(server, part, on_bytes=lambda done, total: heard.append((done, total))) == CONTENT
+    assert heard[0] == (0, 600_000) and heard[-1] == (600_000, 600_000)
+    assert heard == sorted(heard) and len(server.requests) == 1
+
+
+def test_a_cut_is_gone_on_from_where_it_was(server, part):
+    server.script = [cut(0.5), cut(0.5)]
+    assert get(server, part) == CONTENT
+    assert [request.get("Range") for request in server.requests] == [None, "bytes=300000-", "bytes=450000-"]
+    assert server.requests[1]["If-Range"] == '"one"'
+
+
+def test_a_stall_is_gone_on_from(server, part):
+    server.script = [stall]
+    began = time.monotonic()
+    assert get(server, part) == CONTENT
+    assert time.monotonic() - began < 5
+    assert server.requests[1]["Range"] == "bytes=300000-"
+
+
+def test_another_run_goes_on_too(server, part):
+    server.script = [cut(0.5)] * 3
+    line = str(failure(server, part))
+    assert "the connection was cut at 525,000 of 600,000 bytes, 3 times; what came is kept" in line
+    assert get(server, part) == CONTENT
+    assert server.requests[-1]["Range"] == "bytes=525000-"
+
+
+def test_what_is_there_whole_is_not_asked_for_again(server, part):
+    get(server, part)
+    get(server, part)
+    assert len(server.requests) == 1
+
+
+def test_a_file_that_changed_begins_anew(server, part):
+    server.script = [cut(0.5), changing(OTHER, '"two"')]
+    assert get(server, part) == OTHER
+    assert server.requests[1]["If-Range"] == '"one"'
+
+
+def test_a_file_that_changed_twice_is_told_by_its_new_mark(server, part):
+    server.script = [cut(0.5), changing(OTHER, '"two"', cut(0.5))]
+    assert get(server, part) == OTHER
+    assert server.requests[2]["If-Range"] == '"two"' and server.requests[2]["Range"] == "bytes=300000-"
+
+
+def test_a_file_that_shrank(server, part):
+    server.script = [cut(0.5), changing(CONTENT[:1000], '"one"')]
+    assert get(server, part) == CONTENT[:1000]
+
+
+def test_a_server_that_ignores_ranges_begins_anew(server, part):
+    server.ranges = False
+    server.script = [cut(0.5)]
+    assert get(server, part) == CONTENT
+
+
+def test_without_a_mark_to_tell_the_file_by_it_begins_anew(server, part):
+    server.etag = None
+    server.script = [cut(0.5)]
+    assert get(server, part) == CONTENT
+    assert "Range" not in server.requests[1]
+
+
+def test_a_weak_mark_does_not_do(server, part):
+    server.etag = 'W/"one"'
+    server.script = [cut(0.5)]
+    assert get(server, part) == CONTENT
+    assert "Range" not in server.requests[1]
+
+
+def test_a_wrong_range_is_not_appended(server, part):
+    server.script = [cut(0.5), wrong_range]
+    assert get(server, part) == CONTENT
+
+
+def test_a_part_from_another_address_is_not_gone_on_with(server, part):
+    part.write_bytes(OTHER[:1000])
+    assert get(server, part) == CONTENT
+
+
+def test_no_length_told(server, part):
+    server.script = [without_length]
+    assert get(server, part) == CONTENT
+
+
+def test_more_promised_than_sent(server, part):
+    server.etag = None
+    server.script = [says(700_000)] * 3
+    error = failure(server, part)
+    assert "the connection was cut at 600,000 of 700,000 bytes, 3 times" in str(error)
+
+
+def test_another_size_than_known_is_refused_before_it_is_sent(server, part):
+    error = failure(server, part, size=600_001)
+    assert isinstance(error, DataError)
+    assert "the server has 600,000 bytes instead of 600,001" in str(error)
+    assert not part.exists() and len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("code", "said"), [(404, "not found"), (403, "may not be read"), (410, "gone")])
+def test_what_is_not_there_is_told_at_once(server, part, code, said):
+    server.script = [status(code)]
+    assert f"{said} ({code})" in str(failure(server, part))
+    assert len(server.requests) == 1
+
+
+def test_a_server_in_trouble_is_asked_again(server, part):
+    server.script = [status(500), status(503)]
+    assert get(server, part) == CONTENT
+    server.script = [status(500)] * 3
+    discard_partial(part)
+    assert "the server answers 500 (Internal Server Error), 3 times" in str(failure(server, part))
+
+
+def test_the_pauses_grow(server, part, monkeypatch):
+    pauses = []
+    own = SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)  # other threads have theirs
+    monkeypatch.setattr("save_avs.weights.download.time", own)
+    server.script = [status(503)] * 4
+    download(server.url, part, retry=RetryPolicy(timeout=1, attempts=5, backoff=1.0))
+    assert pauses == [1, 2, 4, 8]
+
+
+def test_a_try_that_brought_much_does_not_count(part):
+    with serving(random.Random(2).randbytes(8 * 2**20)) as server:
+        server.script = [cut(0.3)] * 4  # more than QUICK bears in a row
+        assert get(server, part) == server.content
+
+
+def test_nobody_there(part):
+    with pytest.raises(SaveAvsError, match=r"cannot be reached \(Connection refused\), 2 times"):
+        download("http://127.0.0.1:9/x", part, retry=RetryPolicy(timeout=1, attempts=2, backoff=0.01))
+
+
+def test_redirects_are_followed_to_the_web_only(server, part, tmp_path):
+    server.script = [redirect("/elsewhere")]
+    assert get(server, part) == CONTENT
+    assert server.paths == ["/weights.pth", "/elsewhere"]
+    (tmp_path / "secret").write_text("secret")
+    for place in ((tmp_path / "secret").as_uri(), "ftp://127.0.0.1/x"):
+        discard_partial(part)
+        server.script = [redirect(place)]
+        failure(server, part)
+        assert not part.exists() or b"secret" not in part.read_bytes()
