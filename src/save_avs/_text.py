@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import traceback
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 # Controls (C0, delete, C1), what ends a line, what turns the direction of writing, halves that are no text
 _STEERING = (
@@ -32,3 +36,24 @@ def escape_lines(text: str) -> str:
 def print_traceback(error: BaseException) -> None:
     """Print on stderr where an error happened."""
     print(escape_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr, flush=True)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right_from: int | None = None) -> str:
+    """Format a Markdown table, without a final newline; columns from ``right_from`` on are right-aligned."""
+    left = len(head) if right_from is None else right_from
+    rule = ["---"] * left + ["--:"] * (len(head) - left)
+    lines = [head, rule, *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def json_document(value: Any) -> str:
+    """Format an indented JSON document with a final newline; NaN becomes null."""
+    return json.dumps(_nan_to_none(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _nan_to_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _nan_to_none(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nan_to_none(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
