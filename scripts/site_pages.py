@@ -16,9 +16,9 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from save_avs.cli._introspection import iter_commands
 
 from save_avs.cli import app
+from save_avs.cli._introspection import iter_commands
 
 ROOT = Path(__file__).parents[1]
 DOCS = "docs/"

@@ -38,7 +38,9 @@ def print_traceback(error: BaseException) -> None:
     print(escape_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr, flush=True)
 
 
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right_from: int | None = None) -> str:
+def markdown_table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, right_from: int | None = None
+) -> str:
     """Format a Markdown table, without a final newline; columns from ``right_from`` on are right-aligned."""
     left = len(head) if right_from is None else right_from
     rule = ["---"] * left + ["--:"] * (len(head) - left)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
-from tests.support.corruption import BOUNDED, damaged, documents
 
 from save_avs.batch.manifest import find_entries, read_manifest
 from save_avs.batch.storage import at_hand, entry_of, identity_of
 from save_avs.batch.worker import overlay_name
 from save_avs.errors import DataError, UsageError
+from tests.support.corruption import BOUNDED, damaged, documents
 from tests.support.file_server import serving
 
 CLIPS = ["a b.mp4", "s3://bucket/ä.mp4", '"quoted", name.mp4']

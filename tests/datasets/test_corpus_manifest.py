@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.corruption import BOUNDED, documents
 
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import SPLITS, Manifest
+from tests.support.corruption import BOUNDED, documents
 
 WHOLE = {
     "splits": {"cutouts/a/b.png": ["train"]},

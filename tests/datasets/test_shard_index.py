@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.corruption import BOUNDED, documents
 
 from save_avs.datasets.shards.index import (
     ShardedClip,
@@ -20,6 +19,7 @@ from save_avs.datasets.shards.index import (
     read_index,
 )
 from save_avs.errors import DataError
+from tests.support.corruption import BOUNDED, documents
 
 TOLD = ShardMetadata("a", "source", ("dog", "cat"), 2, (0.5, 1.5))
 FILES = {"frame0.png": (512, 10, 7), "frame1.png": (1024, 9, 8), "sound.wav": (1536, 5, 9)}

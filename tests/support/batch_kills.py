@@ -18,8 +18,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
-
 import psutil
 from rich.progress import track
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from save_avs.cli._introspection import iter_commands
 
 from save_avs.cli import app
+from save_avs.cli._introspection import iter_commands
 
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = dict(iter_commands(PROGRAM))

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
-from tests.support.corruption import BOUNDED, documents
 
 from save_avs.errors import UsageError
 from save_avs.formats.rle import check_rle, decode_run_lengths
 from save_avs.visualization import VideoMasksBuilder, encode_rle, load_masks_json, write_masks_json
+from tests.support.corruption import BOUNDED, documents
 
 VIDEO = {"path": "clip.mp4", "width": 31, "height": 17, "fps": 25.0, "duration": 10.0}
 MODEL = {"name": "tiny"}

@@ -13,10 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
-from tests.support.corruption import BOUNDED, VALUES, damaged, spoiled
 
 from save_avs.errors import SaveAvsError
 from save_avs.weights.reading import read_state_dict
+from tests.support.corruption import BOUNDED, VALUES, damaged, spoiled
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(2, dtype=torch.int64)}
 ENTRY = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}

@@ -21,8 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
-
 from tests.support import file_server
 from tests.support.faults.fault_table import FAULTS, PATIENCE, Fault, Life, Whole, live
 from tests.support.faults.operation import Outcome, Trade

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
-
 from tests.support.hostile.all_cases import CASES
 from tests.support.hostile.attempt import SECONDS, Report
+
+HERE = Path(__file__).parent
 
 START = 30.0  # seconds more for the first case of a process, which imports everything
 BATCH = 200  # cases of a process
