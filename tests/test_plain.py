@@ -62,4 +62,4 @@ def test_the_command_line_prints_in_one_place_alone():
     rooms = Path(save_avs.__file__).parent / "cli"
     printing = re.compile(r"\becho\(|\bprint\(|std(?:out|err)\.write")
     found = {path.name for path in rooms.glob("*.py") if printing.search(path.read_text("utf-8"))}
-    assert found == {"talk.py", "progress.py"}  # progress prints above its bar
+    assert found == {"_console.py", "_progress.py"}  # progress prints above its bar

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import save_avs
 from save_avs import cli
 from tests.support.sample_videos import make_video
 
@@ -21,14 +20,10 @@ LAUNCH = [sys.executable, "-m", "tests.support.cli_process"]
 SAVE_AVS = [sys.executable, "-m", "save_avs"]
 
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1])}
-
-
 def run(command: list[str], *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*command, *arguments],
         cwd=cwd,
-        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         errors="replace",
@@ -105,7 +100,7 @@ def test_a_signal_leaves_nothing_half_written(number, code, tmp_path):
     process = subprocess.Popen(
         [*LAUNCH, "segment", "first.mp4", "second.mp4", "-o", "out"],
         cwd=tmp_path,
-        env={**ENVIRONMENT, "STAND_IN_DELAY": "1.0"},
+        env={**os.environ, "STAND_IN_DELAY": "1.0"},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -30,7 +30,6 @@ from save_avs.cli import (
 )
 from save_avs.cli._console import add_output_options, output_settings, print_line
 from save_avs.errors import SaveAvsError
-from studies.cli import study
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 TRACEBACK = "SAVE_AVS_TRACEBACK"
@@ -40,7 +39,7 @@ TRACEBACK = "SAVE_AVS_TRACEBACK"
 # aside, and loses a tenth of its speed to that sleep. Read when numpy and torch are imported.
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 # What a command leaves at the library's own.
-SPINNING: dict[str, tuple[str, ...]] = {"train": ("OMP_WAIT_POLICY",), "study": ("OMP_WAIT_POLICY",)}
+SPINNING: dict[str, tuple[str, ...]] = {"train": ("OMP_WAIT_POLICY",)}
 
 _HINTS = {
     errno.ENOSPC: "; make room, or write to another disk",
@@ -76,7 +75,6 @@ app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("params", epilog=params.EXAMPLES)(params.params)
 app.add_typer(data.app, name="data")
 app.add_typer(masks.app, name="masks")
-app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
 add_output_options(app)
 
