@@ -36,9 +36,9 @@ REACH_S = 0.6  # of sound on both sides of a frame: more than any front-end take
 _SPAN = (0.0, 1.2)
 _TIME = 0.6  # the middle of it
 _PLAIN = SceneOptions(source_count_probs=(0.0, 0.5, 0.5), augment=False, texture_prob=0.0)
-_TURNS = SceneOptions(objects=(2, 4), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
+_TURNS = SceneOptions(num_objects=(2, 4), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
 _LONE = SceneOptions(
-    objects=(1, 1), size=(0.3, 0.6), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0
+    num_objects=(1, 1), object_size=(0.3, 0.6), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0
 )
 
 

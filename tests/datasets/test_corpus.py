@@ -183,7 +183,7 @@ def test_other_files_in_the_folders_are_passed_over(tmp_path):
         ),
         (
             json.dumps({"test_from_s": {"a.wav": "late"}}),
-            "corpus.json: held_from.a.wav: Input should be a valid number",
+            "corpus.json: test_from_s.a.wav: Input should be a valid number",
         ),
     ],
 )

@@ -15,7 +15,7 @@ WHOLE = {
     "test_from_s": {"sounds/a.wav": 1.5},
     "zero_shot": ["b"],
     "promptable": ["c"],
-    "licence": "CC0",
+    "license": "CC0",
 }
 NAMES = st.text(max_size=5)
 
@@ -52,6 +52,6 @@ def test_what_is_written_is_read(tmp_path_factory, manifest):
 
 @pytest.mark.parametrize("second", ["NaN", "Infinity"])
 def test_a_second_that_is_no_number_is_refused(tmp_path, second):
-    (tmp_path / "corpus.json").write_text(f'{{"held_from": {{"sounds/a/a.wav": {second}}}}}')
-    with pytest.raises(UsageError, match=r"corpus\.json: held_from\.sounds/a/a\.wav"):
+    (tmp_path / "corpus.json").write_text(f'{{"test_from_s": {{"sounds/a/a.wav": {second}}}}}')
+    with pytest.raises(UsageError, match=r"corpus\.json: test_from_s\.sounds/a/a\.wav"):
         Manifest.load(tmp_path)

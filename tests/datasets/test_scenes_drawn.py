@@ -17,7 +17,7 @@ from save_avs.synthesis.streams import (
     scene_log_mel,
 )
 
-OPTIONS = SceneOptions(objects=(1, 3))
+OPTIONS = SceneOptions(num_objects=(1, 3))
 
 
 def scenes(corpus: Corpus, options: SceneOptions, count: int = 60, **kwargs) -> list[Scene]:
@@ -47,7 +47,7 @@ def test_things_and_sounds_are_repeatable_too(train):
 
 
 def test_a_silent_thing_is_never_of_a_class_that_sounds(train):
-    for scene in scenes(train, SceneOptions(objects=(2, 4)), segments=3):
+    for scene in scenes(train, SceneOptions(num_objects=(2, 4)), segments=3):
         for time in scene.segments:
             sources = scene.sounding_at(time)
             sounding = {scene.objects[i].cutout.group for i in sources}
@@ -57,7 +57,7 @@ def test_a_silent_thing_is_never_of_a_class_that_sounds(train):
 
 
 def test_kinds_that_never_sound_have_no_voice_and_no_mask(train):
-    for scene in scenes(train, SceneOptions(objects=(3, 4), silent_object_prob=0.9)):
+    for scene in scenes(train, SceneOptions(num_objects=(3, 4), silent_object_prob=0.9)):
         never = {i for i, t in enumerate(scene.objects) if t.cutout.group == "silent"}
         assert not never & {i for time in scene.segments for i in scene.sounding_at(time)}
         assert all(v.name != "silent" for v in scene.audio_sources)
@@ -65,14 +65,14 @@ def test_kinds_that_never_sound_have_no_voice_and_no_mask(train):
 
 def test_the_share_of_sources_is_as_asked(train):
     options = SceneOptions(
-        objects=(3, 3), silent_object_prob=0.0, source_count_probs=(0.2, 0.5, 0.3), off_screen_prob=0.5
+        num_objects=(3, 3), silent_object_prob=0.0, source_count_probs=(0.2, 0.5, 0.3), off_screen_prob=0.5
     )
     counts = Counter(len(s.sounding_at(s.segments[0])) for s in scenes(train, options, 400))
     assert {n: c / 400 for n, c in counts.items()} == pytest.approx({0: 0.2, 1: 0.5, 2: 0.3}, abs=0.07)
 
 
 def test_off_screen_sounds_are_of_classes_not_in_view_and_mark_nothing(train):
-    options = SceneOptions(objects=(1, 2), source_count_probs=(1.0, 0.0, 0.0), off_screen_prob=1.0)
+    options = SceneOptions(num_objects=(1, 2), source_count_probs=(1.0, 0.0, 0.0), off_screen_prob=1.0)
     for scene in scenes(train, options, 30):
         heard = {v.name for v in scene.audio_sources} - {None}
         assert len(heard) == 1 and not heard & {t.cutout.group for t in scene.objects}
@@ -81,14 +81,14 @@ def test_off_screen_sounds_are_of_classes_not_in_view_and_mark_nothing(train):
 
 def test_nothing_is_absent_when_every_class_is_in_view(train):
     options = SceneOptions(
-        objects=(4, 4), silent_object_prob=0.0, source_count_probs=(1.0, 0.0, 0.0), off_screen_prob=1.0
+        num_objects=(4, 4), silent_object_prob=0.0, source_count_probs=(1.0, 0.0, 0.0), off_screen_prob=1.0
     )
     for scene in scenes(train, options, 5):
         assert {v.name for v in scene.audio_sources} == {None}
 
 
 def test_turns_change_what_sounds(train):
-    options = SceneOptions(objects=(3, 3), silent_object_prob=0.0)
+    options = SceneOptions(num_objects=(3, 3), silent_object_prob=0.0)
     turns = [
         s.sounding_at(t) for s in scenes(train, options, 10, segments=4, segment_s=2.0) for t in s.segments
     ]
@@ -99,7 +99,7 @@ def test_turns_change_what_sounds(train):
 
 def test_what_is_heard_is_what_is_marked(train):
     """Every source contributes to the sound at the time it is a source, and to no other time."""
-    options = SceneOptions(objects=(3, 3), silent_object_prob=0.0, augment=False)
+    options = SceneOptions(num_objects=(3, 3), silent_object_prob=0.0, augment=False)
     for scene in scenes(train, options, 8, segments=2):
         for i, time in enumerate(scene.segments):
             for voice in (v for v in scene.audio_sources if v.name is not None):
@@ -126,7 +126,7 @@ def test_training_scenes_use_training_material_only(train, test):
 
 
 def test_moving_things_go_straight_and_turn_back_before_the_edge(train):
-    options = SceneOptions(objects=(3, 3), motion=True)
+    options = SceneOptions(num_objects=(3, 3), motion=True)
     objects = [t for s in scenes(train, options, 20, segments=4, segment_s=5.0) for t in s.objects]
     assert 0.3 < np.mean([any(t.velocity) for t in objects]) < 0.9
     for thing in objects:
@@ -148,7 +148,7 @@ def test_a_still_thing_stays_where_it_was_put(train):
 def test_a_still_scene_is_painted_once_and_a_moving_one_at_each_time(train):
     still = SceneStream(train, SceneOptions(augment=False), 64, 2, seed=2)[0].sample
     assert np.array_equal(still.frames[0], still.frames[1])
-    fast = SceneOptions(objects=(4, 4), motion=True, augment=False)
+    fast = SceneOptions(num_objects=(4, 4), motion=True, augment=False)
     moving = [SceneStream(train, fast, 64, 2, seed=2)[i].sample for i in range(5)]
     assert any(not np.array_equal(m.frames[0], m.frames[1]) for m in moving)
 

@@ -12,7 +12,7 @@ from save_avs.synthesis.render import render_scene
 from save_avs.synthesis.scene import SceneOptions, random_scene
 from tests.support.tiny_corpus import make_corpus
 
-LONE = SceneOptions(objects=(1, 1), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
+LONE = SceneOptions(num_objects=(1, 1), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
 
 
 def rms(waveform: np.ndarray) -> float:

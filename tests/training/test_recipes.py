@@ -99,7 +99,7 @@ def test_overrides_replace_values(recipe):
         ("stages.0.accumulate=99", "stages.0: accumulate: 99 parts of"),
         ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
         ("stages.0.task=sing", "stages.0.task: Input should be one of 'sounds', 'things', 'scenes', 'clips'"),
-        ("stages.0.scenes.off_screen=1.5", "off_screen: Input should be less than or equal to 1"),
+        ("stages.0.scenes.off_screen_prob=1.5", "off_screen_prob: Input should be less than or equal to 1"),
         ("model.image_adapter.ratio=2", "model.image_adapter.ratio: Input should be less than or equal to 1"),
         ("precision=fp8", "precision: Input should be 'fp32', 'bf16' or 'fp16'"),
         ("workers", "'workers' is no override: write key=value"),

@@ -18,7 +18,7 @@ def recipe(tmp_path) -> Recipe:
         "train": ("adapter", "audio_adapter"),
         "init_from": "1-sounds",
     }
-    plain = {"steps": 5000, "batch_size": 4, "lr": 1e-3, "scenes": {"things": (1, 2)}}
+    plain = {"steps": 5000, "batch_size": 4, "lr": 1e-3, "scenes": {"num_objects": (1, 2)}}
     return Recipe.model_validate(
         {
             "model": tiny_config(),

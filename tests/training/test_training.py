@@ -50,7 +50,7 @@ def stage(task: str = "scenes", **changes) -> SyntheticStage:
         "ema_decay": 0.9,
         "validate_every": 4,
         "val_samples": 4,
-        "scenes": {"things": (1, 2)},
+        "scenes": {"num_objects": (1, 2)},
     }
     return SyntheticStage.model_validate(plain | changes)
 

@@ -24,8 +24,8 @@ class SceneOptions:
     """How scenes are drawn.
 
     Attributes:
-        objects: fewest and most things in view.
-        size: least and greatest longest side of a lone thing, in shares of the picture's shorter side. The
+        num_objects: fewest and most things in view.
+        object_size: least and greatest longest side of a lone thing, in shares of the picture's shorter side. The
             more things there are, the smaller each is. Above 1 a scene looks like a crop of a larger one.
         source_count_probs: probabilities that none, one or two of the classes in view sound in a segment.
         off_screen_prob: probability that a segment without a source has the sound of a class not in view;
@@ -37,8 +37,8 @@ class SceneOptions:
         patchwork_prob: probability that pieces of other backgrounds lie on the background.
     """
 
-    objects: tuple[int, int] = (1, 4)
-    size: tuple[float, float] = (0.3, 0.85)
+    num_objects: tuple[int, int] = (1, 4)
+    object_size: tuple[float, float] = (0.3, 0.85)
     source_count_probs: tuple[float, float, float] = (0.12, 0.5, 0.38)
     off_screen_prob: float = 0.6
     silent_object_prob: float = 0.35
@@ -179,7 +179,7 @@ def random_scene(
 
 
 def _draw_things(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> list[SceneObject]:
-    count = int(rng.integers(options.objects[0], options.objects[1] + 1))
+    count = int(rng.integers(options.num_objects[0], options.num_objects[1] + 1))
     classes = rng.permutation(len(corpus.sounding))[:count]
     objects: list[SceneObject] = []
     for k in range(count):
@@ -195,7 +195,7 @@ def place_object(
 ) -> SceneObject:
     """Put a thing where it hides little of the others: the best of a few tries."""
     wide = options.augment
-    size = rng.uniform(*options.size) * (1.0, 0.88, 0.76, 0.68)[min(count, 4) - 1]
+    size = rng.uniform(*options.object_size) * (1.0, 0.88, 0.76, 0.68)[min(count, 4) - 1]
     margin = min(0.42 * size, 0.4)
     best, least = (0.5, 0.5), np.inf
     for _ in range(6):

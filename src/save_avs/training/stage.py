@@ -20,7 +20,7 @@ class SceneConfig(StrictModel):
     """How training scenes are drawn; see ``save_avs.synthesis.scene.SceneOptions``."""
 
     num_objects: tuple[int, int] = (1, 4)
-    size: tuple[float, float] = (0.3, 0.85)
+    object_size: tuple[float, float] = (0.3, 0.85)
     source_count_probs: tuple[float, float, float] = (0.12, 0.5, 0.38)
     off_screen_prob: float = Field(default=0.6, ge=0, le=1)
     silent_object_prob: float = Field(default=0.35, ge=0, le=1)
@@ -87,12 +87,12 @@ class SyntheticStage(StageBase):
     """A stage on scenes composed as they are needed.
 
     Attributes:
-        task: ``sounds`` teaches the audio backbone to name what it hears; ``num_objects`` teaches SAM to segment
+        task: ``sounds`` teaches the audio backbone to name what it hears; ``things`` teaches SAM to segment
             what a point or a box names; ``scenes`` teaches SAVE to segment what sounds.
         steps: optimizer steps.
         batch_size: frames a step.
         views: sounds that each composed picture is heard with.
-        semantic_aux_weight: weight of the auxiliary loss that names what each cell shows (``num_objects`` and ``scenes``).
+        semantic_aux_weight: weight of the auxiliary loss that names what each cell shows (``things`` and ``scenes``).
         validate_every: steps between validations.
         val_samples: scenes of a validation.
     """

@@ -25,7 +25,7 @@ from save_avs.types import F32
 SIZE = (224, 224)
 ONE = SceneOptions(source_count_probs=(0.0, 1.0, 0.0), motion=True, augment=False, texture_prob=0.0)
 SEVERAL = SceneOptions(
-    source_count_probs=(0.0, 0.5, 0.5), objects=(2, 4), motion=True, augment=False, texture_prob=0.0
+    source_count_probs=(0.0, 0.5, 0.5), num_objects=(2, 4), motion=True, augment=False, texture_prob=0.0
 )
 
 WriteTruth = Callable[[Path, InstanceMap, Scene, float], None]  # path, what each pixel shows, scene, time
