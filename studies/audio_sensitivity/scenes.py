@@ -38,7 +38,11 @@ _TIME = 0.6  # the middle of it
 _PLAIN = SceneOptions(source_count_probs=(0.0, 0.5, 0.5), augment=False, texture_prob=0.0)
 _TURNS = SceneOptions(num_objects=(2, 4), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
 _LONE = SceneOptions(
-    num_objects=(1, 1), object_size=(0.3, 0.6), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0
+    num_objects=(1, 1),
+    object_size=(0.3, 0.6),
+    source_count_probs=(0.0, 1.0, 0.0),
+    augment=False,
+    texture_prob=0.0,
 )
 
 
