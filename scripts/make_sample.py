@@ -1,7 +1,7 @@
 """Make what is bundled of the stamps corpus: a small corpus, and the sample clip composed from it.
 
-    save-avs data stamps corpora/stamps
-    python scripts/make_sample.py corpora/stamps
+    save-avs data tuxpaint corpora/tuxpaint
+    python scripts/make_sample.py corpora/tuxpaint
 
 Writes scenes/ and sample.mp4 under src/save_avs/bundled/; LICENCE.md and GPL-2.txt in scenes/ are kept.
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = """Examples:
 
 \b
-  save-avs data stamps corpora/stamps
+  save-avs data tuxpaint corpora/tuxpaint
   save-avs study few-shot
   save-avs study few-shot --shots 0,1,5 --episodes 40 --seed 1 -o runs/studies/more-episodes
 
@@ -30,7 +30,7 @@ Run the same command again to go on where it stopped.
 """
 
 FOLDER = Path("runs/studies")
-CORPUS = Path("corpora/stamps")
+CORPUS = Path("corpora/tuxpaint")
 EPISODES, WAYS = 16, 5
 REPORT = "report"
 SCENES, V3 = "scenes", "v3"

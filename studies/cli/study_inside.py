@@ -15,7 +15,7 @@ EXAMPLES = """Examples:
 \b
   save-avs study inside clip.mp4
   save-avs study inside clip.mp4 --model runs/mine/scenes/model --at 1.5 --at 6 -o inside
-  save-avs study inside clip.mp4 --corpus corpora/stamps --scenes 200
+  save-avs study inside clip.mp4 --corpus corpora/tuxpaint --scenes 200
 """
 
 CORPUS, SCENES, SEED = Path("sample"), 60, 2024

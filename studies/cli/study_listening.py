@@ -21,7 +21,7 @@ EXAMPLES = """Examples:
 
 \b
   save-avs study listening
-  save-avs study listening save-tiny runs/mine/scenes/model --corpus corpora/stamps --scenes 300
+  save-avs study listening save-tiny runs/mine/scenes/model --corpus corpora/tuxpaint --scenes 300
   save-avs study listening save-tiny --data s4 --root AVSBench
 """
 

@@ -71,12 +71,12 @@ def test_an_output_that_exists(corpus, tmp_path, capsys):
 
 
 def test_packages_that_are_not_there(tmp_path, capsys):
-    assert main(["data", "stamps", str(tmp_path / "corpus"), "--packages", str(tmp_path / "debs")]) == 2
+    assert main(["data", "tuxpaint", str(tmp_path / "corpus"), "--packages", str(tmp_path / "debs")]) == 2
     assert "--packages" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    "command", [["data"], ["data", "stamps"], ["data", "compose"], ["data", "check"], ["data", "features"]]
+    "command", [["data"], ["data", "tuxpaint"], ["data", "compose"], ["data", "check"], ["data", "features"]]
 )
 def test_help_shows_what_there_is(command, capsys):
     assert main([*command, "--help"]) == 0

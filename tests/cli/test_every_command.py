@@ -83,7 +83,7 @@ WORK = {
     "data compose": ("sample", "-o", "out"),
     "data shard": ("s4", "tree", "out", "--split", "test"),
     "data features": ("s4", "tree", "--split", "test"),
-    "data stamps": ("out",),
+    "data tuxpaint": ("out",),
     "demo": (),
     "export": ("model", "--to", "torch"),
     "doctor": (),

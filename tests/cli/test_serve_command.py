@@ -12,7 +12,6 @@ import pytest
 
 import save_avs
 from save_avs.cli import main
-from save_avs.serving import extra, server
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1])}
 
@@ -21,17 +20,6 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SAVE_AVS_TOKEN", raising=False)
-
-
-def test_a_missing_extra_names_its_pip_line(monkeypatch, capsys):
-    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "gradio" else object())
-    assert main(["serve"]) == 2
-    assert capsys.readouterr().err.strip() == (
-        "save-avs: serve needs more packages (gradio): pip install 'save-avs[serve]'"
-    )
-    monkeypatch.setattr(server, "_listening", lambda *_: pytest.fail("listened"))
-    with pytest.raises(pytest.fail.Exception):
-        main(["serve", "--no-page"])  # gradio is the page's alone
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])

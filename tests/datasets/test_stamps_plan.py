@@ -126,8 +126,8 @@ def test_what_is_missing_is_said_before_any_work(tmp_path, monkeypatch):
     )
     with pytest.raises(UsageError, match="needs fluidsynth: apt-get install fluidsynth"):
         build_tuxpaint_corpus(tmp_path / "corpus")
-    monkeypatch.setattr("save_avs.synthesis.midi.find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"mido: pip install 'save-avs\[stamps\]'"):
+    monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"mido is not installed: pip install 'save-avs\[tuxpaint\]'"):
         build_tuxpaint_corpus(tmp_path / "corpus")
     assert not list(tmp_path.iterdir())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,6 @@ from torch import nn
 from save_avs.errors import UsageError
 from save_avs.evaluation.agreement import MIN_MASK_AGREEMENT, mask_agreement
 from save_avs.models import load_model
-from save_avs.runtimes import base as engine
 from save_avs.runtimes import cache as store
 from save_avs.runtimes.int8_engine import OpenVinoInt8
 from save_avs.synthesis.calibration_frames import calibration_frames
@@ -59,10 +59,12 @@ def test_the_bundled_model_marks_what_float32_marks(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_missing_and_what_it_computes_in_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "find_spec", lambda name: None if name == "nncf" else object())
+    monkeypatch.setattr(
+        "save_avs._extras.find_spec", lambda name: None if name == "nncf" else SimpleNamespace(origin="")
+    )
     with pytest.raises(UsageError, match=r"pip install 'save-avs\[openvino-int8\]'"):
         load_model(device="cpu", runtime=NAME)
-    monkeypatch.setattr(engine, "find_spec", lambda _: object())
+    monkeypatch.setattr("save_avs._extras.find_spec", lambda _: SimpleNamespace(origin=""))
     (own,) = OpenVinoInt8().precisions
     other = {"bf16": "fp32", "fp32": "bf16"}[own]
     with pytest.raises(UsageError, match=f"'{NAME}' computes in {own}, not in {other}"):

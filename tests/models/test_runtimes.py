@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -105,10 +106,10 @@ def test_auto_takes_the_fastest_that_was_measured(folder: Path) -> None:
 def test_wrong_wishes_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="unknown runtime 'tea': choose one of auto, torch"):
         load_model(folder, device="cpu", runtime="tea")
-    monkeypatch.setattr(engine, "find_spec", lambda _: None)
+    monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"pip install 'save-avs\[openvino\]'"):
         load_model(folder, device="cpu", precision="fp32", runtime="openvino")
-    monkeypatch.setattr(engine, "find_spec", lambda _: object())
+    monkeypatch.setattr("save_avs._extras.find_spec", lambda _: SimpleNamespace(origin=""))
     with pytest.raises(UsageError, match="computes in fp32, not in bf16"):
         load_model(folder, device="cpu", precision="bf16", runtime="onnx")
 

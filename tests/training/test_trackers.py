@@ -85,8 +85,8 @@ def test_sessions_tell_themselves_apart():
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
 def test_a_missing_extra_is_one_line_before_any_training(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("save_avs.training.callbacks.trackers.find_spec", lambda _: None)
-    line = f"trackers: {name} is not installed: pip install 'save-avs[{name}]'"
+    monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
+    line = f"{name} is not installed: pip install 'save-avs[{name}]'"
     with pytest.raises(UsageError) as caught:
         TrackerCallback(tmp_path, [name])
     assert str(caught.value) == line

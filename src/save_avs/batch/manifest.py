@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from save_avs.batch.extra import require
 from save_avs.batch.messages import Entry
 from save_avs.batch.storage import entry_of, expand, is_remote
 from save_avs.errors import DataError, UsageError
@@ -84,7 +83,6 @@ def _read_csv(path: Path) -> Iterator[str]:
 
 
 def _read_parquet(path: Path) -> Iterator[str]:
-    require("pyarrow")
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from save_avs.batch.extra import require
+from save_avs._extras import require
 from save_avs.batch.messages import Entry, Kit, Outcome, Question
 from save_avs.batch.supervisor import Hand
 from save_avs.errors import SaveAvsError
@@ -34,7 +34,7 @@ def run_ray(entries: Iterable[Entry], kit: Kit, workers: int) -> Generator[Outco
     Raises:
         UsageError, SaveAvsError: no clip can be done.
     """
-    require("ray", "pyarrow")
+    require("cluster", "ray")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     items = [{"location": entry.location, "name": entry.name} for entry in entries]

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from save_avs.batch.extra import require
+from save_avs._extras import require
 from save_avs.batch.messages import Entry
 from save_avs.errors import DataError, UsageError
 from save_avs.video.discovery import VIDEO_SUFFIXES
@@ -75,7 +75,7 @@ def at_hand(entry: Entry, scratch: str | None, on_progress: Callable[[], None]) 
     if not is_remote(entry.location):
         yield Path(entry.location), identity_of(entry) or ""
         return
-    require("fsspec")
+    require("cluster", "fsspec")
     from fsspec.callbacks import Callback
 
     with TemporaryDirectory(prefix="save-avs-", dir=scratch) as folder:
@@ -91,7 +91,7 @@ def at_hand(entry: Entry, scratch: str | None, on_progress: Callable[[], None]) 
 
 
 def _open(address: str) -> tuple[Any, str]:
-    require("fsspec")
+    require("cluster", "fsspec")
     from fsspec.core import url_to_fs
 
     return url_to_fs(address)

@@ -14,17 +14,17 @@ from save_avs.cli._options import DryRun
 from save_avs.cli._progress import count as count_progress
 from save_avs.errors import UsageError
 
-DEFAULT_CORPUS = Path("corpora/stamps")
+DEFAULT_CORPUS = Path("corpora/tuxpaint")
 LAYOUTS = ("clips", "s4", "ms3", "avss", "v3", "synthetic")
 SPLITS = ("train", "val", "test", "zero-shot")
 CLIP_SIZE, BENCHMARK_SIZE = (360, 640), (224, 224)
 CLIP_SECONDS = 8.0
 
-STAMPS_EXAMPLES = """Examples:
+TUXPAINT_EXAMPLES = """Examples:
 
 \b
-  save-avs data stamps
-  save-avs data stamps corpora/stamps --packages ~/debs
+  save-avs data tuxpaint
+  save-avs data tuxpaint corpora/tuxpaint --packages ~/debs
 
 \b
 It takes the Debian packages tuxpaint-stamps-default, tuxpaint-data,
@@ -37,8 +37,8 @@ COMPOSE_EXAMPLES = """Examples:
 
 \b
   save-avs data compose sample -o clips
-  save-avs data compose corpora/stamps -o clips --count 20 --seconds 10 --masks
-  save-avs data compose corpora/stamps -o avs --layout s4 --count 100
+  save-avs data compose corpora/tuxpaint -o clips --count 20 --seconds 10 --masks
+  save-avs data compose corpora/tuxpaint -o avs --layout s4 --count 100
   save-avs data compose sample -o v3 --layout v3 --count 10 --size 64x64
 """
 
@@ -53,8 +53,8 @@ app.command("features", epilog=data_features.EXAMPLES)(data_features.features)
 app.command("shard", epilog=data_shard.EXAMPLES)(data_shard.shard)
 
 
-@app.command("stamps", epilog=STAMPS_EXAMPLES)
-def stamps(
+@app.command("tuxpaint", epilog=TUXPAINT_EXAMPLES)
+def tuxpaint(
     target: Annotated[
         Path, typer.Argument(metavar="[DIR]", show_default=str(DEFAULT_CORPUS), help="The corpus to make.")
     ] = DEFAULT_CORPUS,

@@ -19,7 +19,7 @@ EXAMPLES = """Examples:
   save-avs eval save-tiny runs/s4/model --data s4 --root AVSBench --json
 
 \b
-  save-avs data stamps corpora/stamps
+  save-avs data tuxpaint corpora/tuxpaint
   save-avs eval save-tiny --data scenes --split test
 """
 

@@ -13,7 +13,7 @@ from save_avs.errors import UsageError
 from save_avs.evaluation import evaluate_scenes, save_scene_report, scene_table
 from save_avs.synthesis.corpus import Corpus, parse_split
 
-CORPUS, SCENES, SEED = Path("corpora/stamps"), 600, 2024
+CORPUS, SCENES, SEED = Path("corpora/tuxpaint"), 600, 2024
 
 
 def evaluate_on_scenes(

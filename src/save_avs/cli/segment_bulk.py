@@ -50,9 +50,6 @@ def segment_bulk(
     inputs: Sequence[str], manifest: Path | None, directory: Path | None, kit: Kit, order: Order
 ) -> int:
     """Segment an archive into tables, going on with what is there; returns the exit code."""
-    from save_avs.batch.extra import require
-
-    require("pyarrow")
     from save_avs.batch.manifest import find_entries
     from save_avs.batch.output import BulkFolder
     from save_avs.batch.run import ENGINES, plan_run, request_of

@@ -73,9 +73,6 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
     runtime: Runtime = "auto",
 ) -> int:
     """Serve a web page and a REST service that segment videos."""
-    from save_avs.serving.extra import require
-
-    require(page=page)
     from save_avs.serving.auth import Token
     from save_avs.serving.limits import Limits
     from save_avs.serving.server import serve as listen

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
 
-from save_avs.errors import UsageError
+from save_avs._extras import missing_packages
 from save_avs.models.save import SAVE, Precision
 
 
@@ -47,15 +46,4 @@ class Runtime(Protocol):
 
 def is_installed(runtime: Runtime) -> bool:
     """Whether a runtime's packages are there."""
-    return all(find_spec(package) for package in runtime.packages)
-
-
-def require(runtime: Runtime) -> None:
-    """Check a runtime's packages.
-
-    Raises:
-        UsageError: when one is missing; the line says how to install it.
-    """
-    name = runtime.name
-    if not is_installed(runtime):
-        raise UsageError(f"{name} needs more packages: pip install 'save-avs[{name}]'")
+    return not missing_packages(*runtime.packages)

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
+from save_avs._extras import require
 from save_avs.errors import UsageError
 from save_avs.models.save import Precision
 from save_avs.runtimes import onnx_engine, openvino_engine
-from save_avs.runtimes.base import Runtime, require
+from save_avs.runtimes.base import Runtime
 from save_avs.runtimes.export_graph import OUTPUT
 from save_avs.runtimes.tracing import without_remarks
 
@@ -118,7 +119,7 @@ def find_target(name: str, precision: str) -> tuple[ExportTarget, Precision]:
         raise UsageError(f"cannot export to '{name}': choose one of {', '.join(TARGETS)}")
     target = TARGETS[name]
     if target.runtime is not None:
-        require(target.runtime)
+        require(name, *target.runtime.packages)
     for known in target.precisions:
         if known == precision:
             return target, known

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from save_avs._extras import require
 from save_avs.errors import UsageError
 from save_avs.models.pretrained_delta import BaseWeightPaths
 from save_avs.models.save import Precision
 from save_avs.models.serialization import load_folder, read_config
-from save_avs.runtimes.base import Runtime, require
+from save_avs.runtimes.base import Runtime
 from save_avs.runtimes.cache import kept, model_key
 from save_avs.runtimes.int8_engine import OpenVinoInt8
 from save_avs.runtimes.onnx_engine import Onnx
@@ -28,7 +29,7 @@ def get_runtime(name: str) -> Runtime:
     """
     if name not in RUNTIMES:
         raise UsageError(f"unknown runtime '{name}': choose one of {', '.join(RUNTIME_NAMES)}")
-    require(RUNTIMES[name])
+    require(name, *RUNTIMES[name].packages)
     return RUNTIMES[name]
 
 

@@ -170,7 +170,7 @@ def find_corpus(root: str | Path) -> Path:
         return Path(str(resources.files("save_avs"))) / "bundled" / "scenes"
     if not (Path(root) / "cutouts").is_dir():
         raise UsageError(
-            f"{root} is no corpus: it has no cutouts/ folder; make one (save-avs data stamps {root}), "
+            f"{root} is no corpus: it has no cutouts/ folder; make one (save-avs data tuxpaint {root}), "
             f"or take the bundled one, '{BUNDLED}'"
         )
     return Path(root)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from save_avs.errors import SaveAvsError, UsageError
+from save_avs._extras import require
+from save_avs.errors import SaveAvsError
 from save_avs.synthesis.corpus import RATE
 from save_avs.types import F32
 from save_avs.video.audio_file import read_audio_file
@@ -32,16 +32,6 @@ class Note(NamedTuple):
     channel: int
     program: int
     key: int
-
-
-def require_mido() -> None:
-    """Check that the one package this needs beyond the others is there.
-
-    Raises:
-        UsageError: when it is not.
-    """
-    if find_spec("mido") is None:
-        raise UsageError("sounds of instruments need the package mido: pip install 'save-avs[stamps]'")
 
 
 def phrases(notes: Mapping[str, Any]) -> Iterator[list[Note]]:
@@ -92,6 +82,7 @@ def play(notes: list[Note], soundfont: Path) -> F32:
 
 def write_midi(path: Path, notes: list[Note]) -> None:
     """Write notes as a standard MIDI file, format 0, at 960 ticks a second."""
+    require("tuxpaint", "mido")
     import mido
 
     timed: list[tuple[float, Any]] = [(0.0, None)]

@@ -1,4 +1,4 @@
-"""``save-avs data stamps``: the first corpus, from Debian's free stamps, photographs and a soundfont.
+"""``save-avs data tuxpaint``: the first corpus, from Debian's free stamps, photographs and a soundfont.
 
 Which picture belongs to which sound, and to which split, is written down in ``stamps.yaml``.
 """
@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import yaml
 from PIL import Image
 
+from save_avs._extras import require
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.synthesis.corpus import RATE, CorpusSplit, Manifest, load_cutout
 from save_avs.synthesis.corpus_io import new_folder, shrink_image, write_wav
-from save_avs.synthesis.midi import phrases, play, require_mido
+from save_avs.synthesis.midi import phrases, play
 from save_avs.types import F32
 from save_avs.video.audio_file import read_audio_file
 
@@ -52,7 +53,7 @@ def build_tuxpaint_corpus(
         UsageError: when the target exists, or a tool that this needs does not.
         SaveAvsError: when a package cannot be had.
     """
-    require_mido()
+    require("tuxpaint", "mido")
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             raise UsageError(f"building the stamps corpus needs {tool}: apt-get install {package}")

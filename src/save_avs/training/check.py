@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from save_avs._extras import require
 from save_avs.datasets.base import AVDataset, WaveformDataset
 from save_avs.errors import SaveAvsError
 from save_avs.models import SAVE, SaveConfig, build_save
@@ -17,7 +18,6 @@ from save_avs.models.adapters import freeze_except
 from save_avs.models.loading import resolve_device
 from save_avs.models.pretrained_delta import load_base_weights
 from save_avs.models.serialization import read_config
-from save_avs.training.callbacks.trackers import require_trackers
 from save_avs.training.clip_dataset import annotated
 from save_avs.training.distributed import check_precision
 from save_avs.training.memory import estimate_memory
@@ -48,7 +48,7 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
     recipe = _attempt(found, "", lambda: with_corpus_classes(recipe)) or recipe
     _attempt(found, "device: ", lambda: check_precision(recipe.precision, resolve_device(recipe.device)))
     for name in recipe.trackers:
-        _attempt(found, "", partial(require_trackers, (name,)))
+        _attempt(found, "", partial(require, name, name))
     parts = _attempt(
         found,
         "bases: ",

@@ -39,7 +39,7 @@ class Recipe(StrictModel):
     Attributes:
         model: a whole config, or ``preset: save-vit-b`` and what differs from it.
         pretrained: what its frozen parts are loaded from; fresh weights where None.
-        corpus: folder made by ``save-avs data stamps``, or one of your own in its layout;
+        corpus: folder made by ``save-avs data tuxpaint``, or one of your own in its layout;
             for stages on composed scenes.
         out: run folder; each stage gets a folder in it.
         precision: ``bf16`` and ``fp16`` train under automatic mixed precision.

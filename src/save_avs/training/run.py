@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from save_avs._extras import require
 from save_avs.models import SAVE, SaveConfig
 from save_avs.models.serialization import save_model
 from save_avs.training.callbacks.base import Callback
@@ -15,7 +16,7 @@ from save_avs.training.callbacks.input_bound import DataWaitMonitor
 from save_avs.training.callbacks.record import write_run_record
 from save_avs.training.callbacks.report import write_report
 from save_avs.training.callbacks.stage_record import StageRecorder
-from save_avs.training.callbacks.trackers import TrackerCallback, require_trackers
+from save_avs.training.callbacks.trackers import TrackerCallback
 from save_avs.training.checkpoint import load_moving, moving_state
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.recipe import Recipe
@@ -34,7 +35,8 @@ def train(
         SaveAvsError: see ``Trainer.run``.
     """
     recipe = with_corpus_classes(recipe)
-    require_trackers(recipe.trackers)
+    for name in recipe.trackers:
+        require(name, name)
     processes = processes or processes_of(recipe)
     callbacks = _watches(recipe, callbacks, processes) if processes.main else ()
     for stage in recipe.stages:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 NOT_RUN: dict[str, tuple[str, ...]] = {
     "takes 530 MB of Debian packages; tests/data/test_stamps_plan.py": (
-        "save-avs data stamps corpora/stamps",
-        "save-avs data stamps",
+        "save-avs data tuxpaint corpora/tuxpaint",
+        "save-avs data tuxpaint",
     ),
     "downloads published weights; tests/checkpoints/test_fetch.py fetches from a server of its own": (
         "save-avs weights fetch sam-vit-b",
@@ -21,8 +21,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
         "save-avs eval save-tiny --data scenes --corpus things --scenes 100",
-        "save-avs study listening --corpus corpora/stamps --scenes 300",
-        "save-avs study inside src/save_avs/bundled/sample.mp4 --corpus corpora/stamps --scenes 100",
+        "save-avs study listening --corpus corpora/tuxpaint --scenes 300",
+        "save-avs study inside src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
     ),
     "takes half a minute; tests/exports/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",

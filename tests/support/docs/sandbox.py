@@ -46,7 +46,7 @@ def make_sandbox(root: Path) -> Path:
     _clips(root)
     _trees(root)
     _models(root)
-    make_corpus(root / "corpora" / "stamps")
+    make_corpus(root / "corpora" / "tuxpaint")
     make_corpus(root / "things", manifest=False)
     for name, (whole, stage) in SMALL.items():
         _recipe(root / "configs", name, whole, stage)

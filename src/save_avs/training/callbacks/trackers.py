@@ -11,11 +11,10 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from save_avs.errors import UsageError
+from save_avs._extras import require
 from save_avs.training.callbacks.base import Callback, ValidationImage
 from save_avs.training.callbacks.pictures import panels
 from save_avs.training.choices import Tracker
@@ -131,18 +130,6 @@ def session_name(stage: str, step: int) -> str:
     return f"{stage} from step {step}" if step else stage
 
 
-def require_trackers(names: Sequence[Tracker]) -> None:
-    """See that the packages of trackers are installed.
-
-    Raises:
-        UsageError: when one is not; the line says how to install it.
-    """
-    for name in names:
-        spec = find_spec(name)
-        if spec is None or spec.origin is None:  # a folder of that name, as wandb makes one, has no origin
-            raise UsageError(f"trackers: {name} is not installed: pip install 'save-avs[{name}]'")
-
-
 class TrackerCallback(Callback):
     """Forwards rows and pictures of each stage.
 
@@ -155,7 +142,8 @@ class TrackerCallback(Callback):
     """
 
     def __init__(self, out: Path, names: Sequence[Tracker]) -> None:
-        require_trackers(names)
+        for name in names:
+            require(name, name)
         self._out, self._names = out, names
         self._open: list[Forwarded] = []
 
