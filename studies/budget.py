@@ -41,7 +41,7 @@ def steps_of(stage: Stage) -> int:
 def sizes_of(recipe: Recipe) -> ModelProfile:
     """The size of the model as the last stage of a recipe trains it, and what a frame costs."""
     stage = recipe.stages[-1]
-    return _measured(stage_config(recipe.model, stage, None).model_dump_json(), stage.train)
+    return _measured(stage_config(recipe.model, stage, None).model_dump_json(), stage.trainable)
 
 
 @cache
@@ -54,7 +54,7 @@ def work_of(recipe: Recipe) -> float:
     flops = sizes_of(recipe).flops
     whole, heard = sum(flops.values()), flops["audio backbone"]
     return sum(
-        steps_of(stage) * items_a_step(stage) * (heard if stage.task == "sounds" else whole)
+        steps_of(stage) * items_a_step(stage) * (heard if stage.task == "audio-tagging" else whole)
         for stage in recipe.stages
     )
 

@@ -69,7 +69,7 @@ def test_nothing_runs_twice_without_gradients():
 
 @pytest.mark.parametrize("activation_checkpointing", [False, True])
 def test_a_stage_says_whether_its_model_recomputes(activation_checkpointing, tmp_path):
-    stage = {"name": "s", "task": "clips", "data": {"name": "s4", "root": "x"}, "epochs": 1, "batch_size": 1}
+    stage = {"name": "s", "task": "avs", "data": {"name": "s4", "root": "x"}, "epochs": 1, "batch_size": 1}
     recipe = Recipe.model_validate(
         {
             "model": tiny_config().model_dump(exclude={"base_weights"}),

@@ -34,7 +34,7 @@ def recipe(home: Path) -> Path:
     corpora = {split: Corpus.load(root, split) for split in LAYOUT_WRITERS["s4"].splits}
     LAYOUT_WRITERS["s4"].write(LayoutRequest(corpora, count=CLIPS, size=(32, 32)), home / "avs")
     stage = {
-        "task": "clips",
+        "task": "avs",
         "data": {"name": "s4", "root": str(home / "avs")},
         "steps": 2,
         "batch_size": 2,

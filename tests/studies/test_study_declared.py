@@ -31,7 +31,7 @@ def test_every_variant_makes_a_recipe_and_a_model(name):
     for run in runs(name).values():
         digests.add(run.digest)
         assert run.recipe.out == OUT / run.name and all(s.seed == run.seed for s in run.recipe.stages)
-        assert profile_model(run.recipe.model, run.stage.train).trained > 0
+        assert profile_model(run.recipe.model, run.stage.trainable).trained > 0
     assert len(digests) == len(runs(name))  # no run is there twice
 
 

@@ -17,7 +17,7 @@ VARIANTS: dict[str, Any] = {
     "image": {"model": {"audio_adapter": {"inject_into": "none"}}},
     "none": {
         "model": {"image_adapter": None, "audio_adapter": {"inject_into": "none"}},
-        "stage": {"train": ["audio_adapter", "mask_decoder"]},
+        "stage": {"trainable": ["audio_adapter", "mask_decoder"]},
     },
 }
 
@@ -32,10 +32,10 @@ def make_study(home: Path, **changes: Any) -> Path:
     """Write corpus, base, recipe and study into ``home``; returns the study's file."""
     config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "base_weights", "semantic"})
     stage = {
-        "task": "scenes",
+        "task": "synthetic-avs",
         "init_from": str(make_base(home / "base")),
         "reset": ["audio_adapter"],
-        "train": ["adapter", "audio_adapter", "mask_decoder"],
+        "trainable": ["adapter", "audio_adapter", "mask_decoder"],
         "steps": STEPS,
         "batch_size": 4,
         "lr": 1e-3,
@@ -44,7 +44,11 @@ def make_study(home: Path, **changes: Any) -> Path:
         "semantic_aux_weight": 0.0,
         "validate_every": STEPS,
         "val_samples": 2,
+<<<<<<< HEAD
         "scenes": {"num_objects": [1, 2], "object_size": [0.5, 1.0]},
+=======
+        "scenes": {"num_objects": [1, 2], "size": [0.5, 1.0]},
+>>>>>>> 8079ff4 (wip)
     }
     recipe = {
         "model": config,

@@ -69,7 +69,7 @@ def clip_stage(**changes: Any) -> ClipStage:
     """A stage of a few steps."""
     plain = {
         "name": "only",
-        "task": "clips",
+        "task": "avs",
         "data": {"name": "memory", "root": "nowhere"},
         "steps": 6,
         "batch_size": 2,

@@ -128,7 +128,7 @@ def test_a_distractor_that_is_broken_is_named(ms3):
 def recipe(tmp_path, augment: str, features: str = ""):
     path = tmp_path / "recipe.yaml"
     path.write_text(
-        f"model: {{preset: save-vit-b}}\nout: x\nstages:\n  train: {{task: clips, "
+        f"model: {{preset: save-vit-b}}\nout: x\nstages:\n  train: {{task: avs, "
         f"data: {{name: s4, root: x{features}}}, "
         f"epochs: 1, batch_clips: 2, lr: 1.0e-3, augment: {augment}}}\n"
     )
@@ -174,7 +174,7 @@ def test_validate_asks_for_the_wav_where_the_sound_is_to_be_changed(tmp_path):
     model = tiny_config().model_dump(exclude={"base_weights"})
     stage = {
         "name": "s",
-        "task": "clips",
+        "task": "avs",
         "data": {"name": "s4", "root": root},
         "epochs": 1,
         "batch_size": 2,

@@ -29,19 +29,19 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "names"),
-    [("scenes", None), ("things", ["point 1", "point 2", "box 3", "box 4"]), ("sounds", [])],
+    [("synthetic-avs", None), ("sam-pretraining", ["point 1", "point 2", "box 3", "box 4"]), ("audio-tagging", [])],
 )
 def test_a_composed_stage_shows_its_validation(name, names, corpus):
     stage = SyntheticStage.model_validate(
-        {"name": "x", "task": name, "train": ["sam"], "steps": 1, "batch_size": 4, "lr": 1e-3}
+        {"name": "x", "task": name, "trainable": ["sam"], "steps": 1, "batch_size": 4, "lr": 1e-3}
     )
-    changes = {} if name == "scenes" else {"image_adapter": None}
+    changes = {} if name == "synthetic-avs" else {"image_adapter": None}
     model = build_save(tiny_config(classes=("bar", "disc", "ring", "square"), **changes)).eval()
     task = TASKS[name](model, stage, corpus, 64)
-    batch = task.collate([task.validation[i] for i in range(2 if name == "scenes" else 4)])
+    batch = task.collate([task.validation[i] for i in range(2 if name == "synthetic-avs" else 4)])
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         pictures = task.pictures(batch)
-    assert len(pictures) == (0 if name == "sounds" else 4)
+    assert len(pictures) == (0 if name == "audio-tagging" else 4)
     assert names is None or [picture.name for picture in pictures] == names
     for picture in pictures:
         assert picture.frame.shape == (64, 64, 3) and picture.frame.dtype == np.uint8

@@ -36,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(home: Path) -> dict:
     """What the experiments share, as configs/s4-256.yaml does it."""
     stage = {
-        "task": "clips",
+        "task": "avs",
         "data": {"name": "s4", "root": str(home / "s4")},
         "epochs": 2,
         "batch_size": 2,

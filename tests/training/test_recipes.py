@@ -15,7 +15,7 @@ model: {name: tiny}
 corpus: corpora/x
 out: runs/x
 stages:
-  - {name: only, task: scenes, train: [adapter], steps: 10, batch: 4, lr: 1.0e-3}
+  - {name: only, task: synthetic-avs, trainable: [adapter], steps: 10, batch_size: 4, lr: 1.0e-3}
 """
 
 
@@ -76,8 +76,8 @@ def test_what_cannot_be_extended(files, message, tmp_path):
 
 def test_save_tiny_freezes_sams_encoder_where_it_learns_to_hear():
     stages = load_recipe(CONFIGS / "save-tiny.yaml").stages
-    scenes = [stage for stage in stages if stage.task == "scenes"]
-    assert scenes and {s.task for s in stages} == {"sounds", "things", "scenes"}
+    scenes = [stage for stage in stages if stage.task == "synthetic-avs"]
+    assert scenes and {s.task for s in stages} == {"audio-tagging", "sam-pretraining", "synthetic-avs"}
 
 
 def test_overrides_replace_values(recipe):
@@ -96,9 +96,13 @@ def test_overrides_replace_values(recipe):
         ("stagess=3", "stagess: Extra inputs are not permitted"),
         ("stages.0.stepps=3", "stages.0.stepps: Extra inputs are not permitted"),
         ("stages.0.steps=0", "stages.0.steps: Input should be greater than 0"),
-        ("stages.0.accumulate=99", "stages.0: accumulate: 99 parts of"),
+        ("stages.0.grad_accum_steps=99", "stages.0: grad_accum_steps: 99 parts of"),
         ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
+<<<<<<< HEAD
         ("stages.0.task=sing", "stages.0.task: Input should be one of 'sounds', 'things', 'scenes', 'clips'"),
+=======
+        ("stages.0.task=sing", "stages.0.task: Input should be one of 'audio-tagging', 'sam-pretraining', 'synthetic-avs', 'avs'"),
+>>>>>>> 8079ff4 (wip)
         ("stages.0.scenes.off_screen_prob=1.5", "off_screen_prob: Input should be less than or equal to 1"),
         ("model.image_adapter.ratio=2", "model.image_adapter.ratio: Input should be less than or equal to 1"),
         ("precision=fp8", "precision: Input should be 'fp32', 'bf16' or 'fp16'"),
@@ -120,7 +124,7 @@ def test_a_slip_is_one_clear_line(recipe, override, message):
             MINIMAL.replace("corpus: corpora/x\n", ""),
             "recipe.yaml: corpus: stage only composes its scenes of one",
         ),
-        (MINIMAL.replace("task: scenes, ", ""), "recipe.yaml: stages.0.task: Field required"),
+        (MINIMAL.replace("task: synthetic-avs, ", ""), "recipe.yaml: stages.0.task: Field required"),
         (MINIMAL.replace("name: tiny", "nam: tiny"), "recipe.yaml: model.name: Field required"),
     ],
 )

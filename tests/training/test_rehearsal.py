@@ -11,11 +11,11 @@ from tests.support.tiny_model import tiny_config
 
 
 def recipe(tmp_path) -> Recipe:
-    sounds = {"name": "1-sounds", "task": "sounds", "train": ("audio_backbone", "hearing")}
+    sounds = {"name": "1-sounds", "task": "audio-tagging", "trainable": ("audio_backbone", "hearing")}
     scenes = {
         "name": "2-scenes",
-        "task": "scenes",
-        "train": ("adapter", "audio_adapter"),
+        "task": "synthetic-avs",
+        "trainable": ("adapter", "audio_adapter"),
         "init_from": "1-sounds",
     }
     plain = {"steps": 5000, "batch_size": 4, "lr": 1e-3, "scenes": {"num_objects": (1, 2)}}

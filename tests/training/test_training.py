@@ -23,9 +23,9 @@ from tests.support.tiny_model import tiny_config
 
 CLASSES = ("bar", "disc", "ring", "square")
 TRAINED = {
-    "sounds": ("audio_backbone", "hearing"),
-    "things": ("sam",),
-    "scenes": ("adapter", "audio_adapter"),
+    "audio-tagging": ("audio_backbone", "hearing"),
+    "sam-pretraining": ("sam",),
+    "synthetic-avs": ("adapter", "audio_adapter"),
 }
 
 
@@ -38,11 +38,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_corpus(tmp_path_factory.mktemp("corpus"))
 
 
-def stage(task: str = "scenes", **changes) -> SyntheticStage:
+def stage(task: str = "synthetic-avs", **changes) -> SyntheticStage:
     plain = {
         "name": "only",
         "task": task,
-        "train": TRAINED[task],
+        "trainable": TRAINED[task],
         "steps": 6,
         "batch_size": 4,
         "lr": 1e-2,
@@ -57,7 +57,7 @@ def stage(task: str = "scenes", **changes) -> SyntheticStage:
 
 def model(task: str, seed: int = 0) -> SAVE:
     torch.manual_seed(seed)
-    changes = {} if task == "scenes" else {"image_adapter": None}
+    changes = {} if task == "synthetic-avs" else {"image_adapter": None}
     return build_save(tiny_config(classes=CLASSES, **changes))
 
 
@@ -81,10 +81,10 @@ def die_at(chosen: Trainer, step: int) -> None:
 @pytest.mark.parametrize(
     ("task", "workers", "optimizer"),
     [
-        ("scenes", 0, "adamw"),
-        ("scenes", 1, "adamw"),
-        ("things", 0, "muon"),
-        ("sounds", 0, "adamw"),
+        ("synthetic-avs", 0, "adamw"),
+        ("synthetic-avs", 1, "adamw"),
+        ("sam-pretraining", 0, "muon"),
+        ("audio-tagging", 0, "adamw"),
     ],
 )
 def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimizer, corpus, tmp_path):
@@ -110,7 +110,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimize
 
 
 def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
-    chosen = trainer(model("scenes"), stage(), corpus, tmp_path, checkpoint_interval_s=0.0)
+    chosen = trainer(model("synthetic-avs"), stage(), corpus, tmp_path, checkpoint_interval_s=0.0)
     die_at(chosen, 2)
     with pytest.raises(Killed):
         chosen.run()
@@ -123,7 +123,7 @@ def test_yamnet_learns_to_name_sounds_from_scratch(corpus, tmp_path):
     torch.manual_seed(0)
     network = build_save(tiny_config(audio="yamnet", classes=CLASSES, image_adapter=None))
     assert network.hearing is not None and network.hearing.in_features == 1024
-    chosen = stage("sounds", steps=30, batch_size=12, lr=1e-3, validate_every=30)
+    chosen = stage("audio-tagging", steps=30, batch_size=12, lr=1e-3, validate_every=30)
     learner = trainer(network, chosen, corpus, tmp_path)
     assert learner.task.stream.frontend == YAMNET
     losses, loss = [], learner.task.loss
@@ -138,16 +138,16 @@ def test_yamnet_learns_to_name_sounds_from_scratch(corpus, tmp_path):
     assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
 
 
-@pytest.mark.parametrize("task", ["sounds", "things", "scenes"])
+@pytest.mark.parametrize("task", ["audio-tagging", "sam-pretraining", "synthetic-avs"])
 def test_only_what_is_named_moves(task, corpus, tmp_path):
     network = model(task)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     trainer(network, stage(task, steps=2), corpus, tmp_path).run()
     moved = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
     parts = {
-        "sounds": ("audio_backbone.", "hearing."),
-        "things": ("sam.",),
-        "scenes": (".adapter.", "audio_adapter."),
+        "audio-tagging": ("audio_backbone.", "hearing."),
+        "sam-pretraining": ("sam.",),
+        "synthetic-avs": (".adapter.", "audio_adapter."),
     }
     assert moved and all(any(part in name for part in parts[task]) for name in moved)
     for part in parts[task]:
@@ -156,7 +156,7 @@ def test_only_what_is_named_moves(task, corpus, tmp_path):
 
 
 def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
-    chosen = trainer(model("scenes"), stage(steps=3), corpus, tmp_path)
+    chosen = trainer(model("synthetic-avs"), stage(steps=3), corpus, tmp_path)
     chosen.run()
     saved = torch.load(tmp_path / "checkpoint-00000003.pt", weights_only=True)
     name = "model.audio_adapter.prompt.weight"
@@ -166,7 +166,7 @@ def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
 
 def test_it_writes_down_what_happens(corpus, tmp_path):
     callback = Recorder()
-    trainer(model("scenes"), stage(), corpus, tmp_path, callback=callback).run()
+    trainer(model("synthetic-avs"), stage(), corpus, tmp_path, callback=callback).run()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [4, 6, 6]
     assert "val_miou" in rows[0] and {"loss", "bce", "iou", "lr"} <= rows[1].keys()
@@ -178,7 +178,7 @@ def test_it_writes_down_what_happens(corpus, tmp_path):
 @pytest.mark.slow
 def test_it_learns_to_mark_what_sounds(corpus, tmp_path):
     chosen = stage(steps=60, batch_size=16, lr=5e-3, warmup_steps=10, validate_every=1000, val_samples=24)
-    network = model("scenes")
+    network = model("synthetic-avs")
     trained = (*chosen.train, "sam", "audio_backbone")
     chosen = chosen.model_copy(update={"train": trained})
     learner = trainer(network, chosen, corpus, tmp_path)
@@ -188,9 +188,9 @@ def test_it_learns_to_mark_what_sounds(corpus, tmp_path):
 
 def recipe(corpus: Path, out: Path, **changes) -> Recipe:
     stages = (
-        stage("sounds", name="1-sounds", steps=1),
-        stage("things", name="2-things", init_from="1-sounds", steps=1, image_size=32),
-        stage("scenes", name="3-scenes", init_from="2-things", steps=1),
+        stage("audio-tagging", name="1-sounds", steps=1),
+        stage("sam-pretraining", name="2-things", init_from="1-sounds", steps=1, image_size=32),
+        stage("synthetic-avs", name="3-scenes", init_from="2-things", steps=1),
     )
     settings = {"corpus": corpus, "out": out, "precision": "fp32", "workers": 0, "stages": stages}
     return Recipe.model_validate({"model": tiny_config(), **settings, **changes})
@@ -215,7 +215,7 @@ def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_
 
 
 def test_a_stage_that_starts_from_nothing(corpus, tmp_path):
-    alone = recipe(corpus, tmp_path, stages=(stage("scenes", init_from="0-nowhere"),))
+    alone = recipe(corpus, tmp_path, stages=(stage("synthetic-avs", init_from="0-nowhere"),))
     with pytest.raises(UsageError, match="stage only starts from 0-nowhere, which has no model"):
         train(alone)
 

@@ -31,7 +31,7 @@ def clips(monkeypatch) -> Splits:
 
 
 def recipe(*stages: dict, **changes) -> Recipe:
-    plain = {"task": "clips", "data": {"name": "s4", "root": "x"}, "epochs": 2, "batch_size": 2, "lr": 1e-3}
+    plain = {"task": "avs", "data": {"name": "s4", "root": "x"}, "epochs": 2, "batch_size": 2, "lr": 1e-3}
     given = [{**plain, "name": f"s{k}", **stage} for k, stage in enumerate(stages)]
     model = tiny_config().model_dump(exclude={"base_weights"})
     return Recipe.model_validate({"model": model, "out": "runs/x", "stages": given, **changes})
@@ -49,7 +49,7 @@ def test_what_a_stage_would_do():
 @pytest.mark.parametrize(
     ("stages", "problem"),
     [
-        ([{"train": ["adaptor"]}], "stage s0: nothing to train is called adaptor"),
+        ([{"trainable": ["adaptor"]}], "stage s0: nothing to train is called adaptor"),
         ([{"init_from": "s1"}, {}], "stage s0: starts from s1, which comes no earlier"),
         ([{"init_from": "s0"}], "stage s0: starts from s0, which comes no earlier"),
         ([{"init_from": "nowhere"}], "stage s0 starts from nowhere, which has no model"),
@@ -72,7 +72,7 @@ def test_every_problem_is_found_at_once(clips, monkeypatch):
     monkeypatch.setattr(Clips, "__getitem__", lambda _, i: broken(i))
     base_weights = {"sam": "no/sam.pth"}
     problems = check_recipe(
-        recipe({"init_from": "nowhere", "train": ["x"]}, pretrained=base_weights, device="abacus")
+        recipe({"init_from": "nowhere", "trainable": ["x"]}, pretrained=base_weights, device="abacus")
     ).problems
     for text in ("device:", "bases: no/sam.pth", "frame.png", "nowhere", "called x"):
         assert any(text in line for line in problems), text
@@ -119,7 +119,7 @@ def test_the_estimate_of_recomputed_blocks_is_the_most_a_real_step_keeps_at_a_ti
 def test_each_problem_of_a_file_is_a_line_and_the_code_is_two(tmp_path: Path, capfd):
     path = tmp_path / "bad.yaml"
     path.write_text(
-        "model: {preset: save-vit-b}\nout: x\nstages:\n  train: {task: clips, data: {name: s4}, epochs: 0, "
+        "model: {preset: save-vit-b}\nout: x\nstages:\n  train: {task: avs, data: {name: s4}, epochs: 0, "
         "batch_clips: 2, lr: 1.0e-3, stepps: 3}\n"
     )
     assert main(["validate", str(path)]) == 2

@@ -140,20 +140,20 @@ def _describe(
     config = stage_config(recipe.model, stage, splits)
     try:
         model = _on_meta(config)
-        trained = freeze_except(model, stage.train)
+        trained = freeze_except(model, stage.trainable)
     except (ValueError, SaveAvsError) as error:
         found.problems.append(f"stage {stage.name}: {error}")
         return
     sizes = {name: p.numel() for name, p in model.named_parameters()}
     share = sum(sizes[name] for name in trained)
     rest = sum(sizes.values()) - share
-    parts = ", ".join(f"{part} {_millions(_within(part, trained, sizes))}" for part in stage.train)
+    parts = ", ".join(f"{part} {_millions(_within(part, trained, sizes))}" for part in stage.trainable)
     found.lines += [
         f"stage {stage.name}: {_length(stage, splits)}",
         f"  {config.name} at {config.image_size} px: {_millions(sum(sizes.values()))} parameters, "
         f"{_millions(share)} trained ({parts}), {_millions(rest)} frozen",
     ]
-    if stage.task in {"scenes", "clips"}:
+    if stage.task in {"synthetic-avs", "avs"}:
         model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
         memory = estimate_memory(
             model,

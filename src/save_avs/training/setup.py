@@ -75,7 +75,7 @@ def with_corpus_classes(recipe: Recipe) -> Recipe:
 def stage_config(model: SaveConfig, stage: SyntheticStage | ClipStage, splits: Splits | None) -> SaveConfig:
     """The model as this stage builds it: without image adapters before there is sound and picture."""
     changes: dict[str, object] = {"image_size": stage.image_size or model.image_size}
-    if stage.task in {"sounds", "things"}:
+    if stage.task in {"audio-tagging", "sam-pretraining"}:
         changes["image_adapter"] = None
     if isinstance(stage, ClipStage) and stage.semantic_weight and splits is not None:
         changes["semantic"] = SemanticConfig(classes=splits.train.classes)

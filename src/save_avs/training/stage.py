@@ -40,7 +40,7 @@ class StageBase(StrictModel):
         init_from: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
             begins from fresh ones, or from the recipe's bases.
         reset: parts that do not begin with those weights, as ``audio_adapter``: dotted beginnings of names.
-        train: names of the parts that are trained (see ``freeze_except``); the rest stands still.
+        trainable: names of the parts that are trained (see ``freeze_except``); the rest stands still.
         image_size: pixels; the model's own when None.
         lr: peak learning rate, reached after ``warmup_steps`` steps, then cosine to ``min_lr``.
         min_lr: learning rate of the last step; a hundredth of the peak when None.
@@ -58,7 +58,7 @@ class StageBase(StrictModel):
     name: str
     init_from: str | None = None
     reset: tuple[str, ...] = ()
-    train: tuple[str, ...]
+    trainable: tuple[str, ...]
     image_size: int | None = Field(default=None, gt=0)
     lr: float = Field(gt=0)
     min_lr: float | None = Field(default=None, ge=0)
@@ -97,7 +97,7 @@ class SyntheticStage(StageBase):
         val_samples: scenes of a validation.
     """
 
-    task: Literal["sounds", "things", "scenes"]
+    task: Literal["audio-tagging", "sam-pretraining", "synthetic-avs"]
     steps: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     views: int = Field(default=2, gt=0)
@@ -108,7 +108,7 @@ class SyntheticStage(StageBase):
 
     @model_validator(mode="after")
     def _no_empty_part(self) -> Self:
-        views = self.views if self.task == "scenes" else 1
+        views = self.views if self.task == "synthetic-avs" else 1
         check_parts(self.grad_accum_steps, max(1, self.batch_size // views), "batch_size")
         return self
 
@@ -120,7 +120,7 @@ def check_parts(parts: int, items: int, batch_size: str) -> None:
         ValueError: when it has not.
     """
     if parts > items:
-        raise ValueError(f"accumulate: {parts} parts of {items} items; at most as many as {batch_size} has")
+        raise ValueError(f"grad_accum_steps: {parts} parts of {items} items; at most as many as {batch_size} has")
 
 
 class DataConfig(StrictModel):
@@ -202,12 +202,12 @@ class ClipStage(StageBase):
         patience: validations in a row without a better figure, after which the stage ends early.
     """
 
-    task: Literal["clips"]
+    task: Literal["avs"]
     data: DataConfig
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
     batch_size: int = Field(gt=0)
-    train: tuple[str, ...] = ("adapter", "audio_adapter", "mask_decoder")
+    trainable: tuple[str, ...] = ("adapter", "audio_adapter", "mask_decoder")
     betas: tuple[float, float] = (0.9, 0.999)
     warmup_steps: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -242,4 +242,4 @@ class ClipStage(StageBase):
 
 
 Stage = Annotated[SyntheticStage | ClipStage, Field(discriminator="task")]
-TASK_NAMES = ("sounds", "things", "scenes", "clips")
+TASK_NAMES = ("audio-tagging", "sam-pretraining", "synthetic-avs", "avs")

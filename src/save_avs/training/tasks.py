@@ -253,4 +253,8 @@ def _ious(logits: Tensor, masks: Tensor) -> Tensor:
     return ((found & truth).sum(1).float() + 1e-7) / ((found | truth).sum(1).float() + 1e-7)
 
 
-TASKS = {"sounds": AudioTaggingTask, "things": PromptSegmentationTask, "scenes": SyntheticAVSTask}
+TASKS = {
+    "audio-tagging": AudioTaggingTask,
+    "sam-pretraining": PromptSegmentationTask,
+    "synthetic-avs": SyntheticAVSTask,
+}

@@ -230,7 +230,7 @@ class Trainer:
 
     def _train_mode(self) -> None:
         self.task.modules.train()
-        freeze_except(self.task.modules["model"], self.stage.train)
+        freeze_except(self.task.modules["model"], self.stage.trainable)
 
     def _checkpoint(self) -> None:
         state = {

@@ -25,13 +25,17 @@ from tests.support.tiny_model import shake, tiny_config, tiny_model
 CLIPS = 6
 WEIGHTS = "published.pth"  # what `program.py` lets be fetched
 _STAGE = {
-    "task": "scenes",
-    "train": ["adapter", "audio_adapter", "mask_decoder"],
+    "task": "synthetic-avs",
+    "trainable": ["adapter", "audio_adapter", "mask_decoder"],
     "batch_size": 4,
     "lr": 1e-3,
     "validate_every": 20,
     "val_samples": 2,
+<<<<<<< HEAD
     "scenes": {"num_objects": [1, 2], "object_size": [0.5, 1.0]},
+=======
+    "scenes": {"num_objects": [1, 2], "size": [0.5, 1.0]},
+>>>>>>> 8079ff4 (wip)
 }
 
 
