@@ -17,7 +17,7 @@ EXPECTED = {
     "official": lambda clips: averaged(clips, 1),
     "official-batch4": lambda clips: averaged(clips, 4),
     "dataset": lambda clips: averaged(clips, len(clips)),
-    "sama": lambda clips: averaged(clips, 1, f_from_logits=True),
+    "sama": lambda clips: averaged(clips, 1, raw_f=True),
     "gavs": lambda clips: averaged(clips, 1, threshold=0.4),
     "cavp": pooled,
 }

@@ -59,7 +59,7 @@ def test_habits_do_not_change_a_digest_and_all_else_does():
     def digest(*overrides: str) -> str:
         return runs_of("adapters", load_study("adapters"), OUT, overrides=overrides)[0].digest
 
-    assert digest() == digest("workers=2", "checkpoint_s=5", "device=cpu", "model.name=other")
+    assert digest() == digest("workers=2", "checkpoint_interval_s=5", "device=cpu", "model.name=other")
     changed = (
         "precision=fp32",
         "stages.scenes.steps=9",

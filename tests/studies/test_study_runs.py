@@ -159,7 +159,7 @@ def test_a_killed_study_goes_on_to_the_same_table(toys, done, tmp_path):
         "study",
         "grid",
         str(toys),
-        "checkpoint_s=0.001",
+        "checkpoint_interval_s=0.001",
         "-o",
         str(folder),
     ]
@@ -198,7 +198,7 @@ def test_runs_beside_each_other_give_the_same_table(toys, done, tmp_path):
     [
         (["--runs", "nothing"], "no run is called nothing"),
         (["stages.scenes.speed=1"], "stages.scenes.speed"),
-        (["stages.scenes.start=nowhere"], "train it first"),
+        (["stages.scenes.init_from=nowhere"], "train it first"),
         (["--dry-run", "--report-only"], "give one of them"),
         (["--report-only"], "nothing to report"),
     ],

@@ -44,11 +44,7 @@ def make_study(home: Path, **changes: Any) -> Path:
         "semantic_aux_weight": 0.0,
         "validate_every": STEPS,
         "val_samples": 2,
-<<<<<<< HEAD
         "scenes": {"num_objects": [1, 2], "object_size": [0.5, 1.0]},
-=======
-        "scenes": {"num_objects": [1, 2], "size": [0.5, 1.0]},
->>>>>>> 8079ff4 (wip)
     }
     recipe = {
         "model": config,

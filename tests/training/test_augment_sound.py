@@ -130,7 +130,7 @@ def recipe(tmp_path, augment: str, features: str = ""):
     path.write_text(
         f"model: {{preset: save-vit-b}}\nout: x\nstages:\n  train: {{task: avs, "
         f"data: {{name: s4, root: x{features}}}, "
-        f"epochs: 1, batch_clips: 2, lr: 1.0e-3, augment: {augment}}}\n"
+        f"epochs: 1, batch_size: 2, lr: 1.0e-3, augment: {augment}}}\n"
     )
     return load_recipe(path)
 

@@ -52,7 +52,7 @@ def recipe(home: Path) -> dict:
             "image_adapter": {"ratio": 0.25, "spatial": "depthwise"},
             "audio_adapter": {"hidden": 24},
         },
-        "base_weights": {
+        "pretrained": {
             "sam": str(home / "base_weights" / "sam.pth"),
             "audio": str(home / "base_weights" / "ear.safetensors"),
         },
@@ -63,11 +63,11 @@ def recipe(home: Path) -> dict:
     }
 
 
-def experiment(home: Path, name: str, **train) -> Path:
+def experiment(home: Path, name: str, **stage) -> Path:
     """Write a recipe that extends the shared one, check it, train it; returns the model's folder."""
     path = home / f"{name}.yaml"
     out = home / "runs" / name
-    path.write_text(yaml.safe_dump({"extends": "tiny.yaml", "out": str(out), "stages": {"train": train}}))
+    path.write_text(yaml.safe_dump({"extends": "tiny.yaml", "out": str(out), "stages": {"train": stage}}))
     assert main(["validate", str(path)]) == 0
     assert main(["train", str(path)]) == 0
     return out / "train" / "model"
@@ -108,7 +108,7 @@ def test_v3_zero_shot_then_one_shot(home, monkeypatch):
 def test_classes_on_the_same_clips(home):
     parts = ["adapter", "audio_adapter", "mask_decoder", "semantic"]
     data = {"name": "v2", "root": str(home / "v3")}
-    model = experiment(home, "semantic", data=data, train=parts, semantic=1.0, epochs=1, center_crop=True)
+    model = experiment(home, "semantic", data=data, trainable=parts, semantic_weight=1.0, epochs=1, center_crop=True)
     assert json.loads((model / "config.json").read_text())["semantic"]["classes"][0] == "background"
     rows = (model.parent / "metrics.jsonl").read_text()
     assert "val_class_miou" in rows

@@ -52,7 +52,7 @@ def test_slices_are_not_for_muon():
 
 def test_few_shots_go_on_from_the_zero_shot_model():
     for shots in (1, 3, 5):
-        recipe = load_recipe(CONFIGS / f"v3-{shots}-shot.yaml", ["stages.train.batch_clips=2"])
+        recipe = load_recipe(CONFIGS / f"v3-{shots}-shot.yaml", ["stages.train.batch_size=2"])
         (stage,) = recipe.stages
         assert (stage.init_from, stage.epochs, stage.batch_size) == ("runs/v3-zero-shot/train/model", 10, 2)
         assert stage.data.name == f"v3-{shots}"
@@ -98,11 +98,7 @@ def test_overrides_replace_values(recipe):
         ("stages.0.steps=0", "stages.0.steps: Input should be greater than 0"),
         ("stages.0.grad_accum_steps=99", "stages.0: grad_accum_steps: 99 parts of"),
         ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
-<<<<<<< HEAD
-        ("stages.0.task=sing", "stages.0.task: Input should be one of 'sounds', 'things', 'scenes', 'clips'"),
-=======
         ("stages.0.task=sing", "stages.0.task: Input should be one of 'audio-tagging', 'sam-pretraining', 'synthetic-avs', 'avs'"),
->>>>>>> 8079ff4 (wip)
         ("stages.0.scenes.off_screen_prob=1.5", "off_screen_prob: Input should be less than or equal to 1"),
         ("model.image_adapter.ratio=2", "model.image_adapter.ratio: Input should be less than or equal to 1"),
         ("precision=fp8", "precision: Input should be 'fp32', 'bf16' or 'fp16'"),

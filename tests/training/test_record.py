@@ -28,7 +28,7 @@ def test_the_recipe_loads_again_as_it_was(tmp_path):
     "path", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda p: p.name
 )
 def test_every_recipe_of_ours_loads_again(path, tmp_path):
-    recipe = load_recipe(path, [f"out={tmp_path}", "bases={sam: null, audio: null}"])
+    recipe = load_recipe(path, [f"out={tmp_path}", "pretrained={sam: null, audio: null}"])
     write_run_record(recipe)
     assert load_recipe(tmp_path / "recipe.yaml") == recipe
 
@@ -43,7 +43,7 @@ def test_a_session_says_what_ran_where(tmp_path, monkeypatch):
     assert session["command"] == "save-avs train 'a b.yaml'" and session["processes"] == 4
     assert session["seeds"] == {"1-scenes": 0, "2-clips": 0}
     digest = hashlib.sha256(b"weights").hexdigest()
-    assert session["base_weights"] == {"sam": {"name": "sam.pth", "size": 7, "sha256": digest}}
+    assert session["pretrained"] == {"sam": {"name": "sam.pth", "size": 7, "sha256": digest}}
     assert session["save-avs"] == save_avs.__version__ and "torch" in session["packages"]
     assert session["cpu"]["name"] and session["cpu"]["cores"] >= 1
 

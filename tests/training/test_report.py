@@ -25,10 +25,10 @@ def run(tmp_path: Path) -> Path:
     recipe = make_recipe(tmp_path / "run")
     write_run_record(recipe, processes=2)
     keeper = StageRecorder(recipe.out)
-    keeper.began("1-scenes", 0, 400)
+    keeper.on_stage_begin("1-scenes", 0, 400)
     keeper.on_step_end(StepStats(200, 400, 0.5, 1e-3, 40.0, 0.1, 10**9, 20.0))
     keeper.on_images(200, [make_picture(f"scene {k}") for k in range(3)])
-    keeper.ended()
+    keeper.on_stage_end()
     rows = [training_row(step, skipped=1) for step in range(50, 201, 50)]
     write_rows(recipe.out / "1-scenes", [*rows, validation_row(200, 0.625)])
     bad = [{"item": k, "reason": f"<clip-{k % 23}> is torn"} for k in range(2 * 23)]  # two epochs
@@ -105,7 +105,7 @@ def test_time_adds_up_over_sessions(tmp_path, monkeypatch):
     recipe = make_recipe(tmp_path)
     for start in (0, 40):
         keeper = StageRecorder(tmp_path)
-        keeper.began("1-scenes", start, 400)
+        keeper.on_stage_begin("1-scenes", start, 400)
         keeper.on_images(start, [make_picture()])
         keeper.on_images(start, [])  # a stage without masks draws none
         keeper.on_log({"step": start})

@@ -24,7 +24,7 @@ CLASSES = ("background", "left", "right")
 
 
 def task(network: SAVE | None = None, *, train: int = 5, **changes) -> AVSegmentationTask:
-    classes = CLASSES if changes.get("semantic") else ()
+    classes = CLASSES if changes.get("semantic_weight") else ()
     return AVSegmentationTask(
         network or tiny_model(**({"semantic": {"classes": CLASSES}} if classes else {})),
         clip_stage(**changes),
@@ -161,8 +161,8 @@ def test_it_learns_which_of_two_things_sounds(tmp_path):
 
 
 def test_a_semantic_stage_names_what_sounds(tmp_path):
-    options = {"steps": 60, "batch_size": 2, "lr": 5e-3, "semantic": 1.0}
-    options["train"] = ("adapter", "audio_adapter", "mask_decoder", "semantic")
+    options = {"steps": 60, "batch_size": 2, "lr": 5e-3, "semantic_weight": 1.0}
+    options["trainable"] = ("adapter", "audio_adapter", "mask_decoder", "semantic")
     stage = clip_stage(**options)
     chosen = AVSegmentationTask(
         tiny_model(semantic={"classes": CLASSES}),

@@ -43,7 +43,7 @@ def test_what_a_stage_would_do():
     assert "7 clips in train, 2 in val; 3.5 steps of 2 clips an epoch, 7 steps in all" in found.lines[0]
     assert "trained (adapter" in found.lines[1] and "frozen" in found.lines[1]
     assert "estimate" in found.lines[2] and "6 x" in found.lines[2]  # two clips of three frames
-    assert found.warnings == ["stage s0: without bases.sam and bases.audio random weights are frozen"]
+    assert found.warnings == ["stage s0: without pretrained.sam and pretrained.audio random weights are frozen"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_every_problem_is_found_at_once(clips, monkeypatch):
     problems = check_recipe(
         recipe({"init_from": "nowhere", "trainable": ["x"]}, pretrained=base_weights, device="abacus")
     ).problems
-    for text in ("device:", "bases: no/sam.pth", "frame.png", "nowhere", "called x"):
+    for text in ("device:", "pretrained: no/sam.pth", "frame.png", "nowhere", "called x"):
         assert any(text in line for line in problems), text
 
 
@@ -120,7 +120,7 @@ def test_each_problem_of_a_file_is_a_line_and_the_code_is_two(tmp_path: Path, ca
     path = tmp_path / "bad.yaml"
     path.write_text(
         "model: {preset: save-vit-b}\nout: x\nstages:\n  train: {task: avs, data: {name: s4}, epochs: 0, "
-        "batch_clips: 2, lr: 1.0e-3, stepps: 3}\n"
+        "batch_size: 2, lr: 1.0e-3, stepps: 3}\n"
     )
     assert main(["validate", str(path)]) == 2
     lines = capfd.readouterr().err.splitlines()

@@ -23,7 +23,7 @@ EXAMPLES = """Examples:
   save-avs train configs/s4-256.yaml --fast-dev-run
   torchrun --nproc-per-node 4 -m save_avs train configs/s4-256.yaml
   save-avs validate configs/s4-256.yaml stages.train.data.root=data/avsbench
-  save-avs train configs/s4-256.yaml stages.train.batch_clips=8
+  save-avs train configs/s4-256.yaml stages.train.batch_size=8
 """
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A recipe (YAML).")]

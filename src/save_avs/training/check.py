@@ -51,7 +51,7 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
         _attempt(found, "", partial(require, name, name))
     parts = _attempt(
         found,
-        "bases: ",
+        "pretrained: ",
         lambda: load_base_weights(recipe.model, sam=recipe.pretrained.sam, audio=recipe.pretrained.audio),
     )
     _check_names(found, recipe)
@@ -124,7 +124,7 @@ def _check_start(found: RecipeReport, recipe: Recipe, i: int) -> None:
 
 def _warn_of_random(found: RecipeReport, recipe: Recipe, stage: ClipStage) -> None:
     given = {"sam": recipe.pretrained.sam, "audio": recipe.pretrained.audio}
-    missing = [f"bases.{name}" for name, path in given.items() if path is None]
+    missing = [f"pretrained.{name}" for name, path in given.items() if path is None]
     if stage.init_from is None and missing:
         found.warnings.append(
             f"stage {stage.name}: without {' and '.join(missing)} random weights are frozen"

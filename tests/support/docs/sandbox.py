@@ -33,7 +33,7 @@ STAGES = 4  # of a list: in save-tiny's, every task has come by then
 QUICK = {"image_size": 64, "steps": 1, "batch_size": 2, "val_samples": 2}
 # Recipe to what replaces its values, and those of each of its stages.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "s4-256": ({"base_weights": BASES}, {"epochs": 1, "batch_size": 2}),
+    "s4-256": ({"pretrained": BASES}, {"epochs": 1, "batch_size": 2}),
     "miniature": ({}, {"init_from": "runs/s4/model", "reset": ["hearing"]}),
     "save-tiny": ({}, QUICK),
     "studies/base": ({}, QUICK),

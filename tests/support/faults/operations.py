@@ -31,11 +31,7 @@ _STAGE = {
     "lr": 1e-3,
     "validate_every": 20,
     "val_samples": 2,
-<<<<<<< HEAD
     "scenes": {"num_objects": [1, 2], "object_size": [0.5, 1.0]},
-=======
-    "scenes": {"num_objects": [1, 2], "size": [0.5, 1.0]},
->>>>>>> 8079ff4 (wip)
 }
 
 

@@ -65,7 +65,7 @@ def session(recipe: Recipe, *, processes: int) -> dict[str, Any]:
         "command": shlex.join(sys.argv),
         "processes": processes,
         "seeds": {stage.name: stage.seed for stage in recipe.stages},
-        "base_weights": {kind: identity_of(base) for kind, base in recipe.pretrained if base is not None},
+        "pretrained": {kind: identity_of(base) for kind, base in recipe.pretrained if base is not None},
         "git": git_state(Path.cwd()),
         "save-avs": save_avs.__version__,
         "python": platform.python_version(),
