@@ -17,7 +17,13 @@ STEPS = 400
 
 def make_recipe(out: Path, **changes: Any) -> Recipe:
     """A stage on composed scenes, then one on clips."""
-    composed = {"task": "synthetic-avs", "trainable": ["adapter"], "steps": STEPS, "batch_size": 4, "lr": 1e-3}
+    composed = {
+        "task": "synthetic-avs",
+        "trainable": ["adapter"],
+        "steps": STEPS,
+        "batch_size": 4,
+        "lr": 1e-3,
+    }
     clips = {"task": "avs", "data": {"name": "s4", "root": "x"}, "epochs": 2, "batch_size": 2, "lr": 1e-4}
     plain = {
         "model": tiny_config().model_dump(),

@@ -29,7 +29,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "names"),
-    [("synthetic-avs", None), ("sam-pretraining", ["point 1", "point 2", "box 3", "box 4"]), ("audio-tagging", [])],
+    [
+        ("synthetic-avs", None),
+        ("sam-pretraining", ["point 1", "point 2", "box 3", "box 4"]),
+        ("audio-tagging", []),
+    ],
 )
 def test_a_composed_stage_shows_its_validation(name, names, corpus):
     stage = SyntheticStage.model_validate(

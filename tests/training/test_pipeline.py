@@ -108,7 +108,9 @@ def test_v3_zero_shot_then_one_shot(home, monkeypatch):
 def test_classes_on_the_same_clips(home):
     parts = ["adapter", "audio_adapter", "mask_decoder", "semantic"]
     data = {"name": "v2", "root": str(home / "v3")}
-    model = experiment(home, "semantic", data=data, trainable=parts, semantic_weight=1.0, epochs=1, center_crop=True)
+    model = experiment(
+        home, "semantic", data=data, trainable=parts, semantic_weight=1.0, epochs=1, center_crop=True
+    )
     assert json.loads((model / "config.json").read_text())["semantic"]["classes"][0] == "background"
     rows = (model.parent / "metrics.jsonl").read_text()
     assert "val_class_miou" in rows

@@ -43,7 +43,9 @@ def test_what_a_stage_would_do():
     assert "7 clips in train, 2 in val; 3.5 steps of 2 clips an epoch, 7 steps in all" in found.lines[0]
     assert "trained (adapter" in found.lines[1] and "frozen" in found.lines[1]
     assert "estimate" in found.lines[2] and "6 x" in found.lines[2]  # two clips of three frames
-    assert found.warnings == ["stage s0: without pretrained.sam and pretrained.audio random weights are frozen"]
+    assert found.warnings == [
+        "stage s0: without pretrained.sam and pretrained.audio random weights are frozen"
+    ]
 
 
 @pytest.mark.parametrize(

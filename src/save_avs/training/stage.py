@@ -120,7 +120,9 @@ def check_parts(parts: int, items: int, batch_size: str) -> None:
         ValueError: when it has not.
     """
     if parts > items:
-        raise ValueError(f"grad_accum_steps: {parts} parts of {items} items; at most as many as {batch_size} has")
+        raise ValueError(
+            f"grad_accum_steps: {parts} parts of {items} items; at most as many as {batch_size} has"
+        )
 
 
 class DataConfig(StrictModel):
