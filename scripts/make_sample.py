@@ -22,7 +22,7 @@ from save_avs.synthesis.corpus_io import shrink_image
 from save_avs.synthesis.scene import AudioSource, Scene, SceneObject, random_noise
 from save_avs.synthesis.video_export import write_scene_video
 from save_avs.types import F32
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 BUNDLED = Path(__file__).parents[1] / "src" / "save_avs" / "bundled"
 CLASSES = ("dog", "duck", "elephant", "fire engine", "horse", "owl", "rooster", "trumpet", "violin")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs._text import escape_control_chars
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.training.setup import with_corpus_classes

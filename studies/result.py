@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.errors import UsageError
 from save_avs.models.serialization import WEIGHTS
 from studies.runs import Run, starting_folders

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.errors import UsageError
 from save_avs.training.callbacks.history import read_history
 from save_avs.training.run import train

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.evaluation.benchmark_timer import time_call, time_interleaved
 from save_avs.models import SAVE, build_save
 from save_avs.models.loading import resolve_device

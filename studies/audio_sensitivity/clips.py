@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from save_avs.audio.mixing import match_rms, mix_at_snr, time_shift
+from save_avs.audio.augment import match_rms, mix_at_snr, time_shift
 from save_avs.datasets.base import WaveformDataset
 from save_avs.types import F32
 from studies.audio_sensitivity import trials as kinds

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from safetensors.torch import load_file, save_file
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.models.baselines import Baseline, Gavs, ProtoNet, PrototypeBaseline, RelationNet
 from save_avs.models.save import SAVE
 from studies.few_shot.frames import Frames

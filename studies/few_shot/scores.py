@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.evaluation.accumulator import ScoreAccumulator
 from save_avs.metrics import PROTOCOLS, ClipTable
 from studies.few_shot.learning import answer

@@ -8,7 +8,7 @@ import pytest
 
 from save_avs.synthesis.corpus import SPLITS, Corpus, Manifest, find_corpus, sounding_classes
 from save_avs.video import probe
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 BUNDLED = Path(str(resources.files("save_avs"))) / "bundled"
 

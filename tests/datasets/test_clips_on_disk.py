@@ -18,7 +18,7 @@ from save_avs.synthesis.render import render_scene
 from save_avs.synthesis.scene import random_scene
 from save_avs.synthesis.video_export import random_video_scene, write_scene_video, write_scene_videos
 from save_avs.video import probe, read_video_chunks
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 
 def files(root: Path) -> dict[str, bytes]:

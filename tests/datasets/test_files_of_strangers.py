@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from save_avs._files.regular import open_regular
+from save_avs._files import open_regular
 from save_avs.datasets.avss import class_names
 from save_avs.datasets.clip_files import read_frame, read_patches, read_table, read_wav
 from save_avs.datasets.shards.index import read_index
@@ -18,7 +18,7 @@ from save_avs.datasets.shards.shard import Shard
 from save_avs.datasets.synthetic import read_rows
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.synthesis.corpus import Manifest, load_cutout
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 READERS = {
     "x.png": read_frame,

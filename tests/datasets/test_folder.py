@@ -12,7 +12,7 @@ from save_avs.datasets import open_dataset
 from save_avs.errors import DataError, UsageError
 from save_avs.synthesis.video_export import write_scene_videos
 from save_avs.video import VideoWriter
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from save_avs.audio.mixing import match_rms, mix_at_snr
+from save_avs.audio.augment import match_rms, mix_at_snr
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.distractors import with_distractors
 from save_avs.synthesis.render import render_scene

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from save_avs._files.naming import resolved_path_text
-from save_avs._files.staging import SUMMARY_FILE, atomic_folder
+from save_avs._text import resolved_path_text
+from save_avs._files import atomic_folder
+from save_avs.inference.output_files import SUMMARY_FILE
 from save_avs.errors import UsageError
 from save_avs.inference.inputs import find_input_videos
 from save_avs.inference.jobs import FAILURES_FILE, ExistingPolicy, FailureLog, SegmentationJob, plan_jobs

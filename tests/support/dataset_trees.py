@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from save_avs.audio.log_mel import log_mel
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 from tests.support.tiny_corpus import write_tone
 
 H, W = 12, 20

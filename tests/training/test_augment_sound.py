@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from save_avs.audio.augment import augment_waveform
-from save_avs.audio.mixing import mix_at_snr, time_shift
+from save_avs.audio.augment import mix_at_snr, time_shift
 from save_avs.datasets import open_dataset
 from save_avs.errors import DataError
 from save_avs.training.check import check_recipe

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from save_avs.video import atomic_path, atomic_write
+from save_avs._files import atomic_path, atomic_write
 
 
 def test_writes_text_and_bytes_and_makes_the_folder(tmp_path):

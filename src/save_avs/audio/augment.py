@@ -1,4 +1,4 @@
-"""Clips heard in another way: moved in time, among other sounds and noise, louder or softer."""
+"""Waveform augmentation: time shift, mixing at a signal-to-noise ratio, noise and gain."""
 
 from __future__ import annotations
 
@@ -6,35 +6,70 @@ from collections.abc import Callable
 
 import numpy as np
 
-from save_avs.audio.mixing import mix_at_snr, time_shift
-from save_avs.training.stage import AugmentConfig
 from save_avs.types import F32
+
+
+def time_shift(waveform: F32, num_samples: int) -> F32:
+    """Shift a waveform circularly to later times, so that no frame becomes silent, f32 [S]."""
+    return np.roll(waveform, num_samples)
+
+
+def match_rms(waveform: F32, reference: F32) -> F32:
+    """Give a waveform the length and the RMS level of another, f32 [S].
+
+    Args:
+        waveform: f32 of any length, repeated when it is shorter. Digital silence stays silent.
+        reference: f32 [S].
+    """
+    waveform = np.resize(waveform, len(reference))
+    power, target = (float(np.square(part, dtype=np.float64).mean()) for part in (waveform, reference))
+    return waveform if power == 0 else (waveform * (target / power) ** 0.5).astype(np.float32)
+
+
+def mix_at_snr(waveform: F32, noise: F32, snr_db: float) -> F32:
+    """Add noise, or another sound, to a waveform over its whole length, f32 [S].
+
+    Args:
+        waveform: f32 [S]. Nothing is added to digital silence.
+        noise: f32 of any length, repeated when it is shorter.
+        snr_db: mean power of ``waveform`` over that of the noise added, in decibels.
+    """
+    return (waveform + match_rms(noise, waveform) * 10 ** (-snr_db / 20)).astype(np.float32)
 
 
 def augment_waveform(
     waveform: F32,
     sample_rate: int,
-    options: AugmentConfig,
     rng: np.random.Generator,
     other: Callable[[], F32],
+    *,
+    shift_s: float = 0.0,
+    mix: float = 0.0,
+    mix_db: tuple[float, float] = (0.0, 12.0),
+    noise_db: tuple[float, float] | None = None,
+    gain_db: float = 0.0,
 ) -> F32:
-    """Draw how a clip is heard and sound so.
+    """Augment a waveform at random.
 
     Args:
         waveform: mono, f32 [S] in -1..1.
-        sample_rate: samples a second.
-        options: what may be done, and how much.
-        rng: what it is drawn from.
-        other: the sound of another clip; asked for only when one is mixed in.
+        sample_rate: samples per second.
+        rng: source of randomness.
+        other: returns the waveform of another clip; called only when one is mixed in.
+        shift_s: largest time shift in seconds, in either direction.
+        mix: probability of mixing in another clip.
+        mix_db: range of the signal-to-noise ratio of that clip.
+        noise_db: range of the signal-to-noise ratio of white noise; None adds none.
+        gain_db: largest gain in decibels, up or down.
 
     Returns:
-        f32 [S]; what would pass -1..1 is clipped, as a recording is.
+        f32 [S], clipped to -1..1 as a recording is.
     """
-    waveform = time_shift(waveform, round(rng.uniform(-options.shift_s, options.shift_s) * sample_rate))
-    if rng.random() < options.mix:
-        waveform = mix_at_snr(waveform, other(), rng.uniform(*options.mix_db))
-    if options.noise_db is not None:
+    waveform = time_shift(waveform, round(rng.uniform(-shift_s, shift_s) * sample_rate))
+    if rng.random() < mix:
+        waveform = mix_at_snr(waveform, other(), rng.uniform(*mix_db))
+    if noise_db is not None:
         noise = rng.standard_normal(len(waveform), np.float32)
-        waveform = mix_at_snr(waveform, noise, rng.uniform(*options.noise_db))
-    gain = 10 ** (rng.uniform(-options.gain_db, options.gain_db) / 20)
+        waveform = mix_at_snr(waveform, noise, rng.uniform(*noise_db))
+    gain = 10 ** (rng.uniform(-gain_db, gain_db) / 20)
     return np.clip(waveform * np.float32(gain), -1, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from save_avs._files.staging import atomic_folder
+from save_avs._files import atomic_folder
 from save_avs.cli._console import print_block, print_line
 from save_avs.cli._models import load_and_announce
 from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir

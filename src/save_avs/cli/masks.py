@@ -54,7 +54,7 @@ def convert(
     dry_run: DryRun = False,
 ) -> int:
     """Write a video's masks in other formats, into a new folder."""
-    from save_avs._files.staging import atomic_folder
+    from save_avs._files import atomic_folder
     from save_avs.errors import UsageError
     from save_avs.formats import MASK_FORMATS, MaskDocument
     from save_avs.inference.settings import parse_outputs

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from save_avs._files.regular import read_regular
+from save_avs._files import read_regular
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_table
 from save_avs.datasets.clips import ClipEntry, ImageSequenceClip

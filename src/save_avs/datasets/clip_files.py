@@ -20,7 +20,7 @@ from save_avs.datasets.storage import CorruptShardError, StoredFile, open_file
 from save_avs.datasets.tensor_pickle import read_tensor_pickle
 from save_avs.errors import DataError, MediaError
 from save_avs.types import F32, U8
-from save_avs.video.audio_file import read_audio
+from save_avs.video.audio_reader import read_audio
 
 ReadAnnotation = Callable[[Any], U8]  # of a File
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from save_avs._files.regular import read_regular
+from save_avs._files import read_regular
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.audio.log_mel import SAMPLE_RATE, log_mel_at
 from save_avs.datasets.base import ClipMetadata
@@ -32,7 +32,7 @@ from save_avs.datasets.spec import SPLITS, DatasetSpec
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.types import F32, U8, AVSample, Bool
 from save_avs.video.audio_blocks import AudioWindowReader
-from save_avs.video.audio_decoder import read_audio_blocks
+from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.discovery import VIDEO_SUFFIXES
 from save_avs.video.probe import VideoInfo, probe
 from save_avs.video.reader import read_video_chunks

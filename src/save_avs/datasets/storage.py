@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
-from save_avs._files.regular import open_regular
+from save_avs._files import open_regular
 from save_avs.errors import DataError
 
 

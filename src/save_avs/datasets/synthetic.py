@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from save_avs._files.regular import open_regular
+from save_avs._files import open_regular
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths
 from save_avs.datasets.clips import ClipEntry, ImageSequenceClip

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.evaluation.benchmark_sheet import draw_sheet
 from save_avs.evaluation.reference_results import (
     PublishedResult,

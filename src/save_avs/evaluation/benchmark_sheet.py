@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.evaluation.results import Example
 from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask
 from save_avs.visualization.tiles import BACKGROUND_COLOR, TEXT_COLOR, fit_tile

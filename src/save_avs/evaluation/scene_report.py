@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from save_avs._files.atomic import atomic_path, atomic_write
+from save_avs._files import atomic_path, atomic_write
 from save_avs.evaluation.scenes import LABELS, SceneReport
 from save_avs.types import U8
 from save_avs.visualization.overlay import TARGET_COLOR, draw_mask

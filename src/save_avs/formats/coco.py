@@ -8,7 +8,7 @@ from typing import Any
 
 from pycocotools import mask as coco
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.formats.maskset import LABEL, MaskDocument
 
 CATEGORY = 1

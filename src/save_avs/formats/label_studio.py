@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.formats.maskset import LABEL, MaskDocument
 from save_avs.formats.row_rle import row_run_lengths
 from save_avs.types import Bool

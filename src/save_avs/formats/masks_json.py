@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.errors import UsageError
 from save_avs.formats.rle import check_rle
 from save_avs.types import Bool, VideoMasks

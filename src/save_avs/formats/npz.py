@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.formats.maskset import MaskDocument
 
 

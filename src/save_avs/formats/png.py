@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.formats.maskset import MaskDocument
 
 

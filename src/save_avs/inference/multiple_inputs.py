@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from save_avs._files.staging import SUMMARY_FILE
+from save_avs.inference.output_files import SUMMARY_FILE
 from save_avs.errors import MediaError
 from save_avs.inference.jobs import FailureLog, SegmentationJob
 from save_avs.inference.pipeline import FrameProgress, segment

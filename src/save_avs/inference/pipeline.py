@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs._files.staging import atomic_folder
+from save_avs._files import atomic_folder
 from save_avs.errors import MediaError
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor
 from save_avs.inference.prefetch import Prefetcher

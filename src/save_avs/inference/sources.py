@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from save_avs._files.naming import resolved_path_text
+from save_avs._text import resolved_path_text
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range

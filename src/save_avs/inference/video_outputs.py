@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from save_avs._files.staging import MATTE_FILE, OVERLAY_FILE
+from save_avs.inference.output_files import MATTE_FILE, OVERLAY_FILE
 from save_avs.inference.settings import SegmentationSettings
 from save_avs.inference.sources import VideoSource
 from save_avs.types import U8, Bool
 from save_avs.video import VideoWriter
-from save_avs.video.encoding import H264, PRORES_4444, VideoEncoding
+from save_avs.video.codecs import H264, PRORES_4444, VideoEncoding
 from save_avs.visualization import apply_mask_as_alpha, draw_mask
 
 

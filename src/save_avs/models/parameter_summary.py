@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from save_avs._files.regular import read_regular
+from save_avs._files import read_regular
 from save_avs.errors import SaveAvsError
 from save_avs.models.audio.backbone import AudioBackbone, network_part
 from save_avs.models.audio.registry import BACKBONES

@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from save_avs._files.atomic import atomic_path, atomic_write
+from save_avs._files import atomic_path, atomic_write
 from save_avs.errors import SaveAvsError, UsageError, first_problem
 from save_avs.models.build import build_save, sam_shape
 from save_avs.models.config import PretrainedRefs, SaveConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.models.save import Precision
 from save_avs.runtimes.base import is_installed
 from save_avs.runtimes.cache import model_key, runtime_folder

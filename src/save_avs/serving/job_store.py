@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.errors import UsageError
 from save_avs.serving.job import Job
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from save_avs._files.staging import MASKS_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
+from save_avs.inference.output_files import MASKS_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
 from save_avs.serving.job import Job, JobState
 from save_avs.serving.job_store import ARCHIVE, RESULT, JobStore
 from save_avs.types import VideoMasks

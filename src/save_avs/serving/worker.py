@@ -145,7 +145,7 @@ def _problem(error: Exception) -> JobError:
 def _segment(
     connection: Connection, equipment: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> None:
-    from save_avs._files.staging import SUMMARY_FILE
+    from save_avs.inference.output_files import SUMMARY_FILE
     from save_avs.inference import segment
     from save_avs.visualization import write_summary
 
@@ -230,7 +230,7 @@ class _Reporter:
 
 def _pack(result: Path) -> None:
     """Put the PNGs of a result into one archive; they are compressed already."""
-    from save_avs.video import atomic_path
+    from save_avs._files import atomic_path
 
     folder = result / "masks"
     with atomic_path(result / ARCHIVE) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 from save_avs.datasets.images import open_image
 from save_avs.errors import UsageError, first_problem
 from save_avs.types import F32, U8
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 RATE = 16_000
 MAX_SIDE = 288  # cutouts are kept no larger than a scene needs them

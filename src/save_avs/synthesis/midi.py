@@ -15,7 +15,7 @@ from save_avs._extras import require
 from save_avs.errors import SaveAvsError
 from save_avs.synthesis.corpus import RATE
 from save_avs.types import F32
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 TAIL_S = 1.6  # what is kept from the start of the last note
 _LENGTH_S = 0.9

@@ -23,7 +23,7 @@ from save_avs.synthesis.corpus import RATE, CorpusSplit, Manifest, load_cutout
 from save_avs.synthesis.corpus_io import new_folder, shrink_image, write_wav
 from save_avs.synthesis.midi import phrases, play
 from save_avs.types import F32
-from save_avs.video.audio_file import read_audio_file
+from save_avs.video.audio_reader import read_audio_file
 
 HELD_SHARE = 0.3  # of a long recording, from its end, kept for testing
 MIN_HELD_S = 0.7

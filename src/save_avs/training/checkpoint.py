@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.errors import SaveAvsError
 from save_avs.models.pretrained_delta import checksum
 from save_avs.training.dtensor import put, whole

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 
 
 class Rows:

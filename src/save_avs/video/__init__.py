@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from save_avs._files.atomic import atomic_path, atomic_write
 from save_avs.video.discovery import find_videos
 from save_avs.video.live import read_live_chunks
 from save_avs.video.live_source import is_live
@@ -13,8 +12,6 @@ from save_avs.video.writer import VideoWriter
 __all__ = [
     "VideoInfo",
     "VideoWriter",
-    "atomic_path",
-    "atomic_write",
     "find_videos",
     "is_live",
     "probe",

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from save_avs.errors import MediaError, UsageError
 from save_avs.types import VideoChunk
 from save_avs.video.audio_blocks import AudioAssembler
-from save_avs.video.audio_decoder import mixed
+from save_avs.video.audio_reader import mixed
 from save_avs.video.container import TIMED_OUT, Warn, decode, pick_audio, pick_video
 from save_avs.video.live_buffer import LiveBuffer
 from save_avs.video.live_source import open_live, waits

@@ -15,13 +15,13 @@ import numpy as np
 import soxr
 from av.video.reformatter import Colorspace, VideoReformatter
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.audio.channels import AAC_LAYOUTS, aac_layout
 from save_avs.errors import MediaError
 from save_avs.types import F32, U8
 from save_avs.video.audio_blocks import AudioBlock, AudioWindowReader
-from save_avs.video.audio_decoder import read_audio_blocks
-from save_avs.video.encoding import H264, VideoEncoding
+from save_avs.video.audio_reader import read_audio_blocks
+from save_avs.video.codecs import H264, VideoEncoding
 from save_avs.video.probe import probe
 
 _CLOCK = 90_000  # ticks a second: holds 24, 25, 30, 30000/1001 and 60 fps exactly

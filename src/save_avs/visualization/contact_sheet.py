@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.types import U8, Bool
 from save_avs.visualization.overlay import draw_mask
 from save_avs.visualization.tiles import BACKGROUND_COLOR, TEXT_COLOR, fit_tile

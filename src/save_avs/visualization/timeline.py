@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs._text import escape_control_chars
 from save_avs.types import F32, F64, U8
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.errors import DataError, SaveAvsError
 
 _PIECE = 2**18  # bytes read at a time

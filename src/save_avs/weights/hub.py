@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.weights.cache import cache_dir
 from save_avs.weights.download import DEFAULT_RETRY, RetryPolicy

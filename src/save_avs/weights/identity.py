@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from save_avs._files.regular import open_regular
+from save_avs._files import open_regular
 
 _PIECE = 2**20  # bytes read at a time
 

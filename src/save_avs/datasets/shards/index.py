@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from save_avs._files.regular import read_regular
+from save_avs._files import read_regular
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_mask
 from save_avs.datasets.clips import ClipEntry, ImageSequenceClip

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.errors import UsageError
 from save_avs.models.sam.load import read_sam_checkpoint
 from save_avs.models.sam.presets import SamConfig, build_sam

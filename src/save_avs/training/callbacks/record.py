@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import save_avs
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.training.recipe import Recipe
 from save_avs.weights.cache import identify_published, resolve_weights
 

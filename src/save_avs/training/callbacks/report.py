@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.training.callbacks.charts import draw_curves
 from save_avs.training.callbacks.history import StageHistory, read_history
 from save_avs.training.callbacks.record import RECIPE, read_sessions

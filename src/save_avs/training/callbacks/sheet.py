@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.training.callbacks.base import ValidationImage
 from save_avs.training.callbacks.pictures import panels
 from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from save_avs._files.atomic import atomic_write
+from save_avs._files import atomic_write
 from save_avs.training.callbacks.base import Callback, StepStats, ValidationImage
 from save_avs.training.callbacks.sheet import draw_pictures
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import av
 import numpy as np
+from av.error import FFmpegError
 
+from save_avs._files import open_regular
 from save_avs.audio.channels import mix_matrix
+from save_avs.errors import MediaError
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioAssembler, AudioBlock
 from save_avs.video.container import Warn, decode, open_media, pick_audio
@@ -85,3 +89,42 @@ def mixed(frame: Any, layout: str) -> F32:
         samples = columns.astype(np.float32)
     waveform = samples @ mix_matrix(names, layout).T
     return np.clip(np.nan_to_num(waveform, copy=False), -1, 1)
+
+
+def read_audio_file(path: str | Path, *, sample_rate: int) -> F32:
+    """Decode the first audio track of a file, mixed to mono at ``sample_rate`` Hz, f32 [S].
+
+    Raises:
+        MediaError: when the file holds no sound that FFmpeg can read.
+    """
+    try:
+        with open_regular(Path(path)) as file:
+            return read_audio(file, name=str(path), sample_rate=sample_rate)
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read as sound ({error.strerror})") from error
+
+
+def read_audio(file: IO[bytes], *, name: str, sample_rate: int) -> F32:
+    """Decode the first audio track of an open file, mixed to mono at ``sample_rate`` Hz, f32 [S].
+
+    Args:
+        file: at its beginning, seekable.
+        name: what messages call it.
+        sample_rate: samples a second.
+
+    Raises:
+        MediaError: when the file holds no sound that FFmpeg can read.
+    """
+    try:
+        # The whitelist keeps playlists from opening anything else.
+        options = {"protocol_whitelist": "none"}
+        with av.open(file, "r", options=options, metadata_errors="replace") as container:
+            resampler = av.AudioResampler("fltp", "mono", sample_rate)
+            parts = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
+            parts += resampler.resample(None)
+    # ValueError: a damaged track may change its format halfway, which the resampler does not follow
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise MediaError(f"{name}: cannot be read as sound ({error})") from error
+    if not parts:
+        raise MediaError(f"{name}: holds no sound")
+    return np.concatenate([part.to_ndarray()[0] for part in parts]).astype(np.float32)

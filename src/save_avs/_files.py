@@ -1,0 +1,104 @@
+"""Atomic files and folders, which appear complete or not at all, and opening of regular files only."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from save_avs.errors import UsageError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the folder of ``path``, renamed to ``path`` when the block succeeds.
+
+    The folder is created when it is missing. If the block fails or is interrupted (Ctrl-C), the temporary
+    file is removed and an existing ``path`` stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Keeps the suffix: libraries choose the format by it.
+    part = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file through ``atomic_path``; text as UTF-8 with ``\\n`` line ends."""
+    data = content.encode() if isinstance(content, str) else content
+    with atomic_path(path) as part:
+        part.write_bytes(data)
+
+
+@contextmanager
+def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty temporary folder next to ``folder``, renamed to ``folder`` when the block succeeds.
+
+    If the block fails or is interrupted, the temporary folder is removed and an existing ``folder`` stays
+    as it was.
+
+    Raises:
+        UsageError: ``folder`` exists, before or after the block, and ``overwrite`` is false.
+    """
+    if folder.exists() and not overwrite:
+        raise UsageError(f"{folder} already exists: choose another folder, or add --overwrite")
+    stem = folder.name[:60]  # keeps the temporary names within what file systems allow
+    partial = folder.with_name(f".{stem}.partial")
+    previous = folder.with_name(f".{stem}.previous")
+    _remove(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if folder.exists():
+            if not overwrite:
+                raise UsageError(f"{folder} was created by another program in the meantime: run again")
+            _remove(previous)
+            folder.rename(previous)
+        partial.rename(folder)
+        _remove(previous)
+    except BaseException:
+        if previous.exists() and not folder.exists():
+            previous.rename(folder)
+        raise
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file, or a link to one, for reading bytes.
+
+    Reading a named pipe would block, and a device has no end.
+
+    Raises:
+        OSError: when the path cannot be opened, or is not a regular file.
+    """
+    invalid_name = "\0" in str(path)  # os.stat raises a ValueError for it
+    if invalid_name or (path.exists() and not path.is_file()):
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return path.open("rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """Read all bytes of a regular file.
+
+    Raises:
+        OSError: as for ``open_regular``.
+    """
+    with open_regular(path) as file:
+        return file.read()
