@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from save_avs._files import atomic_write
-from save_avs._files import atomic_folder
+from save_avs._files import atomic_folder, atomic_write
 from save_avs.evaluation.benchmark_report import dumps
 from save_avs.evaluation.statistics import Figure
 from save_avs.visualization.plots import figure_to_png

@@ -1,4 +1,4 @@
-"""Text of strangers as it may be shown: nothing in it steers a terminal, or passes for another line."""
+"""Text for terminals and documents: escaped control characters, paths, Markdown tables, JSON."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-# Controls (C0, delete, C1), what ends a line, what turns the direction of writing, halves that are no text
-_STEERING = (
+# Control characters (C0, DEL, C1), line and paragraph separators, bidirectional controls, lone surrogates.
+_ESCAPED = (
     *range(0x20),
     *range(0x7F, 0xA0),
     0x61C,
@@ -19,23 +20,33 @@ _STEERING = (
     *range(0x2066, 0x206A),
     *range(0xD800, 0xE000),
 )
-# As JSON spells them, so that a document stays the same document.
-_SPELLED = {code: f"\\u{code:04x}" for code in _STEERING} | {9: r"\t", 10: r"\n", 13: r"\r"}
+# Spelled as in JSON, so that an escaped JSON document still parses to the same value.
+_ESCAPES = {code: f"\\u{code:04x}" for code in _ESCAPED} | {9: r"\t", 10: r"\n", 13: r"\r"}
 
 
 def escape_control_chars(text: str) -> str:
-    """One line of text that shows what is in it: control characters and the like are spelled out."""
-    return text.translate(_SPELLED)
+    """Escape whatever would control a terminal, start a new line or reverse the writing direction."""
+    return text.translate(_ESCAPES)
 
 
 def escape_lines(text: str) -> str:
-    """The same of each line of a text that was laid out in lines."""
+    """Escape each line of a text as ``escape_control_chars`` does, and keep its line breaks."""
     return "\n".join(map(escape_control_chars, text.split("\n")))
 
 
 def print_traceback(error: BaseException) -> None:
-    """Print on stderr where an error happened."""
+    """Print the traceback of an exception on stderr, escaped."""
     print(escape_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr, flush=True)
+
+
+def path_text(path: Path) -> str:
+    """Convert a path to text that any file can hold: bytes that are not UTF-8 become question marks."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")
+
+
+def resolved_path_text(path: Path) -> str:
+    """Convert a path to the absolute text that identifies a video in summaries and failure logs."""
+    return path_text(path.resolve())
 
 
 def markdown_table(

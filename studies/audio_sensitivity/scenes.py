@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from save_avs.audio.augment import mix_at_snr
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.audio.log_mel import log_mel_at
-from save_avs.audio.augment import mix_at_snr
 from save_avs.synthesis.audio_mix import mix_audio
 from save_avs.synthesis.corpus import RATE, Corpus
 from save_avs.synthesis.distractors import with_distractors

@@ -47,7 +47,7 @@ def test_a_patch_is_centered_on_its_time(name: str) -> None:
     click[frontend.sample_rate] = 1.0
     (patch,) = log_mel_at(click, frontend.sample_rate, [1.0], frontend=frontend)
     heard = np.flatnonzero(patch.max(axis=1) > patch.max() - 1)
-    assert abs(heard.mean() - (frontend.frames - 1) / 2) <= 0.5
+    assert abs(heard.mean() - (frontend.num_frames - 1) / 2) <= 0.5
 
 
 def test_every_published_backbone_can_be_fetched() -> None:

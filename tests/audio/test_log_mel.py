@@ -54,13 +54,13 @@ def test_patches_equal_torchvggish(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "log_mel"), [(0, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2)]
+    ("samples", "patches"), [(0, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2)]
 )
-def test_incomplete_patch_is_dropped(samples: int, log_mel: int) -> None:
+def test_incomplete_patch_is_dropped(samples: int, patches: int) -> None:
     waveform = noise(2.0)[:samples]
-    assert log_mel(waveform, RATE).shape == (log_mel, 96, 64)
+    assert log_mel(waveform, RATE).shape == (patches, 96, 64)
     if samples >= 400:
-        assert len(reference_patches(waveform)) == log_mel
+        assert len(reference_patches(waveform)) == patches
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 22_050, 44_100, 48_000])
@@ -144,8 +144,8 @@ def test_log_mel_needs_no_torch() -> None:
 
 def test_only_digital_silence_is_silent() -> None:
     names = ["silence", "click", "faint noise", "tone 60 Hz"]
-    log_mel = np.stack([log_mel(SOUNDS[name], RATE)[0] for name in names])
-    assert is_silent(log_mel).tolist() == [True, False, False, False]
+    patches = np.stack([log_mel(SOUNDS[name], RATE)[0] for name in names])
+    assert is_silent(patches).tolist() == [True, False, False, False]
     rounded = np.random.default_rng(0).integers(-1, 2, RATE).astype(np.float32) / 2**15
     assert not is_silent(log_mel(rounded, RATE)).any()  # the last bit of 16-bit sound
     assert is_silent(log_mel(rounded / 1000, RATE)).all()

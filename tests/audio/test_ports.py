@@ -140,7 +140,7 @@ def test_a_file_with_other_mel_filters_is_refused(name: str, tmp_path: Path) -> 
     kind, state = BACKBONES[name], PORTS[name].build().state_dict()
     assert kind.mel_filters_key is not None
     filters = state[kind.mel_filters_key]
-    axis = filters.shape.index(kind.frontend.mel.count)
+    axis = filters.shape.index(kind.frontend.mel.n_mels)
     # librosa of today takes openl3's norm=1 to mean that the weights of a band add up to 1
     state[kind.mel_filters_key] = filters / filters.sum(1 - axis, keepdim=True)
     torch.save(state, tmp_path / "other.pth")
@@ -209,7 +209,7 @@ def test_yamnet_port_has_other_triangles() -> None:
     theirs = frames[0, 0, 2:].numpy()  # the first two frames reach before the sound
     # their frame k is centered on 160 k, ours on 160 k + 200 from the patch's first sample
     middle = (2 * 160 - 200 + YAMNET.num_samples // 2) / 16_000
-    as_theirs = replace(YAMNET, mel=replace(YAMNET.mel, sides="hertz"))
+    as_theirs = replace(YAMNET, mel=replace(YAMNET.mel, triangle_axis="hertz"))
     ours = log_mel_at(waveform, 16_000, [middle], frontend=as_theirs)[0, :94]
     assert np.abs(ours - theirs).max() < 1e-3
     googles = log_mel_at(waveform, 16_000, [middle], frontend=YAMNET)[0, :94]

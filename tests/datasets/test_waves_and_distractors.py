@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from save_avs.audio.augment import match_rms, mix_at_snr
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.distractors import with_distractors
 from save_avs.synthesis.render import render_scene
@@ -13,24 +12,6 @@ from save_avs.synthesis.scene import SceneOptions, random_scene
 from tests.support.tiny_corpus import make_corpus
 
 LONE = SceneOptions(num_objects=(1, 1), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
-
-
-def rms(waveform: np.ndarray) -> float:
-    return float(np.sqrt(np.square(waveform, dtype=np.float64).mean()))
-
-
-def test_a_sound_takes_on_length_and_loudness_of_another() -> None:
-    like = np.full(1000, 0.2, np.float32)
-    other = match_rms(np.array([1.0, -1.0, 0.5], np.float32), like)
-    assert len(other) == 1000 and rms(other) == pytest.approx(0.2, rel=1e-5)
-    assert not match_rms(np.zeros(10, np.float32), like).any()
-    assert not match_rms(np.ones(10, np.float32), np.zeros(50, np.float32)).any()
-
-
-def test_a_sound_lies_so_many_decibels_beneath_another() -> None:
-    own, other = np.full(800, 0.1, np.float32), np.random.default_rng(0).normal(size=300).astype(np.float32)
-    added = mix_at_snr(own, other, 20.0) - own
-    assert rms(added) == pytest.approx(0.01, rel=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -7,84 +7,16 @@ from pathlib import Path
 import pytest
 
 from save_avs._text import resolved_path_text
-from save_avs._files import atomic_folder
-from save_avs.inference.output_files import SUMMARY_FILE
 from save_avs.errors import UsageError
 from save_avs.inference.inputs import find_input_videos
 from save_avs.inference.jobs import FAILURES_FILE, ExistingPolicy, FailureLog, SegmentationJob, plan_jobs
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+from save_avs.inference.output_files import SUMMARY_FILE
 
 
 def finish(folder: Path, path: Path) -> None:
     """Leave what a finished run leaves."""
     folder.mkdir(parents=True)
     (folder / SUMMARY_FILE).write_text(json.dumps({"source": resolved_path_text(path)}))
-
-
-class TestStaged:
-    def test_a_folder_appears_when_all_is_done(self, tmp_path):
-        with atomic_folder(tmp_path / "out" / "clip") as folder:
-            (folder / "a").write_text("a")
-            assert not (tmp_path / "out" / "clip").exists()
-        assert files_in(tmp_path / "out") == ["clip", "clip/a"]
-
-    def test_nothing_stays_of_a_failure(self, tmp_path):
-        with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "clip") as folder:
-            (folder / "a").write_text("a")
-            raise KeyboardInterrupt
-        assert files_in(tmp_path) == []
-
-    def test_an_existing_folder_is_refused_before_any_work(self, tmp_path):
-        (tmp_path / "clip").mkdir()
-        with pytest.raises(UsageError, match="already exists"), atomic_folder(tmp_path / "clip"):
-            raise AssertionError("worked")
-
-    @pytest.mark.parametrize("name", ["clip", ".clip.partial", ".clip.former"])
-    def test_a_link_is_replaced_and_what_it_leads_to_is_kept(self, tmp_path, name):
-        (tmp_path / "victim").mkdir()
-        (tmp_path / "victim" / "theirs").touch()
-        (tmp_path / name).symlink_to(tmp_path / "victim")
-        for _ in range(2):  # the second puts the first aside
-            with atomic_folder(tmp_path / "clip", overwrite=True) as folder:
-                (folder / "mine").touch()
-        assert files_in(tmp_path) == ["clip", "clip/mine", "victim", "victim/theirs"]
-
-    def test_a_folder_that_appears_meanwhile_is_kept(self, tmp_path):
-        with pytest.raises(UsageError, match="appeared"), atomic_folder(tmp_path / "clip") as folder:
-            (folder / "mine").touch()
-            (tmp_path / "clip").mkdir()
-            (tmp_path / "clip" / "theirs").touch()
-        assert files_in(tmp_path) == ["clip", "clip/theirs"]
-
-    def test_overwriting_replaces_at_the_end(self, tmp_path):
-        (tmp_path / "clip").mkdir()
-        (tmp_path / "clip" / "old").touch()
-        with atomic_folder(tmp_path / "clip", overwrite=True) as folder:
-            (folder / "new").touch()
-            assert (tmp_path / "clip" / "old").exists()
-        assert files_in(tmp_path) == ["clip", "clip/new"]
-
-    def test_a_failed_overwrite_keeps_the_former(self, tmp_path):
-        (tmp_path / "clip").mkdir()
-        (tmp_path / "clip" / "old").touch()
-        with pytest.raises(ValueError, match="no"), atomic_folder(tmp_path / "clip", overwrite=True):
-            raise ValueError("no")
-        assert files_in(tmp_path) == ["clip", "clip/old"]
-
-    def test_leftovers_of_a_killed_run_are_cleared(self, tmp_path):
-        (tmp_path / ".clip.partial").mkdir()
-        (tmp_path / ".clip.partial" / "rest").touch()
-        with atomic_folder(tmp_path / "clip"):
-            pass
-        assert files_in(tmp_path) == ["clip"]
-
-    def test_names_as_long_as_a_file_system_takes(self, tmp_path):
-        with atomic_folder(tmp_path / ("ä" * 127)):
-            pass
-        assert len(files_in(tmp_path)) == 1
 
 
 class TestPlan:

@@ -1,4 +1,4 @@
-"""What a network wants to be given of a sound: its front-end, and those of the published networks."""
+"""Front-ends: how each published audio network's input is computed from a waveform."""
 
 from __future__ import annotations
 
@@ -8,158 +8,158 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from save_avs.audio.mel import MelScale, mel_filters
+from save_avs.audio.mel import MelFilterbank, mel_filters
 from save_avs.types import F64
 
 
 class AmplitudeScale(Protocol):
-    """From the bands of a spectrum, [frames,bands], to what a network sees of them, value by value."""
+    """Elementwise scaling of a mel spectrogram, [frames,bands], as the last step of a front-end."""
 
-    def __call__(self, bands: F64) -> F64:
-        """Say how loud."""
+    def __call__(self, mel: F64) -> F64:
+        """Scale mel magnitudes or powers, [frames,bands]."""
         ...
 
 
 @dataclass(frozen=True)
 class LogScale:
-    """Natural logarithm of a value and an offset."""
+    """Natural logarithm: ``log(x + offset)``."""
 
     offset: float
 
-    def __call__(self, bands: F64) -> F64:
-        """log(x + offset)."""
-        return np.log(bands + self.offset)
+    def __call__(self, mel: F64) -> F64:
+        """Scale mel magnitudes or powers, [frames,bands]."""
+        return np.log(mel + self.offset)
 
 
 @dataclass(frozen=True)
 class DecibelScale:
-    """Logarithm of a value, no less than a floor.
+    """Decibels: ``multiplier * log10(max(x, amin))``, as torchaudio's ``AmplitudeToDB`` names them.
 
     Attributes:
-        floor: the least value.
-        step: decibels a factor of ten.
-        num_samples: where it is given, the loudest value of a patch is 0 dB, and none is less than -span.
+        amin: smallest value that is distinguished from 0.
+        multiplier: decibels per factor of ten.
+        top_db: if given, the largest value of a patch becomes 0 dB, and values below -top_db become -top_db.
     """
 
-    floor: float
-    step: float = 10.0
-    num_samples: float | None = None
+    amin: float
+    multiplier: float = 10.0
+    top_db: float | None = None
 
-    def __call__(self, bands: F64) -> F64:
-        """``step`` log10(max(x, floor))."""
-        decibels = self.step * np.log10(np.maximum(bands, self.floor))
-        if self.num_samples is None:
+    def __call__(self, mel: F64) -> F64:
+        """Scale mel magnitudes or powers, [frames,bands]."""
+        decibels = self.multiplier * np.log10(np.maximum(mel, self.amin))
+        if self.top_db is None:
             return decibels
-        return np.maximum(decibels - decibels.max(), -self.num_samples)
+        return np.maximum(decibels - decibels.max(), -self.top_db)
 
 
 @dataclass(frozen=True)
 class Frontend:
-    """From a stretch of sound to a patch, f32 [frames,bands].
+    """From ``num_samples`` of waveform to one log-mel patch, f32 [frames,bands].
 
-    A periodic Hann window moves over the stretch; where frames and hops reach past it, as many samples are
-    put at both its ends. Each window's spectrum is weighed into mel bands, and the level taken of them.
+    A periodic Hann window slides over the samples, which are padded at both ends where the frames reach
+    beyond them. The spectrum of each window is weighted into mel bands, and these are scaled.
 
     Attributes:
-        sample_rate: samples a second.
-        num_samples: samples that a patch is made of; it is centered on a picture's own time.
-        window, hop, fft: samples.
-        frames: of a patch.
-        mel: the bands.
-        power: of the spectrum's magnitude: 1 or 2.
-        level: of the bands.
-        edges: what is put at the ends: zeros, or the stretch itself mirrored.
+        sample_rate: samples per second.
+        num_samples: samples per patch, centered on the time of the video frame.
+        win_length, hop_length, n_fft: samples per window, per step and per Fourier transform.
+        num_frames: frames per patch.
+        mel: the mel bands.
+        power: exponent of the magnitude spectrum: 1 or 2.
+        scale: scaling of the mel bands.
+        pad_mode: padding with zeros ("constant") or with the mirrored samples ("reflect").
     """
 
     sample_rate: int
     num_samples: int
-    window: int
-    hop: int
-    fft: int
-    frames: int
-    mel: MelScale
+    win_length: int
+    hop_length: int
+    n_fft: int
+    num_frames: int
+    mel: MelFilterbank
     power: int
-    level: AmplitudeScale
-    edges: Literal["constant", "reflect"] = "constant"
+    scale: AmplitudeScale
+    pad_mode: Literal["constant", "reflect"] = "constant"
 
     @property
     def shape(self) -> tuple[int, int]:
         """Frames and bands of a patch."""
-        return self.frames, self.mel.count
+        return self.num_frames, self.mel.n_mels
 
     @property
-    def seconds(self) -> float:
-        """How long a stretch of sound a patch is made of."""
+    def duration(self) -> float:
+        """Seconds of waveform per patch."""
         return self.num_samples / self.sample_rate
 
     @property
-    def filling(self) -> int:
-        """Samples that are put at the ends, both together."""
-        return (self.frames - 1) * self.hop + self.window - self.num_samples
+    def padding(self) -> tuple[int, int]:
+        """Samples of padding before and after those of a patch."""
+        total = (self.num_frames - 1) * self.hop_length + self.win_length - self.num_samples
+        return total // 2, total - total // 2
 
-    def bands(self, windows: F64) -> F64:
-        """Windows of sound, [N,window], to mel bands, [N,bands]."""
-        spectrum = np.fft.rfft(windows * hann_window(self.window), self.fft)  # [N,fft/2+1]
+    def log_mel(self, windows: F64) -> F64:
+        """Compute log-mel frames, [N,bands], from windows of waveform, [N,win_length]."""
+        spectrum = np.fft.rfft(windows * hann_window(self.win_length), self.n_fft)  # [N,n_fft/2+1]
         power = spectrum.real**2 + spectrum.imag**2
-        return (np.sqrt(power) if self.power == 1 else power) @ mel_filters(
-            self.mel, self.sample_rate, self.fft
-        )
+        filters = mel_filters(self.mel, self.sample_rate, self.n_fft)
+        return self.scale((np.sqrt(power) if self.power == 1 else power) @ filters)
 
 
 @cache
-def hann_window(width: int) -> F64:
-    """Hann window whose period is the window itself (not one sample less)."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(width) / width)
+def hann_window(win_length: int) -> F64:
+    """Periodic Hann window, [win_length]."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
 
 
 def _google(offset: float) -> Frontend:
-    """25 ms windows every 10 ms, 96 of them; magnitudes; triangles straight on HTK's mel scale."""
+    """25 ms windows every 10 ms, 96 frames; magnitudes; triangles straight on the HTK mel scale."""
     return Frontend(
         sample_rate=16_000,
-        num_samples=15_600,  # the last window reaches 15 ms past 0.96 s
-        window=400,
-        hop=160,
-        fft=512,
-        frames=96,
-        mel=MelScale(64, 125.0, 7500.0, scale="htk", sides="mel"),
+        num_samples=15_600,  # the last window ends 15 ms after 0.96 s
+        win_length=400,
+        hop_length=160,
+        n_fft=512,
+        num_frames=96,
+        mel=MelFilterbank(64, 125.0, 7500.0, scale="htk", triangle_axis="mel"),
         power=1,
-        level=LogScale(offset),
+        scale=LogScale(offset),
     )
 
 
-def _kapre(bands: int) -> Frontend:
-    """43 ms windows every 5 ms of one second, zeros at its ends; decibels below the patch's loudest value.
+def _kapre(n_mels: int) -> Frontend:
+    """43 ms windows every 5 ms of one zero-padded second; decibels relative to the patch's maximum.
 
     Kapre 0.1.4 takes 10 log10 of the root of a mel power: 5 log10 of the power, at a floor of 1e-10 squared.
     """
     return Frontend(
         sample_rate=48_000,
         num_samples=48_000,
-        window=2048,
-        hop=242,
-        fft=2048,
-        frames=199,
-        mel=MelScale(bands, 0.0, 24_000.0, scale="htk", sides="hertz", equal_area=True),
+        win_length=2048,
+        hop_length=242,
+        n_fft=2048,
+        num_frames=199,
+        mel=MelFilterbank(n_mels, 0.0, 24_000.0, scale="htk", triangle_axis="hertz", slaney_norm=True),
         power=2,
-        level=DecibelScale(floor=1e-20, step=5.0, num_samples=80.0),
+        scale=DecibelScale(amin=1e-20, multiplier=5.0, top_db=80.0),
     )
 
 
 VGGISH = _google(0.01)  # Hershey et al. 2017, arXiv 1609.09430, and the parameters published with VGGish
-YAMNET = _google(0.001)  # the parameters published with YAMNet: the offset alone differs
-# Kong et al. 2020, arXiv 1912.10211; the parameters of the 16 kHz checkpoint. The networks take any length;
-# of the second here every frame is centered on a multiple of 10 ms, the first on its beginning.
+YAMNET = _google(0.001)  # the parameters published with YAMNet: only the offset differs
+# Kong et al. 2020, arXiv 1912.10211; the parameters of the 16 kHz checkpoint. The networks accept any length;
+# of the second used here, every frame is centered on a multiple of 10 ms, the first one on its start.
 PANNS_16K = Frontend(
     sample_rate=16_000,
     num_samples=16_000,
-    window=512,
-    hop=160,
-    fft=512,
-    frames=101,
-    mel=MelScale(64, 50.0, 8000.0, scale="slaney", sides="hertz", equal_area=True),
+    win_length=512,
+    hop_length=160,
+    n_fft=512,
+    num_frames=101,
+    mel=MelFilterbank(64, 50.0, 8000.0, scale="slaney", triangle_axis="hertz", slaney_norm=True),
     power=2,
-    level=DecibelScale(floor=1e-10),
-    edges="reflect",
+    scale=DecibelScale(amin=1e-10),
+    pad_mode="reflect",
 )
 OPENL3_MEL128 = _kapre(128)  # Cramer et al. 2019 (ICASSP), and the layers of openl3's published models
 OPENL3_MEL256 = _kapre(256)

@@ -1,4 +1,4 @@
-"""A front-end as a part of a network, for graphs that take sound itself."""
+"""Log-mel front-end as a torch module, for exported graphs that take waveforms."""
 
 from __future__ import annotations
 
@@ -12,47 +12,49 @@ from save_avs.audio.mel import mel_filters
 
 
 class LogMelSpectrogram(nn.Module):
-    """The patch of each sound: f32 [B,span] in -1..1 -> [B,1,frames,bands], as ``log_mel_at`` gives it.
+    """Waveforms f32 [B,num_samples] in -1..1 to log-mel patches f32 [B,1,frames,bands].
 
-    The windowed Fourier transform is a convolution with cosines and sines: every runtime has it. float32
-    strays from ``log_mel_at``'s float64 where bands are almost silent, by less than 1e-2.
+    The windowed Fourier transform is a convolution with cosines and sines, which every runtime supports.
+    In float32 it differs from ``log_mel_at``, computed in float64, by less than 1e-2 in nearly silent bands.
 
     Args:
-        frontend: an audio backbone's.
+        frontend: that of the audio network.
     """
 
-    waves: Tensor
-    mel: Tensor
+    fourier_basis: Tensor
+    mel_filters: Tensor
 
     def __init__(self, frontend: Frontend = VGGISH) -> None:
         super().__init__()
         self.frontend = frontend
-        window, fft = frontend.window, frontend.fft
-        turns = 2 * np.pi * np.arange(fft // 2 + 1)[:, None] * np.arange(window) / fft  # [bins,window]
-        waves = hann_window(window) * np.concatenate([np.cos(turns), np.sin(turns)])  # [2 bins,window]
-        self.register_buffer("waves", torch.from_numpy(waves).float()[:, None])
-        filters = mel_filters(frontend.mel, frontend.sample_rate, fft)  # [bins,bands]
-        self.register_buffer("mel", torch.from_numpy(filters.T.copy()).float())
+        win_length, n_fft = frontend.win_length, frontend.n_fft
+        angles = 2 * np.pi * np.arange(n_fft // 2 + 1)[:, None] * np.arange(win_length) / n_fft
+        basis = hann_window(win_length) * np.concatenate([np.cos(angles), np.sin(angles)])
+        self.register_buffer(
+            "fourier_basis", torch.from_numpy(basis).float()[:, None]
+        )  # [2 bins,1,win_length]
+        filters = mel_filters(frontend.mel, frontend.sample_rate, n_fft)
+        self.register_buffer("mel_filters", torch.from_numpy(filters.T.copy()).float())  # [bands,bins]
 
-    def forward(self, sounds: Tensor) -> Tensor:
-        """Sounds [B,span] to patches [B,1,frames,bands]."""
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Compute log-mel patches, [B,num_samples] -> [B,1,frames,bands]."""
         frontend = self.frontend
-        before = frontend.filling // 2
-        filled = F.pad(sounds[:, None], (before, frontend.filling - before), mode=frontend.edges)
-        real, imaginary = F.conv1d(filled, self.waves, stride=frontend.hop).chunk(2, dim=1)  # [B,bins,frames]
+        padded = F.pad(waveforms[:, None], frontend.padding, mode=frontend.pad_mode)
+        spectrum = F.conv1d(padded, self.fourier_basis, stride=frontend.hop_length)
+        real, imaginary = spectrum.chunk(2, dim=1)  # [B,bins,frames]
         power = real * real + imaginary * imaginary
-        bands = self.mel @ (power.sqrt() if frontend.power == 1 else power)
-        return _level(frontend.level, bands).transpose(1, 2)[:, None]
+        mel = self.mel_filters @ (power.sqrt() if frontend.power == 1 else power)
+        return _apply_scale(frontend.scale, mel).transpose(1, 2)[:, None]
 
 
-def _level(level: AmplitudeScale, bands: Tensor) -> Tensor:
-    """How loud bands are, [B,bands,frames]: `level` for tensors."""
-    match level:
+def _apply_scale(scale: AmplitudeScale, mel: Tensor) -> Tensor:
+    """Apply an amplitude scale to a tensor, [B,bands,frames]."""
+    match scale:
         case LogScale(offset):
-            return torch.log(bands + offset)
-        case DecibelScale(floor, step, span):
-            decibels = step * torch.log10(bands.clamp(min=floor))
-            if span is None:
+            return torch.log(mel + offset)
+        case DecibelScale(amin, multiplier, top_db):
+            decibels = multiplier * torch.log10(mel.clamp(min=amin))
+            if top_db is None:
                 return decibels
-            return (decibels - decibels.amax((1, 2), keepdim=True)).clamp(min=-span)
-    raise TypeError(f"no graph is known of {level}")
+            return (decibels - decibels.amax((1, 2), keepdim=True)).clamp(min=-top_db)
+    raise TypeError(f"{scale} cannot be traced: add it to _apply_scale")

@@ -1,4 +1,4 @@
-"""Mel filters: triangles over the bins of a spectrum, in the ways that published networks know them."""
+"""Mel filter banks in the variants that published networks were trained with."""
 
 from __future__ import annotations
 
@@ -10,64 +10,63 @@ import numpy as np
 
 from save_avs.types import F64
 
-Scale = Literal["htk", "slaney"]
-Axis = Literal["mel", "hertz"]
+MelScale = Literal["htk", "slaney"]
 
-_BREAK_HZ, _BREAK_MEL = 1000.0, 15.0  # Slaney's scale is straight below, logarithmic above
-_OCTAVES = np.log(6.4) / 27
+_BREAK_HZ, _BREAK_MEL = 1000.0, 15.0  # Slaney's scale is linear below, logarithmic above
+_LOG_STEP = np.log(6.4) / 27
 
 
 @dataclass(frozen=True)
-class MelScale:
+class MelFilterbank:
     """Overlapping triangles, evenly spaced on a mel scale.
 
     Attributes:
-        count: how many.
-        low, high: where the first begins and the last ends, Hz.
-        scale: HTK's, logarithmic throughout, or Slaney's, straight below 1 kHz.
-        sides: the axis over which the sides of a triangle are straight lines.
-        equal_area: each has area 1 over Hz (librosa's norm "slaney"); else each peaks at 1.
+        n_mels: number of bands.
+        f_min, f_max: start of the first band and end of the last, Hz.
+        scale: HTK's, logarithmic throughout, or Slaney's, linear below 1 kHz.
+        triangle_axis: axis on which the sides of a triangle are straight lines.
+        slaney_norm: scale each triangle to area 1 over Hz (librosa's norm "slaney") instead of height 1.
     """
 
-    count: int
-    low: float
-    high: float
-    scale: Scale
-    sides: Axis
-    equal_area: bool = False
+    n_mels: int
+    f_min: float
+    f_max: float
+    scale: MelScale
+    triangle_axis: Literal["mel", "hertz"]
+    slaney_norm: bool = False
 
 
 @cache
-def mel_filters(bands: MelScale, sample_rate: int, fft: int) -> F64:
-    """Weights of each bin of a spectrum in each band, [fft/2+1,bands].
+def mel_filters(mel: MelFilterbank, sample_rate: int, n_fft: int) -> F64:
+    """Weights of the bins of a spectrum in the bands, [n_fft/2+1,bands].
 
     Source: HTK's and Slaney's (Auditory Toolbox) mel scales.
     """
-    lowest, highest = to_mel(np.array([bands.low, bands.high]), bands.scale)
-    edges = np.linspace(lowest, highest, bands.count + 2)
-    bins = np.linspace(0.0, sample_rate / 2, fft // 2 + 1)
-    hertz = to_hertz(edges, bands.scale)
-    if bands.sides == "mel":
-        bins = to_mel(bins, bands.scale)
+    lowest, highest = hz_to_mel(np.array([mel.f_min, mel.f_max]), mel.scale)
+    edges = np.linspace(lowest, highest, mel.n_mels + 2)
+    bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
+    edges_hz = mel_to_hz(edges, mel.scale)
+    if mel.triangle_axis == "mel":
+        bins = hz_to_mel(bins, mel.scale)
     else:
-        edges = hertz
+        edges = edges_hz
     low, center, high = edges[:-2], edges[1:-1], edges[2:]
-    bins = bins[:, None]  # [fft/2+1,1]
+    bins = bins[:, None]  # [n_fft/2+1,1]
     filters = np.minimum((bins - low) / (center - low), (high - bins) / (high - center)).clip(min=0.0)
-    return filters * 2 / (hertz[2:] - hertz[:-2]) if bands.equal_area else filters
+    return filters * 2 / (edges_hz[2:] - edges_hz[:-2]) if mel.slaney_norm else filters
 
 
-def to_mel(hertz: F64, scale: Scale) -> F64:
-    """Frequencies on a mel scale."""
+def hz_to_mel(hertz: F64, scale: MelScale) -> F64:
+    """Convert frequencies in Hz to a mel scale."""
     if scale == "htk":
         return 1127.0 * np.log1p(hertz / 700.0)
-    above = _BREAK_MEL + np.log(np.maximum(hertz, _BREAK_HZ) / _BREAK_HZ) / _OCTAVES
+    above = _BREAK_MEL + np.log(np.maximum(hertz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
     return np.where(hertz < _BREAK_HZ, hertz * _BREAK_MEL / _BREAK_HZ, above)
 
 
-def to_hertz(mel: F64, scale: Scale) -> F64:
-    """The inverse of `to_mel`."""
+def mel_to_hz(mel: F64, scale: MelScale) -> F64:
+    """Convert frequencies on a mel scale to Hz."""
     if scale == "htk":
         return 700.0 * np.expm1(mel / 1127.0)
-    above = _BREAK_HZ * np.exp((np.maximum(mel, _BREAK_MEL) - _BREAK_MEL) * _OCTAVES)
+    above = _BREAK_HZ * np.exp((np.maximum(mel, _BREAK_MEL) - _BREAK_MEL) * _LOG_STEP)
     return np.where(mel < _BREAK_MEL, mel * _BREAK_HZ / _BREAK_MEL, above)

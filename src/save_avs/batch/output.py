@@ -12,10 +12,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from save_avs._files import atomic_write
 from save_avs.batch.messages import Done, Failed, Outcome
 from save_avs.batch.parquet import clips_table, failed_table, read, write
 from save_avs.errors import UsageError
-from save_avs._files import atomic_write
 
 CLIPS, FAILED, OVERLAYS = "clips", "failed.parquet", "overlays"
 _REQUEST, _SCRATCH, _LOCK = "run.json", ".scratch", ".lock"

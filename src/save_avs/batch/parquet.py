@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from save_avs._files import atomic_path
 from save_avs.batch.messages import Done, Failed
 from save_avs.errors import DataError
 from save_avs.types import VideoMasks
-from save_avs._files import atomic_path
 
 FRAME = pa.struct(
     [

@@ -118,8 +118,8 @@ def _failed(entry: Entry, status: str, error: Exception) -> Failed:
 
 
 def _segment(model: FrameModel, kit: Kit, entry: Entry, on_progress: Callable[[], None]) -> Done:
-    from save_avs.inference.output_files import SUMMARY_FILE
     from save_avs.inference import segment
+    from save_avs.inference.output_files import SUMMARY_FILE
     from save_avs.visualization import write_summary
 
     started = time.perf_counter()

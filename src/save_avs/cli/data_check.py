@@ -54,9 +54,9 @@ def check(
     as_json: AsJson = False,
 ) -> int:
     """Look over data sets: files missing or broken, counts, leaks between splits, stray pixels in labels."""
+    from save_avs._files import atomic_write
     from save_avs.datasets.check import DatasetChecker, find_datasets
     from save_avs.datasets.registry import resolve_spec
-    from save_avs._files import atomic_write
 
     specs = [resolve_spec(name, root) for name in dict.fromkeys(data)] if data else find_datasets(root)
     folder = resolve_output_dir(output, DEFAULT, overwrite=overwrite)

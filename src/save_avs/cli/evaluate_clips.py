@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs._files import atomic_write
-from save_avs._files import atomic_folder
+from save_avs._files import atomic_folder, atomic_write
 from save_avs.cli._console import print_block, print_info, print_line
 from save_avs.cli._models import load_and_announce
 from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir, unique_names

@@ -156,5 +156,5 @@ def patches_of(waveform: F32, frontend: Frontend) -> F32:
     A sound shorter than VGGish's patch is filled up with silence. ``waveform`` f32 [S] is mono at the front-end's
     rate.
     """
-    least = math.ceil(VGGISH.seconds * frontend.sample_rate)
+    least = math.ceil(VGGISH.duration * frontend.sample_rate)
     return log_mel(np.pad(waveform, (0, max(0, least - len(waveform)))), frontend.sample_rate, frontend)

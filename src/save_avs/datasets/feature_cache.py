@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from save_avs._files import atomic_path
-from save_avs._files import open_regular
+from save_avs._files import atomic_path, open_regular
 from save_avs.datasets.base import AVDataset, DatasetWrapper
 from save_avs.datasets.clips import ClipDataset
 from save_avs.errors import DataError, UsageError

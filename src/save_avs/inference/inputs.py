@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from save_avs.inference.output_files import OVERLAY_FILE, SUMMARY_FILE
 from save_avs.errors import UsageError
+from save_avs.inference.output_files import OVERLAY_FILE, SUMMARY_FILE
 from save_avs.video import find_videos
 
 

@@ -10,10 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from save_avs._text import path_text, resolved_path_text
-from save_avs.inference.output_files import SUMMARY_FILE
-from save_avs.errors import UsageError
 from save_avs._files import atomic_write
+from save_avs._text import path_text, resolved_path_text
+from save_avs.errors import UsageError
+from save_avs.inference.output_files import SUMMARY_FILE
 
 FAILURES_FILE = "failed.jsonl"
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from save_avs.inference.output_files import SUMMARY_FILE
 from save_avs.errors import MediaError
 from save_avs.inference.jobs import FailureLog, SegmentationJob
+from save_avs.inference.output_files import SUMMARY_FILE
 from save_avs.inference.pipeline import FrameProgress, segment
 from save_avs.inference.predictor import FrameModel
 from save_avs.inference.settings import SegmentationSettings

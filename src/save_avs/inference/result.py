@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from save_avs._text import path_text
 from save_avs._files import atomic_folder
-from save_avs.inference.output_files import MASKS_FILE, SUMMARY_FILE, TIMELINE_FILE
+from save_avs._text import path_text
 from save_avs.errors import MediaError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset
+from save_avs.inference.output_files import MASKS_FILE, SUMMARY_FILE, TIMELINE_FILE
 from save_avs.inference.settings import SegmentationSettings
 from save_avs.inference.sources import VideoSource
 from save_avs.inference.time_segments import find_sounding_spans

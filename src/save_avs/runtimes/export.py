@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from save_avs._files import atomic_write
-from save_avs._files import atomic_folder
+from save_avs._files import atomic_folder, atomic_write
 from save_avs.inference.settings import SegmentationSettings
 from save_avs.models.config import SaveConfig
 from save_avs.models.loading import find_model_folder

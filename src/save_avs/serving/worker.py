@@ -145,8 +145,8 @@ def _problem(error: Exception) -> JobError:
 def _segment(
     connection: Connection, equipment: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> None:
-    from save_avs.inference.output_files import SUMMARY_FILE
     from save_avs.inference import segment
+    from save_avs.inference.output_files import SUMMARY_FILE
     from save_avs.visualization import write_summary
 
     limits, options = equipment.limits, job.options

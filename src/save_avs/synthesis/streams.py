@@ -31,7 +31,7 @@ def scene_log_mel(
     audio_sources: tuple[AudioSource, ...], times: list[float], frontend: Frontend = VGGISH
 ) -> F32:
     """The patch centered at each time, f32 [T,frames,bands]."""
-    reach = frontend.seconds / 2 + SPARE_S
+    reach = frontend.duration / 2 + SPARE_S
     stretches = [(t, t - reach, mix_audio(audio_sources, t - reach, t + reach)) for t in times]
     return np.concatenate(
         [log_mel_at(waveform, RATE, [t], start, frontend) for t, start, waveform in stretches]

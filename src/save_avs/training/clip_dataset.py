@@ -139,7 +139,17 @@ def _heard_otherwise(
     def other() -> F32:
         return clips.waveform((index + 1 + int(rng.integers(max(1, len(clips) - 1)))) % len(clips))
 
-    waveform = augment_waveform(clips.waveform(index), clips.sample_rate, options, rng, other)
+    waveform = augment_waveform(
+        clips.waveform(index),
+        clips.sample_rate,
+        rng,
+        other,
+        shift_s=options.shift_s,
+        mix=options.mix,
+        mix_db=options.mix_db,
+        noise_db=options.noise_db,
+        gain_db=options.gain_db,
+    )
     return clips.read(index, waveform=waveform)
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from save_avs._files import atomic_write
-from save_avs._files import read_regular
+from save_avs._files import atomic_write, read_regular
 from save_avs.errors import DataError, UsageError
 from save_avs.weights.identity import FileIdentity, identify_file, sha256_of
 from save_avs.weights.paths import find_weights_file

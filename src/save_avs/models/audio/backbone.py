@@ -72,7 +72,7 @@ def network_part(kind: type[AudioBackbone], state: Mapping[str, Tensor], *, sour
 
 def _check_filters(kind: type[AudioBackbone], stored: Tensor, source: str) -> None:
     frontend = kind.frontend
-    ours = mel_filters(frontend.mel, frontend.sample_rate, frontend.fft)  # [bins,bands]
+    ours = mel_filters(frontend.mel, frontend.sample_rate, frontend.n_fft)  # [bins,bands]
     theirs = stored.double().numpy()
     theirs = theirs if theirs.shape == ours.shape else theirs.T
     if theirs.shape != ours.shape or np.abs(theirs - ours).max() > _SAME_FILTERS * ours.max():

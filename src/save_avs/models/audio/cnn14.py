@@ -29,7 +29,7 @@ class CNN14(AudioBackbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bn0 = nn.BatchNorm2d(self.frontend.mel.count)
+        self.bn0 = nn.BatchNorm2d(self.frontend.mel.n_mels)
         self.conv_block1 = _Block(1, 64)
         self.conv_block2 = _Block(64, 128)
         self.conv_block3 = _Block(128, 256)
