@@ -1,6 +1,6 @@
 """The service and the corpus engine kept at work for an hour: does their memory stay what it is?
 
-    python benchmarks/soak.py [--minutes 60] [--rest 2] [--plot docs/pictures/soak.png]
+    python benchmarks/soak.py [--minutes 60] [--rest 2] [--plot docs/images/soak.png]
 
 A client sends videos to `save-avs serve` one after another, most of them whole, some torn, some cancelled,
 looks at what comes of them and deletes them; beside it `save-avs segment --engine local` works through an

@@ -3,7 +3,7 @@
     save-avs demo -o runs/pictures
     python scripts/make_pictures.py runs/pictures/sample/overlay.mp4
 
-Both go to docs/pictures. The first is that overlay, its sound drawn below it, for a moving picture is mute;
+Both go to docs/images. The first is that overlay, its sound drawn below it, for a moving picture is mute;
 for the second save-tiny is asked.
 """
 
@@ -26,7 +26,7 @@ from save_avs.visualization import draw_mask
 from save_avs.visualization.overlay import MASK_COLOR
 from save_avs.visualization.plots import TEXT_COLOR, figure_to_png
 
-PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+PICTURES = Path(__file__).parents[1] / "docs" / "images"
 SAMPLE = Path(str(files("save_avs") / "bundled" / "sample.mp4"))
 FPS, WIDTH, STRIP, QUALITY = 10, 480, 48, 55
 RATE = 16_000

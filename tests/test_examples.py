@@ -44,7 +44,7 @@ def test_what_a_newcomer_calls_has_an_example():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/api.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/guides/python.md"])
 def test_python_in_documents(document):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     assert blocks

@@ -100,7 +100,7 @@ def grid(
     report_only: ReportOnly = False,
     as_json: AsJson = False,
 ) -> int:
-    """A grid of your own; docs/studies.md says how one is declared."""
+    """A grid of your own; docs/lab-notes/studies.md says how one is declared."""
     from studies.cli.study_grid import Request, run_grid
 
     return run_grid(

@@ -1,4 +1,4 @@
-"""docs/service.md: its commands do what it says, and it leaves nothing out."""
+"""docs/guides/service.md: its commands do what it says, and it leaves nothing out."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ EXAMPLES = """Examples:
   save-avs segment --engine ray --manifest clips.csv -o tables --dry-run
 
 \b
-With --engine, many clips go into tables of masks (docs/scale.md). A run that was
+With --engine, many clips go into tables of masks (docs/lab-notes/scale.md). A run that was
 stopped or killed goes on when the same command is given again.
 """
 

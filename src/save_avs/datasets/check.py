@@ -113,7 +113,7 @@ def find_datasets(root: Path) -> list[DatasetSpec]:
     found = [spec for spec in SPECS.values() if spec.find(root) is not None]
     if not found:
         raise UsageError(
-            f"{root}: no data set of {', '.join(SPECS)} lies here; docs/datasets.md shows how they lie"
+            f"{root}: no data set of {', '.join(SPECS)} lies here; docs/reference/datasets.md shows how they lie"
         )
     return found
 

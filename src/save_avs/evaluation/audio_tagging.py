@@ -6,7 +6,7 @@ over frames in which something sounds: M is the mean IoU of the mask with what s
 W the mean IoU of the mask with the same pixels, under a wrong sound, of something else. A model that does
 not hear gives one mask under both and scores exactly 0, however good the mask; one that leaves the object
 wholly when its sound is gone scores 1. A factor on all IoUs changes nothing, so M stands beside the score,
-not in it. docs/evaluation.md says what the score is blind to.
+not in it. docs/guides/evaluation.md says what the score is blind to.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class ResidualAudioAdapter(nn.Module):
         inject_into: which blocks get their vector.
 
     Source: SAVE (arXiv 2407.02004), residual audio encoder adapter; widths and the shared P from SAMA-AVS
-    (arXiv 2305.11019); see docs/fidelity.md.
+    (arXiv 2305.11019); see docs/background/fidelity.md.
     """
 
     def __init__(
