@@ -59,7 +59,9 @@ class ExportTarget:
     file: str
     package: str
     load: str
-    precisions: tuple[Precision, ...] = ("fp32",)  # OpenVINO in bf16: masks differ too much (docs/guides/export.md)
+    precisions: tuple[Precision, ...] = (
+        "fp32",
+    )  # OpenVINO in bf16: masks differ too much (docs/guides/export.md)
 
 
 def _write_onnx(program: ExportedProgram, folder: Path) -> None:
