@@ -11,7 +11,7 @@ from pathlib import Path
 from save_avs.cli import serve
 from save_avs.serving.limits import Limits
 
-TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "guides" / "service.md").read_text(encoding="utf-8")
 
 
 def test_its_curl_examples_run(served, video, tmp_path):
