@@ -177,15 +177,14 @@ class VideoMasks:
 
     def mask(self, i: int) -> Bool:
         """Decode the mask of the i-th processed frame, bool [H,W]."""
-        from pycocotools import mask as coco
+        from faster_coco_eval.core import mask as coco
 
         return coco.decode({"size": list(self.size), "counts": self.counts[i]}).astype(bool)
 
     def areas(self) -> F64:
         """Share of the picture that is marked, per processed frame, f64 [len]."""
-        from pycocotools import mask as coco
+        from faster_coco_eval.core import mask as coco
 
-        # One by one: given a list, pycocotools counts its masks in 8 bits, and numpy 2 refuses more than 255.
         rles: Any = [{"size": list(self.size), "counts": c} for c in self.counts]
-        pixels = [coco.area(rle) for rle in rles]
+        pixels = coco.area(rles) if rles else []
         return np.array(pixels, np.float64) / (self.size[0] * self.size[1])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco
+from faster_coco_eval.core import mask as coco
 
 from save_avs._files import atomic_write
 from save_avs.formats.maskset import LABEL, MaskDocument

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco
+from faster_coco_eval.core import mask as coco
 
 from save_avs._files import atomic_path
 from save_avs.errors import UsageError
