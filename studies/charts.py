@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from save_avs.evaluation.bootstrap import Difference
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Difference, Estimate
 from save_avs.visualization.plots import PALETTE, TEXT_COLOR, style_axes
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ _MARKERS = "osD^v"  # five and six colors: thirty variants that look different
 
 
 def draw_quality(
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, Estimate],
     differences: Mapping[str, Difference],
     runs: Mapping[str, Sequence[float]],
     reference: str,
@@ -31,8 +30,8 @@ def draw_quality(
     reached, apart = drawing.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for place, (name, figure) in enumerate(figures.items()):
         alpha = 1.0 if name == reference else _PALE
-        reached.barh(place, figure.mean, height=0.66, color=PALETTE[0], alpha=alpha, linewidth=0)
-        reached.errorbar(figure.mean, place, xerr=_around(figure.mean, figure), **_LINE)
+        reached.barh(place, figure.value, height=0.66, color=PALETTE[0], alpha=alpha, linewidth=0)
+        reached.errorbar(figure.value, place, xerr=_around(figure.value, figure), **_LINE)
         reached.plot(runs[name], [place] * len(runs[name]), "o", color=PALETTE[1], markersize=3.5)
         if difference := differences.get(name):
             around = _around(difference.value, difference)
@@ -47,12 +46,12 @@ def draw_quality(
     return drawing
 
 
-def _around(value: float, interval: Figure | Difference) -> list[list[float]]:
+def _around(value: float, interval: Estimate | Difference) -> list[list[float]]:
     """An interval as lengths to its left and right."""
     return [[value - interval.low], [interval.high - value]]
 
 
-def draw_costs(figures: Mapping[str, Figure], costs: Mapping[str, Mapping[str, float]]) -> Drawing:
+def draw_costs(figures: Mapping[str, Estimate], costs: Mapping[str, Mapping[str, float]]) -> Drawing:
     """Quality over each kind of cost, a point a variant; kinds of cost beside each other."""
     from matplotlib.figure import Figure as Drawing
 
@@ -63,7 +62,7 @@ def draw_costs(figures: Mapping[str, Figure], costs: Mapping[str, Mapping[str, f
             if name in values:
                 color, marker = PALETTE[n % len(PALETTE)], _MARKERS[n % len(_MARKERS)]
                 axes.plot(
-                    values[name], figure.mean, marker, color=color, markersize=7, alpha=0.85, label=name
+                    values[name], figure.value, marker, color=color, markersize=7, alpha=0.85, label=name
                 )
         style_axes(axes, "mIoU")
         axes.set_xlabel(title, fontsize=8, color=TEXT_COLOR, loc="right", labelpad=1)

@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.prompted import Prompt
+from save_avs.evaluation.prompted import PromptKind as Prompt
 from save_avs.synthesis.corpus import CorpusSplit
 from save_avs.training.recipe import RecipeChanges
 from save_avs.training.safe_yaml import read_yaml

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from save_avs.evaluation.benchmark_report import plain
-from save_avs.evaluation.statistics import Figure
-from save_avs.evaluation.tables import markdown_table
+from save_avs._text import markdown_table
+from save_avs.metrics.bootstrap import Estimate
 from save_avs.visualization.html import data_url, render_html
 from save_avs.visualization.plots import figure_to_svg
 
@@ -26,7 +25,7 @@ def as_markdown(report: StudyReport) -> str:
     parts = [f"# {report.title}", report.question, *report.text]
     for sheet in report.sheets:
         rows = [[shown(cell) for cell in row] for row in sheet.rows]
-        parts += [f"## {sheet.title}", "\n".join(markdown_table(sheet.columns, rows))]
+        parts += [f"## {sheet.title}", markdown_table(sheet.columns, rows)]
     for chart in report.charts:
         parts += [f"![{chart.caption}](pictures/{chart.name}.png)", chart.caption]
     parts += ["## Setting", "\n".join(f"* {key}: {value}" for key, value in report.setting.items())]
@@ -51,7 +50,7 @@ def as_html(report: StudyReport) -> str:
 
 def as_csv(sheet: Sheet) -> str:
     """Numbers in full; a mean with its interval takes four columns."""
-    wide = [any(isinstance(row[i], Figure) for row in sheet.rows) for i in range(len(sheet.columns))]
+    wide = [any(isinstance(row[i], Estimate) for row in sheet.rows) for i in range(len(sheet.columns))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_head(sheet, wide))
@@ -62,26 +61,24 @@ def as_csv(sheet: Sheet) -> str:
 
 def as_json(report: StudyReport) -> dict[str, Any]:
     """Everything but the pictures, NaN as None; a mean with its interval is an object."""
-    return plain(
-        {
-            "version": VERSION,
-            "name": report.name,
-            "title": report.title,
-            "question": report.question,
-            "setting": dict(report.setting),
-            "text": report.text,
-            "sheets": {sheet.name: _sheet(sheet) for sheet in report.sheets},
-            "charts": {chart.name: chart.caption for chart in report.charts},
-        }
-    )
+    return {
+        "version": VERSION,
+        "name": report.name,
+        "title": report.title,
+        "question": report.question,
+        "setting": dict(report.setting),
+        "text": report.text,
+        "sheets": {sheet.name: _sheet(sheet) for sheet in report.sheets},
+        "charts": {chart.name: chart.caption for chart in report.charts},
+    }
 
 
 def shown(cell: Cell) -> str:
     """A cell for the eye: three decimals below ten, a dash for none."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "–"
-    if isinstance(cell, Figure):
-        return "–" if math.isnan(cell.mean) else str(cell)
+    if isinstance(cell, Estimate):
+        return "–" if math.isnan(cell.value) else str(cell)
     if isinstance(cell, float):
         return f"{cell:.3f}" if abs(cell) < 10 else f"{cell:,.1f}"
     return f"{cell:,}" if isinstance(cell, int) else cell
@@ -94,7 +91,7 @@ def _is_text(cell: Cell) -> bool:
 def _sheet(sheet: Sheet) -> dict[str, Any]:
     rows = [
         {
-            column: asdict(cell) if isinstance(cell, Figure) else cell
+            column: asdict(cell) if isinstance(cell, Estimate) else cell
             for column, cell in zip(sheet.columns, row, strict=True)
         }
         for row in sheet.rows
@@ -108,6 +105,6 @@ def _head(sheet: Sheet, wide: list[bool]) -> Iterator[str]:
 
 
 def _values(cell: Cell, wide: bool) -> tuple[object, ...]:
-    if isinstance(cell, Figure):
-        return cell.mean, cell.low, cell.high, cell.count
+    if isinstance(cell, Estimate):
+        return cell.value, cell.low, cell.high, cell.count
     return (cell, None, None, None) if wide else (cell,)

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from save_avs._files import atomic_folder, atomic_write
-from save_avs.evaluation.benchmark_report import dumps
-from save_avs.evaluation.statistics import Figure
+from save_avs._text import json_document as dumps
+from save_avs.metrics.bootstrap import Estimate
 from save_avs.visualization.plots import figure_to_png
 from studies.export import as_csv, as_html, as_json, as_markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-Cell = str | int | float | Figure | None
+Cell = str | int | float | Estimate | None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.prompted import Prompt
+from save_avs.evaluation.prompted import PromptKind as Prompt
 from save_avs.training.recipe import Recipe, load_recipe
 from save_avs.training.setup import init_model_folder
 from save_avs.training.stage import Stage

@@ -23,7 +23,7 @@ CLIP = "clip"
 
 
 def score(run: Run, folder: Path, progress: Callable[[int, int], None]) -> Scores:
-    """Score the model in a folder on scenes, or on the clips of the data set that its last stage is on.
+    """Estimate the model in a folder on scenes, or on the clips of the data set that its last stage is on.
 
     Raises:
         UsageError: when what it is scored on is not there.
@@ -35,7 +35,7 @@ def score(run: Run, folder: Path, progress: Callable[[int, int], None]) -> Score
 
 
 def score_start(run: Run, progress: Callable[[int, int], None]) -> Scores:
-    """Score the SAM that the last stage starts from, asked by the run's prompt.
+    """Estimate the SAM that the last stage starts from, asked by the run's prompt.
 
     Raises:
         UsageError: when it is not there.
@@ -85,7 +85,7 @@ def _options(run: Run, stage: SyntheticStage) -> SceneOptions:
 
 def _scores(report: SceneReport) -> Scores:
     rows = (
-        Row(str(one.scene), str(one.scene), one.kind, float(one.value), float(one.share))
+        Row(str(one.scene), str(one.scene), one.kind, float(one.value), float(one.target_area))
         for one in report.trials
     )
     return Scores(figures={"f": report.f_score}, rows=tuple(rows))
@@ -101,9 +101,9 @@ def _on_clips(model: SAVE, run: Run, stage: ClipStage, progress: Callable[[int, 
         progress=lambda seen: progress(round(seen.time), len(clips)),
     )
     scored = report.scores[0]
-    table, evidence = report.evidence.tables[scored.protocol.scoring], report.evidence
+    table, evidence = report.clip_scores.tables[scored.protocol.scoring], report.clip_scores
     shares = table.pixels[:, [0, 2]].sum(1) / table.pixels.sum(1)
-    values = evidence.clip_ious(scored.protocol.scoring)
+    values = evidence.mean_ious(scored.protocol.scoring)
     rows = zip(evidence.names, evidence.sources, values, shares.tolist(), strict=True)
     return Scores(
         figures={"f": scored.overall.scores["f"].value},

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from save_avs.evaluation.bootstrap import Difference, draw_clusters, paired_difference
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Difference, Estimate, draw_clusters, paired_difference
 from save_avs.metrics.mask_metrics import NO_CLIP
 from save_avs.types import F64, I64
 
@@ -37,10 +36,10 @@ class Resampled:
         self.sources = tuple(sources)
         self.draws = draw_clusters(sources)
 
-    def mean(self, sample: Sample) -> Figure:
+    def mean(self, sample: Sample) -> Estimate:
         """Mean over seeds and units, with its 95 % interval."""
         low, high = _percentiles(self._means(sample, seed=0))
-        return Figure(float(sample.values.mean()), low, high, sample.values.size)
+        return Estimate(float(sample.values.mean()), low, high, sample.values.size)
 
     def difference(self, sample: Sample, reference: Sample) -> Difference:
         """How much higher a sample is than the reference.

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from save_avs.evaluation.bootstrap import Difference
-from save_avs.evaluation.scenes import EMPTY, OWN
-from save_avs.evaluation.statistics import Figure, holm
+from save_avs.evaluation.scenes import EMPTY_TARGET as EMPTY
+from save_avs.evaluation.scenes import OWN_SOUND as OWN
+from save_avs.metrics.bootstrap import Difference, Estimate, holm
 from save_avs.training.recipe import Recipe
 from studies.budget import sizes_of
 from studies.charts import draw_costs, draw_quality
@@ -55,7 +55,7 @@ class Findings:
         values = np.array([[table[key].value for key in keys] for table in tables])
         return Sample(values, tuple(tables[0][key].source for key in keys))
 
-    def figures(self, wanted: Callable[[Row], bool]) -> dict[str, Figure]:
+    def figures(self, wanted: Callable[[Row], bool]) -> dict[str, Estimate]:
         """Mean and interval of each variant."""
         samples = {name: self.sample(name, wanted) for name in self.results}
         known = {name: sample for name, sample in samples.items() if sample is not None}
@@ -117,7 +117,9 @@ def summarize(
     )
 
 
-def _quality(findings: Findings, miou: Mapping[str, Figure], differences: Mapping[str, Difference]) -> Sheet:
+def _quality(
+    findings: Findings, miou: Mapping[str, Estimate], differences: Mapping[str, Difference]
+) -> Sheet:
     rows = []
     for name, results in findings.results.items():
         difference = differences.get(name)
@@ -136,8 +138,8 @@ def _quality(findings: Findings, miou: Mapping[str, Figure], differences: Mappin
     return Sheet("quality", "Quality", columns, tuple(rows))
 
 
-def _as_figure(difference: Difference, count: int) -> Figure:
-    return Figure(difference.value, difference.low, difference.high, count)
+def _as_figure(difference: Difference, count: int) -> Estimate:
+    return Estimate(difference.value, difference.low, difference.high, count)
 
 
 def _kinds(findings: Findings) -> Sheet | None:
@@ -213,7 +215,7 @@ def _runs(findings: Findings) -> Sheet:
 
 
 def _charts(
-    findings: Findings, miou: Mapping[str, Figure], differences: Mapping[str, Difference]
+    findings: Findings, miou: Mapping[str, Estimate], differences: Mapping[str, Difference]
 ) -> tuple[Chart, ...]:
     if not miou:
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Estimate
 from save_avs.visualization.overlay import draw_mask
 from save_avs.visualization.plots import GRID_COLOR, PALETTE, TEXT_COLOR, style_axes
 from studies.audio_sensitivity import trials as kinds
@@ -132,14 +132,14 @@ def draw_classes(name: str, results: Results) -> Chart:
     return Chart("classes", caption, figure)
 
 
-def _bars(axes: Axes, places: Sequence[float], scores: Sequence[Figure], color: str, label: str) -> None:
-    means = [score.mean for score in scores]
-    reach = [[s.mean - s.low for s in scores], [s.high - s.mean for s in scores]]
+def _bars(axes: Axes, places: Sequence[float], scores: Sequence[Estimate], color: str, label: str) -> None:
+    means = [score.value for score in scores]
+    reach = [[s.value - s.low for s in scores], [s.high - s.value for s in scores]]
     axes.barh(places, means, height=0.8, color=color, label=label)
     axes.errorbar(means, places, xerr=reach, fmt="none", ecolor=TEXT_COLOR, elinewidth=1, capsize=2)
     for place, score in zip(places, scores, strict=True):
         axes.text(
-            max(score.high, 0) + 0.01, place, f"{score.mean:.2f}", va="center", fontsize=7, color=TEXT_COLOR
+            max(score.high, 0) + 0.01, place, f"{score.value:.2f}", va="center", fontsize=7, color=TEXT_COLOR
         )
 
 
@@ -147,7 +147,7 @@ def _line(
     axes: Axes,
     results: Results,
     condition: str,
-    mean: Callable[..., Figure],
+    mean: Callable[..., Estimate],
     seed: int,
     *,
     color: str,
@@ -157,7 +157,7 @@ def _line(
     answers: list[tuple[Answer, ...]] = [results.under(condition, level) for level in levels]
     figures = [mean(part, seed=seed) for part in answers]
     style |= {"color": color, "marker": "o", "markersize": 3, "linewidth": 1.4}
-    axes.plot(levels, [f.mean for f in figures], **style)
+    axes.plot(levels, [f.value for f in figures], **style)
     axes.fill_between(
         levels, [f.low for f in figures], [f.high for f in figures], color=color, alpha=0.15, linewidth=0
     )

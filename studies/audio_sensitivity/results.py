@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from save_avs.evaluation.audio_tagging import SoundSwapScores, listening_score
-from save_avs.evaluation.bootstrap import Score, draw_clusters, score_with_interval
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Estimate, draw_clusters, score_with_interval
+from save_avs.metrics.listening_score import SoundSwapScores, listening_score
 from save_avs.metrics.mask_metrics import clip_draw_counts
 from save_avs.types import F64, I64
 from studies.audio_sensitivity import trials as kinds
@@ -71,12 +70,12 @@ def by_sources(item: Item) -> tuple[str, ...]:
     return (str(len(item.classes)),) if item.classes else ()
 
 
-def mean_of(values: Sequence[float], sources: Sequence[str], *, seed: int) -> Figure:
+def mean_of(values: Sequence[float], sources: Sequence[str], *, seed: int) -> Estimate:
     """Mean of the values that are not NaN, with its interval over sources."""
     known = ~np.isnan(np.asarray(values, np.float64))
     kept = np.asarray(values, np.float64)[known]
     if not len(kept):
-        return Figure(float("nan"), float("nan"), float("nan"), 0)
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
     of = [s for s, k in zip(sources, known, strict=True) if k]
 
     def mean(rows: I64) -> F64:
@@ -86,27 +85,27 @@ def mean_of(values: Sequence[float], sources: Sequence[str], *, seed: int) -> Fi
     return as_figure(score_with_interval(mean, of, draw_clusters(of, seed=seed)), len(kept))
 
 
-def mean_own(answers: Sequence[Answer], *, seed: int) -> Figure:
+def mean_own(answers: Sequence[Answer], *, seed: int) -> Estimate:
     """Mean IoU with what sounds in the frames' own sound."""
     return mean_of([a.own for a in answers], [a.item.source for a in answers], seed=seed)
 
 
-def mean_heard(answers: Sequence[Answer], *, seed: int) -> Figure:
+def mean_heard(answers: Sequence[Answer], *, seed: int) -> Estimate:
     """Mean IoU with what should be marked under the sound that was heard."""
     return mean_of([a.heard for a in answers], [a.item.source for a in answers], seed=seed)
 
 
-def mean_area(answers: Sequence[Answer], *, seed: int) -> Figure:
+def mean_area(answers: Sequence[Answer], *, seed: int) -> Estimate:
     """Mean share of the picture that is marked."""
     return mean_of([a.area for a in answers], [a.item.source for a in answers], seed=seed)
 
 
-def listening(results: Results, wrong: str, *, seed: int) -> Figure:
+def listening(results: Results, wrong: str, *, seed: int) -> Estimate:
     """The listening score under a kind of wrong sound."""
     hearings = results.hearings(wrong)
     return as_figure(listening_score(hearings, seed=seed), len(hearings))
 
 
-def as_figure(score: Score, count: int) -> Figure:
+def as_figure(score: Estimate, count: int) -> Estimate:
     """A score as a cell of a report."""
-    return Figure(score.value, score.low, score.high, count)
+    return Estimate(score.value, score.low, score.high, count)

@@ -75,6 +75,6 @@ def _said(name: str, results: Results, seed: int) -> str:
         kinds.OTHER_CLIP: "another clip's sound",
     }[quoted]
     return (
-        f"{name}: listening score {score}. Of its fit to what sounds, mIoU {fit.mean:.3f}, that share goes "
+        f"{name}: listening score {score}. Of its fit to what sounds, mIoU {fit.value:.3f}, that share goes "
         f"when {what} is heard instead. A model that does not hear scores 0, as do the table's last three."
     )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 
-from save_avs.evaluation.audio_tagging import listening_difference
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Estimate
+from save_avs.metrics.listening_score import listening_difference
 from studies.audio_sensitivity import trials as kinds
 from studies.audio_sensitivity.results import (
     DEGREES,
@@ -82,7 +82,7 @@ def _comparisons(models: Mapping[str, Results], seed: int) -> Sheet:
         for kind in ours.wrong_sounds():
             hearings = ours.hearings(kind), theirs.hearings(kind)
             found = listening_difference(*hearings, seed=seed)
-            difference = Figure(found.value, found.low, found.high, len(hearings[0]))
+            difference = Estimate(found.value, found.low, found.high, len(hearings[0]))
             rows.append((second, first, kind, difference, found.p))
     columns = ("model", "against", "wrong sound", "difference in listening", "p")
     return Sheet("comparison", "Who listens better, on the same frames", columns, tuple(rows))

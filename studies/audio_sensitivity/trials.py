@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from save_avs.evaluation.forward import run_model
-from save_avs.evaluation.frames import FrameBatch
+from save_avs.evaluation.forward import FrameBatch, run_model
 from save_avs.inference.predictor import FrameModel
 from save_avs.models.preprocess import postprocess_logits, preprocess_frames
 from save_avs.types import F32, U8, Bool
@@ -105,7 +104,7 @@ def masks(model: FrameModel, trials: Sequence[Trial]) -> list[Bool]:
         ),
         log_mel=torch.from_numpy(np.stack([t.patch for t in trials])).unsqueeze(1),
         features=None,
-        truths=tuple(t.own for t in trials),
+        targets=tuple(t.own for t in trials),
         labels=(None,) * len(trials),
         clips=(0,) * len(trials),
         positions=tuple(range(len(trials))),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from save_avs._text import json_document as dumps
+from save_avs._text import markdown_table
 from save_avs.cli._console import print_block, print_line
 from save_avs.cli._progress import format_duration
 from save_avs.errors import DataError, UsageError
-from save_avs.evaluation.benchmark_report import dumps
-from save_avs.evaluation.tables import markdown_table
 from studies.budget import items_a_step, machine, operations_a_second, steps_of, work_of
 from studies.cli.study_report import print_report
 from studies.config import Study, load_study
@@ -95,7 +95,7 @@ def _list(runs: Sequence[Run], folder: Path, *, as_json: bool) -> int:
         print_block(dumps({"folder": str(folder), "runs": rows}))
         return 0
     cells = [[shown(value) for value in row.values()] for row in rows]
-    print_block("\n".join(markdown_table(list(rows[0]), cells)))
+    print_block(markdown_table(list(rows[0]), cells))
     left = [row["seconds"] for row in rows if row["state"] != "done"]
     known = (
         format_duration(sum(left))

@@ -6,9 +6,9 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from save_avs._text import json_document as dumps
+from save_avs._text import markdown_table
 from save_avs.cli._console import print_block, print_line
-from save_avs.evaluation.benchmark_report import dumps
-from save_avs.evaluation.tables import markdown_table
 from studies.export import as_json as document_of
 from studies.export import shown
 from studies.report import StudyReport
@@ -24,5 +24,5 @@ def print_report(
     for sheet in report.sheets:
         if sheets is None or sheet.name in sheets:
             cells = [[shown(cell) for cell in row] for row in sheet.rows]
-            print_block("\n".join([sheet.title, "", *markdown_table(sheet.columns, cells), ""]))
+            print_block("\n".join([sheet.title, "", markdown_table(sheet.columns, cells), ""]))
     print_line(f"report: {folder / 'report.html'}")

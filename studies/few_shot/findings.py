@@ -8,15 +8,15 @@ from functools import cached_property, partial, reduce
 
 import numpy as np
 
-from save_avs.evaluation.bootstrap import (
+from save_avs.metrics import ClipTable, score_clips
+from save_avs.metrics.bootstrap import (
     Difference,
-    Score,
+    Estimate,
     draw_clusters,
+    holm,
     paired_difference,
     score_with_interval,
 )
-from save_avs.evaluation.statistics import Figure, holm
-from save_avs.metrics import ClipTable, score_clips
 from save_avs.metrics.mask_metrics import MetricName
 from studies.few_shot.scores import PROTOCOL, TrialScores
 
@@ -61,7 +61,7 @@ class Findings:
             tuple(name for trial in trials for name in trial.classes),
         )
 
-    def figure(self, method: str, shots: int, measure: MetricName = "miou") -> Figure:
+    def figure(self, method: str, shots: int, measure: MetricName = "miou") -> Estimate:
         """A score with its interval; its count is that of sources drawn: episodes, or videos."""
         answers = self.answers(method, shots)
         draws = draw_clusters(answers.sources, seed=self.seed)
@@ -128,5 +128,5 @@ class Findings:
         return one.sources == other.sources and np.array_equal(one.table.clips, other.table.clips)
 
 
-def _as_figure(score: Score, sources: Sequence[str]) -> Figure:
-    return Figure(score.value, score.low, score.high, len(set(sources)))
+def _as_figure(score: Estimate, sources: Sequence[str]) -> Estimate:
+    return Estimate(score.value, score.low, score.high, len(set(sources)))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from save_avs.datasets.base import AVDataset, ClipMetadata
 from save_avs.errors import DataError
-from save_avs.evaluation.frames import FrameBatch
+from save_avs.evaluation.forward import FrameBatch
 from save_avs.metrics import UNLABELED
 from save_avs.models.baselines import Features, Support, extract_features
 from save_avs.models.save import SAVE
@@ -86,7 +86,7 @@ class Frames:
             images=self.images,
             log_mel=self.log_mel,
             features=None,
-            truths=tuple(truth.numpy() for truth in self.truths),
+            targets=tuple(truth.numpy() for truth in self.truths),
             labels=(None,) * len(self),
             clips=self.clips,
             positions=tuple(self.clips[:row].count(clip) for row, clip in enumerate(self.clips)),

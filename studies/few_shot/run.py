@@ -43,7 +43,7 @@ def run_study(
     *,
     said: Callable[[str], None] = lambda _: None,
 ) -> list[TrialScores]:
-    """Score all trials; what the folder holds already is not done again.
+    """Estimate all trials; what the folder holds already is not done again.
 
     Args:
         save: frozen, in evaluation mode; it is compared, and lends its encoders to the baselines.

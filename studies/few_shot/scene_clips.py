@@ -10,7 +10,7 @@ import numpy as np
 
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.datasets.base import ClipMetadata
-from save_avs.evaluation.scenes import OPTIONS, TIME
+from save_avs.synthesis.calibration_frames import OPTIONS, TIME
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
 from save_avs.synthesis.streams import render_sample

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from save_avs.evaluation.bootstrap import Difference
 from save_avs.evaluation.reference_results import published_mask_results
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Difference, Estimate
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName
 from save_avs.visualization.plots import PALETTE, TEXT_COLOR, style_axes
 from studies.few_shot.findings import Findings
@@ -117,7 +116,7 @@ def _draw(findings: Findings) -> Drawing:
         figures = [findings.figure(method, shots) for shots in findings.shots]
         axes.errorbar(
             findings.shots,
-            [figure.mean for figure in figures],
+            [figure.value for figure in figures],
             yerr=_around(figures),
             color=color,
             marker="o",
@@ -134,5 +133,5 @@ def _draw(findings: Findings) -> Drawing:
     return drawing
 
 
-def _around(figures: list[Figure]) -> list[list[float]]:
-    return [[f.mean - f.low for f in figures], [f.high - f.mean for f in figures]]
+def _around(figures: list[Estimate]) -> list[list[float]]:
+    return [[f.value - f.low for f in figures], [f.high - f.value for f in figures]]

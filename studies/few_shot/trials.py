@@ -11,7 +11,7 @@ import numpy as np
 
 from save_avs.datasets import AVDataset, open_dataset
 from save_avs.errors import UsageError
-from save_avs.evaluation.groups import by_category
+from save_avs.evaluation.benchmark import clips_by_category as by_category
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
 from studies.few_shot.frames import Frames, class_of, read_chunks, read_frames

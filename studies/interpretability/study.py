@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.statistics import bootstrap_mean
+from save_avs.metrics.bootstrap import bootstrap_mean
 from save_avs.models.preprocess import preprocess_frames
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
@@ -107,7 +107,7 @@ def _words(found: Faithfulness, claims: Sequence[Verdict]) -> tuple[str, ...]:
     share = f"a single block's injection by {min(single):.3f} to {max(single):.3f}; " if single else ""
     by_verdict: dict[str, list[str]] = {}
     for claim in sorted(claims, key=lambda claim: claim.rho.low):
-        checked = f"{claim.claim} ({claim.over}; {claim.change}; rho {claim.rho.mean:.2f})"
+        checked = f"{claim.claim} ({claim.over}; {claim.change}; rho {claim.rho.value:.2f})"
         by_verdict.setdefault(claim.words, []).append(checked)
     return (
         f"Taking sound out changes the mask (1 - IoU, mean over scenes): {share}{', '.join(whole)}.",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from save_avs.evaluation.statistics import Figure, bootstrap_mean
+from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
 from save_avs.types import F64
 from studies.interpretability.faithfulness import AVERAGE, TAKEN_OUT, Faithfulness, rank_correlation
 
@@ -32,7 +32,7 @@ class Verdict(NamedTuple):
     claim: str
     change: str
     over: str
-    rho: Figure
+    rho: Estimate
 
     @property
     def words(self) -> str:
@@ -65,7 +65,7 @@ def verdicts(found: Faithfulness, *, seed: int) -> list[Verdict]:
     return rows
 
 
-def _over_scenes(claimed: F64, changed: F64, seed: int) -> Figure:
+def _over_scenes(claimed: F64, changed: F64, seed: int) -> Estimate:
     """Rank correlation over scenes, averaged over blocks, [N,blocks] each; scenes are drawn anew."""
     scenes = len(claimed)
     rng = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ def _over_scenes(claimed: F64, changed: F64, seed: int) -> Figure:
         for rows in rng.integers(scenes, size=(RESAMPLES, scenes))
     ]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return Figure(_mean_correlation(claimed, changed), float(low), float(high), scenes)
+    return Estimate(_mean_correlation(claimed, changed), float(low), float(high), scenes)
 
 
 def _mean_correlation(claimed: F64, changed: F64) -> float:

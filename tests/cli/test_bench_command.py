@@ -9,8 +9,8 @@ import pytest
 
 from save_avs.audio.frontend import VGGISH
 from save_avs.cli import main
-from save_avs.evaluation.agreement import mask_agreement
 from save_avs.evaluation.benchmark_timer import time_interleaved
+from save_avs.metrics.frame_scores import mask_agreement
 from save_avs.models import save_model
 from save_avs.runtimes import RUNTIMES
 from save_avs.runtimes import cache as store

@@ -75,7 +75,7 @@ def test_two_models_are_compared_in_one_document(capsys, tmp_path: Path) -> None
     assert list(document["reports"]) == ["first", "second"]
     (comparison,) = document["comparisons"]
     assert (comparison["first"], comparison["second"], comparison["clips"]) == ("first", "second", 5)
-    assert document["reports"]["first"]["protocols"]["dataset"]["view"]["size"] == 32
+    assert document["reports"]["first"]["protocols"]["dataset"]["scoring"]["size"] == 32
     assert json.loads((out / "comparison.json").read_text())["comparisons"] == [comparison]
     assert (out / "second/report.json").is_file() and (out / "comparison.md").is_file()
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.agreement import MIN_MASK_AGREEMENT, mask_agreement
+from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT, mask_agreement
 from save_avs.models import load_model
 from save_avs.runtimes import cache as store
 from save_avs.runtimes.int8_engine import OpenVinoInt8

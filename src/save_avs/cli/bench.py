@@ -79,7 +79,7 @@ def _of_model(name: str, batch: int, rounds: int) -> list[SpeedMeasurement]:
 
     folder = find_model_folder(name)
     return measure_speed(
-        load_candidates(folder), profile_model(read_config(folder)), batch=batch, rounds=rounds
+        load_candidates(folder), profile_model(read_config(folder)), batch_size=batch, rounds=rounds
     )
 
 
@@ -90,7 +90,7 @@ def _of_preset(name: str, size: int | None, batch: int, rounds: int) -> list[Spe
 
     config = preset(name) if size is None else preset(name, image_size=size)
     with export_candidates(build_save(config).eval()) as ways:
-        return measure_speed(ways, profile_model(config), batch=batch, rounds=rounds)
+        return measure_speed(ways, profile_model(config), batch_size=batch, rounds=rounds)
 
 
 def _table(speeds: list[SpeedMeasurement], *, agree: bool) -> str:
@@ -109,8 +109,8 @@ def _table(speeds: list[SpeedMeasurement], *, agree: bool) -> str:
 
 
 def _choose(model: str, speeds: list[SpeedMeasurement]) -> None:
-    from save_avs.evaluation.agreement import MIN_MASK_AGREEMENT
-    from save_avs.evaluation.speed import precisions
+    from save_avs.evaluation.speed import fast_cpu_precisions
+    from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT
     from save_avs.models.loading import find_model_folder
     from save_avs.runtimes.selection import RuntimeTiming, fastest_runtime, save_timings
 
@@ -119,6 +119,6 @@ def _choose(model: str, speeds: list[SpeedMeasurement]) -> None:
     file = save_timings(
         folder, [RuntimeTiming(runtime=s.runtime, precision=s.precision, ms=s.ms) for s in same]
     )
-    for precision in precisions():
+    for precision in fast_cpu_precisions():
         print_info(f"--runtime auto takes {fastest_runtime(folder, precision)} in {precision}")
     print_info(f"remembered in {file}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._files import atomic_folder, atomic_write
+from save_avs._text import json_document
 from save_avs.cli._console import print_block, print_info, print_line
 from save_avs.cli._models import load_and_announce
 from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir, unique_names
@@ -14,7 +15,6 @@ from save_avs.cli._progress import VideoProgress
 from save_avs.datasets import AVDataset, open_dataset
 from save_avs.errors import DataError
 from save_avs.evaluation import DEFAULT_PROTOCOLS, BenchmarkReport, Comparison, compare, evaluate_clips
-from save_avs.evaluation.benchmark_report import dumps
 from save_avs.metrics.protocols import get_protocols
 from save_avs.models.loading import find_model_folder
 
@@ -59,13 +59,13 @@ def evaluate_on_clips(request: Request) -> int:
     comparisons = _compared(reports)
     _save(folder, reports, comparisons, overwrite=request.overwrite)
     _print(folder, reports, comparisons, as_json=request.as_json)
-    return DataError.exit_code if any(r.about.skipped for r in reports.values()) else 0
+    return DataError.exit_code if any(r.info.skipped for r in reports.values()) else 0
 
 
 def _print_plan(request: Request, count: int, folder: Path) -> None:
     plan = {"models": request.models, "data": request.data, "split": request.split, "clips": count}
     if request.as_json:
-        print_block(dumps({**plan, "folder": str(folder)}))
+        print_block(json_document({**plan, "folder": str(folder)}))
     else:
         models = ", ".join(request.models)
         print_line(f"would evaluate {models} on {count} clips of {request.data} {request.split} -> {folder}")
@@ -81,16 +81,16 @@ def _report(
             clips,
             protocols,
             size=request.size,
-            batch=request.batch,
+            batch_size=request.batch,
             seed=request.seed,
             broken="skip" if request.skip_broken else "stop",
             progress=shown.update,
         )
-        for reason in report.about.skipped:
+        for reason in report.info.skipped:
             shown.warn(f"left out: {reason}")
-    about = report.about
-    speed = about.frames / max(about.seconds, 1e-9)
-    print_info(f"{about.frames} frames in {about.seconds:.1f} s, {speed:.1f} fps")
+    info = report.info
+    speed = info.frames / max(info.seconds, 1e-9)
+    print_info(f"{info.frames} frames in {info.seconds:.1f} s, {speed:.1f} fps")
     return report
 
 
@@ -106,7 +106,9 @@ def _save(
         for name, report in reports.items():
             report.save(part / name if len(reports) > 1 else part)
         if comparisons:
-            atomic_write(part / "comparison.json", dumps({"comparisons": [c.as_json() for c in comparisons]}))
+            atomic_write(
+                part / "comparison.json", json_document({"comparisons": [c.as_json() for c in comparisons]})
+            )
             atomic_write(part / "comparison.md", "\n".join(c.table() for c in comparisons))
 
 
@@ -117,7 +119,7 @@ def _print(
         document: dict[str, Any] = {"folder": str(folder)}
         document["reports"] = {name: report.as_json() for name, report in reports.items()}
         document["comparisons"] = [comparison.as_json() for comparison in comparisons]
-        print_block(dumps(document))
+        print_block(json_document(document))
         return
     for part in (*reports.values(), *comparisons):
         print_block(part.table())

@@ -10,7 +10,7 @@ from save_avs.cli._models import load_and_announce
 from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir
 from save_avs.cli._progress import count as count_progress
 from save_avs.errors import UsageError
-from save_avs.evaluation import evaluate_scenes, save_scene_report, scene_table
+from save_avs.evaluation import evaluate_scenes
 from save_avs.synthesis.corpus import Corpus, parse_split
 
 CORPUS, SCENES, SEED = Path("corpora/tuxpaint"), 600, 2024
@@ -45,7 +45,7 @@ def evaluate_on_scenes(
         count_progress("scenes", done, count)
 
     report = evaluate_scenes(network, things, scenes=count, seed=drawn_from, progress=progress)
-    about = {
+    info = {
         "model": network.name,
         "data": "scenes",
         "split": split,
@@ -53,7 +53,7 @@ def evaluate_on_scenes(
         "precision": network.precision,
     }
     with atomic_folder(folder, overwrite=overwrite) as part:
-        save_scene_report(report, about, part)
-    print_block(scene_table(report, about))
+        report.save(part, info)
+    print_block(report.table(info))
     print_line(f"report: {folder}")
     return 0

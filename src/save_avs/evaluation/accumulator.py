@@ -1,4 +1,4 @@
-"""Where the answers to batches of frames are scored, in every way that some protocol asks for."""
+"""Scores accumulated over batches of frames, at every size and threshold that some protocol needs."""
 
 from __future__ import annotations
 
@@ -7,61 +7,66 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from save_avs.evaluation.frames import FrameBatch
-from save_avs.evaluation.resize import Shape, logits_at, shape_of, truth_at
+from save_avs.evaluation.forward import FrameBatch
 from save_avs.metrics.mask_metrics import MaskMetric
 from save_avs.metrics.protocols import BENCHMARK_SIZE, FrameScoring
 from save_avs.metrics.semantic import SemanticMetric
+from save_avs.models.preprocess import postprocess_logits
 from save_avs.models.save import Resize
 from save_avs.types import U8
 
-_LABEL_FRAMES = 4  # class logits enlarged at once: 71 x 224 x 224 floats a frame
+_LABEL_FRAMES = 4  # class logits upscaled at once: 71 x 224 x 224 floats per frame
+
+Shape = tuple[int, int]
 
 
 class ScoreAccumulator:
-    """A metric for each view, and one for labels.
+    """One mask metric per way of scoring frames, and one metric of label maps.
 
     Args:
-        views: how frames are looked at; each once.
-        image_size: side of the model's square.
-        resize: how frames became it.
-        classes: number of labels; 0 without.
+        scorings: ways of scoring frames, each once.
+        image_size: side of the model's square input, pixels.
+        resize: how frames became that square.
+        classes: number of labels; 0 for none.
 
     Attributes:
-        metrics: for each view.
-        labels: the metric of label maps, or None.
-        label_sets: the labels other than background that each clip's scored frames show.
+        metrics: by way of scoring.
+        semantic: the metric of label maps, or None.
+        label_sets: the labels other than background in each clip's scored frames, by clip index.
     """
 
     def __init__(
-        self, views: Iterable[FrameScoring], *, image_size: int, resize: Resize, classes: int = 0
+        self, scorings: Iterable[FrameScoring], *, image_size: int, resize: Resize, classes: int = 0
     ) -> None:
-        self.metrics = {scoring: MaskMetric(scoring) for scoring in views}
-        self.labels = SemanticMetric(classes) if classes else None
+        self.metrics = {scoring: MaskMetric(scoring) for scoring in scorings}
+        self.semantic = SemanticMetric(classes) if classes else None
         self.label_sets: dict[int, set[int]] = defaultdict(set)
         self._image_size = image_size
         self._resize: Resize = resize
 
     def add(self, batch: FrameBatch, logits: Tensor, classes: Tensor | None) -> None:
-        """Score a batch: logits [B,M,M], class logits [B,K,M,M] or None."""
-        for frame, rows in _by_shape(batch).items():
-            self._add_masks(batch, logits, frame, rows)
+        """Score a batch: mask logits [B,M,M], class logits [B,K,M,M] or None."""
+        for frame_shape, rows in _rows_by_shape(batch).items():
+            self._add_masks(batch, logits, frame_shape, rows)
             labels = [(k, found) for k in rows if (found := batch.labels[k]) is not None]
             for k, found in labels:
                 self.label_sets[batch.clips[k]].update(set(np.unique(found).tolist()) - {0})
-            if classes is not None and self.labels is not None:
+            if classes is not None and self.semantic is not None:
                 for i in range(0, len(labels), _LABEL_FRAMES):
-                    self._add_labels(self.labels, batch, classes, frame, labels[i : i + _LABEL_FRAMES])
+                    self._add_labels(
+                        self.semantic, batch, classes, frame_shape, labels[i : i + _LABEL_FRAMES]
+                    )
 
-    def _add_masks(self, batch: FrameBatch, logits: Tensor, frame: Shape, rows: list[int]) -> None:
-        truth = torch.from_numpy(np.stack([batch.truths[k] for k in rows])).to(logits.device)
+    def _add_masks(self, batch: FrameBatch, logits: Tensor, frame_shape: Shape, rows: list[int]) -> None:
+        target = torch.from_numpy(np.stack([batch.targets[k] for k in rows])).to(logits.device)
         where = {"clips": [batch.clips[k] for k in rows], "positions": [batch.positions[k] for k in rows]}
-        shapes = {scoring: shape_of(scoring, frame, self._image_size) for scoring in self.metrics}
+        shapes = {s: _comparison_shape(s, frame_shape, self._image_size) for s in self.metrics}
         for shape in dict.fromkeys(shapes.values()):
-            resized = logits_at(logits[rows, None], shape, frame=frame, resize=self._resize)[:, 0]
-            compared = truth_at(truth, shape)
+            resized = _resize_logits(logits[rows, None], shape, frame=frame_shape, resize=self._resize)[:, 0]
+            compared = _resize_target(target, shape)
             for scoring, metric in self.metrics.items():
                 if shapes[scoring] == shape:
                     metric.update(resized, compared, **where)
@@ -71,18 +76,47 @@ class ScoreAccumulator:
         metric: SemanticMetric,
         batch: FrameBatch,
         classes: Tensor,
-        frame: Shape,
+        frame_shape: Shape,
         labels: list[tuple[int, U8]],
     ) -> None:
-        rows, side = [k for k, _ in labels], (BENCHMARK_SIZE, BENCHMARK_SIZE)
-        found = logits_at(classes[rows], side, frame=frame, resize=self._resize).argmax(dim=1)
-        truth = torch.from_numpy(np.stack([truth for _, truth in labels])).to(classes.device)
-        metric.update(found, truth_at(truth, side), [batch.clips[k] for k in rows])
+        rows, shape = [k for k, _ in labels], (BENCHMARK_SIZE, BENCHMARK_SIZE)
+        pred = _resize_logits(classes[rows], shape, frame=frame_shape, resize=self._resize).argmax(dim=1)
+        target = torch.from_numpy(np.stack([found for _, found in labels])).to(classes.device)
+        metric.update(pred, _resize_target(target, shape), [batch.clips[k] for k in rows])
 
 
-def _by_shape(batch: FrameBatch) -> dict[Shape, list[int]]:
+def _rows_by_shape(batch: FrameBatch) -> dict[Shape, list[int]]:
     """Rows of a batch by the size of their frames."""
     rows: dict[Shape, list[int]] = defaultdict(list)
-    for k, truth in enumerate(batch.truths):
-        rows[truth.shape[0], truth.shape[1]].append(k)
+    for k, target in enumerate(batch.targets):
+        rows[target.shape[0], target.shape[1]].append(k)
     return rows
+
+
+def _comparison_shape(scoring: FrameScoring, target: Shape, image_size: int) -> Shape:
+    """(height, width) at which frames are compared whose target has the size ``target``."""
+    if scoring.size == "truth":
+        return target
+    side = image_size if scoring.size == "network" else scoring.size
+    return side, side
+
+
+def _resize_logits(logits: Tensor, shape: Shape, *, frame: Shape, resize: Resize) -> Tensor:
+    """Resize logits [B,K,M,M] of frames of one size, ``frame``, bilinearly to [B,K,*shape].
+
+    The padding of a padded square is cut away first.
+    """
+    if resize == "pad":
+        rows = [torch.stack([postprocess_logits(k, *frame, resize) for k in one]) for one in logits]
+        logits = torch.stack(rows)
+    if logits.shape[-2:] == shape:
+        return logits
+    return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=False)
+
+
+def _resize_target(target: Tensor, shape: Shape) -> Tensor:
+    """Resize bool or integer maps [B,H,W] by nearest neighbor, with Pillow's alignment of pixel centers."""
+    if target.shape[-2:] == shape:
+        return target
+    small = F.interpolate(target[:, None].to(torch.uint8), shape, mode="nearest-exact")
+    return small[:, 0].to(target.dtype)

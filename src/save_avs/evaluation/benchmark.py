@@ -1,9 +1,9 @@
-"""A model over a data set of clips, scored under named protocols, with intervals over clips."""
+"""A model on a data set of clips, scored under named protocols, with intervals over source videos."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -12,23 +12,30 @@ import numpy as np
 from save_avs.datasets.base import AVDataset, ClipMetadata, WaveformDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.accumulator import ScoreAccumulator
-from save_avs.evaluation.benchmark_report import BenchmarkReport
-from save_avs.evaluation.bootstrap import RESAMPLES, Score, draw_clusters, score_with_interval
 from save_avs.evaluation.examples import pick_examples
-from save_avs.evaluation.forward import run_model, semantic_classes
-from save_avs.evaluation.frames import read_frames
-from save_avs.evaluation.groups import by_category, by_objects
-from save_avs.evaluation.results import About, Evidence, GroupScores, LabelScores, ProtocolScores
+from save_avs.evaluation.forward import read_frame_batches, run_model, semantic_classes
+from save_avs.evaluation.report import (
+    BenchmarkReport,
+    ClipScores,
+    EvaluationInfo,
+    GroupScores,
+    ProtocolScores,
+    SemanticScores,
+)
 from save_avs.inference.pipeline import FrameProgress
 from save_avs.inference.predictor import FrameModel
 from save_avs.inference.prefetch import Prefetcher
+from save_avs.metrics.bootstrap import RESAMPLES, Estimate, draw_clusters, score_with_interval
 from save_avs.metrics.mask_metrics import METRIC_NAMES, ClipTable, MetricName, score_clips
 from save_avs.metrics.protocols import ScoringProtocol, get_protocols
-from save_avs.metrics.semantic import CLASS_SUBSETS, ClassSubset, SemanticTable, class_scores, score_semantic
+from save_avs.metrics.semantic import CLASS_SUBSETS, ClassSubset, class_scores, score_semantic
 from save_avs.types import I64
 
 DEFAULT_PROTOCOLS = ("official", "official-batch4", "dataset")
-BATCH = 16
+BATCH_SIZE = 16
+UNKNOWN = "not known"
+
+GroupScorer = Callable[[ScoringProtocol, ClipTable], GroupScores]
 
 
 def evaluate_clips(
@@ -37,7 +44,7 @@ def evaluate_clips(
     protocols: Iterable[str] = DEFAULT_PROTOCOLS,
     *,
     size: int | None = None,
-    batch: int = BATCH,
+    batch_size: int = BATCH_SIZE,
     seed: int = 0,
     resamples: int = RESAMPLES,
     broken: Literal["stop", "skip"] = "stop",
@@ -49,25 +56,25 @@ def evaluate_clips(
 
     Args:
         model: in evaluation mode, with its device and precision resolved.
-        clips: one split of a data set; heard through the model's front-end where they hand out their sound.
-        protocols: names out of ``save_avs.metrics.PROTOCOLS``.
-        size: side at which ``dataset`` compares, pixels; else the truth's own.
-        batch: frames the model sees at once, across clips; no score depends on it.
-        seed: what the intervals are drawn from.
+        clips: one split of a data set; its audio passes through the model's front-end if it provides waveforms.
+        protocols: names from ``save_avs.metrics.PROTOCOLS``.
+        size: side at which ``dataset`` compares, pixels; by default the target's own size.
+        batch_size: frames per batch, across clips; no score depends on it.
+        seed: of the intervals.
         resamples: data sets drawn for the intervals.
-        broken: ``stop`` at the first broken clip, or ``skip`` it; skipped ones are named in the report, and
-            the figures are then of other clips than the benchmark's.
+        broken: ``stop`` at the first broken clip, or ``skip`` it; skipped clips are named in the report, whose
+            scores are then of other clips than the benchmark's.
         progress: called after each batch; its ``time`` and ``duration`` count clips.
 
     Raises:
-        UsageError: on an unknown protocol, or labels that the model does not know.
+        UsageError: on an unknown protocol, or labels that are not the model's.
         DataError: a file is missing or broken, or no frame is annotated.
     """
     chosen = get_protocols(protocols, size)
     if isinstance(clips, WaveformDataset):
         clips = clips.with_frontend(model.frontend)
-    classes = _classes(model, clips)
-    book = ScoreAccumulator(
+    classes = _count_labels(model, clips)
+    accumulator = ScoreAccumulator(
         dict.fromkeys(p.scoring for p in chosen),
         image_size=model.image_size,
         resize=model.resize,
@@ -75,22 +82,24 @@ def evaluate_clips(
     )
     skipped: list[str] = []
     on_broken = None if broken == "stop" else lambda error: skipped.append(str(error))
-    reading = read_frames(clips, side=model.image_size, resize=model.resize, batch=batch, on_broken=on_broken)
+    reader = read_frame_batches(
+        clips, image_size=model.image_size, resize=model.resize, batch_size=batch_size, on_broken=on_broken
+    )
     start, frames, with_features = time.monotonic(), 0, 0
-    with Prefetcher(reading, depth=2) as batches:
-        for part in batches:
-            book.add(part, *run_model(model, part, labels=classes > 0))
-            frames += len(part)
-            with_features += 0 if part.features is None else len(part)
+    with Prefetcher(reader, depth=2) as batches:
+        for batch in batches:
+            accumulator.add(batch, *run_model(model, batch, labels=classes > 0))
+            frames += len(batch)
+            with_features += 0 if batch.features is None else len(batch)
             elapsed = time.monotonic() - start
-            progress(FrameProgress(frames, part.clips[-1] + 1, len(clips), elapsed))
+            progress(FrameProgress(frames, batch.clips[-1] + 1, len(clips), elapsed))
     if not frames:
-        raise DataError(f"{clips.name}, split {clips.split}: no frame is annotated, so none can be scored")
-    evidence, metadata = _evidence(clips, book)
+        raise DataError(f"{clips.name}, split {clips.split}: no frame is annotated, so none can be scored.")
+    clip_scores, metadata = _clip_scores(clips, accumulator)
     seconds = time.monotonic() - start
-    table = book.metrics[chosen[0].scoring].table()
+    table = accumulator.metrics[chosen[0].scoring].table()
     return BenchmarkReport(
-        about=About(
+        info=EvaluationInfo(
             model=model.name,
             image_size=model.image_size,
             resize=model.resize,
@@ -100,105 +109,131 @@ def evaluate_clips(
             clips=len(metadata),
             frames=frames,
             silent_frames=int((~table.sounding).sum()),
-            sources=len(set(evidence.sources)),
+            sources=len(set(clip_scores.sources)),
             seed=seed,
             resamples=resamples,
             features=with_features,
             seconds=seconds,
             skipped=tuple(skipped),
         ),
-        scores=_scores(chosen, evidence, metadata, book, seed=seed, resamples=resamples),
-        labels=_labels(clips, evidence, seed=seed, resamples=resamples),
+        scores=_protocol_scores(chosen, clip_scores, metadata, accumulator, seed=seed, resamples=resamples),
+        semantic=_semantic_scores(clips, clip_scores, seed=seed, resamples=resamples),
         examples=pick_examples(model, clips, table),
-        evidence=evidence,
+        clip_scores=clip_scores,
     )
 
 
-def _classes(model: FrameModel, clips: AVDataset) -> int:
-    """Number of labels to score; 0 where either side has none."""
+def clips_by_category(metadata: Sequence[ClipMetadata]) -> dict[str, I64]:
+    """Indices of the clips of each category, in alphabetical order; a clip may have several categories."""
+    names = sorted({name for clip in metadata for name in clip.categories})
+    return {name: np.flatnonzero([name in clip.categories for clip in metadata]) for name in names}
+
+
+def _clips_by_object_count(
+    metadata: Sequence[ClipMetadata], label_counts: Mapping[int, int]
+) -> dict[str, I64]:
+    """Indices of the clips with each number of kinds of sounding objects.
+
+    It is the number of the clip's categories, else that of the classes in the labels of its scored frames.
+
+    Args:
+        metadata: of the clips.
+        label_counts: by index of a clip, the number of classes in its labels.
+    """
+
+    def count(i: int, clip: ClipMetadata) -> str:
+        return str(len(set(clip.categories)) if clip.categories else label_counts.get(i, UNKNOWN))
+
+    counts = [count(i, clip) for i, clip in enumerate(metadata)]
+    return {name: np.flatnonzero([one == name for one in counts]) for name in sorted(set(counts))}
+
+
+def _count_labels(model: FrameModel, clips: AVDataset) -> int:
+    """Number of labels to score; 0 where model or data has none."""
     known = semantic_classes(model)
     if not known or not clips.classes:
         return 0
     if known != tuple(clips.classes):
         raise UsageError(
-            f"{model.name} names {len(known)} classes, {clips.name} has {len(clips.classes)}, and they are "
-            "not the same"
+            f"{model.name} names {len(known)} classes, {clips.name} has {len(clips.classes)} that are not the "
+            "same: use a model trained on this data set's classes, or one without a semantic head."
         )
     return len(known)
 
 
-def _evidence(clips: AVDataset, book: ScoreAccumulator) -> tuple[Evidence, list[ClipMetadata]]:
-    tables = {scoring: metric.table().by_clip() for scoring, metric in book.metrics.items()}
-    scored = next(iter(tables.values())).clips
-    metadata = [clips.metadata(int(i)) for i in scored]
-    labels = None if book.labels is None else book.labels.table()
-    names = tuple(fact.name for fact in metadata)
-    return Evidence(names, tuple(fact.source for fact in metadata), tables, labels), metadata
+def _clip_scores(clips: AVDataset, accumulator: ScoreAccumulator) -> tuple[ClipScores, list[ClipMetadata]]:
+    tables = {scoring: metric.table().by_clip() for scoring, metric in accumulator.metrics.items()}
+    metadata = [clips.metadata(int(i)) for i in next(iter(tables.values())).clips]
+    semantic = None if accumulator.semantic is None else accumulator.semantic.table()
+    names = tuple(clip.name for clip in metadata)
+    return ClipScores(names, tuple(clip.source for clip in metadata), tables, semantic), metadata
 
 
-def _scores(
+def _protocol_scores(
     protocols: Sequence[ScoringProtocol],
-    evidence: Evidence,
+    clip_scores: ClipScores,
     metadata: Sequence[ClipMetadata],
-    book: ScoreAccumulator,
+    accumulator: ScoreAccumulator,
     *,
     seed: int,
     resamples: int,
 ) -> tuple[ProtocolScores, ...]:
-    numbers = next(iter(evidence.tables.values())).clips
-    seen = {place: book.label_sets.get(int(clip)) for place, clip in enumerate(numbers)}
-    counted = {place: len(labels) for place, labels in seen.items() if labels is not None}
+    indices = next(iter(clip_scores.tables.values())).clips.tolist()
+    label_counts = {
+        i: len(accumulator.label_sets[clip])
+        for i, clip in enumerate(indices)
+        if clip in accumulator.label_sets
+    }
 
-    def draw(name: str, rows: I64) -> Callable[[ScoringProtocol, ClipTable], GroupScores]:
-        return _drawn(name, rows, sources=evidence.sources, seed=seed, resamples=resamples)
+    def scorers(groups: Mapping[str, I64]) -> list[GroupScorer]:
+        sources = clip_scores.sources
+        return [_group_scorer(name, rows, sources, seed, resamples) for name, rows in groups.items()]
 
-    everything = draw("all", np.arange(len(metadata)))
-    categories = [draw(name, rows) for name, rows in by_category(metadata).items()]
-    objects = [draw(name, rows) for name, rows in by_objects(metadata, counted).items()]
+    (overall,) = scorers({"all": np.arange(len(metadata))})
+    categories = scorers(clips_by_category(metadata))
+    objects = scorers(_clips_by_object_count(metadata, label_counts))
+
+    def apply(groups: Sequence[GroupScorer], protocol: ScoringProtocol) -> tuple[GroupScores, ...]:
+        return tuple(score(protocol, clip_scores.tables[protocol.scoring]) for score in groups)
+
     return tuple(
-        ProtocolScores(
-            protocol,
-            everything(protocol, evidence.tables[protocol.scoring]),
-            tuple(group(protocol, evidence.tables[protocol.scoring]) for group in categories),
-            tuple(group(protocol, evidence.tables[protocol.scoring]) for group in objects),
-        )
-        for protocol in protocols
+        ProtocolScores(p, overall(p, clip_scores.tables[p.scoring]), apply(categories, p), apply(objects, p))
+        for p in protocols
     )
 
 
-def _drawn(
-    name: str, rows: I64, *, sources: tuple[str, ...], seed: int, resamples: int
-) -> Callable[[ScoringProtocol, ClipTable], GroupScores]:
-    """Draw data sets of a group of clips once, for every protocol's score of them."""
-    of_group = [sources[i] for i in rows.tolist()]
-    draws = draw_clusters(of_group, resamples, seed)
+def _group_scorer(name: str, rows: I64, sources: tuple[str, ...], seed: int, resamples: int) -> GroupScorer:
+    """Draw data sets of a group of clips once, for its scores under every protocol."""
+    group_sources = [sources[i] for i in rows.tolist()]
+    draws = draw_clusters(group_sources, resamples, seed)
 
     def score(protocol: ScoringProtocol, table: ClipTable) -> GroupScores:
         part = table.take(rows)
-        scores: dict[MetricName, Score] = {
-            measure: score_with_interval(partial(score_clips, part, protocol, measure), of_group, draws)
-            for measure in METRIC_NAMES
+        scores: dict[MetricName, Estimate] = {
+            metric: score_with_interval(partial(score_clips, part, protocol, metric), group_sources, draws)
+            for metric in METRIC_NAMES
         }
         return GroupScores(name, len(part), int(part.frames.sum()), scores)
 
     return score
 
 
-def _labels(clips: AVDataset, evidence: Evidence, *, seed: int, resamples: int) -> LabelScores | None:
-    table: SemanticTable | None = evidence.labels
+def _semantic_scores(
+    clips: AVDataset, clip_scores: ClipScores, *, seed: int, resamples: int
+) -> SemanticScores | None:
+    table = clip_scores.semantic
     if table is None or not len(table):
         return None
-    names = [clips.metadata(int(i)).source for i in table.clips]
-    draws = draw_clusters(names, resamples, seed)
+    sources = [clips.metadata(int(i)).source for i in table.clips]
+    draws = draw_clusters(sources, resamples, seed)
 
-    def score(measure: MetricName, variant: ClassSubset) -> Score:
-        return score_with_interval(lambda rows: score_semantic(table, measure, variant, rows), names, draws)
+    def score(metric: MetricName, subset: ClassSubset) -> Estimate:
+        return score_with_interval(partial(score_semantic, table, metric, subset), sources, draws)
 
-    return LabelScores(
+    return SemanticScores(
         classes=clips.classes,
         overall={
-            variant: {measure: score(measure, variant) for measure in METRIC_NAMES}
-            for variant in CLASS_SUBSETS
+            subset: {metric: score(metric, subset) for metric in METRIC_NAMES} for subset in CLASS_SUBSETS
         },
         miou=tuple(class_scores(table, "miou").tolist()),
         f=tuple(class_scores(table, "f").tolist()),

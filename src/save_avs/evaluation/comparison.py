@@ -1,17 +1,20 @@
-"""Two models on the same clips: differences, their intervals, and a paired test."""
+"""Two models on the same clips: differences, their confidence intervals, and a paired test."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from save_avs.evaluation.benchmark_report import BenchmarkReport, plain
-from save_avs.evaluation.bootstrap import PERMUTATIONS, Difference, Scorer, draw_clusters, paired_difference
-from save_avs.evaluation.tables import comparison_table
+from save_avs._text import markdown_table
+from save_avs.evaluation.report import BenchmarkReport, percent
+from save_avs.metrics.bootstrap import PERMUTATIONS, Difference, Scorer, draw_clusters, paired_difference
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName, score_clips
 from save_avs.metrics.semantic import CLASS_SUBSETS, score_semantic
+
+_METRIC_TITLES = {"miou": "mIoU", "f": "F"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class ComparedScore:
     """One score of both models, each in 0..1."""
 
     protocol: str
-    measure: MetricName
+    metric: MetricName
     first: float
     second: float
     difference: Difference
@@ -27,14 +30,14 @@ class ComparedScore:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the second model does beside the first.
+    """Scores of the second model relative to the first.
 
     Attributes:
-        first: its name.
-        second: its name.
-        clips: that both were scored on.
+        first: name of the first model.
+        second: name of the second model.
+        clips: clips that both were scored on.
         sources: videos that these were cut from.
-        rows: one for each protocol and score; label maps as ``labels (VARIANT)``.
+        rows: one for each protocol and metric; label maps as ``labels (SUBSET)``.
     """
 
     first: str
@@ -44,12 +47,42 @@ class Comparison:
     rows: tuple[ComparedScore, ...]
 
     def table(self) -> str:
-        """All rows as Markdown, in per cent."""
-        return comparison_table(self)
+        """Format differences, intervals and p values as Markdown, scores in per cent."""
+        rows = [
+            (
+                f"`{row.protocol}`",
+                _METRIC_TITLES[row.metric],
+                percent(row.first),
+                percent(row.second),
+                _percent_difference(row.difference),
+                _p_value(row.difference.p),
+            )
+            for row in self.rows
+        ]
+        head = ("protocol", "score", self.first, self.second, "difference [95 %]", "p")
+        return (
+            f"{self.second} against {self.first}, on the same {self.clips} clips of {self.sources} source "
+            f"videos; a positive difference favors {self.second}.\n\n{markdown_table(head, rows)}\n\n"
+            "p: two-sided paired permutation test that swaps predictions source by source; each p is of its "
+            "row alone, not corrected for the number of rows.\n"
+        )
 
     def as_json(self) -> dict[str, Any]:
-        """All rows as plain values: scores in 0..1, NaN as None."""
-        return plain(asdict(self))
+        """Return all rows as plain values, scores in 0..1."""
+        return asdict(self)
+
+
+def _percent_difference(difference: Difference) -> str:
+    if math.isnan(difference.value):
+        return "–"
+    text = f"{100 * difference.value:+.1f}"
+    if math.isnan(difference.low):
+        return text
+    return f"{text} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+
+
+def _p_value(p: float) -> str:
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def compare(
@@ -59,53 +92,54 @@ def compare(
     names: tuple[str, str] | None = None,
     permutations: int = PERMUTATIONS,
 ) -> Comparison:
-    """Compare two reports on the same clips, protocol by protocol; see `paired_difference` for the test.
+    """Compare two reports on the same clips, protocol by protocol, by `paired_difference`.
 
-    Clips are drawn and swapped together with all others of their source video, from the first report's seed.
+    Clips are drawn and swapped together with all others of their source video, with the first report's seed.
 
     Args:
-        first: the model compared with.
-        second: the model whose advantage is asked for.
-        names: what to call them; their own names by default.
-        permutations: at most so many swaps for a p value.
+        first: report of the reference model.
+        second: report of the model that is compared with it.
+        names: names of both in the table; by default the models' own.
+        permutations: most swaps drawn for a p value.
 
     Raises:
         ValueError: the reports are of different clips or protocols.
     """
-    ours, theirs = first.evidence, second.evidence
-    if ours.names != theirs.names or first.about.data != second.about.data:
+    ours, theirs = first.clip_scores, second.clip_scores
+    if ours.names != theirs.names or first.info.data != second.info.data:
         raise ValueError("reports of different clips cannot be compared")
     if [s.protocol for s in first.scores] != [s.protocol for s in second.scores]:
         raise ValueError("reports under different protocols cannot be compared")
-    draws = draw_clusters(ours.sources, first.about.resamples, first.about.seed)
+    seed = first.info.seed
+    draws = draw_clusters(ours.sources, first.info.resamples, seed)
     rows = []
-    for name, measure, scorer, values in _scorers(first, second):
-        difference = paired_difference(
-            scorer, ours.sources, draws, permutations=permutations, seed=first.about.seed
-        )
-        rows.append(ComparedScore(name, measure, *values, difference))
-    called = names or (first.about.model, second.about.model)
-    return Comparison(*called, first.about.clips, first.about.sources, tuple(rows))
+    for name, metric, scorer, values in _joint_scorers(first, second):
+        difference = paired_difference(scorer, ours.sources, draws, permutations=permutations, seed=seed)
+        rows.append(ComparedScore(name, metric, *values, difference))
+    pair = names or (first.info.model, second.info.model)
+    return Comparison(*pair, first.info.clips, first.info.sources, tuple(rows))
 
 
-def _scorers(
+def _joint_scorers(
     first: BenchmarkReport, second: BenchmarkReport
 ) -> Iterator[tuple[str, MetricName, Scorer, tuple[float, float]]]:
-    """Each score of both: its name, how clips of the joined table score, and what both have."""
+    """Yield each score: protocol, metric, scorer of rows of the joined table, and both models' values."""
     for a, b in zip(first.scores, second.scores, strict=True):
-        tables = [report.evidence.tables[a.protocol.scoring] for report in (first, second)]
+        tables = [report.clip_scores.tables[a.protocol.scoring] for report in (first, second)]
         joined = tables[0].join(tables[1])
-        for measure in METRIC_NAMES:
-            values = (a.overall.scores[measure].value, b.overall.scores[measure].value)
-            yield a.protocol.name, measure, partial(score_clips, joined, a.protocol, measure), values
-    if first.labels is None or second.labels is None:
+        for metric in METRIC_NAMES:
+            values = (a.overall.scores[metric].value, b.overall.scores[metric].value)
+            yield a.protocol.name, metric, partial(score_clips, joined, a.protocol, metric), values
+    if first.semantic is None or second.semantic is None:
         return
-    ours, theirs = first.evidence.labels, second.evidence.labels
-    if ours is None or theirs is None or len(ours) != len(first.evidence.names):
+    ours, theirs = first.clip_scores.semantic, second.clip_scores.semantic
+    if ours is None or theirs is None or len(ours) != len(first.clip_scores.names):
         return
     both = ours.join(theirs)
-    for variant in CLASS_SUBSETS:
-        for measure in METRIC_NAMES:
-            pair = [labels.overall[variant][measure].value for labels in (first.labels, second.labels)]
-            scorer = partial(score_semantic, both, measure, variant)
-            yield f"labels ({variant})", measure, scorer, (pair[0], pair[1])
+    for subset in CLASS_SUBSETS:
+        for metric in METRIC_NAMES:
+            values = (
+                first.semantic.overall[subset][metric].value,
+                second.semantic.overall[subset][metric].value,
+            )
+            yield f"labels ({subset})", metric, partial(score_semantic, both, metric, subset), values

@@ -1,49 +1,71 @@
-"""The best, the median and the worst clips, run again to be looked at."""
+"""The best, median and worst clips of an evaluation, and a contact sheet of them."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from save_avs._files import atomic_path
 from save_avs.datasets.base import AVDataset
-from save_avs.evaluation.forward import run_model
-from save_avs.evaluation.frames import frames_of, stack
-from save_avs.evaluation.results import Example
+from save_avs.evaluation.forward import run_model, single_frame_batch
 from save_avs.inference.predictor import FrameModel
 from save_avs.metrics.frame_scores import mask_ious
 from save_avs.metrics.mask_metrics import FrameTable
 from save_avs.models.preprocess import postprocess_logits
-from save_avs.types import F64
+from save_avs.types import F64, U8, Bool
+from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask
+from save_avs.visualization.tiles import BACKGROUND_COLOR, TEXT_COLOR, fit_tile
 
-EACH = 4  # clips of a kind
+EXAMPLES_PER_KIND = 4
+_SIDE, _GAP, _LINE = 200, 12, 20  # pixels: a frame, the space between tiles, a line of text
 
 
-def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tuple[Example, ...]:
-    """Draw the clips that a contact sheet shows, the frame of each that is nearest to the clip's mean IoU.
+@dataclass(frozen=True)
+class ExampleFrame:
+    """A frame of the contact sheet: u8 [H,W,3], with its target and predicted mask, bool [H,W].
 
-    Clips in which something sounds come first: an empty mask of a silent clip is right and shows nothing.
-    The predictions are made again instead of being kept: memory stays bounded.
+    ``kind`` is best, median or worst; ``name`` is the clip's.
+    """
+
+    kind: str
+    name: str
+    iou: float
+    frame: U8
+    target: Bool
+    pred: Bool
+
+
+def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tuple[ExampleFrame, ...]:
+    """Choose the clips of the contact sheet, and of each the frame nearest to the clip's mean IoU.
+
+    Clips with a sounding object come first: an empty mask of a silent clip is right and shows nothing. The
+    predictions are computed again, not kept, so memory stays bounded.
 
     Args:
-        model: as it was evaluated.
-        clips: what it was evaluated on.
-        table: what single frames scored.
+        model: the evaluated model.
+        clips: the data set it was evaluated on.
+        table: scores of single frames.
     """
-    wanted = table.where(table.sounding) if table.sounding.any() else table
-    rows, frame_ious = wanted.by_clip(), mask_ious(wanted.counts)
+    candidates = table.where(table.sounding) if table.sounding.any() else table
+    rows, frame_ious = candidates.by_clip(), mask_ious(candidates.counts)
     means = rows.iou / rows.frames
     order = np.argsort(-means, kind="stable")
     examples = []
-    for kind, places in _kinds(len(order)).items():
-        for place in places:
-            clip = int(rows.clips[order[place]])
-            position = _nearest(wanted, frame_ious, clip, float(means[order[place]]))
-            examples.append(_example(model, clips, clip, position, kind))
+    for kind, ranks in _ranks_by_kind(len(order)).items():
+        for rank in ranks:
+            clip = int(rows.clips[order[rank]])
+            position = _nearest_position(candidates, frame_ious, clip, float(means[order[rank]]))
+            examples.append(_predict_example(model, clips, clip, position, kind))
     return tuple(examples)
 
 
-def _kinds(count: int) -> dict[str, range]:
-    """Places in the order from best to worst; few clips are shown once each."""
-    each = min(EACH, max(1, count // 3))
+def _ranks_by_kind(count: int) -> dict[str, range]:
+    """Ranks in the order from best to worst; of few clips each is shown once."""
+    each = min(EXAMPLES_PER_KIND, max(1, count // 3))
     middle = (count - each) // 2
     kinds = {
         "best": range(min(each, count)),
@@ -53,17 +75,52 @@ def _kinds(count: int) -> dict[str, range]:
     return kinds if count >= 3 else {"best": range(count)}
 
 
-def _nearest(table: FrameTable, frame_ious: F64, clip: int, mean: float) -> int:
+def _nearest_position(table: FrameTable, frame_ious: F64, clip: int, mean: float) -> int:
     rows = np.flatnonzero(table.clips == clip)
     return int(table.positions[rows[np.abs(frame_ious[rows] - mean).argmin()]])
 
 
-def _example(model: FrameModel, clips: AVDataset, clip: int, position: int, kind: str) -> Example:
+def _predict_example(
+    model: FrameModel, clips: AVDataset, clip: int, position: int, kind: str
+) -> ExampleFrame:
     sample = clips[clip]
-    batch = stack(frames_of(sample, clip, [position], side=model.image_size, resize=model.resize))
+    batch = single_frame_batch(sample, clip, position, image_size=model.image_size, resize=model.resize)
     logits, _ = run_model(model, batch)
-    picture, truth = sample.frames[position], sample.masks[position]
-    height, width = truth.shape
-    found = (postprocess_logits(logits[0], height, width, model.resize) > 0).cpu().numpy()
-    both, either = (found & truth).sum(), (found | truth).sum()
-    return Example(kind, sample.name, float(both / either) if either else 1.0, picture, truth, found)
+    target = sample.masks[position]
+    height, width = target.shape
+    pred = (postprocess_logits(logits[0], height, width, model.resize) > 0).cpu().numpy()
+    union = (pred | target).sum()
+    iou = float((pred & target).sum() / union) if union else 1.0
+    return ExampleFrame(kind, sample.name, iou, sample.frames[position], target, pred)
+
+
+def draw_examples(path: str | Path, examples: Sequence[ExampleFrame], title: str) -> None:
+    """Write a PNG atomically: one row of clips per kind, each frame with its target and its prediction."""
+    kinds = list(dict.fromkeys(e.kind for e in examples))
+    columns = max(sum(e.kind == kind for e in examples) for kind in kinds)
+    width, height = 2 * _SIDE + _GAP, _SIDE + 2 * _LINE + _GAP  # of a tile
+    sheet = Image.new(
+        "RGB", (columns * width + _GAP, 2 * _LINE + len(kinds) * height + _GAP), BACKGROUND_COLOR
+    )
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, 6), title, TEXT_COLOR, ImageFont.load_default(15))
+    draw.text((_GAP, 6 + _LINE), "target", TARGET_COLOR, ImageFont.load_default(12))
+    draw.text((_GAP + 60, 6 + _LINE), "prediction", MASK_COLOR, ImageFont.load_default(12))
+    for y, kind in enumerate(kinds):
+        for x, example in enumerate(e for e in examples if e.kind == kind):
+            _draw_tile(sheet, draw, (_GAP + x * width, 2 * _LINE + _GAP + y * height), example)
+    with atomic_path(path) as part:
+        sheet.save(part)
+
+
+def _draw_tile(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], example: ExampleFrame
+) -> None:
+    left, top = corner
+    images = (draw_mask(example.frame, example.target, TARGET_COLOR), draw_mask(example.frame, example.pred))
+    for k, image in enumerate(images):
+        small = fit_tile(image, _SIDE)
+        sheet.paste(small, (left + k * _SIDE + (_SIDE - small.width) // 2, top + (_SIDE - small.height) // 2))
+    name = example.name if len(example.name) <= 44 else example.name[:43] + "…"
+    for line, text in enumerate((f"{example.kind}: IoU of this frame {100 * example.iou:.1f} %", name)):
+        draw.text((left, top + _SIDE + 3 + 17 * line), text, TEXT_COLOR, ImageFont.load_default(12))

@@ -1,4 +1,4 @@
-"""What a SAM makes of composed scenes when it is told where to look, and hears nothing."""
+"""SAM on composed scenes, prompted with points or boxes instead of sound."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from save_avs.evaluation.scenes import (
-    OWN,
+    OWN_SOUND,
     SceneReport,
-    Trial,
-    draw_scenes,
-    figures_of,
-    probabilities,
+    SoundTrial,
+    random_rendered_scenes,
     score_trial,
+    summarize_trials,
+    upscaled_probabilities,
 )
 from save_avs.metrics.frame_scores import frame_f_curves
 from save_avs.metrics.mask_metrics import best_f_score
@@ -26,53 +26,54 @@ from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import SceneOptions
 from save_avs.types import U8, Bool
 
-Prompt = Literal["point", "box", "center", "picture"]
-PROMPTS: tuple[Prompt, ...] = get_args(Prompt)
+PromptKind = Literal["point", "box", "center", "image"]
+PROMPT_KINDS: tuple[PromptKind, ...] = get_args(PromptKind)
 
 
 def evaluate_prompted(
     model: SAVE,
     corpus: Corpus,
-    prompt: Prompt,
+    prompt: PromptKind,
     *,
     scenes: int,
     seed: int,
     options: SceneOptions = OPTIONS,
     progress: Callable[[int], None] = lambda _: None,
 ) -> SceneReport:
-    """Ask the SAM inside for what sounds, on the scenes that ``evaluate_scenes`` draws from the same seed.
+    """Prompt a model's SAM for the sounding objects, on the scenes of ``evaluate_scenes`` with the same seed.
 
     Args:
         model: without image adapters, in evaluation mode.
-        corpus: of one split.
-        prompt: ``point``, a random pixel of each sounding object; ``box``, around each. Its answers are then
-            joined. ``center``, the middle of the picture, and ``picture``, a box around all of it, tell
-            nothing: what is found so is what a guess is worth.
-        scenes: how many.
-        seed: of the scenes, and of the points.
-        options: how scenes are drawn.
+        corpus: one split of a corpus.
+        prompt: ``point``, a random pixel of each sounding object; ``box``, a box around each; the masks of
+            all objects are then joined. ``center``, the middle of the frame, and ``image``, a box around all
+            of it, know nothing about the scene and give the baseline.
+        scenes: number of scenes.
+        seed: of the scenes and points.
+        options: of the scenes.
         progress: called after each scene with the number done.
     """
-    found, curves, silent = [], [], 0
-    drawn = draw_scenes(corpus, options, scenes=scenes, seed=seed, size=model.image_size)
-    for i, one in enumerate(drawn):
+    scores, curves, silent = [], [], 0
+    rendered = random_rendered_scenes(corpus, options, scenes=scenes, seed=seed, size=model.image_size)
+    for i, one in enumerate(rendered):
         own = one.scene.sounding_at(TIME)
         masks = [mask for k in own if (mask := one.instances == k).any()]
         if masks:
             rng = np.random.default_rng((seed, i, 1))
-            prob = _ask(model, one.picture, np.stack([_asked(prompt, mask, rng) for mask in masks]))
-            trial = Trial(OWN[len(own) > 1], np.empty(0), np.logical_or.reduce(masks))
+            prompts = np.stack([_make_prompt(prompt, mask, rng) for mask in masks])
+            prob = _predict(model, one.frame, prompts)
+            trial = SoundTrial(OWN_SOUND[len(own) > 1], np.empty(0, np.float32), np.logical_or.reduce(masks))
             score = score_trial(i, one.scene, trial, prob)
-            found += [] if score is None else [score]
-            curves.append(frame_f_curves(prob[None], torch.from_numpy(trial.truth)[None]))
+            scores += [] if score is None else [score]
+            curves.append(frame_f_curves(prob[None], torch.from_numpy(trial.target)[None]))
         silent += len(own) < len(one.scene.objects)
         progress(i + 1)
     f_score = best_f_score(torch.cat(curves).numpy())
-    return SceneReport(scenes, silent / scenes, figures_of(found), f_score, trials=found)
+    return SceneReport(scenes, silent / scenes, summarize_trials(scores), f_score, trials=scores)
 
 
-def _asked(prompt: Prompt, mask: Bool, rng: np.random.Generator) -> np.ndarray:
-    """A point (x, y), or a box (x0, y0, x1, y1), in pixels."""
+def _make_prompt(prompt: PromptKind, mask: Bool, rng: np.random.Generator) -> np.ndarray:
+    """Return a point (x, y) or a box (x0, y0, x1, y1), in pixels."""
     side = len(mask)
     ys, xs = np.nonzero(mask)
     if prompt == "point":
@@ -85,16 +86,16 @@ def _asked(prompt: Prompt, mask: Bool, rng: np.random.Generator) -> np.ndarray:
 
 
 @torch.inference_mode()
-def _ask(model: SAVE, picture: U8, prompts: np.ndarray) -> Tensor:
-    """The highest probability that any of the prompts [N,2] or [N,4] finds, f32 [S,S]."""
-    sam, asked = model.sam, torch.from_numpy(prompts).to(model.device)
-    image = torch.from_numpy(picture).permute(2, 0, 1)[None].to(model.device)
+def _predict(model: SAVE, frame: U8, prompts: np.ndarray) -> Tensor:
+    """Return the highest probability over the prompts, [N,2] or [N,4], for each pixel, f32 [S,S]."""
+    sam, given = model.sam, torch.from_numpy(prompts).to(model.device)
+    image = torch.from_numpy(frame).permute(2, 0, 1)[None].to(model.device)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
-        embeddings = sam.image_encoder(sam.preprocess(image)).expand(len(asked), -1, -1, -1)
+        embeddings = sam.image_encoder(sam.preprocess(image)).expand(len(given), -1, -1, -1)
         if prompts.shape[1] == 2:
-            sparse, dense = sam.prompt_encoder(points=(asked[:, None], asked.new_ones(len(asked), 1)))
+            sparse, dense = sam.prompt_encoder(points=(given[:, None], given.new_ones(len(given), 1)))
         else:
-            sparse, dense = sam.prompt_encoder(boxes=asked)
+            sparse, dense = sam.prompt_encoder(boxes=given)
         position = sam.prompt_encoder.get_dense_pe()
         logits, _ = sam.mask_decoder(embeddings, position, sparse, dense, False)
-    return probabilities(logits, picture.shape[:2]).amax(0)
+    return upscaled_probabilities(logits, frame.shape[:2]).amax(0)

@@ -1,22 +1,26 @@
-"""How well a model does on composed scenes, and whether it listens.
+"""A model on composed scenes: how well its masks fit, and whether they follow the sound.
 
-Every scene is heard five times: with its own sound; with the sound of a silent object in view, which the mask
-must follow; with the sound of a class that is not in view; with digital silence; with faint noise.
+Every scene is paired with five sounds: its own; that of a silent object in view, which the mask must follow;
+that of a class not in view; digital silence; faint noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from save_avs._files import atomic_path, atomic_write
+from save_avs._text import json_document, markdown_table
 from save_avs.audio.frontend import Frontend
-from save_avs.evaluation.statistics import Figure, bootstrap_mean
+from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
 from save_avs.metrics.frame_scores import frame_f_curves
 from save_avs.metrics.mask_metrics import best_f_score
 from save_avs.models.save import SAVE
@@ -32,18 +36,19 @@ from save_avs.synthesis.scene import (
     random_scene,
 )
 from save_avs.synthesis.streams import scene_log_mel
-from save_avs.types import U8
+from save_avs.types import F32, U8, Bool
+from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
 
-SPAN = (0.0, 1.2)
-EXAMPLES = 12
+SPAN = (0.0, 1.2)  # seconds of sound around the frame
+EXAMPLES, EXAMPLE_COLUMNS = 12, 4
 
-OWN = ("one source", "two sources")  # kinds of trials with the scene's own sound
-EMPTY = ("absent class", "silence", "faint noise")  # kinds that no pixel belongs to
-LABELS = {
+OWN_SOUND = ("one source", "two sources")  # kinds of trials with the scene's own sound
+EMPTY_TARGET = ("absent class", "silence", "faint noise")  # kinds of trials in which nothing should be marked
+METRIC_TITLES = {
     "one source": "mIoU, one sounding object",
     "two sources": "mIoU, two sounding objects",
     "all": "mIoU, all scenes",
-    "new look": "mIoU, looks that training never saw",
+    "unseen appearance": "mIoU, appearances not seen in training",
     "silent object's sound": "mIoU to a silent object, given its sound",
     "absent class": "pixels marked, sound of a class not in view",
     "silence": "pixels marked, digital silence",
@@ -52,61 +57,108 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One picture under one sound: what it is about, and the pixels that should be marked, bool [S,S]."""
+class SoundTrial:
+    """A scene under one sound.
+
+    Attributes:
+        kind: of the sound, see `METRIC_TITLES`.
+        log_mel: of the sound, f32 [frames,bands].
+        target: pixels that should be marked, bool [S,S].
+    """
 
     kind: str
-    patch: np.ndarray
-    truth: np.ndarray
+    log_mel: F32
+    target: Bool
 
 
 class TrialScore(NamedTuple):
-    """What a trial came to.
+    """The score of a trial.
 
     Attributes:
-        scene: number of its scene.
+        scene: index of its scene.
         kind: of the trial.
-        value: IoU; of the kinds in ``EMPTY`` the share of the picture that was marked.
-        share: of the picture that should be marked.
-        new_look: whether training saw none of what sounds.
+        value: IoU; for the kinds in ``EMPTY_TARGET`` the share of the frame that was marked.
+        target_area: share of the frame that should be marked.
+        unseen_appearance: whether training saw none of the sounding objects' cutouts.
     """
 
     scene: int
     kind: str
     value: float
-    share: float
-    new_look: bool
+    target_area: float
+    unseen_appearance: bool
 
 
 @dataclass(frozen=True)
-class DrawnScene:
-    """A scene, drawn and painted: picture u8 [S,S,3], and layers at the size masks are compared at."""
+class RenderedScene:
+    """A scene with its frame, u8 [S,S,3], and its instance map at the size at which masks are compared."""
 
     rng: np.random.Generator
     scene: Scene
-    picture: U8
+    frame: U8
     instances: InstanceMap
 
 
 @dataclass
 class SceneReport:
-    """What came out.
+    """Result of `evaluate_scenes`.
 
     Attributes:
-        scenes: how many pictures.
-        with_silent_object: share of them in which an object that could be heard, or never is, is silent.
-        figures: IoU or marked share by kind of trial.
+        scenes: number of scenes.
+        with_silent_object: share of the scenes in which at least one object is silent.
+        metrics: IoU or marked share by kind of trial.
         f_score: the benchmark's F over the scenes' own sounds, protocol ``dataset``.
-        examples: (picture, truth, mask) of a few scenes, each [S,S,...].
-        trials: what the figures are means of.
+        examples: (frame, target, predicted mask) of a few scenes, each [S,S,...].
+        trials: scores of single trials, whose means ``metrics`` holds.
     """
 
     scenes: int
     with_silent_object: float
-    figures: dict[str, Figure]
+    metrics: dict[str, Estimate]
     f_score: float
-    examples: list[tuple[U8, np.ndarray, np.ndarray]] = field(default_factory=list)
+    examples: list[tuple[U8, Bool, Bool]] = field(default_factory=list)
     trials: list[TrialScore] = field(default_factory=list)
+
+    def table(self, info: dict[str, Any]) -> str:
+        """Format the metrics as Markdown with 95 % bootstrap intervals over scenes, ``info`` above them."""
+        heading = ", ".join(f"{key} {value}" for key, value in info.items())
+        rows = [
+            (METRIC_TITLES[name], f"{m.value:.3f}", f"{m.low:.3f} to {m.high:.3f}", f"{m.count}")
+            for name, m in self.metrics.items()
+        ]
+        rows.append(
+            ("F-score (benchmark's, protocol `dataset`)", f"{self.f_score:.3f}", "", f"{self.scenes}")
+        )
+        return (
+            f"{heading}; {self.scenes} scenes, {self.with_silent_object:.0%} of them with a silent object.\n\n"
+            f"{markdown_table(('metric', 'mean', '95 % interval', 'scenes'), rows)}\n"
+        )
+
+    def save(self, folder: str | Path, info: dict[str, Any]) -> Path:
+        """Write report.json, report.md and examples.png; ``info`` names model, data, split and seed."""
+        folder = Path(folder)
+        document = {
+            **info,
+            "scenes": self.scenes,
+            "with_silent_object": self.with_silent_object,
+            "f_score": self.f_score,
+            "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
+        }
+        atomic_write(folder / "report.json", json_document(document))
+        atomic_write(folder / "report.md", self.table(info))
+        with atomic_path(folder / "examples.png") as part:
+            Image.fromarray(self._example_sheet()).save(part)
+        return folder
+
+    def _example_sheet(self) -> U8:
+        """Pairs of frames: target in blue, prediction in amber."""
+        pairs = [
+            np.concatenate([draw_mask(frame, target, TARGET_COLOR), draw_mask(frame, pred)], axis=1)
+            for frame, target, pred in self.examples
+        ]
+        pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % EXAMPLE_COLUMNS)
+        starts = range(0, len(pairs), EXAMPLE_COLUMNS)
+        return np.concatenate([np.concatenate(pairs[i : i + EXAMPLE_COLUMNS], axis=1) for i in starts])
 
 
 def evaluate_scenes(
@@ -119,114 +171,111 @@ def evaluate_scenes(
     compare_at: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> SceneReport:
-    """Draw ``scenes`` scenes of a corpus from a seed and try every sound on each.
+    """Score a model on random scenes, each under every kind of sound.
 
     Args:
         model: in evaluation mode.
-        corpus: of one split.
-        scenes: how many.
-        seed: what they are drawn from.
-        options: how they are drawn.
-        compare_at: side in pixels at which masks meet their truth; the model's own where None.
+        corpus: one split of a corpus.
+        scenes: number of scenes.
+        seed: of the scenes.
+        options: of the scenes.
+        compare_at: side at which masks are compared, pixels; the model's own by default.
         progress: called after each scene with the number done.
     """
-    found: list[TrialScore] = []
+    scores: list[TrialScore] = []
     curves: list[Tensor] = []
     silent, examples = 0, []
-    drawn = draw_scenes(
+    rendered = random_rendered_scenes(
         corpus, options, scenes=scenes, seed=seed, size=model.image_size, compare_at=compare_at
     )
-    for i, one in enumerate(drawn):
-        trials = list(draw_trials(one.rng, corpus, one.scene, one.instances, model.frontend))
-        probs = run_trials(model, one.picture, trials)
-        scores = (score_trial(i, one.scene, trial, prob) for trial, prob in zip(trials, probs, strict=True))
-        found += [score for score in scores if score is not None]
-        own = torch.from_numpy(trials[0].truth)
-        curves.append(frame_f_curves(probs[:1], own[None]))
+    for i, one in enumerate(rendered):
+        trials = list(random_trials(one.rng, corpus, one.scene, one.instances, model.frontend))
+        probs = predict_trials(model, one.frame, trials)
+        pairs = zip(trials, probs, strict=True)
+        scores += [s for trial, prob in pairs if (s := score_trial(i, one.scene, trial, prob)) is not None]
+        target = trials[0].target
+        curves.append(frame_f_curves(probs[:1], torch.from_numpy(target)[None]))
         silent += len(one.scene.sounding_at(TIME)) < len(one.scene.objects)
         if len(examples) < EXAMPLES:
-            examples.append((one.picture, trials[0].truth, (probs[0] > 0.5).numpy()))
+            examples.append((one.frame, target, (probs[0] > 0.5).numpy()))
         progress(i + 1)
     f_score = best_f_score(torch.cat(curves).numpy())
-    return SceneReport(scenes, silent / scenes, figures_of(found), f_score, examples, found)
+    return SceneReport(scenes, silent / scenes, summarize_trials(scores), f_score, examples, scores)
 
 
-def draw_scenes(
+def random_rendered_scenes(
     corpus: Corpus, options: SceneOptions, *, scenes: int, seed: int, size: int, compare_at: int | None = None
-) -> Iterator[DrawnScene]:
-    """Scene i is drawn from (seed, i) alone, and is the same at every size."""
+) -> Iterator[RenderedScene]:
+    """Yield scenes; scene i depends on (seed, i) alone and is the same at every size."""
     for i in range(scenes):
         rng = np.random.default_rng((seed, i))
         scene = random_scene(rng, corpus, options)
-        picture, instances = render_scene(scene, TIME, size, size)
+        frame, instances = render_scene(scene, TIME, size, size)
         if compare_at is not None and compare_at != size:
             _, instances = render_scene(scene, TIME, compare_at, compare_at)
-        yield DrawnScene(rng, scene, picture, instances)
+        yield RenderedScene(rng, scene, frame, instances)
 
 
-def draw_trials(
+def random_trials(
     rng: np.random.Generator, corpus: Corpus, scene: Scene, instances: InstanceMap, frontend: Frontend
-) -> Iterator[Trial]:
-    """The sounds a scene is heard with; its own first."""
+) -> Iterator[SoundTrial]:
+    """Yield a scene under every kind of sound, its own first."""
+
+    def log_mel(*audio_sources: AudioSource) -> F32:
+        return scene_log_mel(audio_sources, [TIME], frontend)[0]
+
+    def source(name: str) -> AudioSource:
+        return random_audio_source(rng, corpus, name, SPAN, augment=False)
+
     nothing = np.zeros(instances.shape, bool)
     own = scene.sounding_at(TIME)
-    yield Trial(
-        OWN[len(own) > 1], scene_log_mel(scene.audio_sources, [TIME], frontend)[0], np.isin(instances, own)
-    )
+    yield SoundTrial(OWN_SOUND[len(own) > 1], log_mel(*scene.audio_sources), np.isin(instances, own))
     noise = random_noise(rng, SPAN)
-    quiet = [n for n in scene.silent_classes() if n in corpus.sounding]
-    if quiet:
-        name = quiet[rng.integers(len(quiet))]
-        shown = [i for i, t in enumerate(scene.objects) if t.cutout.group == name]
-        sound = scene_log_mel(_voices_of(rng, corpus, name, noise), [TIME], frontend)[0]
-        yield Trial("silent object's sound", sound, np.isin(instances, shown))
-    in_view = {t.cutout.group for t in scene.objects}
-    absent = [n for n in corpus.sounding if n not in in_view]
+    silent = [n for n in scene.silent_classes() if n in corpus.sounding]
+    if silent:
+        name = silent[rng.integers(len(silent))]
+        in_view = [i for i, o in enumerate(scene.objects) if o.cutout.group == name]
+        yield SoundTrial("silent object's sound", log_mel(source(name), noise), np.isin(instances, in_view))
+    groups = {o.cutout.group for o in scene.objects}
+    absent = [n for n in corpus.sounding if n not in groups]
     if absent:
-        sound = scene_log_mel(_voices_of(rng, corpus, str(rng.choice(absent)), noise), [TIME], frontend)[0]
-        yield Trial("absent class", sound, nothing)
-    yield Trial("silence", scene_log_mel((), [TIME], frontend)[0], nothing)
-    yield Trial("faint noise", scene_log_mel((noise,), [TIME], frontend)[0], nothing)
-
-
-def _voices_of(
-    rng: np.random.Generator, corpus: Corpus, name: str, noise: AudioSource
-) -> tuple[AudioSource, ...]:
-    return random_audio_source(rng, corpus, name, SPAN, augment=False), noise
+        yield SoundTrial("absent class", log_mel(source(str(rng.choice(absent))), noise), nothing)
+    yield SoundTrial("silence", log_mel(), nothing)
+    yield SoundTrial("faint noise", log_mel(noise), nothing)
 
 
 @torch.inference_mode()
-def run_trials(model: SAVE, picture: U8, trials: Sequence[Trial]) -> Tensor:
-    """Probabilities at the truth's size, f32 [trials,S,S]."""
-    image = torch.from_numpy(picture).permute(2, 0, 1).expand(len(trials), -1, -1, -1)
-    log_mel = torch.from_numpy(np.stack([t.patch for t in trials])).unsqueeze(1)
+def predict_trials(model: SAVE, frame: U8, trials: Sequence[SoundTrial]) -> Tensor:
+    """Return probabilities at the target's size, f32 [trials,S,S]."""
+    images = torch.from_numpy(frame).permute(2, 0, 1).expand(len(trials), -1, -1, -1)
+    log_mel = torch.from_numpy(np.stack([t.log_mel for t in trials])).unsqueeze(1)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
-        logits = model(image.to(model.device), log_mel.to(model.device))
-    return probabilities(logits, trials[0].truth.shape)
+        logits = model(images.to(model.device), log_mel.to(model.device))
+    return upscaled_probabilities(logits, trials[0].target.shape)
 
 
-def probabilities(logits: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Logits [B,1,M,M] to probabilities of a size, f32 [B,S,S] on the CPU."""
+def upscaled_probabilities(logits: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize logits [B,1,M,M] and return probabilities, f32 [B,S,S] on the CPU."""
     full = F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
     return full[:, 0].sigmoid().cpu()
 
 
-def score_trial(number: int, scene: Scene, trial: Trial, prob: Tensor) -> TrialScore | None:
-    """Score a trial of scene ``number``; None where what sounds is hidden, which says nothing."""
-    found = (prob > 0.5).numpy()
-    new_look = all(scene.objects[i].cutout.held_out for i in scene.sounding_at(TIME))
-    share = float(trial.truth.mean())
-    if trial.kind in EMPTY:
-        return TrialScore(number, trial.kind, float(found.mean()), share, new_look)
-    if not share:
+def score_trial(index: int, scene: Scene, trial: SoundTrial, prob: Tensor) -> TrialScore | None:
+    """Score a trial of scene ``index``; None where the sounding object is hidden, which tells nothing."""
+    pred = (prob > 0.5).numpy()
+    unseen = all(scene.objects[i].cutout.held_out for i in scene.sounding_at(TIME))
+    area = float(trial.target.mean())
+    if trial.kind in EMPTY_TARGET:
+        return TrialScore(index, trial.kind, float(pred.mean()), area, unseen)
+    if not area:
         return None
-    iou = float((found & trial.truth).sum() / (found | trial.truth).sum())
-    return TrialScore(number, trial.kind, iou, share, new_look)
+    iou = float((pred & trial.target).sum() / (pred | trial.target).sum())
+    return TrialScore(index, trial.kind, iou, area, unseen)
 
 
-def figures_of(trials: Sequence[TrialScore]) -> dict[str, Figure]:
-    """Means by kind of trial, with intervals over scenes; only of what there is."""
-    own = [t for t in trials if t.kind in OWN]
-    groups = {kind: [t for t in trials if t.kind == kind] for kind in LABELS}
-    groups |= {"all": own, "new look": [t for t in own if t.new_look]}
+def summarize_trials(trials: Sequence[TrialScore]) -> dict[str, Estimate]:
+    """Mean by kind of trial, with intervals over scenes; kinds without trials are left out."""
+    own = [t for t in trials if t.kind in OWN_SOUND]
+    groups = {kind: [t for t in trials if t.kind == kind] for kind in METRIC_TITLES}
+    groups |= {"all": own, "unseen appearance": [t for t in own if t.unseen_appearance]}
     return {name: bootstrap_mean([t.value for t in group]) for name, group in groups.items() if group}

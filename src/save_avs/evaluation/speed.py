@@ -1,4 +1,4 @@
-"""How fast a model runs on this machine, through every runtime and in every precision there is."""
+"""Speed of a model on this machine, through every installed runtime and in every fast precision."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from save_avs.evaluation.agreement import mask_agreement
 from save_avs.evaluation.benchmark_timer import PeakMatmul, time_call, time_interleaved
+from save_avs.metrics.frame_scores import mask_agreement
 from save_avs.models.precision import has_native_bf16, set_precision
 from save_avs.models.profile import ModelProfile
 from save_avs.models.save import SAVE, Precision
@@ -24,23 +24,23 @@ from save_avs.runtimes.base import is_installed
 from save_avs.runtimes.registry import TORCH
 from save_avs.synthesis.calibration_frames import calibration_frames
 
-Frames = Callable[[Tensor, Tensor], Tensor]
+ForwardFn = Callable[[Tensor, Tensor], Tensor]
 Key = tuple[str, Precision]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedMeasurement:
-    """What one way to compute a model took.
+    """Time of a model in one runtime and precision.
 
     Attributes:
         part: ``model``, or ``encoder`` alone (torch only).
-        runtime, precision: the way.
-        ms: median milliseconds a frame.
-        ratio: how many times faster than the same part in torch, float32.
-        peak: the machine's limit in that precision, GFLOP/s.
-        share: of that limit, counting matrix products and convolutions only.
-        agreement: mean IoU of the masks with those of torch's float32 on scenes; None for the encoder.
+        runtime, precision: of the measurement.
+        ms: median milliseconds per frame.
+        ratio: speedup over the same part in torch, float32.
+        peak: the fastest matrix product of this machine in that precision, GFLOP/s.
+        share: achieved share of the peak, counting matrix products and convolutions only.
+        agreement: mean IoU of the masks with those of torch in float32 on scenes; None for the encoder.
     """
 
     part: str
@@ -53,13 +53,13 @@ class SpeedMeasurement:
     agreement: float | None
 
 
-def precisions() -> tuple[Precision, ...]:
-    """What this processor is fast in."""
+def fast_cpu_precisions() -> tuple[Precision, ...]:
+    """Return the precisions that this CPU computes fast."""
     return ("fp32", "bf16") if has_native_bf16(torch.device("cpu")) else ("fp32",)
 
 
-def load_candidates(folder: Path) -> dict[Key, SAVE | Frames]:
-    """A saved model in every way that is installed: torch's as `SAVE`, in each precision."""
+def load_candidates(folder: Path) -> dict[Key, SAVE | ForwardFn]:
+    """Load a saved model in every installed runtime and fast precision; torch's as `SAVE`."""
     model, _ = load_folder(folder)
     found = torch_candidates(model)
     for name, precision in _runtimes():
@@ -68,8 +68,8 @@ def load_candidates(folder: Path) -> dict[Key, SAVE | Frames]:
 
 
 @contextmanager
-def export_candidates(model: SAVE) -> Iterator[dict[Key, SAVE | Frames]]:
-    """As ``load_candidates``, of a model that lies in no folder; what runtimes export goes when the block ends."""
+def export_candidates(model: SAVE) -> Iterator[dict[Key, SAVE | ForwardFn]]:
+    """As ``load_candidates`` for an unsaved model; exports are deleted when the block ends."""
     with TemporaryDirectory() as scratch:
         found = torch_candidates(model)
         for name, precision in _runtimes():
@@ -81,61 +81,66 @@ def export_candidates(model: SAVE) -> Iterator[dict[Key, SAVE | Frames]]:
         yield found
 
 
-def torch_candidates(model: SAVE) -> dict[Key, SAVE | Frames]:
-    """A float32 model in every precision."""
-    return {(TORCH, precision): set_precision(copy.deepcopy(model), precision) for precision in precisions()}
+def torch_candidates(model: SAVE) -> dict[Key, SAVE | ForwardFn]:
+    """Copy a float32 model in every fast precision."""
+    return {
+        (TORCH, precision): set_precision(copy.deepcopy(model), precision)
+        for precision in fast_cpu_precisions()
+    }
 
 
 def _runtimes() -> list[Key]:
-    """What else is installed, with the precisions it has in common with the processor."""
+    """Installed runtimes other than torch, with the precisions that they share with the CPU."""
     here = [(name, runtime) for name, runtime in RUNTIMES.items() if is_installed(runtime)]
-    return [(name, p) for name, runtime in here for p in precisions() if runtime.precisions.count(p)]
+    return [(name, p) for name, runtime in here for p in fast_cpu_precisions() if runtime.precisions.count(p)]
 
 
 @torch.inference_mode()
 def measure_speed(
-    ways: dict[Key, SAVE | Frames], sizes: ModelProfile, *, batch: int, rounds: int
+    candidates: dict[Key, SAVE | ForwardFn], profile: ModelProfile, *, batch_size: int, rounds: int
 ) -> list[SpeedMeasurement]:
-    """Time every way in turns on composed scenes, with the machine's limit in the same rounds.
+    """Time all candidates interleaved on composed scenes, with the machine's peak in the same rounds.
 
     Args:
-        ways: from ``load_candidates``; torch's float32 among them.
-        sizes: the model's, for its operations.
-        batch: frames at once.
-        rounds: of which the median counts.
+        candidates: from ``load_candidates``; they include torch in float32.
+        profile: of the model, for its operation counts.
+        batch_size: frames per batch.
+        rounds: timings of each candidate, of which the median counts.
     """
-    exact = ways[TORCH, "fp32"]
-    assert isinstance(exact, SAVE)
-    images, log_mel = calibration_frames(batch, exact.image_size, exact.frontend)
-    masks = exact(images, log_mel)
-    whole = {("model", *key): partial(way, images, log_mel) for key, way in ways.items()}
-    alone = {
-        ("encoder", *key): partial(way.sam.image_encoder, way.sam.preprocess(images))
-        for key, way in ways.items()
-        if isinstance(way, SAVE)
+    reference = candidates[TORCH, "fp32"]
+    assert isinstance(reference, SAVE)
+    images, log_mel = calibration_frames(batch_size, reference.image_size, reference.frontend)
+    masks = reference(images, log_mel)
+    models = {("model", *key): partial(candidate, images, log_mel) for key, candidate in candidates.items()}
+    encoders = {
+        ("encoder", *key): partial(candidate.sam.image_encoder, candidate.sam.preprocess(images))
+        for key, candidate in candidates.items()
+        if isinstance(candidate, SAVE)
     }
-    limits = {
-        precision: PeakMatmul(dtype) for precision, dtype in DTYPES.items() if precision in precisions()
+    peaks = {
+        precision: PeakMatmul(dtype)
+        for precision, dtype in DTYPES.items()
+        if precision in fast_cpu_precisions()
     }
-    runs = {"/".join(key): partial(time_call, run) for key, run in (whole | alone).items()}
-    seconds = time_interleaved(runs | limits, rounds)
-    flops = {"model": sum(sizes.flops.values())}
-    flops["encoder"] = sizes.flops["SAM encoder"] + sizes.flops["image adapters"]
+    runs = {"/".join(key): partial(time_call, run) for key, run in (models | encoders).items()}
+    seconds = time_interleaved(runs | peaks, rounds)
+    flops = {"model": sum(profile.flops.values())}
+    flops["encoder"] = profile.flops["SAM encoder"] + profile.flops["image adapters"]
     speeds = []
-    for part, runtime, precision in whole | alone:
-        taken, limit = seconds[f"{part}/{runtime}/{precision}"], PeakMatmul.flops / seconds[precision]
+    for part, runtime, precision in models | encoders:
+        taken, peak = seconds[f"{part}/{runtime}/{precision}"], PeakMatmul.flops / seconds[precision]
         agreement = None
         if part == "model":
-            agreement = mask_agreement(masks, ways[runtime, precision](images, log_mel))
+            agreement = mask_agreement(masks, candidates[runtime, precision](images, log_mel))
         speeds.append(
             SpeedMeasurement(
                 part=part,
                 runtime=runtime,
                 precision=precision,
-                ms=1e3 * taken / batch,
+                ms=1e3 * taken / batch_size,
                 ratio=seconds[f"{part}/{TORCH}/fp32"] / taken,
-                peak=limit / 1e9,
-                share=flops[part] * batch / taken / limit,
+                peak=peak / 1e9,
+                share=flops[part] * batch_size / taken / peak,
                 agreement=agreement,
             )
         )

@@ -13,6 +13,7 @@ from save_avs.types import F64
 
 BETA2 = 0.3  # beta squared: precision weighs more than recall
 THRESHOLDS = 255
+MIN_MASK_AGREEMENT = 0.99  # mean IoU from which on two runtimes or precisions count as giving the same masks
 
 
 def frame_counts(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
@@ -109,3 +110,10 @@ def _thresholds(device: str) -> Tensor:
     """Evenly spaced, float32 as in the public code, where 1 - 1e-10 rounds to 1; then NaN, never reached."""
     thresholds = torch.linspace(0, 1 - 1e-10, THRESHOLDS, dtype=torch.float32)
     return torch.cat([thresholds, torch.tensor([torch.nan])]).to(device)
+
+
+def mask_agreement(logits: Tensor, others: Tensor) -> float:
+    """Mean IoU over frames of the masks of two logits [N,1,M,M]; two empty masks agree."""
+    one, other = logits.flatten(1) > 0, others.flatten(1) > 0
+    union = (one | other).sum(1)
+    return float(torch.where(union > 0, (one & other).sum(1) / union.clamp(min=1), 1.0).mean())

@@ -12,7 +12,7 @@ import torch
 from save_avs.audio import is_silent, log_mel_at
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.errors import SaveAvsError, UsageError
-from save_avs.evaluation.agreement import MIN_MASK_AGREEMENT, mask_agreement
+from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT, mask_agreement
 from save_avs.models.preprocess import postprocess_logits, preprocess_frames
 from save_avs.models.save import SAVE
 from save_avs.types import F32, VideoChunk

@@ -1,0 +1,313 @@
+"""The report of a model on a data set of clips: its scores as Markdown and JSON, and a contact sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from save_avs._files import atomic_write
+from save_avs._text import json_document, markdown_table
+from save_avs.evaluation.examples import ExampleFrame, draw_examples
+from save_avs.evaluation.reference_results import (
+    TEST_CLIPS,
+    PublishedResult,
+    published_label_results,
+    published_mask_results,
+)
+from save_avs.metrics.bootstrap import Estimate
+from save_avs.metrics.mask_metrics import ClipTable, MetricName
+from save_avs.metrics.protocols import FrameScoring, ScoringProtocol
+from save_avs.metrics.semantic import CLASS_SUBSETS, ClassSubset, SemanticTable
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class EvaluationInfo:
+    """What was evaluated on what.
+
+    Attributes:
+        model: its name.
+        image_size: side of the model's square input, pixels.
+        resize: how a frame becomes that square.
+        precision: fp32 or bf16.
+        data: name of the data set.
+        split: the part of it.
+        clips: clips scored.
+        frames: frames scored, which are those that are annotated and exist.
+        silent_frames: scored frames in which nothing sounds.
+        sources: videos that the clips were cut from.
+        seed: of intervals and tests.
+        resamples: data sets drawn for the intervals.
+        features: frames whose audio features came with the data set.
+        seconds: time for reading, inference and scoring.
+        skipped: broken clips that were left out, each with its reason.
+    """
+
+    model: str
+    image_size: int
+    resize: str
+    precision: str
+    data: str
+    split: str
+    clips: int
+    frames: int
+    silent_frames: int
+    sources: int
+    seed: int
+    resamples: int
+    features: int
+    seconds: float
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """The scores of a named group of clips."""
+
+    name: str
+    clips: int
+    frames: int
+    scores: dict[MetricName, Estimate]
+
+
+@dataclass(frozen=True)
+class ProtocolScores:
+    """All scores under one protocol.
+
+    Attributes:
+        protocol: as it was run.
+        overall: of all clips.
+        categories: by category; a clip with two categories counts in both.
+        objects: by number of sounding objects.
+    """
+
+    protocol: ScoringProtocol
+    overall: GroupScores
+    categories: tuple[GroupScores, ...]
+    objects: tuple[GroupScores, ...]
+
+
+@dataclass(frozen=True)
+class SemanticScores:
+    """The scores of label maps (AVSS).
+
+    Attributes:
+        classes: names of the labels.
+        overall: by subset of the classes that is averaged.
+        miou: of each class; NaN for a class that occurs in no frame.
+        f: of each class, likewise.
+        frames: frames in which each class is predicted or true.
+    """
+
+    classes: tuple[str, ...]
+    overall: dict[ClassSubset, dict[MetricName, Estimate]]
+    miou: tuple[float, ...]
+    f: tuple[float, ...]
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """The scores of single clips, which `compare` needs.
+
+    Attributes:
+        names: of the clips, in the tables' order.
+        sources: the video each was cut from.
+        tables: sums over each clip's frames, by way of scoring frames.
+        semantic: likewise for label maps.
+    """
+
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    tables: dict[FrameScoring, ClipTable] = field(default_factory=dict)
+    semantic: SemanticTable | None = None
+
+    def mean_ious(self, scoring: FrameScoring) -> list[float]:
+        """Mean IoU of each clip's frames."""
+        table = self.tables[scoring]
+        return (table.iou / np.maximum(table.frames, 1)).tolist()
+
+
+@dataclass(frozen=True)
+class BenchmarkReport:
+    """Result of `evaluate_clips`.
+
+    Attributes:
+        info: the model, the data and the settings.
+        scores: under each protocol, in the requested order.
+        semantic: of label maps, where model and data have them.
+        examples: the best, the median and the worst clips.
+        clip_scores: of single clips, for `compare`.
+    """
+
+    info: EvaluationInfo
+    scores: tuple[ProtocolScores, ...]
+    semantic: SemanticScores | None
+    examples: tuple[ExampleFrame, ...]
+    clip_scores: ClipScores
+
+    def table(self) -> str:
+        """Format all scores as Markdown, in per cent, next to published ones."""
+        info, first = self.info, self.scores[0]
+        published = published_mask_results(info.data, info.split)
+        parts = [_heading(info), _protocol_table(self.scores, published), _protocol_list(self.scores)]
+        for what, groups in (
+            ("category", first.categories),
+            ("number of sounding objects", first.objects),
+        ):
+            if groups:
+                title = f"By {what}, protocol `{first.protocol.name}`:"
+                parts.append(f"{title}\n\n{_group_table(what, groups)}")
+        if self.semantic is not None:
+            parts += _semantic_tables(self.semantic, published_label_results(info.data, info.split))
+        return "\n\n".join(parts) + "\n"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all scores as plain values in 0..1, published ones marked as such."""
+        info = self.info
+        ious = self.clip_scores.mean_ious(self.scores[0].protocol.scoring)
+        clips = zip(self.clip_scores.names, self.clip_scores.sources, ious, strict=True)
+        return {
+            "version": VERSION,
+            "info": asdict(info),
+            "protocols": {s.protocol.name: _protocol_json(s) for s in self.scores},
+            "semantic": None if self.semantic is None else _semantic_json(self.semantic),
+            "published": {
+                "masks": [_published_json(p) for p in published_mask_results(info.data, info.split)],
+                "labels": [_published_json(p) for p in published_label_results(info.data, info.split)],
+            },
+            "clips": [{"name": name, "source": source, "miou": round(iou, 6)} for name, source, iou in clips],
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write report.json, report.md and examples.png into a folder."""
+        folder = Path(folder)
+        atomic_write(folder / "report.json", json_document(self.as_json()))
+        atomic_write(folder / "report.md", self.table())
+        title = f"{self.info.model} on {self.info.data}, split {self.info.split}"
+        draw_examples(folder / "examples.png", self.examples, title)
+        return folder
+
+
+def percent(value: float) -> str:
+    """Format a score in 0..1 as per cent; a dash for NaN."""
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _percent_interval(score: Estimate) -> str:
+    value = percent(score.value)
+    return value if math.isnan(score.low) else f"{value} [{percent(score.low)}, {percent(score.high)}]"
+
+
+def _heading(info: EvaluationInfo) -> str:
+    text = (
+        f"{info.model} ({info.image_size} px, {info.resize}, {info.precision}) on {info.data}, split "
+        f"{info.split}: {info.clips} clips of {info.sources} source videos, {info.frames} frames, "
+        f"{info.silent_frames} of them without a sounding object. Per cent, with 95 % bootstrap intervals "
+        "over source videos."
+    )
+    if info.skipped:
+        text += (
+            f"\n\n**{len(info.skipped)} broken clips were left out**: the scores are of fewer clips than "
+            "the benchmark has."
+        )
+    official = TEST_CLIPS.get(info.data, info.clips) if info.split == "test" else info.clips
+    if official != info.clips:
+        text += (
+            f"\n\n**Not the benchmark's test split**: it has {official} clips, this run scored "
+            f"{info.clips}. The published scores below are of another set of clips."
+        )
+    return text
+
+
+def _protocol_table(scores: Sequence[ProtocolScores], published: Iterable[PublishedResult]) -> str:
+    rows = [
+        (f"**{s.protocol.name}**", *map(_percent_interval, s.overall.scores.values()), "measured here")
+        for s in scores
+    ]
+    return markdown_table(("protocol", "mIoU", "F", "source"), rows + _published_rows(published))
+
+
+def _published_rows(published: Iterable[PublishedResult]) -> list[tuple[str, ...]]:
+    rows = []
+    for p in published:
+        note = f"published; protocol: {p.protocol}" + (f"; {p.caveat}" if p.caveat else "")
+        rows.append((p.method, f"{p.miou:g}", "–" if p.f is None else f"{p.f:g}", note))
+    return rows
+
+
+def _protocol_list(scores: Sequence[ProtocolScores]) -> str:
+    return "\n".join(
+        f"* `{s.protocol.name}`: {s.protocol.description}{_comparison_size(s.protocol)}" for s in scores
+    )
+
+
+def _comparison_size(protocol: ScoringProtocol) -> str:
+    if not protocol.size_is_configurable:
+        return ""
+    size = protocol.scoring.size
+    return "; compared at the target's own size" if size == "truth" else f"; compared at {size} x {size}"
+
+
+def _group_table(what: str, groups: Iterable[GroupScores]) -> str:
+    rows = [(g.name, str(g.clips), str(g.frames), *map(_percent_interval, g.scores.values())) for g in groups]
+    return markdown_table((what, "clips", "frames", "mIoU", "F"), rows)
+
+
+def _semantic_tables(semantic: SemanticScores, published: Sequence[PublishedResult]) -> list[str]:
+    subsets = [
+        (f"**{name}**", *map(_percent_interval, scores.values()), f"measured here: {CLASS_SUBSETS[name]}")
+        for name, scores in semantic.overall.items()
+    ]
+    classes = [
+        (name, str(frames), percent(iou), percent(f))
+        for name, frames, iou, f in zip(
+            semantic.classes, semantic.frames, semantic.miou, semantic.f, strict=True
+        )
+        if frames
+    ]
+    absent = len(semantic.classes) - len(classes)
+    return [
+        f"Label maps (AVSS) of {len(semantic.classes)} classes, {absent} of which occur in no frame and "
+        "count as 0; label maps compared at 224 x 224:\n\n"
+        + markdown_table(("classes", "mIoU", "F", "source"), subsets + _published_rows(published)),
+        "By class:\n\n" + markdown_table(("class", "frames", "IoU", "F"), classes),
+    ]
+
+
+def _protocol_json(scores: ProtocolScores) -> dict[str, Any]:
+    protocol = scores.protocol
+    return {
+        "description": protocol.description,
+        "clips_per_batch": protocol.clips_per_batch,
+        "scoring": asdict(protocol.scoring),
+        "overall": _group_json(scores.overall),
+        "categories": {g.name: _group_json(g) for g in scores.categories},
+        "objects": {g.name: _group_json(g) for g in scores.objects},
+    }
+
+
+def _group_json(group: GroupScores) -> dict[str, Any]:
+    return {"clips": group.clips, "frames": group.frames, **{m: asdict(s) for m, s in group.scores.items()}}
+
+
+def _semantic_json(semantic: SemanticScores) -> dict[str, Any]:
+    columns = zip(semantic.classes, semantic.frames, semantic.miou, semantic.f, strict=True)
+    return {
+        "subsets": {name: {m: asdict(s) for m, s in both.items()} for name, both in semantic.overall.items()},
+        "classes": {name: {"frames": n, "miou": iou, "f": f} for name, n, iou, f in columns},
+    }
+
+
+def _published_json(result: PublishedResult) -> dict[str, Any]:
+    scores = {
+        "miou": round(result.miou / 100, 6),
+        "f": None if result.f is None else round(result.f / 100, 6),
+    }
+    return {"method": result.method, **scores, "protocol": result.protocol, "caveat": result.caveat}
