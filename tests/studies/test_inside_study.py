@@ -11,7 +11,7 @@ import torch
 from scipy.stats import spearmanr
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Estimate
 from save_avs.models import SAVE
 from save_avs.synthesis.corpus import Corpus
 from studies.interpretability import study_inside
@@ -174,7 +174,7 @@ def test_rank_correlation_is_spearmans() -> None:
     ],
 )
 def test_verdicts_are_read_off_intervals(low: float, high: float, words: str) -> None:
-    assert Verdict("a", "b", "c", Figure((low + high) / 2, low, high, 9)).words == words
+    assert Verdict("a", "b", "c", Estimate((low + high) / 2, low, high, 9)).words == words
 
 
 def test_moments_are_the_frames_asked_for(video: Path) -> None:

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.statistics import Figure
+from save_avs.metrics.bootstrap import Estimate
 from studies.report import Chart, Sheet, StudyReport
 
 ROWS = (
-    ("both <1>", Figure(0.61234, 0.59, 0.631, 900), 1_234_567, 3.25, None),
+    ("both <1>", Estimate(0.61234, 0.59, 0.631, 900), 1_234_567, 3.25, None),
     ("a|b", None, 12, 45.678, float("nan")),
 )
 
