@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from save_avs.audio import build_backbone
+from save_avs.models.audio.registry import build_backbone
 from save_avs.models.sam import PRESETS, build_sam
 
 

@@ -1,5 +1,3 @@
-"""Names of strangers as they are shown: they neither steer a terminal nor pass for another line."""
-
 from __future__ import annotations
 
 import json
@@ -28,13 +26,13 @@ BOUNDED = settings(max_examples=200, deadline=None, derandomize=True)
         ("café 猫 👩\u200d🚀 \u0645\u06cc\u200c", "café 猫 👩\u200d🚀 \u0645\u06cc\u200c"),
     ],
 )
-def test_what_steers_is_spelled_out(text, shown):
+def test_control_characters_are_escaped(text, shown):
     assert escape_control_chars(text) == shown
 
 
 @BOUNDED
 @given(st.text(st.characters(exclude_categories=[])))
-def test_nothing_that_steers_comes_through(text):
+def test_no_control_character_is_left(text):
     shown = escape_control_chars(text)
     assert len(shown.splitlines()) <= 1
     categories = {unicodedata.category(letter) for letter in shown}
@@ -45,11 +43,11 @@ def test_nothing_that_steers_comes_through(text):
 
 @BOUNDED
 @given(st.dictionaries(st.text(), st.text(st.characters(exclude_categories=[])), max_size=3), st.booleans())
-def test_a_document_stays_the_same_document(document, ascii_only):
+def test_escaped_json_parses_to_the_same_value(document, ascii_only):
     assert json.loads(escape_lines(json.dumps(document, indent=1, ensure_ascii=ascii_only))) == document
 
 
-def test_a_traceback_keeps_its_lines(capfd):
+def test_traceback_keeps_its_line_breaks(capfd):
     try:
         raise ValueError("a\x1b[2Jb")
     except ValueError as error:
@@ -58,8 +56,8 @@ def test_a_traceback_keeps_its_lines(capfd):
     assert lines[0].startswith("Traceback") and lines[-1] == r"ValueError: a\u001b[2Jb"
 
 
-def test_the_command_line_prints_in_one_place_alone():
-    rooms = Path(save_avs.__file__).parent / "cli"
+def test_cli_prints_only_in_console_and_progress():
+    commands = Path(save_avs.__file__).parent / "cli"
     printing = re.compile(r"\becho\(|\bprint\(|std(?:out|err)\.write")
-    found = {path.name for path in rooms.glob("*.py") if printing.search(path.read_text("utf-8"))}
+    found = {path.name for path in commands.glob("*.py") if printing.search(path.read_text("utf-8"))}
     assert found == {"_console.py", "_progress.py"}  # progress prints above its bar

@@ -39,7 +39,7 @@ class VideoChunk:
         >>> import numpy as np, save_avs
         >>> frames, waveform = np.zeros((2, 4, 6, 3), np.uint8), np.zeros(16000, np.float32)
         >>> times = np.array([0.0, 0.5])
-        >>> len(save_avs.VideoChunk(frames=frames, times=times, waveform=waveform, waveform_start=0.0, sample_rate=16000))
+        >>> len(save_avs.VideoChunk(frames, times, waveform, waveform_start=0.0, sample_rate=16000))
         2
     """
 

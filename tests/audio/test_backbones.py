@@ -5,8 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from save_avs.audio import BACKBONES, AudioBackbone, CompactBackbone, build_backbone, log_mel_at
+from save_avs.audio import log_mel_at
 from save_avs.errors import UsageError
+from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.compact import CompactBackbone
+from save_avs.models.audio.registry import BACKBONES, build_backbone
 from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from save_avs.audio import VGGish, load_vggish
+from save_avs.audio import load_vggish
 from save_avs.errors import SaveAvsError, UsageError
+from save_avs.models.audio.vggish import VGGish
 from tests.support.audio_reference import torchvggish
 
 

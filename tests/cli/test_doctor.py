@@ -58,7 +58,7 @@ def test_a_missing_extra_comes_with_its_line(monkeypatch):
 
 
 def test_without_h264_it_fails(monkeypatch, capsys):
-    monkeypatch.setitem(codecs._VIDEO, "H.264", codecs._Codec("mp4", "no-such-encoder", "yuv420p"))
+    monkeypatch.setitem(codecs._VIDEO_CODECS, "H.264", ("mp4", "no-such-encoder", "yuv420p", {}))
     assert main(["doctor"]) == 1
     assert "save-avs: H.264 cannot be written" in capsys.readouterr().err
 
@@ -71,5 +71,5 @@ def test_a_cache_that_cannot_be_written_to_is_a_problem(tmp_path, monkeypatch, c
 
 
 def test_a_codec_counts_only_when_it_can_be_read_back(monkeypatch):
-    monkeypatch.setattr(codecs, "_write_pictures", lambda out, codec: None)
+    monkeypatch.setitem(codecs._VIDEO_CODECS, "H.264", ("mp4", "rawvideo", "yuv420p", {}))
     assert codecs.check_codecs()["H.264"]

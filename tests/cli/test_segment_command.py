@@ -215,8 +215,8 @@ class TestBadInput:
         ("arguments", "said"),
         [
             (["nothing.mp4"], "nothing.mp4: no such file or folder"),
-            (["empty"], "empty: no media file in this folder"),
-            (["*.mov"], "*.mov: no media file matches"),
+            (["empty"], "empty: no video file in this folder"),
+            (["*.mov"], "*.mov: no video file matches"),
             ([], "Missing argument"),
             (["clip.mp4", "--fps", "0"], "fps must be"),
             (["clip.mp4", "--fps", "often"], "fps must be"),

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import SamConfig, SamModel
 
-from save_avs.audio import VGGish
 from save_avs.errors import UsageError
 from save_avs.models import build_from_pretrained, save_model
+from save_avs.models.audio.vggish import VGGish
 from save_avs.models.audio.yamnet import YAMNet
 from save_avs.models.parameter_summary import Inspection, describe_sam, inspect_weights
 from save_avs.models.sam import PRESETS

@@ -1,4 +1,4 @@
-"""A long video costs no more memory than a short one, read and written."""
+"""Memory for reading and writing does not grow with the length of a video."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def peak(source, target) -> tuple[int, float]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
-def test_ten_minutes_cost_no_more_than_ten_seconds(tmp_path):
+def test_ten_minutes_need_no_more_memory_than_ten_seconds(tmp_path):
     frames, short = peak(video(tmp_path / "short.mp4", 10), tmp_path / "a.mp4")
     assert frames == 20
     frames, long = peak(video(tmp_path / "long.mp4", 600), tmp_path / "b.mp4")

@@ -1,9 +1,8 @@
-"""Files that cannot be read, or only up to a point: one clear line each."""
-
 from __future__ import annotations
 
 import zlib
 
+import av
 import numpy as np
 import pytest
 
@@ -14,9 +13,7 @@ from tests.support.media_files import Sound, cut, ffmpeg, gray, make, needs_ffmp
 
 @pytest.fixture
 def noise():
-    """Pictures that do not compress, so that the file's length is spread over its time."""
-    import av
-
+    """Frames that do not compress, so that bytes are spread evenly over time."""
     rng = np.random.default_rng(0)
 
     def write(path, seconds=10.0, fps=10, sound=True, options=None):
@@ -50,7 +47,7 @@ def one_line(error) -> str:
     return text
 
 
-def test_missing_file_is_wrong_usage(tmp_path):
+def test_missing_file_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="no such file") as error:
         read_video_chunks(tmp_path / "none.mp4")
     assert "none.mp4" in one_line(error)
@@ -75,7 +72,7 @@ def test_missing_file_is_wrong_usage(tmp_path):
         ("words.srt", b"1\n00:00:00,000 --> 00:00:02,000\nHello\n", "no video"),
     ],
 )
-def test_what_is_no_video_is_refused(tmp_path, name, content, words):
+def test_files_that_are_not_video_are_refused(tmp_path, name, content, words):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(MediaError, match=words) as error:
@@ -84,7 +81,7 @@ def test_what_is_no_video_is_refused(tmp_path, name, content, words):
 
 
 @pytest.mark.parametrize("name", ["s.wav", "s.mp4", "s.mka"])
-def test_sound_only_is_refused(tmp_path, name):
+def test_audio_file_is_refused(tmp_path, name):
     codec, format = ("pcm_s16le", "s16") if name == "s.wav" else ("aac", "fltp")
     path = make(tmp_path / name, Sound([(0, tone(1, 16000))], codec=codec, format=format))
     with pytest.raises(MediaError, match="sound only"):
@@ -92,7 +89,7 @@ def test_sound_only_is_refused(tmp_path, name):
 
 
 @needs_ffmpeg
-def test_sound_with_a_cover_is_sound_only(tmp_path):
+def test_audio_file_with_a_cover_image_is_refused(tmp_path):
     make(tmp_path / "s.mp4", Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
     make(tmp_path / "cover.png", gray(1, codec="png", pix_fmt="rgb24", options={}))
     path = tmp_path / "song.m4a"
@@ -102,7 +99,7 @@ def test_sound_with_a_cover_is_sound_only(tmp_path):
         read_video_chunks(path)
 
 
-def test_mp4_that_breaks_off_before_its_index_is_refused(tmp_path, noise):
+def test_mp4_cut_before_its_index_is_refused(tmp_path, noise):
     path = cut(noise(tmp_path / "v.mp4"), 0.5)
     with pytest.raises(MediaError, match="cannot be read as video"):
         read_video_chunks(path)
@@ -116,7 +113,7 @@ def test_mp4_that_breaks_off_before_its_index_is_refused(tmp_path, noise):
     ],
 )
 @pytest.mark.parametrize("sound", [True, False])
-def test_cut_file_is_read_that_far_and_says_so(tmp_path, noise, name, options, sound):
+def test_cut_file_is_read_up_to_the_cut_with_a_warning(tmp_path, noise, name, options, sound):
     path = cut(noise(tmp_path / name, sound=sound, options=options), 0.5)
     end, warnings = read_end(path)
     assert 3.5 < end < 6.5
@@ -129,20 +126,20 @@ def test_cut_file_is_read_that_far_and_says_so(tmp_path, noise, name, options, s
     ("name", "options"),
     [("v.avi", None), ("v.mp4", {"movflags": "frag_keyframe+empty_moov+default_base_moof"})],
 )
-def test_cut_file_that_does_not_tell_its_length(tmp_path, noise, name, options):
+def test_cut_file_of_unknown_duration(tmp_path, noise, name, options):
     path = cut(noise(tmp_path / name, options=options), 0.5)
     end, warnings = read_end(path)
     assert 3.5 < end < 6.5
-    assert warnings == [f"{path}: can be read only up to {end + 0.1:.2f} s (the file breaks off)"]
+    assert warnings == [f"{path}: can be read only up to {end + 0.1:.2f} s (the file is truncated)"]
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.avi", "v.ts", "v.mov"])
-def test_whole_files_raise_no_alarm(tmp_path, noise, name):
+def test_complete_file_has_no_warning(tmp_path, noise, name):
     assert read_end(noise(tmp_path / name))[1] == []
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.mov", "v.avi", "v.flv"])
-def test_sound_that_outlasts_the_picture_raises_no_alarm(tmp_path, name):
+def test_audio_longer_than_the_video_has_no_warning(tmp_path, name):
     codec = "mp3" if name == "v.avi" else "aac"
     sound = Sound([(0, tone(5, 44100))], 44100, codec=codec, format="fltp")
     end, warnings = read_end(make(tmp_path / name, gray(25), sound))
@@ -151,7 +148,7 @@ def test_sound_that_outlasts_the_picture_raises_no_alarm(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "v.ts"])
-def test_damage_in_the_middle_is_passed_over(tmp_path, noise, name):
+def test_damage_in_the_middle_is_skipped(tmp_path, noise, name):
     path = noise(tmp_path / name)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
@@ -161,8 +158,8 @@ def test_damage_in_the_middle_is_passed_over(tmp_path, noise, name):
     assert end == pytest.approx(9.9, abs=0.15)
 
 
-def later(path, tag: int, extra: int):
-    """Turn a bit in the timestamp of one of an FLV's pieces of sound: 2**24 ms times ``extra``."""
+def damage_timestamp(path, tag: int, extra: int):
+    """Flip a bit in the timestamp of an audio tag of an FLV file: 2**24 ms times ``extra``."""
     data, at, seen = bytearray(path.read_bytes()), 13, 0
     while True:
         size = int.from_bytes(data[at + 1 : at + 4], "big")
@@ -175,17 +172,17 @@ def later(path, tag: int, extra: int):
 
 
 @pytest.mark.parametrize("extra", [1, 32])
-def test_a_damaged_timestamp_of_sound_moves_no_sound(tmp_path, extra):
+def test_damaged_audio_timestamp_moves_no_audio(tmp_path, extra):
     sound = Sound([(0, tone(2, 44100))], 44100, codec="aac", format="fltp")
-    path = later(make(tmp_path / "v.flv", gray(50, codec="libx264"), sound), 20, extra)
+    path = damage_timestamp(make(tmp_path / "v.flv", gray(50, codec="libx264"), sound), 20, extra)
     waveform = np.concatenate([clip.waveform for clip in read_video_chunks(path, chunk=100)])
     loud = np.flatnonzero(np.abs(waveform) > 0.2) / 16000 - 0.5
     assert loud[0] < 0.1 and loud[-1] == pytest.approx(2, abs=0.1)
     assert np.diff(loud).max() < 0.01
 
 
-def test_sound_a_day_behind_follows_what_is_before_it(tmp_path):
-    """No pause is that long: written out as silence, it would fill a disk."""
+def test_audio_after_a_day_of_silence_follows_directly(tmp_path):
+    """A pause that long is damage: written out as silence, it would fill a disk."""
     far = Sound([(0, tone(1, 16000)), (86_400, tone(1, 16000))])
     path = make(tmp_path / "v.mkv", gray(75), far)
     waveform = np.concatenate([clip.waveform for clip in read_video_chunks(path, chunk=100)])
@@ -196,7 +193,7 @@ def test_sound_a_day_behind_follows_what_is_before_it(tmp_path):
     assert (tmp_path / "out.mp4").stat().st_size < 100_000
 
 
-def test_tags_in_another_encoding_do_not_hurt(tmp_path, noise):
+def test_metadata_in_another_encoding_is_ignored(tmp_path, noise):
     path = noise(tmp_path / "v.avi", seconds=1)
     data = path.read_bytes()
     assert b"Lavf" in data
@@ -204,7 +201,7 @@ def test_tags_in_another_encoding_do_not_hurt(tmp_path, noise):
     assert len(next(iter(read_video_chunks(path)))) == 10
 
 
-def test_a_picture_beyond_16k_is_refused_before_it_is_decoded(tmp_path):
+def test_frame_larger_than_16k_is_refused_before_decoding(tmp_path):
     path = make(tmp_path / "p.png", gray(1, codec="png", pix_fmt="rgb24", options={}))
     data = bytearray(path.read_bytes())
     data[16:24] = (12_000).to_bytes(4, "big") * 2

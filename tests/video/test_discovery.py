@@ -35,15 +35,15 @@ def test_files_folders_and_globs(tree):
     assert names(tree, "**/*.mov") == ["sub/deep/d.mov"]
 
 
-def test_each_file_once_in_order(tree):
+def test_each_file_is_listed_once_in_order(tree):
     assert names(tree, "sub", "b.mp4", "sub/c.webm") == ["sub/c.webm", "sub/deep/d.mov", "b.mp4"]
 
 
-def test_a_file_named_outright_is_taken_whatever_it_is(tree):
+def test_named_file_may_have_any_suffix(tree):
     assert names(tree, "notes.txt") == ["notes.txt"]
 
 
-def test_a_name_with_brackets_is_a_file_first(tree):
+def test_existing_name_with_brackets_is_not_a_pattern(tree):
     (tree / "take[1].mp4").write_bytes(b"x")
     assert names(tree, "take[1].mp4") == ["take[1].mp4"]
 
@@ -52,22 +52,22 @@ def test_a_name_with_brackets_is_a_file_first(tree):
     ("item", "words"),
     [
         ("none.mp4", "no such file"),
-        ("empty", "no media file in"),
-        ("*.ogv", "no media file matches"),
-        ("*.txt", "no media"),
+        ("empty", "no video file in"),
+        ("*.ogv", "no video file matches"),
+        ("*.txt", "no video file"),
     ],
 )
-def test_what_yields_nothing_is_wrong_usage(tree, item, words):
+def test_input_without_video_is_a_usage_error(tree, item, words):
     with pytest.raises(UsageError, match=words):
         find_videos([str(tree / "b.mp4"), str(tree / item)])
 
 
-def test_an_empty_variable_is_not_this_folder(tree, monkeypatch):
+def test_empty_input_is_not_the_current_folder(tree, monkeypatch):
     monkeypatch.chdir(tree)
     with pytest.raises(UsageError, match="an input is empty"):
         find_videos([""])
 
 
-def test_no_input_at_all():
+def test_no_input_is_a_usage_error():
     with pytest.raises(UsageError, match="no input"):
         find_videos([])

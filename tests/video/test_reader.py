@@ -1,5 +1,3 @@
-"""Reading: every frame at its own time, the sound on the same clock, whatever the file."""
-
 from __future__ import annotations
 
 import gc
@@ -10,8 +8,7 @@ import numpy as np
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.video import probe, read_video_chunks
-from save_avs.video import rotation as upright
+from save_avs.video import probe, read_video_chunks, rotation
 from tests.support.media_files import (
     Picture,
     Sound,
@@ -59,7 +56,7 @@ VARIABLE = [0.0, 0.04, 0.3, 0.31, 1.0, 1.5, 1.52, 2.0]
 
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.mov"])
-def test_variable_rate_keeps_each_frame_at_its_own_time(tmp_path, name):
+def test_variable_frame_rate_keeps_frame_times(tmp_path, name):
     path = make(tmp_path / name, Picture(VARIABLE, levels(8)))
     times, frames, _, warnings = read(path, chunk=3)
     np.testing.assert_allclose(times, VARIABLE, atol=1e-3)
@@ -67,7 +64,7 @@ def test_variable_rate_keeps_each_frame_at_its_own_time(tmp_path, name):
     assert warnings == [f"{path}: has no sound"]
 
 
-def test_fps_takes_the_nearest_frame_at_a_constant_step(tmp_path):
+def test_fps_picks_the_nearest_frame_on_an_even_grid(tmp_path):
     path = make(tmp_path / "v.mp4", Picture(VARIABLE, levels(8)))
     times, frames, _, _ = read(path, fps=5)
     np.testing.assert_allclose(times, np.arange(11) * 0.2, atol=1e-9)
@@ -76,7 +73,7 @@ def test_fps_takes_the_nearest_frame_at_a_constant_step(tmp_path):
 
 
 @pytest.mark.parametrize(("fps", "count"), [(1, 2), (10, 20), (25, 50), (50, 100), (12.5, 25)])
-def test_fps_covers_the_whole_video_and_no_more(tmp_path, fps, count):
+def test_fps_covers_the_video_exactly(tmp_path, fps, count):
     path = make(tmp_path / "v.mp4", gray(50))
     times, _, _, _ = read(path, fps=fps)
     np.testing.assert_allclose(times, np.arange(count) / fps, atol=1e-9)
@@ -91,7 +88,7 @@ def test_fps_must_be_a_positive_number(tmp_path, fps):
 
 @pytest.mark.parametrize("name", ["v.ts", "v.mkv", "v.nut"])
 @pytest.mark.parametrize("start", [0.0, 7.0])
-def test_first_timestamps_above_zero(tmp_path, name, start):
+def test_clock_starts_at_the_first_timestamp(tmp_path, name, start):
     sound = Sound([(start + 0.5, tone(1, 48000, channels=2))], 48000, "stereo", "mp2")
     path = make(tmp_path / name, gray(50, start=start), sound)
     times, _, clips, _ = read(path, chunk=60)
@@ -101,7 +98,7 @@ def test_first_timestamps_above_zero(tmp_path, name, start):
 
 
 @pytest.mark.parametrize("parts", [2, 3])
-def test_joined_broadcast_streams_go_on_in_step(tmp_path, parts):
+def test_joined_broadcast_streams_stay_in_sync(tmp_path, parts):
     waveform = np.zeros((2, 96000), np.float32)
     waveform[:, 48000:52800] = tone(0.1, 48000, channels=2)
     pictures = gray(50, start=1.4, options={"preset": "ultrafast", "bf": "2", "threads": "1"})
@@ -119,14 +116,14 @@ def test_joined_broadcast_streams_go_on_in_step(tmp_path, parts):
     assert warnings == []
 
 
-def test_negative_timestamps(tmp_path):
+def test_clock_starts_at_negative_timestamps(tmp_path):
     path = make(tmp_path / "v.nut", gray(25, start=-0.4), Sound([(-0.2, tone(0.8, 16000))]))
     times, _, clips, _ = read(path, chunk=30)
     np.testing.assert_allclose(times, np.arange(25) * 0.04, atol=1e-3)
     assert onset(clips[0]) == pytest.approx(0.2, abs=0.003)
 
 
-def test_picture_that_starts_after_the_sound(tmp_path):
+def test_video_that_starts_after_its_audio(tmp_path):
     path = make(tmp_path / "v.mkv", gray(10, start=2.0), Sound([(0.5, tone(3, 16000))]))
     times, _, clips, _ = read(path)
     np.testing.assert_allclose(times, 1.5 + np.arange(10) * 0.04, atol=2e-3)
@@ -134,7 +131,7 @@ def test_picture_that_starts_after_the_sound(tmp_path):
 
 
 @pytest.mark.parametrize("sample_rate", [16000, 44100])
-def test_sound_late_with_a_gap_and_ending_early(tmp_path, sample_rate):
+def test_audio_that_starts_late_has_a_gap_and_ends_early(tmp_path, sample_rate):
     pieces = [(1.0, tone(0.5, sample_rate)), (2.5, tone(0.5, sample_rate, hz=880))]
     path = make(tmp_path / "v.mkv", gray(100), Sound(pieces, sample_rate))
     _, _, clips, warnings = read(path, chunk=200)
@@ -149,14 +146,14 @@ def test_sound_late_with_a_gap_and_ending_early(tmp_path, sample_rate):
     assert warnings == []
 
 
-def test_sound_that_overlaps_itself_does_not_shift_what_follows(tmp_path):
+def test_overlapping_audio_does_not_shift_later_audio(tmp_path):
     quiet = np.zeros((1, 16000), np.float32)
     path = make(tmp_path / "v.nut", gray(75), Sound([(0.0, quiet), (0.5, quiet), (1.5, tone(0.5, 16000))]))
     assert onset(read(path, chunk=100)[2][0]) == pytest.approx(1.5, abs=0.003)
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 11025, 22050, 44100, 48000, 96000, 192000])
-def test_rates(tmp_path, sample_rate):
+def test_sample_rates(tmp_path, sample_rate):
     path = make(tmp_path / "v.mkv", gray(50), Sound([(0.5, tone(1.5, sample_rate))], sample_rate))
     assert probe(path).sample_rate == sample_rate
     _, _, clips, _ = read(path, chunk=60)
@@ -180,7 +177,7 @@ def test_rates(tmp_path, sample_rate):
         ("7.1", 8, None, 0.5),
     ],
 )
-def test_layouts_become_mono_without_growing_louder(tmp_path, layout, channels, loud, level):
+def test_channel_layouts_are_mixed_to_mono_without_gain(tmp_path, layout, channels, loud, level):
     waveform = tone(1, 48000, channels=channels)
     for channel in range(channels):
         if loud is not None and channel != loud:
@@ -192,7 +189,7 @@ def test_layouts_become_mono_without_growing_louder(tmp_path, layout, channels, 
 
 
 @pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"])
-def test_sample_formats_have_one_level(tmp_path, codec):
+def test_sample_formats_have_the_same_level(tmp_path, codec):
     sound = Sound([(0.0, tone(1, 16000))], codec=codec)
     sound.format = {"pcm_u8": "u8", "pcm_s24le": "s32", "pcm_s32le": "s32"}.get(codec, "s16")
     if codec.startswith("pcm_f"):
@@ -204,11 +201,11 @@ def test_sample_formats_have_one_level(tmp_path, codec):
     assert abs(heard.mean()) < 0.01
 
 
-def test_sound_does_not_depend_on_the_chunks(tmp_path):
+def test_audio_is_the_same_for_any_chunk_size(tmp_path):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 88200)).astype(np.float32)
     path = make(tmp_path / "v.mkv", gray(50), Sound([(0.0, noise)], 44100))
     whole = next(iter(read_video_chunks(path, chunk=100)))
-    for clip in read_video_chunks(path, chunk=7, margin=0.25):
+    for clip in read_video_chunks(path, chunk=7, audio_margin=0.25):
         assert clip.waveform_start <= clip.times[0] - 0.25 + 1e-9
         assert (
             clip.waveform_start + (len(clip.waveform) - 1) / clip.sample_rate >= clip.times[-1] + 0.25 - 1e-9
@@ -227,9 +224,7 @@ def test_sound_does_not_depend_on_the_chunks(tmp_path):
         ((1, 0, 0, -1), lambda a: a[::-1]),
     ],
 )
-def test_rotation_flags(tmp_path, matrix, turn):
-    import av
-
+def test_display_matrix(tmp_path, matrix, turn):
     coded = np.zeros((24, 32, 3), np.uint8)
     coded[:12, :16], coded[:12, 16:], coded[12:, :16], coded[12:, 16:] = 40, 90, 150, 210
     path = make(tmp_path / "v.mp4", gray(1))
@@ -249,7 +244,7 @@ def test_rotation_flags(tmp_path, matrix, turn):
 @pytest.mark.parametrize(
     "matrix", [(0, 1, -1, 0), (0, -1, 1, 0), (0, 1, 1, 0), (0, -1, -1, 0), (-1, 0, 0, 1)]
 )
-def test_rotation_agrees_with_ffmpeg(tmp_path, matrix):
+def test_display_matrix_agrees_with_ffmpeg(tmp_path, matrix):
     ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x48:r=5:d=0.4", "-pix_fmt", "yuv420p", tmp_path / "v.mp4")
     path = set_matrix(tmp_path / "v.mp4", matrix)
     ffmpeg("-i", path, "-frames:v", "1", tmp_path / "shown.png")
@@ -257,7 +252,7 @@ def test_rotation_agrees_with_ffmpeg(tmp_path, matrix):
 
 
 @pytest.mark.parametrize("size", [(33, 25), (1, 1), (1, 7), (2, 2), (127, 1)])
-def test_odd_sizes(tmp_path, size):
+def test_odd_frame_sizes(tmp_path, size):
     path = make(tmp_path / "v.nut", gray(3, size=size, codec="rawvideo", options={}))
     _, frames, _, _ = read(path)
     assert frames.shape == (3, size[1], size[0], 3)
@@ -265,7 +260,7 @@ def test_odd_sizes(tmp_path, size):
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv444p10le", "yuv422p12le", "gray", "bgra"])
-def test_deep_and_unusual_pixels(tmp_path, pix_fmt):
+def test_pixel_formats(tmp_path, pix_fmt):
     path = make(tmp_path / "v.mkv", gray(3, codec="ffv1", pix_fmt=pix_fmt, options={}))
     np.testing.assert_allclose(read(path)[1][:, 3, 3], np.array(levels(3))[:, None].repeat(3, 1), atol=3)
 
@@ -282,7 +277,7 @@ def test_colors_follow_the_matrix_the_file_names(tmp_path):
         np.testing.assert_allclose(shown[16, x].astype(int), image[16, x], atol=6)
 
 
-def test_single_frame(tmp_path):
+def test_video_of_one_frame(tmp_path):
     path = make(tmp_path / "v.mp4", gray(1))
     times, frames, _, _ = read(path)
     assert times.tolist() == [0.0]
@@ -291,7 +286,7 @@ def test_single_frame(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "codec", "pix_fmt"), [("v.gif", "gif", "rgb8"), ("v.png", "png", "rgb24")])
-def test_pictures_and_gifs(tmp_path, name, codec, pix_fmt):
+def test_images_and_gifs(tmp_path, name, codec, pix_fmt):
     count = 1 if name == "v.png" else 4
     picture = gray(count, fps=10, codec=codec, pix_fmt=pix_fmt, options={})
     times, frames, _, warnings = read(make(tmp_path / name, picture))
@@ -300,7 +295,7 @@ def test_pictures_and_gifs(tmp_path, name, codec, pix_fmt):
     assert warnings == [f"{tmp_path / name}: has no sound"]
 
 
-def test_no_sound_is_one_warning_and_an_empty_wave(tmp_path):
+def test_missing_audio_is_one_warning_and_an_empty_waveform(tmp_path):
     path = make(tmp_path / "v.mp4", gray(40))
     _, _, clips, warnings = read(path)
     assert len(clips) == 3
@@ -309,7 +304,7 @@ def test_no_sound_is_one_warning_and_an_empty_wave(tmp_path):
     assert not probe(path).has_audio
 
 
-def test_long_pauses_and_large_pictures_end_a_clip(tmp_path, monkeypatch):
+def test_long_pauses_and_large_frames_end_a_chunk(tmp_path, monkeypatch):
     slides = make(
         tmp_path / "slides.mkv", Picture([0, 50, 100, 300], levels(4)), Sound([(0, tone(301, 8000))], 8000)
     )
@@ -317,18 +312,18 @@ def test_long_pauses_and_large_pictures_end_a_clip(tmp_path, monkeypatch):
     assert [len(c) for c in clips] == [2, 1, 1]
     assert all(np.abs(c.waveform[-400:-200]).max() > 0.4 for c in clips)
     assert all(np.abs(c.waveform[:200]).max() > 0.4 for c in clips[1:])
-    monkeypatch.setattr("save_avs.video.reader._CLIP_BYTES", 2 * 32 * 24 * 3)
+    monkeypatch.setattr("save_avs.video.reader._MAX_CHUNK_BYTES", 2 * 32 * 24 * 3)
     assert [len(c) for c in read_video_chunks(make(tmp_path / "v.mp4", gray(5)))] == [2, 2, 1]
 
 
-def test_raw_stream_without_timestamps_is_placed_by_its_rate(tmp_path):
+def test_raw_stream_without_timestamps_follows_its_frame_rate(tmp_path):
     path = make(tmp_path / "v.h264", gray(10), format="h264")
     times, frames, _, _ = read(path)
     np.testing.assert_allclose(times, np.arange(10) * 0.04, atol=1e-6)
     np.testing.assert_allclose(frames[:, 5, 5, 0], levels(10), atol=3)
 
 
-def test_size_that_changes_is_scaled_to_the_first(tmp_path):
+def test_changed_frame_size_is_scaled_to_the_first(tmp_path):
     first = make(tmp_path / "a.h264", gray(5), format="h264")
     second = make(tmp_path / "b.h264", gray(5, size=(64, 48)), format="h264")
     first.write_bytes(first.read_bytes() + second.read_bytes())
@@ -338,9 +333,7 @@ def test_size_that_changes_is_scaled_to_the_first(tmp_path):
     assert any("size changes" in w for w in warnings)
 
 
-def test_default_tracks_are_chosen(tmp_path):
-    import av
-
+def test_default_streams_are_picked(tmp_path):
     path = tmp_path / "v.mkv"
     quiet, loud = tone(1, 16000, level=0.1), tone(1, 16000, level=0.6)
     tracks = [gray(25, size=(64, 48)), gray(25, size=(32, 24)), Sound([(0.0, quiet)]), Sound([(0.0, loud)])]
@@ -359,7 +352,7 @@ def test_default_tracks_are_chosen(tmp_path):
 
 
 @needs_ffmpeg
-def test_cover_picture_is_not_the_video(tmp_path):
+def test_cover_image_is_not_picked(tmp_path):
     make(tmp_path / "v.mp4", gray(25), Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
     make(tmp_path / "cover.png", gray(1, size=(200, 200), codec="png", pix_fmt="rgb24", options={}))
     path = tmp_path / "covered.mp4"
@@ -370,16 +363,14 @@ def test_cover_picture_is_not_the_video(tmp_path):
     assert len(read(path)[0]) == 25
 
 
-def test_names_that_look_like_addresses_or_patterns(tmp_path, monkeypatch):
+def test_file_names_that_look_like_urls_or_patterns(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ["12:30 ü.mp4", "http:x.mp4", "100%d.mkv"]:
         make(tmp_path / "plain.mkv", gray(3)).rename(tmp_path / name)
         assert len(read(name)[0]) == 3
 
 
-def test_pixel_aspect_follows_the_turn(tmp_path):
-    import av
-
+def test_sample_aspect_ratio_follows_the_rotation(tmp_path):
     path = tmp_path / "v.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -391,7 +382,7 @@ def test_pixel_aspect_follows_the_turn(tmp_path):
     assert str(probe(set_matrix(path, (0, 1, -1, 0))).sample_aspect_ratio) == "11/16"
 
 
-def test_decoded_frames_are_let_go_without_the_garbage_collector(tmp_path):
+def test_decoded_frames_are_freed_without_garbage_collection(tmp_path):
     path = make(tmp_path / "v.mp4", Picture(list(np.arange(40) / 10), levels(40)))
     gc.collect()
     gc.disable()
@@ -404,7 +395,7 @@ def test_decoded_frames_are_let_go_without_the_garbage_collector(tmp_path):
 
 
 @pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (1, 0, 0, 1)])
-def test_a_turn_beside_data_without_a_name(tmp_path, matrix, monkeypatch):
+def test_orientation_next_to_unknown_side_data(tmp_path, matrix, monkeypatch):
     path = set_matrix(make(tmp_path / "v.mp4", gray(2)), matrix)
 
     def unknown(frame):
@@ -412,8 +403,8 @@ def test_a_turn_beside_data_without_a_name(tmp_path, matrix, monkeypatch):
 
     def turn():
         with av.open(str(path)) as container:
-            return upright.orientation_of(next(container.decode(video=0)))
+            return rotation.orientation_of(next(container.decode(video=0)))
 
     plain = turn()
-    monkeypatch.setattr(upright, "SideDataContainer", unknown)
+    monkeypatch.setattr(rotation, "SideDataContainer", unknown)
     assert turn() == plain

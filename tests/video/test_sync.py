@@ -1,4 +1,4 @@
-"""Clicks and flashes: sound and picture stay together through writing, reading and writing again."""
+"""Audio and video stay in sync through writing, reading and writing again: clicks against flashes."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ def check(folder, seconds: float) -> None:
 
 @needs_ffmpeg
 @needs_ffprobe
-def test_sound_and_picture_start_together(tmp_path):
+def test_audio_and_video_start_in_sync(tmp_path):
     check(tmp_path, 12.0)
 
 
 @pytest.mark.slow
 @needs_ffmpeg
 @needs_ffprobe
-def test_sound_and_picture_are_together_after_five_minutes(tmp_path):
+def test_audio_and_video_are_in_sync_after_five_minutes(tmp_path):
     check(tmp_path, 312.0)

@@ -1,47 +1,28 @@
-"""From sound to vectors: log-mel patches and the audio backbones.
-
-The backbones need torch, whose import takes seconds; they are imported when first asked for.
-"""
+"""From waveforms to log-mel patches; and VGGish, the network that reads them in the paper."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from save_avs.audio.frontend import Frontend
 from save_avs.audio.log_mel import is_silent, log_mel, log_mel_at
 
 if TYPE_CHECKING:
-    from save_avs.models.audio.backbone import AudioBackbone
-    from save_avs.models.audio.compact import CompactBackbone
-    from save_avs.models.audio.registry import BACKBONES, build_backbone
-    from save_avs.models.audio.vggish import VGGish, load_vggish
+    from torch import nn
 
-__all__ = [
-    "BACKBONES",
-    "AudioBackbone",
-    "CompactBackbone",
-    "Frontend",
-    "VGGish",
-    "build_backbone",
-    "is_silent",
-    "load_vggish",
-    "log_mel",
-    "log_mel_at",
-]
-
-_HOMES = {
-    "AudioBackbone": "save_avs.models.audio.backbone",
-    "CompactBackbone": "save_avs.models.audio.compact",
-    "BACKBONES": "save_avs.models.audio.registry",
-    "build_backbone": "save_avs.models.audio.registry",
-    "VGGish": "save_avs.models.audio.vggish",
-    "load_vggish": "save_avs.models.audio.vggish",
-}
+__all__ = ["Frontend", "is_silent", "load_vggish", "log_mel", "log_mel_at"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+def load_vggish(path: str | Path) -> nn.Module:
+    """Load the public VGGish checkpoint (``vggish-10086976.pth``): on the CPU, frozen, in evaluation mode.
 
-    return getattr(import_module(_HOMES[name]), name)
+    The network maps log-mel patches f32 [N,1,96,64] to embeddings [N,128].
+
+    Raises:
+        UsageError: when there is no such file.
+        SaveAvsError: when the file is damaged or does not fit; the message names every key that differs.
+    """
+    # Imported by name: the networks belong to a higher layer, and importing torch takes seconds.
+    return import_module("save_avs.models.audio.vggish").load_vggish(path)

@@ -14,7 +14,7 @@ from save_avs.cli._progress import count
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
-    from save_avs.audio import AudioBackbone
+    from save_avs.models.audio.backbone import AudioBackbone
 
 EXAMPLES = """Examples:
 

@@ -125,7 +125,7 @@ class ArraySource:
                 whole,
                 frames=whole.frames[first : first + chunk],
                 times=times,
-                waveform=held.cut(start, end)[:, 0] if len(whole.waveform) else whole.waveform,
+                waveform=held.window(start, end)[:, 0] if len(whole.waveform) else whole.waveform,
                 waveform_start=start / whole.sample_rate,
                 first_index=first,
             )

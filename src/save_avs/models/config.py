@@ -82,7 +82,7 @@ class SaveConfig(_Strict):
         image_size: side of the square the model sees, pixels.
         resize: how a frame becomes that square: ``squash`` ignores its proportions, as the benchmarks do;
             ``pad`` keeps them and fills the rest with the mean color.
-        audio: name of the audio backbone (``save_avs.audio.BACKBONES``).
+        audio: name of the audio backbone (``save_avs.models.audio.registry.BACKBONES``).
         image_adapter: None leaves the image adapters out.
         audio_adapter: the audio path.
         classes: names of the sounds it was trained on; with them it can say what it hears.

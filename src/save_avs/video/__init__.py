@@ -1,4 +1,4 @@
-"""Frames and sound out of any file, and back into one; timestamps kept."""
+"""Video files and live sources through FFmpeg: probing, reading and writing, timestamps kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sound of a file, on the same clock as its pictures, block by block."""
+"""Audio of a file: as blocks on the clock of its video, or complete as one mono waveform."""
 
 from __future__ import annotations
 
@@ -16,67 +16,65 @@ from save_avs.audio.channels import mix_matrix
 from save_avs.errors import MediaError
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioAssembler, AudioBlock
-from save_avs.video.container import Warn, decode, open_media, pick_audio
+from save_avs.video.container import Warn, decode, ignore_warning, open_media, pick_audio
 
-# Sound does not pause longer than this, in seconds: a timestamp beyond is a damaged one.
-_LONGEST_PAUSE = 6 * 3600.0
-# A shorter jump is believed, unless the sound behind it is back where it was before.
-_JUMP = 1.0
+# Seconds: a longer pause comes from a damaged timestamp.
+_MAX_PAUSE = 6 * 3600.0
+# Seconds: a longer pause is ignored if the timestamp after it jumps back.
+_FORWARD_JUMP = 1.0
 
 
 def read_audio_blocks(
-    path: Path, *, sample_rate: int, layout: str, origin: float, on_warning: Warn | None = None
+    path: Path, *, sample_rate: int, layout: str, origin: float, on_warning: Warn = ignore_warning
 ) -> Iterator[AudioBlock]:
-    """Yield a file's sound in ascending blocks that never overlap; what lies between them is silence.
+    """Yield a file's audio in ascending blocks that never overlap; gaps between them are silence.
 
-    Sample ``n`` of the clock is at ``n / sample_rate`` seconds after ``origin`` (in the file's own time).
-    ``layout`` is one of ``mixing.AAC_LAYOUTS``. Damaged packets are left out; ``on_warning`` hears of
-    the first.
+    Sample ``n`` is at ``n / sample_rate`` seconds after ``origin`` (in the file's own time). ``layout`` is
+    one of ``channels.AAC_LAYOUTS``. Damaged packets are skipped; ``on_warning`` is called for the first.
     """
-    assembly = AudioAssembler(sample_rate, layout)
-    for time, source_rate, samples in _decoded(path, layout, origin, on_warning):
-        yield from assembly.feed(time, source_rate, samples)
-    yield from assembly.finish()
+    assembler = AudioAssembler(sample_rate, layout)
+    for time, source_rate, samples in _decode_samples(path, layout, origin, on_warning):
+        yield from assembler.feed(time, source_rate, samples)
+    yield from assembler.finish()
 
 
-def _decoded(
-    path: Path, layout: str, origin: float, on_warning: Warn | None
+def _decode_samples(
+    path: Path, layout: str, origin: float, on_warning: Warn
 ) -> Iterator[tuple[float | None, int, F32]]:
-    """Yield (time or None, rate, samples f32 [S,C]) for each decoded frame of sound."""
+    """Yield (time or None, sample rate, samples f32 [S,C]) of each decoded frame."""
     reached = 0.0
     warned = False
 
-    def damaged(reason: str, fatal: bool) -> None:
+    def on_damage(reason: str, fatal: bool) -> None:
         nonlocal warned
-        # Where the whole file ends early, the pictures tell.
-        if on_warning is not None and not warned and not fatal:
+        if not warned and not fatal:  # the reader of the video reports where the whole file ends early
             warned = True
-            on_warning(f"{path}: the sound is damaged at {max(reached, 0):.2f} s ({reason}); silence there")
+            on_warning(f"{path}: damaged audio at {max(reached, 0):.2f} s ({reason}): replaced by silence")
 
     with open_media(path) as container:
         stream = pick_audio(container)
         if stream is None:
             return
-        for frame, time in _timed(decode(container, stream, on_damage=damaged), origin):
+        for frame, time in _with_times(decode(container, stream, on_damage=on_damage), origin):
             if time is not None:
                 reached = time + frame.samples / frame.sample_rate
-            yield time, frame.sample_rate, mixed(frame, layout)
+            yield time, frame.sample_rate, mix_frame(frame, layout)
 
 
-def _timed(frames: Iterable[Any], origin: float) -> Iterator[tuple[Any, float | None]]:
-    """Pair frames with their times after ``origin``; None where there is none, or a damaged one."""
-    end: float | None = None  # of the sound so far
-    for frame, after in pairwise(chain(frames, (None,))):
+def _with_times(frames: Iterable[Any], origin: float) -> Iterator[tuple[Any, float | None]]:
+    """Pair frames with their times after ``origin``; None where a timestamp is missing or damaged."""
+    end: float | None = None  # of the audio so far
+    for frame, following in pairwise(chain(frames, (None,))):
         time = None if frame.time is None else frame.time - origin
-        if time is not None and end is not None and time > end + _JUMP:
-            back = after is not None and after.time is not None and after.time < frame.time
-            time = None if back or time > end + _LONGEST_PAUSE else time
+        if time is not None and end is not None and time > end + _FORWARD_JUMP:
+            jumps_back = following is not None and following.time is not None and following.time < frame.time
+            time = None if jumps_back or time > end + _MAX_PAUSE else time
         yield frame, time
         end = ((end or 0.0) if time is None else time) + frame.samples / frame.sample_rate
 
 
-def mixed(frame: Any, layout: str) -> F32:
-    """Turn a decoded frame of any sample format and layout into f32 [S,C] in -1..1."""
+def mix_frame(frame: Any, layout: str) -> F32:
+    """Convert a decoded frame of any sample format and channel layout to f32 [S,C] in -1..1."""
     raw = frame.to_ndarray()
     names = tuple(channel.name for channel in frame.layout.channels)
     # planar: [C,S]; packed: [1, S*C]
@@ -92,39 +90,38 @@ def mixed(frame: Any, layout: str) -> F32:
 
 
 def read_audio_file(path: str | Path, *, sample_rate: int) -> F32:
-    """Decode the first audio track of a file, mixed to mono at ``sample_rate`` Hz, f32 [S].
+    """Decode the first audio track of a file into memory, mixed to mono at ``sample_rate`` Hz, f32 [S].
 
     Raises:
-        MediaError: when the file holds no sound that FFmpeg can read.
+        MediaError: the file has no audio that FFmpeg can read.
     """
     try:
         with open_regular(Path(path)) as file:
             return read_audio(file, name=str(path), sample_rate=sample_rate)
     except OSError as error:
-        raise MediaError(f"{path}: cannot be read as sound ({error.strerror})") from error
+        raise MediaError(f"{path}: cannot be read as audio ({error.strerror})") from error
 
 
 def read_audio(file: IO[bytes], *, name: str, sample_rate: int) -> F32:
-    """Decode the first audio track of an open file, mixed to mono at ``sample_rate`` Hz, f32 [S].
+    """Decode the first audio track of an open file into memory, mixed to mono, f32 [S].
 
     Args:
         file: at its beginning, seekable.
-        name: what messages call it.
-        sample_rate: samples a second.
+        name: of the file, for messages.
+        sample_rate: samples per second of the result.
 
     Raises:
-        MediaError: when the file holds no sound that FFmpeg can read.
+        MediaError: the file has no audio that FFmpeg can read.
     """
     try:
-        # The whitelist keeps playlists from opening anything else.
-        options = {"protocol_whitelist": "none"}
+        options = {"protocol_whitelist": "none"}  # keeps playlists from opening anything else
         with av.open(file, "r", options=options, metadata_errors="replace") as container:
             resampler = av.AudioResampler("fltp", "mono", sample_rate)
             parts = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
             parts += resampler.resample(None)
-    # ValueError: a damaged track may change its format halfway, which the resampler does not follow
+    # ValueError: a damaged track may change its format halfway, which the resampler does not support
     except (FFmpegError, IndexError, ValueError) as error:
-        raise MediaError(f"{name}: cannot be read as sound ({error})") from error
+        raise MediaError(f"{name}: cannot be read as audio ({error})") from error
     if not parts:
-        raise MediaError(f"{name}: holds no sound")
+        raise MediaError(f"{name}: no audio in it")
     return np.concatenate([part.to_ndarray()[0] for part in parts]).astype(np.float32)

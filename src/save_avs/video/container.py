@@ -1,11 +1,12 @@
-"""Opening a file with FFmpeg, choosing its streams, and decoding past damage."""
+"""Opening a media file with FFmpeg, choosing its streams, and decoding past damage."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -18,16 +19,26 @@ from save_avs.errors import MediaError, UsageError
 from save_avs.video.timestamps import TimestampUnwrapper, may_restart
 
 Warn = Callable[[str], None]
+_Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
-# FFmpeg "plays" text files as terminal art through these decoders.
-_TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
+_TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # FFmpeg decodes text files as terminal art
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat")  # FFmpeg would open the files that they name
 
-# Playlists make FFmpeg open other files than the one that was named.
-_PLAYLISTS = (b"#EXTM3U", b"ffconcat")
+TIMED_OUT = "nothing was received in time"  # replaces FFmpeg's own message, "Immediate exit requested"
 
 
-# A read was given up. FFmpeg's own words for it are of no help.
-TIMED_OUT = "nothing came in time"
+def ignore_warning(message: str) -> None:
+    """Discard a warning that the caller did not ask for."""
+
+
+def check_fps(fps: float | None) -> None:
+    """Check a requested frame rate.
+
+    Raises:
+        UsageError: ``fps`` is neither None nor a positive number.
+    """
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise UsageError(f"fps must be a positive number, not {fps}")
 
 
 def open_media(path: str | os.PathLike[str]) -> InputContainer:
@@ -35,7 +46,7 @@ def open_media(path: str | os.PathLike[str]) -> InputContainer:
 
     Raises:
         UsageError: no such file.
-        MediaError: the file is empty, or not one that FFmpeg reads.
+        MediaError: the file is empty, or FFmpeg cannot read it.
     """
     path = Path(path)
     if not path.is_file():
@@ -44,14 +55,13 @@ def open_media(path: str | os.PathLike[str]) -> InputContainer:
         if path.stat().st_size == 0:
             raise MediaError(f"{path}: the file is empty (0 bytes)")
         if _is_playlist(path):
-            raise MediaError(f"{path}: cannot be read as video (a playlist; name the files in it instead)")
-        # The "file:" prefix keeps names with a colon from being taken for a network address, and the
-        # whitelist keeps playlists from reaching outside.
-        return av.open(
-            f"file:{path}", mode="r", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        )
+            raise MediaError(f"{path}: cannot be read as video (a playlist): pass the files in it instead")
+        # "file:" keeps FFmpeg from taking a name with a colon for a URL, and the whitelist keeps playlists
+        # from opening anything else.
+        options = {"protocol_whitelist": "file"}
+        return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"{path}: cannot be read as video ({reason(error)})") from error
+        raise MediaError(f"{path}: cannot be read as video ({error_reason(error)})") from error
 
 
 def _is_playlist(path: Path) -> bool:
@@ -60,85 +70,84 @@ def _is_playlist(path: Path) -> bool:
     return head.startswith(_PLAYLISTS) or b"<MPD" in head
 
 
-def reason(error: BaseException) -> str:
-    """FFmpeg's or the system's own words, without the path and number around them."""
+def error_reason(error: BaseException) -> str:
+    """Return the message of FFmpeg or the system without the path and error number."""
     if isinstance(error, ExitError):
         return TIMED_OUT
     return str(getattr(error, "strerror", None) or error)
 
 
 def pick_video(container: InputContainer) -> VideoStream | None:
-    """Choose the default or best video stream; cover pictures and text do not count."""
-    usable = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    usable = [s for s in usable if _decodable(s) and s.codec_context.name not in _TEXT_CODECS]
-    best = container.streams.best("video")
-    return next((s for s in usable if best is not None and s.index == best.index), None) or _default(usable)
+    """Choose the video stream to decode; None when there is none besides cover images and text."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    streams = [s for s in streams if s.codec_context and s.codec_context.name not in _TEXT_CODECS]
+    return _pick(streams, container.streams.best("video"))
 
 
 def pick_audio(container: InputContainer) -> AudioStream | None:
-    """Choose the default or best sound stream; None when there is none that can be decoded."""
-    usable = [s for s in container.streams.audio if _decodable(s)]
-    best = container.streams.best("audio")
-    return next((s for s in usable if best is not None and s.index == best.index), None) or _default(usable)
+    """Choose the audio stream to decode; None when there is none that can be decoded."""
+    streams = [s for s in container.streams.audio if s.codec_context]
+    return _pick(streams, container.streams.best("audio"))
 
 
-def _decodable(stream: Any) -> bool:
-    return stream.codec_context is not None
-
-
-def _default(streams: list[Any]) -> Any:
-    return next((s for s in streams if s.disposition & Disposition.default), streams[0] if streams else None)
+def _pick(streams: list[_Stream], best: Any) -> _Stream | None:
+    """Return FFmpeg's best stream if it is usable, else the default or first one."""
+    for stream in streams:
+        if best is not None and stream.index == best.index:
+            return stream
+    default = (s for s in streams if s.disposition & Disposition.default)
+    return next(default, streams[0] if streams else None)
 
 
 def decode(container: InputContainer, *streams: Any, on_damage: Callable[[str, bool], None]) -> Iterator[Any]:
-    """Yield every frame of some streams that can be decoded, as they come.
+    """Yield every frame of some streams that can be decoded, in the order of the file.
 
-    ``on_damage(reason, fatal)`` is called where a packet cannot be decoded (it is left out) and,
-    with ``fatal``, where the file cannot be read any further.
+    ``on_damage(reason, fatal)`` is called where a packet cannot be decoded (it is skipped) and, with
+    ``fatal``, where the file cannot be read any further.
     """
     packets = _packets(container, streams)
-    torn = False
+    truncated = False
     while True:
         try:
             packet = next(packets, None)
         except (FFmpegError, OSError) as error:
-            on_damage(reason(error), True)
+            on_damage(error_reason(error), True)
             for stream in streams:
-                yield from _drain(stream)
+                yield from _flush(stream)
             return
         if packet is None:
-            if torn:
-                on_damage("the file breaks off", True)
+            if truncated:
+                on_damage("the file is truncated", True)
             return
         if packet.size:
-            torn = packet.is_corrupt
+            truncated = packet.is_corrupt
         try:
             frames = packet.decode()
         except FFmpegError as error:
-            on_damage(reason(error), False)
+            on_damage(error_reason(error), False)
             continue
         yield from frames
 
 
 def _packets(container: InputContainer, streams: tuple[Any, ...]) -> Iterator[Any]:
-    """Demultiplex streams, on a clock that does not jump back where the format lets it."""
+    """Demultiplex streams, with timestamps unwrapped where the format allows them to restart."""
     if not may_restart(container):
         yield from container.demux(*streams)
         return
-    chosen = [s for s in (pick_video(container), pick_audio(container)) if s is not None]
+    picked = [s for s in (pick_video(container), pick_audio(container)) if s is not None]
     wanted = {stream.index for stream in streams}
-    continuity = TimestampUnwrapper()
-    for packet in container.demux(*chosen):
-        continuity.move(packet)
+    unwrapper = TimestampUnwrapper()
+    for packet in container.demux(*picked):
+        unwrapper.unwrap(packet)
         if packet.stream_index in wanted:
             yield packet
 
 
-def _drain(stream: Any) -> list[Any]:
+def _flush(stream: Any) -> list[Any]:
     try:
         frames = stream.codec_context.decode(None)
     except FFmpegError:
         return []
     for frame in frames:
-        frame.time_base = stream.time_base  # which only packets bring along
+        frame.time_base = stream.time_base  # set by packets only
     return frames

@@ -1,4 +1,4 @@
-"""A live source as a stream of clips that keeps up with it: threads read, the caller takes what is ripe."""
+"""Reading a live source as a stream of chunks: threads read, the consumer takes the frames that are ready."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from save_avs.errors import MediaError, UsageError
+from save_avs.errors import MediaError
 from save_avs.types import VideoChunk
 from save_avs.video.audio_blocks import AudioAssembler
-from save_avs.video.audio_reader import mixed
-from save_avs.video.container import TIMED_OUT, Warn, decode, pick_audio, pick_video
+from save_avs.video.audio_reader import mix_frame
+from save_avs.video.container import (
+    TIMED_OUT,
+    Warn,
+    check_fps,
+    decode,
+    ignore_warning,
+    pick_audio,
+    pick_video,
+)
 from save_avs.video.live_buffer import LiveBuffer
-from save_avs.video.live_source import open_live, waits
+from save_avs.video.live_source import is_blocking, open_live
 from save_avs.video.rotation import UprightConverter, orientation_of
 
-_WALL = 1e9  # seconds: a timestamp beyond it is one of the wall clock, since 1970
+_WALL_CLOCK = 1e9  # seconds: timestamps beyond it count from 1970
 
 
 def read_live_chunks(
@@ -33,185 +41,185 @@ def read_live_chunks(
     fps: float | None = None,
     chunk: int = 8,
     sample_rate: int = 16000,
-    margin: float = 0.5,
+    audio_margin: float = 0.5,
     drop: bool | None = None,
     timeout: float = 5.0,
     on_warning: Warn | None = None,
 ) -> Iterator[VideoChunk]:
-    """Read a camera, a network stream or a pipe as a stream of clips, as it comes.
+    """Read a camera, a network stream or a pipe as a stream of chunks, as it arrives.
 
-    Times are seconds since reading began. A clip holds the frames whose sound has come, so
-    it is ``margin`` seconds late at least. Where the caller is slower than the source, the oldest waiting
-    frames are left out (their indices are skipped), so that what comes next is never more than a
-    chunk behind; senders that wait, such as pipes, are made to wait instead.
+    Times are seconds since reading began. A chunk holds frames whose audio has arrived, so it is at least
+    ``audio_margin`` seconds late. Where the caller is slower than the source, the oldest waiting frames are
+    dropped (their indices are skipped), so that the caller is never more than a chunk behind; senders that
+    block, such as pipes, are made to wait instead.
 
     Args:
         source: a URL (rtsp, udp, http, ...), a device (``/dev/video0``, ``v4l2:/dev/video0``), a named pipe.
-        audio_source: where the sound comes from when not from ``source`` itself, such as ``alsa:default``.
-        fps: frames a second to hand out at most; None for all.
-        chunk: frames a clip at most, and frames that wait at most.
-        sample_rate: samples of the sound a second.
-        margin: seconds of sound before a clip's first frame and after its last.
-        drop: leave frames out where the caller is slower; None: unless the sender waits.
-        timeout: seconds without anything from the source after which it has ended.
-        on_warning: takes one line for each thing worth knowing: no sound, damage, frames left out.
+        audio_source: where the audio comes from if not from ``source`` itself, such as ``alsa:default``.
+        fps: frames per second at most; None for all.
+        chunk: frames per chunk at most, and frames that wait at most.
+        sample_rate: audio samples per second.
+        audio_margin: seconds of audio on each side of a chunk's frames.
+        drop: drop frames when the caller is slower; None: unless the sender blocks.
+        timeout: seconds without any data after which the source has ended.
+        on_warning: called with one line for each thing worth knowing: no audio, dropped frames, a timeout.
 
     Raises:
         UsageError: no such device, or an option out of range.
         MediaError: a source cannot be opened or has no video. Both are raised by the call itself; a source
-            that breaks off raises a MediaError after its last frame.
+            that fails later raises a MediaError after its last frame.
     """
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise UsageError(f"fps must be a positive number, not {fps}")
-    session = _Session(timeout, on_warning or _ignore)
+    check_fps(fps)
+    session = _Session(str(source), timeout)
     try:
-        session.open(str(source), None if audio_source is None else str(audio_source))
+        session.open(None if audio_source is None else str(audio_source))
     except BaseException:
         session.close()
         raise
-    waiting = LiveBuffer(
-        readers=len(session.tracks),
-        sounds=session.sounds,
+    buffer = LiveBuffer(
+        readers=len(session.inputs),
+        has_audio=session.has_audio,
         chunk=chunk,
         sample_rate=sample_rate,
-        margin=margin,
-        step=None if fps is None else 1 / fps,
-        drop=not waits(source) if drop is None else drop,
+        audio_margin=audio_margin,
+        frame_interval=None if fps is None else 1 / fps,
+        drop=not is_blocking(source) if drop is None else drop,
     )
-    return _clips(session, waiting, sample_rate)
-
-
-def _ignore(text: str) -> None:
-    """Take a warning nobody asked for."""
+    return _chunks(session, buffer, sample_rate, on_warning or ignore_warning)
 
 
 class _Session:
-    """The containers of a live source, and the threads that read them."""
+    """The containers of a live source, and the threads that read them.
 
-    def __init__(self, timeout: float, warn: Warn) -> None:
-        self.name = ""
-        self.warn = warn
-        self.tracks: list[tuple[InputContainer, list[Any]]] = []
+    Attributes:
+        name: of the source, for messages.
+        inputs: each open container with the streams to decode.
+        failure: why the source failed, None while it has not.
+        timed_out: the source ended because nothing was received in time.
+    """
+
+    def __init__(self, name: str, timeout: float) -> None:
+        self.name = name
+        self.inputs: list[tuple[InputContainer, list[Any]]] = []
         self.failure: str | None = None
-        self.note = ""  # how it ended, when that is worth knowing
-        self._timeout = timeout
+        self.timed_out = False
+        self.timeout = timeout
         self._stop = threading.Event()
         self._stack = ExitStack()
         self._threads: list[threading.Thread] = []
         self._started = 0.0
 
-    def open(self, source: str, audio_source: str | None) -> None:
-        """Open the source, and the microphone where it is another."""
-        self.name = source
-        container = self._enter(source)
+    def open(self, audio_source: str | None) -> None:
+        """Open the source, and its audio source if that is another one."""
+        container = self._enter(self.name)
         video = pick_video(container)
         if video is None:
-            raise MediaError(f"{source}: no video in it")
-        own = pick_audio(container) if audio_source is None else None
-        self.tracks.append((container, [video] if own is None else [video, own]))
+            raise MediaError(f"{self.name}: no video in it")
+        audio = pick_audio(container) if audio_source is None else None
+        self.inputs.append((container, [video] if audio is None else [video, audio]))
         if audio_source is not None:
-            microphone = self._enter(audio_source)
-            other = pick_audio(microphone)
-            if other is None:
-                raise MediaError(f"{audio_source}: no sound in it")
-            self.tracks.append((microphone, [other]))
+            container = self._enter(audio_source)
+            audio = pick_audio(container)
+            if audio is None:
+                raise MediaError(f"{audio_source}: no audio in it")
+            self.inputs.append((container, [audio]))
 
     @property
-    def sounds(self) -> bool:
-        """There is sound to wait for."""
-        return any(stream.type == "audio" for _, streams in self.tracks for stream in streams)
+    def has_audio(self) -> bool:
+        """Whether any stream is audio."""
+        return any(stream.type == "audio" for _, streams in self.inputs for stream in streams)
 
-    def start(self, waiting: LiveBuffer, sample_rate: int) -> None:
-        """Read each container in a thread of its own."""
+    def start(self, buffer: LiveBuffer, sample_rate: int) -> None:
+        """Read each container into the buffer, in a thread of its own."""
         self._started = time.time()
-        for container, streams in self.tracks:
-            thread = threading.Thread(
-                target=self._read,
-                args=(container, streams, waiting, sample_rate),
-                name="save-avs-live",
-                daemon=True,
-            )
+        for container, streams in self.inputs:
+            arguments = (container, streams, buffer, sample_rate)
+            thread = threading.Thread(target=self._read, args=arguments, name="save-avs-live", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def close(self) -> None:
-        """Stop reading; takes until the next packet, or the time-out where none comes."""
+        """Stop reading; blocks until the next packet, or until the timeout when none arrives."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
         self._stack.close()
 
     def _enter(self, source: str) -> InputContainer:
-        return self._stack.enter_context(open_live(source, timeout=self._timeout, stop=self._stop))
+        return self._stack.enter_context(open_live(source, timeout=self.timeout, stop=self._stop))
 
     def _read(
-        self, container: InputContainer, streams: list[Any], waiting: LiveBuffer, sample_rate: int
+        self, container: InputContainer, streams: list[Any], buffer: LiveBuffer, sample_rate: int
     ) -> None:
-        assembly = AudioAssembler(sample_rate, "mono")
+        assembler = AudioAssembler(sample_rate, "mono")
         try:
-            for moment, frame in self._timed(container, streams):
+            for moment, frame in self._with_times(container, streams):
                 if isinstance(frame, av.VideoFrame):
-                    waiting.add_frame(moment, frame)
+                    buffer.add_frame(moment, frame)
                 else:
-                    for block in assembly.feed(moment, frame.sample_rate, mixed(frame, "mono")):
-                        waiting.add_audio(block)
+                    for block in assembler.feed(moment, frame.sample_rate, mix_frame(frame, "mono")):
+                        buffer.add_audio(block)
                 if self._stop.is_set():
                     break
-        except Exception as error:  # told by the thread that takes
+        except Exception as error:  # raised by the consumer's thread
             self.failure = f"{type(error).__name__}: {error}"
         finally:
-            waiting.end()
+            buffer.end()
 
-    def _timed(self, container: InputContainer, streams: list[Any]) -> Iterator[tuple[float, Any]]:
-        """Pair each frame with its time: on the wall clock where it carries that, as devices' do.
+    def _with_times(self, container: InputContainer, streams: list[Any]) -> Iterator[tuple[float, Any]]:
+        """Pair each frame with its time since reading began.
 
-        Other clocks are set by the moment the container's first frame came; without one, that moment counts.
+        Timestamps on the wall clock, as devices give them, are exact. Others count from the arrival of the
+        container's first frame; frames without a timestamp get their time of arrival.
         """
         offset = math.nan
-        for frame in decode(container, *streams, on_damage=self._damaged):
-            came = time.time()
+        for frame in decode(container, *streams, on_damage=self._on_damage):
+            arrival = time.time()
             if frame.time is None:
-                yield came - self._started, frame
+                yield arrival - self._started, frame
                 continue
             if math.isnan(offset):
-                offset = 0.0 if frame.time > _WALL else came - frame.time
+                offset = 0.0 if frame.time > _WALL_CLOCK else arrival - frame.time
             yield frame.time + offset - self._started, frame
 
-    def _damaged(self, why: str, fatal: bool) -> None:
-        if fatal and why == TIMED_OUT:
-            self.note = f"nothing came for {self._timeout:g} s, which is taken for its end"
+    def _on_damage(self, reason: str, fatal: bool) -> None:
+        if fatal and reason == TIMED_OUT:
+            self.timed_out = True
         elif fatal:
-            self.failure = why
+            self.failure = reason
 
 
-def _clips(session: _Session, waiting: LiveBuffer, sample_rate: int) -> Iterator[VideoChunk]:
-    if not session.sounds:
-        session.warn(f"{session.name}: has no sound")
-    index, said = 0, False
+def _chunks(
+    session: _Session, buffer: LiveBuffer, sample_rate: int, on_warning: Warn
+) -> Iterator[VideoChunk]:
+    if not session.has_audio:
+        on_warning(f"{session.name}: has no sound")
+    index, warned = 0, False
     rgb: UprightConverter | None = None
-    session.start(waiting, sample_rate)
+    session.start(buffer, sample_rate)
     try:
-        while (taken := waiting.take()) is not None:
-            if taken.left_out and not said:
-                said = True
-                session.warn(f"{session.name}: comes faster than it is taken; frames are left out")
-            times = np.array([moment for moment, _ in taken.pictures], dtype=np.float64)
-            frames = [frame for _, frame in taken.pictures]
+        while (taken := buffer.take()) is not None:
+            if taken.dropped and not warned:
+                warned = True
+                on_warning(f"{session.name}: frames arrive faster than they are processed: some are dropped")
+            frames = [frame for _, frame in taken.frames]
             rgb = rgb or UprightConverter(*orientation_of(frames[0]).size(frames[0].width, frames[0].height))
-            index += taken.left_out
+            index += taken.dropped
             yield VideoChunk(
                 frames=np.stack([rgb(frame) for frame in frames]),
-                times=times,
+                times=np.array([moment for moment, _ in taken.frames], dtype=np.float64),
                 waveform=taken.waveform,
                 waveform_start=taken.start / sample_rate,
                 sample_rate=sample_rate,
                 first_index=index,
             )
-            index += len(times)
-        if session.note:
-            session.warn(f"{session.name}: {session.note}")
+            index += len(frames)
+        if session.timed_out:
+            on_warning(
+                f"{session.name}: nothing was received for {session.timeout:g} s: the source has ended"
+            )
         if session.failure is not None:
-            raise MediaError(f"{session.name}: broke off ({session.failure})")
+            raise MediaError(f"{session.name}: failed while it was read ({session.failure})")
     finally:
-        waiting.stop()
+        buffer.stop()
         session.close()

@@ -1,4 +1,4 @@
-"""What a live source has sent and nobody has taken yet: pictures that wait for their sound, and the sound."""
+"""Buffer between the threads that read a live source and its consumer: frames, and the audio around them."""
 
 from __future__ import annotations
 
@@ -12,128 +12,129 @@ import numpy as np
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
 
-# A picture whose sound is this late goes without: the microphone may have been unplugged.
-_GRACE = 1.0  # seconds
+# Seconds after which a frame no longer waits for its audio: the microphone may have been unplugged.
+_MAX_AUDIO_DELAY = 1.0
 
 
 class LiveFrames(NamedTuple):
-    """What is taken at once.
+    """Consecutive frames with their audio.
 
     Attributes:
-        pictures: time in seconds and decoded frame, in order.
-        waveform: the sound around them, f32 [S], silence where there is none.
-        start: sample number of its first.
-        left_out: how many pictures before them were.
+        frames: time in seconds and decoded frame, in order.
+        waveform: the audio around them, f32 [S], silence where there is none.
+        start: sample index of ``waveform[0]``.
+        dropped: number of frames dropped directly before them.
     """
 
-    pictures: list[tuple[float, Any]]
+    frames: list[tuple[float, Any]]
     waveform: F32
     start: int
-    left_out: int
+    dropped: int
 
 
 class LiveBuffer:
-    """Filled by the threads that read, emptied by one taker; holds a second or two at most.
+    """Filled by reader threads, emptied by one consumer; holds one or two seconds at most.
 
-    A picture is ripe when the sound around it has come. With ``drop`` the oldest ripe pictures give way to
-    new ones; without, whoever adds pictures waits until some are taken. Sound is never dropped while a
-    picture waits for it.
+    A frame is ready when the audio around it has arrived. With ``drop`` the oldest ready frames are dropped
+    for new ones; without it, adding a frame blocks until some are taken. Audio is never dropped while a frame
+    waits for it.
 
     Args:
-        readers: threads that will each call ``end`` once.
-        sounds: there is sound to wait for.
-        chunk: pictures taken at once, at most, and ripe ones held.
-        sample_rate: samples of the sound a second.
-        margin: seconds of sound that a picture needs to each side.
-        step: seconds between pictures that are kept; None keeps all.
-        drop: what happens to pictures that come too fast.
+        readers: number of threads that will each call ``end`` once.
+        has_audio: whether frames wait for audio.
+        chunk: maximum number of frames per ``take``, and of ready frames held.
+        sample_rate: audio samples per second.
+        audio_margin: seconds of audio that a frame needs on each side.
+        frame_interval: seconds between the frames to keep; None keeps all.
+        drop: drop frames that arrive faster than they are taken.
     """
 
     def __init__(
         self,
         *,
         readers: int,
-        sounds: bool,
+        has_audio: bool,
         chunk: int,
         sample_rate: int,
-        margin: float,
-        step: float | None,
+        audio_margin: float,
+        frame_interval: float | None,
         drop: bool,
     ) -> None:
-        self._readers, self._sounds, self._chunk, self._rate = readers, sounds, chunk, sample_rate
-        self._margin, self._step, self._drop = margin, step, drop
-        self._pictures: deque[tuple[float, Any]] = deque()
-        self._held = AudioBuffer()
-        self._heard = self._seen = (
-            self._due
-        ) = -math.inf  # times: of the newest sound, picture; of the next kept
-        self._left_out = 0
+        self._readers, self._has_audio, self._chunk = readers, has_audio, chunk
+        self._sample_rate, self._audio_margin = sample_rate, audio_margin
+        self._frame_interval, self._drop = frame_interval, drop
+        self._frames: deque[tuple[float, Any]] = deque()
+        self._audio = AudioBuffer()
+        self._last_audio = self._last_frame = -math.inf  # times of the newest audio and frame
+        self._next_frame = -math.inf  # earliest time of the next frame to keep
+        self._dropped = 0
         self._stopped = False
-        self._change = threading.Condition()
+        self._changed = threading.Condition()
 
     def add_frame(self, time: float, frame: Any) -> None:
-        """Add a decoded frame; one that is not later than the last, or comes too early, is passed over."""
-        with self._change:
-            if time <= self._seen or time < self._due:
+        """Add a decoded frame; ignored unless it is later than the last one and due."""
+        with self._changed:
+            if time <= self._last_frame or time < self._next_frame:
                 return
-            if self._step is not None:
-                first = time if self._due == -math.inf else self._due
-                self._due = first + self._step * (1 + math.floor((time - first) / self._step))
-            self._seen = time
-            self._pictures.append((time, frame))
-            self._settle()
-            while not (self._drop or self._stopped) and self._ripe() > self._chunk:
-                self._change.wait()
+            if self._frame_interval is not None:
+                due = time if self._next_frame == -math.inf else self._next_frame
+                steps = 1 + math.floor((time - due) / self._frame_interval)
+                self._next_frame = due + self._frame_interval * steps
+            self._last_frame = time
+            self._frames.append((time, frame))
+            self._update()
+            while not (self._drop or self._stopped) and self._num_ready() > self._chunk:
+                self._changed.wait()
 
     def add_audio(self, block: AudioBlock) -> None:
-        """Add a block that follows those before it."""
-        with self._change:
-            self._held.add(block)
-            self._heard = block.end / self._rate
-            self._settle()
+        """Add a block of audio that follows the previous ones."""
+        with self._changed:
+            self._audio.add(block)
+            self._last_audio = block.end / self._sample_rate
+            self._update()
 
     def end(self) -> None:
-        """Take note that a reader will add nothing more."""
-        with self._change:
+        """Mark that a reader will add nothing more."""
+        with self._changed:
             self._readers -= 1
-            self._change.notify_all()
+            self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let whoever waits go on: nothing more is wanted."""
-        with self._change:
+        """Unblock the readers: nothing more will be taken."""
+        with self._changed:
             self._stopped = True
-            self._change.notify_all()
+            self._changed.notify_all()
 
     def take(self) -> LiveFrames | None:
-        """Wait for ripe pictures and take them with their sound, at most a chunk; None at the end."""
-        with self._change:
-            while not self._ripe() and self._readers:
-                self._change.wait()
-            count = min(self._ripe(), self._chunk)
+        """Wait for ready frames and remove them, a chunk at most; None at the end."""
+        with self._changed:
+            while not self._num_ready() and self._readers:
+                self._changed.wait()
+            count = min(self._num_ready(), self._chunk)
             if not count:
                 return None
-            pictures = [self._pictures.popleft() for _ in range(count)]
-            # Now: what comes next lets go of all sound that only these need.
-            start, end = sample_range([time for time, _ in pictures], self._margin, self._rate)
-            waveform = self._held.cut(start, end)[:, 0] if self._sounds else np.zeros(0, dtype=np.float32)
-            taken = LiveFrames(pictures, waveform, start, self._left_out)
-            self._left_out = 0
-            self._change.notify_all()
-            return taken
+            frames = [self._frames.popleft() for _ in range(count)]
+            # Read here: the next update discards audio that only these frames need.
+            start, end = sample_range([time for time, _ in frames], self._audio_margin, self._sample_rate)
+            silence = np.zeros(0, dtype=np.float32)
+            waveform = self._audio.window(start, end)[:, 0] if self._has_audio else silence
+            dropped, self._dropped = self._dropped, 0
+            self._changed.notify_all()
+            return LiveFrames(frames, waveform, start, dropped)
 
-    def _settle(self) -> None:
-        """Make room, and wake who waits."""
-        while self._drop and self._ripe() > self._chunk:
-            self._pictures.popleft()
-            self._left_out += 1
-        oldest = self._pictures[0][0] if self._pictures else max(self._seen, self._heard - _GRACE)
+    def _update(self) -> None:
+        """Drop frames and audio that are no longer needed, and wake up the other threads."""
+        while self._drop and self._num_ready() > self._chunk:
+            self._frames.popleft()
+            self._dropped += 1
+        latest = max(self._last_frame, self._last_audio - _MAX_AUDIO_DELAY)
+        oldest = self._frames[0][0] if self._frames else latest
         if math.isfinite(oldest):
-            self._held.forget(math.floor((oldest - self._margin) * self._rate))
-        self._change.notify_all()
+            self._audio.discard(math.floor((oldest - self._audio_margin) * self._sample_rate))
+        self._changed.notify_all()
 
-    def _ripe(self) -> int:
-        """How many pictures need to wait no longer."""
-        if not (self._sounds and self._readers):
-            return len(self._pictures)
-        until = max(self._heard - self._margin, self._seen - self._margin - _GRACE)
-        return sum(time <= until for time, _ in self._pictures)
+    def _num_ready(self) -> int:
+        if not (self._has_audio and self._readers):
+            return len(self._frames)
+        latest = max(self._last_audio, self._last_frame - _MAX_AUDIO_DELAY) - self._audio_margin
+        return sum(time <= latest for time, _ in self._frames)

@@ -1,4 +1,4 @@
-"""What a live source is called, and how it is opened: devices, network streams, pipes."""
+"""Opening live sources: devices, network streams and named pipes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from save_avs.errors import MediaError, UsageError
-from save_avs.video.container import reason
+from save_avs.video.container import error_reason
 
-CAMERA = "v4l2"  # what /dev/video0 is read by
-DEVICES = ("alsa", "avfoundation", "dshow", "lavfi", "pulse", "v4l2", "x11grab")
+_CAMERA = "v4l2"  # FFmpeg's format for /dev/video0
+_DEVICES = ("alsa", "avfoundation", "dshow", "lavfi", "pulse", "v4l2", "x11grab")
 
-# Senders that wait until they are read. All others go on, whoever listens.
-_PATIENT = ("file", "ftp", "http", "https", "lavfi", "tcp")
+# Kinds of sources whose sender blocks until its data is read. All others send in real time.
+_BLOCKING = ("file", "ftp", "http", "https", "lavfi", "pipe", "tcp")
 _OPTIONS = {
     "rtsp": {"rtsp_flags": "prefer_tcp"},
     "rtsps": {"rtsp_flags": "prefer_tcp"},
@@ -32,61 +32,57 @@ _POLL = 0.05  # seconds
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
-    """Say whether a source can be read once only: a URL, a device (``v4l2:/dev/video0``), a pipe."""
+    """Return whether a source can be read only once: a URL, a device (``v4l2:/dev/video0``), a pipe."""
     return _kind(str(source)) != "file"
 
 
-def waits(source: str | os.PathLike[str]) -> bool:
-    """Say whether the sender waits while nobody reads: a pipe does, a camera does not."""
-    return _kind(str(source)) in _PATIENT or _is_pipe(str(source))
+def is_blocking(source: str | os.PathLike[str]) -> bool:
+    """Return whether the sender waits while nobody reads: a pipe does, a camera does not."""
+    return _kind(str(source)) in _BLOCKING
 
 
 @contextmanager
 def open_live(source: str, *, timeout: float, stop: threading.Event) -> Iterator[InputContainer]:
-    """Open a live source for reading; a read that gets nothing for ``timeout`` seconds fails.
+    """Open a live source for reading; a read that receives nothing for ``timeout`` seconds fails.
 
     Raises:
         UsageError: no such device or pipe.
         MediaError: it cannot be opened, or sends nothing that FFmpeg reads.
     """
     try:
-        if _is_pipe(source):
+        if _kind(source) == "pipe":
             with _Pipe(source, timeout, stop) as pipe, av.open(pipe, "r") as container:
                 yield container
         else:
-            with av.open(**_how(source), timeout=timeout) as container:
+            with av.open(**_open_arguments(source), timeout=timeout) as container:
                 yield container
     except (FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"{source}: cannot be opened ({reason(error)})") from error
+        raise MediaError(f"{source}: cannot be opened ({error_reason(error)})") from error
 
 
-def _how(source: str) -> dict[str, Any]:
+def _open_arguments(source: str) -> dict[str, Any]:
     kind = _kind(source)
-    if kind not in DEVICES:
+    if kind not in _DEVICES:
         return {"file": source, "options": _OPTIONS.get(kind, {})}
     if not any(kind in name.split(",") for name in av.formats_available):
-        raise UsageError(f"{source}: this FFmpeg has no {kind} devices")
+        raise UsageError(f"{source}: this FFmpeg does not support {kind} devices")
     name = source if source.startswith("/") else source.partition(":")[2]
     return {"file": name, "format": kind, "options": _OPTIONS.get(kind, {})}
 
 
 def _kind(source: str) -> str:
-    """``file``, the device's format, or the URL's scheme; of a pipe: ``pipe``."""
+    """``file``, ``pipe``, the format of a device, or the scheme of a URL."""
     scheme, colon, rest = source.partition(":")
-    if colon and (scheme in DEVICES or rest.startswith("//")):
+    if colon and (scheme in _DEVICES or rest.startswith("//")):
         return scheme
-    if _is_pipe(source):
-        return "pipe"
     path = Path(source)
-    return CAMERA if path.exists() and stat.S_ISCHR(path.stat().st_mode) else "file"
-
-
-def _is_pipe(source: str) -> bool:
-    return Path(source).is_fifo()
+    if path.is_fifo():
+        return "pipe"
+    return _CAMERA if path.exists() and stat.S_ISCHR(path.stat().st_mode) else "file"
 
 
 class _Pipe:
-    """A named pipe as a file that is read until its writer closes it, and that can be told to stop."""
+    """A named pipe as a file object, read until its writer closes it or ``stop`` is set."""
 
     def __init__(self, path: str, timeout: float, stop: threading.Event) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -100,7 +96,7 @@ class _Pipe:
         os.close(self._fd)
 
     def read(self, size: int) -> bytes:
-        """Read what is there, up to ``size`` bytes, waiting for the first; nothing at the end."""
+        """Read up to ``size`` bytes, waiting for the first; empty at the end or after the timeout."""
         for _ in range(max(1, round(self._timeout / _POLL))):
             if self._stop.is_set():
                 break

@@ -1,4 +1,4 @@
-"""What a video file holds, found by reading its header and its first frames."""
+"""VideoInfo: size, frame rate, duration and audio of a video, from its header and first frames."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from save_avs.errors import MediaError
 from save_avs.video.container import decode, open_media, pick_audio, pick_video
 from save_avs.video.rotation import orientation_of
 
-_MOST_PIXELS = 15360 * 8640
+_MAX_PIXELS = 15360 * 8640
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A video as it is shown: upright, on one clock.
+    """A video as it is displayed: upright, on one clock.
 
     Attributes:
         path: the file.
         width: pixels across, after rotation.
         height: pixels down, after rotation.
-        fps: average frames a second (an estimate where the rate varies).
-        duration: seconds from the start of the clock to the end of the pictures; None when the file
-            does not say.
-        has_audio: there is sound that can be decoded.
-        sample_rate: samples a second; 0 without sound.
-        audio_layout: FFmpeg's name of the channel layout; empty without sound.
+        fps: average frames per second (an estimate where the rate varies).
+        duration: seconds from the start of the clock to the end of the last frame; None when the file does
+            not say.
+        has_audio: there is audio that can be decoded.
+        sample_rate: audio samples per second; 0 without audio.
+        audio_layout: FFmpeg's name of the channel layout; empty without audio.
         sample_aspect_ratio: width of a pixel over its height, after rotation.
-        origin: the file's own timestamp, in seconds, at which our clock is zero: the earlier of the
-            first picture and the first sound.
+        origin: the file's own timestamp, in seconds, at which our clock is zero: that of the first video or
+            audio frame, whichever is earlier.
     """
 
     path: Path
@@ -48,65 +48,63 @@ class VideoInfo:
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Read what a video file holds.
+    """Read size, frame rate, duration and audio format of a video file.
 
     Raises:
         UsageError: no such file.
-        MediaError: the file cannot be read as video: not media, empty, sound only, no picture decodes, or it
-            has more pixels than 16K.
+        MediaError: the file cannot be read as video: not media, empty, audio only, no frame that can be
+            decoded, or more pixels than 16K.
     """
     path = Path(path)
     with open_media(path) as container:
         stream = pick_video(container)
         if stream is None:
-            what = "sound only, no video" if pick_audio(container) is not None else "no video in it"
+            what = "no video in it" if pick_audio(container) is None else "sound only, no video"
             raise MediaError(f"{path}: {what}")
         _check_size(path, stream.codec_context.width, stream.codec_context.height)
-        frame = next(decode(container, stream, on_damage=_ignore), None)
+        frame = next(decode(container, stream, on_damage=_ignore_damage), None)
         if frame is None:
-            raise MediaError(f"{path}: no picture in it can be decoded ({stream.codec_context.name})")
-        turn = orientation_of(frame)
-        width, height = turn.size(frame.width, frame.height)
+            raise MediaError(f"{path}: no frame can be decoded ({stream.codec_context.name})")
+        orientation = orientation_of(frame)
+        width, height = orientation.size(frame.width, frame.height)
         aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-        first_picture = frame.time or 0.0
-        sound = _first_sound(path)
-        origin = first_picture if sound is None else min(first_picture, sound.time or 0.0)
+        video_start = frame.time or 0.0
+        audio = _first_audio_frame(path)
+        origin = video_start if audio is None else min(video_start, audio.time or 0.0)
         return VideoInfo(
             path=path,
             width=width,
             height=height,
             fps=float(stream.average_rate or stream.guessed_rate or 25),
             duration=_duration(container, stream, origin),
-            has_audio=sound is not None,
-            sample_rate=sound.sample_rate if sound else 0,
-            audio_layout=sound.layout.name if sound else "",
-            sample_aspect_ratio=1 / aspect if turn.transpose else aspect,
+            has_audio=audio is not None,
+            sample_rate=audio.sample_rate if audio else 0,
+            audio_layout=audio.layout.name if audio else "",
+            sample_aspect_ratio=1 / aspect if orientation.transpose else aspect,
             origin=origin,
         )
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
-    """Refuse what a header says is too large, before a picture is decoded."""
-    if width * height > _MOST_PIXELS:
-        raise MediaError(f"{path}: {width} x {height} pixels, more than 16K; make it smaller")
+    """Refuse frames that the header declares too large, before one is decoded."""
+    if width * height > _MAX_PIXELS:
+        raise MediaError(f"{path}: {width} x {height} pixels, more than 16K: scale it down first")
 
 
-def _ignore(reason: str, fatal: bool) -> None:
-    """Damage is reported by the readers, not by a probe."""
+def _ignore_damage(reason: str, fatal: bool) -> None:
+    """Leave it to the readers to report damage."""
 
 
-def _first_sound(path: Path) -> Any:
-    """Decode the first frame of sound: its timestamp counts, the header's may include encoder delay."""
+def _first_audio_frame(path: Path) -> Any:
+    """Decode the first audio frame: its timestamp is exact, the header's may include the encoder delay."""
     with open_media(path) as container:
         stream = pick_audio(container)
-        return None if stream is None else next(decode(container, stream, on_damage=_ignore), None)
+        return None if stream is None else next(decode(container, stream, on_damage=_ignore_damage), None)
 
 
 def _duration(container: Any, stream: Any, origin: float) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
-        return (
-            float((stream.start_time or 0) * stream.time_base + stream.duration * stream.time_base) - origin
-        )
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - origin
     tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:  # Matroska, as most tools write it: the timestamp at which the track ends
         hours, minutes, seconds = (float(x) for x in tag.groups())

@@ -1,8 +1,7 @@
-"""A video as a stream of clips: frames with their times, and the sound around them."""
+"""Reading a video file as a stream of chunks: frames with their times, and the audio around them."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from save_avs.errors import UsageError
 from save_avs.types import U8, VideoChunk
 from save_avs.video.audio_blocks import AudioWindowReader, sample_range
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.container import Warn, decode, open_media, pick_video
+from save_avs.video.container import Warn, check_fps, decode, ignore_warning, open_media, pick_video
 from save_avs.video.probe import VideoInfo, probe
 from save_avs.video.rotation import UprightConverter
 
-# A clip never holds more than this, whatever its frame count: large pictures, or long pauses between them.
-_CLIP_BYTES = 1 << 27
-_CLIP_SECONDS = 60.0
+# Limits of a chunk whatever its frame count: large frames, or long pauses between them.
+_MAX_CHUNK_BYTES = 1 << 27
+_MAX_CHUNK_SECONDS = 60.0
+# Seconds between the end of the last frame and the end that the header declares: more, and the file was cut.
+_CUT = 0.5
 
 
 def read_video_chunks(
@@ -29,23 +29,23 @@ def read_video_chunks(
     fps: float | None = None,
     chunk: int = 16,
     sample_rate: int = 16000,
-    margin: float = 0.5,
+    audio_margin: float = 0.5,
     on_warning: Warn | None = None,
 ) -> Iterator[VideoChunk]:
-    """Read a video as a stream of clips, in bounded memory whatever its length.
+    """Read a video as a stream of chunks, in bounded memory whatever its length.
 
-    Times are seconds on the file's own clock, zero at the first picture or sound. The sound is mono and
-    covers from ``margin`` before a clip's first frame to ``margin`` after its last: silence where the
-    file has none, no samples at all when the file has no sound.
+    Times are seconds on the file's own clock, zero at the first video or audio frame. The audio is mono and
+    covers ``audio_margin`` seconds before a chunk's first frame to ``audio_margin`` after its last: silence
+    where the file has none, no samples at all when the file has no audio.
 
     Args:
         path: any local file that FFmpeg reads.
-        fps: None hands out every frame at its own time; a number, one frame every 1/fps seconds from
-            the first on, each the nearest in time.
-        chunk: frames a clip at most (fewer when they are very large or far apart in time).
-        sample_rate: samples of the sound a second.
-        margin: seconds.
-        on_warning: takes one line for each thing worth knowing: no sound, damage, a cut file.
+        fps: None yields every frame at its own time; a number, one frame every 1/fps seconds from the first
+            frame on, each the nearest in time.
+        chunk: frames per chunk at most (fewer when they are very large or far apart in time).
+        sample_rate: audio samples per second.
+        audio_margin: seconds of audio on each side of a chunk's frames.
+        on_warning: called with one line for each thing worth knowing: no audio, damage, a cut file.
 
     Raises:
         UsageError: no such file, or an ``fps`` that is not a positive number.
@@ -53,40 +53,34 @@ def read_video_chunks(
 
     Examples:
         >>> import save_avs
-        >>> for clip in save_avs.read_video_chunks("clip.mp4", fps=1, chunk=4):
-        ...     clip.first_index, clip.frames.shape, len(clip.waveform) / clip.sample_rate > 3
+        >>> for chunk in save_avs.read_video_chunks("clip.mp4", fps=1, chunk=4):
+        ...     chunk.first_index, chunk.frames.shape, len(chunk.waveform) / chunk.sample_rate > 3
         (0, (4, 360, 640, 3), True)
         (4, (4, 360, 640, 3), True)
     """
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise UsageError(f"fps must be a positive number, not {fps}")
+    check_fps(fps)
     info = probe(path)
-    warn = on_warning or _ignore
-    return _clips(info, fps=fps, chunk=chunk, sample_rate=sample_rate, margin=margin, warn=warn)
+    return _chunks(info, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning)
 
 
-def _ignore(text: str) -> None:
-    """Take a warning nobody asked for."""
-
-
-def _clips(
-    info: VideoInfo, *, fps: float | None, chunk: int, sample_rate: int, margin: float, warn: Warn
+def _chunks(
+    info: VideoInfo, fps: float | None, chunk: int, sample_rate: int, audio_margin: float, on_warning: Warn
 ) -> Iterator[VideoChunk]:
-    sound = None
+    audio = None
     if info.has_audio:
         blocks = read_audio_blocks(
-            info.path, sample_rate=sample_rate, layout="mono", origin=info.origin, on_warning=warn
+            info.path, sample_rate=sample_rate, layout="mono", origin=info.origin, on_warning=on_warning
         )
-        sound = AudioWindowReader(blocks)
+        audio = AudioWindowReader(blocks)
     else:
-        warn(f"{info.path}: has no sound")
+        on_warning(f"{info.path}: has no sound")
     index = 0
-    for times, frames in _batches(_images(info, fps, warn), chunk):
-        start, end = sample_range(times, margin, sample_rate)
+    for times, frames in _batches(_images(info, fps, on_warning), chunk):
+        start, end = sample_range(times, audio_margin, sample_rate)
         yield VideoChunk(
             frames=frames,
             times=np.array(times, dtype=np.float64),
-            waveform=np.zeros(0, dtype=np.float32) if sound is None else sound.read(start, end)[:, 0],
+            waveform=np.zeros(0, dtype=np.float32) if audio is None else audio.read(start, end)[:, 0],
             waveform_start=start / sample_rate,
             sample_rate=sample_rate,
             first_index=index,
@@ -94,33 +88,33 @@ def _clips(
         index += len(frames)
 
 
-def _images(info: VideoInfo, fps: float | None, warn: Warn) -> Iterator[tuple[float, U8]]:
-    reader = FrameReader(info, warn)
+def _images(info: VideoInfo, fps: float | None, on_warning: Warn) -> Iterator[tuple[float, U8]]:
+    reader = _FrameReader(info, on_warning)
     if fps is None:
-        for picture in reader:
-            yield picture.time, reader.rgb(picture)
+        for frame in reader:
+            yield frame.time, reader.rgb(frame)
         return
-    shown: DecodedFrame | None = None
+    converted: _Frame | None = None
     image: U8 | None = None
-    for time, picture in _paced(iter(reader), 1 / fps):
-        if image is None or picture is not shown:
-            shown, image = picture, reader.rgb(picture)
+    for time, frame in _resample_frames(iter(reader), 1 / fps):
+        if image is None or frame is not converted:
+            converted, image = frame, reader.rgb(frame)
         yield time, image
 
 
-def _paced(pictures: Iterator[DecodedFrame], step: float) -> Iterator[tuple[float, DecodedFrame]]:
-    """Pair each time of an even grid from the first picture on with the picture nearest to it."""
-    before = next(pictures, None)
+def _resample_frames(frames: Iterator[_Frame], interval: float) -> Iterator[tuple[float, _Frame]]:
+    """Pair each time of an even grid, from the first frame on, with the frame nearest to it."""
+    before = next(frames, None)
     if before is None:
         return
     first, count = before.time, 0
-    for after in pictures:
-        while (time := first + count * step) <= after.time:
+    for after in frames:
+        while (time := first + count * interval) <= after.time:
             yield time, before if time - before.time <= after.time - time else after
             count += 1
         before = after
-    end = before.time + before.duration - min(step, before.duration) / 2
-    while (time := first + count * step) < end or count == 0:
+    end = before.time + before.duration - min(interval, before.duration) / 2
+    while (time := first + count * interval) < end or count == 0:
         yield time, before
         count += 1
 
@@ -129,8 +123,8 @@ def _batches(images: Iterator[tuple[float, U8]], chunk: int) -> Iterator[tuple[l
     times: list[float] = []
     frames = np.empty(0, dtype=np.uint8)
     for time, image in images:
-        limit = max(1, min(chunk, _CLIP_BYTES // image.nbytes))
-        if times and (len(times) >= limit or time - times[0] > _CLIP_SECONDS):
+        limit = max(1, min(chunk, _MAX_CHUNK_BYTES // image.nbytes))
+        if times and (len(times) >= limit or time - times[0] > _MAX_CHUNK_SECONDS):
             yield times, frames[: len(times)]
             times = []
         if not times:
@@ -141,85 +135,81 @@ def _batches(images: Iterator[tuple[float, U8]], chunk: int) -> Iterator[tuple[l
         yield times, frames[: len(times)]
 
 
-# A file that ends this much before its header says, in seconds, has been cut.
-_CUT = 0.5
-
-
 @dataclass(frozen=True)
-class DecodedFrame:
-    """A decoded frame, still in its coded colors: ``time`` and ``duration`` in seconds."""
+class _Frame:
+    """A decoded PyAV frame that is not converted yet; ``time`` and ``duration`` in seconds."""
 
     time: float
     duration: float
-    frame: Any
+    decoded: Any
 
 
-class FrameReader:
-    """Decodes the pictures of one file.
+class _FrameReader:
+    """Decodes the frames of one file in order of time; ``rgb`` converts those that are needed.
 
-    Iterating yields every decoded frame at its own time; :meth:`rgb` converts those that are needed.
-    ``on_warning`` hears once of damage, of a cut file (and how far it could be read), of timestamps
-    that run backwards, and of a picture size that changes.
+    ``on_warning`` is called once for damage, for a cut file (and how far it could be read), for timestamps
+    that run backwards, and for a frame size that changes.
     """
 
     def __init__(self, info: VideoInfo, on_warning: Warn) -> None:
         self._info = info
-        self._warn_caller = on_warning
-        self._said: set[str] = set()
+        self._on_warning = on_warning
+        self._warned: set[str] = set()
         self._rgb = UprightConverter(info.width, info.height)
         self._end = 0.0
-        self._torn = ""
+        self._failure = ""
 
-    def __iter__(self) -> Iterator[DecodedFrame]:
+    def __iter__(self) -> Iterator[_Frame]:
         step = 1 / self._info.fps
         last: float | None = None
         with open_media(self._info.path) as container:
             stream: Any = pick_video(container)
             stream.thread_type = "AUTO"
-            for frame in decode(container, stream, on_damage=self._damaged):
+            for frame in decode(container, stream, on_damage=self._on_damage):
                 time = self._time(frame, last, step)
                 if last is not None and time <= last:
-                    self._warn(
-                        "order", f"timestamps run backwards at {last:.2f} s; those frames are left out"
-                    )
+                    self._warn("order", f"timestamps run backwards at {last:.2f} s: those frames are skipped")
                     continue
                 if last is not None:
                     step = time - last
                 last = time
                 duration = float(frame.duration * frame.time_base) if frame.duration else step
                 self._end = time + duration
-                yield DecodedFrame(time, duration, frame)
+                yield _Frame(time, duration, frame)
         self._check_end()
 
     def _time(self, frame: Any, last: float | None, step: float) -> float:
         if frame.pts is not None:
             return float(frame.pts * frame.time_base) - self._info.origin
-        # Raw streams (.h264) carry no timestamps at all: only the frame rate places their frames.
+        # Raw streams (.h264) have no timestamps: their frames follow at the frame rate.
         return 0.0 if last is None else last + step
 
-    def rgb(self, picture: DecodedFrame) -> U8:
-        """Convert to RGB, upright, u8 [H,W,3] of the size that ``info`` names."""
-        if not self._rgb.fits(picture.frame):
-            self._warn("size", f"the picture size changes at {picture.time:.2f} s; it is scaled to the first")
-        return self._rgb(picture.frame)
+    def rgb(self, frame: _Frame) -> U8:
+        """Convert to upright RGB, u8 [H,W,3] of the size in ``info``."""
+        if not self._rgb.fits(frame.decoded):
+            self._warn(
+                "size", f"the frame size changes at {frame.time:.2f} s: scaled to that of the first frame"
+            )
+        return self._rgb(frame.decoded)
 
-    def _damaged(self, reason: str, fatal: bool) -> None:
+    def _on_damage(self, reason: str, fatal: bool) -> None:
         if fatal:
-            self._torn = reason
+            self._failure = reason
         else:
             self._warn(
-                "damage", f"damaged at {self._end:.2f} s ({reason}); what cannot be decoded is left out"
+                "damage",
+                f"damaged at {self._end:.2f} s ({reason}): frames that cannot be decoded are skipped",
             )
 
     def _check_end(self) -> None:
         declared = self._info.duration
-        if declared is not None and declared - self._end > _CUT and declared - self._reach() > _CUT:
+        if declared is not None and declared - self._end > _CUT and declared - self._end_of_streams() > _CUT:
             self._warn("end", f"can be read only up to {self._end:.2f} s of {declared:.2f} s")
-        elif self._torn:
-            self._warn("end", f"can be read only up to {self._end:.2f} s ({self._torn})")
+        elif self._failure:
+            self._warn("end", f"can be read only up to {self._end:.2f} s ({self._failure})")
 
-    def _reach(self) -> float:
-        """End of the last packet of any stream: sound may go on behind the last picture."""
+    def _end_of_streams(self) -> float:
+        """End of the last packet of any stream: audio may continue after the last frame."""
         end = 0.0
         with open_media(self._info.path) as container:
             for packet in container.demux():
@@ -227,7 +217,7 @@ class FrameReader:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         return end - self._info.origin
 
-    def _warn(self, kind: str, text: str) -> None:
-        if kind not in self._said:
-            self._said.add(kind)
-            self._warn_caller(f"{self._info.path}: {text}")
+    def _warn(self, kind: str, message: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self._on_warning(f"{self._info.path}: {message}")
