@@ -1,4 +1,4 @@
-"""Watch a camera, a stream or a file, and say when something in view begins or ceases to sound.
+"""Watch a camera, a stream or a file, and print when an object in view starts or stops sounding.
 
 python examples/watch.py /dev/video0 alsa:default
 python examples/watch.py rtsp://camera/stream
@@ -11,18 +11,18 @@ import sys
 
 import save_avs
 
-VISIBLE = 0.002  # share of the picture
+MIN_AREA = 0.002  # share of the frame
 
 
-def watch(source: str, sound: str | None = None) -> None:
+def watch(source: str, audio_source: str | None = None) -> None:
     """Print a line for each change, until the source ends or Ctrl-C."""
     sounding = False
     warn = lambda text: print(f"warning: {text}", file=sys.stderr)  # noqa: E731
-    for frame in save_avs.stream(source, sound=sound, on_warning=warn):
-        if (frame.mask.mean() > VISIBLE) != sounding:
+    for frame in save_avs.stream(source, audio_source=audio_source, on_warning=warn):
+        if (frame.mask.mean() > MIN_AREA) != sounding:
             sounding = not sounding
-            what = "something sounds" if sounding else "nothing in view sounds"
-            print(f"{frame.time:8.2f} s  {what}", flush=True)
+            state = "sounding object in view" if sounding else "no sounding object in view"
+            print(f"{frame.time:8.2f} s  {state}", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ with atheris.instrument_imports(include=["save_avs"]):
     from save_avs.datasets.shards.index import read_index
     from save_avs.datasets.tensor_pickle import read_tensor_pickle
     from save_avs.errors import SaveAvsError
+    from save_avs.formats import load_masks_json
     from save_avs.synthesis.corpus import Manifest
-    from save_avs.visualization import load_masks_json
     from save_avs.weights.reading import read_state_dict
 
 # What else of the reading is Python. What is compiled (json, pydantic, safetensors) cannot guide.
@@ -75,7 +75,7 @@ def _saved(zipped: bool) -> bytes:
 
 
 def _decode(path: Path) -> None:
-    video_masks, _ = load_masks_json(path)
+    video_masks = load_masks_json(path).video_masks
     video_masks.areas()
     for number in range(len(video_masks)):
         video_masks.mask(number)

@@ -40,7 +40,7 @@ def test_docstrings(example):
 
 def test_what_a_newcomer_calls_has_an_example():
     named = {test.name for test in DOCTESTS}
-    assert {"load_model", "segment", "segment_arrays", "stream", "Predictor", "read_clips"} <= named
+    assert {"load_model", "segment", "segment_arrays", "stream", "Predictor", "read_video_chunks"} <= named
 
 
 @pytest.mark.slow
@@ -57,7 +57,7 @@ def test_python_in_documents(document):
 def test_watching_the_sample(capsys):
     runpy.run_path(str(ROOT / "examples" / "watch.py"))["watch"]("clip.mp4")
     lines = capsys.readouterr().out.splitlines()
-    assert lines and "something sounds" in lines[0]
+    assert lines and "sounding object in view" in lines[0]
 
 
 def test_the_notebook_is_committed_without_outputs():

@@ -1,14 +1,16 @@
-"""SAVE: a video goes in, pixel masks of what makes the sound come out.
+"""SAVE: audio-visual segmentation. A video goes in, pixel masks of the sounding objects come out.
 
-The names below are imported when they are first used: torch takes seconds, and the command line must not.
+The names of ``__all__`` are the public API; every other module is private. They are imported on first access:
+torch takes seconds to import, and the command line must not.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from save_avs import audio
+    from save_avs import audio, errors
     from save_avs.inference import (
         Predictor,
         SegmentationResult,
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
         stream,
     )
     from save_avs.models import SAVE, load_model, sam
-    from save_avs.types import VideoChunk, VideoMasks
+    from save_avs.types import FrameMask, VideoChunk, VideoMasks
     from save_avs.video import read_video_chunks
 
     __version__: str
 
 __all__ = [
     "SAVE",
+    "FrameMask",
     "Predictor",
     "SegmentationResult",
     "SegmentedFrame",
@@ -32,6 +35,7 @@ __all__ = [
     "VideoMasks",
     "__version__",
     "audio",
+    "errors",
     "load_model",
     "read_video_chunks",
     "sam",
@@ -40,20 +44,16 @@ __all__ = [
     "stream",
 ]
 
-_PACKAGES = {"audio": "audio", "sam": "models.sam"}
+_MODULES = {"audio": "audio", "errors": "errors", "sam": "models.sam"}
 _HOMES = {
-    "VideoChunk": "types",
-    "SegmentedFrame": "inference",
-    "VideoMasks": "types",
-    "Predictor": "inference",
-    "SAVE": "models",
-    "SegmentationResult": "inference",
-    "load_model": "models",
-    "read_video_chunks": "video",
-    "segment": "inference",
-    "segment_arrays": "inference",
-    "stream": "inference",
+    "inference": ("Predictor", "SegmentationResult", "SegmentedFrame", "segment", "segment_arrays", "stream"),
+    "models": ("SAVE", "load_model"),
+    "types": ("FrameMask", "VideoChunk", "VideoMasks"),
+    "video": ("read_video_chunks",),
 }
+
+# Messages are for the application to show: see "Logging" in docs/guides/python.md.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
@@ -61,15 +61,16 @@ def __getattr__(name: str) -> Any:
 
     if name == "__version__":
         return _version()
-    if name in _PACKAGES:
-        return import_module(f"{__name__}.{_PACKAGES[name]}")
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 def _version() -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from save_avs._rle import decode_rle, encode_rle, rle_area
 
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
@@ -139,24 +142,43 @@ class AVBatch:
 
 
 @dataclass(frozen=True)
+class FrameMask:
+    """The mask of one frame.
+
+    Attributes:
+        index: number of the frame among all frames read from the video.
+        time: its presentation time in seconds.
+        score: mean probability inside the mask, 0 when it is empty.
+        mask: pixels of sounding objects, bool [H,W].
+    """
+
+    index: int
+    time: float
+    score: float
+    mask: Bool
+
+
+@dataclass(frozen=True, repr=False)
 class VideoMasks:
-    """The masks of a video: one COCO run-length code per processed frame, decoded when asked.
+    """The masks of a video: one COCO run-length code per processed frame, decoded on access.
+
+    ``masks[i]`` is a `FrameMask`, ``masks[i:j]`` another ``VideoMasks``, and iteration gives every `FrameMask`.
 
     Attributes:
         size: (H, W) of every mask, the video's own.
         indices: index of each processed frame in the video's frame order, ascending.
-        times: its presentation time in seconds.
-        scores: mean probability inside the mask, 0 when it is empty.
-        counts: compressed COCO run lengths, one a frame.
+        times: presentation time of each in seconds.
+        scores: mean probability inside each mask, 0 when it is empty.
+        counts: compressed COCO run lengths of each mask.
 
     Raises:
-        ValueError: when the columns differ in length.
+        ValueError: the columns differ in length.
 
     Examples:
         >>> import save_avs
-        >>> video_masks = save_avs.segment("clip.mp4", fps=2).video_masks
-        >>> len(video_masks), video_masks.mask(3).shape, bool(video_masks.areas()[3] > 0.01)
-        (16, (360, 640), True)
+        >>> masks = save_avs.segment("clip.mp4", fps=2).video_masks
+        >>> masks, masks[3].mask.shape, bool(masks.areas()[3] > 0.01)
+        (VideoMasks(16 frames of 640x360), (360, 640), True)
     """
 
     size: tuple[int, int]
@@ -166,25 +188,67 @@ class VideoMasks:
     counts: tuple[bytes, ...]
 
     def __post_init__(self) -> None:
-        """Check that every column has one entry a frame."""
+        """Check that every column has one entry per frame."""
         _require(
             len(self.indices) == len(self.times) == len(self.scores) == len(self.counts),
             "indices, times, scores and counts must have the same length",
         )
 
+    @classmethod
+    def from_rows(cls, size: tuple[int, int], rows: Sequence[tuple[int, float, float, bytes]]) -> Self:
+        """Collect (index, time, score, COCO run lengths) of each frame."""
+        return cls(size, *zip(*rows, strict=True)) if rows else cls(size, (), (), (), ())
+
+    def __repr__(self) -> str:
+        return f"VideoMasks({len(self)} frame{'s' * (len(self) != 1)} of {self.size[1]}x{self.size[0]})"
+
     def __len__(self) -> int:
         return len(self.counts)
 
+    def __iter__(self) -> Iterator[FrameMask]:
+        return map(self.__getitem__, range(len(self)))
+
+    @overload
+    def __getitem__(self, key: int) -> FrameMask: ...
+    @overload
+    def __getitem__(self, key: slice) -> VideoMasks: ...
+    def __getitem__(self, key: int | slice) -> FrameMask | VideoMasks:
+        if isinstance(key, slice):
+            columns = (self.indices[key], self.times[key], self.scores[key], self.counts[key])
+            return VideoMasks(self.size, *columns)
+        return FrameMask(self.indices[key], self.times[key], self.scores[key], self.mask(key))
+
     def mask(self, i: int) -> Bool:
         """Decode the mask of the i-th processed frame, bool [H,W]."""
-        from faster_coco_eval.core import mask as coco
-
-        return coco.decode({"size": list(self.size), "counts": self.counts[i]}).astype(bool)
+        return decode_rle(self.counts[i], self.size)
 
     def areas(self) -> F64:
-        """Share of the picture that is marked, per processed frame, f64 [len]."""
-        from faster_coco_eval.core import mask as coco
-
-        rles: Any = [{"size": list(self.size), "counts": c} for c in self.counts]
-        pixels = coco.area(rles) if rles else []
+        """Return the marked share of each processed frame, 0..1, f64 [T]."""
+        pixels = [rle_area(code) for code in self.counts]
         return np.array(pixels, np.float64) / (self.size[0] * self.size[1])
+
+
+class VideoMasksBuilder:
+    """Collects masks frame by frame into a `VideoMasks`; holds only their codes.
+
+    Args:
+        size: (H, W) of every mask.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._rows: list[tuple[int, float, float, bytes]] = []
+
+    def add(self, mask: Bool, *, index: int, time: float, score: float) -> None:
+        """Add the mask of a frame, bool [H,W].
+
+        Raises:
+            ValueError: the mask has another size.
+        """
+        if mask.shape != self._size:
+            raise ValueError(f"mask of shape {mask.shape}, expected {self._size}")
+        self._rows.append((int(index), float(time), float(score), encode_rle(mask)))
+
+    def build(self) -> VideoMasks:
+        """Return the masks added so far."""
+        return VideoMasks.from_rows(self._size, self._rows)

@@ -12,9 +12,8 @@ import pytest
 from pycocotools.coco import COCO
 
 from save_avs.cli import main
-from save_avs.formats import MASK_FORMATS
+from save_avs.formats import MASK_FORMATS, load_masks_json
 from save_avs.inference import segment
-from save_avs.visualization import load_masks_json
 from tests.support.sample_videos import BrightWhereLoud, make_video
 
 
@@ -40,7 +39,7 @@ def test_segment_and_convert_write_the_same(capsys):
     for name in ("coco", "cvat", "labelstudio"):
         file = MASK_FORMATS[name].file
         assert (folder / "formats" / file).read_bytes() == (folder / file).read_bytes()
-    video_masks, _ = load_masks_json(folder / "masks.json")
+    video_masks = load_masks_json(folder / "masks.json").video_masks
     with np.load(folder / "formats" / "masks.npz") as arrays:
         assert arrays["masks"].shape == (40, 64, 96) and len(video_masks) == 40
 
@@ -80,7 +79,7 @@ def alphas(path: Path) -> np.ndarray:
 class TestMatte:
     def test_alpha_is_the_mask_with_the_sound_beside_it(self):
         folder = segmented("matte,masks")
-        video_masks, _ = load_masks_json(folder / "masks.json")
+        video_masks = load_masks_json(folder / "masks.json").video_masks
         masks = np.stack([video_masks.mask(i) for i in range(len(video_masks))])
         np.testing.assert_array_equal(alphas(folder / "matte.mov"), masks * np.uint8(255))
         with av.open(str(folder / "matte.mov")) as container:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.cli import main
-from save_avs.visualization import load_masks_json
+from save_avs.formats import load_masks_json
 from tests.support.sample_videos import BrightWhereLoud, make_sound, make_video
 
 
@@ -60,8 +60,8 @@ class TestOneVideo:
 
     def test_fewer_frames_and_another_threshold(self, clip):
         assert main(["segment", "clip.mp4", "-o", "out", "--fps", "5", "--threshold", "0.9"]) == 0
-        video_masks, meta = load_masks_json("out/clip/masks.json")
-        assert len(video_masks) == 20 and meta["video"]["fps"] == pytest.approx(10)
+        document = load_masks_json("out/clip/masks.json")
+        assert len(document.video_masks) == 20 and document.video["fps"] == pytest.approx(10)
         summary = json.loads(Path("out/clip/summary.json").read_text())
         assert summary["settings"] == {"fps": 5.0, "threshold": 0.9}
 
@@ -69,7 +69,7 @@ class TestOneVideo:
         assert main(["segment", str(mute_video), "-o", "out"]) == 0
         err = lines(capsys.readouterr().err)
         assert len([line for line in err if line.startswith("warning: ")]) == 1
-        video_masks, _ = load_masks_json("out/mute/masks.json")
+        video_masks = load_masks_json("out/mute/masks.json").video_masks
         assert len(video_masks) == 10 and not video_masks.areas().any() and not any(video_masks.scores)
 
     @pytest.mark.parametrize("size", [(96, 64), (1, 1)])
@@ -129,8 +129,8 @@ class TestManyVideos:
         shutil.copy(clip, "more/other.mp4")
         assert main(["segment", "clip.mp4", "more", "-o", "out", "--save", "masks"]) == 0
         assert names("out") == ["clip", "clip-2", "other"]
-        _, meta = load_masks_json("out/clip-2/masks.json")
-        assert meta["video"]["path"] == "more/clip.mp4"
+        document = load_masks_json("out/clip-2/masks.json")
+        assert document.video["path"] == "more/clip.mp4"
 
     def test_a_glob(self, clip):
         shutil.copy(clip, "other.mp4")
@@ -208,7 +208,7 @@ class TestBadInput:
         assert main(["segment", "cut.mp4", "-o", "out", "--save", "masks"]) == 0
         warnings = [line for line in lines(capsys.readouterr().err) if line.startswith("warning: cut.mp4: ")]
         assert len([line for line in warnings if "only up to" in line]) == 1, warnings
-        video_masks, _ = load_masks_json("out/cut/masks.json")
+        video_masks = load_masks_json("out/cut/masks.json").video_masks
         assert 20 < len(video_masks) < 200
 
     @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ def test_the_masks_follow_the_sound():
 
 def test_small_chunks_give_what_the_whole_gives():
     frames, waveform = arrays()
-    whole = segmented(frames, waveform, sample_rate=RATE, fps=10, batch=40)
-    parts = segmented(frames, waveform, sample_rate=RATE, fps=10, batch=3)
+    whole = segmented(frames, waveform, sample_rate=RATE, fps=10, batch_size=40)
+    parts = segmented(frames, waveform, sample_rate=RATE, fps=10, batch_size=3)
     assert parts.video_masks.counts == whole.video_masks.counts
 
 
@@ -86,7 +86,7 @@ def test_a_batch_of_clips_shares_the_models_batches():
         VideoChunk(frames=f, times=np.arange(len(f)) / 10, waveform=w, waveform_start=0.0, sample_rate=RATE)
         for f, w in (arrays(5), arrays(7, (48, 32)), (arrays(3)[0], np.zeros(0, np.float32)))
     ]
-    together = save_avs.Predictor(model, batch=8).predict_batch(clips)
+    together = save_avs.Predictor(model, batch_size=8).predict_batch(clips)
     assert model.batches == [8, 4]
     for clip, found in zip(clips, together, strict=True):
         alone = save_avs.Predictor(BrightWhereLoud()).predict(clip)

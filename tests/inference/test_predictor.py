@@ -72,8 +72,8 @@ def test_a_higher_threshold_marks_what_is_likelier():
 
 def test_batches_do_not_change_the_result():
     model = BrightWhereLoud()
-    whole = Predictor(model, batch=40).predict(clip(24))
-    parts = Predictor(model, batch=7).predict(clip(24))
+    whole = Predictor(model, batch_size=40).predict(clip(24))
+    parts = Predictor(model, batch_size=7).predict(clip(24))
     assert model.batches == [24, 7, 7, 7, 3]
     np.testing.assert_array_equal(whole.masks, parts.masks)
     np.testing.assert_allclose(whole.scores, parts.scores, atol=1e-6)
@@ -93,7 +93,7 @@ def test_frames_in_digital_silence_are_not_shown_to_the_model():
             return images.new_full((len(images), 1, 16, 16), 5).float()
 
     model = MarksAll()
-    prediction = Predictor(model, batch=16).predict(clip(40))
+    prediction = Predictor(model, batch_size=16).predict(clip(40))
     marked = prediction.masks.any(axis=(1, 2))
     heard = int(marked.sum())
     assert marked[:heard].all() and 24 <= heard <= 26  # what reaches into the first two seconds
@@ -117,7 +117,7 @@ def test_clips_come_out_one_by_one():
         raise AssertionError("read ahead")
 
     first = next(iter(Predictor(BrightWhereLoud())(clips())))
-    assert len(first.clip) == 2
+    assert len(first.chunk) == 2
 
 
 def test_frames_that_change_size_are_refused():
@@ -147,4 +147,4 @@ def test_thresholds_that_mean_nothing_are_refused(threshold):
 
 def test_an_empty_batch_is_refused():
     with pytest.raises(UsageError, match="batch"):
-        Predictor(BrightWhereLoud(), batch=0)
+        Predictor(BrightWhereLoud(), batch_size=0)

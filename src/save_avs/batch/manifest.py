@@ -12,7 +12,7 @@ from typing import Any
 from save_avs.batch.messages import Entry
 from save_avs.batch.storage import entry_of, expand, is_remote
 from save_avs.errors import DataError, UsageError
-from save_avs.inference.inputs import find_input_videos
+from save_avs.inference.result_folders import find_input_videos
 
 COLUMNS = ("path", "url")  # the first that is there names the clips
 

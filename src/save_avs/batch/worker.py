@@ -119,8 +119,8 @@ def _failed(entry: Entry, status: str, error: Exception) -> Failed:
 
 def _segment(model: FrameModel, kit: Kit, entry: Entry, on_progress: Callable[[], None]) -> Done:
     from save_avs.inference import segment
-    from save_avs.inference.output_files import SUMMARY_FILE
-    from save_avs.visualization import write_summary
+    from save_avs.inference.result import write_summary
+    from save_avs.inference.settings import SUMMARY_FILE
 
     started = time.perf_counter()
     overlay = None if kit.overlays is None else overlay_name(entry)

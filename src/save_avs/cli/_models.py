@@ -9,7 +9,7 @@ from save_avs.cli._console import print_info
 from save_avs.cli._progress import VideoProgress
 
 if TYPE_CHECKING:
-    from save_avs.inference.jobs import SegmentationJob
+    from save_avs.inference.result_folders import SegmentationJob
     from save_avs.models import SAVE
     from save_avs.runtimes import RuntimeModel
 

@@ -11,7 +11,7 @@ from save_avs._text import escape_control_chars
 from save_avs.cli._console import output_settings, print_info, print_line
 
 if TYPE_CHECKING:
-    from save_avs.inference import Progress
+    from save_avs.inference import FrameProgress
 
 PLAIN_EVERY = 5.0  # seconds
 
@@ -57,7 +57,7 @@ class VideoProgress(ProgressDisplay):
         self._name = name
         self._said_at = 0.0
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: FrameProgress) -> None:
         """Show how far it is by now."""
         if self._bar is not None:
             fraction = progress.fraction
@@ -106,9 +106,9 @@ def count(what: str, done: int, of: int) -> None:
         print_info(f"{done}/{of} {what}")
 
 
-def _detail(progress: Progress) -> str:
-    text = f"{progress.frames} frames, {progress.rate:.1f} fps"
-    return text if progress.left is None else f"{text}, {format_duration(progress.left)} left"
+def _detail(progress: FrameProgress) -> str:
+    text = f"{progress.frames} frames, {progress.frames_per_second:.1f} fps"
+    return text if progress.remaining is None else f"{text}, {format_duration(progress.remaining)} left"
 
 
 def format_duration(seconds: float) -> str:

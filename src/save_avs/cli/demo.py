@@ -12,7 +12,7 @@ from save_avs.cli._options import DryRun
 
 if TYPE_CHECKING:
     from save_avs.inference.audio_events import AudioEvent
-    from save_avs.inference.jobs import SegmentationJob
+    from save_avs.inference.result_folders import SegmentationJob
     from save_avs.models import SAVE
 
 DEFAULT_DIRECTORY = Path("runs/demo")
@@ -39,7 +39,7 @@ def demo(
 
     from save_avs.cli._models import load_and_announce
     from save_avs.inference.audio_events import detect_audio_events
-    from save_avs.inference.jobs import ExistingPolicy, plan_jobs
+    from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
 
     with as_file(files("save_avs") / "bundled" / "sample.mp4") as sample:
         (job,) = plan_jobs([sample], output, ExistingPolicy.NEXT_FREE)

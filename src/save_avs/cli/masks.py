@@ -56,13 +56,13 @@ def convert(
     """Write a video's masks in other formats, into a new folder."""
     from save_avs._files import atomic_folder
     from save_avs.errors import UsageError
-    from save_avs.formats import MASK_FORMATS, MaskDocument
+    from save_avs.formats import MASK_FORMATS, load_masks_json
     from save_avs.inference.settings import parse_outputs
 
     names = parse_outputs(to)
     if unknown := [name for name in names if name not in MASK_FORMATS] or (not names and [to]):
         raise UsageError(f"no format {unknown[0]!r}; choose from {', '.join(MASK_FORMATS)}")
-    masks = MaskDocument.read(source, images=images)
+    masks = load_masks_json(source, image_prefix=images)
     folder = output or source.parent / "formats"
     if dry_run:
         print_line(f"would write {', '.join(names)} of {len(masks.video_masks)} frames -> {folder}")

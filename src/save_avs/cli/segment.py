@@ -14,8 +14,8 @@ from save_avs.cli.completion import model_names
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
-    from save_avs.inference import SegmentationOutcome
-    from save_avs.inference.jobs import ExistingPolicy
+    from save_avs.inference.multiple_inputs import SegmentationOutcome
+    from save_avs.inference.result_folders import ExistingPolicy
 
 DEFAULT_DIRECTORY = Path("runs/segment")
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
@@ -133,8 +133,7 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
     dry_run: DryRun = False,
 ) -> int:
     """Mark the things that sound in videos: an overlay video, masks, a timeline and a summary for each."""
-    from save_avs.inference.inputs import find_input_videos
-    from save_avs.inference.jobs import plan_jobs
+    from save_avs.inference.result_folders import find_input_videos, plan_jobs
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     default = "masks" if engine else ",".join(DEFAULT_OUTPUTS)
@@ -174,11 +173,13 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
         return 0
 
     from save_avs.cli._models import announced_runtime, display
-    from save_avs.inference import segment_jobs
+    from save_avs.inference.multiple_inputs import segment_jobs
 
     network = announced_runtime(model, device=device, precision=precision, runtime=runtime)
     outcomes: list[SegmentationOutcome] = []
-    for outcome in segment_jobs(jobs, directory, settings, model=network, watch=display, overwrite=overwrite):
+    for outcome in segment_jobs(
+        jobs, directory, settings, model=network, display=display, overwrite=overwrite
+    ):
         outcomes.append(outcome)
         _print_outcome(outcome, as_json)
     if as_json:
@@ -187,7 +188,7 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
 
 
 def _existing(overwrite: bool, resume: bool, *, named: bool) -> ExistingPolicy:
-    from save_avs.inference.jobs import ExistingPolicy
+    from save_avs.inference.result_folders import ExistingPolicy
 
     if overwrite and resume:
         raise UsageError("--overwrite and --resume exclude each other; choose one")

@@ -17,8 +17,8 @@ from save_avs.metrics.frame_scores import mask_ious
 from save_avs.metrics.mask_metrics import FrameTable
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.types import F64, U8, Bool
+from save_avs.visualization.contact_sheet import BACKGROUND_COLOR, TEXT_COLOR, fit_tile
 from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask
-from save_avs.visualization.tiles import BACKGROUND_COLOR, TEXT_COLOR, fit_tile
 
 EXAMPLES_PER_KIND = 4
 _SIDE, _GAP, _LINE = 200, 12, 20  # pixels: a frame, the space between tiles, a line of text

@@ -1,7 +1,45 @@
-"""Masks as the tools of others read them: COCO, NumPy, CVAT, Label Studio, PNG."""
+"""Masks as files: masks.json, and the formats of other tools by name (add a module and a line in the table)."""
 
-from save_avs.formats.coco import build_coco_dataset
-from save_avs.formats.maskset import LABEL, MaskDocument
-from save_avs.formats.registry import MASK_FORMATS, MaskFormat
+from __future__ import annotations
 
-__all__ = ["LABEL", "MASK_FORMATS", "MaskDocument", "MaskFormat", "build_coco_dataset"]
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from save_avs.formats.coco import build_coco_dataset, write_coco
+from save_avs.formats.cvat import write_cvat
+from save_avs.formats.image_arrays import write_npz, write_png
+from save_avs.formats.label_studio import write_label_studio
+from save_avs.formats.masks_json import LABEL, MaskDocument, load_masks_json, write_masks_json
+
+__all__ = [
+    "LABEL",
+    "MASK_FORMATS",
+    "MaskDocument",
+    "MaskFormat",
+    "build_coco_dataset",
+    "load_masks_json",
+    "write_masks_json",
+]
+
+
+@dataclass(frozen=True)
+class MaskFormat:
+    """A file format for masks.
+
+    Attributes:
+        file: name of the file or folder in a results folder.
+        write: writes the masks to such a path; the file appears complete or not at all.
+    """
+
+    file: str
+    write: Callable[[Path, MaskDocument], None]
+
+
+MASK_FORMATS: dict[str, MaskFormat] = {
+    "png": MaskFormat("masks", write_png),
+    "coco": MaskFormat("masks.coco.json", write_coco),
+    "npz": MaskFormat("masks.npz", write_npz),
+    "cvat": MaskFormat("masks.cvat.xml", write_cvat),
+    "labelstudio": MaskFormat("masks.labelstudio.json", write_label_studio),
+}

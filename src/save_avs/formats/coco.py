@@ -1,4 +1,4 @@
-"""A COCO data set: one JSON with images, annotations and the category, as pycocotools opens it."""
+"""COCO dataset: one JSON with images, annotations and the category, as pycocotools opens it."""
 
 from __future__ import annotations
 
@@ -6,56 +6,62 @@ import json
 from pathlib import Path
 from typing import Any
 
-from faster_coco_eval.core import mask as coco
-
 from save_avs._files import atomic_write
-from save_avs.formats.maskset import LABEL, MaskDocument
+from save_avs._rle import bounding_box, rle_area
+from save_avs.formats.masks_json import LABEL, MaskDocument, rle_json
 
-CATEGORY = 1
+CATEGORY_ID = 1
 
 
-def build_coco_dataset(masks: MaskDocument) -> dict[str, Any]:
-    """Masks as a COCO data set: an image for each processed frame, an annotation for each mask not empty."""
-    height, width = masks.video_masks.size
+def build_coco_dataset(document: MaskDocument) -> dict[str, Any]:
+    """Return the COCO dataset: an image for each processed frame, an annotation for each non-empty mask."""
+    masks = document.video_masks
+    height, width = masks.size
     images = [
         {
             "id": index,
-            "file_name": masks.picture(i),
+            "file_name": document.image_name(i),
             "width": width,
             "height": height,
-            "time": round(masks.video_masks.times[i], 6),
+            "time": round(masks.times[i], 6),
         }
-        for i, index in enumerate(masks.video_masks.indices)
+        for i, index in enumerate(masks.indices)
     ]
-    found = (_annotation(masks, i) for i in range(len(masks.video_masks)))
-    annotations = [{"id": n, **row} for n, row in enumerate((row for row in found if row["area"]), start=1)]
+    marked = [i for i in range(len(masks)) if rle_area(masks.counts[i])]
+    description = f"sounding objects in {document.video['path']}"
     return {
-        "info": {"description": f"what sounds in {masks.video['path']}", "version": "1", **_made_by(masks)},
+        "info": {
+            "description": description,
+            "version": "1",
+            "video": dict(document.video),
+            "model": dict(document.model),
+        },
         "licenses": [],
         "images": images,
-        "annotations": annotations,
-        "categories": [{"id": CATEGORY, "name": LABEL, "supercategory": ""}],
+        "annotations": [_annotation(document, i, number) for number, i in enumerate(marked, start=1)],
+        "categories": [{"id": CATEGORY_ID, "name": LABEL, "supercategory": ""}],
     }
 
 
-def write_coco(path: Path, masks: MaskDocument) -> None:
-    """Write the data set as JSON, whole or not at all."""
-    atomic_write(path, json.dumps(build_coco_dataset(masks), ensure_ascii=False, allow_nan=False) + "\n")
+def write_coco(path: Path, document: MaskDocument) -> None:
+    """Write the dataset as JSON."""
+    atomic_write(path, json.dumps(build_coco_dataset(document), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _made_by(masks: MaskDocument) -> dict[str, Any]:
-    return {"video": dict(masks.video), "model": dict(masks.model)}
-
-
-def _annotation(masks: MaskDocument, i: int) -> dict[str, Any]:
-    video_masks = masks.video_masks
-    code: Any = {"size": list(video_masks.size), "counts": video_masks.counts[i]}
+def _annotation(document: MaskDocument, i: int, number: int) -> dict[str, Any]:
+    masks = document.video_masks
+    rows, columns = bounding_box(masks.mask(i))
     return {
-        "image_id": video_masks.indices[i],
-        "category_id": CATEGORY,
-        "segmentation": {"size": list(video_masks.size), "counts": video_masks.counts[i].decode("ascii")},
-        "area": int(coco.area(code)),
-        "bbox": [float(side) for side in coco.toBbox(code)],  # x, y, width, height
+        "id": number,
+        "image_id": masks.indices[i],
+        "category_id": CATEGORY_ID,
+        "segmentation": rle_json(masks, i),
+        "area": rle_area(masks.counts[i]),
+        # x, y, width, height
+        "bbox": [
+            float(side)
+            for side in (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        ],
         "iscrowd": 0,
-        "score": round(video_masks.scores[i], 6),
+        "score": round(masks.scores[i], 6),
     }

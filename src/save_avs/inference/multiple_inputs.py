@@ -1,25 +1,27 @@
-"""Several videos in a row: one that cannot be read is recorded, and the rest is done."""
+"""Several videos in a row: failures are recorded, and the next video follows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from save_avs.errors import MediaError
-from save_avs.inference.jobs import FailureLog, SegmentationJob
-from save_avs.inference.output_files import SUMMARY_FILE
 from save_avs.inference.pipeline import FrameProgress, segment
 from save_avs.inference.predictor import FrameModel
-from save_avs.inference.settings import SegmentationSettings
+from save_avs.inference.result_folders import FailureLog, SegmentationJob
+from save_avs.inference.settings import SUMMARY_FILE, SegmentationSettings
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SegmentationOutcome:
-    """What became of a job: its summary, or the reason why there is none."""
+    """The summary of a job, or the reason why there is none."""
 
     job: SegmentationJob
     summary: dict[str, Any] | None
@@ -27,21 +29,13 @@ class SegmentationOutcome:
 
 
 class ProgressDisplay(Protocol):
-    """Someone who looks on while one video is segmented."""
+    """Shows the progress of one video."""
 
     def update(self, progress: FrameProgress) -> None:
-        """Take note of how far it is."""
+        """Show the progress so far."""
 
     def warn(self, text: str) -> None:
-        """Take note of something worth knowing."""
-
-
-class ProgressDisplayFactory(Protocol):
-    """Gives each job its watcher."""
-
-    def __call__(self, job: SegmentationJob) -> AbstractContextManager[ProgressDisplay]:
-        """Make a watcher for the time of one job."""
-        ...
+        """Show a warning."""
 
 
 def segment_jobs(
@@ -50,36 +44,36 @@ def segment_jobs(
     settings: SegmentationSettings,
     *,
     model: FrameModel,
-    watch: ProgressDisplayFactory,
+    display: Callable[[SegmentationJob], AbstractContextManager[ProgressDisplay]],
     overwrite: bool = False,
 ) -> Iterator[SegmentationOutcome]:
-    """Segment each video into its folder; yield what became of it.
+    """Segment each video into its folder and yield the outcome.
 
-    Videos that cannot be read or finished go into ``failed.jsonl`` of ``directory``, and the next one
-    follows. Finished jobs are passed through with the summary they have.
+    Videos that cannot be read or finished go into ``failed.jsonl`` of ``directory``, and the next one follows.
+    Finished jobs are yielded with the summary they have.
     """
     failures = FailureLog(directory, [job.path for job in jobs])
     for job in jobs:
         if job.finished:
-            yield SegmentationOutcome(
-                job, json.loads((job.folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-            )
+            summary = json.loads((job.folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+            yield SegmentationOutcome(job, summary)
             continue
         try:
-            with watch(job) as watcher:
+            with display(job) as progress:
                 result = segment(
                     job.path,
                     model=model,
                     fps=settings.fps,
                     threshold=settings.threshold,
                     outputs=settings.outputs,
-                    batch=settings.batch,
+                    batch_size=settings.batch_size,
                     directory=job.folder,
                     overwrite=overwrite,
-                    on_progress=watcher.update,
-                    on_warning=watcher.warn,
+                    on_progress=progress.update,
+                    on_warning=progress.warn,
                 )
         except MediaError as error:
+            _logger.error("%s", error)
             failures.add(job.path, str(error))
             yield SegmentationOutcome(job, None, str(error))
         else:

@@ -1,35 +1,42 @@
-"""A video in, masks out: decoding, model and writing overlap, and memory stays bounded."""
+"""Segmentation of a whole video: reading, model and writing overlap, and memory stays bounded."""
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
+
+import numpy as np
 
 from save_avs._files import atomic_folder
-from save_avs.errors import MediaError
+from save_avs.errors import MediaError, UsageError
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.result import SegmentationResult
+from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
-from save_avs.inference.sources import FileSource, VideoSource
+from save_avs.inference.sources import ArraySource, FileSource, VideoSource
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.models import load_model
-from save_avs.visualization import Thumbnails, VideoMasksBuilder, WaveformEnvelope, draw_mask
+from save_avs.types import F32, F64, U8, VideoChunk, VideoMasksBuilder
+from save_avs.visualization import Thumbnails, WaveformEnvelope, draw_mask
 
-_CHUNK_BYTES = 1 << 24  # frames of a chunk; about five chunks are alive at once
-_CHUNK_FRAMES = 4  # however large they are: of fewer at once, each would cost the model more
+_logger = logging.getLogger(__name__)
+_CHUNK_BYTES = 1 << 24  # of the frames of a chunk; about five chunks are in memory at once
+_MIN_CHUNK_FRAMES = 4  # however large the frames: smaller batches cost the model more per frame
 
 
 @dataclass(frozen=True)
 class FrameProgress:
-    """How far a video is.
+    """Progress within one video.
 
     Attributes:
-        frames: processed by now.
+        frames: processed so far.
         time: of the last of them, seconds.
         duration: of the video, None when the file does not say.
         elapsed: seconds since the start.
@@ -42,171 +49,251 @@ class FrameProgress:
 
     @property
     def fraction(self) -> float | None:
-        """Share of the video that is done, 0..1."""
+        """Processed share of the video, 0..1."""
         return min(1.0, self.time / self.duration) if self.duration else None
 
     @property
-    def rate(self) -> float:
-        """Frames a second."""
+    def frames_per_second(self) -> float:
+        """Speed so far."""
         return self.frames / max(self.elapsed, 1e-9)
 
     @property
-    def left(self) -> float | None:
-        """Seconds it will still take, at the speed so far."""
+    def remaining(self) -> float | None:
+        """Estimated seconds until the end."""
         return self.elapsed * (1 / self.fraction - 1) if self.fraction else None
 
 
+class SegmentOptions(TypedDict, total=False):
+    """The options of ``segment``."""
+
+    model: FrameModel | str | Path
+    fps: float | None
+    threshold: float
+    outputs: tuple[str, ...]
+    batch_size: int
+    directory: str | Path | None
+    overwrite: bool
+    on_progress: Callable[[FrameProgress], None] | None
+    on_warning: Callable[[str], None] | None
+
+
+@overload
+def segment(  # pyright: ignore[reportOverlappingOverload], a str is also an iterable of str
+    path: str | os.PathLike[str], **options: Unpack[SegmentOptions]
+) -> SegmentationResult: ...
+@overload
 def segment(
-    path: str | Path,
+    path: Iterable[str | os.PathLike[str]], **options: Unpack[SegmentOptions]
+) -> list[SegmentationResult]: ...
+def segment(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     model: FrameModel | str | Path = "save-tiny",
     fps: float | None = None,
     threshold: float = 0.5,
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
-    batch: int = 16,
+    batch_size: int = 16,
     directory: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[FrameProgress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
-) -> SegmentationResult:
-    """Mark, in every frame of a video, the pixels of the things that sound.
+) -> SegmentationResult | list[SegmentationResult]:
+    """Segment the sounding objects in every frame of a video, or of several videos.
 
     Args:
-        path: any file that FFmpeg reads.
+        path: any file that FFmpeg reads; or several, for a list of results.
         model: from ``load_model``, or its name or folder.
-        fps: frames a second to process; None for every frame.
+        fps: frames to process per second; None for every frame.
         threshold: pixels of a higher probability are marked.
-        outputs: what ``directory``, or a later ``save``, will hold: names of ``OUTPUTS``.
-        batch: frames the model sees at once.
-        directory: a new folder to write to while it runs; it appears when all is done. Without it nothing is
-            written; the result's ``save`` does the same later and reads the video twice.
-        overwrite: replace ``directory`` when it exists.
+        outputs: what ``directory``, or a later ``save``, will contain: names out of ``OUTPUTS``.
+        batch_size: frames per forward pass of the model.
+        directory: a new folder to write to while the video is processed; it appears when all is done. Without
+            it nothing is written; the result's ``save`` does the same later and reads the video twice. For
+            several videos: the folder of their folders, ``<stem>`` each.
+        overwrite: replace ``directory``, or the folders of several videos in it, if it exists.
         on_progress: called after each chunk.
-        on_warning: called with one line for each thing worth knowing (no sound, a damaged file).
+        on_warning: called with each warning, one line (no sound, a damaged file); warnings also go to the
+            logger ``save_avs``.
 
     Raises:
         UsageError: wrong options, no such file or model, or ``directory`` exists.
-        MediaError: the file cannot be read as video.
+        MediaError: a file cannot be read as video.
 
     Examples:
         >>> import save_avs
         >>> result = save_avs.segment("clip.mp4", model="save-tiny", fps=2)
-        >>> len(result.video_masks), result.masks.shape
+        >>> len(result), result.masks.shape
         (16, (16, 360, 640))
         >>> folder = result.save("results/clip")
         >>> sorted(file.name for file in folder.iterdir())
         ['masks.json', 'overlay.mp4', 'summary.json', 'timeline.png']
+        >>> [len(result) for result in save_avs.segment(["clip.mp4", "clip.mp4"], fps=1)]
+        [8, 8]
     """
-    settings = SegmentationSettings(fps=fps, threshold=threshold, outputs=outputs, batch=batch)
-    predictor = _predictor(model, settings)
-    if directory is None:
-        run = _Run(FileSource(Path(path)), settings, on_progress, on_warning)
-        return run.through(predictor)
-    with atomic_folder(Path(directory), overwrite=overwrite) as folder:
-        run = _Run(FileSource(Path(path)), settings, on_progress, on_warning, folder)
-        result = run.through(predictor)
-        result.write_records(folder)
-    return result
+    settings = SegmentationSettings(fps=fps, threshold=threshold, outputs=outputs, batch_size=batch_size)
+    several = not isinstance(path, str | os.PathLike)
+    paths = [Path(each) for each in path] if several else [Path(path)]
+    folders: Sequence[Path | None] = [None] * len(paths)
+    if directory is not None:
+        existing = ExistingPolicy.OVERWRITE if overwrite else ExistingPolicy.REFUSE
+        jobs = plan_jobs(paths, Path(directory), existing) if several else []
+        folders = [job.folder for job in jobs] if several else [Path(directory)]
+    predictor = _build_predictor(model, settings)
+    results: list[SegmentationResult] = []
+    for file, folder in zip(paths, folders, strict=True):
+        with ExitStack() as stack:
+            partial = folder and stack.enter_context(atomic_folder(folder, overwrite=overwrite))
+            result = _Pipeline(FileSource(file), settings, on_progress, on_warning, partial).run(predictor)
+            if partial is not None:
+                result.write_records(partial)
+        results.append(result)
+    return results if several else results[0]
 
 
-def segment_source(
-    video_source: VideoSource, model: FrameModel | str | Path, settings: SegmentationSettings
+def segment_arrays(
+    frames: U8,
+    waveform: F32 | None = None,
+    *,
+    fps: float | None = None,
+    times: F64 | Sequence[float] | None = None,
+    sample_rate: int = 16000,
+    model: FrameModel | str | Path = "save-tiny",
+    threshold: float = 0.5,
+    batch_size: int = 16,
+    outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
+    name: str = "arrays",
 ) -> SegmentationResult:
-    """Mark what sounds in any footage, as ``segment`` does in a file; nothing is written."""
-    return _Run(video_source, settings).through(_predictor(model, settings))
+    """Segment the sounding objects in frames in memory.
+
+    Args:
+        frames: RGB u8 [T,H,W,3], at least one.
+        waveform: mono sound f32 [S] in -1..1, from time 0 on; None for no sound.
+        fps: frames per second; or else ``times``.
+        times: of each frame, seconds [T], increasing.
+        sample_rate: of ``waveform``, Hz.
+        model: from ``load_model``, or its name or folder.
+        threshold: pixels of a higher probability are marked.
+        batch_size: frames per forward pass of the model.
+        outputs: what the result's ``save`` will write: names out of ``OUTPUTS``.
+        name: what its files call it.
+
+    Raises:
+        UsageError: wrong options, no such model, or neither or both of ``fps`` and ``times``.
+        ValueError: arrays of another shape or type.
+
+    Examples:
+        >>> import numpy as np, save_avs
+        >>> frames = np.zeros((4, 90, 160, 3), np.uint8)
+        >>> waveform = np.sin(np.arange(16000) / 8).astype(np.float32)
+        >>> result = save_avs.segment_arrays(frames, waveform, sample_rate=16000, fps=4)
+        >>> result.masks.shape, result.times.tolist()
+        ((4, 90, 160), [0.0, 0.25, 0.5, 0.75])
+    """
+    if (fps is None) == (times is None):
+        raise UsageError("no frame times: give either fps or times")
+    if not len(frames):
+        raise UsageError("there are no frames to segment")
+    chunk = VideoChunk(
+        frames=frames,
+        times=np.arange(len(frames)) / fps if fps else np.asarray(times, dtype=np.float64),
+        waveform=np.zeros(0, dtype=np.float32) if waveform is None else waveform,
+        waveform_start=0.0,
+        sample_rate=sample_rate,
+    )
+    settings = SegmentationSettings(threshold=threshold, outputs=outputs, batch_size=batch_size)
+    return _Pipeline(ArraySource(chunk, name), settings).run(_build_predictor(model, settings))
 
 
-def _predictor(model: FrameModel | str | Path, settings: SegmentationSettings) -> Predictor:
+def _build_predictor(model: FrameModel | str | Path, settings: SegmentationSettings) -> Predictor:
     network = load_model(model) if isinstance(model, str | Path) else model
-    return Predictor(network, settings.threshold, settings.batch)
+    return Predictor(network, settings.threshold, settings.batch_size)
 
 
-class _Run:
-    """One video on its way through: what is collected, and where the frames are written."""
+class _Pipeline:
+    """Segmentation of one video: collects its masks, and writes its frames to the output videos."""
 
     def __init__(
         self,
-        video_source: VideoSource,
+        source: VideoSource,
         settings: SegmentationSettings,
         on_progress: Callable[[FrameProgress], None] | None = None,
         on_warning: Callable[[str], None] | None = None,
         folder: Path | None = None,
     ) -> None:
         self._started = time.perf_counter()
-        self._footage, self._video = video_source, video_source.video
+        self._source = source
         self._settings = settings
         self._folder = folder
         self._on_progress = on_progress
         self._on_warning = on_warning
         self._warnings: list[str] = []
-        self._told = 0
-        self._builder = VideoMasksBuilder((self._video.height, self._video.width))
+        self._warnings_reported = 0
+        self._masks = VideoMasksBuilder((source.video.height, source.video.width))
         self._envelope = WaveformEnvelope()
         self._thumbnails = Thumbnails()
 
-    def through(self, predictor: Predictor) -> SegmentationResult:
-        """Read, predict and write, each in a thread of its own; the writing in the caller's."""
-        video, settings = self._video, self._settings
-        fitting = _CHUNK_BYTES // (3 * video.width * video.height)
-        chunk = min(settings.batch, max(_CHUNK_FRAMES, fitting))
-        clips = self._footage.clips(
+    def run(self, predictor: Predictor) -> SegmentationResult:
+        """Read and predict in a thread each; write in the caller's."""
+        video, settings = self._source.video, self._settings
+        chunk = max(_MIN_CHUNK_FRAMES, _CHUNK_BYTES // (3 * video.width * video.height))
+        chunks = self._source.chunks(
             fps=settings.fps,
-            chunk=chunk,
+            chunk=min(settings.batch_size, chunk),
             sample_rate=predictor.model.frontend.sample_rate,
             on_warning=self._warnings.append,
         )
+        frames = 0
         with ExitStack() as stack:
-            video_outputs = stack.enter_context(open_video_outputs(self._folder, self._footage, settings))
-            ready = stack.enter_context(Prefetcher(clips))
-            predictions = stack.enter_context(Prefetcher(predictor(ready)))
-            frames = 0
-            for prediction in predictions:
-                self._take(prediction, video_outputs)
-                frames += len(prediction.clip)
-                self._report(frames, float(prediction.clip.times[-1]))
-            self._tell()
-            if not frames:  # said before the films end, which cannot be empty
-                raise MediaError(f"{video.path}: no picture in it can be decoded")
+            videos = stack.enter_context(open_video_outputs(self._folder, self._source, settings))
+            ready = stack.enter_context(Prefetcher(chunks))
+            for prediction in stack.enter_context(Prefetcher(predictor(ready))):
+                self._consume(prediction, videos)
+                frames += len(prediction.chunk)
+                self._report(frames, float(prediction.chunk.times[-1]))
+            self._flush_warnings()
+            if not frames:  # raised before the videos are closed, which cannot be empty
+                raise MediaError(f"{video.path}: no frame can be decoded")
+        seconds = time.perf_counter() - self._started
+        _logger.info("%s: segmented %d frames in %.1f s", video.path, frames, seconds)
         return SegmentationResult(
-            video_source=self._footage,
-            video_masks=self._builder.video_masks(),
+            source=self._source,
+            video_masks=self._masks.build(),
             model=describe_model(predictor.model),
             settings=settings,
             warnings=tuple(self._warnings),
-            seconds=self._elapsed(),
+            seconds=seconds,
             envelope=self._envelope,
-            thumbnails=self._thumbnails,
+            thumbnails=tuple(self._thumbnails.kept),
+            total_frames=frames,
         )
 
-    def _take(self, prediction: Prediction, video_outputs: VideoOutputs) -> None:
-        clip = prediction.clip
-        self._envelope.add(clip.waveform, clip.waveform_start, clip.sample_rate)
-        for i, (frame, moment) in enumerate(zip(clip.frames, clip.times.tolist(), strict=True)):
-            mask, index = prediction.masks[i], clip.first_index + i
-            self._builder.add(mask, index=index, time=moment, score=float(prediction.scores[i]))
-            marked = draw_mask(frame, mask) if video_outputs.overlay or self._thumbnails.wants() else frame
-            self._thumbnails.add(moment, marked)
-            video_outputs.write(frame, mask, moment, marked=marked)
+    def _consume(self, prediction: Prediction, videos: VideoOutputs) -> None:
+        chunk = prediction.chunk
+        self._envelope.add(chunk.waveform, chunk.waveform_start, chunk.sample_rate)
+        for i, (image, moment) in enumerate(zip(chunk.frames, chunk.times.tolist(), strict=True)):
+            mask, score = prediction.masks[i], float(prediction.scores[i])
+            self._masks.add(mask, index=chunk.first_index + i, time=moment, score=score)
+            drawn = draw_mask(image, mask) if videos.overlay or self._thumbnails.wants() else image
+            self._thumbnails.add(moment, drawn)
+            videos.write(image, mask, moment, drawn=drawn)
 
     def _report(self, frames: int, moment: float) -> None:
-        self._tell()
+        self._flush_warnings()
         if self._on_progress is not None:
-            self._on_progress(FrameProgress(frames, moment, self._video.duration, self._elapsed()))
+            elapsed = time.perf_counter() - self._started
+            self._on_progress(FrameProgress(frames, moment, self._source.video.duration, elapsed))
 
-    def _tell(self) -> None:
-        """Pass on new warnings from the caller's thread: the reader's may not print."""
-        new = self._warnings[self._told :]
-        self._told += len(new)
-        if self._on_warning is not None:
-            for text in new:
+    def _flush_warnings(self) -> None:
+        """Report new warnings from the caller's thread: they come from the reader's."""
+        for text in self._warnings[self._warnings_reported :]:
+            self._warnings_reported += 1
+            _logger.warning("%s", text)
+            if self._on_warning is not None:
                 self._on_warning(text)
-
-    def _elapsed(self) -> float:
-        return time.perf_counter() - self._started
 
 
 def describe_model(model: FrameModel) -> Mapping[str, Any]:
-    """Name a model as the written files do."""
+    """Return the description of a model that the written files contain."""
     return {
         "name": model.name,
         "device": str(model.device),

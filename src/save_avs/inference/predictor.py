@@ -1,4 +1,4 @@
-"""A stream of chunks in, masks out: a video of any length in bounded memory."""
+"""Predictor: chunks of a video in, masks out, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from torch import Tensor
 from save_avs.audio import Frontend, is_silent, log_mel_at
 from save_avs.audio.frontend import VGGISH
 from save_avs.errors import MediaError
-from save_avs.inference.postprocess import mark
-from save_avs.inference.settings import check_batch, check_threshold
+from save_avs.inference.postprocess import upscale_and_threshold
+from save_avs.inference.settings import check_batch_size, check_threshold
 from save_avs.models.preprocess import preprocess_frames
 from save_avs.models.save import Precision, Resize
 from save_avs.types import F32, Bool, VideoChunk
 
 
 class FrameModel(Protocol):
-    """What the predictor asks of a model: `SAVE` and what is compared with it.
+    """A model that segments frames, such as `SAVE`.
 
-    Called with images u8 [B,3,S,S] and patches f32 [B,1,frames,bands], it gives logits [B,1,M,M].
+    Called with images u8 [B,3,S,S] and log_mel f32 [B,1,frames,bands], it returns logits [B,1,M,M].
     """
 
     @property
     def name(self) -> str:
-        """How it calls itself in results."""
+        """Its name in results."""
         ...
 
     @property
     def image_size(self) -> int:
-        """Side S of the square it sees, pixels."""
+        """Side S of its square input, pixels."""
         ...
 
     @property
@@ -45,26 +45,26 @@ class FrameModel(Protocol):
 
     @property
     def frontend(self) -> Frontend:
-        """How a sound becomes the patches it hears."""
+        """How a waveform becomes log-mel patches."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where it runs."""
+        """Device of its inputs and outputs."""
         ...
 
     @property
     def precision(self) -> Precision:
-        """What to compute in."""
+        """Numeric precision to run it in."""
         ...
 
     @property
     def runtime(self) -> str:
-        """What computes it: torch, or another runtime."""
+        """Inference backend: torch, or another runtime."""
         ...
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Mark what sounds."""
+        """Compute mask logits."""
         ...
 
 
@@ -73,20 +73,20 @@ class Prediction:
     """The masks of one chunk.
 
     Attributes:
-        clip: the chunk itself.
-        masks: pixels that sound, at the video's size, bool [T,H,W].
+        chunk: the chunk itself.
+        masks: pixels of sounding objects, at the size of the video, bool [T,H,W].
         scores: mean probability inside each mask, 0 where it is empty, f32 [T].
     """
 
-    clip: VideoChunk
+    chunk: VideoChunk
     masks: Bool
     scores: F32
 
 
-class _Audible(NamedTuple):
-    """What a model is shown of a clip: numbers of N frames, images u8 [N,3,S,S], patches [N,F,bands]."""
+class _ModelInput(NamedTuple):
+    """The frames of a chunk that are not silent: N positions, images u8 [N,3,S,S], log_mel f32 [N,F,bands]."""
 
-    frames: NDArray[np.intp]
+    positions: NDArray[np.intp]
     images: Tensor
     log_mel: F32
 
@@ -97,92 +97,99 @@ class Predictor:
     Args:
         model: in evaluation mode, with its device and precision resolved.
         threshold: pixels of a higher probability are marked; between 0 and 1.
-        batch: frames the model sees at once.
+        batch_size: frames per forward pass of the model.
 
     Raises:
-        UsageError: when an option is out of range.
+        UsageError: an option is out of range.
 
     Examples:
         >>> import save_avs
         >>> predictor = save_avs.Predictor(save_avs.load_model("save-tiny"))
-        >>> for found in predictor(save_avs.read_video_chunks("clip.mp4", fps=1)):
-        ...     found.masks.shape, found.clip.times.tolist()[:2]
+        >>> for prediction in predictor(save_avs.read_video_chunks("clip.mp4", fps=1)):
+        ...     prediction.masks.shape, prediction.chunk.times.tolist()[:2]
         ((8, 360, 640), [0.0, 1.0])
     """
 
-    def __init__(self, model: FrameModel, threshold: float = 0.5, batch: int = 16) -> None:
+    def __init__(self, model: FrameModel, threshold: float = 0.5, batch_size: int = 16) -> None:
         check_threshold(threshold)
-        check_batch(batch)
-        self.model = model
-        self.batch = batch
-        self._cut = math.log(threshold / (1 - threshold))  # sigmoid(x) > threshold, said of the logit
+        check_batch_size(batch_size)
+        self.model: FrameModel = model
+        self.batch_size: int = batch_size
+        self._min_logit = math.log(threshold / (1 - threshold))
 
-    def __call__(self, clips: Iterable[VideoChunk]) -> Iterator[Prediction]:
+    def __call__(self, chunks: Iterable[VideoChunk]) -> Iterator[Prediction]:
         """Yield the masks of each chunk as it comes.
 
         Raises:
-            MediaError: when the frames of a later chunk differ in size from the first's.
+            MediaError: the frames of a later chunk differ in size from the first's.
         """
         size: tuple[int, ...] | None = None
-        for clip in clips:
-            shape = clip.frames.shape[1:3]
+        for chunk in chunks:
+            shape = chunk.frames.shape[1:3]
             size = size or shape
             if shape != size:
                 raise MediaError(
-                    f"the picture changes from {size[1]}x{size[0]} to {shape[1]}x{shape[0]} "
-                    f"at {clip.times[0]:.2f} s; convert the video to one size first"
+                    f"the frame size changes from {size[1]}x{size[0]} to {shape[1]}x{shape[0]} "
+                    f"at {chunk.times[0]:.2f} s: convert the video to one size first"
                 )
-            yield self.predict(clip)
+            yield self.predict(chunk)
 
-    def predict(self, clip: VideoChunk) -> Prediction:
-        """Masks of one chunk. In silence nothing sounds: the model is not asked, the mask is empty."""
-        return self.predict_batch([clip])[0]
+    def predict(self, chunk: VideoChunk) -> Prediction:
+        """Return the masks of one chunk. In silence the mask is empty, without a forward pass."""
+        return self.predict_batch([chunk])[0]
 
     @torch.inference_mode()
-    def predict_batch(self, clips: Sequence[VideoChunk]) -> list[Prediction]:
-        """Masks of several clips, of any sizes; their frames fill the model's batches together."""
-        if not clips:
+    def predict_batch(self, chunks: Sequence[VideoChunk]) -> list[Prediction]:
+        """Return the masks of several chunks, of any sizes; their frames share the model's batches."""
+        if not chunks:
             return []
-        audible = [self._audible(clip) for clip in clips]
-        images = torch.cat([part.images for part in audible])
-        log_mel = np.concatenate([part.log_mel for part in audible])
-        starts = range(0, len(images), self.batch)
-        sounds = torch.from_numpy(log_mel).unsqueeze(1)  # [N,1,F,bands]
-        batches = ((images[i : i + self.batch], sounds[i : i + self.batch]) for i in starts)
-        found = [predict_logits(self.model, *batch)[:, 0] for batch in batches]
-        logits = torch.cat(found) if found else torch.empty(0, 1, 1)
-        shares = logits.split([len(part.frames) for part in audible])
-        return [self._mark(*each) for each in zip(clips, audible, shares, strict=True)]
+        inputs = [self._prepare(chunk) for chunk in chunks]
+        images = torch.cat([part.images for part in inputs])
+        log_mel = torch.from_numpy(np.concatenate([part.log_mel for part in inputs])).unsqueeze(1)
+        batches = [
+            predict_logits(self.model, images[i : i + self.batch_size], log_mel[i : i + self.batch_size])[
+                :, 0
+            ]
+            for i in range(0, len(images), self.batch_size)
+        ]
+        logits = torch.cat(batches) if batches else torch.empty(0, 1, 1)
+        parts = logits.split([len(part.positions) for part in inputs])
+        return [self._postprocess(*each) for each in zip(chunks, inputs, parts, strict=True)]
 
-    def _audible(self, clip: VideoChunk) -> _Audible:
+    def _prepare(self, chunk: VideoChunk) -> _ModelInput:
         frontend = self.model.frontend
-        log_mel = _hear(clip, frontend)  # [T,frames,bands]
-        # Silence is told by VGGish's patches: OpenL3's do not say how loud it is.
-        frames = np.flatnonzero(~is_silent(log_mel if frontend == VGGISH else _hear(clip, VGGISH)))
+        log_mel = _log_mel(chunk, frontend)  # [T,frames,bands]
+        # Silence is detected on VGGish's log-mel: OpenL3's is relative to its own maximum.
+        silent = is_silent(log_mel if frontend == VGGISH else _log_mel(chunk, VGGISH))
+        positions = np.flatnonzero(~silent)
         side = self.model.image_size
-        if not len(frames):
-            return _Audible(frames, torch.empty(0, 3, side, side, dtype=torch.uint8), log_mel[frames])
-        return _Audible(
-            frames, preprocess_frames(clip.frames, side, self.model.resize)[frames], log_mel[frames]
-        )
+        if not len(positions):
+            return _ModelInput(
+                positions, torch.empty(0, 3, side, side, dtype=torch.uint8), log_mel[positions]
+            )
+        images = preprocess_frames(chunk.frames, side, self.model.resize)
+        return _ModelInput(positions, images[positions], log_mel[positions])
 
-    def _mark(self, clip: VideoChunk, audible: _Audible, logits: Tensor) -> Prediction:
-        """Enlarge and cut what the model said of a clip's audible frames, [N,M,M]."""
-        height, width = clip.frames.shape[1:3]
-        masks = np.zeros((len(clip), height, width), dtype=np.bool_)
-        scores = np.zeros(len(clip), dtype=np.float32)
-        for i in range(0, len(audible.frames), self.batch):
-            at = audible.frames[i : i + self.batch]
-            found = mark(logits[i : i + self.batch], height, width, resize=self.model.resize, cut=self._cut)
+    def _postprocess(self, chunk: VideoChunk, inputs: _ModelInput, logits: Tensor) -> Prediction:
+        """Turn the logits of a chunk's frames with sound, [N,M,M], into masks of all its frames."""
+        height, width = chunk.frames.shape[1:3]
+        masks = np.zeros((len(chunk), height, width), dtype=np.bool_)
+        scores = np.zeros(len(chunk), dtype=np.float32)
+        for i in range(0, len(inputs.positions), self.batch_size):
+            part = slice(i, i + self.batch_size)
+            found = upscale_and_threshold(
+                logits[part], height, width, resize=self.model.resize, min_logit=self._min_logit
+            )
+            at = inputs.positions[part]
             masks[at], scores[at] = (values.cpu().numpy() for values in found)
-        return Prediction(clip, masks, scores)
+        return Prediction(chunk, masks, scores)
 
 
 def predict_logits(model: FrameModel, images: Tensor, log_mel: Tensor) -> Tensor:
-    """Ask a model, on its device and in its precision: u8 [B,3,S,S] and f32 [B,1,F,bands] to [B,1,M,M]."""
+    """Run a model on its device in its precision: u8 [B,3,S,S] and f32 [B,1,F,bands] to [B,1,M,M]."""
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
         return model(images.to(model.device), log_mel.to(model.device))
 
 
-def _hear(clip: VideoChunk, frontend: Frontend) -> F32:
-    return log_mel_at(clip.waveform, clip.sample_rate, clip.times, clip.waveform_start, frontend)
+def _log_mel(chunk: VideoChunk, frontend: Frontend) -> F32:
+    return log_mel_at(chunk.waveform, chunk.sample_rate, chunk.times, chunk.waveform_start, frontend)

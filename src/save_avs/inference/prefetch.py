@@ -1,4 +1,4 @@
-"""Overlap: an iterator that runs in a thread of its own, a few items ahead of whoever reads it."""
+"""Prefetching: an iterator that runs in a thread of its own, a few items ahead of its consumer."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ class _End:
 
 
 class Prefetcher(Generic[T]):
-    """Draws items from an iterable in a thread, at most ``depth`` ahead of the reader.
+    """Iterates in a thread, at most ``depth`` items ahead of the consumer.
 
-    Use it as a context manager and read it once. An error of the iterable is raised where it is read.
-    Leaving the block, for whatever reason, stops the thread after the item it works on, and closes the
-    iterable there.
-    FFmpeg, torch and numpy release the interpreter's lock, so stages chained this way do overlap.
+    Use it as a context manager and iterate over it once. An error of the iterable is raised in the consumer.
+    Leaving the block, for whatever reason, stops the thread after its current item, and closes the iterable
+    there. FFmpeg, torch and NumPy release the interpreter's lock, so chained stages overlap.
     """
 
     def __init__(self, items: Iterable[T], depth: int = 1) -> None:
         self._items = items
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        # A daemon: should leaving the block itself be interrupted, the program still ends.
-        self._thread = threading.Thread(target=self._draw, name="save-avs-ahead", daemon=True)
+        # A daemon: if leaving the block itself is interrupted, the program can still end.
+        self._thread = threading.Thread(target=self._iterate, name="save-avs-prefetch", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -48,12 +47,12 @@ class Prefetcher(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        while self._thread.is_alive():  # it may wait for room in the queue
+        while self._thread.is_alive():  # it may be blocked on a full queue
             with contextlib.suppress(queue.Empty):
                 self._queue.get(timeout=0.02)
         self._thread.join()
 
-    def _draw(self) -> None:
+    def _iterate(self) -> None:
         end = _End(None)
         try:
             iterator = iter(self._items)

@@ -1,73 +1,137 @@
-"""What segmenting a video gives: its masks, and the files that show them."""
+"""SegmentationResult: the masks of a video, as arrays, frames, plots and files."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from save_avs._files import atomic_folder
-from save_avs._text import path_text
-from save_avs.errors import MediaError
-from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset
-from save_avs.inference.output_files import MASKS_FILE, SUMMARY_FILE, TIMELINE_FILE
-from save_avs.inference.settings import SegmentationSettings
+from save_avs._files import atomic_folder, atomic_write
+from save_avs._text import json_document, path_text
+from save_avs.errors import MediaError, UsageError
+from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
+from save_avs.inference.settings import MASKS_FILE, SUMMARY_FILE, TIMELINE_FILE, SegmentationSettings
 from save_avs.inference.sources import VideoSource
-from save_avs.inference.time_segments import find_sounding_spans
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
-from save_avs.types import F32, F64, Bool, VideoMasks
+from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
 from save_avs.video import VideoInfo
-from save_avs.visualization import (
-    Thumbnails,
-    WaveformEnvelope,
-    draw_mask,
-    save_figure,
-    timeline,
-    write_masks_json,
-    write_summary,
-)
+from save_avs.visualization import WaveformEnvelope, draw_mask, plot_timeline, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MIN_VISIBLE_AREA = 0.001  # share of the frame below which a mask is a stray speck
+MAX_GAP = 0.3  # seconds: a shorter pause does not end a span
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True)
+class SoundingSpan:
+    """A visible mask from ``start`` to ``end`` seconds, covering ``area`` of the frame on average."""
+
+    start: float
+    end: float
+    area: float
+
+
+def find_sounding_spans(masks: VideoMasks) -> list[SoundingSpan]:
+    """Join the frames with a visible mask into spans of time, in order."""
+    times, ends, areas = np.array(masks.times), _frame_ends(masks), masks.areas()
+    spans: list[list[int]] = []
+    for i in np.flatnonzero(areas >= MIN_VISIBLE_AREA).tolist():
+        if spans and times[i] - ends[spans[-1][-1]] < MAX_GAP:
+            spans[-1].append(i)
+        else:
+            spans.append([i])
+    return [SoundingSpan(float(times[s[0]]), float(ends[s[-1]]), float(areas[s].mean())) for s in spans]
+
+
+def _frame_ends(masks: VideoMasks) -> F64:
+    """Return when each frame ends, f64 [T]: when the next one begins; the last lasts as long as the one before."""
+    times = np.array(masks.times, dtype=np.float64)
+    steps = np.diff(times)
+    return np.append(times[1:], times[-1:] + (steps[-1:] if len(steps) else 0.0))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SegmentationResult:
-    """The masks of a video, and what its files are made from.
+    """The masks of a video.
+
+    ``len(result)`` is the number of processed frames, ``result[i]`` one of them as a `FrameMask` (index, time,
+    score, mask), ``result[i:j]`` another result with those frames, and iteration gives every `FrameMask`.
 
     Attributes:
-        video_source: what they are of; a file must still be there for ``save`` and ``overlay``.
-        video_masks: one mask for each processed frame.
-        model: name, device and precision of the model, as the files name it.
+        source: the video; a file must still exist for ``save`` and ``overlay``.
+        video_masks: one mask for each processed frame, run-length coded.
+        model: name, device and precision of the model, as in the written files.
         settings: how it was segmented.
-        warnings: what was worth knowing about the video, one line each.
-        seconds: what it took.
-        envelope: outline of the sound.
-        thumbnails: some marked frames, (time, u8 [h,w,3]).
+        warnings: about the video, one line each.
+        seconds: how long it took.
+        envelope: of the waveform.
+        thumbnails: some frames with their masks drawn in, (time, u8 [h,w,3]).
+        total_frames: processed frames of the whole video; a slice has fewer.
+
+    Examples:
+        >>> import save_avs
+        >>> result = save_avs.segment("clip.mp4", fps=2)
+        >>> result
+        SegmentationResult('clip.mp4': 16 frames of 640x360, 13 with a mask; save-tiny)
+        >>> [frame.time for frame in result[:3]], result[-1].mask.shape
+        ([0.0, 0.5, 1.0], (360, 640))
     """
 
-    video_source: VideoSource
+    source: VideoSource
     video_masks: VideoMasks
     model: Mapping[str, Any]
     settings: SegmentationSettings
     warnings: tuple[str, ...]
     seconds: float
     envelope: WaveformEnvelope
-    thumbnails: Thumbnails
+    thumbnails: tuple[tuple[float, U8], ...]
+    total_frames: int
+
+    def __repr__(self) -> str:
+        height, width = self.video_masks.size
+        frames = f"{len(self)} frame{'s' * (len(self) != 1)} of {width}x{height}"
+        marked = int(np.count_nonzero(self.video_masks.areas()))
+        return f"SegmentationResult({self._title!r}: {frames}, {marked} with a mask; {self.model['name']})"
+
+    def __len__(self) -> int:
+        return len(self.video_masks)
+
+    def __iter__(self) -> Iterator[FrameMask]:
+        return iter(self.video_masks)
+
+    @overload
+    def __getitem__(self, key: int) -> FrameMask: ...
+    @overload
+    def __getitem__(self, key: slice) -> SegmentationResult: ...
+    def __getitem__(self, key: int | slice) -> FrameMask | SegmentationResult:
+        if not isinstance(key, slice):
+            return self.video_masks[key]
+        masks = self.video_masks[key]
+        if not len(masks) or masks.indices != tuple(sorted(masks.indices)):
+            raise IndexError(f"{key} of {len(self)} frames: select at least one, in ascending order")
+        first, last = masks.times[0], float(_frame_ends(masks)[-1])
+        thumbnails = tuple(each for each in self.thumbnails if first <= each[0] <= last)
+        return replace(self, video_masks=masks, thumbnails=thumbnails)
 
     @property
     def video(self) -> VideoInfo:
-        """Size, rate and length of what was segmented."""
-        return self.video_source.video
+        """Size, frame rate and duration of the video."""
+        return self.source.video
 
     @property
     def masks(self) -> Bool:
-        """All masks, decoded anew: bool [T,H,W], a byte a pixel; ``video_masks.mask(i)`` decodes one."""
-        return np.stack([self.video_masks.mask(i) for i in range(len(self.video_masks))])
+        """All masks, bool [T,H,W], decoded on each access: one byte per pixel."""
+        height, width = self.video_masks.size
+        masks = np.zeros((len(self), height, width), dtype=np.bool_)
+        for i in range(len(self)):
+            masks[i] = self.video_masks.mask(i)
+        return masks
 
     @property
     def times(self) -> F64:
@@ -84,94 +148,128 @@ class SegmentationResult:
 
         Raises:
             UsageError: the folder exists and ``overwrite`` is not given.
-            MediaError: the video, read again for the overlay, is no longer the same.
+            MediaError: the video, read again for the overlay, has changed.
         """
         with atomic_folder(Path(directory), overwrite=overwrite) as folder:
-            with open_video_outputs(folder, self.video_source, self.settings) as video_outputs:
-                for i, (frame, time) in enumerate(self._frames() if video_outputs.any else ()):
-                    video_outputs.write(frame, self.video_masks.mask(i), time)
+            with open_video_outputs(folder, self.source, self.settings) as videos:
+                for image, frame in self._images() if videos.any else ():
+                    videos.write(image, frame.mask, frame.time)
             self.write_records(folder)
         return Path(directory)
 
     def overlay(self, path: str | Path) -> Path:
-        """Write the video with its masks drawn in and its sound, reading the frames a second time.
+        """Write the video with its masks drawn in and its sound; reads the video a second time.
 
         Raises:
-            MediaError: the video is no longer the same.
+            MediaError: the video has changed.
         """
-        with open_writer(self.video_source, path, self.settings.fps) as writer:
-            for i, (frame, time) in enumerate(self._frames()):
-                writer.write(draw_mask(frame, self.video_masks.mask(i)), time)
+        with open_writer(self.source, path, self.settings.fps) as writer:
+            for image, frame in self._images():
+                writer.write(draw_mask(image, frame.mask), frame.time)
         return Path(path)
 
-    def _frames(self) -> Iterator[tuple[np.ndarray, float]]:
-        count = 0
-        for clip in self.video_source.clips(fps=self.settings.fps):
-            for frame, time in zip(clip.frames, clip.times.tolist(), strict=True):
-                if count == len(self.video_masks) or abs(time - self.video_masks.times[count]) > 1e-6:
-                    raise MediaError(f"{self.video.path}: changed since it was segmented")
-                yield frame, time
-                count += 1
-        if count != len(self.video_masks):
-            raise MediaError(f"{self.video.path}: changed since it was segmented")
+    def _images(self) -> Iterator[tuple[U8, FrameMask]]:
+        """Read the processed frames again, u8 [H,W,3]."""
+        changed = MediaError(f"{self.video.path} has changed since it was segmented")
+        expected = {index: i for i, index in enumerate(self.video_masks.indices)}
+        read = 0
+        for chunk in self.source.chunks(fps=self.settings.fps):
+            for index, (image, time) in enumerate(
+                zip(chunk.frames, chunk.times, strict=True), chunk.first_index
+            ):
+                read += 1
+                if (i := expected.get(index)) is None:
+                    continue
+                if abs(time - self.video_masks.times[i]) > 1e-6:
+                    raise changed
+                yield image, self.video_masks[i]
+        if read != self.total_frames:
+            raise changed
 
     def write_records(self, folder: Path) -> None:
-        """Write what needs no second look at the video: masks in every format, timeline, summary."""
-        outputs = self.settings.outputs
+        """Write the files that need no frames: masks in each format, timeline, summary."""
+        document, outputs = self._document(), self.settings.outputs
         for name in (name for name in outputs if name in MASK_FORMATS):
-            MASK_FORMATS[name].write(folder / MASK_FORMATS[name].file, self._masks())
+            MASK_FORMATS[name].write(folder / MASK_FORMATS[name].file, document)
         if "masks" in outputs:
-            write_masks_json(folder / MASKS_FILE, self.video_masks, video=self._video(), model=self.model)
+            write_masks_json(folder / MASKS_FILE, document)
         if "timeline" in outputs:
             save_figure(folder / TIMELINE_FILE, self.plot())
         write_summary(folder / SUMMARY_FILE, self.summary())
 
     def to_coco(self) -> dict[str, Any]:
-        """The masks as a COCO data set: images, annotations with run lengths, the category.
+        """Return the masks as a COCO dataset: images, annotations with run lengths, the category.
 
-        ``pycocotools.coco.COCO`` opens what ``json.dump`` writes of it.
+        ``pycocotools.coco.COCO`` opens the file that ``json.dump`` writes of it.
         """
-        return build_coco_dataset(self._masks())
+        return build_coco_dataset(self._document())
 
-    def _masks(self) -> MaskDocument:
-        return MaskDocument(self.video_masks, self._video(), self.model)
+    def _document(self) -> MaskDocument:
+        return MaskDocument(self.video_masks, self._video_json(), self.model)
 
     def plot(self) -> Figure:
-        """Draw the timeline: the sound, how much is marked, and what it looks like; a matplotlib figure."""
-        return timeline(
+        """Plot the timeline with matplotlib: the waveform, the marked area, some frames with their masks."""
+        whole = len(self) == self.total_frames
+        return plot_timeline(
             envelope=self.envelope,
             times=self.video_masks.times,
             areas=self.video_masks.areas(),
-            thumbnails=self.thumbnails.kept,
-            end=self._duration(),
-            title=path_text(Path(self.video.path.name)),
+            thumbnails=self.thumbnails,
+            start=0.0 if whole else self.video_masks.times[0],
+            end=self._duration() if whole else float(_frame_ends(self.video_masks)[-1]),
+            title=self._title,
         )
 
     def _repr_png_(self) -> bytes:
-        """Show the timeline where a notebook shows the result."""
-        picture = io.BytesIO()
-        self.plot().savefig(picture, format="png")
-        return picture.getvalue()
+        """Show the timeline where a notebook displays the result."""
+        image = io.BytesIO()
+        self.plot().savefig(image, format="png")
+        return image.getvalue()
+
+    def show(self, *, video: bool = True) -> None:
+        """Show the timeline in a notebook, and below it the overlay video with its sound.
+
+        Args:
+            video: embed the overlay, which is written to a temporary file and read into the page.
+
+        Raises:
+            UsageError: IPython is not installed.
+            MediaError: the video, read again for the overlay, has changed.
+        """
+        try:
+            from IPython.display import Image, Video, display
+        except ModuleNotFoundError:
+            raise UsageError("show() needs a notebook: use plot(), overlay() or save() elsewhere") from None
+        from tempfile import TemporaryDirectory
+
+        display(Image(self._repr_png_()))
+        if video:
+            with TemporaryDirectory() as folder:
+                display(Video(self.overlay(Path(folder) / "overlay.mp4"), embed=True))
 
     def summary(self) -> dict[str, Any]:
-        """What was done, as summary.json holds it."""
+        """Return what summary.json contains."""
         areas = self.video_masks.areas()
         return {
             "version": 1,
-            "source": self.video_source.source,
-            "video": self._video(),
+            "source": self.source.name,
+            "video": self._video_json(),
             "model": dict(self.model),
             "settings": {"fps": self.settings.fps or "native", "threshold": self.settings.threshold},
-            "frames": len(self.video_masks),
+            "frames": len(self),
             "marked_frames": int(np.count_nonzero(areas)),
             "marked_area": float(areas.mean()) if len(areas) else 0.0,
             "spans": [asdict(span) for span in find_sounding_spans(self.video_masks)],
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
-            "frames_per_second": round(len(self.video_masks) / max(self.seconds, 1e-9), 2),
+            "frames_per_second": round(len(self) / max(self.seconds, 1e-9), 2),
         }
 
-    def _video(self) -> dict[str, Any]:
+    @property
+    def _title(self) -> str:
+        return path_text(Path(self.video.path.name))
+
+    def _video_json(self) -> dict[str, Any]:
         video = self.video
         return {
             "path": path_text(video.path),
@@ -182,7 +280,12 @@ class SegmentationResult:
         }
 
     def _duration(self) -> float:
-        """What the file says, or else the end of the last frame."""
+        """Return the duration that the file states, or else the end of the last frame."""
         if self.video.duration is not None:
             return self.video.duration
-        return (self.video_masks.times[-1] if len(self.video_masks) else 0.0) + 1 / self.video.fps
+        return (self.video_masks.times[-1] if len(self) else 0.0) + 1 / self.video.fps
+
+
+def write_summary(path: str | Path, summary: Mapping[str, Any]) -> None:
+    """Write summary.json atomically."""
+    atomic_write(path, json_document(summary))

@@ -1,9 +1,8 @@
-"""What a user may choose about segmenting, checked before any work."""
+"""Options of segmentation, checked before any work, and the names of the files that it writes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from save_avs.errors import UsageError
@@ -12,25 +11,31 @@ from save_avs.formats import MASK_FORMATS
 OUTPUTS = ("overlay", "matte", "masks", "timeline", *MASK_FORMATS)
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
+OVERLAY_FILE = "overlay.mp4"
+MATTE_FILE = "matte.mov"
+MASKS_FILE = "masks.json"
+TIMELINE_FILE = "timeline.png"
+SUMMARY_FILE = "summary.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationSettings:
     """How to segment a video, and what to write.
 
     Attributes:
-        fps: frames a second to process; None for every frame of the video.
-        threshold: pixels of a higher probability are marked.
-        outputs: some of ``OUTPUTS``; the summary is always written.
-        batch: frames the model sees at once.
+        fps: frames to process per second; None for every frame of the video.
+        threshold: pixels of a higher probability are marked; between 0 and 1.
+        outputs: names out of ``OUTPUTS``; the summary is always written.
+        batch_size: frames per forward pass of the model.
 
     Raises:
-        UsageError: when a value is out of range.
+        UsageError: a value is out of range.
     """
 
     fps: float | None = None
     threshold: float = 0.5
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
-    batch: int = 16
+    batch_size: int = 16
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -38,27 +43,27 @@ class SegmentationSettings:
             raise UsageError(f"fps must be 'native' or a number above 0, not {self.fps:g}")
         check_threshold(self.threshold)
         if unknown := [name for name in self.outputs if name not in OUTPUTS]:
-            raise UsageError(f"cannot save {unknown[0]!r}; choose from {', '.join(OUTPUTS)}")
-        check_batch(self.batch)
+            raise UsageError(f"unknown output {unknown[0]!r}: choose from {', '.join(OUTPUTS)}")
+        check_batch_size(self.batch_size)
 
 
 def check_threshold(threshold: float) -> None:
-    """Raise a UsageError unless the threshold lies between 0 and 1."""
+    """Raise a UsageError unless the threshold is between 0 and 1."""
     if not 0 < threshold < 1:
-        raise UsageError(f"the threshold must lie between 0 and 1, not {threshold:g}")
+        raise UsageError(f"the threshold must be between 0 and 1, not {threshold:g}")
 
 
-def check_batch(batch: int) -> None:
-    """Raise a UsageError unless the batch holds a frame."""
-    if batch < 1:
-        raise UsageError(f"the batch must be 1 or more, not {batch}")
+def check_batch_size(batch_size: int) -> None:
+    """Raise a UsageError unless a batch has at least one frame."""
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be 1 or more, not {batch_size}")
 
 
 def parse_fps(text: str) -> float | None:
-    """Read ``native`` or a number.
+    """Parse ``native`` (None) or a number.
 
     Raises:
-        UsageError: when it is neither.
+        UsageError: the text is neither.
     """
     if text.strip().lower() == "native":
         return None
@@ -69,6 +74,6 @@ def parse_fps(text: str) -> float | None:
 
 
 def parse_outputs(text: str) -> tuple[str, ...]:
-    """Split a comma-separated list of outputs, each once, in the order given."""
-    names: Iterable[str] = (name.strip().lower() for name in text.split(","))
+    """Split a comma-separated list of outputs into names, without repeats, in the order given."""
+    names = (name.strip().lower() for name in text.split(","))
     return tuple(dict.fromkeys(name for name in names if name))

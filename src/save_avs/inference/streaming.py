@@ -1,7 +1,8 @@
-"""Frames with their masks, one by one, from a file or from a source that never ends."""
+"""Segmentation frame by frame, of a file or of a live source."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,27 +11,25 @@ from pathlib import Path
 from save_avs.inference.predictor import FrameModel, Predictor
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.models import load_model
-from save_avs.types import U8, Bool, VideoChunk
+from save_avs.types import U8, FrameMask, VideoChunk
 from save_avs.video import is_live, read_live_chunks, read_video_chunks
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SegmentedFrame:
-    """A frame and the pixels of what sounds in it.
+class SegmentedFrame(FrameMask):
+    """A frame and its mask.
 
     Attributes:
-        index: its number among the frames of the source; one is missing where frames were left out.
+        index: number of the frame in the source; numbers of dropped frames are missing.
         time: seconds from the start.
-        image: RGB u8 [H,W,3].
-        mask: pixels that sound, bool [H,W].
         score: mean probability inside the mask, 0 when it is empty.
+        mask: pixels of sounding objects, bool [H,W].
+        image: RGB u8 [H,W,3].
     """
 
-    index: int
-    time: float
     image: U8
-    mask: Bool
-    score: float
 
 
 def stream(
@@ -45,26 +44,26 @@ def stream(
     timeout: float = 5.0,
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[SegmentedFrame]:
-    """Mark what sounds, frame by frame, in bounded memory: in a file, or live.
+    """Segment sounding objects frame by frame in bounded memory, in a file or live.
 
     A live frame comes half a second late, for the sound that follows it, and up to a chunk more. Where the
-    model or the loop is slower than a live source, the oldest waiting frames are left out; those of a file
+    model or the loop is slower than a live source, the oldest waiting frames are dropped; those of a file
     or a pipe are all kept. Leaving the loop stops the reading and its threads.
 
     Args:
         source: a file; or live: a URL (``rtsp://...``), a camera (``/dev/video0``), a named pipe.
         model: from ``load_model``, or its name or folder.
-        audio_source: live: where the sound comes from when not from the source itself, such as ``alsa:default``.
-        fps: frames a second to process; None for every frame.
+        audio_source: live: where the sound comes from if not from the source itself, such as ``alsa:default``.
+        fps: frames to process per second; None for every frame.
         threshold: pixels of a higher probability are marked.
-        chunk: frames the model sees at once, at most.
-        drop: live: leave frames out rather than fall behind; None: unless the sender waits, as a pipe's does.
-        timeout: live: seconds without anything after which the source has ended.
-        on_warning: called with one line for each thing worth knowing.
+        chunk: frames per forward pass of the model, at most.
+        drop: live: drop frames rather than fall behind; None: unless the sender waits, as a pipe's does.
+        timeout: live: seconds without data after which the source has ended.
+        on_warning: called with each warning, one line; warnings also go to the logger ``save_avs``.
 
     Raises:
         UsageError: wrong options, no such file, device or model.
-        MediaError: the source cannot be read as video, or breaks off.
+        MediaError: the source cannot be read as video, or the connection is lost.
 
     Examples:
         >>> import save_avs
@@ -74,6 +73,12 @@ def stream(
         ...         break
         1.5 s (360, 640, 3) True
     """
+
+    def warn(text: str) -> None:
+        _logger.warning("%s", text)
+        if on_warning is not None:
+            on_warning(text)
+
     network = load_model(model) if isinstance(model, str | Path) else model
     predictor = Predictor(network, threshold, chunk)
     if is_live(source):
@@ -84,21 +89,21 @@ def stream(
             chunk=chunk,
             drop=drop,
             timeout=timeout,
-            on_warning=on_warning,
+            on_warning=warn,
         )
         return _frames(predictor, live)
-    return _ahead(predictor, read_video_chunks(source, fps=fps, chunk=chunk, on_warning=on_warning))
+    return _prefetched_frames(predictor, read_video_chunks(source, fps=fps, chunk=chunk, on_warning=warn))
 
 
-def _ahead(predictor: Predictor, clips: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
-    """Decode while the model works."""
-    with Prefetcher(clips) as ready:
+def _prefetched_frames(predictor: Predictor, chunks: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
+    """Decode while the model computes."""
+    with Prefetcher(chunks) as ready:
         yield from _frames(predictor, ready)
 
 
-def _frames(predictor: Predictor, clips: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
-    for found in predictor(clips):
-        clip = found.clip
-        for i, moment in enumerate(clip.times.tolist()):
-            score = float(found.scores[i])
-            yield SegmentedFrame(clip.first_index + i, moment, clip.frames[i], found.masks[i], score)
+def _frames(predictor: Predictor, chunks: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
+    for prediction in predictor(chunks):
+        chunk = prediction.chunk
+        for i, time in enumerate(chunk.times.tolist()):
+            score, mask = float(prediction.scores[i]), prediction.masks[i]
+            yield SegmentedFrame(chunk.first_index + i, time, score, mask, chunk.frames[i])

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from save_avs.inference.output_files import MASKS_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
+from save_avs.formats import load_masks_json
+from save_avs.inference.settings import MASKS_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
 from save_avs.serving.job import Job, JobState
 from save_avs.serving.job_store import ARCHIVE, RESULT, JobStore
 from save_avs.types import VideoMasks
-from save_avs.visualization import load_masks_json
 
 
 class ResultFile(StrEnum):
@@ -45,7 +45,7 @@ def results(store: JobStore, job: Job) -> dict[str, str]:
 @lru_cache(maxsize=4)
 def read_track(path: Path) -> VideoMasks:
     """The masks of a masks.json, still coded; those last asked for are kept in memory."""
-    return load_masks_json(path)[0]
+    return load_masks_json(path).video_masks
 
 
 def mask_png(video_masks: VideoMasks, index: int) -> bytes | None:

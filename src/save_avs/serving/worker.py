@@ -146,8 +146,8 @@ def _segment(
     connection: Connection, equipment: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> None:
     from save_avs.inference import segment
-    from save_avs.inference.output_files import SUMMARY_FILE
-    from save_avs.visualization import write_summary
+    from save_avs.inference.result import write_summary
+    from save_avs.inference.settings import SUMMARY_FILE
 
     limits, options = equipment.limits, job.options
     if job.url is not None:
@@ -222,8 +222,8 @@ class _Reporter:
                 phase="segmenting",
                 fraction=progress.fraction,
                 frames=progress.frames,
-                rate=progress.rate,
-                left=progress.left,
+                rate=progress.frames_per_second,
+                left=progress.remaining,
             )
         )
 

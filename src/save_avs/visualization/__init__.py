@@ -1,23 +1,16 @@
-"""What people look at and programs read on: overlay, matte, timeline, masks, summary."""
+"""Results as people see them: overlay, matte, timeline, contact sheet, plots, HTML pages."""
 
 from __future__ import annotations
 
-from save_avs.formats.masks_json import VideoMasksBuilder, encode_rle, load_masks_json, write_masks_json
-from save_avs.formats.summary import write_summary
-from save_avs.visualization.matte import apply_mask_as_alpha
-from save_avs.visualization.overlay import draw_mask
-from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope, save_figure, timeline
+from save_avs.visualization.overlay import apply_mask_as_alpha, draw_mask
+from save_avs.visualization.plots import save_figure
+from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope, plot_timeline
 
 __all__ = [
     "Thumbnails",
-    "VideoMasksBuilder",
     "WaveformEnvelope",
     "apply_mask_as_alpha",
     "draw_mask",
-    "encode_rle",
-    "load_masks_json",
+    "plot_timeline",
     "save_figure",
-    "timeline",
-    "write_masks_json",
-    "write_summary",
 ]

@@ -1,4 +1,4 @@
-"""Pages of one HTML file: their style and their pictures lie in them."""
+"""Self-contained HTML pages: style and images are embedded in the one file."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from importlib.resources import files
 from typing import Any
 
 
-def render_html(room: str, template: str, **values: Any) -> str:
-    """Fill a Jinja template that lies in a room, ``save_avs.training.callbacks``; every value is escaped."""
+def render_html(package: str, template: str, **values: Any) -> str:
+    """Fill a Jinja template of a package, such as ``save_avs.training.callbacks``; every value is escaped."""
     from jinja2 import Environment, StrictUndefined
 
-    pages = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters |= {"number": number, "duration": duration}
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _format_number, "duration": _format_duration}
     style = files("save_avs.visualization").joinpath("page.css").read_text("utf-8")
-    return pages.from_string(files(room).joinpath(template).read_text("utf-8")).render(style=style, **values)
+    page = environment.from_string(files(package).joinpath(template).read_text("utf-8"))
+    return page.render(style=style, **values)
 
 
-def data_url(kind: str, content: bytes) -> str:
-    """A picture as the address of itself; ``kind`` is its MIME type."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def data_url(mime_type: str, content: bytes) -> str:
+    """Return an image as a ``data:`` URL."""
+    return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
 
 
-def number(value: float) -> str:
-    """Four significant digits."""
+def _format_number(value: float) -> str:
+    """Format with four significant digits."""
     return f"{value:.4g}"
 
 
-def duration(seconds: float) -> str:
-    """Days, hours, minutes and seconds: ``1:02:03``."""
+def _format_duration(seconds: float) -> str:
+    """Format as days, hours, minutes and seconds: ``1:02:03``."""
     return str(timedelta(seconds=round(seconds)))

@@ -1,4 +1,4 @@
-"""Marking what sounds in a picture: a warm tint with a bright thin outline."""
+"""One frame with its mask: tinted with a bright outline (overlay), or with the mask as alpha (matte)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from save_avs.types import U8, Bool
 
-MASK_COLOR = (255, 112, 16)
-TARGET_COLOR = (90, 200, 255)  # of what should be marked, beside it
+MASK_COLOR = (255, 112, 16)  # of a predicted mask
+TARGET_COLOR = (90, 200, 255)  # of the annotated mask next to it
 _OUTLINE_LIGHT = 0.7  # the outline is the color, this far on its way to white
 
 
 def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR) -> U8:
-    """Mark a mask in a frame: half color, half picture inside, and a bright line along its edge.
+    """Draw a mask into a frame: tinted half and half inside, with a bright line along its edge.
 
     Args:
-        frame: RGB, u8 [H,W,3]; left as it is.
+        frame: RGB, u8 [H,W,3]; not modified.
         mask: pixels to mark, bool [H,W].
         color: RGB, 0..255.
 
@@ -23,35 +23,46 @@ def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR) -
         A new u8 [H,W,3]; equal to ``frame`` when the mask is empty.
 
     Raises:
-        ValueError: shapes or types do not fit.
+        ValueError: wrong shapes or types.
     """
     if frame.dtype != np.uint8 or mask.dtype != np.bool_ or frame.shape != (*mask.shape, 3):
-        raise ValueError(f"frame u8 [H,W,3] and mask bool [H,W], not {frame.shape} and {mask.shape}")
+        raise ValueError(
+            f"expected frame u8 [H,W,3] and mask bool [H,W], got {frame.dtype} {frame.shape} "
+            f"and {mask.dtype} {mask.shape}"
+        )
     marked = frame.copy()
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return marked
     columns = np.flatnonzero(mask.any(axis=0))
-    # One pixel of surroundings, where the picture has them, shows where the mask ends.
+    # One pixel around the mask, where the frame has it, shows where the mask ends.
     box = np.s_[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
-    inside = mask[box]
-    _paint(marked, box, inside, color)
+    _paint_box(marked, box, mask[box], color)
     return marked
 
 
-def _paint(picture: U8, box: tuple[slice, slice], inside: Bool, color: tuple[int, int, int]) -> None:
-    """Tint and outline a box of the picture in place.
+def apply_mask_as_alpha(frame: U8, mask: Bool) -> U8:
+    """Add a mask, bool [H,W], to a frame, u8 [H,W,3], as its alpha channel: u8 [H,W,4].
+
+    Alpha is straight: colors are not multiplied by it and stay outside the mask, so that a video editor can
+    feather or widen the edge.
+    """
+    return np.dstack([frame, np.where(mask, np.uint8(255), np.uint8(0))])
+
+
+def _paint_box(image: U8, box: tuple[slice, slice], inside: Bool, color: tuple[int, int, int]) -> None:
+    """Tint and outline a box of the image in place.
 
     Works on rows of 3 W bytes with whole-array byte operations: indexing by mask is several times slower.
     """
     height, width = inside.shape
-    flat = picture[box].reshape(height, 3 * width)
+    flat = image[box].reshape(height, 3 * width)
     tint = _halved(flat) + _row([c // 2 for c in color], width)
-    edge = _edge(inside, thickness=max(1, round(min(picture.shape[:2]) / 240)))
+    edge = _edge(inside, thickness=max(1, round(min(image.shape[:2]) / 240)))
     bright = _row([round(c + (255 - c) * _OUTLINE_LIGHT) for c in color], width)
-    flat = _choose(_bytes(inside), tint, flat)
-    flat = _choose(_bytes(edge), bright, flat)
-    picture[box] = flat.reshape(height, width, 3)
+    flat = _select(_bytes(inside), tint, flat)
+    flat = _select(_bytes(edge), bright, flat)
+    image[box] = flat.reshape(height, width, 3)
 
 
 def _row(color: list[int], width: int) -> U8:
@@ -77,14 +88,14 @@ def _bytes(mask: Bool) -> U8:
     return spread.reshape(height, 3 * width)
 
 
-def _choose(where: U8, yes: U8, no: U8) -> U8:
+def _select(where: U8, yes: U8, no: U8) -> U8:
     return no ^ ((no ^ yes) & where)
 
 
 def _edge(mask: Bool, thickness: int) -> Bool:
-    """Pixels of the mask within ``thickness`` of a pixel outside it; the picture's border is no edge."""
+    """Pixels of the mask within ``thickness`` of a pixel outside it; the image border is not an edge."""
     height, width = mask.shape
-    # Framed by cells that count as mask and shifted as one line of memory: half the time of shifting rows.
+    # Padded with cells that count as mask and shifted as one line of memory: half the time of shifting rows.
     core = np.ones((height + 2, width + 1), dtype=np.bool_)
     core[1:-1, :-1] = mask
     for _ in range(thickness):

@@ -1,9 +1,12 @@
-"""How plots look, and how they become files: equal figures make equal bytes."""
+"""Style of matplotlib plots, and reproducible SVG and PNG: equal figures give equal bytes."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from save_avs._files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,11 +17,11 @@ PALETTE = ("#1f6feb", "#e8590c", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285")
 _DPI = 160
 
 
-def style_axes(axes: Axes, title: str) -> None:
-    """A title on the left, a faint grid, two spines."""
+def style_axes(axes: Axes, title: str = "", *, grid: Literal["both", "x", "y"] = "both") -> None:
+    """Set a title on the left, a light grid and two spines."""
     axes.set_title(title, loc="left", fontsize=10, color=TEXT_COLOR)
     axes.tick_params(colors=TEXT_COLOR, labelsize=8, length=3)
-    axes.grid(color=GRID_COLOR, linewidth=0.6)
+    axes.grid(axis=grid, color=GRID_COLOR, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -27,7 +30,7 @@ def style_axes(axes: Axes, title: str) -> None:
 
 
 def figure_to_svg(figure: Figure, name: str) -> str:
-    """The figure as SVG; text stays text, which is small and sharp. ``name`` salts the ids in it."""
+    """Return the figure as SVG, with text kept as text; ``name`` salts its element ids."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
@@ -38,10 +41,16 @@ def figure_to_svg(figure: Figure, name: str) -> str:
 
 
 def figure_to_png(figure: Figure) -> bytes:
-    """The figure as PNG."""
+    """Return the figure as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     file = io.BytesIO()
     figure.set_dpi(_DPI)
     FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
     return file.getvalue()
+
+
+def save_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure to an image file, atomically."""
+    with atomic_path(path) as part:
+        figure.savefig(part)

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from save_avs._files import atomic_path
 from save_avs.training.callbacks.base import ValidationImage
 from save_avs.training.callbacks.pictures import panels
+from save_avs.visualization.contact_sheet import BACKGROUND_COLOR, TEXT_COLOR
 from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR
-from save_avs.visualization.tiles import BACKGROUND_COLOR, TEXT_COLOR
 
 _COLUMNS, _SIDE, _GAP, _LINE = 2, 160, 12, 18  # tiles across; pixels: a panel, between tiles, a line of text
 _GRAY = (120, 124, 130)

@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from save_avs.formats import LABEL, MASK_FORMATS, MaskDocument
-from save_avs.types import Bool
-from save_avs.visualization import VideoMasksBuilder, write_masks_json
+from save_avs.formats import LABEL, MASK_FORMATS, MaskDocument, load_masks_json, write_masks_json
+from save_avs.types import Bool, VideoMasksBuilder
 
 HEIGHT, WIDTH, FPS = 34, 61, 10.0
 VIDEO = {"path": "clips/clip.mp4", "width": WIDTH, "height": HEIGHT, "fps": FPS, "duration": 0.7}
@@ -35,7 +34,7 @@ def mask_set(masks: Bool, *, step: float = 1 / FPS, images: str = "") -> MaskDoc
     builder = VideoMasksBuilder(masks.shape[1:])
     for i, mask in enumerate(masks):
         builder.add(mask, index=i, time=i * step, score=0.9 if mask.any() else 0)
-    return MaskDocument(builder.video_masks(), VIDEO, {"name": "tiny"}, images)
+    return MaskDocument(builder.build(), VIDEO, {"name": "tiny"}, images)
 
 
 def written(name: str, folder: Path, **more) -> tuple[Path, Bool]:
@@ -147,5 +146,5 @@ def test_no_frames(name, tmp_path):
 
 def test_a_set_is_read_from_masks_json(tmp_path):
     masks = mask_set(drawn())
-    write_masks_json(tmp_path / "masks.json", masks.video_masks, video=VIDEO, model={"name": "tiny"})
-    assert MaskDocument.read(tmp_path / "masks.json", images="x/").picture(3) == "x/000003.png"
+    write_masks_json(tmp_path / "masks.json", masks)
+    assert load_masks_json(tmp_path / "masks.json", image_prefix="x/").image_name(3) == "x/000003.png"

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from save_avs.inference.postprocess import mark
+from save_avs.inference.postprocess import upscale_and_threshold
 from save_avs.models.preprocess import postprocess_logits
 
 SIZES = [(72, 128), (128, 72), (33, 17), (16, 16), (5, 90), (1, 1)]
@@ -23,7 +23,7 @@ def blobs(count: int, seed: int = 0, side: int = 16) -> torch.Tensor:
 @pytest.mark.parametrize("cut", [0.0, -1.5, 1.2])
 def test_equals_enlarging_everything(resize, height, width, cut):
     logits = blobs(12)
-    masks, scores = mark(logits, height, width, resize=resize, cut=cut)
+    masks, scores = upscale_and_threshold(logits, height, width, resize=resize, min_logit=cut)
     assert masks.dtype == torch.bool and masks.shape == (12, height, width)
     for frame, mask, score in zip(logits, masks, scores, strict=True):
         whole = postprocess_logits(frame, height, width, resize)
@@ -36,21 +36,21 @@ def test_equals_enlarging_everything(resize, height, width, cut):
 def test_masks_that_reach_the_border():
     logits = torch.full((4, 16, 16), -4.0)
     logits[0, 0, 0] = logits[1, -1, -1] = logits[2, :, 7] = logits[3] = 4.0
-    masks, _ = mark(logits, 45, 80, resize="squash")
+    masks, _ = upscale_and_threshold(logits, 45, 80, resize="squash")
     assert masks[0, 0, 0] and masks[1, -1, -1] and masks[2, [0, -1]].any(1).all() and masks[3].all()
     assert [mask.sum().item() for mask in masks[:2]] == [masks[0].sum().item()] * 2
 
 
 def test_frames_of_a_batch_do_not_touch_each_other():
     logits = blobs(6)
-    together, scores = mark(logits, 90, 160, resize="squash")
+    together, scores = upscale_and_threshold(logits, 90, 160, resize="squash")
     for i in range(6):
-        mask, score = mark(logits[i : i + 1], 90, 160, resize="squash")
+        mask, score = upscale_and_threshold(logits[i : i + 1], 90, 160, resize="squash")
         assert torch.equal(mask[0], together[i]) and score[0] == scores[i]
 
 
 def test_half_precision_is_enlarged_in_single():
     logits = blobs(3).bfloat16()
-    masks, scores = mark(logits, 90, 160, resize="squash")
-    same, same_scores = mark(logits.float(), 90, 160, resize="squash")
+    masks, scores = upscale_and_threshold(logits, 90, 160, resize="squash")
+    same, same_scores = upscale_and_threshold(logits.float(), 90, 160, resize="squash")
     assert torch.equal(masks, same) and torch.equal(scores, same_scores)

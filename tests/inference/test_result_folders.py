@@ -8,9 +8,15 @@ import pytest
 
 from save_avs._text import resolved_path_text
 from save_avs.errors import UsageError
-from save_avs.inference.inputs import find_input_videos
-from save_avs.inference.jobs import FAILURES_FILE, ExistingPolicy, FailureLog, SegmentationJob, plan_jobs
-from save_avs.inference.output_files import SUMMARY_FILE
+from save_avs.inference.result_folders import (
+    FAILURES_FILE,
+    ExistingPolicy,
+    FailureLog,
+    SegmentationJob,
+    find_input_videos,
+    plan_jobs,
+)
+from save_avs.inference.settings import SUMMARY_FILE
 
 
 def finish(folder: Path, path: Path) -> None:
@@ -107,7 +113,7 @@ class TestInputs:
         ]
 
     def test_nothing_but_results(self, folder):
-        with pytest.raises(UsageError, match="no media file but results"):
+        with pytest.raises(UsageError, match="no video except results"):
             find_input_videos([folder / "runs"])
 
     def test_no_such_file(self, folder):

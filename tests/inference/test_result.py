@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from save_avs.inference import SoundingSpan, find_sounding_spans
-from save_avs.visualization import VideoMasksBuilder
+from save_avs.inference.result import SoundingSpan, find_sounding_spans
+from save_avs.types import VideoMasksBuilder
 
 
 def video_masks(areas: list[float], fps: float = 10):
@@ -14,7 +14,7 @@ def video_masks(areas: list[float], fps: float = 10):
         mask = np.zeros(10_000, dtype=bool)
         mask[: round(area * 10_000)] = True
         builder.add(mask.reshape(100, 100), index=i, time=i / fps, score=0.9)
-    return builder.video_masks()
+    return builder.build()
 
 
 def test_frames_join_into_spans():

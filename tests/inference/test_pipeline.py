@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from save_avs.errors import MediaError, UsageError
+from save_avs.formats import load_masks_json
 from save_avs.inference import segment
-from save_avs.visualization import load_masks_json
 from tests.support.sample_videos import BrightWhereLoud, frame, make_sound, make_video
 
 
@@ -44,25 +44,25 @@ def test_everything_is_written_while_it_runs(video, model, tmp_path):
     assert names == ["masks", "masks.json", "overlay.mp4", "summary.json", "timeline.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
 
-    video_masks, meta = load_masks_json(tmp_path / "clip" / "masks.json")
-    assert video_masks.counts == result.video_masks.counts
-    assert meta["video"] == {
+    document = load_masks_json(tmp_path / "clip" / "masks.json")
+    assert document.video_masks.counts == result.video_masks.counts
+    assert document.video == {
         "path": str(video),
         "width": 96,
         "height": 64,
         "fps": pytest.approx(10),
         "duration": pytest.approx(4, abs=0.1),
     }
-    assert meta["model"]["name"] == "stand-in"
+    assert document.model["name"] == "stand-in"
 
     shown = decoded(tmp_path / "clip" / "overlay.mp4")
     assert [round(time, 2) for time, _ in shown] == [round(i / 10, 2) for i in range(40)]
     for i in (5, 30):  # marked in color while it sounds, gray as it was afterwards
-        color = np.ptp(shown[i][1].astype(int), axis=2)[video_masks.mask(5)].mean()
+        color = np.ptp(shown[i][1].astype(int), axis=2)[document.video_masks.mask(5)].mean()
         assert (color > 50) == (i == 5)
 
     png = np.asarray(Image.open(tmp_path / "clip" / "masks" / "000005.png"))
-    np.testing.assert_array_equal(png > 0, video_masks.mask(5))
+    np.testing.assert_array_equal(png > 0, document.video_masks.mask(5))
 
     summary = json.loads((tmp_path / "clip" / "summary.json").read_text())
     assert summary["frames"] == 40 and 24 <= summary["marked_frames"] <= 26
@@ -158,11 +158,11 @@ def test_one_true_pixel(model, tmp_path):
 
 def test_progress_goes_up_to_the_end(video, model):
     seen = []
-    segment(video, model=model, batch=8, on_progress=seen.append)
+    segment(video, model=model, batch_size=8, on_progress=seen.append)
     assert [progress.frames for progress in seen] == [8, 16, 24, 32, 40]
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions) and 0.9 < fractions[-1] <= 1
-    assert all(progress.sample_rate > 0 and progress.left >= 0 for progress in seen)
+    assert all(progress.frames_per_second > 0 and progress.remaining >= 0 for progress in seen)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_progress_goes_up_to_the_end(video, model):
         ({"fps": 0}, "fps"),
         ({"fps": float("nan")}, "fps"),
         ({"threshold": 1.5}, "threshold"),
-        ({"batch": 0}, "batch"),
+        ({"batch_size": 0}, "batch_size"),
         ({"outputs": ("overlay", "gif")}, "'gif'"),
     ],
 )
@@ -204,7 +204,7 @@ class Fails(BrightWhereLoud):
 def test_a_failure_of_the_model_leaves_nothing(video, tmp_path):
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="the model failed"):
-        segment(video, model=Fails(), batch=4, directory=tmp_path / "clip")
+        segment(video, model=Fails(), batch_size=4, directory=tmp_path / "clip")
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == before
 
@@ -216,7 +216,7 @@ def test_a_failure_of_the_writing_leaves_nothing(video, model, tmp_path, monkeyp
     monkeypatch.setattr("save_avs.video.VideoWriter.write", full)
     before = threading.active_count()
     with pytest.raises(OSError, match="No space left"):
-        segment(video, model=model, batch=4, directory=tmp_path / "clip")
+        segment(video, model=model, batch_size=4, directory=tmp_path / "clip")
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == before
 
@@ -227,6 +227,6 @@ def test_stopping_leaves_nothing(video, model, tmp_path):
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        segment(video, model=model, batch=4, directory=tmp_path / "clip", on_progress=stop)
+        segment(video, model=model, batch_size=4, directory=tmp_path / "clip", on_progress=stop)
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == before

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
+from save_avs._rle import check_rle, decode_run_lengths, encode_rle
 from save_avs.errors import UsageError
-from save_avs.formats.rle import check_rle, decode_run_lengths
-from save_avs.visualization import VideoMasksBuilder, encode_rle, load_masks_json, write_masks_json
+from save_avs.formats import MaskDocument, load_masks_json, write_masks_json
+from save_avs.types import VideoMasksBuilder
 from tests.support.corruption import BOUNDED, documents
 
 VIDEO = {"path": "clip.mp4", "width": 31, "height": 17, "fps": 25.0, "duration": 10.0}
@@ -27,7 +28,7 @@ def track_of(found):
     builder = VideoMasksBuilder(found.shape[1:])
     for i, mask in enumerate(found):
         builder.add(mask, index=2 * i, time=i / 12.5, score=np.float32(0.1 * i))
-    return builder.video_masks()
+    return builder.build()
 
 
 @settings(max_examples=50, deadline=None)
@@ -50,7 +51,7 @@ def test_a_known_code():
 
 def test_the_file_has_the_documented_form(tmp_path):
     found = masks()
-    write_masks_json(tmp_path / "masks.json", track_of(found), video=VIDEO, model=MODEL)
+    write_masks_json(tmp_path / "masks.json", MaskDocument(track_of(found), VIDEO, MODEL))
     read = json.loads((tmp_path / "masks.json").read_text())
     assert list(read) == ["version", "video", "model", "frames"]
     assert (read["version"], read["video"], read["model"]) == (1, VIDEO, MODEL)
@@ -67,9 +68,10 @@ def test_the_file_has_the_documented_form(tmp_path):
 
 def test_reading_back(tmp_path):
     found = masks(5)
-    write_masks_json(tmp_path / "masks.json", track_of(found), video=VIDEO, model=MODEL)
-    video_masks, meta = load_masks_json(tmp_path / "masks.json")
-    assert meta == {"version": 1, "video": VIDEO, "model": MODEL}
+    write_masks_json(tmp_path / "masks.json", MaskDocument(track_of(found), VIDEO, MODEL))
+    document = load_masks_json(tmp_path / "masks.json")
+    assert (document.video, document.model) == (VIDEO, MODEL)
+    video_masks = document.video_masks
     assert (video_masks.size, video_masks.indices) == ((17, 31), (0, 2, 4, 6, 8))
     for i in range(5):
         np.testing.assert_array_equal(video_masks.mask(i), found[i])
@@ -77,10 +79,8 @@ def test_reading_back(tmp_path):
 
 
 def test_no_frames(tmp_path):
-    write_masks_json(
-        tmp_path / "masks.json", VideoMasksBuilder((17, 31)).video_masks(), video=VIDEO, model=MODEL
-    )
-    assert len(load_masks_json(tmp_path / "masks.json")[0]) == 0
+    write_masks_json(tmp_path / "masks.json", MaskDocument(VideoMasksBuilder((17, 31)).build(), VIDEO, MODEL))
+    assert len(load_masks_json(tmp_path / "masks.json").video_masks) == 0
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_no_frames(tmp_path):
         (lambda d: d.update(version=2), "version 2"),
         (lambda d: d.pop("frames"), "not a masks.json"),
         (lambda d: d["video"].update(width=30), "not a masks.json.*size"),
-        (lambda d: d["frames"][0].pop("segmentation"), "not a masks.json.*it lacks 'segmentation'"),
-        (lambda d: d.pop("model"), "it lacks 'model'"),
-        (lambda d: d["video"].pop("fps"), "it lacks 'fps'"),
+        (lambda d: d["frames"][0].pop("segmentation"), "not a masks.json.*missing key 'segmentation'"),
+        (lambda d: d.pop("model"), "missing key 'model'"),
+        (lambda d: d["video"].pop("fps"), "missing key 'fps'"),
         (lambda d: d["frames"][1]["segmentation"].update(counts="garbage!!"), "frame 2 does not cover"),
         (lambda d: d["frames"][1]["segmentation"].update(counts=""), "frame 2 does not cover"),
         (lambda d: d["frames"][1]["segmentation"].update(counts="é"), "frame 2 does not cover"),
@@ -99,7 +99,7 @@ def test_no_frames(tmp_path):
 )
 def test_foreign_files_are_refused_in_one_line(tmp_path, change, words):
     path = tmp_path / "masks.json"
-    write_masks_json(path, track_of(masks()), video=VIDEO, model=MODEL)
+    write_masks_json(path, MaskDocument(track_of(masks()), VIDEO, MODEL))
     data = json.loads(path.read_text())
     change(data)
     path.write_text(json.dumps(data))
@@ -160,7 +160,7 @@ def test_run_lengths_are_those_that_were_coded(height, width, seed):
 )
 def test_frames_that_are_none_are_refused_when_they_are_read(tmp_path, change):
     path = tmp_path / "masks.json"
-    write_masks_json(path, track_of(masks()), video=VIDEO, model=MODEL)
+    write_masks_json(path, MaskDocument(track_of(masks()), VIDEO, MODEL))
     data = json.loads(path.read_text())
     change(data["frames"][1])
     path.write_text(json.dumps(data))
@@ -183,8 +183,8 @@ def test_what_is_no_json_object_is_refused(tmp_path, text):
     (tmp_path / "masks.json").write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=r"not a masks\.json") as error:
         load_masks_json(tmp_path / "masks.json")
-    assert len(str(error.value)) - len(str(tmp_path)) < 100  # not the file in the message
-    with pytest.raises(UsageError, match="a folder; give the masks"):
+    assert len(str(error.value)) - len(str(tmp_path)) < 110  # not the file in the message
+    with pytest.raises(UsageError, match="is a folder: name the masks"):
         load_masks_json(tmp_path)
     with pytest.raises(UsageError, match="no such file"):
         load_masks_json(tmp_path / "none.json")
@@ -198,7 +198,7 @@ def test_a_mask_of_another_size_is_refused():
 def test_areas_of_a_track_of_any_length():
     found = masks(count=600)
     np.testing.assert_allclose(track_of(found).areas(), found.mean(axis=(1, 2)))
-    assert VideoMasksBuilder((17, 31)).video_masks().areas().shape == (0,)
+    assert VideoMasksBuilder((17, 31)).build().areas().shape == (0,)
 
 
 DOCUMENT = {
@@ -215,7 +215,7 @@ def test_any_document_is_read_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "masks.json"
     path.write_bytes(content)
     try:
-        video_masks, _ = load_masks_json(path)
+        video_masks = load_masks_json(path).video_masks
     except UsageError as error:
         assert "\n" not in str(error)
     else:

@@ -1,0 +1,111 @@
+"""Run-length codes of binary masks: COCO's compressed run lengths, and plain run lengths by rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_PIXELS = 1 << 28  # of a mask; a 16K frame has half as many
+_ZERO = 48  # the character that codes 0
+_MORE, _SIGN, _BITS = 0x20, 0x10, 0x1F  # of a character's six bits: another one follows; sign; value
+_MAX_CHARACTERS = 6  # of a run: 30 bits
+
+Mask = NDArray[np.bool_]
+
+
+def encode_rle(mask: Mask) -> bytes:
+    """Encode a mask, bool [H,W], as compressed COCO run lengths (cocoapi's ``rleToString``).
+
+    Runs count pixels column by column, the first run unmarked. From the fourth run on, the difference to the
+    last run but one is coded: five bits a character, the low ones first, each plus 48.
+    """
+    runs = _runs(mask.T.reshape(-1))
+    if mask.size and mask[0, 0]:
+        runs = np.concatenate([[0], runs])
+    runs[3:] -= runs[1:-2].copy()
+    bits = 5 * np.arange(_MAX_CHARACTERS)
+    # A run takes as many characters as hold it with its sign.
+    lengths = 1 + ((runs[:, None] >= 1 << (bits + 4)) | (runs[:, None] < -1 << (bits + 4))).sum(axis=1)
+    place = np.arange(_MAX_CHARACTERS)
+    characters = (runs[:, None] >> bits & _BITS) + np.where(place < lengths[:, None] - 1, _MORE, 0) + _ZERO
+    return characters[place < lengths[:, None]].astype(np.uint8).tobytes()
+
+
+def decode_rle(counts: bytes, size: tuple[int, int]) -> Mask:
+    """Decode compressed COCO run lengths into a mask of ``size`` (H, W), bool [H,W].
+
+    Raises:
+        ValueError: the code is malformed, or of another size.
+    """
+    runs = _checked_runs(counts, size)
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size[::-1]).T
+
+
+def rle_area(counts: bytes) -> int:
+    """Count the marked pixels of a code.
+
+    Raises:
+        ValueError: the code is malformed.
+    """
+    return int(decode_run_lengths(counts)[1::2].sum())
+
+
+def check_rle(counts: bytes, size: tuple[int, int]) -> None:
+    """Check that a code decodes to a mask of ``size`` (H, W), without decoding it.
+
+    Raises:
+        ValueError: it does not, or no mask can have that size.
+    """
+    _checked_runs(counts, size)
+
+
+def _checked_runs(counts: bytes, size: tuple[int, int]) -> NDArray[np.int64]:
+    height, width = size
+    if height < 0 or width < 0 or height * width > MAX_PIXELS:
+        raise ValueError(f"a mask of {height} x {width} pixels")
+    runs = decode_run_lengths(counts)
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(f"run lengths that do not fill {height} x {width} pixels")
+    return runs
+
+
+def decode_run_lengths(counts: bytes) -> NDArray[np.int64]:
+    """Return the run lengths of a code, by columns, the first one unmarked (cocoapi's ``rleFrString``).
+
+    Raises:
+        ValueError: the code is malformed.
+    """
+    digits = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - _ZERO
+    if not len(digits):
+        return digits
+    ends = np.flatnonzero(digits & _MORE == 0)
+    starts = np.concatenate([[0], ends + 1])
+    if digits.min() < 0 or digits.max() > 0x3F or starts[-1] != len(digits):
+        raise ValueError("run lengths with invalid characters, or truncated")
+    lengths = np.diff(starts)
+    if lengths.max() > _MAX_CHARACTERS:
+        raise ValueError("a run longer than any frame")
+    shift = 5 * (np.arange(len(digits)) - np.repeat(starts[:-1], lengths))
+    runs = np.add.reduceat((digits & _BITS) << shift, starts[:-1])
+    runs -= np.where(digits[ends] & _SIGN, 1 << (5 * lengths), 0)  # two's complement
+    for first in (1, 2):  # from the fourth on, a run is coded as the difference to the last run but one
+        runs[first::2] = np.cumsum(runs[first::2])
+    return runs
+
+
+def row_run_lengths(mask: Mask) -> list[int]:
+    """Return the lengths of the runs of equal pixels in a mask, bool [H,W], row by row, from ``mask[0,0]`` on."""
+    return _runs(mask.reshape(-1)).tolist()
+
+
+def _runs(flat: Mask) -> NDArray[np.int64]:
+    starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return np.diff(np.concatenate([[0], starts, [flat.size]]))
+
+
+def bounding_box(mask: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns that the marked pixels of a mask, bool [H,W], span; empty slices for none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
