@@ -1,4 +1,4 @@
-"""Errors that a user can act on: one clear line, and the exit code that goes with it."""
+"""Errors that a user can act on: a message of one line, and an exit code."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class SaveAvsError(Exception):
-    """The program could not do what was asked. Base of all errors we raise on purpose.
+    """Base class of all errors that this package raises on purpose.
 
-    The message is one line that says what is wrong and what to do about it.
+    The message is one line: what is wrong, and what to do about it.
     """
 
     exit_code = 1
@@ -23,25 +23,25 @@ class SaveAvsError(Exception):
 
 
 class UsageError(SaveAvsError):
-    """Wrong usage or configuration, found before any work: a bad option, a path that does not exist."""
+    """Wrong usage or configuration, found before any work: an invalid option, a path that does not exist."""
 
     exit_code = 2
 
 
 class MediaError(SaveAvsError):
-    """A file that exists but cannot be read as video: text, zero bytes, sound only, torn."""
+    """A file that exists but cannot be read as video: not media, empty, audio only, truncated."""
 
     exit_code = 3
 
 
 class DataError(SaveAvsError):
-    """A file of a data set or a set of weights is missing, broken, or not what it should be; it is named."""
+    """A file of a dataset or of weights that is missing or invalid."""
 
     exit_code = 3
 
 
 def first_problem(error: ValidationError) -> str:
-    """Where a document is not what it should be, and why: the first of what pydantic found."""
+    """Format the first validation error of pydantic: the field and the reason."""
     problem = error.errors()[0]
     where = ".".join(map(str, problem["loc"]))
     return f"{where}: {problem['msg']}" if where else problem["msg"]

@@ -1,4 +1,4 @@
-"""The nouns that travel between rooms: small frozen dataclasses, checked when they are made."""
+"""Data types shared by all packages: frozen dataclasses, validated when they are created."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def _require(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class VideoChunk:
-    """A chunk of a video, never the whole: some frames, and all the sound they may need.
+    """Consecutive frames of a video, and the audio around them.
 
     Attributes:
         frames: RGB, u8 [T,H,W,3], upright (rotation flags applied).
         times: presentation time of each frame in seconds from the video's start, f64 [T], increasing.
-        waveform: mono sound, f32 [S] in -1..1; empty when the video has none.
+        waveform: mono audio, f32 [S] in -1..1; empty when the video has none.
         waveform_start: time of ``waveform[0]`` in seconds, on the same clock as ``times``.
-        sample_rate: samples of ``waveform`` a second.
-        first_index: index of ``frames[0]`` among all frames handed out for this video.
+        sample_rate: samples of ``waveform`` per second.
+        first_index: index of ``frames[0]`` among all frames read from this video.
 
     Raises:
-        ValueError: when shapes, types or order do not hold.
+        ValueError: a shape, a type or the order of times is wrong.
 
     Examples:
         >>> import numpy as np, save_avs
@@ -57,10 +57,12 @@ class VideoChunk:
         """Check shapes, types and the order of times."""
         _require(self.frames.ndim == 4 and self.frames.shape[-1] == 3, "frames must be [T,H,W,3]")
         _require(self.frames.dtype == np.uint8, "frames must be uint8")
-        _require(self.times.shape == (len(self.frames),), "times must be [T], one a frame")
+        _require(self.times.shape == (len(self.frames),), "times must be [T], one per frame")
         _require(bool(np.all(np.diff(self.times) > 0)), "times must increase")
-        _require(self.waveform.ndim == 1 and self.waveform.dtype == np.float32, "wave must be float32 [S]")
-        _require(self.sample_rate > 0, "rate must be positive")
+        _require(
+            self.waveform.ndim == 1 and self.waveform.dtype == np.float32, "waveform must be float32 [S]"
+        )
+        _require(self.sample_rate > 0, "sample_rate must be positive")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -68,20 +70,20 @@ class VideoChunk:
 
 @dataclass(frozen=True)
 class AVSample:
-    """One clip of a data set: frames, the sound beside each, and the masks that are known.
+    """One clip of a dataset: its frames, the log-mel patch of each, and the known masks.
 
     Attributes:
-        name: unique within its data set; appears in error messages and reports.
+        name: unique within its dataset; used in error messages and reports.
         frames: RGB, u8 [T,H,W,3].
-        log_mel: of the sound beside each frame, as an audio backbone wants them, f32 [T,frames,bands].
-        masks: pixels that sound, bool [T,H,W]; False where ``has_mask`` is False.
-        has_mask: frames that are annotated, bool [T] (S4 annotates one training frame in five).
-        valid: frames that exist, bool [T] (padded clips are False at the end).
-        labels: class of each pixel, 0 for the background, u8 [T,H,W]; None where only masks are known.
-        features: what the audio backbone makes of the patches, f32 [T,D], where it was computed before.
+        log_mel: patch of each frame, by the front-end of the audio backbone, f32 [T,frames,bands].
+        masks: pixels of sounding objects, bool [T,H,W]; False where ``has_mask`` is False.
+        has_mask: annotated frames, bool [T] (S4 annotates one training frame in five).
+        valid: frames that exist, bool [T] (False in the padding at the end of a clip).
+        labels: class of each pixel, 0 for the background, u8 [T,H,W]; None when only masks are known.
+        features: embeddings of the patches by the audio backbone, f32 [T,D], when computed in advance.
 
     Raises:
-        ValueError: when shapes or types do not hold.
+        ValueError: a shape or a type is wrong.
     """
 
     name: str
@@ -94,14 +96,14 @@ class AVSample:
     features: F32 | None = None
 
     def __post_init__(self) -> None:
-        """Check that every array speaks of the same frames."""
+        """Check shapes and types."""
         t, h, w = self.frames.shape[:3]
         frames_fit = self.frames.shape == (t, h, w, 3) and self.frames.dtype == np.uint8
         masks_fit = self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_
         flags_fit = self.has_mask.shape == self.valid.shape == (t,)
         _require(frames_fit, f"{self.name}: frames must be uint8 [T,H,W,3]")
-        patches_fit = self.log_mel.ndim == 3 and len(self.log_mel) == t
-        _require(patches_fit, f"{self.name}: patches must be [T,frames,bands]")
+        log_mel_fits = self.log_mel.ndim == 3 and len(self.log_mel) == t
+        _require(log_mel_fits, f"{self.name}: log_mel must be [T,frames,bands]")
         _require(masks_fit, f"{self.name}: masks must be bool [T,H,W]")
         _require(flags_fit, f"{self.name}: has_mask and valid must be [T]")
         labels_fit = self.labels is None or self.labels.shape == (t, h, w)
@@ -112,19 +114,19 @@ class AVSample:
 
 @dataclass(frozen=True)
 class AVBatch:
-    """Frames of several clips, flattened: each frame is paired with its own sound.
+    """Frames of several clips, flattened, each with the log-mel patch around it.
 
     Attributes:
         images: u8 [B,3,S,S], RGB 0..255; the model normalizes.
         log_mel: f32 [B,1,frames,bands].
-        masks: f32 [B,1,M,M], 1 where it sounds.
-        has_mask: bool [B]; losses and metrics count only these.
-        names: B names, for messages.
-        labels: int64 [B,M,M], the class of each cell, 0 for the background; None where only masks are known.
-        features: f32 [B,D], the audio backbone's output, where every clip came with it; else None.
+        masks: f32 [B,1,M,M], 1 in sounding objects.
+        has_mask: bool [B]; losses and metrics use only these frames.
+        names: B names of clips, for messages.
+        labels: int64 [B,M,M], class of each cell, 0 for the background; None when only masks are known.
+        features: f32 [B,D], embeddings by the audio backbone, if all clips have them; else None.
     """
 
-    images: Any  # torch.Tensor; torch is imported late, so that `save-avs --help` is instant
+    images: Any  # torch.Tensor; importing torch would slow down `save-avs --help`
     log_mel: Any
     masks: Any
     has_mask: Any
@@ -133,11 +135,11 @@ class AVBatch:
     features: Any = None
 
     def __post_init__(self) -> None:
-        """Check that every tensor has the same B."""
+        """Check that all lengths are equal."""
         b = len(self.images)
         _require(
             len(self.log_mel) == len(self.masks) == len(self.has_mask) == len(self.names) == b,
-            "every part of a batch must have the same length",
+            "images, log_mel, masks, has_mask and names must have the same length",
         )
 
 

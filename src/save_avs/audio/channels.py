@@ -1,4 +1,4 @@
-"""Channel mixing: any layout to mono, to stereo, or to one that AAC players know."""
+"""Mixing audio channels: any layout to mono, stereo, or one that AAC players support."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from save_avs.types import F32
 
-# Channels of the layouts that AAC codes with a standard configuration, so that any player knows them.
+# Channels of the layouts with a standard configuration in AAC, which any player supports.
 AAC_LAYOUTS: dict[str, tuple[str, ...]] = {
     "mono": ("FC",),
     "stereo": ("FL", "FR"),
@@ -20,18 +20,18 @@ AAC_LAYOUTS: dict[str, tuple[str, ...]] = {
 
 
 def aac_layout(layout: str) -> str:
-    """Name the layout to write: the source's own where AAC players know it, else stereo."""
+    """Choose the layout to write: that of the source if AAC players support it, else stereo."""
     name = layout.removesuffix("(side)")
     return name if name in AAC_LAYOUTS else "stereo"
 
 
 @lru_cache(maxsize=64)
 def mix_matrix(source: tuple[str, ...], target: str) -> F32:
-    """Weights [T,S] that turn the source's channels into those of a layout of ``AAC_LAYOUTS``.
+    """Mixing weights [T,S] from S source channels to the T channels of a layout of ``AAC_LAYOUTS``.
 
     Mono and stereo follow ITU-R BS.775 (center and surrounds at -3 dB into each side, the low-frequency
     channel left out), scaled so that no sum can exceed full scale: two channels become their mean.
-    Other targets take the channels of their own name.
+    Other targets take the channels of the same name.
     """
     names = AAC_LAYOUTS[target]
     source = _as_back(source)
@@ -47,14 +47,14 @@ def mix_matrix(source: tuple[str, ...], target: str) -> F32:
 
 
 def _as_back(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Call side channels back channels where a layout has no back of its own."""
+    """Treat side channels as back channels in layouts without back channels."""
     if "BL" in names or "BR" in names:
         return names
     return tuple({"SL": "BL", "SR": "BR"}.get(name, name) for name in names)
 
 
 def _sides(name: str) -> tuple[float, float]:
-    """How much of a channel goes left and right."""
+    """Weights of a channel in the left and right channel."""
     if name.startswith("LFE"):
         return 0.0, 0.0
     level = 1.0 if name in ("FL", "FR") else 0.5**0.5

@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -45,7 +45,7 @@ def read_live_chunks(
     drop: bool | None = None,
     timeout: float = 5.0,
     on_warning: Warn | None = None,
-) -> Iterator[VideoChunk]:
+) -> Generator[VideoChunk, None, None]:
     """Read a camera, a network stream or a pipe as a stream of chunks, as it arrives.
 
     Times are seconds since reading began. A chunk holds frames whose audio has arrived, so it is at least
@@ -191,7 +191,7 @@ class _Session:
 
 def _chunks(
     session: _Session, buffer: LiveBuffer, sample_rate: int, on_warning: Warn
-) -> Iterator[VideoChunk]:
+) -> Generator[VideoChunk, None, None]:
     if not session.has_audio:
         on_warning(f"{session.name}: has no sound")
     index, warned = 0, False

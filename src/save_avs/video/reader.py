@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ def read_video_chunks(
     sample_rate: int = 16000,
     audio_margin: float = 0.5,
     on_warning: Warn | None = None,
-) -> Iterator[VideoChunk]:
+) -> Generator[VideoChunk, None, None]:
     """Read a video as a stream of chunks, in bounded memory whatever its length.
 
     Times are seconds on the file's own clock, zero at the first video or audio frame. The audio is mono and
@@ -65,7 +65,7 @@ def read_video_chunks(
 
 def _chunks(
     info: VideoInfo, fps: float | None, chunk: int, sample_rate: int, audio_margin: float, on_warning: Warn
-) -> Iterator[VideoChunk]:
+) -> Generator[VideoChunk, None, None]:
     audio = None
     if info.has_audio:
         blocks = read_audio_blocks(
