@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 
 from save_avs.batch.messages import Entry, Kit, Outcome
-from save_avs.batch.supervisor import Hand
+from save_avs.batch.supervisor import WorkerSupervisor
 
 _AHEAD = 2  # clips a worker has been given or has done, and nobody has taken yet
 
@@ -18,17 +18,17 @@ def run_local(entries: Iterable[Entry], kit: Kit, workers: int) -> Generator[Out
     Raises:
         UsageError, SaveAvsError: no clip can be done.
     """
-    hands = [Hand(kit) for _ in range(workers)]
-    free: SimpleQueue[Hand] = SimpleQueue()
-    for hand in hands:
-        free.put(hand)
+    supervisors = [WorkerSupervisor(kit) for _ in range(workers)]
+    free: SimpleQueue[WorkerSupervisor] = SimpleQueue()
+    for supervisor in supervisors:
+        free.put(supervisor)
 
     def do(entry: Entry) -> Outcome:
-        hand = free.get()
+        supervisor = free.get()
         try:
-            return hand.do(entry)
+            return supervisor.run(entry)
         finally:
-            free.put(hand)
+            free.put(supervisor)
 
     pool = ThreadPoolExecutor(workers)
     waiting: set[Future[Outcome]] = set()
@@ -42,8 +42,6 @@ def run_local(entries: Iterable[Entry], kit: Kit, workers: int) -> Generator[Out
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     finally:
-        for hand in hands:
-            hand.stop()
+        for supervisor in supervisors:
+            supervisor.close()
         pool.shutdown(cancel_futures=True)
-        for hand in hands:
-            hand.close()

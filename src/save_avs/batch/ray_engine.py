@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from save_avs._extras import require
 from save_avs.batch.messages import Entry, Kit, Outcome, Question
-from save_avs.batch.supervisor import Hand
+from save_avs.batch.supervisor import WorkerSupervisor
 from save_avs.errors import SaveAvsError
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class _Actor:
         def answer(question: Question) -> F32:
             return _answered(random.choice(lenders).answer.remote(question))
 
-        self._hand = Hand(kit, answer=answer)
+        self._supervisor = WorkerSupervisor(kit, answer=answer)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         try:
-            said = self._hand.do(Entry(row["location"], row["name"]))
+            said = self._supervisor.run(Entry(row["location"], row["name"]))
         except SaveAvsError as error:
             said = error
         return {"outcome": pickle.dumps(said)}

@@ -1,116 +1,52 @@
-"""What a worker process does: loads the model once, then segments one clip after another."""
+"""The worker process of a batch run: loads the model once, then segments one clip after another."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from save_avs._process import Channel
 from save_avs._text import print_traceback
-from save_avs.batch.messages import Done, Entry, Failed, Kit, Outcome, Question
+from save_avs.batch.messages import Done, Entry, Failed, Kit
 from save_avs.batch.storage import at_hand, identity_of
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
-from save_avs.inference.process import behave
 
 if TYPE_CHECKING:
     from save_avs.inference import FrameModel
-    from save_avs.types import F32
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 _STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
 
 
-@dataclass(frozen=True)
-class Ready:
-    """The model is loaded."""
+def set_up(channel: Channel, kit: Kit) -> tuple[None, Callable[[Entry], Done | Failed]]:
+    """Load the model in a worker process; return the function that segments a clip.
 
-
-@dataclass(frozen=True)
-class Beat:
-    """The clip goes on."""
-
-
-@dataclass(frozen=True)
-class Broke:
-    """The program failed on a clip; the worker ends, for what is left of it is not to be trusted."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Unfit:
-    """No clip can be done: the model cannot be loaded, or there is no room to write."""
-
-    reason: str
-    usage: bool = False
-
-
-Message = Ready | Beat | Question | Broke | Unfit | Done | Failed
-
-
-def work(connection: Connection, kit: Kit) -> None:
-    """Be a worker until the pipe is closed or the parent dies."""
-    behave()
-    speaking = threading.Lock()  # the model is asked in another thread than beats are sent from
-
-    def say(message: Message) -> None:
-        with speaking:
-            connection.send(message)
-
-    try:
-        model = _model(kit, connection, say)
-    except SaveAvsError as error:
-        say(Unfit(str(error), isinstance(error, UsageError)))
-        return
-    say(Ready())
-    said: Message = Ready()
-    while not isinstance(said, Broke | Unfit):
-        try:
-            entry = connection.recv()
-        except EOFError:
-            return
-        said = _attempt(model, kit, entry, lambda: say(Beat()))
-        say(said)
-
-
-def _model(kit: Kit, connection: Connection, say: Callable[[Message], None]) -> FrameModel:
-    """A model of the worker's own, or one that it asks through its pipe."""
+    Raises:
+        UsageError, SaveAvsError: the model cannot be loaded.
+    """
     from save_avs.batch.remote_model import LentModel, own_model
 
-    if kit.lent is None:
-        return own_model(kit)
+    model: FrameModel = own_model(kit) if kit.lent is None else LentModel(kit.lent, channel.ask)
 
-    def ask(question: Question) -> F32:
-        say(question)
-        answer = connection.recv()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def segment_or_fail(entry: Entry) -> Done | Failed:
+        try:
+            return _segment(model, kit, entry, channel.heartbeat)
+        except OSError as error:
+            if error.errno in _DISK_ERRORS:
+                raise SaveAvsError(f"{error.filename or 'writing'}: {error.strerror}") from error
+            return _failed(entry, "system", error)
+        except SaveAvsError as error:
+            return _failed(entry, _STATUS.get(type(error), "refused"), error)
+        except Exception as error:
+            print_traceback(error)
+            raise
 
-    return LentModel(kit.lent, ask)
-
-
-def _attempt(
-    model: FrameModel, kit: Kit, entry: Entry, on_progress: Callable[[], None]
-) -> Outcome | Broke | Unfit:
-    try:
-        return _segment(model, kit, entry, on_progress)
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            return Unfit(f"{error.filename or 'writing'}: {error.strerror}")
-        return _failed(entry, "system", error)
-    except SaveAvsError as error:
-        return _failed(entry, _STATUS.get(type(error), "refused"), error)
-    except Exception as error:
-        print_traceback(error)
-        return Broke(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return None, segment_or_fail
 
 
 def _failed(entry: Entry, status: str, error: Exception) -> Failed:

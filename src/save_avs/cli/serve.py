@@ -73,13 +73,12 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
     runtime: Runtime = "auto",
 ) -> int:
     """Serve a web page and a REST service that segment videos."""
-    from save_avs.serving.auth import Token
-    from save_avs.serving.limits import Limits
-    from save_avs.serving.server import serve as listen
+    from save_avs.serving.app import serve as run_server
+    from save_avs.serving.auth import AccessToken
+    from save_avs.serving.config import ServiceLimits, WorkerConfig
     from save_avs.serving.url_fetch import parse_allowed_host
-    from save_avs.serving.worker import WorkerConfig
 
-    limits = Limits(
+    limits = ServiceLimits(
         size=round(max_size * 1e6),
         duration=max_duration,
         side=max_side,
@@ -89,7 +88,7 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
         workers=workers,
         keep=keep * 3600,
     )
-    equipment = WorkerConfig(
+    config = WorkerConfig(
         models=tuple(model or ["save-tiny"]),
         device=device,
         precision=precision,
@@ -97,13 +96,13 @@ def serve(  # noqa: PLR0913, PLR0917, a command's options
         limits=limits,
         hosts=tuple(parse_allowed_host(name) for name in allow_url or []),
     )
-    listen(
+    run_server(
         data,
-        equipment,
+        config,
         host=host,
         port=port,
-        token=Token(token) if token else None,
+        token=AccessToken(token) if token else None,
         page=page,
-        announce=lambda url: print_line(f"{'page' if page else 'service'} at {url}", err=True),
+        on_ready=lambda url: print_line(f"{'page' if page else 'service'} at {url}", err=True),
     )
     return 0

@@ -1,4 +1,4 @@
-"""The REST service and the web page: jobs on disk, worker processes that run them, and who may see what."""
+"""The REST service and its web page: jobs on disk, and worker processes that run them."""
 
 from __future__ import annotations
 

@@ -1,22 +1,23 @@
-"""The REST face: routes under /v1, health, readiness and metrics."""
+"""REST routes: jobs and their results under /v1, health, readiness and metrics."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from fastapi import Path as InPath
+from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
-from save_avs.errors import UsageError
-from save_avs.serving.auth import refusal
-from save_avs.serving.errors import not_found
+from save_avs._files.staging import MASKS_FILE
+from save_avs.errors import UsageError, first_problem
+from save_avs.serving.auth import UPLOAD
+from save_avs.serving.error_responses import error_response, job_not_found
 from save_avs.serving.job import ID_PATTERN, Job, JobOptions
 from save_avs.serving.job_store import VIDEO
-from save_avs.serving.results import ResultFile, mask_png, read_track, result_path, results
+from save_avs.serving.results import RESULT_FILES, mask_png, read_masks, result_path, result_urls
 from save_avs.serving.schema import (
     FramesView,
     Health,
@@ -24,67 +25,82 @@ from save_avs.serving.schema import (
     LimitsView,
     ModelsView,
     ModelView,
-    failures,
-    submission,
+    error_docs,
+    form_docs,
 )
 from save_avs.serving.service import Service
-from save_avs.serving.upload import FILE, Form, read_form
+from save_avs.serving.upload import FILE, UploadForm, read_form
 from save_avs.serving.url_fetch import check_url
 from save_avs.types import VideoMasks
 
-_KINDS = ("video/mp4", "application/json", "image/png", "application/zip")
-_FILE = {"content": {kind: {} for kind in _KINDS}, "description": "the file; ranges may be asked for"}
-_PNG = {"content": {"image/png": {}}, "description": "8-bit gray, 255 where something sounds"}
+_FILE_TYPES = (
+    "video/mp4",
+    "video/quicktime",
+    "application/json",
+    "application/xml",
+    "image/png",
+    "application/zip",
+)
+_FILE_DOCS = {
+    "content": {kind: {} for kind in _FILE_TYPES},
+    "description": "the file; byte ranges are supported",
+}
+_PNG_DOCS = {"content": {"image/png": {}}, "description": "8-bit gray, 255 where an object sounds"}
 
 
-def _the_service(request: Request) -> Service:
+def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-TheService = Annotated[Service, Depends(_the_service)]
+ServiceDep = Annotated[Service, Depends(_service)]
 
 
-def _job(service: TheService, id: Annotated[str, InPath(pattern=ID_PATTERN)]) -> Job:
+def _job(service: ServiceDep, id: Annotated[str, PathParameter(pattern=ID_PATTERN)]) -> Job:
     job = service.find(id)
     if job is None:
-        raise not_found()
+        raise job_not_found()
     return job
 
 
-def _track(service: TheService, job: Annotated[Job, Depends(_job)]) -> VideoMasks:
-    path = result_path(service.store, job, ResultFile.MASKS)
+JobDep = Annotated[Job, Depends(_job)]
+
+
+def _no_result(job: Job, name: str) -> HTTPException:
+    return HTTPException(404, f"No {name}: the job is {job.state}, or did not ask for it.")
+
+
+def _masks(service: ServiceDep, job: JobDep) -> VideoMasks:
+    path = result_path(service.store, job, MASKS_FILE)
     if path is None:
-        raise HTTPException(404, f"no masks: the job is {job.state}, or did not ask for them")
-    return read_track(path)
+        raise _no_result(job, MASKS_FILE)
+    return read_masks(path)
 
 
-TheJob = Annotated[Job, Depends(_job)]
-TheTrack = Annotated[VideoMasks, Depends(_track)]
+MasksDep = Annotated[VideoMasks, Depends(_masks)]
 
 _routes = APIRouter()
 
 
 def make_routes(service: Service) -> list[BaseRoute]:
-    """All routes of a service whose models are known."""
+    """Return all routes of a started service."""
     routes = APIRouter()
-    names = [model["name"] for model in service.models]
     routes.add_api_route(
-        "/v1/segment",
+        UPLOAD,
         submit,
         methods=["POST"],
         status_code=202,
         response_model=JobView,
-        responses=failures(400, 408, 413, 415, 422, 429, 507),
-        openapi_extra=submission(names, links=bool(service.hosts)),
+        responses=error_docs(400, 408, 413, 415, 422, 429, 507),
+        openapi_extra=form_docs([model["name"] for model in service.models], urls=bool(service.hosts)),
         tags=["jobs"],
     )
     return [*routes.routes, *_routes.routes]
 
 
-async def submit(service: TheService, request: Request, response: Response) -> JobView:
-    """Send a video; the answer is the job that will segment it."""
+async def submit(service: ServiceDep, request: Request, response: Response) -> JobView:
+    """Upload a video; returns the job that will segment it."""
     limits = service.limits
-    with service.arriving() as folder:
+    with service.incoming() as folder:
         form = await read_form(
             request.stream(),
             request.headers.get("content-type", ""),
@@ -94,128 +110,130 @@ async def submit(service: TheService, request: Request, response: Response) -> J
         )
         url = form.fields.pop("url", [None])[-1]
         options = _options(form)
-        name = _source(service, form, url)
+        name = _source_name(service, form, url)
         job = await run_in_threadpool(service.accept, folder, name, options, url)
     if form.video is not None:
         service.metrics.received.inc(form.size)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return view(service, job)
+    return _view(service, job)
 
 
-def _options(form: Form) -> JobOptions:
-    """The fields of a form as options; of one that comes repeatedly, all where that has a meaning."""
-    given: dict[str, Any] = {
+def _options(form: UploadForm) -> JobOptions:
+    """Parse the fields of a form; the last of a repeated one counts, except for ``save``."""
+    fields: dict[str, Any] = {
         name: values if name == "save" else values[-1] for name, values in form.fields.items()
     }
     try:
-        return JobOptions.model_validate(given)
+        return JobOptions.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{first['loc'][0]}: {first['msg']}") from error
+        raise UsageError(first_problem(error)) from error
 
 
-def _source(service: Service, form: Form, url: str | None) -> str:
-    """The name of what is to be segmented, which came either with the form or as an address."""
+def _source_name(service: Service, form: UploadForm, url: str | None) -> str:
     if url is None:
         if form.video is None:
-            raise UsageError(f"no video: send one in the part '{FILE}'")
+            raise UsageError(f"No video: send one in the part '{FILE}'.")
         return form.video
     if form.video is not None:
-        raise UsageError("a video and an address: send one of them")
+        raise UsageError("Send either a file or a URL, not both.")
     if not service.hosts:
-        raise UsageError("this server fetches no videos; send it in the part 'file'")
+        raise UsageError(f"This server fetches no videos: send it in the part '{FILE}'.")
     return check_url(url, service.hosts).target.partition("?")[0]
 
 
-def view(service: Service, job: Job) -> JobView:
-    """A job as it is shown."""
+def _view(service: Service, job: Job) -> JobView:
     return JobView.of(
         job,
         progress=service.progress(job),
-        ahead=service.ahead(job),
+        position=service.queue_position(job),
         keep=service.limits.keep,
-        results=results(service.store, job),
+        results=result_urls(service.store, job),
     )
 
 
-@_routes.get("/v1/jobs/{id}", responses=failures(404, 422), tags=["jobs"])
-def show(service: TheService, job: TheJob) -> JobView:
-    """How far a job is, or how it ended and which files it has."""
-    return view(service, job)
+@_routes.get("/v1/jobs/{id}", responses=error_docs(404, 422), tags=["jobs"])
+def get_job(service: ServiceDep, job: JobDep) -> JobView:
+    """Get the state of a job, its progress, and its result files."""
+    return _view(service, job)
 
 
-@_routes.post("/v1/jobs/{id}/cancel", responses=failures(404, 409, 422), tags=["jobs"])
-def cancel(service: TheService, job: TheJob) -> JobView:
-    """Stop a job; what it has written so far goes."""
-    return view(service, service.cancel(job))
+@_routes.post("/v1/jobs/{id}/cancel", responses=error_docs(404, 409, 413, 422), tags=["jobs"])
+def cancel_job(service: ServiceDep, job: JobDep) -> JobView:
+    """Cancel a job; what it has written so far is removed."""
+    return _view(service, service.cancel(job))
 
 
-@_routes.delete("/v1/jobs/{id}", status_code=204, responses=failures(404, 422), tags=["jobs"])
-def delete(service: TheService, job: TheJob) -> None:
-    """Remove a job and its files, stopping it first where it must be."""
+@_routes.delete("/v1/jobs/{id}", status_code=204, responses=error_docs(404, 413, 422), tags=["jobs"])
+def delete_job(service: ServiceDep, job: JobDep) -> None:
+    """Delete a job and its files, stopping it first if it runs."""
     service.delete(job)
 
 
 @_routes.get(
     "/v1/jobs/{id}/result/{name}",
     response_class=FileResponse,
-    responses={**failures(404, 422), 200: _FILE},
+    responses={**error_docs(404, 422), 200: _FILE_DOCS},
     tags=["results"],
 )
-def result(service: TheService, job: TheJob, name: ResultFile) -> FileResponse:
-    """A file of a job that is done."""
+def get_result(
+    service: ServiceDep,
+    job: JobDep,
+    name: Annotated[str, PathParameter(json_schema_extra={"enum": list(RESULT_FILES)})],
+) -> FileResponse:
+    """Get a result file of a job that is done."""
     path = result_path(service.store, job, name)
     if path is None:
-        raise HTTPException(404, f"no {name}: the job is {job.state}, or did not ask for it")
+        raise _no_result(job, "such file" if name not in RESULT_FILES else name)
     return FileResponse(path, headers={"Cache-Control": "private"})
 
 
-@_routes.get("/v1/jobs/{id}/frames", responses=failures(404, 422), tags=["results"])
-def frames(video_masks: TheTrack) -> FramesView:
-    """Times, scores and marked areas of all frames that were processed."""
+@_routes.get("/v1/jobs/{id}/frames", responses=error_docs(404, 422), tags=["results"])
+def get_frames(masks: MasksDep) -> FramesView:
+    """Get times, scores and marked areas of all processed frames."""
     return FramesView(
-        indices=list(video_masks.indices),
-        times=list(video_masks.times),
-        scores=list(video_masks.scores),
-        areas=video_masks.areas().tolist(),
+        indices=list(masks.indices),
+        times=list(masks.times),
+        scores=list(masks.scores),
+        areas=masks.areas().tolist(),
     )
 
 
 @_routes.get(
     "/v1/jobs/{id}/frames/{index}.png",
     response_class=Response,
-    responses={**failures(404, 422), 200: _PNG},
+    responses={**error_docs(404, 422), 200: _PNG_DOCS},
     tags=["results"],
 )
-def mask(video_masks: TheTrack, index: Annotated[int, InPath(ge=0)]) -> Response:
-    """The mask of one frame, told by its number in the video."""
-    png = mask_png(video_masks, index)
+def get_mask(masks: MasksDep, index: Annotated[int, PathParameter(ge=0)]) -> Response:
+    """Get the mask of a frame, by its index in the video."""
+    png = mask_png(masks, index)
     if png is None:
-        raise HTTPException(404, f"frame {index} was not processed")
+        raise HTTPException(404, f"Frame {index} was not processed.")
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
-@_routes.get("/v1/models", responses=failures(), tags=["server"])
-def models(service: TheService) -> ModelsView:
-    """The models to choose from, and what this server takes on."""
-    shown = [ModelView.model_validate(model, from_attributes=False) for model in service.models]
-    limits = LimitsView.model_validate(service.limits, from_attributes=True)
-    return ModelsView(models=shown, limits=limits)
+@_routes.get("/v1/models", responses=error_docs(), tags=["server"])
+def list_models(service: ServiceDep) -> ModelsView:
+    """List the models, and the limits of this server."""
+    models = [ModelView.model_validate(model, from_attributes=False) for model in service.models]
+    return ModelsView(models=models, limits=LimitsView.model_validate(service.limits, from_attributes=True))
 
 
 @_routes.get("/healthz", tags=["server"])
-def health() -> Health:
-    """Whether the server answers at all."""
+def get_health() -> Health:
+    """Check that the server answers."""
     return Health(status="ok")
 
 
-@_routes.get("/readyz", response_model=Health, responses={503: failures(503)[503]}, tags=["server"])
-def ready(service: TheService) -> Any:
-    """Whether a worker can take a job."""
-    return Health(status="ready") if service.ready else refusal(503, "not_ready", "no worker is ready")
+@_routes.get("/readyz", response_model=Health, responses={503: error_docs(503)[503]}, tags=["server"])
+def get_readiness(service: ServiceDep) -> Any:
+    """Check that a worker can take a job."""
+    return (
+        Health(status="ready") if service.ready else error_response(503, "not_ready", "No worker is ready.")
+    )
 
 
-@_routes.get("/metrics", response_class=PlainTextResponse, responses=failures(), tags=["server"])
-def metrics(service: TheService) -> PlainTextResponse:
-    """Counters for Prometheus."""
+@_routes.get("/metrics", response_class=PlainTextResponse, responses=error_docs(), tags=["server"])
+def get_metrics(service: ServiceDep) -> PlainTextResponse:
+    """Get Prometheus metrics."""
     return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,4 +1,4 @@
-"""Who may come in: every request passes here before any of it is read."""
+"""Authentication and limits of every request, checked before any of it is read."""
 
 from __future__ import annotations
 
@@ -11,51 +11,59 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from save_avs.errors import UsageError
+from save_avs.serving.error_responses import error_response
 
-LOGIN = "/login"
+LOGIN, STATIC, UPLOAD = "/login", "/static/", "/v1/segment"
 COOKIE = "save_avs"
-_OPEN = {LOGIN, "/healthz", "/readyz"}  # for everybody; the page's own files are no secret either
-STATIC = "/static-save-avs/"
-_SHORTEST = 16  # characters of a token
+MAX_BODY = 8192  # bytes of any request but an upload
+_PUBLIC = {LOGIN, "/healthz", "/readyz"}  # without a token, as the page's static files
+_MIN_TOKEN = 16  # characters
 _HEADERS = {
+    "Cache-Control": "no-cache",  # after an update no browser runs an old script
+    # No foreign requests and no inline code, whatever slips into the page; blob: is the chosen video.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
+    "Referrer-Policy": "same-origin",  # URLs contain the ids of jobs
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    # Nothing is asked of other servers: not by the page, nor by anything that slipped into it.
-    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
-    "Referrer-Policy": "same-origin",  # addresses hold the ids of jobs
+    "X-Frame-Options": "DENY",
 }
 
 
-class Token:
-    """The secret of a server; compared in a time that does not tell how much of it was right.
+class AccessToken:
+    """The secret of a server, compared in constant time.
 
     Raises:
-        UsageError: it is too easy to guess.
+        UsageError: it is too easy to guess, or not printable ASCII.
     """
 
     def __init__(self, text: str) -> None:
-        if len(text) < _SHORTEST or not text.isascii() or not text.isprintable() or " " in text:
+        if len(text) < _MIN_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
             raise UsageError(
-                f"the token must be {_SHORTEST} or more printable characters without blanks; "
-                "make one with: openssl rand -hex 24"
+                f"Invalid token: it must have at least {_MIN_TOKEN} printable ASCII characters and no spaces. "
+                "Generate one with: openssl rand -hex 24"
             )
         self._text = text
-        # What a browser keeps: worth as much here, and of no use to find the token itself.
+        # The browser keeps this in place of the token, which cannot be computed from it.
         self.cookie = hmac.new(text.encode(), b"save-avs page", hashlib.sha256).hexdigest()
 
-    def opens(self, text: str) -> bool:
-        """Whether this is the token."""
+    def verify(self, text: str) -> bool:
+        """Return whether a text is the token."""
         return hmac.compare_digest(text.encode("utf-8", "replace"), self._text.encode())
 
-    def admits(self, headers: Headers) -> bool:
-        """Whether a request brings the token, or the cookie that stands for it."""
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return self.opens(given.strip())
+    def authorizes(self, headers: Headers) -> bool:
+        """Return whether a request has the token, or the cookie in its place."""
+        scheme, _, value = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.verify(value.strip())
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:
@@ -64,69 +72,69 @@ class Token:
 
 
 class AuthMiddleware:
-    """ASGI middleware: the token, requests of foreign pages, room on disk, headers of every answer.
+    """ASGI middleware: token, origin, body size, free disk space, and headers of every answer.
 
     Args:
-        app: what is guarded.
-        token: None where everybody who reaches the server may use it.
+        app: the application behind it.
+        token: None when everybody who reaches the server may use it.
         root: the data folder.
-        room: bytes that must be free there for anything to be sent in.
+        min_free: bytes that must be free there for an upload.
     """
 
-    def __init__(self, app: ASGIApp, *, token: Token | None, root: Path, room: int) -> None:
-        self._app, self._token, self._root, self._room = app, token, root, room
+    def __init__(self, app: ASGIApp, *, token: AccessToken | None, root: Path, min_free: int) -> None:
+        self._app, self._token, self._root, self._min_free = app, token, root, min_free
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # web sockets: nothing here speaks them
+        if scope["type"] != "http":  # no web sockets here
             await send({"type": "websocket.close"})
             return
         headers = Headers(scope=scope)
-        answer = self._stranger(scope["method"], scope["path"], headers)
-        if answer is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            answer = self._sender(headers)
-        await (answer or self._app)(scope, receive, _with_headers(send))
+        refusal = self._check_auth(scope["method"], scope["path"], headers)
+        if refusal is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            refusal = self._check_body(scope["path"], headers)
+        await (refusal or self._app)(scope, receive, _with_headers(send))
 
-    def _stranger(self, method: str, path: str, headers: Headers) -> Response | None:
-        """What somebody hears who may not come in."""
+    def _check_auth(self, method: str, path: str, headers: Headers) -> Response | None:
         if self._token is None:
             if is_local_name(headers.get("host", "")):
                 return None
-            # A foreign site whose name leads to this machine (DNS rebinding) could read all answers.
-            return refusal(403, "foreign_host", "without a token this server answers only as localhost")
-        if path in _OPEN or path.startswith(STATIC) or self._token.admits(headers):
+            # A foreign site whose name resolves to this machine (DNS rebinding) could read all answers.
+            return error_response(
+                403, "foreign_host", "Without a token this server answers only as localhost."
+            )
+        if path in _PUBLIC or path.startswith(STATIC) or self._token.authorizes(headers):
             return None
         if method == "GET" and "text/html" in headers.get("accept", ""):
             return RedirectResponse(LOGIN, status_code=303)
-        answer = refusal(401, "no_token", "send the token: Authorization: Bearer TOKEN")
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
+        response = error_response(401, "no_token", "Send the token: Authorization: Bearer TOKEN")
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
-    def _sender(self, headers: Headers) -> Response | None:
-        """What somebody hears who may come in, but may not send anything."""
+    def _check_body(self, path: str, headers: Headers) -> Response | None:
         if _is_foreign(headers):
-            return refusal(403, "foreign_page", "sent by a page of another site")
-        if shutil.disk_usage(self._root).free < self._room:
-            return refusal(507, "disk_full", "this server's disk is nearly full; try again later")
+            return error_response(403, "foreign_page", "Sent by a page of another site.")
+        if path != UPLOAD:
+            length = headers.get("content-length", "0")
+            if "transfer-encoding" in headers or not length.isdecimal() or int(length) > MAX_BODY:
+                text = f"The body must have a Content-Length of at most {MAX_BODY} bytes."
+                return error_response(413, "too_large", text)
+        elif shutil.disk_usage(self._root).free < self._min_free:
+            return error_response(507, "disk_full", "This server's disk is nearly full: try again later.")
         return None
 
 
-def refusal(status: int, code: str, message: str) -> Response:
-    """An answer that says what is wrong, as every error of the service does."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
-
-
 def _is_foreign(headers: Headers) -> bool:
-    """Whether a browser says that a page of another origin sends this."""
+    """Whether a browser says that a page of another origin sends the request."""
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
 def is_local_name(host: str) -> bool:
-    """Whether a host, with or without its port, is this machine itself by any of its loopback names."""
+    """Return whether a host, with or without port, is a loopback name or address of this machine."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -138,11 +146,11 @@ def is_local_name(host: str) -> bool:
 
 
 def _with_headers(send: Send) -> Send:
-    async def headed(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
         await send(message)
 
-    return headed
+    return send_with_headers

@@ -1,74 +1,60 @@
-"""Errors as answers: a status for each kind, and one form for all of them."""
+"""Errors of the service: each with the HTTP status and the code of its answer."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException as AnyHTTPException
-
-from save_avs.errors import SaveAvsError, UsageError
-from save_avs.serving.auth import refusal
-from save_avs.serving.job_queue import QueueFullError
-from save_avs.serving.service import JobEndedError
-from save_avs.serving.upload import FormError, NotAFormError, UploadTimeoutError, UploadTooLargeError
-
-_STATUSES: dict[type[SaveAvsError], tuple[int, str]] = {
-    FormError: (400, "bad_form"),
-    UploadTimeoutError: (408, "too_slow"),
-    JobEndedError: (409, "ended"),
-    UploadTooLargeError: (413, "too_large"),
-    NotAFormError: (415, "no_form"),
-    UsageError: (422, "bad_option"),
-    QueueFullError: (429, "queue_full"),
-}
+from save_avs.errors import SaveAvsError
 
 
-def not_found() -> HTTPException:
-    """What is said of jobs that are not there, whatever the reason: an id is either known or it is not."""
-    return HTTPException(404, "no such job, or not any more")
+class ServiceError(SaveAvsError):
+    """An error that is answered to the client: ``{"error": {"code": ..., "message": ...}}``."""
+
+    status = 500
+    code = "internal"
 
 
-def answer_failures(app: FastAPI) -> None:
-    """Let every error of an app be answered in one form."""
-    app.add_exception_handler(SaveAvsError, _known)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(AnyHTTPException, _plain)
-    app.add_exception_handler(Exception, _unknown)
+class InvalidFormError(ServiceError):
+    """The form cannot be parsed."""
+
+    status, code = 400, "bad_form"
 
 
-async def _known(_: Request, error: Exception) -> Response:
-    status, code = _STATUSES.get(type(error), (500, "internal"))  # type: ignore[arg-type]
-    answer = refusal(status, code, str(error))
-    if isinstance(error, QueueFullError):
-        answer.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, UploadTooLargeError | UploadTimeoutError):
-        answer.headers["Connection"] = "close"  # else the rest of it would still be read
-    return answer
+class UploadTimeoutError(ServiceError):
+    """The form takes too long to arrive."""
+
+    status, code = 408, "too_slow"
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return refusal(422, "bad_option", f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
+class JobEndedError(ServiceError):
+    """The job has ended, so it cannot be cancelled."""
+
+    status, code = 409, "ended"
 
 
-async def _plain(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AnyHTTPException)
-    code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
-    answer = refusal(error.status_code, code, str(error.detail))
-    if error.status_code == 405:
-        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
-    return answer
+class UploadTooLargeError(ServiceError):
+    """The video, or the body of another request, is larger than its limit."""
+
+    status, code = 413, "too_large"
 
 
-def _methods(request: Request) -> set[str]:
-    """What a path can be asked with: several routes may share it, each with its own method."""
-    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
-    fitting = [route for route in routes if route.path_regex.match(request.url.path)]
-    return {method for route in fitting for method in route.methods or ()}
+class NotAFormError(ServiceError):
+    """The body is not multipart/form-data."""
+
+    status, code = 415, "no_form"
 
 
-async def _unknown(_: Request, error: Exception) -> Response:
-    return refusal(500, "internal", "the server failed; its log says where")
+class QueueFullError(ServiceError):
+    """No further job can wait. ``retry_after``: seconds until a place may be free."""
+
+    status, code = 429, "queue_full"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"The queue is full: try again in {retry_after} s.")
+        self.retry_after = retry_after
+
+
+class JobFailedError(SaveAvsError):
+    """A video beyond the limits of the service, or one that cannot be fetched; ``code`` tells which."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

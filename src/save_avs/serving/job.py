@@ -1,4 +1,4 @@
-"""A job: what was asked, and what has become of it, as its folder's journal holds it."""
+"""A job: its options and its state, as its folder's journal holds them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from save_avs.inference.settings import DEFAULT_OUTPUTS
+from save_avs.inference.settings import DEFAULT_OUTPUTS, OUTPUTS
 
-ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: who knows the id may see the job
+ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: whoever knows the id may see the job
 
 
 class JobState(StrEnum):
-    """Where a job is on its way; the last three are the end of it."""
+    """State of a job; the last three are final."""
 
     ACCEPTED = "accepted"
     RUNNING = "running"
@@ -25,20 +25,16 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Nothing more will happen to it."""
+        """Whether the state is final."""
         return self not in (JobState.ACCEPTED, JobState.RUNNING)
 
 
 def _split(value: object) -> object:
-    """``masks,png`` and repeated fields alike to a list without repetitions."""
+    """Turn ``masks,png`` and repeated fields alike into a list without repetitions."""
     words = [value] if isinstance(value, str) else value
     if not isinstance(words, list):
         return value
     return list(dict.fromkeys(part.strip() for word in words for part in str(word).split(",")))
-
-
-Output = Literal["overlay", "masks", "timeline", "png"]
-Outputs = Annotated[list[Output], BeforeValidator(_split)]
 
 
 class JobOptions(BaseModel):
@@ -46,9 +42,9 @@ class JobOptions(BaseModel):
 
     Attributes:
         model: one of those served; the first when none is named.
-        fps: frames a second to process; ``native`` for all.
+        fps: frames per second to process; ``native`` for all.
         threshold: pixels of a higher probability are marked.
-        save: what to write; the summary is always written.
+        save: what to write; the summary and the waveform are always written.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,11 +52,13 @@ class JobOptions(BaseModel):
     model: str | None = None
     fps: Annotated[float, Field(gt=0, le=1000)] | Literal["native"] = "native"
     threshold: float = Field(default=0.5, gt=0, lt=1)
-    save: Outputs = Field(default=list(DEFAULT_OUTPUTS), validate_default=True)
+    save: Annotated[list[Literal[OUTPUTS]], BeforeValidator(_split)] = Field(  # type: ignore[valid-type]
+        default=list(DEFAULT_OUTPUTS), validate_default=True
+    )
 
 
 class JobError(BaseModel):
-    """Why something could not be done: a word for programs, a line for people."""
+    """Why something could not be done: a code for programs, a line for people."""
 
     code: str
     message: str
@@ -71,11 +69,11 @@ class Job(BaseModel):
 
     Attributes:
         id: unguessable; whoever knows it may see, cancel and delete the job.
-        name: of the video's file, as its sender called it.
-        url: where the video is to be fetched from; None when it was sent.
+        name: file name of the video, as its sender called it.
+        url: where the video is fetched from; None when it was uploaded.
         created, started, ended: seconds since 1970; None until it happens.
-        attempts: how often it was begun; more than once after a server was killed.
-        warnings: what was worth knowing about the video.
+        attempts: how often it was started; more than once after a server was killed.
+        warnings: one line per remarkable property of the video.
     """
 
     id: str = Field(default_factory=lambda: secrets.token_hex(16), pattern=ID_PATTERN)
@@ -92,18 +90,18 @@ class Job(BaseModel):
 
 
 class JobProgress(BaseModel):
-    """How far a running job is; of a job that does not run, what it waits for or how it ended.
+    """Progress of a job.
 
     Attributes:
-        phase: waiting, starting, fetching, opening, segmenting, packing, or how it ended.
-        fraction: share of the video that is done, 0..1; None when the file does not say how long it is.
-        frames: processed by now.
-        rate: frames a second.
-        left: seconds it will still take, at the speed so far; None while nobody can say.
+        phase: waiting, starting, fetching, opening, segmenting, packing, or the final state.
+        fraction: share of the video that is done, 0..1; None when its duration is unknown.
+        frames: processed so far.
+        frames_per_second: processed per second.
+        seconds_left: estimated from the speed so far; None when unknown.
     """
 
     phase: str
     fraction: float | None = None
     frames: int = 0
-    rate: float = 0.0
-    left: float | None = None
+    frames_per_second: float = 0.0
+    seconds_left: float | None = None

@@ -1,61 +1,52 @@
-"""The jobs that wait for a worker: so many and no more."""
+"""The queue of jobs that wait for a worker, bounded."""
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Condition
 
-from save_avs.errors import SaveAvsError
-
-
-class QueueFullError(SaveAvsError):
-    """No further job can wait. ``retry_after``: seconds after which there may be room."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"all places in the queue are taken; try again in {retry_after} s")
-        self.retry_after = retry_after
+from save_avs.serving.errors import QueueFullError
 
 
 class JobQueue:
-    """Ids of waiting jobs, first come, first served; for any number of threads.
+    """Ids of waiting jobs, first come, first served; thread-safe.
 
-    A place is reserved before a video is read, so that nobody sends one in vain.
+    A place is reserved before a video is read, so that no video is uploaded in vain.
 
     Args:
-        places: for jobs that wait or are on their way in.
-        workers: how many take from it, for the estimate of a wait.
+        capacity: jobs that may wait or be on their way in.
+        workers: how many take from the queue, for the estimate of the waiting time.
     """
 
-    def __init__(self, places: int, workers: int) -> None:
-        self._places, self._workers = places, workers
+    def __init__(self, capacity: int, workers: int) -> None:
+        self._capacity, self._workers = capacity, workers
         self._waiting: deque[str] = deque()
-        self._arriving = 0
-        self._seconds = 5.0  # what a job takes; a running average
+        self._reserved = 0
+        self._job_seconds = 5.0  # duration of a job, a running average
         self._open = True
-        self._changed = threading.Condition()
+        self._changed = Condition()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place for as long as a video arrives.
+    def reserve(self) -> Iterator[None]:
+        """Hold a place while a video arrives.
 
         Raises:
-            QueueFullError: when there is none.
+            QueueFullError: there is none.
         """
         with self._changed:
-            taken = len(self._waiting) + self._arriving
-            if taken >= self._places:
-                raise QueueFullError(max(1, round(self._seconds / self._workers)))
-            self._arriving += 1
+            if len(self._waiting) + self._reserved >= self._capacity:
+                raise QueueFullError(max(1, round(self._job_seconds / self._workers)))
+            self._reserved += 1
         try:
             yield
         finally:
             with self._changed:
-                self._arriving -= 1
+                self._reserved -= 1
 
     def put(self, id: str) -> None:
         """Add a job at the end."""
@@ -63,35 +54,35 @@ class JobQueue:
             self._waiting.append(id)
             self._changed.notify()
 
-    def put_back(self, id: str) -> None:
-        """Add a job at the front: it was taken, and nothing has come of it."""
+    def requeue(self, id: str) -> None:
+        """Add a job at the front: it was taken but not started."""
         with self._changed:
             self._waiting.appendleft(id)
             self._changed.notify()
 
-    def take(self, wait: float) -> str | None:
-        """Take the first job; None when none has come after ``wait`` seconds, or the line is closed."""
+    def get(self, timeout: float) -> str | None:
+        """Take the first job; None when none has come after ``timeout`` seconds or the queue is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or not self._open, wait)
+            self._changed.wait_for(lambda: self._waiting or not self._open, timeout)
             return self._waiting.popleft() if self._open and self._waiting else None
 
-    def drop(self, id: str) -> None:
-        """Take a job out, wherever it stands; nothing when it is not there."""
+    def remove(self, id: str) -> None:
+        """Remove a job if it waits."""
         with self._changed:
             if id in self._waiting:
                 self._waiting.remove(id)
 
-    def ahead(self, id: str) -> int | None:
-        """How many jobs stand before this one; None when it does not wait."""
+    def position(self, id: str) -> int | None:
+        """Return how many jobs are ahead of this one; None when it does not wait."""
         with self._changed:
             return self._waiting.index(id) if id in self._waiting else None
 
-    def learn(self, seconds: float) -> None:
-        """Take note of what a job took."""
-        self._seconds += 0.2 * (seconds - self._seconds)
+    def record_duration(self, seconds: float) -> None:
+        """Update the estimate of what a job takes."""
+        self._job_seconds += 0.2 * (seconds - self._job_seconds)
 
     def close(self) -> None:
-        """Let everyone who waits go home."""
+        """Wake all waiters and stop handing out jobs."""
         with self._changed:
             self._open = False
             self._changed.notify_all()

@@ -1,172 +1,170 @@
-"""The service under both its faces: it takes videos in, has them segmented, and forgets them in time."""
+"""The service behind the REST API: accepts videos, has them segmented, and removes them in time."""
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from threading import Event, Thread
 
 from save_avs.errors import SaveAvsError, UsageError
+from save_avs.serving.config import WorkerConfig
+from save_avs.serving.errors import JobEndedError
 from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
 from save_avs.serving.job_queue import JobQueue
 from save_avs.serving.job_registry import JobRegistry
 from save_avs.serving.job_store import VIDEO, JobStore, safe_name
 from save_avs.serving.metrics import Metrics
-from save_avs.serving.worker import WorkerConfig
+from save_avs.serving.worker import ModelFacts
 from save_avs.serving.worker_pool import WorkerPool
-from save_avs.serving.worker_process import WorkerProcess
 
-_ATTEMPTS = 2  # a job during which the server was killed this often may be the reason
-
-
-class JobEndedError(SaveAvsError):
-    """What was asked of a job comes too late: it has ended."""
+_log = logging.getLogger("uvicorn.error")
+_MAX_ATTEMPTS = 2  # a job that was running when its server was killed this often may be the reason
 
 
 class Service:
-    """Jobs and the workers that do them; its methods may be called from any thread.
+    """Jobs and the workers that run them; thread-safe.
 
     Args:
         root: the data folder.
-        equipment: of the workers.
+        config: of the workers.
 
     Attributes:
-        models: what is known of each model, its name first.
+        models: facts about each model, its name first.
 
     Raises:
         UsageError: another server uses the folder.
     """
 
-    def __init__(self, root: Path, equipment: WorkerConfig) -> None:
-        self.limits, self.hosts = equipment.limits, equipment.hosts
+    def __init__(self, root: Path, config: WorkerConfig) -> None:
+        self.limits, self.hosts = config.limits, config.hosts
         self.store = JobStore(root)
-        self.models: tuple[Mapping[str, Any], ...] = ()
-        self._equipment = equipment
-        self._line = JobQueue(self.limits.queue, self.limits.workers)
-        self._register = JobRegistry(self.store)
-        self._crew = WorkerPool(
-            equipment, line=self._line, register=self._register, store=self.store, on_end=self._count
+        self.models: tuple[ModelFacts, ...] = ()
+        self._queue = JobQueue(self.limits.queue, self.limits.workers)
+        self._registry = JobRegistry(self.store)
+        self._pool = WorkerPool(
+            config, queue=self._queue, registry=self._registry, store=self.store, on_end=self._count
         )
-        self.metrics = Metrics(waiting=lambda: len(self._line), running=lambda: self._crew.running)
-        self._closing = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep, name="save-avs-sweep", daemon=True)
+        self.metrics = Metrics(waiting=lambda: len(self._queue), running=lambda: self._pool.running)
+        self._closing = Event()
+        self._cleaner = Thread(target=self._remove_expired, name="save-avs-cleaner", daemon=True)
 
     def start(self) -> None:
-        """Load the models, take up the jobs that a former server did not finish, and begin to work.
+        """Load the models, queue the jobs that a previous server did not finish, and start to work.
 
         Raises:
             UsageError, SaveAvsError: the models cannot be loaded, or two have one name.
         """
-        first = WorkerProcess(self._equipment)
-        names = [model["name"] for model in first.models]
+        models = self._pool.load()
+        names = [model["name"] for model in models]
         if len(set(names)) < len(names):
-            first.end()
-            raise UsageError(f"two models call themselves by one name: {', '.join(names)}; serve one of them")
-        self.models = first.models
-        for job in self._register.load():
-            self._take_up(job)
-        self._crew.start(first)
-        self._sweeper.start()
+            raise UsageError(f"Duplicate model name(s): {', '.join(names)}.")
+        self.models = models
+        for job in self._registry.load():
+            self._resume(job)
+        self._pool.start()
+        self._cleaner.start()
 
     def close(self) -> None:
         """Stop working. Jobs that are not done stay accepted, for the next server."""
         self._closing.set()
-        self._line.close()
-        self._crew.close()
+        self._queue.close()
+        self._pool.close()
         self.store.close()
 
     @property
     def ready(self) -> bool:
-        """Some worker can take a job."""
-        return self._crew.ready
+        """Whether a worker can take a job, and expired jobs are being removed."""
+        return self._pool.ready and self._cleaner.is_alive()
 
     @contextmanager
-    def arriving(self) -> Iterator[Path]:
+    def incoming(self) -> Iterator[Path]:
         """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO`` there.
 
         Raises:
             QueueFullError: the queue is full.
         """
         try:
-            with self._line.place(), self.store.arriving() as folder:
+            with self._queue.reserve(), self.store.incoming() as folder:
                 (folder / VIDEO).mkdir()
                 yield folder
         except SaveAvsError as error:
             self.metrics.refused.labels(type(error).__name__.removesuffix("Error")).inc()
             raise
 
-    def accept(self, arrived: Path, name: str, options: JobOptions, url: str | None = None) -> Job:
-        """Make a job of what arrived in the folder of ``arriving``: a video of this name, or its address.
+    def accept(self, incoming: Path, name: str, options: JobOptions, url: str | None = None) -> Job:
+        """Make a job of what arrived in the folder of ``incoming``: a video of this name, or its URL.
 
         Raises:
-            UsageError: no such model here.
+            UsageError: no such model.
         """
         names = [model["name"] for model in self.models]
         if options.model is not None and options.model not in names:
-            raise UsageError(f"no model {options.model!r} here; choose from {', '.join(names)}")
-        chosen = options.model_copy(update={"model": options.model or names[0]})
-        job = Job(name=safe_name(name), options=chosen, url=url)
-        self._register.add(job, arrived)
-        self._line.put(job.id)
+            raise UsageError(f"Unknown model {options.model!r}. Choose from: {', '.join(names)}.")
+        options = options.model_copy(update={"model": options.model or names[0]})
+        job = Job(name=safe_name(name), options=options, url=url)
+        self._registry.add(job, incoming)
+        self._queue.put(job.id)
         return job
 
     def find(self, id: str) -> Job | None:
-        """The job of an id."""
-        return self._register.find(id)
+        """Return the job of an id."""
+        return self._registry.find(id)
 
     def progress(self, job: Job) -> JobProgress:
-        """How far a job is."""
-        return self._register.progress(job)
+        """Return the progress of a job."""
+        return self._registry.progress(job)
 
-    def ahead(self, job: Job) -> int | None:
-        """How many jobs wait before this one; None when it does not wait."""
-        return self._line.ahead(job.id)
+    def queue_position(self, job: Job) -> int | None:
+        """Return how many jobs are ahead of this one; None when it does not wait."""
+        return self._queue.position(job.id)
 
     def cancel(self, job: Job) -> Job:
-        """Stop a job, wait until it has stopped, and return what it is then.
+        """Stop a job, wait until it has stopped, and return it.
 
         Raises:
             JobEndedError: it has ended already.
         """
-        with self._register.changed:
+        with self._registry.changed:
             now = self.find(job.id)
             if now is None or now.state.ended:
-                raise JobEndedError(f"the job has ended already: {now.state if now else 'deleted'}")
-            self._line.drop(job.id)
-            if not self._crew.stop(job.id):
-                self._count(self._register.end(job.id, JobState.CANCELLED))
+                raise JobEndedError(f"The job has already ended: {now.state if now else 'deleted'}.")
+            self._queue.remove(job.id)
+            if not self._pool.stop(job.id):
+                self._count(self._registry.finish(job.id, JobState.CANCELLED))
             return self.find(job.id) or now
 
     def delete(self, job: Job) -> None:
-        """Remove a job with all that belongs to it, stopping it first where it must be."""
-        with self._register.changed:
+        """Remove a job with its files, stopping it first if it runs."""
+        with self._registry.changed:
             if not job.state.ended:
                 with suppress(JobEndedError):
                     self.cancel(job)
-            self._register.forget(job.id)
+            self._registry.remove(job.id)
 
     def _count(self, job: Job) -> None:
         self.metrics.ended.labels(job.state, job.error.code if job.error else "").inc()
         if job.started is not None and job.ended is not None:
             self.metrics.seconds.observe(job.ended - job.started)
-            self._line.learn(job.ended - job.started)
+            self._queue.record_duration(job.ended - job.started)
 
-    def _take_up(self, job: Job) -> None:
-        """Go on with a job of a former server."""
-        if job.state is JobState.RUNNING and job.attempts >= _ATTEMPTS:
-            text = f"the server was killed {job.attempts} times while it worked on this video"
-            self._count(self._register.end(job.id, JobState.FAILED, JobError(code="killed", message=text)))
+    def _resume(self, job: Job) -> None:
+        """Queue a job of a previous server, unless it seems to have killed it."""
+        if job.state is JobState.RUNNING and job.attempts >= _MAX_ATTEMPTS:
+            text = f"The server was killed {job.attempts} times while it worked on this video."
+            self._count(self._registry.finish(job.id, JobState.FAILED, JobError(code="killed", message=text)))
         else:
-            self._register.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
-            self._line.put(job.id)
+            self._registry.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
+            self._queue.put(job.id)
 
-    def _sweep(self) -> None:
-        """Remove jobs whose time has come."""
+    def _remove_expired(self) -> None:
         keep = self.limits.keep
         while not self._closing.wait(min(60.0, keep / 4)):
-            for job in self._register.all():
+            for job in self._registry.all():
                 if job.ended is not None and time.time() - job.ended > keep:
-                    self.delete(job)
+                    try:
+                        self.delete(job)
+                    except OSError as error:
+                        _log.error("job %s: it cannot be removed: %s", job.id, error)

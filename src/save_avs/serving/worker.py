@@ -1,164 +1,98 @@
-"""What a worker process does: loads its models once, then segments one video after another.
+"""The worker process: loads its models once, then segments one video after another.
 
-It is told apart from the server because files from anywhere crash decoders, fill memory and never end.
-The server stays what it is when a worker dies, and ends it when it must.
+Videos are decoded here and nowhere else: files from anywhere crash decoders, fill memory and never end.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from save_avs._process import Channel
 from save_avs._text import print_traceback
-from save_avs.errors import MediaError, SaveAvsError, UsageError
-from save_avs.inference.process import behave
+from save_avs.errors import MediaError, SaveAvsError
+from save_avs.serving.config import ServiceLimits, WorkerConfig
+from save_avs.serving.errors import JobFailedError
 from save_avs.serving.job import Job, JobError, JobProgress
-from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO
-from save_avs.serving.limits import Limits
+from save_avs.serving.job_store import RESULT, VIDEO
+from save_avs.serving.results import ARCHIVE, WAVEFORM
 
-_EVERY = 0.2  # seconds between two reports of progress
+_PROGRESS_INTERVAL = 0.2  # seconds
+
+ModelFacts = Mapping[str, Any]  # name, image_size, device, precision, runtime
+JobTask = tuple[Job, Path]  # a job and its folder
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkerConfig:
-    """What every worker is given at its start.
+def set_up(
+    channel: Channel, config: WorkerConfig
+) -> tuple[tuple[ModelFacts, ...], Callable[[JobTask], JobError | None]]:
+    """Load the models; return what each is called and how it runs, and the function that does a job.
 
-    Attributes:
-        models: names or folders, as ``load_model`` takes them.
-        device, precision, runtime: as ``load_model`` takes them.
-        limits: of the service.
-        hosts: from which videos may be fetched.
+    Raises:
+        UsageError, SaveAvsError: a model cannot be loaded.
     """
-
-    models: tuple[str, ...]
-    device: str = "auto"
-    precision: str = "auto"
-    runtime: str = "auto"
-    limits: Limits
-    hosts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The models are loaded; what each calls itself and how it runs."""
-
-    models: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Unfit:
-    """The models cannot be loaded, and why."""
-
-    reason: str
-    usage: bool
-
-
-@dataclass(frozen=True)
-class Warned:
-    """Something worth knowing about the video."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The job is done, or there is a problem."""
-
-    problem: JobError | None
-
-
-Message = Ready | Unfit | Warned | Ended | JobProgress
-
-
-class LimitError(SaveAvsError):
-    """A video beyond the limits of the service; ``code`` says which."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def work(connection: Connection, equipment: WorkerConfig) -> None:
-    """Be a worker until the server closes the connection or dies."""
-    behave()
-    models = _load(connection, equipment)
-    while models:
-        try:
-            job, folder = connection.recv()
-        except EOFError:
-            return
-        connection.send(Ended(_attempt(connection, equipment, models, job, folder)))
-
-
-def _load(connection: Connection, equipment: WorkerConfig) -> dict[str, Any]:
     import torch
 
-    from save_avs.inference.pipeline import describe_model
+    from save_avs.inference.pipeline import describe
     from save_avs.models import load_model
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // equipment.limits.workers))
-    how = {"device": equipment.device, "precision": equipment.precision, "runtime": equipment.runtime}
-    try:
-        loaded = [load_model(name, **how) for name in equipment.models]
-    except SaveAvsError as error:
-        connection.send(Unfit(str(error), isinstance(error, UsageError)))
-        return {}
-    connection.send(Ready(tuple(describe_model(model) for model in loaded)))
-    return {model.name: model for model in loaded}
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // config.limits.workers))
+    options = {"device": config.device, "precision": config.precision, "runtime": config.runtime}
+    models = [load_model(name, **options) for name in config.models]
+    by_name = {model.name: model for model in models}
+    return tuple(describe(model) for model in models), lambda task: _attempt(channel, config, by_name, *task)
 
 
 def _attempt(
-    connection: Connection, equipment: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
+    channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> JobError | None:
     try:
-        _segment(connection, equipment, models, job, folder)
+        _segment(channel, config, models, job, folder)
         return None
     except Exception as error:
-        return _problem(error)
+        return _job_error(error)
 
 
-def _problem(error: Exception) -> JobError:
-    """What the owner of a job hears of an error."""
+def _job_error(error: Exception) -> JobError:
+    """What the owner of a job is told about an error."""
     match error:
-        case LimitError():
+        case JobFailedError():
             code, text = error.code, str(error)
         case MediaError():
             code, text = "unreadable", str(error)
         case SaveAvsError():
             code, text = "refused", str(error)
         case MemoryError():
-            code, text = "memory", "the video needs more memory than this server has"
+            code, text = "memory", "The video needs more memory than this server has."
         case OSError():
-            code, text = "system", f"the server could not write: {error.strerror or error}"
+            code, text = "system", f"The server could not write: {error.strerror or error}."
         case _:
             print_traceback(error)
-            code, text = "internal", "the program failed on this video; the server's log says where"
+            code, text = "internal", "The program failed on this video: see the server's log."
     return JobError(code=code, message=text)
 
 
 def _segment(
-    connection: Connection, equipment: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
+    channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> None:
     from save_avs.inference import segment
     from save_avs.inference.result import write_summary
     from save_avs.inference.settings import SUMMARY_FILE
 
-    limits, options = equipment.limits, job.options
+    limits, options = config.limits, job.options
     if job.url is not None:
         from save_avs.serving.url_fetch import fetch
 
-        connection.send(JobProgress(phase="fetching"))
-        fetch(job.url, folder / VIDEO / job.name, hosts=equipment.hosts, size=limits.size, time=limits.time)
-    # Results name the video as its sender did: its path here is nobody's business.
-    os.chdir(folder / VIDEO)
+        channel.send(JobProgress(phase="fetching"))
+        fetch(job.url, folder / VIDEO / job.name, hosts=config.hosts, size=limits.size, time=limits.time)
+    os.chdir(folder / VIDEO)  # results name the video as its sender did, not by its path on the server
     video = Path(job.name)
-    connection.send(JobProgress(phase="opening"))
+    channel.send(JobProgress(phase="opening"))
     _check(video, limits)
     result = segment(
         video,
@@ -168,73 +102,83 @@ def _segment(
         outputs=tuple(options.save),
         directory=folder / RESULT,
         overwrite=True,
-        on_progress=_Reporter(connection, limits).update,
-        on_warning=lambda text: connection.send(Warned(text)),
+        on_progress=_ProgressReporter(channel, limits).update,
+        on_warning=channel.send,
     )
     write_summary(folder / RESULT / SUMMARY_FILE, {**result.summary(), "source": job.name})
+    _write_waveform(folder / RESULT / WAVEFORM, *result.envelope.curve())
     if "png" in options.save:
-        connection.send(JobProgress(phase="packing", fraction=1.0, frames=len(result.video_masks)))
+        channel.send(JobProgress(phase="packing", fraction=1.0, frames=len(result.video_masks)))
         _pack(folder / RESULT)
 
 
-def _check(video: Path, limits: Limits) -> None:
-    """Refuse what the header already says is too much.
+def _check(video: Path, limits: ServiceLimits) -> None:
+    """Refuse what the header already shows to be beyond the limits.
 
     Raises:
-        LimitError: too large a picture, or too long.
+        JobFailedError: too large a frame, or too long.
     """
     from save_avs.video import probe
 
     info = probe(video)
     if max(info.width, info.height) > limits.side:
-        raise LimitError(
-            "too_large_picture",
-            f"{video}: {info.width} x {info.height} pixels; this server takes up to {limits.side} a side. "
-            "Make it smaller and send it again",
+        raise JobFailedError(
+            "frame_too_large",
+            f"{video} has {info.width} x {info.height} pixels, more than this server's limit of {limits.side} "
+            "per side: scale it down.",
         )
     if info.duration is not None:
-        _check_time(info.duration, limits)
+        _check_duration(info.duration, limits)
 
 
-def _check_time(seconds: float, limits: Limits) -> None:
+def _check_duration(seconds: float, limits: ServiceLimits) -> None:
     if seconds > limits.duration:
-        raise LimitError(
+        raise JobFailedError(
             "too_long",
-            f"the video lasts {seconds:.1f} s or more; this server takes up to {limits.duration:g} s. "
-            "Cut it and send the parts",
+            f"The video is at least {seconds:.1f} s long, more than this server's limit of "
+            f"{limits.duration:g} s: cut it into parts.",
         )
 
 
-class _Reporter:
-    """Passes progress on, a few times a second, and notices videos that are longer than they say."""
+class _ProgressReporter:
+    """Reports progress a few times per second, and stops videos that are longer than their header says."""
 
-    def __init__(self, connection: Connection, limits: Limits) -> None:
-        self._connection, self._limits = connection, limits
+    def __init__(self, channel: Channel, limits: ServiceLimits) -> None:
+        self._channel, self._limits = channel, limits
         self._next = 0.0
 
     def update(self, progress: Any) -> None:
-        _check_time(progress.time, self._limits)
+        """Report the progress of ``segment``."""
+        _check_duration(progress.time, self._limits)
         if time.monotonic() < self._next:
             return
-        self._next = time.monotonic() + _EVERY
-        self._connection.send(
+        self._next = time.monotonic() + _PROGRESS_INTERVAL
+        self._channel.send(
             JobProgress(
                 phase="segmenting",
                 fraction=progress.fraction,
                 frames=progress.frames,
-                rate=progress.frames_per_second,
-                left=progress.remaining,
+                frames_per_second=progress.frames_per_second,
+                remaining=progress.remaining,
             )
         )
 
 
+def _write_waveform(path: Path, times: Any, low: Any, high: Any) -> None:
+    """Write the outline of the sound: the lowest and highest sample around each time."""
+    columns = {"times": times, "low": low, "high": high}
+    path.write_text(
+        json.dumps({name: column.astype(float).round(4).tolist() for name, column in columns.items()})
+    )
+
+
 def _pack(result: Path) -> None:
-    """Put the PNGs of a result into one archive; they are compressed already."""
+    """Move the PNG masks of a result into one archive, stored: they are compressed already."""
     from save_avs._files import atomic_path
 
     folder = result / "masks"
     with atomic_path(result / ARCHIVE) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-        for picture in sorted(folder.iterdir()):
-            archive.write(picture, f"masks/{picture.name}")
-            picture.unlink()
+        for mask in sorted(folder.iterdir()):
+            archive.write(mask, f"masks/{mask.name}")
+            mask.unlink()
     folder.rmdir()

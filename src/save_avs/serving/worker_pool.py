@@ -1,144 +1,178 @@
-"""The workers of a server, each kept busy by a thread of its own and replaced when it dies."""
+"""The pool of workers: each runs in a process of its own, supervised by a thread."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
+from threading import Event, Thread
 
-from save_avs.errors import SaveAvsError
+from save_avs._process import (
+    Completed,
+    Died,
+    Failure,
+    Limits,
+    MemoryExceeded,
+    Raised,
+    Stopped,
+    TimedOut,
+    WorkerProcess,
+    WorkerStartError,
+)
+from save_avs.serving.config import WorkerConfig
 from save_avs.serving.job import Job, JobError, JobState
 from save_avs.serving.job_queue import JobQueue
 from save_avs.serving.job_registry import JobRegistry
 from save_avs.serving.job_store import JobStore
-from save_avs.serving.worker import WorkerConfig
-from save_avs.serving.worker_process import StoppedError, WorkerLostError, WorkerProcess
+from save_avs.serving.worker import JobTask, ModelFacts, set_up
 
 _log = logging.getLogger("uvicorn.error")
-_PAUSE = 2.0  # seconds before another try to start a worker
-_LOOK = 1.0  # seconds between two looks at whether an idle worker lives
+_RETRY_DELAY = 2.0  # seconds before another attempt to start a worker
+_POLL = 1.0  # seconds between two checks whether an idle worker is alive
+
+Worker = WorkerProcess[tuple[ModelFacts, ...], JobTask, JobError | None]
 
 
 class WorkerPool:
-    """Takes jobs from the line and has them done.
+    """Takes jobs from the queue and runs them.
 
     Args:
-        equipment: of each worker.
+        config: of each worker.
         on_end: called with each job that has ended here.
     """
 
     def __init__(
         self,
-        equipment: WorkerConfig,
+        config: WorkerConfig,
         *,
-        line: JobQueue,
-        register: JobRegistry,
+        queue: JobQueue,
+        registry: JobRegistry,
         store: JobStore,
         on_end: Callable[[Job], None],
     ) -> None:
-        self._equipment, self._line, self._register, self._shelf = equipment, line, register, store
-        self._on_end = on_end
-        self._keepers: dict[int, WorkerProcess] = {}
-        self._stops: dict[str, threading.Event] = {}  # of the jobs that run
-        self._closing = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._queue, self._registry, self._store, self._on_end = queue, registry, store, on_end
+        limits = config.limits
+        self._limits = Limits(seconds=limits.time, memory=limits.memory)
+        self._workers = [make_worker(config) for _ in range(limits.workers)]
+        self._stops: dict[str, Event] = {}  # one per running job
+        self._closing = Event()
+        self._threads = [
+            Thread(target=self._supervise, args=(worker,), daemon=True) for worker in self._workers
+        ]
 
-    def start(self, first: WorkerProcess) -> None:
-        """Begin, with one worker that is there already."""
-        for number in range(self._equipment.limits.workers):
-            keeper = first if number == 0 else None
-            thread = threading.Thread(
-                target=self._keep, args=(number, keeper), name="save-avs-crew", daemon=True
-            )
-            self._threads.append(thread)
+    def load(self) -> tuple[ModelFacts, ...]:
+        """Start one worker, and return what it reports about its models.
+
+        Raises:
+            UsageError, SaveAvsError: they cannot be loaded.
+        """
+        return self._workers[0].start()
+
+    def start(self) -> None:
+        """Start to take jobs."""
+        for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """End all workers. Jobs they were at are accepted again, for the next server."""
+        """Stop all workers. Jobs they were running are accepted again, for the next server."""
         self._closing.set()
         for stop in list(self._stops.values()):
             stop.set()
         for thread in self._threads:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
+        for worker in self._workers:
+            worker.close()
 
     @property
     def ready(self) -> bool:
-        """Some worker can take a job."""
-        return not self._closing.is_set() and any(keeper.alive for keeper in list(self._keepers.values()))
+        """Whether a worker can take a job."""
+        return not self._closing.is_set() and any(worker.alive for worker in self._workers)
 
     @property
     def running(self) -> int:
-        """How many jobs run now."""
+        """How many jobs are running."""
         return len(self._stops)
 
     def stop(self, id: str) -> bool:
-        """Stop a job that runs, and wait for its end; False when it does not run."""
-        with self._register.changed:
+        """Stop a running job, and wait for its end; False when it is not running."""
+        with self._registry.changed:
             stop = self._stops.get(id)
             if stop is None:
                 return False
             stop.set()
-            self._register.changed.wait_for(lambda: id not in self._stops)
+            self._registry.changed.wait_for(lambda: id not in self._stops)
             return True
 
-    def _keep(self, number: int, keeper: WorkerProcess | None) -> None:
+    def _supervise(self, worker: Worker) -> None:
+        """Keep a worker alive and busy; whatever happens is logged, and does not end the thread."""
         while not self._closing.is_set():
-            keeper = keeper or self._hire()
-            if keeper is not None:
-                self._keepers[number] = keeper
-                self._employ(keeper)
-                keeper.end()
-                keeper = None
+            try:
+                worker.start(stop=self._closing)
+                while worker.alive and not self._closing.is_set():
+                    if id := self._queue.get(_POLL):
+                        self._run(id, worker)
+            except Exception as error:
+                if not self._closing.is_set():
+                    _log.error("a worker could not be started or used: %s", error)
+                    self._closing.wait(_RETRY_DELAY)
 
-    def _hire(self) -> WorkerProcess | None:
-        try:
-            return WorkerProcess(self._equipment)
-        except SaveAvsError as error:
-            _log.error("a worker could not be started: %s", error)
-            self._closing.wait(_PAUSE)
-            return None
-
-    def _employ(self, keeper: WorkerProcess) -> None:
-        """Give a worker one job after another, for as long as it lives."""
-        while keeper.alive and not self._closing.is_set():
-            if id := self._line.take(_LOOK):
-                self._do(id, keeper)
-
-    def _do(self, id: str, keeper: WorkerProcess) -> None:
-        register, stop = self._register, threading.Event()
-        with register.changed:
-            job = register.find(id)
+    def _run(self, id: str, worker: Worker) -> None:
+        registry, stop = self._registry, Event()
+        with registry.changed:
+            job = registry.find(id)
             if job is None or job.state.ended:
                 return
             self._stops[id] = stop
-            job = register.change(id, state=JobState.RUNNING, started=time.time(), attempts=job.attempts + 1)
-        state, problem = JobState.CANCELLED, None
+            job = registry.change(id, state=JobState.RUNNING, started=time.time(), attempts=job.attempts + 1)
+        if self._closing.is_set():
+            stop.set()
         try:
-            problem = keeper.run(
-                job,
-                self._shelf.folder(job),
-                seconds=self._equipment.limits.time,
+            outcome = worker.run(
+                (job, self._store.folder(job)),
+                self._limits,
                 stop=stop,
-                tell=lambda said: register.note(id, said),
-            ).problem
-            state = JobState.DONE if problem is None else JobState.FAILED
-        except WorkerLostError:
-            state = JobState.ACCEPTED
-        except StoppedError:
-            if self._closing.is_set():
-                state = JobState.ACCEPTED
-        except Exception:
-            _log.exception("job %s", id)
-            state, problem = (
-                JobState.FAILED,
-                JobError(code="internal", message="the server failed; its log says where"),
+                on_message=lambda message: registry.record(id, message),
             )
-            keeper.end()
-        with register.changed:
+        except WorkerStartError as error:
+            outcome = Died(str(error), began=False)
+        except Exception as error:
+            _log.exception("job %s", id)
+            outcome = Raised(error)
+        with registry.changed:
             del self._stops[id]
+            state, problem = self._result(outcome)
             if state is JobState.ACCEPTED:
-                register.change(id, state=state, started=None, attempts=job.attempts - 1, warnings=[])
-                self._line.put_back(id)
+                registry.change(id, state=state, started=None, attempts=job.attempts - 1, warnings=[])
+                self._queue.requeue(id)
             else:
-                self._on_end(register.end(id, state, problem))
+                self._on_end(registry.finish(id, state, problem))
+
+    def _result(self, outcome: Completed[JobError | None] | Failure) -> tuple[JobState, JobError | None]:
+        """The state of a job after an outcome; ACCEPTED when it must be run again."""
+        match outcome:
+            case Completed(None):
+                return JobState.DONE, None
+            case Completed(error):
+                return JobState.FAILED, error
+            case Stopped():
+                return (JobState.ACCEPTED if self._closing.is_set() else JobState.CANCELLED), None
+            case Died(began=False):  # of something else than this job
+                return JobState.ACCEPTED, None
+            case Died(reason):
+                code, text = "crashed", f"The worker {reason} on this video."
+            case TimedOut(seconds):
+                code, text = "timeout", f"The job took longer than this server's limit of {seconds:g} s."
+            case MemoryExceeded(limit):
+                code, text = (
+                    "memory",
+                    f"The video needs more memory than this server's limit of {limit / 1e6:g} MB.",
+                )
+            case _:
+                code, text = "internal", "The server failed: see its log."
+        return JobState.FAILED, JobError(code=code, message=text)
+
+
+def make_worker(config: WorkerConfig) -> Worker:
+    """Make a worker; its process starts later."""
+    return WorkerProcess(set_up, config)
