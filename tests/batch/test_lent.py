@@ -43,7 +43,9 @@ def test_what_keeps_it_from_answering_is_the_clip_s_reason(archive, kit):
     def answer(question):
         raise ValueError("no room\non the card")
 
-    said = done_by(WorkerSupervisor(replace(kit, lent=Lender(kit).facts()), answer=answer), archive / "clip-05.mp4")
+    said = done_by(
+        WorkerSupervisor(replace(kit, lent=Lender(kit).facts()), answer=answer), archive / "clip-05.mp4"
+    )
     assert isinstance(said, Failed) and said.status == "crashed"
     assert "the model: no room on the card (2 attempts)" in said.reason
 

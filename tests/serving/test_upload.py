@@ -1,4 +1,4 @@
-"""Forms, in whatever pieces they arrive."""
+"""The streaming form reader: any chunking, malformed forms, limits, file names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from save_avs.serving.job_store import safe_name
-from save_avs.serving.upload import (
-    FormError,
+from save_avs.serving.errors import (
+    InvalidFormError,
     NotAFormError,
     UploadTimeoutError,
     UploadTooLargeError,
-    read_form,
 )
+from save_avs.serving.job_store import safe_name
+from save_avs.serving.upload import read_form
 
 KIND = "multipart/form-data; boundary=xyz"
 VIDEO = b"\r\n--xy\r\n--x yz\r\n-\x00\xff--xyz" * 9  # all that looks like an end and is none
@@ -44,7 +44,7 @@ def read(body: bytes, folder: Path, *, cuts: tuple[int, ...] = (), kind: str = K
 
 @given(cuts=st.lists(st.integers(0, len(WHOLE)), max_size=12))
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_pieces_make_no_difference(cuts):
+def test_chunking_makes_no_difference(cuts):
     with tempfile.TemporaryDirectory() as folder:
         form = read(WHOLE, Path(folder), cuts=tuple(sorted(cuts)))
         assert form.video == "clip.mp4" and form.size == len(VIDEO)
@@ -54,24 +54,24 @@ def test_pieces_make_no_difference(cuts):
 
 @given(body=st.binary(max_size=400), begin=st.integers(0, len(WHOLE)))
 @settings(max_examples=150, deadline=None, derandomize=True)
-def test_nonsense_is_refused_in_words(body, begin):
+def test_a_damaged_form_is_refused_with_a_message(body, begin):
     with tempfile.TemporaryDirectory() as folder:
         try:
             read(WHOLE[:begin] + body, Path(folder))
-        except (FormError, UploadTooLargeError) as error:
+        except (InvalidFormError, UploadTooLargeError) as error:
             assert str(error)
 
 
 @pytest.mark.parametrize(
     "kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=xyz"]
 )
-def test_what_is_no_form(kind, tmp_path):
+def test_another_content_type_is_refused(kind, tmp_path):
     with pytest.raises(NotAFormError):
         read(WHOLE, tmp_path, kind=kind)
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (WHOLE[:-9], "ends before"),
         (part("file", b"a", "a") + part("file", b"b", "b") + END, "more than one video"),
@@ -81,18 +81,18 @@ def test_what_is_no_form(kind, tmp_path):
         (b"".join(part(f"f{i}", b"1") for i in range(40)) + END, "more than 32 parts"),
     ],
 )
-def test_forms_that_are_not_as_they_should_be(body, said, tmp_path):
-    with pytest.raises(FormError, match=said):
+def test_a_malformed_form_is_refused(body, message, tmp_path):
+    with pytest.raises(InvalidFormError, match=message):
         read(body, tmp_path)
 
 
-def test_the_limit_is_exact(tmp_path):
+def test_the_size_limit_is_exact(tmp_path):
     assert read(WHOLE, tmp_path, size=len(VIDEO)).size == len(VIDEO)
     with pytest.raises(UploadTooLargeError):
         read(WHOLE, tmp_path, size=len(VIDEO) - 1)
 
 
-def test_a_form_that_never_ends_is_given_up(tmp_path):
+def test_a_form_that_never_ends_times_out(tmp_path):
     async def drip():
         yield WHOLE[:50]
         await asyncio.sleep(60)
@@ -109,7 +109,7 @@ def test_every_name_becomes_a_safe_one(sent):
     assert name == Path(name).name and not name.startswith(".") and "\\" not in name and name.isprintable()
 
 
-def test_names_stay_as_far_as_they_can():
+def test_safe_names_keep_what_they_can():
     assert safe_name("C:\\films\\my dog.mp4") == "my dog.mp4"
     assert safe_name("/a/Große Hunde.webm") == "Große Hunde.webm"
     assert safe_name("x" * 200 + ".mp4") == "x" * 70 + ".mp4"

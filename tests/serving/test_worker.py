@@ -1,4 +1,4 @@
-"""A worker's own part, in this process: what it says of models that it cannot load."""
+"""The worker's own part, in this process: what it reports about models, and errors it hides from clients."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from multiprocessing import Pipe
 
 import pytest
 
-from save_avs.errors import UsageError
-from save_avs.serving import service, worker
+from save_avs._process import Channel
+from save_avs.errors import SaveAvsError, UsageError
+from save_avs.serving import service, worker, worker_pool
+from save_avs.serving.config import ServiceLimits, WorkerConfig
 from save_avs.serving.job import Job, JobOptions
-from save_avs.serving.limits import Limits
-from save_avs.serving.worker import Ready, Unfit, WorkerConfig
-from tests.support.service import Idle
+from tests.support.service import IdleWorker
 
 
 @pytest.fixture(autouse=True)
@@ -20,28 +20,35 @@ def threads(monkeypatch):
     monkeypatch.setattr("torch.set_num_threads", lambda _: None)
 
 
-def loaded(*models: object):
-    here, there = Pipe()
-    worker._load(there, WorkerConfig(models=tuple(map(str, models)), device="cpu", limits=Limits()))
-    return here.recv()
+def load(*models: object):
+    names = tuple(map(str, models))
+    return worker.set_up(
+        Channel(Pipe()[1]), WorkerConfig(models=names, device="cpu", limits=ServiceLimits())
+    )[0]
 
 
-def test_what_it_says_of_its_models(tiny, tmp_path):
-    said = loaded(tiny)
-    assert isinstance(said, Ready) and said.models[0]["name"] == "tiny"
-    said = loaded(tiny, "nowhere")
-    assert isinstance(said, Unfit) and said.usage and "no model 'nowhere'" in said.reason
+def test_a_worker_reports_its_models(tiny):
+    assert [model["name"] for model in load(tiny)] == ["tiny"]
+
+
+def test_a_missing_model_is_a_usage_error(tiny):
+    with pytest.raises(UsageError, match="'nowhere'"):
+        load(tiny, "nowhere")
+
+
+def test_damaged_weights_are_no_usage_error(tiny, tmp_path):
     broken = shutil.copytree(tiny, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"torn")
-    said = loaded(broken)
-    assert isinstance(said, Unfit) and not said.usage
+    with pytest.raises(SaveAvsError) as error:
+        load(broken)
+    assert not isinstance(error.value, UsageError)
 
 
 def test_two_models_of_one_name_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(Idle, "models", ({"name": "tiny"}, {"name": "tiny"}))
-    monkeypatch.setattr(service, "Keeper", Idle)
-    own = service.Service(tmp_path, WorkerConfig(models=("a", "b"), limits=Limits()))
-    with pytest.raises(UsageError, match="two models call themselves by one name: tiny, tiny"):
+    monkeypatch.setattr(IdleWorker, "models", ({"name": "tiny"}, {"name": "tiny"}))
+    monkeypatch.setattr(worker_pool, "make_worker", IdleWorker)
+    own = service.Service(tmp_path, WorkerConfig(models=("a", "b"), limits=ServiceLimits()))
+    with pytest.raises(UsageError, match=r"Duplicate model name\(s\): tiny, tiny"):
         own.start()
     own.close()
 
@@ -54,11 +61,12 @@ def test_two_models_of_one_name_are_refused(tmp_path, monkeypatch):
         (KeyError(1), "internal"),
     ],
 )
-def test_errors_of_the_program_are_told_without_its_insides(error, code, tiny, tmp_path, monkeypatch):
+def test_an_unexpected_error_is_reported_without_internals(error, code, tmp_path, monkeypatch):
     def fail(*_):
         raise error
 
     monkeypatch.setattr(worker, "_segment", fail)
-    equipment = WorkerConfig(models=(), limits=Limits())
-    problem = worker._attempt(Pipe()[1], equipment, {}, Job(name="a.mp4", options=JobOptions()), tmp_path)
+    config = WorkerConfig(models=(), limits=ServiceLimits())
+    job = Job(name="a.mp4", options=JobOptions())
+    problem = worker._attempt(Channel(Pipe()[1]), config, {}, job, tmp_path)
     assert problem is not None and problem.code == code and str(tmp_path) not in problem.message

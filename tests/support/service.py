@@ -15,14 +15,13 @@ from unittest.mock import patch
 import httpx
 import uvicorn
 
-from save_avs.serving import service
+from save_avs._process import Stopped
+from save_avs.serving import service, worker_pool
 from save_avs.serving.app import make_app
-from save_avs.serving.auth import Token
+from save_avs.serving.auth import AccessToken
+from save_avs.serving.config import ServiceLimits, WorkerConfig
 from save_avs.serving.job import Job, JobOptions
 from save_avs.serving.job_store import JobStore
-from save_avs.serving.limits import Limits
-from save_avs.serving.worker import Ended, WorkerConfig
-from save_avs.serving.worker_process import StoppedError
 
 
 def names(folder: Path) -> list[str]:
@@ -71,33 +70,36 @@ def journaled(root: Path, **about: Any) -> Job:
     """A job as a former server left it."""
     store = JobStore(root)
     job = Job(name="clip.mp4", options=JobOptions(model="tiny"), **about)
-    with store.arriving() as folder:
-        store.admit(job, folder)
+    with store.incoming() as folder:
+        store.add(job, folder)
     store.close()
     return job
 
 
-class Idle:
-    """Stands in for a worker: there at once, and never done with a job."""
+class IdleWorker:
+    """Stands in for a worker: ready at once, and never done with a job."""
 
     models = ({"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"},)
-    alive = True
 
-    def __init__(self, equipment: WorkerConfig) -> None:
-        pass
+    def __init__(self, _: WorkerConfig) -> None:
+        self.alive = False
 
-    def run(self, *_: Any, stop: threading.Event, **__: Any) -> Ended:
+    def start(self, **_: Any) -> tuple[dict[str, Any], ...]:
+        self.alive = True
+        return self.models
+
+    def run(self, *_: Any, stop: threading.Event, **__: Any) -> Stopped:
         stop.wait()
-        raise StoppedError
+        return Stopped()
 
-    def end(self) -> None:
+    def close(self) -> None:
         self.alive = False
 
 
 @contextmanager
-def idling(root: Path, **how: Any) -> Iterator[Served]:
-    """A service in which no job gets anywhere."""
-    with patch.object(service, "Keeper", Idle), serving(root, "tiny", **how) as served:
+def idle_service(root: Path, **options: Any) -> Iterator[Served]:
+    """A service in which no job is ever done."""
+    with patch.object(worker_pool, "make_worker", IdleWorker), serving(root, "tiny", **options) as served:
         yield served
 
 
@@ -110,13 +112,17 @@ def serving(
     hosts: tuple[str, ...] = (),
     **limits: Any,
 ) -> Iterator[Served]:
-    equipment = WorkerConfig(
-        models=tuple(map(str, models)), device="cpu", precision="fp32", limits=Limits(**limits), hosts=hosts
+    config = WorkerConfig(
+        models=tuple(map(str, models)),
+        device="cpu",
+        precision="fp32",
+        limits=ServiceLimits(**limits),
+        hosts=hosts,
     )
-    own = service.Service(root, equipment)
+    own = service.Service(root, config)
     try:
         own.start()
-        app = make_app(own, token=Token(token) if token else None, page=page)
+        app = make_app(own, token=AccessToken(token) if token else None, page=page)
         with listening(app) as url, httpx.Client(base_url=url, timeout=60) as client:
             yield Served(own, client, url)
     finally:

@@ -11,8 +11,8 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
-from save_avs._files.staging import MASKS_FILE
 from save_avs.errors import UsageError, first_problem
+from save_avs.inference.settings import MASKS_FILE
 from save_avs.serving.auth import UPLOAD
 from save_avs.serving.error_responses import error_response, job_not_found
 from save_avs.serving.job import ID_PATTERN, Job, JobOptions

@@ -48,7 +48,7 @@ class AccessToken:
     def __init__(self, text: str) -> None:
         if len(text) < _MIN_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
             raise UsageError(
-                f"Invalid token: it must have at least {_MIN_TOKEN} printable ASCII characters and no spaces. "
+                f"Invalid token: it must have at least {_MIN_TOKEN} printable ASCII characters, no spaces. "
                 "Generate one with: openssl rand -hex 24"
             )
         self._text = text

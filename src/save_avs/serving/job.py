@@ -97,11 +97,11 @@ class JobProgress(BaseModel):
         fraction: share of the video that is done, 0..1; None when its duration is unknown.
         frames: processed so far.
         frames_per_second: processed per second.
-        seconds_left: estimated from the speed so far; None when unknown.
+        remaining: estimated from the speed so far; None when unknown.
     """
 
     phase: str
     fraction: float | None = None
     frames: int = 0
     frames_per_second: float = 0.0
-    seconds_left: float | None = None
+    remaining: float | None = None

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from save_avs.inference.settings import MASKS_FILE, MATTE_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
 from save_avs.formats import MASK_FORMATS, load_masks_json
+from save_avs.inference.settings import MASKS_FILE, MATTE_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
 from save_avs.serving.job import Job, JobState
 from save_avs.serving.job_store import RESULT, JobStore
 from save_avs.types import VideoMasks

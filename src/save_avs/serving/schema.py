@@ -24,7 +24,7 @@ _JOB_EXAMPLE = {
         "fraction": 1.0,
         "frames": 0,
         "frames_per_second": 0.0,
-        "seconds_left": None,
+        "remaining": None,
     },
     "queue_position": None,
     "warnings": [],

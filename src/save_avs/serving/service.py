@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.config import WorkerConfig
-from save_avs.serving.errors import JobEndedError
+from save_avs.serving.errors import JobEndedError, ServiceError
 from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
 from save_avs.serving.job_queue import JobQueue
 from save_avs.serving.job_registry import JobRegistry
@@ -91,7 +91,8 @@ class Service:
                 (folder / VIDEO).mkdir()
                 yield folder
         except SaveAvsError as error:
-            self.metrics.refused.labels(type(error).__name__.removesuffix("Error")).inc()
+            code = error.code if isinstance(error, ServiceError) else "bad_option"
+            self.metrics.refused.labels(code).inc()
             raise
 
     def accept(self, incoming: Path, name: str, options: JobOptions, url: str | None = None) -> Job:

@@ -89,12 +89,11 @@ def fetch(url: str, to: Path, *, hosts: tuple[str, ...], size: int, time: float)
         connection.request(
             "GET", link.target, headers={"User-Agent": "save-avs", "Accept-Encoding": "identity"}
         )
-        response = connection.getresponse()
-        if response.status != 200:
-            raise JobFailedError(
-                "not_fetched", f"{link.host} answered with status {response.status}, not with a video."
-            )
-        _copy(response, to, size, end)
+        with connection.getresponse() as response:
+            if response.status != 200:
+                text = f"{link.host} answered with status {response.status}, not with a video."
+                raise JobFailedError("not_fetched", text)
+            _copy(response, to, size, end)
     except (OSError, http.client.HTTPException) as error:
         raise JobFailedError("not_fetched", f"{link.host}: {error or type(error).__name__}") from error
     finally:

@@ -38,14 +38,16 @@ def set_up(
     """
     import torch
 
-    from save_avs.inference.pipeline import describe
+    from save_avs.inference.pipeline import describe_model
     from save_avs.models import load_model
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // config.limits.workers))
     options = {"device": config.device, "precision": config.precision, "runtime": config.runtime}
     models = [load_model(name, **options) for name in config.models]
     by_name = {model.name: model for model in models}
-    return tuple(describe(model) for model in models), lambda task: _attempt(channel, config, by_name, *task)
+    return tuple(describe_model(model) for model in models), lambda task: _attempt(
+        channel, config, by_name, *task
+    )
 
 
 def _attempt(
@@ -124,8 +126,8 @@ def _check(video: Path, limits: ServiceLimits) -> None:
     if max(info.width, info.height) > limits.side:
         raise JobFailedError(
             "frame_too_large",
-            f"{video} has {info.width} x {info.height} pixels, more than this server's limit of {limits.side} "
-            "per side: scale it down.",
+            f"{video} has {info.width} x {info.height} pixels, more than this server's limit of "
+            f"{limits.side} per side: scale it down.",
         )
     if info.duration is not None:
         _check_duration(info.duration, limits)

@@ -139,7 +139,7 @@ class ProgressView {
     focusView(this.find("h2"));
   }
 
-  update(name, { phase, fraction, frames = 0, frames_per_second: speed = 0, seconds_left: left = null }, position = null) {
+  update(name, { phase, fraction, frames = 0, frames_per_second: speed = 0, remaining: left = null }, position = null) {
     const heading = `${PHASES[phase] ?? phase}: ${name}`;
     const facts = [];
     if (position != null) facts.push(position ? `${count(position, "job")} ahead` : "next in line");

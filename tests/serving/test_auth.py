@@ -1,7 +1,9 @@
-"""Who may come in: tokens, cookies, foreign names and foreign pages."""
+"""Authentication: tokens, cookies, host names, origins, and the size of bodies."""
 
 from __future__ import annotations
 
+import shutil
+from collections import namedtuple
 from pathlib import Path
 
 import httpx
@@ -11,31 +13,30 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from save_avs.errors import UsageError
-from save_avs.serving.auth import COOKIE, AuthMiddleware, Token, is_local_name
-from save_avs.serving.login import make_login
-from tests.support.service import idling
+from save_avs.serving.auth import COOKIE, MAX_BODY, AccessToken, AuthMiddleware, is_local_name
+from save_avs.serving.web_ui import add_web_ui
+from tests.support.service import idle_service
 
 SECRET = "correct-horse-battery-staple"
 
 
-def guarded(tmp_path: Path, secret: str | None, **how: str) -> TestClient:
-    token = Token(secret) if secret else None
+def guarded(tmp_path: Path, secret: str | None, at: str = "http://localhost:7860") -> TestClient:
+    token = AccessToken(secret) if secret else None
     app = FastAPI(openapi_url=None)
-    if token is not None:
-        app.include_router(make_login(token))
+    add_web_ui(app, token=token, page=False)
 
     @app.api_route("/{rest:path}", methods=["GET", "POST", "DELETE"])
     def through() -> PlainTextResponse:
         return PlainTextResponse("in")
 
-    app.add_middleware(AuthMiddleware, token=token, root=tmp_path, room=1)
-    return TestClient(app, base_url=how.get("at", "http://localhost:7860"), follow_redirects=False)
+    app.add_middleware(AuthMiddleware, token=token, root=tmp_path, min_free=1)
+    return TestClient(app, base_url=at, follow_redirects=False)
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/v1/models", "/v1/jobs/1", "/metrics", "/openapi.json", "/config", "//healthz"]
 )
-def test_everything_asks_for_the_token(path, tmp_path):
+def test_every_route_requires_the_token(path, tmp_path):
     client = guarded(tmp_path, SECRET, at="https://masks.example.org")
     for header in (
         {},
@@ -50,12 +51,13 @@ def test_everything_asks_for_the_token(path, tmp_path):
     assert client.get(path, headers={"Authorization": f"bearer {SECRET}"}).text == "in"
 
 
-def test_probes_need_no_token(tmp_path):
+def test_probes_and_static_files_need_no_token(tmp_path):
     client = guarded(tmp_path, SECRET)
     assert client.get("/healthz").text == client.get("/readyz").text == "in"
+    assert client.get("/static/style.css").status_code == 200
 
 
-def test_a_browser_logs_in_once(tmp_path):
+def test_the_login_form_sets_a_cookie(tmp_path):
     client = guarded(tmp_path, SECRET, at="https://masks.example.org")
     sent_on = client.get("/", headers={"Accept": "text/html,*/*"})
     assert sent_on.status_code == 303 and sent_on.headers["Location"] == "/login"
@@ -80,11 +82,11 @@ def test_without_a_token_only_local_names_are_answered(host, tmp_path):
 
 
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1:7860", "[::1]:7860", "LOCALHOST"])
-def test_local_names_are(host, tmp_path):
+def test_loopback_names_are_accepted_without_a_token(host, tmp_path):
     assert guarded(tmp_path, None).get("/", headers={"Host": host}).text == "in"
 
 
-def test_pages_of_other_sites_can_send_nothing(tmp_path):
+def test_a_request_with_a_foreign_origin_is_refused(tmp_path):
     client = guarded(tmp_path, None)
     for origin in ("https://evil.example", "http://localhost:9999", "null"):
         for method in ("POST", "DELETE"):
@@ -94,18 +96,41 @@ def test_pages_of_other_sites_can_send_nothing(tmp_path):
     assert client.post("/v1/segment").text == "in"  # programs send no origin
 
 
-def test_every_answer_is_held_together(tmp_path):
-    for answer in (guarded(tmp_path, None).get("/"), guarded(tmp_path, SECRET).get("/")):
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["accepted", "refused"])
+def test_every_answer_has_security_headers(secret, tmp_path):
+    headers = guarded(tmp_path, secret).get("/").headers
+    assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy and "*" not in policy
+
+
+@pytest.mark.parametrize("path", ["/login", "/v1/jobs/1/cancel", "/v1/jobs/1"])
+def test_a_body_larger_than_a_form_needs_is_refused_unread(path, tmp_path):
+    client = guarded(tmp_path, None)
+    assert client.post(path, content=b"x" * MAX_BODY).text == "in"
+    answer = client.post(path, content=b"x" * (MAX_BODY + 1))
+    assert answer.status_code == 413 and answer.json()["error"]["code"] == "too_large"
+    pieces = client.post(path, content=iter([b"x"] * 9))  # chunked: no length is known
+    assert pieces.status_code == 413
+    assert client.post("/v1/segment", content=iter([b"x"] * MAX_BODY)).text == "in"
+
+
+def test_a_full_disk_refuses_uploads_alone(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 0))
+    client = guarded(tmp_path, None)
+    answer = client.post("/v1/segment")
+    assert answer.status_code == 507 and answer.json()["error"]["code"] == "disk_full"
+    assert client.delete("/v1/jobs/1").text == client.post("/v1/jobs/1/cancel").text == "in"
 
 
 @pytest.mark.parametrize(
     "text", ["short", "fifteen letters", "sixteen letters!", "x" * 15, "sixteenlettersé!"]
 )
-def test_tokens_that_are_easily_guessed_are_refused(text):
+def test_a_token_that_is_easily_guessed_is_refused(text):
     with pytest.raises(UsageError, match="openssl rand"):
-        Token(text)
+        AccessToken(text)
 
 
 def test_local_names():
@@ -113,8 +138,8 @@ def test_local_names():
     assert not any(map(is_local_name, ("0.0.0.0", "[::]", "", "192.168.1.2", "example.org", "[", "1")))
 
 
-def test_a_whole_service_behind_a_token(tmp_path, video):
-    with idling(tmp_path, token=SECRET) as own:
+def test_a_service_behind_a_token(tmp_path, video):
+    with idle_service(tmp_path, token=SECRET) as own:
         assert own.client.get("/v1/models").status_code == own.send(video).status_code == 401
         assert own.client.get("/readyz").status_code == 200
         own.client.headers["Authorization"] = f"Bearer {SECRET}"

@@ -1,4 +1,4 @@
-"""Videos from elsewhere: only from where the list says, and never from inside."""
+"""Download of videos: allowed hosts only, no redirects, no private addresses."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import socket
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.serving import url_fetch as links
+from save_avs.serving import url_fetch
+from save_avs.serving.errors import JobFailedError
 from save_avs.serving.url_fetch import check_url, fetch
-from save_avs.serving.worker import LimitError
 from tests.support import file_server
 from tests.support.file_server import redirect, stall, status, without_length
 
@@ -37,12 +37,12 @@ CONTENT = bytes(range(256)) * 40
         "",
     ],
 )
-def test_what_is_not_on_the_list_is_refused(url):
+def test_a_url_off_the_list_is_refused(url):
     with pytest.raises(UsageError):
         check_url(url, ("example.org",))
 
 
-def test_what_is_on_the_list():
+def test_a_url_on_the_list_is_parsed():
     link = check_url("https://Example.org./a/b.mp4?x=1#part", ("example.org",))
     assert (link.scheme, link.host, link.port, link.target) == ("https", "example.org", 443, "/a/b.mp4?x=1")
     assert check_url("http://example.org:8080", ("example.org:8080",)).target == "/"
@@ -65,11 +65,11 @@ def test_what_is_on_the_list():
         "::ffff:127.0.0.1",
     ],
 )
-def test_names_that_lead_inside_are_refused(address, monkeypatch, tmp_path):
+def test_a_name_with_a_private_address_is_refused(address, monkeypatch, tmp_path):
     good = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))
     bad = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))
-    monkeypatch.setattr(links.socket, "getaddrinfo", lambda *_, **__: [good, bad])
-    monkeypatch.setattr(links.socket, "socket", lambda *_: pytest.fail("connected"))
+    monkeypatch.setattr(url_fetch.socket, "getaddrinfo", lambda *_, **__: [good, bad])
+    monkeypatch.setattr(url_fetch.socket, "socket", lambda *_: pytest.fail("connected"))
     with pytest.raises(UsageError, match="private address"):
         fetch("http://example.org/a", tmp_path / "a", hosts=("example.org",), size=9, time=9)
     with pytest.raises(UsageError, match="private address"):
@@ -96,26 +96,26 @@ def test_a_video_arrives_whole(host, tmp_path):
 
 def test_redirects_are_not_followed(host, tmp_path):
     host.script.append(redirect("http://169.254.169.254/latest/meta-data"))
-    with pytest.raises(LimitError, match="answered 302"):
+    with pytest.raises(JobFailedError, match="answered with status 302"):
         get(host, tmp_path)
     assert len(host.paths) == 1
 
 
 @pytest.mark.parametrize("answer", [status(404), status(206), file_server.cut(0.5)])
-def test_anything_but_the_whole_video_is_a_failure(answer, host, tmp_path):
+def test_anything_but_the_complete_video_is_a_failure(answer, host, tmp_path):
     host.script.append(answer)
-    with pytest.raises(LimitError) as error:
+    with pytest.raises(JobFailedError) as error:
         get(host, tmp_path)
     assert error.value.code == "not_fetched"
 
 
 def test_limits_hold_while_it_arrives(host, tmp_path, monkeypatch):
-    with pytest.raises(LimitError) as error:
+    with pytest.raises(JobFailedError) as error:
         get(host, tmp_path, size=len(CONTENT) - 1)
     assert error.value.code == "too_large"
-    monkeypatch.setattr(links, "_PATIENCE", 0.2)
+    monkeypatch.setattr(url_fetch, "_IDLE_TIMEOUT", 0.2)
     host.script.append(stall)
-    with pytest.raises(LimitError, match="timed out"):
+    with pytest.raises(JobFailedError, match="timed out"):
         get(host, tmp_path)
 
 
@@ -126,7 +126,7 @@ def test_the_service_fetches_only_when_it_may(served, stalled):
     assert answer.status_code == 422 and "not on this server's list" in answer.json()["error"]["message"]
 
 
-def test_a_job_from_an_address(stalled, video):
+def test_a_job_from_a_url(stalled, video):
     stalled.host.content = video.read_bytes()
     stalled.host.script.insert(0, file_server.well)
     job = stalled.ended(stalled.ask_for(stalled.host.url.replace("weights.pth", "films/dog.mp4?size=2")))

@@ -1,4 +1,4 @@
-"""What a program does with the service: send, follow, read, cancel, delete; and nobody else's jobs."""
+"""The REST API: upload, follow, read, cancel, delete; and no access to other jobs."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ import pytest
 from PIL import Image
 
 from save_avs import segment
+from save_avs.inference.settings import OUTPUTS
 from save_avs.models import load_model
+from save_avs.serving.results import RESULT_FILES
 from tests.support.sample_videos import make_sound, make_video
 from tests.support.service import names
 
 
 def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
-    id = served.accepted(video, save="overlay,masks,timeline,png", fps="5", threshold="0.4")
+    id = served.accepted(video, save=",".join(OUTPUTS), fps="5", threshold="0.4")
     job = served.ended(id)
     assert job["state"] == "done" and job["error"] is None and job["warnings"] == []
     assert job["options"] == {
         "model": "tiny",
         "fps": 5.0,
         "threshold": 0.4,
-        "save": ["overlay", "masks", "timeline", "png"],
+        "save": list(OUTPUTS),
     }
     assert job["created"] <= job["started"] <= job["ended"] < job["expires"]
-    assert list(job["results"]) == ["overlay.mp4", "masks.json", "timeline.png", "summary.json", "masks.zip"]
+    assert list(job["results"]) == list(RESULT_FILES)
     kinds = {"overlay.mp4": "video/mp4", "timeline.png": "image/png", "masks.json": "application/json"}
     for name, path in job["results"].items():
         answer = served.client.get(path).raise_for_status()
@@ -36,13 +38,13 @@ def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
     # The very masks that the program itself gives.
     model = load_model(tiny, device="cpu", precision="fp32")
     video_masks = segment(video, model=model, fps=5, threshold=0.4).video_masks
-    told = json.loads((tmp_path / "masks.json").read_text())
-    assert [f["segmentation"]["counts"].encode() for f in told["frames"]] == list(video_masks.counts)
+    written = json.loads((tmp_path / "masks.json").read_text())
+    assert [f["segmentation"]["counts"].encode() for f in written["frames"]] == list(video_masks.counts)
     with zipfile.ZipFile(tmp_path / "masks.zip") as archive:
         assert archive.namelist() == [f"masks/{index:06d}.png" for index in video_masks.indices]
         for i, name in enumerate(archive.namelist()):
-            picture = np.asarray(Image.open(io.BytesIO(archive.read(name))))
-            assert np.array_equal(picture > 0, video_masks.mask(i))
+            image = np.asarray(Image.open(io.BytesIO(archive.read(name))))
+            assert np.array_equal(image > 0, video_masks.mask(i))
     frames = served.client.get(f"/v1/jobs/{id}/frames").json()
     assert frames["indices"] == list(video_masks.indices) and frames["areas"] == video_masks.areas().tolist()
     third = served.client.get(f"/v1/jobs/{id}/frames/{video_masks.indices[2]}.png")
@@ -51,15 +53,15 @@ def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
     assert served.client.get(f"/v1/jobs/{id}/frames/20.png").status_code == 404  # it ends at 19
 
 
-def test_only_what_was_asked_for_is_kept(served, video):
+def test_only_requested_files_are_kept(served, video):
     job = served.ended(served.accepted(video, save="masks"))
-    assert list(job["results"]) == ["masks.json", "summary.json"]
+    assert list(job["results"]) == ["masks.json", "waveform.json", "summary.json"]
     assert served.client.get(f"/v1/jobs/{job['id']}/result/overlay.mp4").status_code == 404
     folder = served.service.store.folder(served.service.find(job["id"]))
     assert names(folder) == ["job.json", "result"]  # the video is gone
 
 
-def test_results_do_not_say_where_the_server_keeps_them(served, video):
+def test_results_contain_no_path_of_the_server(served, video):
     job = served.ended(served.accepted(video, name="my holiday.mp4"))
     for name in ("summary.json", "masks.json"):
         text = served.client.get(job["results"][name]).text
@@ -75,30 +77,30 @@ def test_the_overlay_can_be_read_in_parts(served, video):
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
-        ({"model": "other"}, "no model 'other' here; choose from tiny"),
+        ({"model": "other"}, "Unknown model 'other'. Choose from: tiny."),
         ({"fps": "0"}, "fps"),
         ({"fps": "nan"}, "fps"),
         ({"threshold": "1"}, "threshold"),
         ({"save": "film"}, "save"),
         ({"save": ""}, "save"),
         ({"speed": "2"}, "speed: Extra inputs are not permitted"),
-        ({"url": "http://example.org/a.mp4"}, "a video and an address"),
+        ({"url": "http://example.org/a.mp4"}, "Send either a file or a URL"),
     ],
 )
-def test_wrong_options_are_said_at_once(fields, said, served, video):
+def test_invalid_options_are_refused_at_once(fields, message, served, video):
     answer = served.send(video, **fields)
     assert answer.status_code == 422
-    assert said in answer.json()["error"]["message"]
+    assert message in answer.json()["error"]["message"]
 
 
-def test_a_form_without_a_video(served):
+def test_a_form_without_a_video_is_refused(served):
     answer = served.client.post("/v1/segment", files={"fps": (None, "5")})
-    assert answer.status_code == 422 and "no video" in answer.json()["error"]["message"]
+    assert answer.status_code == 422 and "No video" in answer.json()["error"]["message"]
     answer = served.client.post("/v1/segment", json={"file": "clip.mp4"})
     assert answer.status_code == 415 and answer.json()["error"]["code"] == "no_form"
-    assert names(served.service.store.root / "aside") == []
+    assert names(served.service.store.root / "tmp") == []
 
 
 def test_a_video_without_sound_is_done_with_a_warning(served, mute_video):
@@ -107,24 +109,24 @@ def test_a_video_without_sound_is_done_with_a_warning(served, mute_video):
     assert served.client.get(job["results"]["summary.json"]).json()["marked_frames"] == 0
 
 
-def test_what_is_no_video_fails_with_the_reason(served, tmp_path):
-    for content, said in (
+def test_a_file_that_is_no_video_fails_with_the_reason(served, tmp_path):
+    for content, message in (
         (b"just text", "clip.mp4: cannot be read as video"),
         (b"", "the file is empty"),
         (make_sound(tmp_path / "sound.mp4").read_bytes(), "sound only, no video"),
     ):
         job = served.ended(served.accepted(content))
         assert job["state"] == "failed" and job["error"]["code"] == "unreadable"
-        assert said in job["error"]["message"] and job["results"] == {}
+        assert message in job["error"]["message"] and job["results"] == {}
 
 
 def test_videos_beyond_the_limits_fail_with_the_limit(served, tmp_path):
     long = make_video(tmp_path / "long.mp4", frames=42, fps=2)
     large = make_video(tmp_path / "large.mp4", frames=3, size=(202, 64))
     problem = served.ended(served.accepted(long))["error"]
-    assert problem["code"] == "too_long" and "takes up to 20 s" in problem["message"]
+    assert problem["code"] == "too_long" and "limit of 20 s" in problem["message"]
     problem = served.ended(served.accepted(large))["error"]
-    assert problem["code"] == "too_large_picture" and "202 x 64" in problem["message"]
+    assert problem["code"] == "frame_too_large" and "202 x 64" in problem["message"]
 
 
 def test_other_jobs_and_files_cannot_be_reached(served, video):
@@ -156,7 +158,7 @@ def test_a_file_s_name_does_not_lead_anywhere(name, served, video):
     job = served.ended(served.accepted(video, name=name, save="masks"))
     assert job["state"] == "done"
     assert "/" not in job["name"] and "\\" not in job["name"] and 0 < len(job["name"]) <= 80
-    assert names(served.service.store.root) == ["aside", "jobs", "lock", "uploads"]
+    assert names(served.service.store.root) == ["jobs", "lock", "tmp"]
 
 
 def test_cancelling_and_deleting(stalled, video):
@@ -176,11 +178,11 @@ def test_cancelling_and_deleting(stalled, video):
 
 
 def test_models_health_and_metrics(served, video):
-    told = served.client.get("/v1/models").json()
-    assert told["models"] == [
+    listed = served.client.get("/v1/models").json()
+    assert listed["models"] == [
         {"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"}
     ]
-    assert told["limits"]["duration"] == 20
+    assert listed["limits"]["duration"] == 20
     assert served.client.get("/healthz").json() == {"status": "ok"}
     assert served.client.get("/readyz").json() == {"status": "ready"}
     before = _done(served)
@@ -190,5 +192,5 @@ def test_models_health_and_metrics(served, video):
 
 def _done(served) -> float:
     lines = served.client.get("/metrics").text.splitlines()
-    values = [line for line in lines if line.startswith('save_avs_jobs_ended_total{problem="",state="done"}')]
+    values = [line for line in lines if line.startswith('save_avs_jobs_ended_total{error="",state="done"}')]
     return float(values[0].split()[-1]) if values else 0.0

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from save_avs.cli import serve
-from save_avs.serving.limits import Limits
+from save_avs.serving.config import ServiceLimits
 
 TEXT = (Path(__file__).parents[2] / "docs" / "guides" / "service.md").read_text(encoding="utf-8")
 
@@ -39,7 +39,7 @@ def test_its_curl_examples_run(served, video, tmp_path):
 
 
 def test_its_table_of_limits_is_true():
-    limits = Limits()
+    limits = ServiceLimits()
     for option, value in (
         ("--max-size", f"{limits.size / 1e6:g} MB"),
         ("--max-duration", f"{limits.duration:g} s"),
@@ -56,7 +56,7 @@ def test_the_command_has_the_same_defaults():
     given = serve.serve.__kwdefaults__ or dict(
         zip(serve.serve.__code__.co_varnames, serve.serve.__defaults__ or (), strict=False)
     )
-    limits = Limits()
+    limits = ServiceLimits()
     assert given["max_size"] * 1e6 == limits.size and given["keep"] * 3600 == limits.keep
     assert (given["max_duration"], given["max_side"], given["max_time"]) == (
         limits.duration,

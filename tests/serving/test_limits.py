@@ -1,4 +1,4 @@
-"""What the service does not let happen to it: too much, too long, too late, and workers that die."""
+"""Limits of the service: uploads, queue, time, memory, disk, and workers that die."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from save_avs._process import Limits
 from save_avs.errors import UsageError
+from save_avs.serving.config import ServiceLimits
 from save_avs.serving.job import JobState
-from save_avs.serving.limits import Limits
-from tests.support.service import idling, journaled, names, serving
+from tests.support.service import idle_service, journaled, names, serving
 
 
-def test_an_upload_ends_at_the_limit_while_it_arrives(served):
+def test_an_endless_upload_is_cut_off_at_the_size_limit(served):
     started = time.monotonic()
 
     def endless():
@@ -32,14 +33,14 @@ def test_an_upload_ends_at_the_limit_while_it_arrives(served):
         answer = served.client.post("/v1/segment", content=endless(), headers=headers)
     assert time.monotonic() < started + 10
     assert answer is None or answer.status_code == 413
-    assert names(served.service.store.root / "aside") == []
+    assert names(served.service.store.root / "tmp") == []
     # With a length that is known beforehand the answer is always read.
     answer = served.send(b"x" * 2_000_001)
-    assert answer.status_code == 413 and "larger than 2 MB" in answer.json()["error"]["message"]
+    assert answer.status_code == 413 and "limit of 2 MB" in answer.json()["error"]["message"]
     assert served.send(b"x" * 2_000_000).status_code == 202
 
 
-def test_a_full_queue_says_when_to_come_again(stalled, video):
+def test_a_full_queue_answers_429_with_retry_after(stalled, video):
     running = stalled.begin()
     waiting = [stalled.accepted(video) for _ in range(2)]
     answer = stalled.send(video)
@@ -48,7 +49,7 @@ def test_a_full_queue_says_when_to_come_again(stalled, video):
     assert stalled.job(waiting[1])["queue_position"] == 1
     stalled.client.post(f"/v1/jobs/{waiting[0]}/cancel")
     last = stalled.accepted(video)
-    assert 'save_avs_refused_total{reason="LineFull"} 1.0' in stalled.client.get("/metrics").text
+    assert 'save_avs_refused_total{reason="queue_full"} 1.0' in stalled.client.get("/metrics").text
     # Nobody cancels the one that goes on and on: its time ends it, and the others are done.
     job = stalled.ended(running)
     assert job["state"] == "failed" and job["error"]["code"] == "timeout"
@@ -70,46 +71,45 @@ def test_a_worker_that_dies_takes_only_its_job_with_it(stalled, video):
     assert stalled.client.get("/readyz").status_code == 200
 
 
-def test_a_worker_that_holds_too_much_memory_is_ended(stalled, video):
-    id = stalled.begin()
-    (keeper,) = stalled.service._crew._keepers.values()
-    assert keeper._held() > 50_000_000  # at least what torch takes
-    keeper._memory = 50_000_000
-    job = stalled.ended(id)
+def test_a_worker_beyond_the_memory_limit_is_replaced(stalled, video, monkeypatch):
+    pool = stalled.service._pool
+    monkeypatch.setattr(pool, "_limits", Limits(memory=50e6))  # less than torch takes
+    job = stalled.ended(stalled.accepted(video))
     assert job["state"] == "failed" and job["error"]["code"] == "memory"
-    assert "50 MB, this server's limit" in job["error"]["message"]
+    assert "limit of 50 MB" in job["error"]["message"]
+    monkeypatch.undo()
     assert stalled.ended(stalled.accepted(video))["state"] == "done"  # by another worker
 
 
-def test_finished_jobs_are_removed_in_time(tmp_path):
+def test_a_finished_job_is_removed_after_its_keeping_time(tmp_path):
     ended = time.time()
     done = journaled(tmp_path, state=JobState.DONE, started=ended - 1, ended=ended)
     waiting = journaled(tmp_path)
-    with idling(tmp_path, keep=1.0) as own:
+    with idle_service(tmp_path, keep=1.0) as own:
         assert own.job(done.id)["expires"] == ended + 1
         while own.client.get(f"/v1/jobs/{done.id}").status_code == 200:
             assert time.time() < ended + 10
             time.sleep(0.05)
         assert time.time() >= ended + 1
-        assert names(tmp_path / "jobs") == [waiting.id] and names(tmp_path / "aside") == []
+        assert names(tmp_path / "jobs") == [waiting.id] and names(tmp_path / "tmp") == []
 
 
-def test_nothing_is_taken_in_when_the_disk_is_nearly_full(served, video, monkeypatch):
+def test_an_upload_is_refused_when_the_disk_is_nearly_full(served, video, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
     answer = served.send(video)
     assert answer.status_code == 507 and answer.json()["error"]["code"] == "disk_full"
 
 
-def test_a_folder_serves_one_server(served, tiny):
+def test_two_servers_cannot_share_a_data_folder(served, tiny):
     with (
-        pytest.raises(UsageError, match="another server uses this folder"),
+        pytest.raises(UsageError, match="is used by another server"),
         serving(served.service.store.root, tiny),
     ):
         pass
 
 
 @pytest.mark.parametrize("name", ["size", "duration", "side", "time", "memory", "queue", "workers", "keep"])
-def test_limits_leave_room(name):
-    with pytest.raises(UsageError, match=name):
-        Limits(**{name: 0})
+def test_a_limit_of_zero_is_refused(name):
+    with pytest.raises(UsageError, match=f"Invalid limit {name}=0"):
+        ServiceLimits(**{name: 0})
