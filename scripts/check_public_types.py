@@ -42,7 +42,9 @@ def public_objects() -> dict[str, Any]:
 def defined_in(value: Any, module: ModuleType) -> bool:
     """Whether a module defines this class or function under a public name."""
     own = getattr(value, "__module__", None) == module.__name__
-    return own and (inspect.isclass(value) or inspect.isfunction(value)) and not value.__name__.startswith("_")
+    return (
+        own and (inspect.isclass(value) or inspect.isfunction(value)) and not value.__name__.startswith("_")
+    )
 
 
 def definition(name: str, value: Any) -> str:
@@ -72,7 +74,9 @@ def main() -> int:
     """Print every public symbol whose type is not fully known, and return 1 if there is one."""
     objects = public_objects()
     roots = {definition(name, value) for name, value in objects.items()} | set(objects)
-    symbols = [s for s in verify() if any(s["name"] == root or s["name"].startswith(f"{root}.") for root in roots)]
+    symbols = [
+        s for s in verify() if any(s["name"] == root or s["name"].startswith(f"{root}.") for root in roots)
+    ]
     bad = [symbol for symbol in symbols if not symbol["isTypeKnown"]]
     for symbol in bad:
         print(symbol["name"])

@@ -33,19 +33,19 @@ def place(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.parametrize("example", DOCTESTS, ids=lambda test: test.name)
-def test_docstrings(example):
+def test_docstring_example(example):
     result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
     assert result.attempted and not result.failed
 
 
-def test_what_a_newcomer_calls_has_an_example():
+def test_main_functions_have_an_example():
     named = {test.name for test in DOCTESTS}
     assert {"load_model", "segment", "segment_arrays", "stream", "Predictor", "read_video_chunks"} <= named
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("document", ["README.md", "docs/guides/python.md"])
-def test_python_in_documents(document):
+def test_python_blocks_of_document(document):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     assert blocks
     names: dict[str, object] = {}
@@ -54,19 +54,19 @@ def test_python_in_documents(document):
 
 
 @pytest.mark.slow
-def test_watching_the_sample(capsys):
+def test_watch_example_reports_the_sample(capsys):
     runpy.run_path(str(ROOT / "examples" / "watch.py"))["watch"]("clip.mp4")
     lines = capsys.readouterr().out.splitlines()
     assert lines and "sounding object in view" in lines[0]
 
 
-def test_the_notebook_is_committed_without_outputs():
+def test_notebook_has_no_outputs():
     cells = json.loads(NOTEBOOK.read_text())["cells"]
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_from_top_to_bottom(place):
+def test_notebook_runs(place):
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed")
     import nbformat

@@ -53,7 +53,7 @@ def test_png(tmp_path):
             np.testing.assert_array_equal(np.asarray(image), mask * np.uint8(255))
 
 
-def test_numpy(tmp_path):
+def test_npz(tmp_path):
     path, masks = written("npz", tmp_path)
     with np.load(path) as arrays:
         np.testing.assert_array_equal(arrays["masks"], masks)
@@ -80,7 +80,7 @@ def test_coco(tmp_path, capsys):
             assert (x + width - 1, y + height - 1) == (columns.max(), rows.max())
 
 
-def test_cvat_through_datumaro(tmp_path):
+def test_cvat_is_read_by_datumaro(tmp_path):
     datumaro = pytest.importorskip("datumaro")
     path, masks = written("cvat", tmp_path / "set")
     named = [image.get("name") for image in ElementTree.parse(path).iter("image")]
@@ -104,7 +104,7 @@ def test_cvat_counts_the_videos_own_frames():
     assert mask_set(masks[:1]).frame_numbers() == [0]
 
 
-def test_cvat_writes_no_frame_twice(tmp_path):
+def test_cvat_above_the_video_rate_writes_no_frame_twice(tmp_path):
     path, _ = written("cvat", tmp_path, step=0.05)
     numbers = [image.get("id") for image in ElementTree.parse(path).iter("image")]
     assert len(numbers) == len(set(numbers))
@@ -127,7 +127,7 @@ def test_label_studio(tmp_path):
             np.testing.assert_array_equal(decoded, np.repeat(mask[..., None] * np.uint8(255), 4, axis=2))
 
 
-def test_label_studio_long_runs(tmp_path):
+def test_label_studio_runs_longer_than_a_length_field(tmp_path):
     """More equal values in a row than one length can say."""
     brush = pytest.importorskip("label_studio_brush_rle_rs")
     masks = np.zeros((1, 400, 400), bool)
@@ -144,7 +144,7 @@ def test_no_frames(name, tmp_path):
     MASK_FORMATS[name].write(tmp_path / MASK_FORMATS[name].file, mask_set(drawn()[:0]))
 
 
-def test_a_set_is_read_from_masks_json(tmp_path):
+def test_image_prefix_of_a_loaded_document(tmp_path):
     masks = mask_set(drawn())
     write_masks_json(tmp_path / "masks.json", masks)
     assert load_masks_json(tmp_path / "masks.json", image_prefix="x/").image_name(3) == "x/000003.png"

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from save_avs._rle import check_rle, decode_run_lengths, encode_rle
 from save_avs.errors import UsageError
 from save_avs.formats import MaskDocument, load_masks_json, write_masks_json
 from save_avs.types import VideoMasksBuilder
@@ -24,34 +23,16 @@ def masks(count=3, size=(17, 31)):
     return found
 
 
-def track_of(found):
+def video_masks_of(found):
     builder = VideoMasksBuilder(found.shape[1:])
     for i, mask in enumerate(found):
         builder.add(mask, index=2 * i, time=i / 12.5, score=np.float32(0.1 * i))
     return builder.build()
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.data())
-def test_codes_decode_to_the_mask(height, width, data):
-    bits = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
-    mask = np.array(bits, bool).reshape(height, width)
-    code = encode_rle(mask)
-    np.testing.assert_array_equal(coco.decode({"size": [height, width], "counts": code}), mask)
-    np.testing.assert_array_equal(
-        encode_rle(mask.T.copy().T), np.array(code)
-    )  # the memory order does not matter
-
-
-def test_a_known_code():
-    """Two columns, counted downwards: one off, two on, one off."""
-    mask = np.array([[0, 1], [1, 0]], bool)
-    assert encode_rle(mask) == coco.frPyObjects({"size": [2, 2], "counts": [1, 2, 1]}, 2, 2)["counts"]
-
-
-def test_the_file_has_the_documented_form(tmp_path):
+def test_masks_json_has_the_documented_form(tmp_path):
     found = masks()
-    write_masks_json(tmp_path / "masks.json", MaskDocument(track_of(found), VIDEO, MODEL))
+    write_masks_json(tmp_path / "masks.json", MaskDocument(video_masks_of(found), VIDEO, MODEL))
     read = json.loads((tmp_path / "masks.json").read_text())
     assert list(read) == ["version", "video", "model", "frames"]
     assert (read["version"], read["video"], read["model"]) == (1, VIDEO, MODEL)
@@ -66,9 +47,9 @@ def test_the_file_has_the_documented_form(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["masks.json"]
 
 
-def test_reading_back(tmp_path):
+def test_load_masks_json_returns_what_was_written(tmp_path):
     found = masks(5)
-    write_masks_json(tmp_path / "masks.json", MaskDocument(track_of(found), VIDEO, MODEL))
+    write_masks_json(tmp_path / "masks.json", MaskDocument(video_masks_of(found), VIDEO, MODEL))
     document = load_masks_json(tmp_path / "masks.json")
     assert (document.video, document.model) == (VIDEO, MODEL)
     video_masks = document.video_masks
@@ -97,54 +78,15 @@ def test_no_frames(tmp_path):
         (lambda d: d["frames"][1]["segmentation"].update(counts="é"), "frame 2 does not cover"),
     ],
 )
-def test_foreign_files_are_refused_in_one_line(tmp_path, change, words):
+def test_invalid_masks_json_raises_usage_error(tmp_path, change, words):
     path = tmp_path / "masks.json"
-    write_masks_json(path, MaskDocument(track_of(masks()), VIDEO, MODEL))
+    write_masks_json(path, MaskDocument(video_masks_of(masks()), VIDEO, MODEL))
     data = json.loads(path.read_text())
     change(data)
     path.write_text(json.dumps(data))
     with pytest.raises(UsageError, match=words) as error:
         load_masks_json(path)
     assert "\n" not in str(error.value)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 9), st.integers(0, 9), st.binary(max_size=12), st.booleans())
-def test_a_code_is_taken_exactly_where_it_decodes(height, width, noise, printable):
-    counts = bytes(48 + byte % 64 for byte in noise) if printable else noise
-    try:
-        coco.decode({"size": [height, width], "counts": counts})
-        fine = all(48 <= byte < 112 for byte in counts) and _filled(counts) == height * width
-    except ValueError:
-        fine = False
-    try:
-        check_rle(counts, (height, width))
-    except ValueError:
-        assert not fine
-    else:
-        assert fine
-
-
-def _filled(counts):
-    """Pixels of a code, by the plainest reading."""
-    runs, value, shift = [], 0, 0
-    for byte in counts:
-        value, shift = value | (byte - 48 & 31) << shift, shift + 5
-        if byte - 48 & 32:
-            continue
-        value -= 1 << shift if byte - 48 & 16 else 0
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value, shift = 0, 0
-    return -1 if shift or min(runs, default=0) < 0 else sum(runs)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
-def test_run_lengths_are_those_that_were_coded(height, width, seed):
-    mask = np.random.default_rng(seed).random((height, width)) > 0.5
-    changes = np.flatnonzero(np.diff(np.concatenate([[False], mask.T.ravel()])))
-    runs = np.diff(np.concatenate([[0], changes, [mask.size]]))
-    np.testing.assert_array_equal(decode_run_lengths(encode_rle(mask)), runs)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +100,9 @@ def test_run_lengths_are_those_that_were_coded(height, width, seed):
         lambda frame: frame.update(index=float("inf")),
     ],
 )
-def test_frames_that_are_none_are_refused_when_they_are_read(tmp_path, change):
+def test_invalid_frame_raises_usage_error(tmp_path, change):
     path = tmp_path / "masks.json"
-    write_masks_json(path, MaskDocument(track_of(masks()), VIDEO, MODEL))
+    write_masks_json(path, MaskDocument(video_masks_of(masks()), VIDEO, MODEL))
     data = json.loads(path.read_text())
     change(data["frames"][1])
     path.write_text(json.dumps(data))
@@ -170,7 +112,7 @@ def test_frames_that_are_none_are_refused_when_they_are_read(tmp_path, change):
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_refused_in_one_line(tmp_path_factory, noise):
+def test_random_bytes_raise_a_one_line_usage_error(tmp_path_factory, noise):
     path = tmp_path_factory.mktemp("noise") / "masks.json"
     path.write_bytes(noise)
     with pytest.raises(UsageError) as error:
@@ -179,7 +121,7 @@ def test_any_bytes_are_refused_in_one_line(tmp_path_factory, noise):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "no json", "[" * 100_000, "{}", "\xff"])
-def test_what_is_no_json_object_is_refused(tmp_path, text):
+def test_text_that_is_no_masks_json_raises_usage_error(tmp_path, text):
     (tmp_path / "masks.json").write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=r"not a masks\.json") as error:
         load_masks_json(tmp_path / "masks.json")
@@ -190,14 +132,14 @@ def test_what_is_no_json_object_is_refused(tmp_path, text):
         load_masks_json(tmp_path / "none.json")
 
 
-def test_a_mask_of_another_size_is_refused():
+def test_builder_rejects_a_mask_of_another_size():
     with pytest.raises(ValueError, match="mask of"):
         VideoMasksBuilder((4, 5)).add(np.zeros((5, 4), bool), index=0, time=0, score=0)
 
 
-def test_areas_of_a_track_of_any_length():
+def test_areas_of_many_and_of_no_frames():
     found = masks(count=600)
-    np.testing.assert_allclose(track_of(found).areas(), found.mean(axis=(1, 2)))
+    np.testing.assert_allclose(video_masks_of(found).areas(), found.mean(axis=(1, 2)))
     assert VideoMasksBuilder((17, 31)).build().areas().shape == (0,)
 
 
@@ -211,7 +153,7 @@ DOCUMENT = {
 
 @BOUNDED
 @given(content=documents(DOCUMENT))
-def test_any_document_is_read_or_refused(tmp_path_factory, content):
+def test_mutated_documents_load_or_raise_usage_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "masks.json"
     path.write_bytes(content)
     try:

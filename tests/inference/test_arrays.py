@@ -1,4 +1,4 @@
-"""Frames and sound in memory: the same masks as from a file, and the same files."""
+"""segment_arrays, and chunks in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def segmented(frames, waveform, **options):
     return save_avs.segment_arrays(frames, waveform, model=BrightWhereLoud(), **options)
 
 
-def test_the_masks_follow_the_sound():
+def test_array_masks_follow_the_waveform():
     frames, waveform = arrays()
     result = segmented(frames, waveform, sample_rate=RATE, fps=10)
     assert result.masks.shape == (40, 64, 96) and result.masks.dtype == np.bool_
@@ -34,26 +34,26 @@ def test_the_masks_follow_the_sound():
     assert result.scores.shape == (40,) and (result.scores[:20] > 0.9).all()
 
 
-def test_small_chunks_give_what_the_whole_gives():
+def test_masks_do_not_depend_on_the_batch_size():
     frames, waveform = arrays()
     whole = segmented(frames, waveform, sample_rate=RATE, fps=10, batch_size=40)
     parts = segmented(frames, waveform, sample_rate=RATE, fps=10, batch_size=3)
     assert parts.video_masks.counts == whole.video_masks.counts
 
 
-def test_times_may_be_uneven():
+def test_uneven_frame_times_are_kept():
     frames, waveform = arrays(4)
     result = segmented(frames, waveform, sample_rate=RATE, times=[0.0, 0.1, 0.15, 0.3])
     assert result.video_masks.times == (0.0, 0.1, 0.15, 0.3)
     assert result.video.duration == pytest.approx(0.4)
 
 
-def test_without_sound_nothing_is_marked():
+def test_arrays_without_waveform_give_empty_masks_and_a_warning():
     result = segmented(arrays()[0], None, fps=10)
     assert not result.masks.any() and result.warnings == ("arrays: has no sound",)
 
 
-def test_what_is_saved_has_the_sound(tmp_path):
+def test_saved_overlay_of_arrays_has_the_waveform(tmp_path):
     frames, waveform = arrays()
     result = segmented(frames, waveform, sample_rate=RATE, fps=10, name="mine")
     folder = result.save(tmp_path / "out")
@@ -66,21 +66,24 @@ def test_what_is_saved_has_the_sound(tmp_path):
         assert container.streams.audio and container.streams.video[0].frames == 40
 
 
-def test_what_is_given_is_checked():
-    frames, waveform = arrays(2)
-    with pytest.raises(UsageError, match="fps or times"):
-        segmented(frames, waveform)
-    with pytest.raises(UsageError, match="fps or times"):
-        segmented(frames, waveform, fps=1, times=[0, 1])
-    with pytest.raises(UsageError, match="no frame"):
-        segmented(frames[:0], waveform, fps=1)
-    with pytest.raises(ValueError, match="uint8"):
-        segmented(frames.astype(np.float32), waveform, fps=1)
-    with pytest.raises(ValueError, match="times must"):
-        segmented(frames, waveform, times=[0.0])
+@pytest.mark.parametrize(
+    ("frames", "options", "error", "message"),
+    [
+        pytest.param(arrays(2)[0], {}, UsageError, "fps or times", id="neither-fps-nor-times"),
+        pytest.param(
+            arrays(2)[0], {"fps": 1, "times": [0, 1]}, UsageError, "fps or times", id="fps-and-times"
+        ),
+        pytest.param(arrays(2)[0][:0], {"fps": 1}, UsageError, "no frame", id="no-frames"),
+        pytest.param(arrays(2)[0].astype(np.float32), {"fps": 1}, ValueError, "uint8", id="float-frames"),
+        pytest.param(arrays(2)[0], {"times": [0.0]}, ValueError, "times must", id="too-few-times"),
+    ],
+)
+def test_invalid_arrays_raise(frames, options, error, message):
+    with pytest.raises(error, match=message):
+        segmented(frames, arrays(2)[1], **options)
 
 
-def test_a_batch_of_clips_shares_the_models_batches():
+def test_predict_batch_fills_batches_across_chunks():
     model = BrightWhereLoud()
     clips = [
         VideoChunk(frames=f, times=np.arange(len(f)) / 10, waveform=w, waveform_start=0.0, sample_rate=RATE)
@@ -93,12 +96,3 @@ def test_a_batch_of_clips_shares_the_models_batches():
         np.testing.assert_array_equal(found.masks, alone.masks)
         np.testing.assert_allclose(found.scores, alone.scores, atol=1e-6)
     assert save_avs.Predictor(model).predict_batch(clips[2:])[0].masks.shape == (3, 64, 96)
-
-
-def test_a_result_draws_itself():
-    from matplotlib.figure import Figure
-
-    frames, waveform = arrays(10)
-    result = segmented(frames, waveform, sample_rate=RATE, fps=10)
-    assert isinstance(result.plot(), Figure)
-    assert result._repr_png_().startswith(b"\x89PNG")

@@ -25,7 +25,7 @@ def decoded(path: Path) -> list[tuple[float, np.ndarray]]:
         return [(f.time, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
 
 
-def test_the_track_holds_every_frame_and_follows_the_sound(video, model):
+def test_segment_masks_every_frame_and_follows_the_sound(video, model):
     result = segment(video, model=model)
     video_masks = result.video_masks
     assert video_masks.indices == tuple(range(40))
@@ -37,7 +37,7 @@ def test_the_track_holds_every_frame_and_follows_the_sound(video, model):
     assert (mask & truth).sum() / (mask | truth).sum() > 0.85
 
 
-def test_everything_is_written_while_it_runs(video, model, tmp_path):
+def test_segment_with_directory_writes_every_output(video, model, tmp_path):
     outputs = ("overlay", "masks", "timeline", "png")
     result = segment(video, model=model, directory=tmp_path / "clip", outputs=outputs)
     names = sorted(path.name for path in (tmp_path / "clip").iterdir())
@@ -72,7 +72,7 @@ def test_everything_is_written_while_it_runs(video, model, tmp_path):
     assert span["area"] == pytest.approx(1 / 6, rel=0.1)
 
 
-def test_the_overlay_has_the_sound(video, model, tmp_path):
+def test_overlay_has_the_sound_of_the_video(video, model, tmp_path):
     segment(video, model=model, directory=tmp_path / "clip", outputs=("overlay",))
     with av.open(str(tmp_path / "clip" / "overlay.mp4")) as container:
         waveform = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
@@ -81,7 +81,7 @@ def test_the_overlay_has_the_sound(video, model, tmp_path):
     assert np.abs(waveform[half + 2000 :]).max() < 0.01
 
 
-def test_saving_later_gives_the_same_files(video, model, tmp_path):
+def test_save_writes_the_same_files_as_segment_with_directory(video, model, tmp_path):
     outputs = ("overlay", "masks", "timeline", "png")
     result = segment(video, model=model, directory=tmp_path / "at-once", outputs=outputs)
     result.save(tmp_path / "later")
@@ -102,7 +102,7 @@ def test_saving_later_gives_the_same_files(video, model, tmp_path):
     result.save(tmp_path / "later", overwrite=True)
 
 
-def test_an_overlay_of_a_video_that_changed_is_refused(model, tmp_path):
+def test_overlay_of_a_changed_video_raises_media_error(model, tmp_path):
     video = make_video(tmp_path / "clip.mp4", frames=10)
     result = segment(video, model=model)
     make_video(video, frames=12)
@@ -111,14 +111,14 @@ def test_an_overlay_of_a_video_that_changed_is_refused(model, tmp_path):
     assert not (tmp_path / "overlay.mp4").exists()
 
 
-def test_fewer_frames_a_second(video, model, tmp_path):
+def test_fps_below_the_video_rate_processes_fewer_frames(video, model, tmp_path):
     result = segment(video, model=model, fps=2.5, directory=tmp_path / "clip", outputs=("overlay",))
     np.testing.assert_allclose(result.video_masks.times, np.arange(10) * 0.4, atol=1e-3)
     assert result.video_masks.indices == tuple(range(10))
     assert len(decoded(tmp_path / "clip" / "overlay.mp4")) == 10
 
 
-def test_without_sound_one_warning_and_empty_masks(mute_video, model, tmp_path):
+def test_video_without_sound_gives_one_warning_and_empty_masks(mute_video, model, tmp_path):
     warnings: list[str] = []
     result = segment(mute_video, model=model, directory=tmp_path / "clip", on_warning=warnings.append)
     assert len(warnings) == 1 and "no sound" in warnings[0]
@@ -131,7 +131,7 @@ def test_without_sound_one_warning_and_empty_masks(mute_video, model, tmp_path):
 
 
 @pytest.mark.parametrize(("frames", "size"), [(1, (96, 64)), (1, (1, 1)), (5, (33, 17))])
-def test_small_and_odd_videos(frames, size, model, tmp_path):
+def test_videos_of_one_frame_or_odd_size(frames, size, model, tmp_path):
     video = make_video(tmp_path / "small.mp4", frames=frames, size=size)
     with av.open(str(video)) as container:  # the writer pads odd sizes to even ones
         stream = container.streams.video[0]
@@ -142,7 +142,7 @@ def test_small_and_odd_videos(frames, size, model, tmp_path):
     assert len(decoded(tmp_path / "out" / "overlay.mp4")) == frames
 
 
-def test_one_true_pixel(model, tmp_path):
+def test_video_of_one_pixel(model, tmp_path):
     path = tmp_path / "pixel.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=10)
@@ -156,7 +156,7 @@ def test_one_true_pixel(model, tmp_path):
     assert len(decoded(tmp_path / "out" / "overlay.mp4")) == 1
 
 
-def test_progress_goes_up_to_the_end(video, model):
+def test_progress_rises_to_the_end_of_the_video(video, model):
     seen = []
     segment(video, model=model, batch_size=8, on_progress=seen.append)
     assert [progress.frames for progress in seen] == [8, 16, 24, 32, 40]
@@ -166,7 +166,7 @@ def test_progress_goes_up_to_the_end(video, model):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"fps": 0}, "fps"),
         ({"fps": float("nan")}, "fps"),
@@ -175,21 +175,42 @@ def test_progress_goes_up_to_the_end(video, model):
         ({"outputs": ("overlay", "gif")}, "'gif'"),
     ],
 )
-def test_wrong_options(options, said, video, model):
-    with pytest.raises(UsageError, match=said):
+def test_invalid_option_raises_usage_error(options, message, video, model):
+    with pytest.raises(UsageError, match=message):
         segment(video, model=model, **options)
 
 
-def test_files_that_are_no_video(model, tmp_path):
-    (tmp_path / "text.mp4").write_text("hello\n" * 100)
-    (tmp_path / "empty.mp4").touch()
-    make_sound(tmp_path / "sound.mp4")
-    for name in ("text", "empty", "sound"):
-        with pytest.raises(MediaError, match=name):
-            segment(tmp_path / f"{name}.mp4", model=model, directory=tmp_path / "out")
-    with pytest.raises(UsageError, match="no such file"):
-        segment(tmp_path / "nothing.mp4", model=model, directory=tmp_path / "out")
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        pytest.param(lambda path: path.write_text("hello\n" * 100), MediaError, id="text"),
+        pytest.param(lambda path: path.touch(), MediaError, id="empty"),
+        pytest.param(make_sound, MediaError, id="sound-only"),
+        pytest.param(lambda path: None, UsageError, id="missing"),
+    ],
+)
+def test_unreadable_file_raises_and_leaves_nothing(make, error, model, tmp_path):
+    make(tmp_path / "clip.mp4")
+    with pytest.raises(error, match=r"clip\.mp4"):
+        segment(tmp_path / "clip.mp4", model=model, directory=tmp_path / "out")
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_list_of_videos_gives_a_list_of_results_and_a_folder_each(video, mute_video, model, tmp_path):
+    results = segment([video, mute_video, video], model=model, directory=tmp_path / "out", outputs=("masks",))
+    assert [len(result) for result in results] == [40, 10, 40]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["clip", "clip-2", "mute"]
+    with pytest.raises(UsageError, match="already exists"):
+        segment([video], model=model, directory=tmp_path / "out", outputs=("masks",))
+    assert segment([], model=model) == []
+
+
+def test_warnings_and_messages_go_to_the_logger(mute_video, model, caplog):
+    with caplog.at_level("INFO", logger="save_avs"):
+        segment(mute_video, model=model)
+    records = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in records] == ["WARNING", "INFO"]
+    assert "no sound" in records[0][1] and "segmented 10 frames" in records[1][1]
 
 
 class Fails(BrightWhereLoud):
@@ -201,7 +222,7 @@ class Fails(BrightWhereLoud):
         return super().forward(images, log_mel)
 
 
-def test_a_failure_of_the_model_leaves_nothing(video, tmp_path):
+def test_model_failure_leaves_no_files_and_no_threads(video, tmp_path):
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="the model failed"):
         segment(video, model=Fails(), batch_size=4, directory=tmp_path / "clip")
@@ -209,7 +230,7 @@ def test_a_failure_of_the_model_leaves_nothing(video, tmp_path):
     assert threading.active_count() == before
 
 
-def test_a_failure_of_the_writing_leaves_nothing(video, model, tmp_path, monkeypatch):
+def test_write_failure_leaves_no_files_and_no_threads(video, model, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -221,7 +242,7 @@ def test_a_failure_of_the_writing_leaves_nothing(video, model, tmp_path, monkeyp
     assert threading.active_count() == before
 
 
-def test_stopping_leaves_nothing(video, model, tmp_path):
+def test_interrupt_leaves_no_files_and_no_threads(video, model, tmp_path):
     def stop(progress):
         raise KeyboardInterrupt
 

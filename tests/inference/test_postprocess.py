@@ -21,7 +21,7 @@ def blobs(count: int, seed: int = 0, side: int = 16) -> torch.Tensor:
 @pytest.mark.parametrize("resize", ["squash", "pad"])
 @pytest.mark.parametrize(("height", "width"), SIZES)
 @pytest.mark.parametrize("cut", [0.0, -1.5, 1.2])
-def test_equals_enlarging_everything(resize, height, width, cut):
+def test_masks_and_scores_equal_full_upscaling(resize, height, width, cut):
     logits = blobs(12)
     masks, scores = upscale_and_threshold(logits, height, width, resize=resize, min_logit=cut)
     assert masks.dtype == torch.bool and masks.shape == (12, height, width)
@@ -33,7 +33,7 @@ def test_equals_enlarging_everything(resize, height, width, cut):
         assert score.item() == pytest.approx(inside.mean().item() if len(inside) else 0, abs=1e-5)
 
 
-def test_masks_that_reach_the_border():
+def test_masks_at_the_border_are_upscaled_to_the_border():
     logits = torch.full((4, 16, 16), -4.0)
     logits[0, 0, 0] = logits[1, -1, -1] = logits[2, :, 7] = logits[3] = 4.0
     masks, _ = upscale_and_threshold(logits, 45, 80, resize="squash")
@@ -41,7 +41,7 @@ def test_masks_that_reach_the_border():
     assert [mask.sum().item() for mask in masks[:2]] == [masks[0].sum().item()] * 2
 
 
-def test_frames_of_a_batch_do_not_touch_each_other():
+def test_masks_do_not_depend_on_the_other_frames_of_the_batch():
     logits = blobs(6)
     together, scores = upscale_and_threshold(logits, 90, 160, resize="squash")
     for i in range(6):
@@ -49,7 +49,7 @@ def test_frames_of_a_batch_do_not_touch_each_other():
         assert torch.equal(mask[0], together[i]) and score[0] == scores[i]
 
 
-def test_half_precision_is_enlarged_in_single():
+def test_bf16_logits_are_upscaled_in_float32():
     logits = blobs(3).bfloat16()
     masks, scores = upscale_and_threshold(logits, 90, 160, resize="squash")
     same, same_scores = upscale_and_threshold(logits.float(), 90, 160, resize="squash")

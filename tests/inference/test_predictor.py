@@ -25,7 +25,7 @@ def clip(count: int, *, first: int = 0, size: tuple[int, int] = (96, 64), sound:
     )
 
 
-def test_each_frame_is_marked_by_the_sound_around_its_own_time():
+def test_each_frame_uses_the_sound_around_its_own_time():
     prediction = Predictor(BrightWhereLoud()).predict(clip(40))
     marked = prediction.masks.any(axis=(1, 2))
     assert marked[:24].all()  # a patch reaches 0.48 s to both sides
@@ -33,7 +33,7 @@ def test_each_frame_is_marked_by_the_sound_around_its_own_time():
     assert prediction.masks.shape == (40, 64, 96) and prediction.masks.dtype == np.bool_
 
 
-def test_masks_are_the_frames_own():
+def test_each_mask_belongs_to_its_frame():
     prediction = Predictor(BrightWhereLoud()).predict(clip(20))
     for i in range(20):
         truth = frame(i, 96, 64)[:, :, 0] > 0
@@ -59,7 +59,7 @@ def test_scores_are_the_mean_probability_inside_the_mask():
     assert not prediction.masks[1].any()
 
 
-def test_a_higher_threshold_marks_what_is_likelier():
+def test_higher_threshold_marks_fewer_pixels():
     class Steps(BrightWhereLoud):
         def forward(self, images, log_mel):
             probabilities = torch.full((len(images), 1, 16, 16), 0.3)
@@ -70,7 +70,7 @@ def test_a_higher_threshold_marks_what_is_likelier():
     assert areas[0] == 1 and 0.4 < areas[1] < 0.6 and areas[2] == 0
 
 
-def test_batches_do_not_change_the_result():
+def test_prediction_does_not_depend_on_the_batch_size():
     model = BrightWhereLoud()
     whole = Predictor(model, batch_size=40).predict(clip(24))
     parts = Predictor(model, batch_size=7).predict(clip(24))
@@ -79,14 +79,14 @@ def test_batches_do_not_change_the_result():
     np.testing.assert_allclose(whole.scores, parts.scores, atol=1e-6)
 
 
-def test_without_sound_the_model_is_not_asked():
+def test_chunk_without_sound_skips_the_model():
     model = BrightWhereLoud()
     prediction = Predictor(model).predict(clip(3, sound=False))
     assert model.batches == []
     assert not prediction.masks.any() and not prediction.scores.any()
 
 
-def test_frames_in_digital_silence_are_not_shown_to_the_model():
+def test_frames_in_digital_silence_skip_the_model():
     class MarksAll(BrightWhereLoud):
         def forward(self, images, log_mel):
             self.batches.append(len(images))
@@ -101,7 +101,7 @@ def test_frames_in_digital_silence_are_not_shown_to_the_model():
     assert (prediction.scores[:heard] > 0.9).all() and not prediction.scores[heard:].any()
 
 
-def test_the_quietest_sound_is_still_shown_to_the_model():
+def test_quietest_16_bit_sound_reaches_the_model():
     model = BrightWhereLoud()
     quiet = clip(4)
     step = np.float32(2**-15)  # of 16-bit sound
@@ -111,7 +111,7 @@ def test_the_quietest_sound_is_still_shown_to_the_model():
     assert model.batches == [4]
 
 
-def test_clips_come_out_one_by_one():
+def test_predictions_are_yielded_chunk_by_chunk():
     def clips():
         yield clip(2)
         raise AssertionError("read ahead")
@@ -120,7 +120,7 @@ def test_clips_come_out_one_by_one():
     assert len(first.chunk) == 2
 
 
-def test_frames_that_change_size_are_refused():
+def test_change_of_frame_size_raises_media_error():
     clips = [clip(2), clip(2, first=2, size=(48, 48))]
     with pytest.raises(MediaError, match=r"from 96x64 to 48x48 at 0.20 s"):
         list(Predictor(BrightWhereLoud())(clips))
@@ -140,11 +140,11 @@ def test_bf16_runs_under_autocast():
 
 
 @pytest.mark.parametrize("threshold", [0, 1, -1, 2, float("nan")])
-def test_thresholds_that_mean_nothing_are_refused(threshold):
+def test_threshold_out_of_range_raises_usage_error(threshold):
     with pytest.raises(UsageError, match="threshold"):
         Predictor(BrightWhereLoud(), threshold)
 
 
-def test_an_empty_batch_is_refused():
+def test_batch_size_below_one_raises_usage_error():
     with pytest.raises(UsageError, match="batch"):
         Predictor(BrightWhereLoud(), batch_size=0)

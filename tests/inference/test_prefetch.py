@@ -8,12 +8,12 @@ import pytest
 from save_avs.inference.prefetch import Prefetcher
 
 
-def test_hands_on_every_item_in_order():
+def test_prefetcher_yields_every_item_in_order():
     with Prefetcher(range(100)) as items:
         assert list(items) == list(range(100))
 
 
-def test_draws_in_another_thread():
+def test_prefetcher_iterates_in_another_thread():
     def names():
         yield threading.current_thread()
 
@@ -21,7 +21,7 @@ def test_draws_in_another_thread():
         assert next(iter(threads)) is not threading.current_thread()
 
 
-def test_stays_within_its_depth():
+def test_prefetcher_stays_within_its_depth():
     drawn = []
     third = threading.Event()
 
@@ -39,7 +39,7 @@ def test_stays_within_its_depth():
         next(iter(ahead))
 
 
-def test_an_error_is_raised_where_it_is_read():
+def test_error_of_the_iterable_is_raised_in_the_consumer():
     def items():
         yield 1
         raise OSError("torn")
@@ -48,7 +48,7 @@ def test_an_error_is_raised_where_it_is_read():
         list(ahead)
 
 
-def test_leaving_early_stops_the_thread_and_closes_the_source():
+def test_leaving_the_block_stops_the_thread_and_closes_the_iterable():
     closed = threading.Event()
 
     def items():
@@ -66,7 +66,7 @@ def test_leaving_early_stops_the_thread_and_closes_the_source():
     assert threading.active_count() == before
 
 
-def test_a_chain_stops_from_its_end():
+def test_chained_prefetchers_stop_together():
     closed = []
 
     def source():

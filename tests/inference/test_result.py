@@ -1,14 +1,29 @@
+"""SegmentationResult as a sequence of frames, and the spans of its summary."""
+
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
+import av
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from save_avs.errors import UsageError
+from save_avs.inference import SegmentationResult, segment
 from save_avs.inference.result import SoundingSpan, find_sounding_spans
-from save_avs.types import VideoMasksBuilder
+from save_avs.types import VideoMasks, VideoMasksBuilder
+from tests.support.sample_videos import BrightWhereLoud
 
 
-def video_masks(areas: list[float], fps: float = 10):
-    """Masks of 100 x 100 pixels that cover these shares of the picture."""
+@pytest.fixture(scope="module")
+def result(video) -> SegmentationResult:
+    return segment(video, model=BrightWhereLoud())
+
+
+def masks_of(areas: list[float], fps: float = 10) -> VideoMasks:
+    """Masks of 100 x 100 pixels that cover these shares of the frame."""
     builder = VideoMasksBuilder((100, 100))
     for i, area in enumerate(areas):
         mask = np.zeros(10_000, dtype=bool)
@@ -17,24 +32,107 @@ def video_masks(areas: list[float], fps: float = 10):
     return builder.build()
 
 
-def test_frames_join_into_spans():
-    spans = find_sounding_spans(video_masks([0, 0.1, 0.3, 0, 0, 0, 0, 0.2]))
+def test_repr_is_one_short_line(result):
+    assert repr(result) == "SegmentationResult('clip.mp4': 40 frames of 96x64, 25 with a mask; stand-in)"
+    assert repr(result.video_masks) == "VideoMasks(40 frames of 96x64)"
+    assert "1 frame of" in repr(result[:1])
+
+
+def test_iteration_yields_every_frame(result):
+    frames = list(result)
+    assert len(frames) == len(result) == 40
+    assert [frame.index for frame in frames] == list(range(40))
+    np.testing.assert_array_equal([frame.time for frame in frames], result.times)
+    np.testing.assert_allclose([frame.score for frame in frames], result.scores)
+    np.testing.assert_array_equal(np.stack([frame.mask for frame in frames]), result.masks)
+
+
+def test_masks_are_a_bool_array(result):
+    assert result.masks.dtype == np.bool_ and result.masks.shape == (40, 64, 96)
+
+
+@pytest.mark.parametrize("i", [0, 7, -1])
+def test_index_returns_one_frame(i, result):
+    assert result[i].index == range(40)[i]
+    np.testing.assert_array_equal(result[i].mask, result.masks[i])
+
+
+def test_index_out_of_range_raises_index_error(result):
+    with pytest.raises(IndexError):
+        result[40]
+
+
+@pytest.mark.parametrize("part", [slice(5, 9), slice(0, 40, 10), slice(-3, None)], ids=str)
+def test_slice_is_a_result_of_those_frames(part, result):
+    sliced = result[part]
+    assert isinstance(sliced, SegmentationResult)
+    np.testing.assert_array_equal(sliced.masks, result.masks[part])
+    assert sliced.summary()["frames"] == len(result.times[part])
+    assert isinstance(sliced.plot(), Figure)
+
+
+@pytest.mark.parametrize("part", [slice(5, 5), slice(None, None, -1)], ids=["empty", "reversed"])
+def test_empty_or_descending_slice_raises_index_error(part, result):
+    with pytest.raises(IndexError, match="ascending"):
+        result[part]
+
+
+def test_saved_slice_contains_its_frames_alone(result, tmp_path):
+    folder = result[5:9].save(tmp_path / "part")
+    with av.open(str(folder / "overlay.mp4")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert len(times) == 4
+    np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-3)
+
+
+def test_plot_is_a_figure_and_the_notebook_repr_a_png(result):
+    assert isinstance(result.plot(), Figure)
+    assert result._repr_png_().startswith(b"\x89PNG")
+
+
+def test_show_displays_timeline_and_overlay_in_a_notebook(result, monkeypatch):
+    shown: list[tuple[str, object]] = []
+    module = SimpleNamespace(
+        Image=lambda data: ("image", data),
+        Video=lambda path, embed: ("video", path.read_bytes() if embed else None),
+        display=shown.append,
+    )
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=module))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    result.show()
+    assert [kind for kind, _ in shown] == ["image", "video"]
+    assert b"ftyp" in shown[1][1][:16]
+    result.show(video=False)
+    assert len(shown) == 3
+
+
+def test_show_without_ipython_raises_usage_error(result, monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    with pytest.raises(UsageError, match="notebook"):
+        result.show()
+
+
+def test_visible_frames_are_joined_into_spans():
+    spans = find_sounding_spans(masks_of([0, 0.1, 0.3, 0, 0, 0, 0, 0.2]))
     assert spans == [
         SoundingSpan(0.1, pytest.approx(0.3), pytest.approx(0.2)),
         SoundingSpan(0.7, pytest.approx(0.8), 0.2),
     ]
 
 
-def test_short_pauses_do_not_end_a_span():
-    (span,) = find_sounding_spans(video_masks([0.1, 0, 0, 0.1]))
+def test_short_gap_does_not_end_a_span():
+    (span,) = find_sounding_spans(masks_of([0.1, 0, 0, 0.1]))
     assert (span.start, span.end) == (0, pytest.approx(0.4))
     assert span.area == pytest.approx(0.1)
 
 
-def test_specks_are_no_span():
-    assert find_sounding_spans(video_masks([0.0005] * 5)) == []
-
-
-def test_one_frame_and_none():
-    assert find_sounding_spans(video_masks([0.5])) == [SoundingSpan(0, 0, 0.5)]
-    assert find_sounding_spans(video_masks([])) == []
+@pytest.mark.parametrize(
+    ("areas", "spans"),
+    [
+        pytest.param([0.0005] * 5, [], id="specks"),
+        pytest.param([0.5], [SoundingSpan(0, 0, 0.5)], id="one-frame"),
+        pytest.param([], [], id="no-frames"),
+    ],
+)
+def test_spans_of_few_or_tiny_masks(areas, spans):
+    assert find_sounding_spans(masks_of(areas)) == spans

@@ -12,7 +12,7 @@ from save_avs.errors import UsageError
 from tests.support.sample_videos import BrightWhereLoud
 
 
-def test_a_file_gives_what_segmenting_it_gives(video):
+def test_stream_of_a_file_equals_segment(video):
     result = save_avs.segment(video, model=BrightWhereLoud())
     frames = list(save_avs.stream(video, model=BrightWhereLoud(), chunk=7))
     assert [frame.index for frame in frames] == list(result.video_masks.indices)
@@ -22,7 +22,7 @@ def test_a_file_gives_what_segmenting_it_gives(video):
     assert frames[0].image.shape == (64, 96, 3)
 
 
-def test_leaving_the_loop_leaves_no_thread(video):
+def test_closing_the_stream_stops_its_threads(video):
     before = threading.active_count()
     frames = save_avs.stream(video, model=BrightWhereLoud())
     next(frames)
@@ -30,7 +30,7 @@ def test_leaving_the_loop_leaves_no_thread(video):
     assert threading.active_count() == before
 
 
-def test_a_live_source_is_marked_while_it_sounds():
+def test_live_source_is_masked_while_it_sounds():
     """White pictures; a tone for the first second."""
     picture = "color=white:size=32x24:rate=10:duration=2,format=yuv420p[out0]"
     sound = "sine=duration=1,volume=12dB,apad=whole_dur=3[out1]"

@@ -15,7 +15,7 @@ def tile(shape=(40, 80), marked=True) -> Tile:
     )
 
 
-def test_each_sample_stands_above_its_marked_self(tmp_path):
+def test_sheet_shows_each_frame_above_its_overlay(tmp_path):
     draw_contact_sheet(tmp_path / "sheet.png", [tile(), tile(marked=False)], title="two")
     with Image.open(tmp_path / "sheet.png") as image:
         sheet = np.asarray(image.convert("RGB")).astype(int)
@@ -26,7 +26,7 @@ def test_each_sample_stands_above_its_marked_self(tmp_path):
     assert gray[0] > 40_000 and gray[1] > gray[0]
 
 
-def test_samples_fill_rows(tmp_path):
+def test_sheet_wraps_samples_into_rows(tmp_path):
     sizes = {}
     for count in (1, 6, 7):
         draw_contact_sheet(tmp_path / f"{count}.png", [tile((30, 20))] * count, title="t")
@@ -35,7 +35,7 @@ def test_samples_fill_rows(tmp_path):
     assert sizes[1][0] < sizes[6][0] == sizes[7][0] and sizes[1][1] == sizes[6][1] < sizes[7][1]
 
 
-def test_a_sheet_of_nothing_is_refused(tmp_path):
+def test_sheet_without_samples_raises_value_error(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         draw_contact_sheet(tmp_path / "sheet.png", [], title="none")
     assert not list(tmp_path.iterdir())

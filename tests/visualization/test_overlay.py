@@ -7,23 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from save_avs.visualization import draw_mask
+from save_avs.visualization import apply_mask_as_alpha, draw_mask
 from save_avs.visualization.overlay import MASK_COLOR
 
 
-def picture(height=40, width=50, seed=0):
+def random_image(height=40, width=50, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def test_an_empty_mask_changes_nothing():
-    frame = picture()
+def test_empty_mask_leaves_the_frame_unchanged():
+    frame = random_image()
     out = draw_mask(frame, np.zeros((40, 50), bool))
     np.testing.assert_array_equal(out, frame)
     assert out is not frame
 
 
-def test_inside_is_tinted_the_edge_is_bright_the_rest_is_left():
-    frame = picture(240, 320)
+def test_mask_is_tinted_inside_and_bright_at_its_edge():
+    frame = random_image(240, 320)
     before = frame.copy()
     mask = np.zeros((240, 320), bool)
     mask[50:150, 60:200] = True
@@ -38,12 +38,12 @@ def test_inside_is_tinted_the_edge_is_bright_the_rest_is_left():
     assert (out[50, 60].astype(int) >= MASK_COLOR).all()
 
 
-def test_the_border_of_the_picture_is_no_edge():
+def test_image_border_is_not_an_edge():
     out = draw_mask(np.zeros((240, 320, 3), np.uint8), np.ones((240, 320), bool))
     assert len(np.unique(out.reshape(-1, 3), axis=0)) == 1
 
 
-def test_the_outline_grows_with_the_picture():
+def test_outline_thickness_grows_with_the_image():
     def edge_pixels(height):
         mask = np.zeros((height, height), bool)
         mask[:, height // 2 :] = True
@@ -55,10 +55,10 @@ def test_the_outline_grows_with_the_picture():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.data())
-def test_equals_the_plain_formula_pixel_by_pixel(height, width, data):
+def test_overlay_equals_the_formula_pixel_by_pixel(height, width, data):
     bits = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
     mask = np.array(bits, bool).reshape(height, width)
-    frame = picture(height, width, seed=height * 13 + width)
+    frame = random_image(height, width, seed=height * 13 + width)
     color = (10, 200, 90)
     expected = frame.copy()
     for y, x in zip(*np.nonzero(mask), strict=True):
@@ -74,23 +74,32 @@ def test_equals_the_plain_formula_pixel_by_pixel(height, width, data):
 @pytest.mark.parametrize(
     ("frame", "mask"),
     [
-        (picture(), np.zeros((40, 49), bool)),
-        (picture(), np.zeros((40, 50), np.uint8)),
-        (picture().astype(np.float32), np.zeros((40, 50), bool)),
+        (random_image(), np.zeros((40, 49), bool)),
+        (random_image(), np.zeros((40, 50), np.uint8)),
+        (random_image().astype(np.float32), np.zeros((40, 50), bool)),
     ],
 )
-def test_misfits_are_refused(frame, mask):
+def test_wrong_shape_or_type_raises_value_error(frame, mask):
     with pytest.raises(ValueError, match="bool"):
         draw_mask(frame, mask)
 
 
-def test_a_frame_takes_about_a_millisecond():
-    frame = picture(360, 640)
+def test_drawing_a_360p_frame_takes_under_four_milliseconds():
+    frame = random_image(360, 640)
     y, x = np.mgrid[:360, :640]
     mask = (y - 180) ** 2 + (x - 320) ** 2 < 150**2
     spent = []
     for _ in range(30):
-        start = time.process_time()  # the processor's time: a busy machine does not fail the test
+        start = time.process_time()  # CPU time: a busy machine does not fail the test
         draw_mask(frame, mask)
         spent.append(time.process_time() - start)
-    assert np.median(spent) < 0.004  # the goal is 2 ms; twice that for slower processors
+    assert np.median(spent) < 0.004  # the goal is 2 ms; twice that for slower CPUs
+
+
+def test_mask_becomes_the_alpha_channel():
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    mask = rng.random((5, 7)) > 0.5
+    rgba = apply_mask_as_alpha(frame, mask)
+    np.testing.assert_array_equal(rgba[..., :3], frame)
+    np.testing.assert_array_equal(rgba[..., 3], mask * np.uint8(255))

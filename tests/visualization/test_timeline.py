@@ -12,7 +12,7 @@ from save_avs.visualization import Thumbnails, WaveformEnvelope, plot_timeline, 
 RATE = 16000
 
 
-def test_the_envelope_holds_the_extremes_of_each_bin():
+def test_envelope_has_the_extremes_of_each_bin():
     waveform = np.random.default_rng(0).uniform(-1, 1, 100_000).astype(np.float32)
     envelope = WaveformEnvelope(bins=64)
     for first in range(0, len(waveform), 3333):
@@ -28,7 +28,7 @@ def test_the_envelope_holds_the_extremes_of_each_bin():
         assert high[i] == max(part.max(), 0)
 
 
-def test_overlapping_waves_count_once_and_nothing_before_zero():
+def test_overlap_and_time_before_zero_are_skipped():
     waveform = np.sin(np.arange(RATE * 4) / 300).astype(np.float32)
     plain, pieces = WaveformEnvelope(), WaveformEnvelope()
     plain.add(waveform, 0.0, RATE)
@@ -41,7 +41,7 @@ def test_overlapping_waves_count_once_and_nothing_before_zero():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_gap_between_waves_is_silence():
+def test_gap_between_waveforms_is_silence():
     envelope = WaveformEnvelope()
     envelope.add(np.ones(1600, np.float32), 0.0, RATE)
     envelope.add(np.ones(1600, np.float32), 1.0, RATE)
@@ -50,7 +50,7 @@ def test_a_gap_between_waves_is_silence():
     assert high[times > 1.01].min() == 1
 
 
-def test_an_hour_of_sound_needs_no_more_room():
+def test_an_hour_of_audio_stays_within_the_bins():
     envelope = WaveformEnvelope(bins=128)
     for second in range(0, 3600, 60):
         envelope.add(np.full(8000 * 60, 0.5, np.float32), float(second), 8000)
@@ -95,7 +95,7 @@ def near(image, color):
     return (np.abs(image - np.array(color)).max(axis=2) < 30).sum()
 
 
-def test_the_picture_shows_sound_area_and_thumbnails(tmp_path):
+def test_timeline_shows_sound_area_and_thumbnails(tmp_path):
     blue, orange = (0x3D, 0x6B, 0x99), (0xF0, 0x70, 0x10)
     full = drawn(tmp_path / "a.png")
     assert full.shape[1] == 1440
@@ -118,18 +118,18 @@ def test_the_picture_shows_sound_area_and_thumbnails(tmp_path):
         {"areas": (1.0, 1.0), "end": 7200.0, "count": 40, "sound": False},
     ],
 )
-def test_unusual_videos(tmp_path, more):
+def test_timeline_of_unusual_videos(tmp_path, more):
     assert drawn(tmp_path / "t.png", **more).size
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("title", [r"a $\frac{$ b.mp4", "a\x1b[2J\n\u202e.mp4", "$x_1$"])
-def test_a_title_is_drawn_as_it_is(tmp_path, title):
+def test_title_is_drawn_literally(tmp_path, title):
     other = drawn(tmp_path / "t.png", title="x")
     assert (drawn(tmp_path / "u.png", title=title) != other).any()
 
 
-def test_drawing_leaves_no_figure_behind_and_the_back_end_alone(tmp_path):
+def test_plotting_leaves_pyplot_unchanged(tmp_path):
     import matplotlib.pyplot as plt
 
     before = plt.get_backend()
