@@ -33,7 +33,7 @@ with atheris.instrument_imports(include=["save_avs"]):
     from save_avs.errors import SaveAvsError
     from save_avs.formats import load_masks_json
     from save_avs.synthesis.corpus import Manifest
-    from save_avs.weights.reading import read_state_dict
+    from save_avs.weights.state_dict import read_state_dict
 
 # What else of the reading is Python. What is compiled (json, pydantic, safetensors) cannot guide.
 GUIDES = (pickletools._genops, zipfile.ZipFile._RealGetContents, Unpickler.load)

@@ -1,4 +1,4 @@
-"""`save-avs doctor`: what is found is what is there."""
+"""`save-avs doctor`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from importlib.metadata import version
 
 import pytest
 
+from save_avs import diagnostics
 from save_avs.cli import main
-from save_avs.doctor import Finding, software
-from save_avs.video import codecs
+from save_avs.diagnostics import Diagnostic
 
 
 @pytest.fixture(autouse=True)
@@ -26,50 +26,47 @@ def document(capsys) -> dict:
     return found
 
 
-def test_it_tells_what_is_there(cache, capsys):
-    place = cache / "vggish"
-    place.mkdir(parents=True)
-    (place / "vggish-10086976.pth").write_bytes(bytes(3_000_000))
+def test_json_holds_versions_codecs_cache_weights_and_the_model(cache, capsys):
+    (cache / "vggish").mkdir(parents=True)
+    (cache / "vggish" / "vggish-10086976.pth").write_bytes(bytes(3_000_000))
     found = document(capsys)
     assert found["ok"] and found["problems"] == []
     assert found["software"]["av"] == version("av")
     assert found["software"]["python"].startswith(sys.version.split()[0])
     assert found["codecs"]["H.264"] and found["codecs"]["AAC"]
-    assert found["cache"] == found["cache"] | {"folder": str(cache), "holds": "0.003 GB"}
+    assert found["cache"] == found["cache"] | {"folder": str(cache), "size": "0.003 GB"}
     assert found["weights"]["vggish"] and not found["weights"]["sam-vit-b"]
     assert "save-avs weights fetch sam-vit-b" in found["hints"]
     assert found["model"]["save-tiny"].startswith("runs")
 
 
-def test_people_read_lines(capsys):
+def test_lines_end_with_a_verdict_and_weights_not_fetched_are_no_failure(capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "\nmachine\n" in out and "H.264" in out and "True" not in out
+    assert out.endswith("\nThis installation can segment videos.\n")
+    (line,) = [line for line in out.splitlines() if line.startswith("  vggish ")]
+    assert line.split(maxsplit=1)[1] == "not fetched: save-avs weights fetch vggish"
 
 
-def test_a_missing_extra_comes_with_its_line(monkeypatch):
-    monkeypatch.setattr(
-        software, "_requirements", lambda: ["numpy>=1", "nowhere>=2; extra == 'some'", 'av; extra == "other"']
-    )
-    assert list(software.extras()) == [
-        Finding("extras", "other", f"av {version('av')}"),
-        Finding("extras", "some", None, hint="pip install 'save-avs[some]'"),
+def test_an_extra_with_missing_packages_has_its_pip_line(monkeypatch):
+    lines = ["numpy>=1", "nowhere>=2; extra == 'some'", 'av; extra == "other"']
+    monkeypatch.setattr(diagnostics, "_requirements", lambda: lines)
+    assert list(diagnostics._extras()) == [
+        Diagnostic("extras", "other", f"av {version('av')}"),
+        Diagnostic("extras", "some", None, hint="pip install 'save-avs[some]'"),
     ]
 
 
-def test_without_h264_it_fails(monkeypatch, capsys):
-    monkeypatch.setitem(codecs._VIDEO_CODECS, "H.264", ("mp4", "no-such-encoder", "yuv420p", {}))
+def test_without_h264_the_verdict_is_a_failure(monkeypatch, capsys):
+    monkeypatch.setattr(diagnostics, "check_codecs", lambda: {"H.264": "no such encoder", "AAC": None})
     assert main(["doctor"]) == 1
-    assert "save-avs: H.264 cannot be written" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert err == "save-avs: H.264 cannot be written (no such encoder): reinstall av\n"
+    assert out.splitlines()[-1].startswith("This installation cannot segment videos: H.264 cannot be written")
 
 
-def test_a_cache_that_cannot_be_written_to_is_a_problem(tmp_path, monkeypatch, capsys):
+def test_a_cache_that_is_not_writable_is_a_problem(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SAVE_AVS_CACHE", str(tmp_path / "file" / "cache"))
-    found = document(capsys)
-    assert "set SAVE_AVS_CACHE" in found["problems"][0]
-
-
-def test_a_codec_counts_only_when_it_can_be_read_back(monkeypatch):
-    monkeypatch.setitem(codecs._VIDEO_CODECS, "H.264", ("mp4", "rawvideo", "yuv420p", {}))
-    assert codecs.check_codecs()["H.264"]
+    assert "set SAVE_AVS_CACHE" in document(capsys)["problems"][0]

@@ -68,15 +68,15 @@ def test_fetching_prints_the_path_alone_on_stdout(known, sam, cache, capsys):
 
 
 def test_what_goes_wrong_is_one_line_with_its_code(known, sam, tmp_path, capsys):
-    assert "choose one of sam-vit-b" in fails(capsys, 2, "fetch", "sam-vit-g")
-    assert "--offline keeps from fetching it" in fails(capsys, 2, "fetch", "small", "--offline")
+    assert "choose from sam-vit-b" in fails(capsys, 2, "fetch", "sam-vit-g")
+    assert "--offline forbids a download" in fails(capsys, 2, "fetch", "small", "--offline")
     assert "only http, https and file" in fails(capsys, 2, "fetch", "small", "--from", "ftp://x/y")
     (tmp_path / "stub").write_text("x" * 61)
-    assert "it holds no weights but text" in fails(
+    assert "it is not a weight file but text" in fails(
         capsys, 3, "fetch", "small", "--from", str(tmp_path / "stub")
     )
     assert "no such file" in fails(capsys, 2, "verify", str(tmp_path / "nowhere"))
-    assert 'no weights but text ("xxx' in fails(capsys, 3, "verify", str(tmp_path / "stub"))
+    assert 'not a weight file but text ("xxx' in fails(capsys, 3, "verify", str(tmp_path / "stub"))
 
 
 def test_verifying(known, sam, capsys):

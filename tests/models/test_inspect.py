@@ -103,7 +103,7 @@ def test_what_is_something_else(tmp_path):
     torch.save({"layer.weight": torch.ones(2)}, tmp_path / "other.pth")
     assert "neither a SAM nor an audio backbone" in problem(tmp_path / "other.pth")
     (tmp_path / "stub.pth").write_text("hello")
-    assert problem(tmp_path / "stub.pth") == 'it holds no weights but text ("hello")'
+    assert problem(tmp_path / "stub.pth") == 'it is not a weight file but text ("hello")'
     (tmp_path / "none.pth").touch()
     assert problem(tmp_path / "none.pth") == "it is empty (0 bytes)"
     with pytest.raises(UsageError, match="no such file"):
@@ -116,7 +116,7 @@ def test_pickled_code_is_told_and_not_run(tmp_path):
             return Path.mkdir, (tmp_path / "trace",)
 
     torch.save({"a": Evil()}, tmp_path / "evil.pth")
-    assert problem(tmp_path / "evil.pth").startswith("holds pickled code")
+    assert problem(tmp_path / "evil.pth").startswith("contains pickled code")
     assert not (tmp_path / "trace").exists()
 
 
@@ -169,7 +169,7 @@ class TestModelFolders:
         model = build_from_pretrained(tiny_config(), sam=sam)
         shake(model.audio_adapter)
         folder = save_model(model, tiny_config(), tmp_path / "model")
-        assert problem(folder).startswith("the model stands on sam.pth")
+        assert problem(folder).startswith("This model requires the base weights sam.pth")
         cache.mkdir()
         sam.rename(cache / "sam.pth")
         found = fine(inspect_weights(folder))

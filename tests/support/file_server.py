@@ -23,6 +23,7 @@ class FileServer:
     requests: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     url: str = ""
+    headers: dict[str, str] = field(default_factory=dict)  # more of a good answer's
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -37,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
         answer = self.files.script.pop(0) if self.files.script else self.files.usual or well
         with suppress(ConnectionError):  # the other side may hang up
             answer(self)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -56,9 +60,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {begin}-{len(files.content) - 1}/{len(files.content)}")
         if files.etag:
             self.send_header("ETag", files.etag)
+        for name, value in files.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        return body
+        return b"" if self.command == "HEAD" else body
 
 
 def well(handler: Handler) -> None:

@@ -1,9 +1,8 @@
-"""A hub on this machine: what it tells of a revision, and each file at a commit, over the file server."""
+"""A Hugging Face Hub on this machine, for one repository: what huggingface_hub asks of it, over the file server."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,70 +10,60 @@ from pathlib import Path
 
 from tests.support.file_server import Answer, FileServer, Handler, serving, well
 
-LARGE = (".safetensors",)
+LARGE = (".safetensors",)  # stored by their sha256; other files are git blobs
 
 
 @dataclass
 class Hub:
-    """One repository; ``revisions`` name commits, and each commit has files; ``downloads`` says how the next
-    are answered.
-    """
+    """One repository: ``revisions`` name commits, each commit has files; ``downloads`` holds the next answers."""
 
     server: FileServer
     name: str = "owner/tiny"
     revisions: dict[str, str] = field(default_factory=dict)
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     downloads: list[Answer] = field(default_factory=list)
+    token: str = ""
 
     @property
     def endpoint(self) -> str:
         return self.server.url.rsplit("/", 1)[0]
 
     def push(self, folder: Path, revision: str = "main") -> str:
-        """A new commit of a folder's files; returns its name."""
+        """Make a new commit of a folder's files; return its name."""
         files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
         commit = hashlib.sha1(b"".join(files.values())).hexdigest()
         self.commits[commit] = files
         self.revisions |= {revision: commit, commit: commit}
         return commit
 
-    def files_asked(self) -> list[str]:
-        return [path for path in self.server.paths if "/resolve/" in path]
-
     def answer(self, handler: Handler) -> None:
-        path = handler.path.split("?")[0].removeprefix("/")
-        about = f"api/models/{self.name}"
-        if path == about or path.startswith(f"{about}/revision/"):
-            self._tell(handler, path.removeprefix(about).removeprefix("/revision/") or "main")
-            return
-        _, _, rest = path.partition(f"{self.name}/resolve/")
+        _, _, rest = handler.path.split("?")[0].partition(f"/{self.name}/resolve/")
         revision, _, file = rest.partition("/")
-        content = self.commits.get(self.revisions.get(revision, ""), {}).get(file)
-        if content is None:
-            handler.send_error(404)
+        commit = self.revisions.get(revision, "")
+        content = self.commits.get(commit, {}).get(file)
+        denied = self.token and handler.headers.get("Authorization") != f"Bearer {self.token}"
+        if content is None or denied:
+            known = f"/{self.name}/" in handler.path and not denied
+            code = "RepoNotFound" if not known else "RevisionNotFound" if not commit else "EntryNotFound"
+            handler.send_response(404 if known else 401)
+            handler.send_header("X-Error-Code", code)
+            handler.send_header("X-Error-Message", "Repository not found" if not known else "not found")
+            if commit and known:
+                handler.send_header("X-Repo-Commit", commit)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
             return
-        self.server.content, self.server.etag = content, f'"{hashlib.sha256(content).hexdigest()}"'
-        (self.downloads.pop(0) if self.downloads else well)(handler)
+        self.server.content, self.server.etag = content, f'"{_etag(file, content)}"'
+        self.server.headers = {"X-Repo-Commit": commit}
+        if file.endswith(LARGE):
+            self.server.headers |= {"X-Linked-Etag": self.server.etag, "X-Linked-Size": str(len(content))}
+        (self.downloads.pop(0) if self.downloads and handler.command == "GET" else well)(handler)
 
-    def _tell(self, handler: Handler, revision: str) -> None:
-        commit = self.revisions.get(revision)
-        if commit is None:
-            handler.send_error(404)
-            return
-        siblings = [self._sibling(name, content) for name, content in self.commits[commit].items()]
-        body = json.dumps({"id": self.name, "sha": commit, "siblings": siblings}).encode()
-        handler.send_response(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
 
-    def _sibling(self, name: str, content: bytes) -> dict:
-        told: dict = {"rfilename": name, "size": len(content), "blobId": hashlib.sha1(content).hexdigest()}
-        if name.endswith(LARGE):
-            sha256 = hashlib.sha256(content).hexdigest()
-            told["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
-        return told
+def _etag(file: str, content: bytes) -> str:
+    if file.endswith(LARGE):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 @contextmanager

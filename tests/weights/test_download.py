@@ -78,7 +78,10 @@ def test_a_stall_is_gone_on_from(server, part):
 def test_another_run_goes_on_too(server, part):
     server.script = [cut(0.5)] * 3
     line = str(failure(server, part))
-    assert "the connection was cut at 525,000 of 600,000 bytes, 3 times; what came is kept" in line
+    assert (
+        "the connection was cut at 525,000 of 600,000 bytes, after 3 attempts. The partial download was kept"
+        in line
+    )
     assert get(server, part) == CONTENT
     assert server.requests[-1]["Range"] == "bytes=525000-"
 
@@ -145,7 +148,7 @@ def test_more_promised_than_sent(server, part):
     server.etag = None
     server.script = [says(700_000)] * 3
     error = failure(server, part)
-    assert "the connection was cut at 600,000 of 700,000 bytes, 3 times" in str(error)
+    assert "the connection was cut at 600,000 of 700,000 bytes, after 3 attempts" in str(error)
 
 
 def test_another_size_than_known_is_refused_before_it_is_sent(server, part):
@@ -155,7 +158,7 @@ def test_another_size_than_known_is_refused_before_it_is_sent(server, part):
     assert not part.exists() and len(server.requests) == 1
 
 
-@pytest.mark.parametrize(("code", "said"), [(404, "not found"), (403, "may not be read"), (410, "gone")])
+@pytest.mark.parametrize(("code", "said"), [(404, "not found"), (403, "access denied"), (410, "gone")])
 def test_what_is_not_there_is_told_at_once(server, part, code, said):
     server.script = [status(code)]
     assert f"{said} ({code})" in str(failure(server, part))
@@ -167,7 +170,7 @@ def test_a_server_in_trouble_is_asked_again(server, part):
     assert get(server, part) == CONTENT
     server.script = [status(500)] * 3
     discard_partial(part)
-    assert "the server answers 500 (Internal Server Error), 3 times" in str(failure(server, part))
+    assert "the server answers 500 (Internal Server Error), after 3 attempts" in str(failure(server, part))
 
 
 def test_the_pauses_grow(server, part, monkeypatch):
@@ -186,7 +189,7 @@ def test_a_try_that_brought_much_does_not_count(part):
 
 
 def test_nobody_there(part):
-    with pytest.raises(SaveAvsError, match=r"cannot be reached \(Connection refused\), 2 times"):
+    with pytest.raises(SaveAvsError, match=r"cannot be reached \(Connection refused\), after 2 attempts"):
         download("http://127.0.0.1:9/x", part, retry=RetryPolicy(timeout=1, attempts=2, backoff=0.01))
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import read_record, record_path
 from save_avs.weights.download import RetryPolicy
-from save_avs.weights.fetch import FetchedFile, TransferReporter, fetch
+from save_avs.weights.fetch import FetchedFile, TransferReporter, fetch_weights
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 from tests.support.file_server import FileServer, cut, serving, stall, status, well
 
@@ -56,7 +56,7 @@ def one(server: FileServer, content: bytes, **changes) -> PretrainedWeights:
 
 
 def get(known: PretrainedWeights, **options) -> FetchedFile:
-    return fetch(known, retry=QUICK, **options)[0]
+    return fetch_weights(known, retry=QUICK, **options)[0]
 
 
 def refusal(known: PretrainedWeights, kind: type[SaveAvsError] = DataError, **options) -> str:
@@ -101,7 +101,7 @@ def test_a_stub_is_refused_by_its_size(server, content, cache):
 def test_a_stub_is_refused_by_its_content_where_no_size_is_known(server, content, cache):
     known = one(server, content, size=None, sha256=None)
     server.content = STUB
-    assert 'is not weights.pth: it holds no weights but text ("https://dl.example/' in refusal(known)
+    assert 'is not weights.pth: it is not a weight file but text ("https://dl.example/' in refusal(known)
     assert visible(cache) == set() and not list(cache.rglob("*.part"))
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_rotted_in_the_cache(server, content, cache):
     known = one(server, content)
     path = get(known).path
     path.write_bytes(content[:-5])
-    assert f"{path} is not small: it has {len(content) - 5:,} bytes" in refusal(known)
+    assert f"{path} is not small: it is cut short" in refusal(known)
     assert "remove it and fetch it again" in refusal(known)
 
 
@@ -174,31 +174,31 @@ class TestSources:
 
     def test_a_wrong_file_is_refused(self, server, content, cache, tmp_path):
         (tmp_path / "stub").write_bytes(STUB)
-        assert "stub is not weights.pth: it holds no weights" in refusal(
+        assert "stub is not weights.pth: it is not a weight file" in refusal(
             one(server, content), sources=[str(tmp_path / "stub")]
         )
         (tmp_path / "empty").touch()
-        assert "nothing (0 bytes)" in refusal(one(server, content), sources=[str(tmp_path / "empty")])
+        assert "empty (0 bytes)" in refusal(one(server, content), sources=[str(tmp_path / "empty")])
 
     def test_the_next_one_where_one_fails(self, server, content, cache):
         said = []
         with serving(content) as mirror:
             mirror.script = [status(404)]
             known = one(server, content)
-            get(known, sources=[mirror.url, server.url], report=TransferReporter(say=said.append))
+            get(known, sources=[mirror.url, server.url], report=TransferReporter(on_message=said.append))
             assert len(mirror.requests) == len(server.requests) == 1
         assert said == [f"{mirror.url}: not found (404); trying the next source"]
 
     def test_all_failures_are_named(self, server, content, cache):
         server.script = [status(404), status(403)]
         line = refusal(one(server, content), SaveAvsError, sources=[server.url + "?a", server.url + "?b"])
-        assert "?a: not found (404)" in line and "?b: may not be read (403)" in line
+        assert "?a: not found (404)" in line and "?b: access denied (403)" in line
 
     def test_a_mirror_that_holds_the_files_under_their_names(self, content, cache, tmp_path):
         save_file({"a": torch.ones(3)}, tmp_path / "model.safetensors")
         (tmp_path / "config.json").write_text('{"model_type": "sam"}')
         known = PRETRAINED_WEIGHTS["sam-vit-b-hf"]
-        files = fetch(known, sources=[str(tmp_path)], offline=True)
+        files = fetch_weights(known, sources=[str(tmp_path)], offline=True)
         assert [file.path.name for file in files] == ["model.safetensors", "config.json"]
         assert json.loads(files[1].path.read_text()) == {"model_type": "sam"}
         with serving((tmp_path / "model.safetensors").read_bytes()) as server:
@@ -210,7 +210,7 @@ class TestSources:
         save_file({"a": torch.ones(3)}, tmp_path / "mine.safetensors")
         (tmp_path / "config.json").write_text("{}")
         sources = [str(tmp_path / "config.json"), str(tmp_path / "mine.safetensors")]
-        files = fetch(PRETRAINED_WEIGHTS["sam-vit-b-hf"], sources=sources, offline=True)
+        files = fetch_weights(PRETRAINED_WEIGHTS["sam-vit-b-hf"], sources=sources, offline=True)
         assert files[0].path.read_bytes() == (tmp_path / "mine.safetensors").read_bytes()
 
     @pytest.mark.parametrize("source", ["ftp://x/y.pth", "s3://x/y.pth", "data://x"])
@@ -224,7 +224,7 @@ class TestSources:
 
 def test_offline_asks_nobody(server, content, cache):
     line = refusal(one(server, content), UsageError, offline=True)
-    assert "--offline keeps from fetching it" in line and server.requests == []
+    assert "--offline forbids a download" in line and server.requests == []
     refusal(one(server, content), UsageError, offline=True, sources=[server.url])
     assert server.requests == []
 

@@ -1,53 +1,60 @@
-"""Models on a hub: a pinned commit, fetched once, checked; and the folders that a hub takes."""
+"""Models on the Hugging Face Hub, from a Hub on this machine."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import constants
 
 from save_avs.errors import DataError, SaveAvsError, UsageError
-from save_avs.models import SAVE, build_save, load_model
+from save_avs.models import SAVE, load_model, save_model
 from save_avs.models.serialization import CONFIG, WEIGHTS
-from save_avs.weights.download import RetryPolicy
 from save_avs.weights.hub import HubRepository, fetch_from_hub
 from tests.support.file_server import cut
 from tests.support.hub_server import Hub, hub
 from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model
 
-FILES = (WEIGHTS, CONFIG)
-QUICK = RetryPolicy(timeout=2, attempts=2, backoff=0.01)
+FILES = (CONFIG, WEIGHTS)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tiny_model()
     shake(model)
-    return model.save_pretrained(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SAVE_AVS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    return tmp_path / "cache"
+    return save_model(model, tiny_config(), tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture
-def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def server(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with hub() as found:
-        monkeypatch.setenv("HF_ENDPOINT", found.endpoint)
+        use(found.endpoint, monkeypatch)
         found.push(folder)
         yield found
 
 
-def another(folder: Path, into: Path) -> Path:
-    """A model with other weights."""
-    model = load_model(folder, device="cpu", precision="fp32")
-    shake(model, seed=9)
-    return model.save_pretrained(into)
+def use(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what HF_ENDPOINT does when huggingface_hub is imported."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+def load(name: str | Path) -> SAVE:
+    return load_model(name, device="cpu", precision="fp32")
 
 
 def logits(model: SAVE) -> torch.Tensor:
@@ -55,126 +62,146 @@ def logits(model: SAVE) -> torch.Tensor:
         return model(*tiny_batch())
 
 
-def test_a_saved_model_is_the_same_when_it_is_loaded(folder):
-    again = SAVE.from_pretrained(folder, device="cpu", precision="fp32")
-    saved = load_model(folder, device="cpu", precision="fp32")
-    assert torch.equal(logits(again), logits(saved)) and again.name == "tiny"
-    assert {path.name for path in folder.iterdir()} == {CONFIG, WEIGHTS, "README.md"}
+def another(folder: Path, into: Path) -> Path:
+    """Save a model with other weights."""
+    model = load(folder)
+    shake(model, seed=9)
+    return save_model(model, tiny_config(), into)
 
 
-def test_the_card_is_one_that_the_hub_reads(folder):
-    huggingface_hub = pytest.importorskip("huggingface_hub")
-    card = huggingface_hub.ModelCard.load(folder / "README.md")
-    assert card.data.library_name == "save-avs" and card.data.pipeline_tag == "image-segmentation"
-    assert "audio-visual-segmentation" in card.data.tags
-
-
-def test_our_hub_is_one_to_its_own_client(server, folder, tmp_path):
-    """What the tests below stand on: huggingface_hub downloads from it."""
-    huggingface_hub = pytest.importorskip("huggingface_hub")
-    api = huggingface_hub.HfApi(endpoint=server.endpoint)
-    told = api.model_info(server.name, files_metadata=True)
-    assert told.sha == server.revisions["main"]
-    (weights,) = [file for file in told.siblings if file.rfilename == WEIGHTS]
-    assert weights.lfs.sha256 and weights.lfs.size == (folder / WEIGHTS).stat().st_size
-
-
-def test_a_model_from_a_hub(server, folder, cache):
-    model = load_model("hf:owner/tiny", device="cpu", precision="fp32")
-    assert torch.equal(logits(model), logits(load_model(folder, device="cpu", precision="fp32")))
-    commit = server.revisions["main"]
-    assert all(f"/resolve/{commit}/" in path for path in server.files_asked())  # never a moving name
-    again = SAVE.from_pretrained("owner/tiny", device="cpu", precision="fp32")
-    assert torch.equal(logits(again), logits(model)) and len(server.files_asked()) == 2
-    assert (cache / "hub/owner--tiny" / commit / f"{WEIGHTS}.identity.json").is_file()
-
-
-def test_main_moves_and_a_commit_does_not(server, folder, tmp_path):
-    first = server.revisions["main"]
-    before = logits(load_model("hf:owner/tiny", device="cpu", precision="fp32"))
-    second = server.push(another(folder, tmp_path / "other"))
-    after = logits(load_model("hf:owner/tiny", device="cpu", precision="fp32"))
-    assert first != second and not torch.equal(before, after)
-    pinned = load_model(f"hf:owner/tiny@{first}", device="cpu", precision="fp32")
-    assert torch.equal(logits(pinned), before)
-    revision = SAVE.from_pretrained("owner/tiny", revision=second, device="cpu", precision="fp32")
-    assert torch.equal(logits(revision), after)
-
-
-def test_a_commit_in_the_cache_asks_nobody(server):
-    commit = server.revisions["main"]
-    load_model(f"hf:owner/tiny@{commit}", device="cpu")
-    asked = len(server.server.paths)
-    load_model(f"hf:owner/tiny@{commit}", device="cpu")
-    assert len(server.server.paths) == asked
-
-
-def test_offline_uses_what_is_there(server, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(UsageError, match=r"is not in .* and HF_HUB_OFFLINE is set"):
-        load_model("hf:owner/tiny", device="cpu")
-    assert server.server.paths == []
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    load_model("hf:owner/tiny", device="cpu")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    asked = len(server.server.paths)
-    assert load_model("hf:owner/tiny", device="cpu").name == "tiny"
-    assert len(server.server.paths) == asked
-
-
-def test_a_file_that_is_not_what_the_hub_tells(server, cache):
-    commit = server.revisions["main"]
-    content = bytearray(server.commits[commit][WEIGHTS])
-
+def spoil_next_download(server: Hub) -> None:
     def spoiled(handler):
+        content = bytearray(server.server.content)
         content[-1] ^= 1
         server.server.content = bytes(content)
         handler.wfile.write(handler.start())
 
     server.downloads = [spoiled]
-    with pytest.raises(DataError, match="its sha256 is"):
-        fetch_from_hub(HubRepository("owner/tiny"), FILES, retry=QUICK)
-    assert not (cache / "hub/owner--tiny" / commit / WEIGHTS).exists()
 
 
-def test_a_file_that_rotted_in_the_cache(server):
+def test_the_card_is_one_that_the_hub_reads(folder):
+    card = huggingface_hub.ModelCard.load(folder / "README.md")
+    assert card.data.library_name == "save-avs" and card.data.pipeline_tag == "image-segmentation"
+    assert "audio-visual-segmentation" in card.data.tags
+
+
+def test_model_equals_the_folder_that_was_pushed(server, folder, cache):
+    model = load("hf:owner/tiny")
+    assert torch.equal(logits(model), logits(load(folder)))
+    commit = server.revisions["main"]
+    assert (cache / "models--owner--tiny" / "snapshots" / commit / WEIGHTS).is_file()
+    assert any(path.endswith(f"/resolve/{commit}/{WEIGHTS}") for path in server.server.paths)
+
+
+def test_main_moves_and_a_commit_does_not(server, folder, tmp_path):
+    first = server.revisions["main"]
+    before = logits(load("hf:owner/tiny"))
+    second = server.push(another(folder, tmp_path / "other"))
+    assert first != second and not torch.equal(before, logits(load("hf:owner/tiny")))
+    assert torch.equal(logits(load(f"hf:owner/tiny@{first}")), before)
+
+
+def test_cached_commit_needs_no_request(server):
+    commit = server.revisions["main"]
+    fetch_from_hub(HubRepository("owner/tiny", commit), FILES)
+    requests = len(server.server.paths)
+    fetch_from_hub(HubRepository("owner/tiny", commit), FILES)
+    assert len(server.server.paths) == requests
+
+
+def test_cached_model_loads_while_the_hub_is_down(server, monkeypatch):
+    load("hf:owner/tiny")
+    use("http://127.0.0.1:9", monkeypatch)
+    assert load("hf:owner/tiny").name == "tiny"
+
+
+def test_offline_uses_the_cache_only(server, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match=r"owner/tiny@main is not in .* and HF_HUB_OFFLINE is set"):
+        load("hf:owner/tiny")
+    assert server.server.paths == []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    load("hf:owner/tiny")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    requests = len(server.server.paths)
+    assert load("hf:owner/tiny").name == "tiny"
+    assert len(server.server.paths) == requests
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_download_that_is_not_what_the_hub_lists_is_refused(server, name):
+    spoil_next_download(server)
+    with pytest.raises(DataError, match=r"damaged \(its hash is .*remove it"):
+        fetch_from_hub(HubRepository("owner/tiny"), (name,))
+
+
+def test_file_damaged_in_the_cache_is_refused(server):
     folder = fetch_from_hub(HubRepository("owner/tiny"), FILES)
-    (folder / CONFIG).write_text('{"name": "other"}')
-    with pytest.raises(DataError, match="remove it and fetch it again"):
-        load_model("hf:owner/tiny", device="cpu")
+    (folder / CONFIG).resolve().write_text('{"name": "other"}')
+    with pytest.raises(DataError, match="remove it and load the model again"):
+        load("hf:owner/tiny")
 
 
-def test_a_cut_download_goes_on(server):
-    server.downloads = [cut(0.5), cut(0.5)]
-    with pytest.raises(SaveAvsError, match="the connection was cut"):
-        fetch_from_hub(HubRepository("owner/tiny"), FILES, retry=QUICK)
-    assert load_model("hf:owner/tiny", device="cpu").name == "tiny"
-    assert server.server.requests[-2]["Range"].startswith("bytes=")
+def test_interrupted_download_is_completed(server):
+    server.downloads = [cut(0.5)]
+    assert load("hf:owner/tiny").name == "tiny"
 
 
 @pytest.mark.parametrize("name", ["hf:tiny", "hf:owner/tiny@", "hf:../tiny", "hf:a/b/c", "hf:"])
-def test_names_that_are_none(name):
+def test_malformed_name_is_refused(name):
     with pytest.raises(UsageError, match="write hf:owner/name or hf:owner/name@revision"):
         load_model(name)
 
 
-def test_what_the_hub_lacks(server, tmp_path, monkeypatch):
-    with pytest.raises(SaveAvsError, match="has no model owner/other with a revision main"):
-        load_model("hf:owner/other")
-    with pytest.raises(SaveAvsError, match="has no model owner/tiny with a revision v2"):
-        load_model("hf:owner/tiny@v2")
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("hf:owner/other", SaveAvsError, "No model owner/other on .* or set HF_TOKEN if it is private"),
+        ("hf:owner/tiny@v2", SaveAvsError, "owner/tiny has no revision v2"),
+        ("hf:owner/tiny@text", UsageError, r"is not a SAVE model: it has no config\.json"),
+    ],
+    ids=["repository", "revision", "file"],
+)
+def test_what_the_hub_lacks_is_named(server, tmp_path, name, kind, message):
     (tmp_path / "text").mkdir()
     (tmp_path / "text/README.md").write_text("words")
-    server.push(tmp_path / "text")
-    with pytest.raises(UsageError, match=r"is no SAVE: it has no model\.safetensors"):
-        load_model("hf:owner/tiny")
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(SaveAvsError, match=r"cannot be reached .* HF_HUB_OFFLINE=1 uses"):
+    server.push(tmp_path / "text", "text")
+    with pytest.raises(kind, match=message):
+        load_model(name)
+
+
+def test_unreachable_hub_is_named(cache, monkeypatch):
+    use("http://127.0.0.1:9", monkeypatch)
+    with pytest.raises(
+        SaveAvsError, match=r"127\.0\.0\.1:9 cannot be reached, and hf:owner/tiny@main is not"
+    ):
         load_model("hf:owner/tiny")
 
 
-def test_a_model_without_a_config_says_so(tmp_path):
-    model = build_save(tiny_config())
-    model.config = None
-    with pytest.raises(UsageError, match="has no config"):
-        model.save_pretrained(tmp_path)
+def test_token_endpoint_and_cache_come_from_the_environment(folder, tmp_path):
+    with hub() as server:
+        server.push(folder)
+        server.token = "hf_secret"
+        code = (
+            "from save_avs.weights.hub import HubRepository, fetch_from_hub\n"
+            "fetch_from_hub(HubRepository('owner/tiny'), ('config.json',))"
+        )
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": server.endpoint,
+            "HF_HOME": str(tmp_path),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        runs = [
+            subprocess.run(
+                [sys.executable, "-c", code],
+                env=environment | token,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            for token in ({}, {"HF_TOKEN": "hf_secret"})
+        ]
+    assert runs[0].returncode == 1 and "set HF_TOKEN" in runs[0].stderr
+    assert runs[1].returncode == 0, runs[1].stderr
+    assert (tmp_path / "hub" / "models--owner--tiny").is_dir()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from save_avs.errors import SaveAvsError
-from save_avs.weights.strict_load import state_dict_mismatches, strict_load
+from save_avs.weights.state_dict import state_dict_mismatches, strict_load
 
 
 def test_a_fitting_state_is_loaded() -> None:

@@ -9,7 +9,7 @@ from save_avs._text import escape_control_chars
 from save_avs.cli._progress import PLAIN_EVERY, ProgressDisplay, stderr_progress
 
 if TYPE_CHECKING:
-    from save_avs.weights.fetch import Step
+    from save_avs.weights.fetch import TransferProgress
 
 
 class DownloadProgress(ProgressDisplay):
@@ -20,14 +20,14 @@ class DownloadProgress(ProgressDisplay):
         self._shown: tuple[str, str] | None = None
         self._said_at = time.monotonic()
 
-    def step(self, step: Step) -> None:
+    def step(self, step: TransferProgress) -> None:
         """Show how far a file is by now."""
         if self._bar is not None:
             self._draw(step)
         elif time.monotonic() - self._said_at >= PLAIN_EVERY:
             self._said_at = time.monotonic()
             of = "" if step.total is None else f" of {format_size(step.total)}"
-            self.print_info(f"{step.file}: {step.doing}, {format_size(step.done)}{of}")
+            self.print_info(f"{step.file}: {step.action}, {format_size(step.done)}{of}")
 
     def _make(self) -> Any:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
@@ -35,13 +35,13 @@ class DownloadProgress(ProgressDisplay):
         described = TextColumn("{task.description}", markup=False)
         return stderr_progress(described, BarColumn(), DownloadColumn(), TransferSpeedColumn())
 
-    def _draw(self, step: Step) -> None:
-        if self._shown != (step.file, step.doing):
-            self._shown = (step.file, step.doing)
+    def _draw(self, step: TransferProgress) -> None:
+        if self._shown != (step.file, step.action):
+            self._shown = (step.file, step.action)
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(
-                escape_control_chars(f"{step.doing} {step.file}"), total=step.total
+                escape_control_chars(f"{step.action} {step.file}"), total=step.total
             )
         self._bar.update(self._task, total=step.total, completed=step.done)
 

@@ -15,16 +15,11 @@ if TYPE_CHECKING:
 
 
 def resolve_model(name: str) -> str | Path:
-    """The model itself, or where one of a hub lies once it is fetched, with the progress shown on stderr."""
-    from save_avs.cli._download_progress import DownloadProgress
+    """Return the model's name or folder; a model on the Hub is downloaded first."""
     from save_avs.models.loading import find_model_folder
-    from save_avs.weights.fetch import TransferReporter
     from save_avs.weights.hub import HUB_PREFIX
 
-    if not name.startswith(HUB_PREFIX):
-        return name
-    with DownloadProgress() as shown:
-        return find_model_folder(name, TransferReporter(shown.step, shown.print_line))
+    return find_model_folder(name) if name.startswith(HUB_PREFIX) else name
 
 
 def load_and_announce(name: str, *, device: str, precision: str) -> SAVE:

@@ -94,11 +94,10 @@ def fetch(
     """Fetch weights into the cache, checked, or check those that are there. Prints their path."""
     from save_avs.cli._download_progress import DownloadProgress
     from save_avs.weights.cache import cached_path
-    from save_avs.weights.fetch import TransferReporter
-    from save_avs.weights.fetch import fetch as run
-    from save_avs.weights.registry import known
+    from save_avs.weights.fetch import TransferReporter, fetch_weights
+    from save_avs.weights.registry import get_pretrained_weights
 
-    wanted = known(name)
+    wanted = get_pretrained_weights(name)
     if dry_run:
         for file in wanted.files:
             target = cached_path(file, wanted.name)
@@ -106,7 +105,7 @@ def fetch(
             print_line(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
         return 0
     with DownloadProgress() as shown:
-        files = run(
+        files = fetch_weights(
             wanted,
             sources=sources or (),
             offline=offline,

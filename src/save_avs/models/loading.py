@@ -16,7 +16,6 @@ from save_avs.models.serialization import CONFIG, WEIGHTS, load_folder
 from save_avs.runtimes.registry import AUTO, TORCH, get_runtime, open_runtime
 from save_avs.runtimes.runtime_model import RuntimeModel
 from save_avs.runtimes.selection import fastest_runtime
-from save_avs.weights.fetch import NO_REPORT, TransferReporter
 from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
 
 BUNDLED = ("save-tiny",)
@@ -52,7 +51,7 @@ def load_model(
 
     Args:
         name_or_path: a bundled model's name, a folder with config.json and model.safetensors, or
-            ``hf:owner/name`` or ``hf:owner/name@revision``, from a Hugging Face hub into the cache.
+            ``hf:owner/name`` or ``hf:owner/name@revision``, from the Hugging Face Hub.
         device: ``auto`` takes a GPU where there is one; else as torch names it: ``cpu``, ``cuda:1``.
         precision: what it holds and computes in: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the
             processor multiplies it natively. To train or to save a model, load it in ``fp32``.
@@ -86,15 +85,15 @@ def load_model(
     return open_runtime(chosen, folder, arithmetic, base)
 
 
-def find_model_folder(name_or_path: str | Path, report: TransferReporter = NO_REPORT) -> Path:
-    """The folder of a model; that of a hub's is in the cache, and ``report`` hears of its way there.
+def find_model_folder(name_or_path: str | Path) -> Path:
+    """Return the folder of a model; one on the Hub is downloaded into the Hub's cache.
 
     Raises:
         UsageError: when it is neither a bundled name nor a model folder nor on a hub.
         SaveAvsError: when the hub cannot be reached, or has other files than it tells.
     """
     if str(name_or_path).startswith(HUB_PREFIX):
-        return fetch_from_hub(HubRepository.parse(str(name_or_path)), (WEIGHTS, CONFIG), report=report)
+        return fetch_from_hub(HubRepository.parse(str(name_or_path)), (CONFIG, WEIGHTS))
     if str(name_or_path) in BUNDLED:
         return Path(str(resources.files("save_avs"))) / "bundled" / str(name_or_path)
     folder = Path(name_or_path)

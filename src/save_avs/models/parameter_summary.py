@@ -19,13 +19,11 @@ from save_avs.models.pretrained_delta import AUDIO, SAM
 from save_avs.models.sam import PRESETS, SamConfig, build_sam
 from save_avs.models.sam.load import infer_config
 from save_avs.models.serialization import CONFIG, read_config
-from save_avs.weights.cache import find_weights, read_record
+from save_avs.weights.cache import find_weights, find_weights_file, read_record
 from save_avs.weights.identity import FileIdentity, identify_file
 from save_avs.weights.key_remapping import is_transformers_sam, remap_transformers_sam
-from save_avs.weights.paths import find_weights_file
-from save_avs.weights.reading import read_state_dict
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile, find_by_sha256
-from save_avs.weights.strict_load import state_dict_mismatches
+from save_avs.weights.state_dict import read_state_dict, state_dict_mismatches
 from save_avs.weights.validation import detect_format, find_defect
 
 

@@ -19,8 +19,7 @@ from save_avs.models.model_card import model_card
 from save_avs.models.pretrained_delta import BaseWeightPaths, find_base_weights
 from save_avs.models.sam.load import resample_positions
 from save_avs.models.save import SAVE
-from save_avs.weights.reading import read_state_dict
-from save_avs.weights.strict_load import strict_load
+from save_avs.weights.state_dict import read_state_dict, strict_load
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 ADDED = (".adapter.", "audio_adapter.", "semantic.")  # what a checkpoint from an earlier stage may lack

@@ -1,1 +1,1 @@
-"""Weights: read them safely, rename foreign keys, load them strictly."""
+"""Pretrained weights: a registry, downloads, a cache, safe reading and strict loading."""

@@ -1,4 +1,4 @@
-"""The folder where fetched weights lie: one folder a name, and a record of each file beside it."""
+"""The cache of fetched weights, and finding weight files: by path, by published name, by sha256."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from save_avs._files import atomic_write, read_regular
 from save_avs.errors import DataError, UsageError
 from save_avs.weights.identity import FileIdentity, identify_file, sha256_of
-from save_avs.weights.paths import find_weights_file
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, WeightsFile, find_by_sha256
 
-VARIABLE = "SAVE_AVS_CACHE"
-RECORD = ".identity.json"
+CACHE_VARIABLE = "SAVE_AVS_CACHE"
+RECORD_SUFFIX = ".identity.json"
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # of a Hugging Face folder
 
 
 def cache_dir() -> Path:
-    """``SAVE_AVS_CACHE``, or ``save-avs/weights`` where this system keeps a user's caches."""
-    if given := os.environ.get(VARIABLE):
+    """Return ``SAVE_AVS_CACHE``, or ``save-avs/weights`` in this system's folder for user caches."""
+    if given := os.environ.get(CACHE_VARIABLE):
         return Path(given).expanduser()
     if sys.platform == "win32":
         root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
@@ -33,17 +33,17 @@ def cache_dir() -> Path:
 
 
 def cached_path(file: WeightsFile, name: str) -> Path:
-    """Where a published file lies once it is fetched."""
+    """Return the path that a published file has once it is fetched."""
     return cache_dir() / name / file.file
 
 
 def record_path(file: Path) -> Path:
-    """Where the size and sha256 of a file are kept that it had when it was fetched."""
-    return file.with_name(file.name + RECORD)
+    """Return the path of the record that holds the size and sha256 of a file when it was fetched."""
+    return file.with_name(file.name + RECORD_SUFFIX)
 
 
 def read_record(file: Path) -> FileIdentity | None:
-    """What a file was when it was fetched; None where nothing, or nothing legible, was recorded."""
+    """Return the identity of a file when it was fetched; None without a readable record."""
     try:
         return FileIdentity.model_validate_json(read_regular(record_path(file)))
     except (OSError, ValidationError):
@@ -51,15 +51,33 @@ def read_record(file: Path) -> FileIdentity | None:
 
 
 def write_record(file: Path, identity: FileIdentity) -> None:
-    """Keep what a file was when it was fetched."""
+    """Record the identity of a fetched file."""
     atomic_write(record_path(file), identity.model_dump_json(indent=2) + "\n")
 
 
-def resolve_weights(given: str | Path) -> Path:
-    """A path, or the name of known weights that lie in the cache, to the file that holds the weights.
+def find_weights_file(path: Path) -> Path:
+    """Return the file that holds the weights: the path itself, or the file in a Hugging Face folder.
 
     Raises:
-        UsageError: when nothing is there; for a known name, the line says how to fetch it.
+        UsageError: when there is no such file.
+    """
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; give a checkpoint, or the folder that holds it")
+    if not path.is_dir():
+        raise UsageError(f"{path}: not a file")
+    for name in WEIGHT_FILES:
+        if (path / name).is_file():
+            return path / name
+    raise UsageError(f"{path}: the folder contains none of {', '.join(WEIGHT_FILES)}")
+
+
+def resolve_weights(given: str | Path) -> Path:
+    """Return the file that holds the weights of a path, or of published weights in the cache.
+
+    Raises:
+        UsageError: when there is none; for published weights, the message says how to fetch them.
     """
     path = Path(given)
     if str(given) not in PRETRAINED_WEIGHTS or path.exists():
@@ -71,46 +89,43 @@ def resolve_weights(given: str | Path) -> Path:
 
 
 def identify_published(file: Path) -> FileIdentity:
-    """Identify a weight file, under the name it is published by where that can be told."""
+    """Identify a weight file, under its published name where the sha256 or its record shows one."""
     identity = identify_file(file)
-    found = find_by_sha256(identity)
-    if found is None and (before := read_record(file)) is not None and before.matches(identity):
-        return before
-    return identity if found is None else identity.model_copy(update={"name": found.name})
+    if (published := find_by_sha256(identity)) is not None:
+        return identity.model_copy(update={"name": published.name})
+    record = read_record(file)
+    return record if record is not None and record.matches(identity) else identity
 
 
 def find_weights(wanted: FileIdentity, given: tuple[Path, ...] = ()) -> Path:
-    """Find a weight file by what it is: among the paths given (files, folders), then in the cache.
-
-    A file counts when its size and its sha256 agree; the names do not matter.
+    """Find a weight file by size and sha256: among the paths given (files, folders), then in the cache.
 
     Raises:
-        UsageError: when a path given does not exist, or the file is nowhere; the line says how to fetch it.
-        DataError: when files were given and none is the one wanted.
+        UsageError: when a given path does not exist, or the file is not found; the message says how to fetch
+            it.
+        DataError: when other files were given or fetched under its name.
     """
-    named = [file for path in given for file in _files(path)]
-    for file in (*named, *_files(cache_dir(), must_exist=False)):
+    others = [file for path in given for file in _files_in(path)]
+    cached = _files_in(cache_dir()) if cache_dir().exists() else ()
+    for file in (*others, *cached):
         if file.stat().st_size == wanted.size and sha256_of(file) == wanted.sha256:
             return file
-    how = f"give its path as base, or put it into {cache_dir()}"
+    advice = f"give its path as base, or put it into {cache_dir()}"
     if wanted.name in PRETRAINED_WEIGHTS:
-        named += [
-            file
-            for file in (cached_path(PRETRAINED_WEIGHTS[wanted.name].weights, wanted.name),)
-            if file.is_file()
-        ]
-        how = f"run `save-avs weights fetch {wanted.name}`, or give its path as base"
-    if named:
-        others = ", ".join(f"{file} is {identify_file(file)}" for file in named)
-        raise DataError(f"the model stands on {wanted}, and {others}: {how}")
-    raise UsageError(f"the model stands on {wanted}, which is not here: {how}")
+        fetched = cached_path(PRETRAINED_WEIGHTS[wanted.name].weights, wanted.name)
+        others += [fetched] if fetched.is_file() else []
+        advice = f"run `save-avs weights fetch {wanted.name}`, or give its path as base"
+    if others:
+        listed = ", ".join(f"{file} is {identify_file(file)}" for file in others)
+        raise DataError(f"This model requires the base weights {wanted}, but {listed}: {advice}")
+    raise UsageError(f"This model requires the base weights {wanted}, which were not found: {advice}")
 
 
-def _files(path: Path, *, must_exist: bool = True) -> Iterator[Path]:
-    """A file, or every file of a folder, in a fixed order."""
+def _files_in(path: Path) -> Iterator[Path]:
+    """Yield a file, or every file of a folder in a fixed order."""
     if path.is_file():
         yield path
     elif path.is_dir():
         yield from (file for file in sorted(path.rglob("*")) if file.is_file())
-    elif must_exist:
-        raise UsageError(f"{path}: no such file or folder; give the base's file, or the folder that holds it")
+    else:
+        raise UsageError(f"{path}: no such file or folder; give the base weights, or their folder")

@@ -1,36 +1,28 @@
-"""Models on a Hugging Face hub: which commit a revision is, and that commit's files in the cache, checked."""
+"""Models on the Hugging Face Hub.
+
+``huggingface_hub`` downloads and caches them: its variables (HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE)
+apply, and its cache is shared with other programs.
+"""
 
 from __future__ import annotations
 
-import json
-import os
+import hashlib
 import re
-import urllib.error
-import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Self
 
-from save_avs._files import atomic_write
-from save_avs.errors import SaveAvsError, UsageError
-from save_avs.weights.cache import cache_dir
-from save_avs.weights.download import DEFAULT_RETRY, RetryPolicy
-from save_avs.weights.fetch import NO_REPORT, TransferReporter, fetch
-from save_avs.weights.registry import PretrainedWeights, WeightsFile
+from save_avs.errors import DataError, SaveAvsError, UsageError
+from save_avs.weights.identity import sha256_of
 
 HUB_PREFIX = "hf:"
-ENDPOINT, OFFLINE = "HF_ENDPOINT", "HF_HUB_OFFLINE"  # as huggingface_hub reads them
-PUBLIC = "https://huggingface.co"
-
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class HubRepository:
-    """A model on the hub.
+    """A model repository on the Hub.
 
     Attributes:
         name: owner/name.
@@ -42,7 +34,7 @@ class HubRepository:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``owner/name`` or ``owner/name@revision``, with ``hf:`` before it or without.
+        """Parse ``owner/name`` or ``owner/name@revision``, with or without a leading ``hf:``.
 
         Raises:
             UsageError: when it is neither.
@@ -50,109 +42,77 @@ class HubRepository:
         name, _, revision = text.removeprefix(HUB_PREFIX).partition("@")
         if not _NAME.fullmatch(name) or (not revision and "@" in text):
             raise UsageError(
-                f"'{text}' names no model on a hub: write hf:owner/name or hf:owner/name@revision"
+                f"'{text}' does not name a model on the Hub: write hf:owner/name or hf:owner/name@revision"
             )
         return cls(name, revision or "main")
 
-    @property
-    def folder(self) -> str:
-        """Where its commits lie in the cache."""
-        return f"hub/{self.name.replace('/', '--')}"
+    def __str__(self) -> str:
+        return f"{HUB_PREFIX}{self.name}@{self.revision}"
 
 
-def fetch_from_hub(
-    repository: HubRepository,
-    files: Sequence[str],
-    *,
-    report: TransferReporter = NO_REPORT,
-    retry: RetryPolicy = DEFAULT_RETRY,
-) -> Path:
-    """Bring files of a repository into the cache, at the commit that its revision is now.
+def fetch_from_hub(repository: HubRepository, files: Sequence[str]) -> Path:
+    """Download files of a repository into the Hub's cache, and check them against the hashes that name them.
 
-    A commit never changes: its files are fetched once, checked against the sha256 that the hub tells (of
-    small files it tells none: theirs is recorded at the first download), and checked again at each use.
-    With ``HF_HUB_OFFLINE`` set, a revision is the commit that it was when the hub was last asked.
+    The first file resolves the revision to a commit, the others come from that commit. A commit that is in
+    the cache is not asked for again.
 
     Args:
         repository: which.
         files: names; all of them are needed.
-        report: hears of progress.
-        retry: with the server.
 
     Returns:
         The folder of that commit.
 
     Raises:
-        UsageError: when the repository lacks one of the files, or is not in the cache and the hub may not be
-            asked.
-        DataError: when a file is not the one that the hub tells.
-        SaveAvsError: when the hub cannot be reached, or has no such repository or revision.
+        UsageError: when the repository lacks one of the files, or is not cached while HF_HUB_OFFLINE is set.
+        DataError: when a file is not the one that the Hub lists.
+        SaveAvsError: when the Hub cannot be reached, or has no such repository or revision.
     """
-    offline = os.environ.get(OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE")
-    note = cache_dir() / repository.folder / "revisions" / f"{quote(repository.revision, safe='')}.json"
-    listing = _noted(note) if offline or _COMMIT.fullmatch(repository.revision) else None
-    if listing is None:
-        if offline:
-            raise UsageError(
-                f"hf:{repository.name}@{repository.revision} is not in {cache_dir()}, and {OFFLINE} is set"
-            )
-        listing = _ask(repository, retry)
-        atomic_write(note, json.dumps(listing, indent=2) + "\n")
-    known = _known(repository, listing, files)
-    fetch(known, offline=offline, report=report, retry=retry)
-    return cache_dir() / known.name
+    revision, path = repository.revision, Path()
+    for name in files:
+        path = _download(repository, name, revision)
+        revision = path.parent.name  # snapshots/<commit>/<file>
+        _check_hash(path)
+    return path.parent
 
 
-def _ask(repository: HubRepository, retry: RetryPolicy) -> dict[str, Any]:
-    """What the hub tells of a revision: its commit, and of each large file its sha256 and size."""
-    revision = quote(repository.revision, safe="")
-    url = f"{_endpoint()}/api/models/{repository.name}/revision/{revision}?blobs=true"
-    request = urllib.request.Request(url, headers={"User-Agent": "save-avs"})
+def _download(repository: HubRepository, name: str, revision: str) -> Path:
+    from huggingface_hub import constants, errors, hf_hub_download
+
     try:
-        with urllib.request.urlopen(request, timeout=retry.timeout) as response:
-            told = json.load(response)
-        files = {entry["rfilename"]: _facts(entry.get("lfs")) for entry in told["siblings"]}
-        return {"commit": told["sha"], "files": files}
-    except urllib.error.HTTPError as error:
-        missing = f"{_endpoint()} has no model {repository.name} with a revision {repository.revision}"
-        if error.code in (401, 403, 404):  # the hub answers 401 where a private one may be
-            raise SaveAvsError(f"{missing}, or it is private ({error.code})") from error
-        raise SaveAvsError(f"{url}: the hub answers {error.code} ({error.reason})") from error
-    except OSError as error:
-        reason = getattr(error, "reason", error)
+        return Path(hf_hub_download(repository.name, name, revision=revision))
+    except errors.RevisionNotFoundError as error:
+        raise SaveAvsError(f"{repository.name} has no revision {repository.revision}") from error
+    except errors.RepositoryNotFoundError as error:  # the Hub does not tell private repositories from none
         raise SaveAvsError(
-            f"{_endpoint()} cannot be reached ({reason}); {OFFLINE}=1 uses what is in the cache"
+            f"No model {repository.name} on {constants.ENDPOINT}: check the name, or set HF_TOKEN "
+            "if it is private"
         ) from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise SaveAvsError(f"{url}: the answer is not a hub's") from error
+    except errors.LocalEntryNotFoundError as error:
+        if constants.HF_HUB_OFFLINE:
+            raise UsageError(
+                f"{repository} is not in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set"
+            ) from error
+        raise SaveAvsError(
+            f"{constants.ENDPOINT} cannot be reached, and {repository} is not cached"
+        ) from error
+    except errors.EntryNotFoundError as error:
+        raise UsageError(f"{repository} is not a SAVE model: it has no {name}") from error
+    except Exception as error:  # of the HTTP client; those of this system, such as a full disk, have a number
+        if getattr(error, "errno", None):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SaveAvsError(f"{repository}: downloading {name} failed ({reason}): try again") from error
 
 
-def _facts(stored: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What is told of a file that lies in large storage; nothing of others."""
-    return {} if stored is None else {"sha256": stored["sha256"], "size": stored["size"]}
+def _check_hash(path: Path) -> None:
+    """Compare a file with the hash by which the cache names its blob: a sha256, or git's of small files."""
+    blob = path.resolve()
+    actual = {64: sha256_of, 40: _git_blob_sha1}.get(len(blob.name), lambda file: file.name)(blob)
+    if actual != blob.name:
+        raise DataError(f"{blob}: damaged (its hash is {actual[:12]}...): remove it and load the model again")
 
 
-def _noted(note: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(note.read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _known(repository: HubRepository, listing: Mapping[str, Any], files: Sequence[str]) -> PretrainedWeights:
-    """A commit's files as ``fetch`` takes published weights."""
-    commit, there = listing["commit"], listing["files"]
-    if missing := [file for file in files if file not in there]:
-        raise UsageError(f"hf:{repository.name} at {commit[:12]} is no SAVE: it has no {missing[0]}")
-    resolve = f"{_endpoint()}/{repository.name}/resolve/{commit}"
-    return PretrainedWeights(
-        name=f"{repository.folder}/{commit}",
-        description=f"{repository.name} at {commit[:12]}",
-        files=tuple(WeightsFile(file=file, url=f"{resolve}/{file}", **there[file]) for file in files),
-        sha256_source="sha256 from the hub",
-        license="see its model card",
-    )
-
-
-def _endpoint() -> str:
-    return os.environ.get(ENDPOINT, PUBLIC).rstrip("/")
+def _git_blob_sha1(file: Path) -> str:
+    content = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Which file a weight file is: its name, its size and its sha256."""
+"""The identity of a weight file: its name, its size and its sha256."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from save_avs._files import open_regular
 
-_PIECE = 2**20  # bytes read at a time
+_CHUNK = 2**20  # bytes read at a time
 
 
 class FileIdentity(BaseModel):
-    """A weight file as it was met.
+    """What identifies a weight file.
 
     Attributes:
         name: the name it is published under, or the file's own.
         size: bytes.
-        sha256: of the whole file, 64 hexadecimal digits.
+        sha256: of the complete file, 64 hexadecimal digits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +29,7 @@ class FileIdentity(BaseModel):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
     def matches(self, other: FileIdentity | None) -> bool:
-        """Whether it is the same file, whatever each calls it."""
+        """Return whether it is the same file, under any name."""
         return other is not None and (self.size, self.sha256) == (other.size, other.sha256)
 
     def __str__(self) -> str:
@@ -37,19 +37,19 @@ class FileIdentity(BaseModel):
 
 
 def sha256_of(file: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
-    """The sha256 of a file, in hexadecimal; ``on_bytes`` hears how many bytes each piece had.
+    """Return the sha256 of a file in hexadecimal; ``on_bytes`` receives the size of each chunk read.
 
     Raises:
-        OSError: when it cannot be read, or is no regular file.
+        OSError: when it cannot be read, or is not a regular file.
     """
     digest = hashlib.sha256()
     with open_regular(file) as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-            on_bytes(len(piece))
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            on_bytes(len(chunk))
     return digest.hexdigest()
 
 
 def identify_file(file: Path, name: str | None = None) -> FileIdentity:
-    """Read a file through and say which it is."""
+    """Read a file completely and return its identity."""
     return FileIdentity(name=name or file.name, size=file.stat().st_size, sha256=sha256_of(file))

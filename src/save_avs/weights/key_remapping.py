@@ -1,4 +1,4 @@
-"""Foreign parameter names to the official ones: pure functions from state dict to state dict."""
+"""Renaming of foreign parameter keys to the official ones: pure functions from state dict to state dict."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ _FEED_FORWARD = re.compile(
 
 
 def is_transformers_sam(state: Mapping[str, Tensor]) -> bool:
-    """Whether the keys are those of transformers' ``SamModel``."""
+    """Return whether the keys are those of transformers' ``SamModel``."""
     return any(key.startswith("vision_encoder.") for key in state)
 
 
 def remap_transformers_sam(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keys of transformers' ``SamModel`` to those of Meta's checkpoints; tensors are passed on as they are.
+    """Rename keys of transformers' ``SamModel`` to those of Meta's checkpoints; tensors are not touched.
 
-    The position matrix, which transformers stores twice, comes out once. A key that no rule knows keeps its
+    The position matrix, which transformers stores twice, comes out once. A key that no rule matches keeps its
     name, so that strict loading reports it.
     """
-    middle: dict[str, int] = {}  # hidden layers of each feed-forward head
+    num_hidden: dict[str, int] = {}  # hidden layers of each feed-forward head
     for key in state:
         match = _FEED_FORWARD.match(key)
         if match and match[3]:
-            middle[match[1]] = max(middle.get(match[1], 0), int(match[3]) + 1)
+            num_hidden[match[1]] = max(num_hidden.get(match[1], 0), int(match[3]) + 1)
 
     def rename(key: str) -> str:
         if match := _FEED_FORWARD.match(key):
             head, first, hidden, _, kind = match.groups()
-            layer = 0 if first else int(hidden) + 1 if hidden else middle.get(head, 0) + 1
+            layer = 0 if first else int(hidden) + 1 if hidden else num_hidden.get(head, 0) + 1
             return f"{head}layers.{layer}.{kind}"
         for pattern, rewrite in _SAM_RULES:
             key = re.sub(pattern, rewrite, key)

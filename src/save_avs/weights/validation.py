@@ -1,4 +1,4 @@
-"""What a weight file is by its bytes, before anything of it is unpickled, and whether all of it is there."""
+"""Format and completeness of weight files by their bytes, before anything is unpickled."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import zipfile
 from enum import StrEnum
 from pathlib import Path
 
-_MOST_HEADER = 100 * 2**20  # bytes; safetensors' own limit
+_MAX_HEADER = 100 * 2**20  # bytes; safetensors' own limit
 
 
 class WeightsFormat(StrEnum):
-    """How weights lie in a file."""
+    """Format of a weight file."""
 
     SAFETENSORS = "safetensors"
     TORCH_ZIP = "torch's format"
@@ -21,47 +21,50 @@ class WeightsFormat(StrEnum):
 
 
 def detect_format(file: Path) -> WeightsFormat:
-    """The format that the first bytes show."""
+    """Return the format that the first bytes show."""
     with file.open("rb") as stream:
         head = stream.read(10)
     if head.startswith(b"PK"):
         return WeightsFormat.TORCH_ZIP
     if head.startswith(b"\x80\x02"):
         return WeightsFormat.TORCH_LEGACY
-    if len(head) == 10 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER:
+    if len(head) == 10 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_HEADER:
         return WeightsFormat.SAFETENSORS
     return WeightsFormat.JSON if head[:1] in (b"{", b"[") else WeightsFormat.UNKNOWN
 
 
 def find_defect(file: Path, wanted: str = "") -> str | None:
-    """What shows that a file is no weights (or, named .json, no JSON), or not whole; None where nothing does.
+    """Describe why a file is not weights (or, named .json, not JSON), or incomplete; None if nothing shows it.
 
-    Of torch's older format only the start shows: it tells its length nowhere.
+    Of torch's older format only the start is checked: it does not hold its length.
 
     Args:
         file: the file.
-        wanted: the name it should have, whose suffix tells what it should be; its own when empty.
+        wanted: the name whose suffix shows what the file should be; the file's own when empty.
     """
     kind = detect_format(file)
     if Path(wanted or file.name).suffix == ".json":
         return None if _is_json(file) else "it is not JSON"
     if kind is WeightsFormat.SAFETENSORS:
-        return _safetensors_flaw(file)
+        return _safetensors_defect(file)
     if kind is WeightsFormat.TORCH_ZIP:
         return None if zipfile.is_zipfile(file) else "it is cut short"
-    return None if kind is WeightsFormat.TORCH_LEGACY else f"it holds no weights but {_preview(file)}"
+    return None if kind is WeightsFormat.TORCH_LEGACY else f"it is not a weight file but {_preview(file)}"
 
 
-def _safetensors_flaw(file: Path) -> str | None:
+def _safetensors_defect(file: Path) -> str | None:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         try:
             header = json.loads(stream.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, LookupError, TypeError, AttributeError):
+            expected = 8 + length + max(ends, default=0)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return "its header is damaged or cut short"
-    whole, here = 8 + length + max(ends, default=0), file.stat().st_size
-    return None if here == whole else f"it has {here:,} bytes where its header says {whole:,}"
+    actual = file.stat().st_size
+    return (
+        None if actual == expected else f"it has {actual:,} bytes instead of the {expected:,} of its header"
+    )
 
 
 def _is_json(file: Path) -> bool:
@@ -76,7 +79,7 @@ def _preview(file: Path) -> str:
     with file.open("rb") as stream:
         head = stream.read(60)
     if not head:
-        return "nothing (0 bytes)"
+        return "empty (0 bytes)"
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer; `git lfs pull` gets what it points to"
     text = " ".join(head.decode("ascii", "replace").split())

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from save_avs.audio.frontend import Frontend
 from save_avs.audio.mel import mel_filters
 from save_avs.errors import SaveAvsError
-from save_avs.weights.reading import read_state_dict
-from save_avs.weights.strict_load import strict_load
+from save_avs.weights.state_dict import read_state_dict, strict_load
 
 _SAME_FILTERS = 1e-4  # of the largest weight; float32 leaves 1e-6, another mel scale or norm is off by 0.1
 

@@ -11,7 +11,7 @@ from save_avs._files import atomic_path
 from save_avs.errors import UsageError
 from save_avs.models.sam.load import read_sam_checkpoint
 from save_avs.models.sam.presets import SamConfig, build_sam
-from save_avs.weights.strict_load import strict_load
+from save_avs.weights.state_dict import strict_load
 
 
 def convert_sam(source: str | Path, target: str | Path) -> SamConfig:

@@ -15,8 +15,7 @@ from save_avs.errors import SaveAvsError, UsageError
 from save_avs.models.sam.presets import SamConfig, build_sam
 from save_avs.models.sam.sam import Sam
 from save_avs.weights.key_remapping import is_transformers_sam, remap_transformers_sam
-from save_avs.weights.reading import read_state_dict
-from save_avs.weights.strict_load import strict_load
+from save_avs.weights.state_dict import read_state_dict, strict_load
 
 
 def load_sam(path: str | Path, *, image_size: int | None = None, dtype: torch.dtype = torch.float32) -> Sam:

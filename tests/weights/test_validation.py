@@ -43,17 +43,17 @@ def test_a_longer_safetensors_is_not_whole_either(tmp_path):
     path = make(tmp_path, WeightsFormat.SAFETENSORS)
     whole = path.read_bytes()
     path.write_bytes(whole + b"more")
-    assert find_defect(path) == f"it has {len(whole) + 4:,} bytes where its header says {len(whole):,}"
+    assert find_defect(path) == f"it has {len(whole) + 4:,} bytes instead of the {len(whole):,} of its header"
 
 
 def test_other_things(tmp_path):
     (tmp_path / "page.pth").write_text("<!DOCTYPE html><html>\nNot here</html>")
     assert (
         find_defect(tmp_path / "page.pth")
-        == 'it holds no weights but text ("<!DOCTYPE html><html> Not here</html>")'
+        == 'it is not a weight file but text ("<!DOCTYPE html><html> Not here</html>")'
     )
     (tmp_path / "noise.pth").write_bytes(bytes(range(200, 256)))
-    assert find_defect(tmp_path / "noise.pth") == "it holds no weights but other data"
+    assert find_defect(tmp_path / "noise.pth") == "it is not a weight file but other data"
     (tmp_path / "lfs.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     assert "a Git LFS pointer" in str(find_defect(tmp_path / "lfs.pth"))
 
@@ -65,5 +65,5 @@ def test_json_is_wanted_where_the_name_says_so(tmp_path):
     assert find_defect(tmp_path / "config.json") == "it is not JSON"
     assert (
         find_defect(tmp_path / "config.json", "model.safetensors")
-        == 'it holds no weights but text ("<html>")'
+        == 'it is not a weight file but text ("<html>")'
     )

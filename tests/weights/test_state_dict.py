@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from save_avs.errors import SaveAvsError, UsageError
-from save_avs.weights.reading import read_state_dict
+from save_avs.weights.state_dict import read_state_dict
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(1)}
 OLDER = {"_use_new_zipfile_serialization": False}
@@ -91,10 +91,10 @@ def test_what_is_no_weight_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.pth").write_bytes(b"")
     (tmp_path / "text.safetensors").write_text("hello, these are no weights\n")
     torch.save({"epoch": 3}, tmp_path / "other.pth")
-    assert "neither safetensors nor a torch weight file" in refusal(tmp_path / "text.pth")
-    assert "neither safetensors nor a torch weight file" in refusal(tmp_path / "empty.pth")
-    assert "not a whole safetensors file" in refusal(tmp_path / "text.safetensors")
-    assert "holds no state dict" in refusal(tmp_path / "other.pth")
+    assert "not a weight file but text" in refusal(tmp_path / "text.pth")
+    assert "not a weight file but empty" in refusal(tmp_path / "empty.pth")
+    assert "not a weight file but text" in refusal(tmp_path / "text.safetensors")
+    assert "contains no state dict" in refusal(tmp_path / "other.pth")
 
 
 OPCODES = {

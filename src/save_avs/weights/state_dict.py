@@ -1,0 +1,135 @@
+"""State dicts: reading them from files without running what is in them, and loading them strictly."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from save_avs.errors import SaveAvsError
+from save_avs.weights.cache import find_weights_file
+from save_avs.weights.validation import WeightsFormat, detect_format, find_defect
+
+_NESTED_IN = ("model", "state_dict")
+_RECONSTRUCT = np.empty(0).__reduce__()[0]  # the function in numpy's pickles
+# What training scripts store next to the tensors (PANNs: the state of a sampler): arrays of plain numbers.
+_PLAIN_ARRAYS: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    _RECONSTRUCT,
+    (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),  # its name before numpy 2
+    *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
+]
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict onto the CPU: .safetensors, or torch's format, of which only numbers are accepted.
+
+    A state dict nested under "model" or "state_dict", as training scripts save it, is taken out.
+
+    Raises:
+        UsageError: when there is no such file.
+        SaveAvsError: when the file is damaged, holds pickled code, or no state dict.
+    """
+    file = find_weights_file(Path(path))
+    if defect := find_defect(file):
+        raise SaveAvsError(f"{file}: {defect}; fetch it again")
+    state = _read_safetensors(file) if detect_format(file) is WeightsFormat.SAFETENSORS else _read_torch(file)
+    if isinstance(state, Mapping):
+        state = next((state[key] for key in _NESTED_IN if isinstance(state.get(key), Mapping)), state)
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        raise SaveAvsError(f"{file}: contains no state dict (a mapping of names to tensors)")
+    return dict(state)
+
+
+def state_dict_mismatches(module: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """List how a state dict differs from a module's: one phrase per kind, with every key; empty if it fits."""
+    own = module.state_dict()
+    shapes = [
+        f"{key} is {list(state[key].shape)} instead of {list(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    found = (
+        ("missing", [key for key in own if key not in state]),
+        ("unexpected", [key for key in state if key not in own]),
+        ("mis-shaped", shapes),
+    )
+    return [f"{len(keys)} {kind}: {', '.join(keys)}" for kind, keys in found if keys]
+
+
+def strict_load(module: nn.Module, state: Mapping[str, Tensor], *, source: str, assign: bool = False) -> None:
+    """Load a state dict into a module, completely or not at all.
+
+    Args:
+        module: keeps its own precision and device, unless ``assign``.
+        state: as many keys, of the same names and shapes, as the module has.
+        source: where the state comes from, for the message.
+        assign: make the tensors themselves the module's parameters, as a module on the meta device needs.
+
+    Raises:
+        SaveAvsError: when anything differs; the message lists every missing, unexpected and mis-shaped key.
+    """
+    if mismatches := state_dict_mismatches(module, state):
+        raise SaveAvsError(f"{source} does not fit {type(module).__name__}; {'; '.join(mismatches)}")
+    module.load_state_dict(state, assign=assign)
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file, device="cpu")
+    except MemoryError:
+        raise
+    except Exception as error:  # safetensors' own, and what numbers of an unknown kind make torch raise
+        raise SaveAvsError(
+            f"{file}: not a complete safetensors file ({_first_line(error)}); fetch it again"
+        ) from error
+
+
+def _read_torch(file: Path) -> object:
+    is_zip = detect_format(file) is WeightsFormat.TORCH_ZIP
+    if is_zip:
+        _check_zip(file)
+    try:
+        with torch.serialization.safe_globals(_PLAIN_ARRAYS):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # also what a damaged pickle makes the reader raise
+        if isinstance(error, pickle.UnpicklingError) and (is_zip or "GLOBAL" in str(error)):
+            raise SaveAvsError(
+                f"{file}: contains pickled code, which is never run; "
+                "save only its state dict, preferably as .safetensors"
+            ) from error
+        raise SaveAvsError(f"{file}: damaged or cut short ({_first_line(error)}); fetch it again") from error
+
+
+def _check_zip(file: Path) -> None:
+    """Refuse archives that unpack to more than they are.
+
+    Raises:
+        SaveAvsError: when entries are compressed or overlap, as torch.save never writes them.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except Exception as error:  # also what a damaged directory makes the reader raise
+        raise SaveAvsError(f"{file}: damaged or cut short ({_first_line(error)}); fetch it again") from error
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    if not stored or sum(entry.file_size for entry in entries) > file.stat().st_size:
+        raise SaveAvsError(
+            f"{file}: overlapping or compressed zip entries; not written by torch.save. Fetch it again"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
