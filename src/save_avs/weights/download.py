@@ -123,6 +123,7 @@ def _attempt(url: str, part: Path, *, size: int | None, on_bytes: OnBytes, timeo
             _write_origin(part, _Origin(url, _validator(response.headers), total))
             _receive(response, part, total=total, on_bytes=on_bytes)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 416:  # the range starts behind the end
             discard_partial(part)
             raise _InterruptedError("the server has a shorter file by now") from error
@@ -170,6 +171,7 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         secure = req.full_url.startswith("https:")
         if not newurl.startswith("https:" if secure else ("http:", "https:")):
+            fp.close()
             raise SaveAvsError(f"{req.full_url}: redirects to {newurl}, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
