@@ -1,9 +1,12 @@
-"""What every data set of clips offers, whichever benchmark it is from."""
+"""The interface that every data set of clips has, and wrappers that keep it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from save_avs.audio.frontend import Frontend
 from save_avs.types import F32, AVSample
@@ -11,12 +14,12 @@ from save_avs.types import F32, AVSample
 
 @dataclass(frozen=True)
 class ClipMetadata:
-    """What a data set says about a clip without opening its files.
+    """What is known of a clip without opening its files.
 
     Attributes:
         name: unique within the data set.
         source: the video it was cut from; clips of one source belong in one split.
-        categories: what sounds, in the data set's own words, cleaned; empty where it does not say.
+        categories: sounding classes, as the data set names them (cleaned); empty where it does not say.
     """
 
     name: str
@@ -25,7 +28,7 @@ class ClipMetadata:
 
 
 class AVDataset(Protocol):
-    """One split of a data set: clips by index."""
+    """One split of a data set, by index; a map-style data set for ``torch.utils.data.DataLoader``."""
 
     @property
     def name(self) -> str:
@@ -39,62 +42,62 @@ class AVDataset(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the labels that ``AVSample.labels`` counts, background first; empty without labels."""
+        """Names of the classes in ``AVSample.labels``, background first; empty without labels."""
         ...
 
     def __len__(self) -> int:
-        """Number of clips."""
+        """Return the number of clips."""
         ...
 
     def __getitem__(self, i: int) -> AVSample:
         """Read a clip at its own size.
 
         Raises:
-            DataError: when a file of it is missing or broken; the line names the file.
+            DataError: a file is missing or broken; the message names it.
         """
         ...
 
     def metadata(self, i: int) -> ClipMetadata:
-        """What is known of a clip without opening its files."""
+        """Return what is known of a clip without opening its files."""
         ...
 
 
 @runtime_checkable
 class WaveformDataset(AVDataset, Protocol):
-    """Clips whose sound can be taken out, changed and put back, or given to another front-end."""
+    """A data set whose waveforms can be read, changed and put back, or given to another front-end."""
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second of its sounds."""
+        """Sample rate of ``waveform``, in Hz."""
         ...
 
     def with_frontend(self, frontend: Frontend) -> AVDataset:
-        """The same clips with the patches of another front-end."""
+        """Return the same clips with the log-mel of another front-end."""
         ...
 
     def waveform(self, i: int) -> F32:
-        """The sound of a clip, mono, f32 [S].
+        """Read the audio of a clip, mono, f32 [S].
 
         Raises:
-            DataError: when it is missing or broken; the line names the file.
+            DataError: it is missing or broken; the message names the file.
         """
         ...
 
     def read(self, i: int, *, waveform: F32 | None = None) -> AVSample:
-        """Read a clip, its patches computed of ``waveform`` where one is given.
+        """Read a clip; its log-mel is computed from ``waveform`` if one is given.
 
         Raises:
-            DataError: when a file of it is missing or broken; the line names the file.
+            DataError: a file is missing or broken; the message names it.
         """
         ...
 
 
 @dataclass(frozen=True)
 class DatasetWrapper:
-    """A clip set around another, which says all that it does not say itself.
+    """A data set around another; everything but the samples is passed through.
 
     Attributes:
-        clips: the set inside.
+        clips: the data set inside.
     """
 
     clips: AVDataset
@@ -111,12 +114,35 @@ class DatasetWrapper:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the labels, background first."""
+        """Names of the classes, background first."""
         return self.clips.classes
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def metadata(self, i: int) -> ClipMetadata:
-        """What is known of a clip without opening its files."""
+        """Return what is known of a clip without opening its files."""
         return self.clips.metadata(i)
+
+
+@dataclass(frozen=True)
+class PaddedDataset(DatasetWrapper):
+    """Clips padded to one length with black frames that are neither valid nor annotated.
+
+    The official AVSS loader pads clips of 5 frames to 10 and scores the padding. To compare with its
+    figures, wrap the clips in this and also count the frames that are not ``valid``.
+
+    Attributes:
+        frames: length in frames; longer clips are left as they are.
+    """
+
+    frames: int = 10
+
+    def __getitem__(self, i: int) -> AVSample:
+        sample = self.clips[i]
+        arrays = {name: value for name, value in vars(sample).items() if isinstance(value, np.ndarray)}
+        return replace(sample, **{name: self._pad(value) for name, value in arrays.items()})
+
+    def _pad(self, values: NDArray[Any]) -> NDArray[Any]:
+        missing = max(0, self.frames - len(values))
+        return np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))

@@ -1,31 +1,31 @@
-"""Looking over a data set on disk: what is there, missing, broken, doubtful. Nothing is changed."""
+"""Check data sets on disk: missing and broken files, counts, leaks between splits, stray pixels.
+
+Nothing is changed.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from save_avs.datasets.clips import ClipDataset, ClipEntry, ClipFile
 from save_avs.datasets.registry import SPECS, open_dataset, resolve_spec
-from save_avs.datasets.shards.index import read_index
-from save_avs.datasets.shards.spec import holds_shards
+from save_avs.datasets.shards import has_shards, read_index
 from save_avs.datasets.spec import SPLITS, DatasetSpec
 from save_avs.datasets.storage import StoredFile
 from save_avs.errors import DataError, UsageError
-from save_avs.synthesis.connected_components import component_areas
-from save_avs.types import U8
+from save_avs.types import I64, U8, Bool
 
-# Pieces of at most so many pixels of so many are stray, where the annotation has larger ones.
-SPECK, OF = 8, 224 * 224
+# Components of at most so many pixels in an image of so many are stray, next to larger ones.
+STRAY_PIXELS, IMAGE_PIXELS = 8, 224 * 224
 _THREADS = min(8, 2 * (os.cpu_count() or 1))
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class FileProblem:
     """What is wrong with a file.
 
     Attributes:
-        path: the file; in shards, the shard and the member in it.
-        kind: ``missing`` or ``broken``.
+        path: the file; in shards, the shard and its member.
+        kind: missing or broken.
         reason: one line.
     """
 
     path: StoredFile
-    kind: str
+    kind: Literal["missing", "broken"]
     reason: str
 
 
@@ -49,12 +49,11 @@ class SplitReport:
 
     Attributes:
         split: its name.
-        clips: that its table lists.
+        clips: listed in its table.
         official: clips in the official release; None where that is not known.
-        files: looked at.
+        files: checked.
         problems: missing and broken files.
-        computed: log-mel files that are missing; they are computed from the sound.
-        stray_pixels: annotations with stray pixels, and how many pieces each has of them.
+        stray_pixels: annotations with stray pixels, and how many such components each has.
     """
 
     split: str
@@ -62,28 +61,27 @@ class SplitReport:
     official: int | None = None
     files: int = 0
     problems: list[FileProblem] = field(default_factory=list)
-    computed: int = 0
     stray_pixels: list[tuple[StoredFile, int]] = field(default_factory=list)
 
 
 @dataclass
 class DatasetReport:
-    """What was found of one data set.
+    """What was found in one data set.
 
     Attributes:
         name: of the data set.
-        title: what people call it.
-        home: the folder it lies in.
-        tables: what is wrong with its tables.
+        title: its full name.
+        folder: that holds it.
+        table_problems: what is wrong with its tables.
         splits: what was found in each.
-        leaks: source videos with clips in more than one split: how many in which.
-        opened: the clips of each split that could be opened.
+        leaks: source videos with clips in more than one split: how many in each.
+        opened: the splits that could be opened.
     """
 
     name: str
     title: str
-    home: Path
-    tables: list[FileProblem] = field(default_factory=list)
+    folder: Path
+    table_problems: list[FileProblem] = field(default_factory=list)
     splits: list[SplitReport] = field(default_factory=list)
     leaks: dict[str, dict[str, int]] = field(default_factory=dict)
     opened: list[ClipDataset] = field(default_factory=list)
@@ -91,8 +89,8 @@ class DatasetReport:
     @property
     def problems(self) -> list[FileProblem]:
         """All missing and broken files, each once."""
-        in_splits = [finding for split in self.splits for finding in split.problems]
-        return list(dict.fromkeys([*self.tables, *in_splits]))
+        in_splits = [problem for split in self.splits for problem in split.problems]
+        return list(dict.fromkeys([*self.table_problems, *in_splits]))
 
     @property
     def clips(self) -> int:
@@ -101,19 +99,20 @@ class DatasetReport:
 
 
 def find_datasets(root: Path) -> list[DatasetSpec]:
-    """The data sets that lie under a folder.
+    """Find the data sets in a folder.
 
     Raises:
-        UsageError: when there is no such folder, or no data set in it.
+        UsageError: there is no such folder, or no data set in it.
     """
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
-    if holds_shards(root):
+    if has_shards(root):
         return [resolve_spec(read_index(root).name, root)]
     found = [spec for spec in SPECS.values() if spec.find(root) is not None]
     if not found:
         raise UsageError(
-            f"{root}: no data set of {', '.join(SPECS)} lies here; docs/reference/datasets.md shows how they lie"
+            f"No known data set found in {root} (looked for: {', '.join(SPECS)}). "
+            "See docs/reference/datasets.md for the expected layouts."
         )
     return found
 
@@ -122,103 +121,116 @@ class DatasetChecker:
     """Checks data sets; a file that several of them share is read once.
 
     Args:
-        progress: called after each clip with how many are done of the split's.
+        progress: called after each clip with the split, clips done and clips in all.
     """
 
     def __init__(self, progress: Callable[[str, int, int], None] = lambda _, __, ___: None) -> None:
         self._progress = progress
-        self._known: dict[StoredFile, tuple[FileProblem | None, int]] = {}
+        self._checked: dict[StoredFile, tuple[FileProblem | None, int]] = {}
 
     def check(self, spec: DatasetSpec, root: Path) -> DatasetReport:
-        """Look over all splits of a data set.
+        """Check all splits of a data set.
 
         Raises:
-            UsageError: when the data set is not there.
+            UsageError: the data set is not there.
         """
-        report = DatasetReport(spec.name, spec.title, spec.home(root))
-        report.tables += _missing_tables(spec, report.home)
-        for split in SPLITS:
-            part = SplitReport(split, official=spec.counts.get(split))
-            report.splits.append(part)
+        report = DatasetReport(spec.name, spec.title, spec.locate(root))
+        tables = [report.folder / table for table in dict.fromkeys(spec.tables)]
+        report.table_problems = [FileProblem(p, "missing", "missing") for p in tables if not p.exists()]
+        for name in SPLITS:
+            split = SplitReport(name, official=spec.official_counts.get(name))
+            report.splits.append(split)
             try:
-                clips = open_dataset(spec.name, root, split)
+                clips = open_dataset(spec.name, root, name)
             except UsageError:
-                continue  # a folder of films need not have every split
+                continue  # a folder of videos need not have every split
             except DataError as error:
-                finding = _finding(error, report.home)
-                report.tables += [finding] if finding not in report.tables else []
+                problem = _problem(error, report.folder)
+                report.table_problems += [problem] if problem not in report.table_problems else []
                 continue
             report.opened.append(clips)
-            part.clips = len(clips)
-            self._look_at(clips, part)
-        report.leaks = leaks(report.opened)
+            self._check_split(clips, split)
+        report.leaks = find_leaks(report.opened)
         return report
 
-    def _look_at(self, clips: ClipDataset, report: SplitReport) -> None:
+    def _check_split(self, clips: ClipDataset, report: SplitReport) -> None:
         pool = ThreadPoolExecutor(_THREADS)
         try:
-            for done, _ in enumerate(pool.map(self._read, clips.entries), start=1):
+            for done, _ in enumerate(pool.map(self._check_clip, clips.entries), start=1):
                 self._progress(f"{clips.name} {clips.split}", done, len(clips))
         finally:
             pool.shutdown(cancel_futures=True)
-        for entry in clips.entries:
-            for part in entry.parts():
-                finding, stray_pixels = self._known[part.path]
-                report.files += 1
-                if finding is not None and part.kind == "log_mel" and finding.kind == "missing":
-                    report.computed += 1
-                elif finding is not None:
-                    report.problems.append(finding)
-                if stray_pixels:
-                    report.stray_pixels.append((part.path, stray_pixels))
+        report.clips = len(clips)
+        for file in (file for entry in clips.entries for file in entry.files()):
+            problem, stray = self._checked[file.path]
+            report.files += 1
+            report.problems += [problem] if problem else []
+            report.stray_pixels += [(file.path, stray)] if stray else []
 
-    def _read(self, entry: ClipEntry) -> None:
-        for part in entry.parts():
-            if part.path not in self._known:
-                self._known[part.path] = _inspect(part)
+    def _check_clip(self, entry: ClipEntry) -> None:
+        for file in entry.files():
+            if file.path not in self._checked:
+                self._checked[file.path] = _check_file(file)
 
 
-def _inspect(part: ClipFile) -> tuple[FileProblem | None, int]:
-    """What is wrong with a file, and how many stray pieces its annotation has."""
+def _check_file(file: ClipFile) -> tuple[FileProblem | None, int]:
+    """Return what is wrong with a file, and the stray components of an annotation."""
     try:
-        value = part.read(part.path)
+        value = file.read(file.path)
     except DataError as error:
-        return _finding(error, part.path), 0
-    return None, count_stray_pixels(value) if part.kind == "truth" else 0
+        return _problem(error, file.path), 0
+    return None, count_stray_components(value) if file.kind == "annotation" else 0
 
 
-def _finding(error: DataError, path: StoredFile) -> FileProblem:
+def _problem(error: DataError, path: StoredFile) -> FileProblem:
     text = str(error)
     if text.startswith(f"{path}: "):
         reason = text.removeprefix(f"{path}: ")
-    else:  # another file than the one that was asked for
+    else:  # the message names another file
         named, _, reason = text.partition(": ")
         path = Path(named)
     return FileProblem(path, "missing" if reason == "missing" else "broken", reason)
 
 
-def _missing_tables(spec: DatasetSpec, home: Path) -> list[FileProblem]:
-    return [
-        FileProblem(home / table, "missing", "missing")
-        for table in dict.fromkeys(spec.tables)
-        if not (home / table).exists()
-    ]
-
-
-def count_stray_pixels(truth: U8) -> int:
-    """How many stray pieces an annotation, u8 [H,W], has: tiny ones of a class that has larger ones too."""
+def count_stray_components(annotation: U8) -> int:
+    """Count the tiny components of classes that also have larger ones, in an annotation u8 [H,W]."""
     count = 0
-    for value in np.unique(truth[truth > 0]):
-        areas = component_areas(truth == value)
-        tiny = areas * OF <= SPECK * truth.size
+    for value in np.unique(annotation[annotation > 0]):
+        areas = component_areas(annotation == value)
+        tiny = areas * IMAGE_PIXELS <= STRAY_PIXELS * annotation.size
         count += int(tiny.sum()) if not tiny.all() else 0
     return count
 
 
-def leaks(splits: list[ClipDataset]) -> dict[str, dict[str, int]]:
-    """Source videos that have clips in more than one split: how many in which."""
-    seen: dict[str, Counter[str]] = defaultdict(Counter)
+def component_areas(mask: Bool) -> I64:
+    """Return the pixels of each 8-connected component of a mask, bool [H,W].
+
+    A row of the mask is a few runs; touching runs of neighboring rows are joined (union-find).
+    """
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    row, start = np.nonzero(edges == 1)
+    end = np.nonzero(edges == -1)[1]
+    stride = mask.shape[1] + 2  # so that a run touches none beyond the next row
+    first = np.searchsorted(row * stride + end, (row + 1) * stride + start)
+    last = np.searchsorted(row * stride + start, (row + 1) * stride + end, side="right")
+    parent = list(range(len(row)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = run = parent[parent[run]]
+        return run
+
+    for above in range(len(row)):
+        for below in range(first[above], last[above]):
+            parent[root(below)] = root(above)
+    areas = np.bincount([root(run) for run in parent], weights=end - start)
+    return areas[areas > 0].astype(np.int64)
+
+
+def find_leaks(splits: Sequence[ClipDataset]) -> dict[str, dict[str, int]]:
+    """Return source videos that have clips in more than one split: how many in each."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for clips in splits:
         for i in range(len(clips)):
-            seen[clips.metadata(i).source][clips.split] += 1
-    return {source: dict(counts) for source, counts in sorted(seen.items()) if len(counts) > 1}
+            counts[clips.metadata(i).source][clips.split] += 1
+    return {source: dict(by_split) for source, by_split in sorted(counts.items()) if len(by_split) > 1}

@@ -1,9 +1,8 @@
-"""Audio features of clips, computed once and kept.
+"""Audio features of clips, computed once and stored.
 
-A cache is a folder; in it each backbone has a folder of its own, named by what it is (its name and the hash
-of its weights), and each clip a file there, named by the hash of the log-mel patches that went in. So a
-feature can never be taken for that of another backbone or another sound, and a run that breaks off goes on
-where it was.
+A cache is a folder with one folder for each backbone, named by the backbone and the hash of its weights. Each
+clip is a file in it, named by the hash of its log-mel patches. So features are never mistaken for those of
+another backbone or other audio, and an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -26,19 +25,16 @@ from save_avs.types import F32, AVSample
 if TYPE_CHECKING:
     from torch import nn
 
-BATCH_CLIPS = 16  # read side by side, and embedded in one go
-_PATCHES = 32  # at once: one of OpenL3 takes tens of megabytes on its way
+BATCH_CLIPS = 16  # read in parallel, and embedded together
+_PATCHES = 32  # per forward pass: a patch of OpenL3 takes tens of megabytes of activations
 _THREADS = 4
-_HASH = 32  # characters of a hash that make a name
+_HASH = 32  # characters of a hash in a name
 
 Progress = Callable[[int, int], None]
 
 
 def backbone_identity(name: str, backbone: nn.Module) -> str:
-    """What a backbone is: its name, and the hash of its weights, whatever file they came from.
-
-    It is taken over the names, shapes and float32 values of the state dict.
-    """
+    """Identify a backbone by its name and a hash of the names, shapes and float32 values of its state dict."""
     import torch
 
     digest = hashlib.sha256()
@@ -51,11 +47,11 @@ def backbone_identity(name: str, backbone: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """The features of one backbone.
+    """Stored features of one backbone.
 
     Attributes:
-        folder: the cache, which may hold those of other backbones too.
-        backbone: its identity.
+        folder: the cache, which may also hold features of other backbones.
+        backbone: identity of this one.
     """
 
     folder: Path
@@ -63,45 +59,45 @@ class FeatureCache:
 
     @classmethod
     def open(cls, folder: str | Path, backbone: str | None = None) -> FeatureCache:
-        """Open a cache to read from; the backbone may be left out where there are features of one alone.
+        """Open a cache for reading; the backbone is optional if there are features of only one.
 
         Raises:
-            UsageError: when there is no such cache, or not of that backbone.
+            UsageError: there is no such cache, or it has no features of that backbone.
         """
         folder = Path(folder)
-        held = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        if not held:
-            raise UsageError(f"{folder} holds no features; make them: save-avs data features --help")
-        if backbone is None and len(held) > 1:
-            raise UsageError(f"{folder} holds features of {', '.join(held)}: say which are meant")
-        if backbone is not None and backbone not in held:
+        stored = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        if not stored:
+            raise UsageError(f"{folder} has no features; compute them: save-avs data features --help")
+        if backbone is None and len(stored) > 1:
+            raise UsageError(f"{folder} has features of several backbones, name one: {', '.join(stored)}")
+        if backbone is not None and backbone not in stored:
             raise UsageError(
-                f"{folder} holds features of {', '.join(held)}, not of {backbone}; "
-                "make them with this backbone: save-avs data features --help"
+                f"{folder} has features of {', '.join(stored)}, not of {backbone}; "
+                "compute them with this backbone: save-avs data features --help"
             )
-        return cls(folder, backbone or held[0])
+        return cls(folder, backbone or stored[0])
 
     def path(self, log_mel: F32) -> Path:
-        """The file for patches, f32 [T,frames,bands]."""
+        """Return the file for log-mel patches, f32 [T,frames,bands]."""
         key = hashlib.sha256(np.ascontiguousarray(log_mel, np.float32).tobytes()).hexdigest()[:_HASH]
         return self.folder / self.backbone / key[:2] / f"{key}.npz"
 
     def read(self, log_mel: F32) -> F32 | None:
-        """The features of patches, f32 [T,D]; None when they are not there, or their file is damaged."""
+        """Read the features of log-mel patches, f32 [T,D]; None if they are missing or damaged."""
         path = self.path(log_mel)
         if not path.exists():
             return None
         try:
             with open_regular(path) as stored, np.load(stored, allow_pickle=False) as file:
                 features = file["features"]
-        # a torn zip may raise anything
+        # a truncated zip may raise anything
         except Exception:
             return None
-        fits = features.ndim == 2 and len(features) == len(log_mel) and features.dtype == np.float32
-        return features if fits else None
+        valid = features.ndim == 2 and len(features) == len(log_mel) and features.dtype == np.float32
+        return features if valid else None
 
     def write(self, log_mel: F32, features: F32) -> None:
-        """Keep the features, f32 [T,D], of patches, whole or not at all."""
+        """Store the features, f32 [T,D], of log-mel patches; the file appears complete or not at all."""
         with atomic_path(self.path(log_mel)) as part:
             np.savez(part, features=np.asarray(features, np.float32))
 
@@ -113,56 +109,56 @@ def compute_features(
     *,
     progress: Progress = lambda _, __: None,
 ) -> int:
-    """Compute the features of all clips that the cache does not hold.
+    """Compute the features of all clips that are not in the cache.
 
     Args:
-        clips: any data set.
-        backbone: whose patches those of the clips are, to [N,D], in evaluation mode.
-        cache: where they go.
-        progress: called after each batch of clips.
+        clips: with the log-mel of the backbone's front-end.
+        backbone: log-mel [N,1,frames,bands] to features [N,D], in evaluation mode.
+        cache: where they are stored.
+        progress: called after each batch with the clips done and in all.
 
     Returns:
-        how many clips were new.
+        number of new clips.
 
     Raises:
-        DataError: when a clip cannot be read.
+        DataError: a clip cannot be read.
     """
     import torch
 
     new = 0
     for done, batch in _batches(clips):
-        lacking = [log_mel for log_mel in batch if cache.read(log_mel) is None]
-        if lacking:
+        missing = [log_mel for log_mel in batch if cache.read(log_mel) is None]
+        if missing:
             device = next(backbone.parameters()).device
             with torch.inference_mode():
-                joined = torch.from_numpy(np.concatenate(lacking)).unsqueeze(1)
+                joined = torch.from_numpy(np.concatenate(missing)).unsqueeze(1)
                 parts = [backbone(part.to(device)).float().cpu() for part in joined.split(_PATCHES)]
                 features = torch.cat(parts).numpy()
-            cuts = np.cumsum([len(log_mel) for log_mel in lacking])[:-1]
-            for log_mel, own in zip(lacking, np.split(features, cuts), strict=True):
+            cuts = np.cumsum([len(log_mel) for log_mel in missing])[:-1]
+            for log_mel, own in zip(missing, np.split(features, cuts), strict=True):
                 cache.write(log_mel, own)
-            new += len(lacking)
+            new += len(missing)
         progress(done, len(clips))
     return new
 
 
 def _batches(clips: ClipDataset) -> Iterator[tuple[int, list[F32]]]:
-    """The patches of all clips, some clips at a time, and how many clips are done with them."""
+    """Yield the log-mel of some clips at a time, after the number of clips done with them."""
     pool = ThreadPoolExecutor(_THREADS)
     try:
         for start in range(0, len(clips), BATCH_CLIPS):
-            numbers = range(start, min(start + BATCH_CLIPS, len(clips)))
-            yield numbers.stop, list(pool.map(clips.log_mel, numbers))
+            indices = range(start, min(start + BATCH_CLIPS, len(clips)))
+            yield indices.stop, list(pool.map(clips.log_mel, indices))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
 class FeatureDataset(DatasetWrapper):
-    """Clips that come with the audio backbone's features.
+    """Clips with the audio backbone's features.
 
     Attributes:
-        cache: where they are taken from.
+        cache: where they are stored.
     """
 
     cache: FeatureCache
@@ -172,7 +168,7 @@ class FeatureDataset(DatasetWrapper):
         features = self.cache.read(sample.log_mel)
         if features is None:
             raise DataError(
-                f"{sample.name}: its features are not in {self.cache.folder / self.cache.backbone}; run: "
+                f"{sample.name}: features not found in {self.cache.folder / self.cache.backbone}; run: "
                 f"save-avs data features {self.name} ROOT --audio {self.cache.backbone.split('-')[0]} "
                 f"--weights WEIGHTS -o {self.cache.folder}"
             )
@@ -180,14 +176,14 @@ class FeatureDataset(DatasetWrapper):
 
 
 def with_features(clips: AVDataset, cache: str | Path, *, backbone: str | None = None) -> FeatureDataset:
-    """Clips whose samples carry features from a cache.
+    """Add features from a cache to the samples of a data set.
 
     Args:
         clips: any data set.
-        cache: the folder that ``save-avs data features`` filled.
-        backbone: identity of the backbone they must be of; may be left out where the cache knows one alone.
+        cache: folder filled by ``save-avs data features``.
+        backbone: identity of their backbone; optional if the cache has features of only one.
 
     Raises:
-        UsageError: when there is no such cache, or not of that backbone.
+        UsageError: there is no such cache, or it has no features of that backbone.
     """
     return FeatureDataset(clips, FeatureCache.open(cache, backbone))

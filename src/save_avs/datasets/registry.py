@@ -1,79 +1,71 @@
-"""The data sets by name."""
+"""Data sets by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from save_avs.audio.frontend import VGGISH, Frontend
-from save_avs.datasets import avss, folder, ms3, s4, synthetic, v3
+from save_avs.datasets.avs_synthetic import AVS_SYNTHETIC
+from save_avs.datasets.avsbench_object import MS3, S4
+from save_avs.datasets.avsbench_semantic import AVSS, V3
 from save_avs.datasets.clips import ClipDataset
-from save_avs.datasets.shards.spec import holds_shards, in_shards
+from save_avs.datasets.shards import has_shards, sharded_spec
 from save_avs.datasets.spec import SPLITS, DatasetSpec
+from save_avs.datasets.video_folder import VIDEO_FOLDER
 from save_avs.errors import UsageError
 
-SPECS: dict[str, DatasetSpec] = {
-    spec.name: spec for spec in (s4.SPEC, ms3.SPEC, *avss.SPECS, *v3.SPECS, synthetic.SPEC, folder.SPEC)
-}
+SPECS: dict[str, DatasetSpec] = {spec.name: spec for spec in (S4, MS3, *AVSS, *V3, AVS_SYNTHETIC, VIDEO_FOLDER)}
 DATASETS = tuple(SPECS)
 
 
-def find_spec(name: str) -> DatasetSpec:
-    """The subset of a name.
+def resolve_spec(name: str, root: str | Path) -> DatasetSpec:
+    """Return the spec of a data set as stored in a folder: in its own layout, or in shards.
 
     Raises:
-        UsageError: when there is none.
+        UsageError: the name is unknown, or the folder holds shards of another data set.
+        DataError: the index of the shards is broken.
     """
     if name not in SPECS:
-        raise UsageError(f"unknown data set '{name}': choose one of {', '.join(DATASETS)}")
-    return SPECS[name]
-
-
-def resolve_spec(name: str, root: str | Path) -> DatasetSpec:
-    """The subset of a name as it lies in a folder: in its own layout, or in shards.
-
-    Raises:
-        UsageError: when there is no such subset, or the folder holds shards of another.
-        DataError: when the index of the shards is broken.
-    """
-    spec = find_spec(name)
-    return in_shards(spec, Path(root)) if holds_shards(Path(root)) else spec
+        raise UsageError(f"Unknown data set '{name}'. Choose from: {', '.join(DATASETS)}.")
+    spec = SPECS[name]
+    return sharded_spec(spec, Path(root)) if has_shards(Path(root)) else spec
 
 
 def open_dataset(
     name: str, root: str | Path, split: str, *, seed: int = 0, frontend: Frontend = VGGISH
 ) -> ClipDataset:
-    """Open one split of a data set; nothing but its tables is read yet.
+    """Open one split of a data set; only its tables are read.
 
     Args:
         name: one of ``DATASETS``.
         root: the folder into which the archives were unpacked, the subset's own folder, or one of shards.
         split: ``train``, ``val`` or ``test``.
-        seed: what AVS-Synthetic's training sounds are drawn from, with the clip's index.
-        frontend: what the patches of the clips are to be: the model's.
+        seed: selects the audio of AVS-Synthetic's training clips, with the clip's index.
+        frontend: how the log-mel of the clips is computed; use the model's.
 
     Raises:
-        UsageError: on an unknown name or split, or a root that does not hold the data set.
-        DataError: when a table is broken, or a shard missing or torn.
+        UsageError: the name or split is unknown, or the root does not hold the data set.
+        DataError: a table is broken, or a shard missing or truncated.
     """
     spec = resolve_spec(name, root)
     if split not in SPLITS:
-        raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
-    home = spec.home(Path(root))
-    return ClipDataset(spec.name, split, spec.classes(home), spec.entries(home, split, seed), frontend)
+        raise UsageError(f"Unknown split '{split}'. Choose from: {', '.join(SPLITS)}.")
+    folder = spec.locate(Path(root))
+    return ClipDataset(spec.name, split, spec.classes(folder), spec.entries(folder, split, seed), frontend)
 
 
 def available_splits(name: str, root: str | Path) -> list[str]:
-    """The splits that a data set has there: a folder of films, or of shards, need not have them all.
+    """Return the splits with clips: a folder of videos, or of shards, need not have them all.
 
     Raises:
-        UsageError: on an unknown name, or a root that does not hold the data set.
-        DataError: when a table is broken, or a shard missing or torn.
+        UsageError: the name is unknown, or the root does not hold the data set.
+        DataError: a table is broken, or a shard missing or truncated.
     """
-    resolve_spec(name, root).home(Path(root))
-    offered = []
+    resolve_spec(name, root).locate(Path(root))
+    available = []
     for split in SPLITS:
         try:
-            offered += [split] if len(open_dataset(name, root, split)) else []
+            available += [split] if len(open_dataset(name, root, split)) else []
         except UsageError:
-            continue  # a folder of films without split folders is all test
-    return offered
+            continue  # a folder of videos without split folders is all test
+    return available

@@ -1,45 +1,149 @@
-"""What the parts of a clip are read from."""
+"""Where the files of a clip are stored: ordinary files, or members of tar shards."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import IO, Literal, Protocol
+import io
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from PIL import Image, UnidentifiedImageError
 
 from save_avs._files import open_regular
 from save_avs.errors import DataError
 
+_HINT = "copy the shard again, or rewrite it: save-avs data shard --help"
+
 
 class CorruptShardError(DataError):
-    """What a file is kept in no longer holds what was put there, so nothing may stand in for it."""
+    """A shard no longer holds what was written, so no fallback may stand in for the member."""
 
 
-class StoredFile(Protocol):
-    """A path, or a member of a shard: what can be opened, and whose text names it in messages."""
+@dataclass(frozen=True)
+class Shard:
+    """A tar file, opened at the first read and then kept open.
+
+    Reads name their offset, so threads and forked processes do not disturb each other; a process that
+    receives a pickled shard opens it again.
+
+    Attributes:
+        path: the file.
+        size: expected size in bytes.
+    """
+
+    path: Path
+    size: int
+
+    def check(self) -> None:
+        """Check that the file exists and has its size.
+
+        Raises:
+            DataError: it does not.
+        """
+        try:
+            status = self.path.stat()
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            raise DataError(f"{self.path}: missing") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{self.path}: not a file")
+        if status.st_size != self.size:
+            raise DataError(f"{self.path}: {status.st_size} bytes instead of {self.size}; {_HINT}")
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read ``size`` bytes at ``offset``; fewer at the end of the file.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        return os.pread(self._file.fileno(), size, offset)
+
+    @cached_property
+    def _file(self) -> io.FileIO:
+        return self.path.open("rb", buffering=0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shard, (self.path, self.size)
+
+    def __del__(self) -> None:
+        if "_file" in self.__dict__:
+            self._file.close()
+
+
+@dataclass(frozen=True)
+class ShardMember:
+    """A file in a shard.
+
+    Attributes:
+        shard: the tar file.
+        name: of the member.
+        offset: of its first byte in the tar file.
+        size: bytes.
+        crc: CRC-32 of its content.
+    """
+
+    shard: Shard
+    name: str
+    offset: int
+    size: int
+    crc: int
 
     @property
     def suffix(self) -> str:
-        """The end of its name, with the dot."""
-        ...
+        """File name extension, with the dot."""
+        return PurePosixPath(self.name).suffix
 
-    def exists(self) -> bool:
-        """Whether it is there."""
-        ...
-
-    def open(self, mode: Literal["rb"], /) -> IO[bytes]:
-        """Open it to read bytes.
+    def read_bytes(self) -> bytes:
+        """Read and verify the content.
 
         Raises:
-            OSError: when that cannot be.
-            CorruptShardError: when its content is not what it was.
+            CorruptShardError: the shard is cut off or damaged here.
+            OSError: the shard cannot be read.
         """
-        ...
+        content = self.shard.read(self.offset, self.size)
+        if len(content) != self.size or zlib.crc32(content) != self.crc:
+            raise CorruptShardError(f"{self}: damaged; {_HINT}")
+        return content
+
+    def __str__(self) -> str:
+        return f"{self.shard.path}/{self.name}"
+
+
+StoredFile = Path | ShardMember
 
 
 def open_file(file: StoredFile) -> IO[bytes]:
-    """Open it to read bytes, where it is a member or a regular file.
+    """Open a shard member or a regular file to read bytes.
 
     Raises:
-        OSError: when that cannot be, or it is no regular file.
-        CorruptShardError: when its content is not what it was.
+        OSError: it cannot be opened, or is not a regular file.
+        CorruptShardError: the member is damaged.
     """
-    return open_regular(file) if isinstance(file, Path) else file.open("rb")
+    return open_regular(file) if isinstance(file, Path) else io.BytesIO(file.read_bytes())
+
+
+@contextmanager
+def open_image(file: StoredFile) -> Iterator[Image.Image]:
+    """Open an image from an untrusted source; the block decodes it.
+
+    Raises:
+        DataError: it is missing, broken, or so large that Pillow takes it for a decompression bomb.
+    """
+    try:
+        with open_file(file) as stream, Image.open(stream) as image:
+            yield image
+    except CorruptShardError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: missing") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{file}: not an image") from error
+    # Pillow's decoders raise SyntaxError, struct.error and more on truncated files
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{file}: cannot be read as an image ({reason})") from error

@@ -1,0 +1,111 @@
+"""AVS-Synthetic (Zenodo 8125822): images with the mask of one object, under audio of its class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from save_avs.datasets.base import ClipMetadata
+from save_avs.datasets.clip_files import ClipPaths, read_csv, read_plain_pickle
+from save_avs.datasets.clips import ClipEntry, ImageSequenceClip
+from save_avs.datasets.spec import DatasetSpec
+from save_avs.errors import DataError
+
+TABLE = "annotations.csv"
+AUDIO_TABLE = "category_for_vggsound_audios.pkl"
+SPLIT_NAMES = {"train": "train", "val": "validate", "test": "test"}  # ours to the table's
+PATCH = 1  # the second 0.96 s of the audio goes with the image
+
+_COLUMNS = 9
+_INSTANCE, _IMAGE, _CLASS, _CLASS_INDEX, _AUDIO = 0, 1, 4, 5, 8  # the table is read by position
+
+
+def clip_paths(folder: Path, *, instance: str, image: str, audio: str) -> ClipPaths[Path]:
+    """Return the files of an instance: its image, mask and audio."""
+    return ClipPaths(
+        frames=(folder / "images" / f"{image}.jpg",),
+        annotations=(folder / "masks" / f"{instance}.png",),
+        audio=folder / "audios" / f"{audio}.wav",
+    )
+
+
+class AnnotationRow(NamedTuple):
+    """A row of ``annotations.csv``: file names without suffix, class name and index."""
+
+    instance: str
+    image: str
+    category: str
+    index: str
+    audio: str
+    split: str
+
+
+def read_annotations(path: Path) -> list[AnnotationRow]:
+    """Read ``annotations.csv``: nine columns by position, except for the split, which is found by name.
+
+    Raises:
+        DataError: it is missing or broken.
+    """
+    header, *rows = read_csv(path) or [[]]
+    if "split" not in header or any(len(row) < _COLUMNS for row in (header, *rows)):
+        raise DataError(f"{path}: must have {_COLUMNS} columns in each row, one of them named 'split'")
+    split = header.index("split")
+    return [
+        AnnotationRow(
+            instance=row[_INSTANCE].removesuffix(".png"),
+            image=row[_IMAGE].removesuffix(".jpg"),
+            category=row[_CLASS],
+            index=row[_CLASS_INDEX],
+            audio=row[_AUDIO].removesuffix(".wav"),
+            split=row[split],
+        )
+        for row in rows
+    ]
+
+
+def read_audio_names(path: Path) -> dict[str, list[str]]:
+    """Read which audio files a class has: its index in the table to file names without suffix.
+
+    Raises:
+        DataError: it is missing, or is not a plain dictionary of lists of names.
+    """
+    table = read_plain_pickle(path)
+    if not isinstance(table, dict) or not all(_is_names(names) for names in table.values()):
+        raise DataError(f"{path}: must hold a dictionary from class index to lists of audio files")
+    return {str(index): [name.removesuffix(".wav") for name in names] for index, names in table.items()}
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+
+
+def _entries(folder: Path, split: str, seed: int) -> list[ClipEntry]:
+    rows = [row for row in read_annotations(folder / TABLE) if row.split == SPLIT_NAMES[split]]
+    choices = read_audio_names(folder / AUDIO_TABLE) if split == "train" else {}
+
+    def audio_of(row: AnnotationRow, i: int) -> str:
+        """Training draws audio of the class from (seed, index); elsewhere the table's own is used."""
+        names = choices.get(row.index)
+        return names[np.random.default_rng((seed, i)).integers(len(names))] if names else row.audio
+
+    return [
+        ImageSequenceClip(
+            ClipMetadata(row.instance, row.image, (row.category,)),
+            clip_paths(folder, instance=row.instance, image=row.image, audio=audio_of(row, i)),
+            first_log_mel_patch=PATCH,
+        )
+        for i, row in enumerate(rows)
+    ]
+
+
+AVS_SYNTHETIC = DatasetSpec(
+    name="synthetic",
+    title="AVS-Synthetic",
+    folders=("AVS-Synthetic",),
+    tables=(TABLE, AUDIO_TABLE),
+    official_counts={},  # the release states none
+    entries=_entries,
+    has_random_audio=True,
+)

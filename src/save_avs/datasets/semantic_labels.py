@@ -1,0 +1,74 @@
+"""Class labels as AVSBench-semantic stores them: indices, or colors of a 3-bit palette."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from save_avs.datasets.clip_files import read_image
+from save_avs.datasets.storage import StoredFile
+from save_avs.errors import DataError
+from save_avs.types import U8
+
+_ROUNDS = 3  # 24 bits of color take an index's bits three at a time; 8 bits are used up after three rounds
+_RGB = (1 << 16, 1 << 8, 1)  # (red, green, blue) to one code
+
+
+@cache
+def palette() -> U8:
+    """Return the color of every class, u8 [256,3].
+
+    Bits 0, 1, 2 of the index are the highest of R, G and B, bits 3, 4, 5 the next, and so on.
+
+    Source: the palette of PASCAL VOC, which AVSBench-semantic's ``labels_rgb`` uses.
+    """
+    index = np.arange(256)
+    colors = np.zeros((256, 3), np.uint8)
+    for k in range(_ROUNDS):
+        for channel in range(3):
+            bit = (index >> (3 * k + channel)) & 1
+            colors[:, channel] |= (bit << (7 - k)).astype(np.uint8)
+    return colors
+
+
+def read_indices(file: StoredFile, classes: int) -> U8:
+    """Read an image of ``labels_semantic``, whose one channel is the class, u8 [H,W].
+
+    Raises:
+        DataError: it is missing or broken, has color channels, or a class beyond ``classes``.
+    """
+    image = read_image(file)
+    if image.mode not in {"L", "P", "1", "I", "I;16"}:
+        raise DataError(f"{file}: image of mode {image.mode}; class indices have one channel")
+    return _checked(np.asarray(image), file, classes)
+
+
+def read_colors(file: StoredFile, classes: int) -> U8:
+    """Read an image of ``labels_rgb``, whose colors are the palette's, as class indices u8 [H,W].
+
+    Raises:
+        DataError: it is missing or broken, or has a color of no class.
+    """
+    rgb = np.asarray(read_image(file).convert("RGB")).astype(np.int64)
+    codes = palette().astype(np.int64) @ _RGB
+    order = np.argsort(codes)
+    pixels = rgb @ _RGB  # [H,W]
+    position = np.searchsorted(codes[order], pixels).clip(max=len(order) - 1)
+    unknown = codes[order][position] != pixels
+    if unknown.any():
+        r, g, b = rgb[unknown][0]
+        raise DataError(f"{file}: color ({r}, {g}, {b}) is not in the palette")
+    return _checked(order[position], file, classes)
+
+
+def colorize(labels: U8) -> Image.Image:
+    """Draw class indices, u8 [H,W], in the palette's colors."""
+    return Image.fromarray(palette()[labels])
+
+
+def _checked(labels: np.ndarray, file: StoredFile, classes: int) -> U8:
+    if labels.size and labels.max() >= classes:
+        raise DataError(f"{file}: label {labels.max()}, but there are {classes} classes")
+    return labels.astype(np.uint8)
