@@ -28,8 +28,8 @@ from safetensors.torch import save
 from torch._weights_only_unpickler import Unpickler
 
 with atheris.instrument_imports(include=["save_avs"]):
-    from save_avs.datasets.shards.index import read_index
-    from save_avs.datasets.tensor_pickle import read_tensor_pickle
+    from save_avs.datasets.clip_files import read_plain_pickle
+    from save_avs.datasets.shards import read_index
     from save_avs.errors import SaveAvsError
     from save_avs.formats import load_masks_json
     from save_avs.synthesis.corpus import Manifest
@@ -89,9 +89,7 @@ TARGETS = {
     "index": Target("shards.json", lambda path: read_index(path.parent), (_json(INDEX),)),
     "manifest": Target("corpus.json", lambda path: Manifest.load(path.parent), (_json(MANIFEST),)),
     "masks": Target("masks.json", _decode, (_json(MASKS),)),
-    "tensor": Target(
-        "a.pkl", read_tensor_pickle, (pickle.dumps(STATE["a"], 2), pickle.dumps(STATE["a"]), _saved(True))
-    ),
+    "pickle": Target("a.pkl", read_plain_pickle, (pickle.dumps({7: ["d0.wav"]}, 2), pickle.dumps({7: ["d0"]}))),
     "weights": Target("a.pth", read_state_dict, (_saved(True), _saved(False), save(STATE))),
 }
 

@@ -16,9 +16,10 @@ import av
 import numpy as np
 from PIL import Image
 
+from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.synthesis.background import Background
-from save_avs.synthesis.corpus import RATE, Corpus, Manifest
-from save_avs.synthesis.corpus_io import shrink_image
+from save_avs.synthesis.corpus import Corpus, Manifest
+from save_avs.synthesis.output_files import shrink_image
 from save_avs.synthesis.scene import AudioSource, Scene, SceneObject, random_noise
 from save_avs.synthesis.video_export import write_scene_video
 from save_avs.types import F32
@@ -59,7 +60,7 @@ def make_scenes(source: Path, target: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".wav":
             copy = copy.with_suffix(".flac")
-            write_flac(copy, read_audio_file(file, sample_rate=RATE))
+            write_flac(copy, read_audio_file(file, sample_rate=SAMPLE_RATE))
         elif file.parent.name == "backgrounds":
             shrink_image(file, copy, BACKGROUND_SIDE, quality=QUALITY)
         else:
@@ -87,10 +88,10 @@ def wanted(source: Path) -> list[Path]:
 def write_flac(path: Path, waveform: F32) -> None:
     """Write mono sound at 16 kHz without loss, the same bytes each time."""
     with av.open(str(path), "w", format="flac", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("flac", rate=RATE, layout="mono")
+        stream = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
         samples = np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        frame.sample_rate = RATE
+        frame.sample_rate = SAMPLE_RATE
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

@@ -11,9 +11,9 @@ from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.evaluation.prompted import evaluate_prompted
 from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
 from save_avs.models import SAVE, load_model
-from save_avs.synthesis.calibration_frames import OPTIONS
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import SceneOptions
+from save_avs.synthesis.streams import EVAL_OPTIONS
 from save_avs.training.stage import ClipStage, SyntheticStage
 from studies.result import Row, Scores
 from studies.runs import Run, starting_folders
@@ -79,7 +79,10 @@ def _options(run: Run, stage: SyntheticStage) -> SceneOptions:
     """Scenes as the model is to know them, as photographs show them, in each of which something sounds."""
     drawn = (run.evaluation.drawn or stage.scenes).options()
     return replace(
-        drawn, augment=False, texture_prob=OPTIONS.texture_prob, source_count_probs=OPTIONS.source_count_probs
+        drawn,
+        augment=False,
+        texture_prob=EVAL_OPTIONS.texture_prob,
+        source_count_probs=EVAL_OPTIONS.source_count_probs,
     )
 
 

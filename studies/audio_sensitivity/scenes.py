@@ -10,11 +10,9 @@ import numpy as np
 
 from save_avs.audio.augment import mix_at_snr
 from save_avs.audio.frontend import VGGISH, Frontend
-from save_avs.audio.log_mel import log_mel_at
-from save_avs.synthesis.audio_mix import mix_audio
-from save_avs.synthesis.corpus import RATE, Corpus
-from save_avs.synthesis.distractors import with_distractors
-from save_avs.synthesis.render import render_scene
+from save_avs.audio.log_mel import SAMPLE_RATE, log_mel_at
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.render import mix_audio, render_scene
 from save_avs.synthesis.scene import (
     AudioSource,
     Scene,
@@ -22,6 +20,7 @@ from save_avs.synthesis.scene import (
     random_audio_source,
     random_noise,
     random_scene,
+    with_distractors,
 )
 from save_avs.types import F32, U8, Bool
 from studies.audio_sensitivity import trials as kinds
@@ -164,7 +163,7 @@ class _Scene:
     ) -> Trial:
         """The scene as seen at a time, under a sound of twice `REACH_S`."""
         item = Item(self.name, self.name, self.heard_at(seen_at), len(self.scene.objects))
-        patch = log_mel_at(waveform, RATE, [REACH_S], frontend=self.frontend)[0]
+        patch = log_mel_at(waveform, SAMPLE_RATE, [REACH_S], frontend=self.frontend)[0]
         own = self.sounding(seen_at)
         return Trial(item, condition, float(level), self.picture, patch, own, heard, sound)
 

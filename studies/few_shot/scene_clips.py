@@ -10,13 +10,13 @@ import numpy as np
 
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.datasets.base import ClipMetadata
-from save_avs.synthesis.calibration_frames import OPTIONS, TIME
+from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
 from save_avs.synthesis.streams import render_sample
 from save_avs.types import AVSample
 
-PLAIN = replace(OPTIONS, source_count_probs=(0.0, 1.0, 0.0))
+PLAIN = replace(EVAL_OPTIONS, source_count_probs=(0.0, 1.0, 0.0))
 VARIED = SceneOptions(source_count_probs=(0.0, 1.0, 0.0))  # as training draws them
 VISIBLE = 0.005  # least share of the picture that a class must cover to be an example of itself
 TRIES = 1000  # scenes drawn, at most, for each that is wanted
@@ -60,7 +60,7 @@ class SceneClips:
         kept: list[tuple[Scene, str]] = []
         for i in range(TRIES * each * len(corpus.sounding)):
             scene = random_scene(np.random.default_rng((seed, i)), corpus, options)
-            category = scene.objects[scene.sounding_at(TIME)[0]].cutout.group
+            category = scene.objects[scene.sounding_at(EVAL_TIME)[0]].cutout.group
             if counts[category] < each and _visible(scene):
                 counts[category] += 1
                 kept.append((scene, category))
@@ -72,7 +72,7 @@ class SceneClips:
         return len(self.scenes)
 
     def __getitem__(self, i: int) -> AVSample:
-        scene = render_sample(self.scenes[i], [TIME], self.size, f"scene-{i}", frontend=self.frontend)
+        scene = render_sample(self.scenes[i], [EVAL_TIME], self.size, f"scene-{i}", frontend=self.frontend)
         return scene[0]
 
     def metadata(self, i: int) -> ClipMetadata:
@@ -84,5 +84,5 @@ def _visible(scene: Scene) -> bool:
     """Whether enough is seen of what sounds, looked at in small."""
     from save_avs.synthesis.render import render_scene
 
-    _, instances = render_scene(scene, TIME, 64, 64)
-    return bool(np.isin(instances, scene.sounding_at(TIME)).mean() > VISIBLE)
+    _, instances = render_scene(scene, EVAL_TIME, 64, 64)
+    return bool(np.isin(instances, scene.sounding_at(EVAL_TIME)).mean() > VISIBLE)

@@ -15,7 +15,7 @@ from save_avs.models import save_model
 from save_avs.runtimes import RUNTIMES
 from save_avs.runtimes import cache as store
 from save_avs.runtimes.selection import fastest_runtime
-from save_avs.synthesis.calibration_frames import calibration_frames
+from save_avs.synthesis.streams import calibration_frames
 from tests.support.tiny_model import shake, tiny_config, tiny_model
 
 

@@ -48,7 +48,7 @@ def test_json_is_one_document_and_the_report(root, capsys):
     assert (s4["name"], ms3["name"]) == ("s4", "ms3")
     assert [split["official"] for split in s4["splits"]] == [3452, 740, 740]
     (finding,) = ms3["splits"][0]["problems"]
-    assert finding == {"path": str(torn), "kind": "broken", "reason": "is no picture"}
+    assert finding == {"path": str(torn), "kind": "broken", "reason": "not an image"}
 
 
 def test_links_in_the_output_folder_are_not_written_through(root):
@@ -87,8 +87,8 @@ def test_subsets_that_a_tree_lacks_are_left_out(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "s5"], "unknown data set 's5'"),
-        (["--data", "v2"], "holds no AVSBench-semantic V2"),
+        (["--data", "s5"], "Unknown data set 's5'"),
+        (["--data", "v2"], "AVSBench-semantic V2 not found in"),
     ],
 )
 def test_wrong_usage_is_one_line(root, capsys, arguments, message):
@@ -99,5 +99,5 @@ def test_wrong_usage_is_one_line(root, capsys, arguments, message):
 
 def test_a_folder_without_data_sets(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    assert check(tmp_path / "empty") == 2 and "no data set" in capsys.readouterr().err
+    assert check(tmp_path / "empty") == 2 and "No known data set" in capsys.readouterr().err
     assert check(tmp_path / "nowhere") == 2 and "no such folder" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_wrong_usage_is_one_line_before_any_work(corpus, tmp_path, capsys, argum
 
 def test_a_folder_that_is_no_corpus(tmp_path, capsys):
     assert main(["data", "compose", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
-    assert "is no corpus: it has no cutouts/ folder" in capsys.readouterr().err
+    assert "is not a corpus: it has no cutouts/ folder" in capsys.readouterr().err
 
 
 def test_an_output_that_exists(corpus, tmp_path, capsys):

@@ -64,7 +64,7 @@ def test_one_split_alone(root, capsys):
         (["--audio", "compact", "--weights", "nowhere"], "no model 'nowhere'"),
         (["--weights", "save-tiny"], "save-tiny holds the audio backbone compact, not vggish"),
         (["--audio", "wav2vec", "--weights", "x"], "unknown audio backbone 'wav2vec'"),
-        (["--weights", "x", "--split", "tset"], "unknown split 'tset'"),
+        (["--weights", "x", "--split", "tset"], "Unknown split 'tset'"),
     ],
 )
 def test_wrong_usage_is_one_line(root, capsys, monkeypatch, arguments, message):

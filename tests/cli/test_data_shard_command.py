@@ -32,10 +32,10 @@ def test_one_split(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["s5", "tree", "out"], "unknown data set 's5'"),
-        (["s4", "tree", "out"], "holds no AVSBench-object Single-source"),
+        (["s5", "tree", "out"], "Unknown data set 's5'"),
+        (["s4", "tree", "out"], "Single-source (S4) not found in"),
         (["ms3", "tree", "out", "--size", "large"], "--size large: write it as 64MB or 1GB"),
-        (["ms3", "tree", "out", "--split", "tset"], "unknown split 'tset'"),
+        (["ms3", "tree", "out", "--split", "tset"], "Unknown split 'tset'"),
         (["ms3", "tree", "out", "--split", "val"], "has no clip"),
         (["ms3", "tree", "tree"], "exists already"),
     ],

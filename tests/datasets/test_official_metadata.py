@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.datasets import open_dataset
-from save_avs.datasets.check import leaks
+from save_avs.datasets.check import find_leaks
 from save_avs.datasets.registry import SPECS
 
 META = Path(__file__).resolve().parents[3] / "shared" / "avsbench-meta"
@@ -77,8 +77,8 @@ def test_the_object_subsets_have_the_same_counts(object_root, name, expected):
 
 
 def test_ms3_leaks_56_source_videos(object_root):
-    assert len(leaks([open_dataset("ms3", object_root, split) for split in SPLITS])) == 56
-    assert not leaks([open_dataset("s4", object_root, split) for split in SPLITS])
+    assert len(find_leaks([open_dataset("ms3", object_root, split) for split in SPLITS])) == 56
+    assert not find_leaks([open_dataset("s4", object_root, split) for split in SPLITS])
 
 
 def test_a_obj_cleans_to_the_70_classes_with_the_background_left_out(root):

@@ -12,7 +12,7 @@ from torch import Tensor
 from save_avs.audio import is_silent, log_mel, log_mel_at
 from save_avs.audio.frontend import OPENL3_MEL128, VGGISH, YAMNET
 from save_avs.datasets import open_dataset
-from save_avs.datasets.clip_files import read_wav
+from save_avs.datasets.clip_files import read_waveform
 from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, compute_features, with_features
 from save_avs.evaluation import evaluate_clips
 from save_avs.inference import Predictor, segment
@@ -116,9 +116,11 @@ def test_clips_are_heard_around_the_middle_of_vggishs_patches(frontend, tmp_path
     clips = open_dataset("s4", trees.s4(tmp_path), "test", frontend=frontend)
     wav = clips.entries[0].parts()
     (path,) = (part.path for part in wav if part.kind == "sound")
-    waveform = read_wav(path, frontend.sample_rate)
-    assert len(waveform) == len(clips.waveform(0)) == len(read_wav(path)) * frontend.sample_rate // 16_000
-    frames = min(5, len(log_mel(read_wav(path), 16_000)))
+    waveform = read_waveform(path, frontend.sample_rate)
+    assert (
+        len(waveform) == len(clips.waveform(0)) == len(read_waveform(path)) * frontend.sample_rate // 16_000
+    )
+    frames = min(5, len(log_mel(read_waveform(path), 16_000)))
     expected = log_mel_at(
         waveform, frontend.sample_rate, 0.96 * np.arange(frames) + 0.4875, frontend=frontend
     )

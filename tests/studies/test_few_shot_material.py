@@ -10,8 +10,8 @@ from save_avs.datasets import open_dataset
 from save_avs.errors import DataError, UsageError
 from save_avs.models.baselines import extract_features
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layouts.stills import LayoutRequest
-from save_avs.synthesis.layouts.v3 import write_v3
+from save_avs.synthesis.layout_files import LayoutRequest
+from save_avs.synthesis.semantic_layouts import write_v3
 from studies.few_shot.frames import class_of, read_frames
 from studies.few_shot.scene_clips import PLAIN, VISIBLE, SceneClips
 from studies.few_shot.trials import from_scenes, from_v3

@@ -15,8 +15,8 @@ from save_avs.metrics import ClipTable
 from save_avs.models import save_model
 from save_avs.models.baselines import Gavs, ProtoNet
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layouts.stills import LayoutRequest
-from save_avs.synthesis.layouts.v3 import write_v3
+from save_avs.synthesis.layout_files import LayoutRequest
+from save_avs.synthesis.semantic_layouts import write_v3
 from studies.cli.study_few_shot import few_shot
 from studies.few_shot import settings as settings_module
 from studies.few_shot.findings import Findings

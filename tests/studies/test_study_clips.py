@@ -13,8 +13,8 @@ from save_avs.datasets import open_dataset
 from save_avs.evaluation import evaluate_clips
 from save_avs.models import load_model
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layouts.registry import LAYOUT_WRITERS
-from save_avs.synthesis.layouts.stills import LayoutRequest
+from save_avs.synthesis.layout_files import LayoutRequest
+from save_avs.synthesis.layouts import LAYOUT_WRITERS
 from tests.support.study_runs import make_study
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import tiny_config

@@ -12,7 +12,6 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from save_avs.audio.log_mel import log_mel
@@ -52,12 +51,6 @@ def patches_of(wav: Path) -> np.ndarray:
     return log_mel(read_audio_file(wav, sample_rate=16_000), 16_000)
 
 
-def pickle_tensor(log_mel: np.ndarray, path: Path) -> None:
-    """As the benchmark's own pickles: a torch tensor [N,1,96,64], pickled, not torch.saved."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(torch.from_numpy(np.ascontiguousarray(log_mel)).unsqueeze(1), protocol=2))
-
-
 def table(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -76,9 +69,7 @@ def s4(root: Path) -> Path:
         for k in range(1, 2 if split == "train" else 6):
             path = home / f"s4_data/gt_masks/{place}/{name}_{k}.png"
             save(Image.fromarray(mask(k) > 0), path)
-        wav = home / f"s4_data/audio_wav/{place}.wav"
-        tones(wav, 5)
-        pickle_tensor(patches_of(wav), home / f"s4_data/audio_log_mel/{place}.pkl")
+        tones(home / f"s4_data/audio_wav/{place}.wav", 5)
     return root
 
 
@@ -93,9 +84,7 @@ def ms3(root: Path) -> Path:
             save(frame(40 * k), home / f"ms3_data/visual_frames/{name}/{name}.mp4_{k}.png")
             path = home / f"ms3_data/gt_masks/{split}/{name}/{name}_{k}.png"
             save(Image.fromarray(mask(k) > 0), path)
-        wav = home / f"ms3_data/audio_wav/{split}/{name}.wav"
-        tones(wav, 5)
-        pickle_tensor(patches_of(wav), home / f"ms3_data/audio_log_mel/{split}/{name}.pkl")
+        tones(home / f"ms3_data/audio_wav/{split}/{name}.wav", 5)
     return root
 
 

@@ -26,8 +26,6 @@ def ms3(tmp_path):
         root / "Multi-sources/ms3_meta_data.csv", "video_id,split\n_fvpYLXtQHQ_0,train\n_fvpYLXtQHQ_1,train\n"
     )
     data = root / "Multi-sources/ms3_data"
-    for pickled in data.rglob("*.pkl"):
-        pickled.unlink()
     for part in ("gt_masks", "audio_wav"):
         for path in (data / part / "test").iterdir():
             path.rename(data / part / "train" / path.name)
@@ -101,7 +99,7 @@ def test_values_out_of_range_are_one_line(tmp_path, augment, problem):
     assert problem in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_validate_asks_for_the_wav_where_the_sound_is_to_be_changed(tmp_path):
+def test_validate_names_missing_audio(tmp_path):
     root = trees.s4(tmp_path / "tree")
     table = root / "Single-source/s4_meta_data.csv"
     table.write_text(table.read_text().replace("male_speech,test", "male_speech,val"))
@@ -118,12 +116,7 @@ def test_validate_asks_for_the_wav_where_the_sound_is_to_be_changed(tmp_path):
         "batch_size": 2,
     }
 
-    def problems(**augment) -> list[str]:
-        stages = [{**stage, "lr": 1e-3, "augment": augment}]
-        return check_recipe(
-            Recipe.model_validate({"model": model, "out": "runs/x", "stages": stages})
-        ).problems
-
-    assert not problems(flip=0.5)
-    (problem,) = problems(gain_db=3)
+    stages = [{**stage, "lr": 1e-3}]
+    recipe = Recipe.model_validate({"model": model, "out": "runs/x", "stages": stages})
+    (problem,) = check_recipe(recipe).problems
     assert problem.endswith(".wav: missing")

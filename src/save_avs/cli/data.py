@@ -152,15 +152,15 @@ def _compose_benchmark(
     corpus: str, output: Path, *, layout: str, splits: list[str] | None, **how: Any
 ) -> Path:
     from save_avs.synthesis.corpus import Corpus
-    from save_avs.synthesis.layouts.registry import LAYOUT_WRITERS
-    from save_avs.synthesis.layouts.stills import LayoutRequest
+    from save_avs.synthesis.layout_files import LayoutRequest
+    from save_avs.synthesis.layouts import LAYOUT_WRITERS
 
     writer = LAYOUT_WRITERS[layout]
     chosen: list[Any] = list(dict.fromkeys(splits or writer.splits))
     for name in chosen:
         if name not in writer.splits:
             raise UsageError(f"unknown split '{name}' for {layout}: choose of {', '.join(writer.splits)}")
-    if writer.whole and set(chosen) != set(writer.splits):
+    if writer.needs_all_splits and set(chosen) != set(writer.splits):
         raise UsageError(f"{layout} needs all of {', '.join(writer.splits)}: leave out --split")
     corpora = {name: Corpus.load(corpus, name) for name in chosen}
     return writer.write(LayoutRequest(corpora, progress=_progress, **how), output)

@@ -86,16 +86,15 @@ def _plain(report: DatasetReport) -> dict[str, Any]:
     return {
         "name": report.name,
         "title": report.title,
-        "home": str(report.home),
-        "problems": [_fault(finding) for finding in report.tables],
+        "folder": str(report.folder),
+        "problems": [_fault(problem) for problem in report.table_problems],
         "splits": [
             {
                 "split": split.split,
                 "clips": split.clips,
                 "official": split.official,
                 "files": split.files,
-                "computed": split.computed,
-                "problems": [_fault(finding) for finding in split.problems],
+                "problems": [_fault(problem) for problem in split.problems],
                 "stray_pixels": [
                     {"path": str(path), "pieces": pieces} for path, pieces in split.stray_pixels
                 ],
@@ -109,18 +108,15 @@ def _plain(report: DatasetReport) -> dict[str, Any]:
 def _lines(report: DatasetReport) -> list[str]:
     """A report as people read it."""
     head = f"{'split':8}{'clips':>8}{'official':>10}{'files':>9}{'missing':>9}{'broken':>8}{'stray':>7}"
-    lines = [f"{report.name}: {report.title}, in {report.home}", f"  {head}"]
+    lines = [f"{report.name}: {report.title}, in {report.folder}", f"  {head}"]
     for split in report.splits:
-        kinds = [finding.kind for finding in split.problems]
+        kinds = [problem.kind for problem in split.problems]
         official = "-" if split.official is None else str(split.official)
         lines.append(
             f"  {split.split:8}{split.clips:8}{official:>10}{split.files:9}"
             f"{kinds.count('missing'):9}{kinds.count('broken'):8}{len(split.stray_pixels):7}"
         )
-    computed = sum(split.computed for split in report.splits)
-    if computed:
-        lines.append(f"  log-mel files that are missing, and are computed from the sounds: {computed}")
-    lines += _listed([_fault_line(finding) for finding in report.problems])
+    lines += _listed([_fault_line(problem) for problem in report.problems])
     if report.leaks:
         lines.append(f"  source videos with clips in more than one split: {len(report.leaks)}")
         lines += _listed([f"{source}: {_counts(where)}" for source, where in report.leaks.items()], "    ")
@@ -133,13 +129,13 @@ def _lines(report: DatasetReport) -> list[str]:
     return [*lines, ""]
 
 
-def _fault(finding: FileProblem) -> dict[str, str]:
-    return {"path": str(finding.path), "kind": finding.kind, "reason": finding.reason}
+def _fault(problem: FileProblem) -> dict[str, str]:
+    return {"path": str(problem.path), "kind": problem.kind, "reason": problem.reason}
 
 
-def _fault_line(finding: FileProblem) -> str:
-    line = f"{finding.kind}: {finding.path}"
-    return line if finding.kind == finding.reason else f"{line}: {finding.reason}"
+def _fault_line(problem: FileProblem) -> str:
+    line = f"{problem.kind}: {problem.path}"
+    return line if problem.kind == problem.reason else f"{line}: {problem.reason}"
 
 
 def _counts(where: dict[str, int]) -> str:

@@ -42,13 +42,13 @@ def shard(
 ) -> int:
     """Write a data set as WebDataset-style tar files with an index; OUT then stands wherever ROOT does."""
     from save_avs.datasets import available_splits, open_dataset
-    from save_avs.datasets.shards.spec import holds_shards
-    from save_avs.datasets.shards.write import write_shards
+    from save_avs.datasets.shard_writer import write_shards
+    from save_avs.datasets.shards import has_shards
 
     limit = parse_size(size)
     if output.exists():
-        raise UsageError(f"{output} exists already; remove it or name another folder")
-    if holds_shards(root):
+        raise UsageError(f"{output} exists already; remove it or choose another folder")
+    if has_shards(root):
         raise UsageError(f"{root} holds shards already; copy them as they are")
     sets = [open_dataset(name, root, part) for part in dict.fromkeys(split or available_splits(name, root))]
     if not any(map(len, sets)):
@@ -58,7 +58,7 @@ def shard(
             print_line(f"would shard {name} {clips.split}: {len(clips)} clips -> {output}")
         return 0
     folder = write_shards(
-        sets, output, size=limit, progress=lambda part, *done: count(f"{name} {part}", *done)
+        sets, output, shard_bytes=limit, progress=lambda part, *done: count(f"{name} {part}", *done)
     )
     for clips in sets:
         tars = len(list(folder.glob(f"{clips.split}-*.tar")))

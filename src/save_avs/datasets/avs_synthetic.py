@@ -37,7 +37,7 @@ class AnnotationRow(NamedTuple):
     instance: str
     image: str
     category: str
-    index: str
+    class_index: str
     audio: str
     split: str
 
@@ -57,7 +57,7 @@ def read_annotations(path: Path) -> list[AnnotationRow]:
             instance=row[_INSTANCE].removesuffix(".png"),
             image=row[_IMAGE].removesuffix(".jpg"),
             category=row[_CLASS],
-            index=row[_CLASS_INDEX],
+            class_index=row[_CLASS_INDEX],
             audio=row[_AUDIO].removesuffix(".wav"),
             split=row[split],
         )
@@ -87,7 +87,7 @@ def _entries(folder: Path, split: str, seed: int) -> list[ClipEntry]:
 
     def audio_of(row: AnnotationRow, i: int) -> str:
         """Training draws audio of the class from (seed, index); elsewhere the table's own is used."""
-        names = choices.get(row.index)
+        names = choices.get(row.class_index)
         return names[np.random.default_rng((seed, i)).integers(len(names))] if names else row.audio
 
     return [

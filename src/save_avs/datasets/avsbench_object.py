@@ -25,13 +25,15 @@ def s4_paths(folder: Path, *, split: str, category: str, name: str) -> ClipPaths
     annotated = 1 if split == "train" else FRAMES
     return ClipPaths(
         frames=tuple(data / "visual_frames" / image for image in images),
-        annotations=tuple(data / "gt_masks" / image if k < annotated else None for k, image in enumerate(images)),
+        annotations=tuple(
+            data / "gt_masks" / image if k < annotated else None for k, image in enumerate(images)
+        ),
         audio=data / "audio_wav" / f"{clip}.wav",
     )
 
 
 def ms3_paths(folder: Path, *, split: str, name: str) -> ClipPaths[Path]:
-    """Return the files of an MS3 clip. Frames count from 1, without a split folder, ``.mp4`` in their names."""
+    """Return the files of an MS3 clip. Frames count from 1, have no split folder, ``.mp4`` in their names."""
     data, numbers = folder / "ms3_data", range(1, FRAMES + 1)
     return ClipPaths(
         frames=tuple(data / f"visual_frames/{name}/{name}.mp4_{k}.png" for k in numbers),

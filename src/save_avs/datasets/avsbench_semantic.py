@@ -43,7 +43,9 @@ def clip_paths(folder: Path, *, subset: str, uid: str, split: str) -> ClipPaths[
     annotated = 1 if (subset, split) == ("v1s", "train") else count
     return ClipPaths(
         frames=tuple(clip / "frames" / f"{k}.jpg" for k in range(count)),
-        annotations=tuple(clip / "labels_semantic" / f"{k}.png" if k < annotated else None for k in range(count)),
+        annotations=tuple(
+            clip / "labels_semantic" / f"{k}.png" if k < annotated else None for k in range(count)
+        ),
         audio=clip / "audio.wav",
     )
 

@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 
 def backbone_identity(name: str, backbone: nn.Module) -> str:
-    """Identify a backbone by its name and a hash of the names, shapes and float32 values of its state dict."""
+    """Identify a backbone by its name and a hash of the names, shapes and values of its state dict."""
     import torch
 
     digest = hashlib.sha256()

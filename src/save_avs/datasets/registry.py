@@ -14,7 +14,9 @@ from save_avs.datasets.spec import SPLITS, DatasetSpec
 from save_avs.datasets.video_folder import VIDEO_FOLDER
 from save_avs.errors import UsageError
 
-SPECS: dict[str, DatasetSpec] = {spec.name: spec for spec in (S4, MS3, *AVSS, *V3, AVS_SYNTHETIC, VIDEO_FOLDER)}
+SPECS: dict[str, DatasetSpec] = {
+    spec.name: spec for spec in (S4, MS3, *AVSS, *V3, AVS_SYNTHETIC, VIDEO_FOLDER)
+}
 DATASETS = tuple(SPECS)
 
 

@@ -130,9 +130,7 @@ def _add_clip(tar: tarfile.TarFile, shard: int, key: str, clip: PackedClip) -> S
     annotations = tuple(None if content is None else add(content) for content in clip.annotations)
     audio = add(clip.audio)
     add(("json", json.dumps(asdict(clip.metadata), ensure_ascii=False).encode()))
-    return ShardedClip(
-        shard, clip.metadata, frames, annotations, audio, clip.first_log_mel_patch, clip.times
-    )
+    return ShardedClip(shard, clip.metadata, frames, annotations, audio, clip.first_log_mel_patch, clip.times)
 
 
 def _verify(path: Path, clips: Sequence[ShardedClip]) -> None:

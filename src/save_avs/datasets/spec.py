@@ -56,13 +56,12 @@ class DatasetSpec:
             raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
         folder = self.find(root)
         if folder is None:
-            raise UsageError(f"{self.title} not found in {root}: {self.expected_files()}")
+            raise UsageError(f"{self.title} not found in {root}: expected {self.expected_files()}")
         return folder
 
     def expected_files(self) -> str:
-        """Say which files would have marked the folder."""
-        table = self.tables[0]
-        return f"it has no {' or '.join([table, *(f'{name}/{table}' for name in self.folders)])}"
+        """Describe the files that mark the folder."""
+        return " or ".join([self.tables[0], *(f"{name}/{self.tables[0]}" for name in self.folders)])
 
 
 def source_video(name: str) -> str:

@@ -31,9 +31,9 @@ from save_avs.datasets.clips import ClipEntry, ClipFile
 from save_avs.datasets.spec import SPLITS, DatasetSpec
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.types import F32, U8, AVSample, Bool
-from save_avs.video.audio_blocks import SoundWindow
+from save_avs.video.audio_blocks import AudioWindowReader
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.discovery import MEDIA_SUFFIXES
+from save_avs.video.discovery import VIDEO_SUFFIXES
 from save_avs.video.probe import VideoInfo, probe
 from save_avs.video.reader import read_video_chunks
 
@@ -137,7 +137,7 @@ def _read_all_audio(path: Path, *, sample_rate: int) -> F32:
     blocks = list(read_audio_blocks(path, sample_rate=sample_rate, layout="mono", origin=info.origin))
     if not blocks:
         raise MediaError(f"{path}: its audio cannot be decoded")
-    return SoundWindow(iter(blocks)).read(0, blocks[-1].end)[:, 0]
+    return AudioWindowReader(iter(blocks)).read(0, blocks[-1].end)[:, 0]
 
 
 def _as_data_error(read: Callable[[Path], Result], path: Path) -> Result:
@@ -155,7 +155,7 @@ def _videos_in(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in MEDIA_SUFFIXES and path.with_suffix(MASKS).is_dir()
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.with_suffix(MASKS).is_dir()
     )
 
 
@@ -163,7 +163,9 @@ def _entries(folder: Path, split: str, _: int) -> list[ClipEntry]:
     if any((folder / name).is_dir() for name in SPLITS):
         folder = folder / split
     elif split != "test":
-        raise UsageError(f"{folder} has no folders train, val and test, so all of it is 'test', not '{split}'")
+        raise UsageError(
+            f"{folder} has no folders train, val and test, so all of it is 'test', not '{split}'"
+        )
     categories = _read_categories(folder / SCENES)
     return [
         VideoFileClip(
@@ -198,8 +200,8 @@ class _VideoFolderSpec(DatasetSpec):
         return root if any(_videos_in(folder) for folder in folders) else None
 
     def expected_files(self) -> str:
-        """Say which files would have marked the folder."""
-        return f"it has no video with masks (NAME.mp4 next to NAME{MASKS}/000000.png)"
+        """Describe the files that mark the folder."""
+        return f"NAME.mp4 next to NAME{MASKS}/000000.png"
 
 
 VIDEO_FOLDER = _VideoFolderSpec(

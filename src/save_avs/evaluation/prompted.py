@@ -21,7 +21,7 @@ from save_avs.evaluation.scenes import (
 from save_avs.metrics.frame_scores import frame_f_curves
 from save_avs.metrics.mask_metrics import best_f_score
 from save_avs.models.save import SAVE
-from save_avs.synthesis.calibration_frames import OPTIONS, TIME
+from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import SceneOptions
 from save_avs.types import U8, Bool
@@ -37,7 +37,7 @@ def evaluate_prompted(
     *,
     scenes: int,
     seed: int,
-    options: SceneOptions = OPTIONS,
+    options: SceneOptions = EVAL_OPTIONS,
     progress: Callable[[int], None] = lambda _: None,
 ) -> SceneReport:
     """Prompt a model's SAM for the sounding objects, on the scenes of ``evaluate_scenes`` with the same seed.
@@ -56,7 +56,7 @@ def evaluate_prompted(
     scores, curves, silent = [], [], 0
     rendered = random_rendered_scenes(corpus, options, scenes=scenes, seed=seed, size=model.image_size)
     for i, one in enumerate(rendered):
-        own = one.scene.sounding_at(TIME)
+        own = one.scene.sounding_at(EVAL_TIME)
         masks = [mask for k in own if (mask := one.instances == k).any()]
         if masks:
             rng = np.random.default_rng((seed, i, 1))

@@ -24,7 +24,7 @@ from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
 from save_avs.metrics.frame_scores import frame_f_curves
 from save_avs.metrics.mask_metrics import best_f_score
 from save_avs.models.save import SAVE
-from save_avs.synthesis.calibration_frames import OPTIONS, TIME
+from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.render import InstanceMap, render_scene
 from save_avs.synthesis.scene import (
@@ -167,7 +167,7 @@ def evaluate_scenes(
     *,
     scenes: int,
     seed: int,
-    options: SceneOptions = OPTIONS,
+    options: SceneOptions = EVAL_OPTIONS,
     compare_at: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> SceneReport:
@@ -195,7 +195,7 @@ def evaluate_scenes(
         scores += [s for trial, prob in pairs if (s := score_trial(i, one.scene, trial, prob)) is not None]
         target = trials[0].target
         curves.append(frame_f_curves(probs[:1], torch.from_numpy(target)[None]))
-        silent += len(one.scene.sounding_at(TIME)) < len(one.scene.objects)
+        silent += len(one.scene.sounding_at(EVAL_TIME)) < len(one.scene.objects)
         if len(examples) < EXAMPLES:
             examples.append((one.frame, target, (probs[0] > 0.5).numpy()))
         progress(i + 1)
@@ -210,9 +210,9 @@ def random_rendered_scenes(
     for i in range(scenes):
         rng = np.random.default_rng((seed, i))
         scene = random_scene(rng, corpus, options)
-        frame, instances = render_scene(scene, TIME, size, size)
+        frame, instances = render_scene(scene, EVAL_TIME, size, size)
         if compare_at is not None and compare_at != size:
-            _, instances = render_scene(scene, TIME, compare_at, compare_at)
+            _, instances = render_scene(scene, EVAL_TIME, compare_at, compare_at)
         yield RenderedScene(rng, scene, frame, instances)
 
 
@@ -222,13 +222,13 @@ def random_trials(
     """Yield a scene under every kind of sound, its own first."""
 
     def log_mel(*audio_sources: AudioSource) -> F32:
-        return scene_log_mel(audio_sources, [TIME], frontend)[0]
+        return scene_log_mel(audio_sources, [EVAL_TIME], frontend)[0]
 
     def source(name: str) -> AudioSource:
         return random_audio_source(rng, corpus, name, SPAN, augment=False)
 
     nothing = np.zeros(instances.shape, bool)
-    own = scene.sounding_at(TIME)
+    own = scene.sounding_at(EVAL_TIME)
     yield SoundTrial(OWN_SOUND[len(own) > 1], log_mel(*scene.audio_sources), np.isin(instances, own))
     noise = random_noise(rng, SPAN)
     silent = [n for n in scene.silent_classes() if n in corpus.sounding]
@@ -263,7 +263,7 @@ def upscaled_probabilities(logits: Tensor, size: tuple[int, ...]) -> Tensor:
 def score_trial(index: int, scene: Scene, trial: SoundTrial, prob: Tensor) -> TrialScore | None:
     """Score a trial of scene ``index``; None where the sounding object is hidden, which tells nothing."""
     pred = (prob > 0.5).numpy()
-    unseen = all(scene.objects[i].cutout.held_out for i in scene.sounding_at(TIME))
+    unseen = all(scene.objects[i].cutout.held_out for i in scene.sounding_at(EVAL_TIME))
     area = float(trial.target.mean())
     if trial.kind in EMPTY_TARGET:
         return TrialScore(index, trial.kind, float(pred.mean()), area, unseen)

@@ -22,7 +22,7 @@ from save_avs.models.serialization import load_folder
 from save_avs.runtimes import RUNTIMES, open_runtime
 from save_avs.runtimes.base import is_installed
 from save_avs.runtimes.registry import TORCH
-from save_avs.synthesis.calibration_frames import calibration_frames
+from save_avs.synthesis.streams import calibration_frames
 
 ForwardFn = Callable[[Tensor, Tensor], Tensor]
 Key = tuple[str, Precision]

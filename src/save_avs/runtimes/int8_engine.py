@@ -17,7 +17,7 @@ from save_avs.models.save import SAVE, Precision
 from save_avs.runtimes.base import InferenceSession
 from save_avs.runtimes.openvino_engine import FILE, OpenVinoSession, convert, save_graph
 from save_avs.runtimes.tracing import trace, without_remarks
-from save_avs.synthesis.calibration_frames import calibration_frames
+from save_avs.synthesis.streams import calibration_frames
 
 if TYPE_CHECKING:
     from openvino import Model, Node

@@ -1,1 +1,1 @@
-"""Scenes composed from cutouts, sounds and backgrounds, with exact masks."""
+"""Scenes composed from cutouts, sounds and backgrounds: training streams, videos and benchmark layouts."""

@@ -1,8 +1,8 @@
-"""A corpus of things that can be composed into scenes: cutouts, the sounds of their classes, backgrounds.
+"""A corpus from which scenes are composed: cutouts, the sounds of their classes, backgrounds.
 
 On disk, a plain folder that anyone can fill::
 
-    cutouts/<class>/<name>.png      RGBA, or <name>.jpg beside <name>.mask.png
+    cutouts/<class>/<name>.png      RGBA, or <name>.jpg next to <name>.mask.png
     sounds/<class>/<name>.wav       anything FFmpeg reads; a class without sounds is a silent distractor
     backgrounds/<name>.jpg
     corpus.json                     optional: which file belongs to which split, the zero-shot classes
@@ -12,7 +12,6 @@ Without ``corpus.json`` every file serves every split and only the random seed d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,42 +21,43 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
-from save_avs.datasets.images import open_image
+from save_avs._files import atomic_write
+from save_avs.audio.log_mel import SAMPLE_RATE
+from save_avs.datasets.storage import open_image
 from save_avs.errors import UsageError, first_problem
 from save_avs.types import F32, U8
 from save_avs.video.audio_reader import read_audio_file
 
-RATE = 16_000
 MAX_SIDE = 288  # cutouts are kept no larger than a scene needs them
 BACKGROUND_SIDE = 1024
 BUNDLED = "sample"
 CorpusSplit = Literal["train", "val", "test", "zero-shot"]
-SPLITS: tuple[CorpusSplit, ...] = get_args(CorpusSplit)
+CORPUS_SPLITS: tuple[CorpusSplit, ...] = get_args(CorpusSplit)
 
 _MANIFEST = "corpus.json"
 _IMAGES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 def parse_split(name: str) -> CorpusSplit:
-    """The split of a name.
+    """Return the split of a name.
 
     Raises:
-        UsageError: when there is none.
+        UsageError: there is none.
     """
-    for split in SPLITS:
+    for split in CORPUS_SPLITS:
         if split == name:
             return split
-    raise UsageError(f"unknown split '{name}': choose one of {', '.join(SPLITS)}")
+    raise UsageError(f"Unknown split '{name}'. Choose from: {', '.join(CORPUS_SPLITS)}.")
 
 
 class Manifest(BaseModel):
-    """``corpus.json``: what is not for every split. Files are named relative to the corpus, with slashes.
+    """``corpus.json``: what is not for every split. File names are relative to the corpus, with slashes.
 
     Attributes:
-        splits: file to the splits it serves; a file that is not named serves all.
-        test_from_s: sound file to the second from which it is kept for testing; what is before, for training.
-        zero_shot: classes that sound in the zero-shot split alone.
-        promptable: groups of cutouts for SAM's pre-training alone: never in a sounding scene.
+        splits: file to the splits it serves; files not listed serve all.
+        test_from_s: sound file to the time in seconds from which it is for testing; before, for training.
+        zero_shot: classes that sound in the zero-shot split only.
+        promptable: groups of cutouts for SAM's pre-training only: never in a sounding scene.
         license: for information.
     """
 
@@ -71,10 +71,10 @@ class Manifest(BaseModel):
 
     @classmethod
     def load(cls, root: Path) -> Manifest:
-        """Read ``root/corpus.json``; an empty manifest when there is none.
+        """Read ``root/corpus.json``; an empty manifest if there is none.
 
         Raises:
-            UsageError: when it is no manifest; the line says where.
+            UsageError: it is not a manifest; the message says where.
         """
         path = root / _MANIFEST
         if not path.exists():
@@ -88,21 +88,21 @@ class Manifest(BaseModel):
 
     def save(self, root: Path) -> None:
         """Write ``root/corpus.json``."""
-        (root / _MANIFEST).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        atomic_write(root / _MANIFEST, self.model_dump_json(indent=1) + "\n")
 
     def serves(self, file: str, split: CorpusSplit) -> bool:
         """Whether a split may use a file."""
-        return split in self.splits.get(file, SPLITS)
+        return split in self.splits.get(file, CORPUS_SPLITS)
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """One look of a thing.
+    """One appearance of an object.
 
     Attributes:
         name: of its file.
-        group: its class, or kind of silent thing.
-        rgba: the picture with its outline, u8 [H,W,4].
+        group: its class, or kind of silent object.
+        rgba: image with its outline, u8 [H,W,4].
         held_out: whether training never sees it.
     """
 
@@ -117,11 +117,11 @@ class Corpus:
     """Everything one split may use, in memory.
 
     Attributes:
-        cutouts: group (class or kind of silent thing) to its looks.
-        sounds: class to its sounds at 16 kHz, silence squeezed out, loudness leveled, f32 [S].
+        cutouts: group (class or kind of silent object) to its appearances.
+        sounds: class to its sounds at 16 kHz, pauses removed, RMS 0.1, f32 [S].
         backgrounds: RGB u8 [H,W,3].
         sounding: classes that may sound in this split, sorted.
-        silent: groups that never sound but may stand in a scene, sorted.
+        silent: groups that never sound but may be in a scene, sorted.
         names: all sounding classes of the corpus, sorted: a class's index among them is its label.
     """
 
@@ -139,100 +139,116 @@ class Corpus:
         Args:
             root: the corpus's folder, or ``sample`` for the bundled one.
             split: whose files.
-            promptable: takes the cutouts that only SAM's pre-training sees among the silent ones.
+            promptable: include the cutouts for SAM's pre-training, as silent groups.
 
         Raises:
-            UsageError: when the folder is no corpus, or has nothing for this split.
-            MediaError, DataError: when a sound or a picture cannot be read.
+            UsageError: the folder is not a corpus, or has nothing for this split.
+            MediaError, DataError: a sound or an image cannot be read.
         """
-        root = find_corpus(root)
-        manifest = Manifest.load(root)
-        shelf = _Shelf(root, manifest, split)
-        names, sounding = tuple(shelf.folders("sounds")), shelf.sounding()
-        backgrounds = shelf.backgrounds()
+        files = _SplitFiles.of(root, split)
+        names, sounding, backgrounds = (
+            files.groups("sounds"),
+            files.sounding_classes(),
+            files.images("backgrounds"),
+        )
         if not sounding or not backgrounds:
             raise UsageError(f"{root} has no sounding class or no background for the split '{split}'")
-        unwanted = {*(() if promptable else manifest.promptable), *manifest.zero_shot} - set(sounding)
-        looks = {g: shelf.looks(g) for g in shelf.folders("cutouts") if g not in unwanted}
-        looks = {g: c for g, c in looks.items() if c}
-        sounds = {name: shelf.sounds(name) for name in sounding}
-        silent = tuple(g for g in looks if g not in names)
-        return cls(looks, sounds, backgrounds, sounding, silent, names)
+        manifest = files.manifest
+        excluded = {*(() if promptable else manifest.promptable), *manifest.zero_shot} - set(sounding)
+        groups = [group for group in files.groups("cutouts") if group not in excluded]
+        cutouts = {group: cutouts for group in groups if (cutouts := files.load_cutouts(group))}
+        return cls(
+            cutouts=cutouts,
+            sounds={
+                name: [files.load_sound(path) for path in files.files_in(f"sounds/{name}")]
+                for name in sounding
+            },
+            backgrounds=[_load_background(path) for path in backgrounds],
+            sounding=sounding,
+            silent=tuple(group for group in cutouts if group not in names),
+            names=names,
+        )
+
+    def random_cutout(self, rng: np.random.Generator, group: str) -> Cutout:
+        """Draw one of the appearances of a group."""
+        cutouts = self.cutouts[group]
+        return cutouts[rng.integers(len(cutouts))]
 
 
 def find_corpus(root: str | Path) -> Path:
-    """The folder of a corpus; ``sample`` is the bundled one.
+    """Return the folder of a corpus; ``sample`` is the bundled one.
 
     Raises:
-        UsageError: when it has no cutouts.
+        UsageError: it has no cutouts.
     """
     if str(root) == BUNDLED:
         return Path(str(resources.files("save_avs"))) / "bundled" / "scenes"
     if not (Path(root) / "cutouts").is_dir():
         raise UsageError(
-            f"{root} is no corpus: it has no cutouts/ folder; make one (save-avs data tuxpaint {root}), "
-            f"or take the bundled one, '{BUNDLED}'"
+            f"{root} is not a corpus: it has no cutouts/ folder. Build one (save-avs data tuxpaint {root}) "
+            f"or use the bundled one, '{BUNDLED}'."
         )
     return Path(root)
 
 
 def sounding_classes(root: str | Path, split: CorpusSplit) -> tuple[str, ...]:
-    """Names of the classes that may sound in a split, sorted, without loading anything.
+    """Return the classes that may sound in a split, sorted, without loading anything.
 
     Raises:
-        UsageError: when the folder is no corpus.
+        UsageError: the folder is not a corpus.
     """
-    root = find_corpus(root)
-    return _Shelf(root, Manifest.load(root), split).sounding()
+    return _SplitFiles.of(root, split).sounding_classes()
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class _SplitFiles:
     """The files of a corpus that one split may use."""
 
     root: Path
     manifest: Manifest
     split: CorpusSplit
 
-    def folders(self, kind: str) -> Iterator[str]:
-        """Names of the classes or groups of a kind, sorted."""
+    @classmethod
+    def of(cls, root: str | Path, split: CorpusSplit) -> _SplitFiles:
+        root = find_corpus(root)
+        return cls(root, Manifest.load(root), split)
+
+    def groups(self, kind: str) -> tuple[str, ...]:
+        """Return the classes or groups of a kind, sorted."""
         path = self.root / kind
-        return iter(sorted(p.name for p in path.iterdir() if p.is_dir())) if path.is_dir() else iter(())
+        return tuple(sorted(p.name for p in path.iterdir() if p.is_dir())) if path.is_dir() else ()
 
-    def sounding(self) -> tuple[str, ...]:
-        """Classes that have looks and sounds for this split, sorted."""
+    def sounding_classes(self) -> tuple[str, ...]:
+        """Return the classes that have cutouts and sounds for this split, sorted."""
         zero_shot = self.split == "zero-shot"
-        names = [n for n in self.folders("sounds") if (n in self.manifest.zero_shot) == zero_shot]
-        return tuple(n for n in names if self._pictures(f"cutouts/{n}") and self._files(f"sounds/{n}"))
+        names = [name for name in self.groups("sounds") if (name in self.manifest.zero_shot) == zero_shot]
+        return tuple(
+            name for name in names if self.images(f"cutouts/{name}") and self.files_in(f"sounds/{name}")
+        )
 
-    def looks(self, group: str) -> list[Cutout]:
-        return [
-            Cutout(p.stem, group, load_cutout(p), not self.manifest.serves(self._name(p), "train"))
-            for p in self._pictures(f"cutouts/{group}")
-        ]
+    def images(self, folder: str) -> list[Path]:
+        files = self.files_in(folder)
+        return [p for p in files if p.suffix.lower() in _IMAGES and ".mask" not in p.suffixes]
 
-    def sounds(self, name: str) -> list[F32]:
-        return [self._sound(p) for p in self._files(f"sounds/{name}")]
-
-    def backgrounds(self) -> list[U8]:
-        return [_load_picture(p) for p in self._pictures("backgrounds")]
-
-    def _pictures(self, folder: str) -> list[Path]:
-        return [p for p in self._files(folder) if _is_picture(p)]
-
-    def _files(self, folder: str) -> list[Path]:
+    def files_in(self, folder: str) -> list[Path]:
         path = self.root / folder
-        found = [p for p in sorted(path.iterdir()) if p.is_file()] if path.is_dir() else []
-        return [p for p in found if p.name[0] != "." and self.manifest.serves(self._name(p), self.split)]
+        files = [p for p in sorted(path.iterdir()) if p.is_file()] if path.is_dir() else []
+        return [p for p in files if p.name[0] != "." and self.manifest.serves(self._name(p), self.split)]
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _sound(self, path: Path) -> F32:
-        waveform = read_audio_file(path, sample_rate=RATE)
+    def load_cutouts(self, group: str) -> list[Cutout]:
+        return [
+            Cutout(p.stem, group, load_cutout(p), not self.manifest.serves(self._name(p), "train"))
+            for p in self.images(f"cutouts/{group}")
+        ]
+
+    def load_sound(self, path: Path) -> F32:
+        waveform = read_audio_file(path, sample_rate=SAMPLE_RATE)
         test_from_s = self.manifest.test_from_s.get(self._name(path))
         if test_from_s is not None:
-            cut = int(test_from_s * RATE)
+            cut = int(test_from_s * SAMPLE_RATE)
             waveform = waveform[:cut] if self.split in {"train", "val"} else waveform[cut:]
         try:
             return prepare_sound(waveform)
@@ -240,19 +256,15 @@ class _Shelf:
             raise UsageError(f"{path}: {error}; remove it from the corpus") from error
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in _IMAGES and ".mask" not in path.suffixes
-
-
 def load_cutout(path: Path) -> U8:
-    """Read a cutout: RGBA, or a picture with ``.mask.png`` beside it.
+    """Read a cutout: RGBA, or an image with ``.mask.png`` next to it.
 
     Returns:
-        u8 [H,W,4], cropped to its outline, 288 px at most.
+        u8 [H,W,4], cropped to its outline, at most 288 px.
 
     Raises:
-        UsageError: when nothing in it is opaque.
-        DataError: when it cannot be read.
+        UsageError: no pixel is opaque.
+        DataError: it cannot be read.
     """
     with open_image(path) as image:
         rgba = image.convert("RGBA")
@@ -262,13 +274,13 @@ def load_cutout(path: Path) -> U8:
             rgba.putalpha(outline.convert("L").point([0] + [255] * 255))
     box = rgba.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
     if box is None:
-        raise UsageError(f"{path}: nothing in it is opaque, so it is no cutout")
+        raise UsageError(f"{path}: not a cutout, no pixel is opaque")
     rgba = rgba.crop(box)
     rgba.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(rgba)
 
 
-def _load_picture(path: Path) -> U8:
+def _load_background(path: Path) -> U8:
     with open_image(path) as image:
         image.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
         rgb = image.convert("RGB")
@@ -277,19 +289,19 @@ def _load_picture(path: Path) -> U8:
 
 
 def prepare_sound(waveform: F32, *, floor_db: float = -36.0, step: int = 320, keep: int = 8) -> F32:
-    """Squeeze out pauses longer than ``keep`` steps of 20 ms and level to an RMS of 0.1, f32 [S].
+    """Remove pauses longer than ``keep`` steps of 20 ms and scale to an RMS of 0.1, f32 [S].
 
-    A scene says when a thing sounds; a pause inside the recording would make that untrue.
+    A scene says when an object sounds; a pause inside the recording would make that wrong.
 
     Raises:
-        ValueError: when the sound is digital silence, or shorter than a step.
+        ValueError: the sound is digital silence, or shorter than a step.
     """
     blocks = waveform[: len(waveform) // step * step].reshape(-1, step)
     power = (blocks.astype(np.float64) ** 2).mean(axis=1)
     if len(power) == 0 or power.max() <= 1e-10:
         raise ValueError("silent, or shorter than 20 ms")
     loud = power > power.max() * 10 ** (floor_db / 10)
-    # a block stays when a loud one is within keep / 2 of it: short gaps and soft tails survive
+    # a block stays if a loud one is within keep / 2 of it: short gaps and soft tails survive
     near = np.convolve(loud, np.ones(keep + 1))[keep // 2 :][: len(loud)] > 0.5
     kept = blocks[near].reshape(-1)
     return (kept * (0.1 / np.sqrt((kept**2).mean()))).astype(np.float32)

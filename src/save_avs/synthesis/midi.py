@@ -1,4 +1,4 @@
-"""Sounds of instruments: short phrases, played by FluidSynth from a soundfont."""
+"""Sounds of instruments: short MIDI phrases, played by FluidSynth from a soundfont."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from save_avs._extras import require
+from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.errors import SaveAvsError
-from save_avs.synthesis.corpus import RATE
 from save_avs.types import F32
 from save_avs.video.audio_reader import read_audio_file
 
-TAIL_S = 1.6  # what is kept from the start of the last note
+TAIL_S = 1.6  # kept after the start of the last note
 _LENGTH_S = 0.9
-_TICKS = 960  # a second: 480 a quarter at 120 quarters a minute
+_TICKS = 960  # per second: 480 per quarter note at 120 quarter notes per minute
 _DRUMS = 9  # General MIDI's channel of percussion
 _PHRASES, _DRUM_PHRASES = 16, 8
 _SECOND_NOTE = (4, 7, -5, 12)  # semitones from the first
@@ -35,7 +35,7 @@ class Note(NamedTuple):
 
 
 def phrases(notes: Mapping[str, Any]) -> Iterator[list[Note]]:
-    """Phrases of an instrument, spread over its range, the same every time.
+    """Yield phrases of an instrument, spread over its range, the same every time.
 
     Args:
         notes: ``{program, keys: [lowest, highest]}`` of a melody instrument; or ``{drums: [key, ...]}``,
@@ -62,26 +62,26 @@ def _beats(keys: list[int], *, fastest: float, growth: float) -> Iterator[list[N
 
 
 def play(notes: list[Note], soundfont: Path) -> F32:
-    """Play a phrase at 16 kHz, f32 [S], until 1.6 s after its last note began.
+    """Play a phrase at 16 kHz, f32 [S], until 1.6 s after the start of its last note.
 
     Raises:
-        SaveAvsError: when FluidSynth fails.
+        SaveAvsError: FluidSynth fails.
     """
     with tempfile.TemporaryDirectory() as folder:
-        score, sound = Path(folder) / "notes.mid", Path(folder) / "notes.wav"
-        write_midi(score, notes)
-        options = ["-ni", "-g", "0.8", "-r", "44100", "-F", str(sound)]
-        call = ["fluidsynth", *options, str(soundfont), str(score)]
-        done = subprocess.run(call, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise SaveAvsError(f"fluidsynth failed on {soundfont.name}: {reason}")
-        waveform = read_audio_file(sound, sample_rate=RATE)
-    return waveform[: int((notes[-1].start + TAIL_S) * RATE)]
+        midi, audio = Path(folder) / "notes.mid", Path(folder) / "notes.wav"
+        write_midi(midi, notes)
+        options = ["-ni", "-g", "0.8", "-r", "44100", "-F", str(audio)]
+        call = ["fluidsynth", *options, str(soundfont), str(midi)]
+        result = subprocess.run(call, capture_output=True, text=True, check=False)
+        if result.returncode:
+            reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise SaveAvsError(f"FluidSynth failed on {soundfont.name}: {reason}")
+        waveform = read_audio_file(audio, sample_rate=SAMPLE_RATE)
+    return waveform[: int((notes[-1].start + TAIL_S) * SAMPLE_RATE)]
 
 
 def write_midi(path: Path, notes: list[Note]) -> None:
-    """Write notes as a standard MIDI file, format 0, at 960 ticks a second."""
+    """Write notes as a standard MIDI file, format 0, at 960 ticks per second."""
     require("tuxpaint", "mido")
     import mido
 
@@ -92,8 +92,8 @@ def write_midi(path: Path, notes: list[Note]) -> None:
         timed.append((start + _LENGTH_S, mido.Message("note_off", channel=channel, note=key)))
     timed.sort(key=lambda pair: pair[0])
     ticks = [round(seconds * _TICKS) for seconds, _ in timed]
-    video_masks = mido.MidiTrack(
+    track = mido.MidiTrack(
         message.copy(time=now - before)
         for (before, now), (_, message) in zip(pairwise(ticks), timed[1:], strict=True)
     )
-    mido.MidiFile(tracks=[video_masks], ticks_per_beat=480).save(str(path))
+    mido.MidiFile(tracks=[track], ticks_per_beat=480).save(str(path))

@@ -1,21 +1,23 @@
-"""What a composed scene is, and how one is drawn at random from a corpus.
+"""Scene plans, and drawing one at random from a corpus.
 
-A scene is a plan in relative units, so that it can be painted at any size: things on a background, and
-voices, each with the span of time in which it sounds. ``render_scene.py`` makes its pictures, ``mix_audio.py`` its sound.
+A scene is a plan in relative units, so that it can be rendered at any size: objects on a background, and
+audio sources, each with the time span in which it sounds. ``render.py`` makes its frames and its audio.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
+from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.synthesis.background import Background, random_background, random_tint
-from save_avs.synthesis.corpus import RATE, Corpus, Cutout
+from save_avs.synthesis.corpus import Corpus, Cutout
 from save_avs.types import F32
 
-LOOP_S = 2.048  # length of the noise that is looped under a scene
+NOISE_LOOP_S = 2.048  # length of the noise that is looped under a scene
 NOISES = 48
 
 
@@ -24,17 +26,17 @@ class SceneOptions:
     """How scenes are drawn.
 
     Attributes:
-        num_objects: fewest and most things in view.
-        object_size: least and greatest longest side of a lone thing, in shares of the picture's shorter side. The
-            more things there are, the smaller each is. Above 1 a scene looks like a crop of a larger one.
+        num_objects: fewest and most objects in view.
+        object_size: smallest and largest longer side of a lone object, as a fraction of the frame's shorter
+            side. The more objects, the smaller each. Above 1 a scene looks like a crop of a larger one.
         source_count_probs: probabilities that none, one or two of the classes in view sound in a segment.
-        off_screen_prob: probability that a segment without a source has the sound of a class not in view;
-            otherwise nothing but noise is heard in it.
-        silent_object_prob: probability that a thing, the first one apart, is of a kind that never sounds.
-        motion: whether things may move.
-        augment: tints, stretches, loudness and pitch over a wide range, for training; else over a narrow one.
-        texture_prob: probability of a procedural background in place of a photograph.
-        patchwork_prob: probability that pieces of other backgrounds lie on the background.
+        off_screen_prob: probability that a segment without a source has the sound of a class out of view;
+            otherwise it has only noise.
+        silent_object_prob: probability that an object, except for the first, is of a kind that never sounds.
+        motion: whether objects may move.
+        augment: wide ranges of tint, stretch, loudness and pitch, for training; otherwise narrow ones.
+        texture_prob: probability of a procedural background instead of a photograph.
+        patchwork_prob: probability that patches of other backgrounds cover parts of the background.
     """
 
     num_objects: tuple[int, int] = (1, 4)
@@ -53,13 +55,13 @@ class SceneObject:
     """A cutout in its place.
 
     Attributes:
-        cutout: the look.
-        center: (x, y) at time 0, in shares of the picture's width and height.
-        size: longest side in shares of the picture's shorter side.
+        cutout: its appearance.
+        center: (x, y) at time 0, as fractions of the frame's width and height.
+        size: longer side as a fraction of the frame's shorter side.
         aspect: stretch of the width.
-        angle: degrees, counter-clockwise.
+        angle: degrees, counterclockwise.
         flip: mirrored left to right.
-        velocity: (x, y) in shares a second; things turn back at the edges.
+        velocity: (x, y) in fractions per second; objects turn back at the edges.
         gains: per-channel brightness.
     """
 
@@ -72,15 +74,15 @@ class SceneObject:
     velocity: tuple[float, float] = (0.0, 0.0)
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def at(self, time: float) -> tuple[float, float]:
-        """Center at a time in seconds: straight on, turning back 0.15 from the edges or where it began."""
+    def position_at(self, time: float) -> tuple[float, float]:
+        """Return the center at a time in seconds; it turns back 0.15 from the edges, or where it started."""
         x, y = (_bounce(c, v * time) for c, v in zip(self.center, self.velocity, strict=True))
         return x, y
 
 
-def _bounce(start: float, way: float) -> float:
+def _bounce(start: float, distance: float) -> float:
     low, high = min(start, 0.15), max(start, 0.85)
-    position = start + way
+    position = start + distance
     if low <= position <= high:
         return position
     phase = (position - low) % (2 * (high - low))
@@ -92,10 +94,10 @@ class AudioSource:
     """A sound that loops from ``span[0]`` to ``span[1]`` seconds.
 
     Attributes:
-        name: class that it belongs to; None for noise.
+        name: its class; None for noise.
         waveform: f32 [S] at 16 kHz.
         span: start and end in seconds.
-        gain: factor on the wave.
+        gain: factor on the waveform.
         speed: playback rate, which shifts the pitch.
         offset: where in the loop it starts, in seconds.
         gap: pause between repetitions in seconds.
@@ -110,18 +112,18 @@ class AudioSource:
     gap: float = 0.0
 
     def active_at(self, time: float) -> bool:
-        """Whether the span holds this time."""
+        """Whether the span contains this time."""
         return self.span[0] <= time < self.span[1]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Things on a backdrop, back to front, and the voices heard.
+    """Objects on a background, back to front, and audio sources.
 
     Attributes:
         duration: seconds.
-        segments: centers of the stretches within which the same things sound.
-        blur: radius of a final blur, in shares of the shorter side.
+        segments: center times of the segments, within which the sounding objects do not change.
+        blur: radius of a final blur, as a fraction of the shorter side.
     """
 
     background: Background
@@ -132,18 +134,14 @@ class Scene:
     blur: float = 0.0
 
     def sounding_at(self, time: float) -> tuple[int, ...]:
-        """Indices of the things that sound at a time."""
-        heard = {v.name for v in self.audio_sources if v.active_at(time)}
-        return tuple(i for i, thing in enumerate(self.objects) if thing.cutout.group in heard)
+        """Return the indices of the objects that sound at a time."""
+        active = {source.name for source in self.audio_sources if source.active_at(time)}
+        return tuple(i for i, item in enumerate(self.objects) if item.cutout.group in active)
 
     def silent_classes(self) -> tuple[str, ...]:
-        """Classes in view that could sound and never do in this scene."""
-        heard = {v.name for v in self.audio_sources}
-        return tuple(t.cutout.group for t in self.objects if t.cutout.group not in heard)
-
-    def with_audio_sources(self, audio_sources: tuple[AudioSource, ...]) -> Scene:
-        """The same picture under other sounds."""
-        return replace(self, audio_sources=audio_sources)
+        """Return the groups in view that never sound in this scene."""
+        names = {source.name for source in self.audio_sources}
+        return tuple(item.cutout.group for item in self.objects if item.cutout.group not in names)
 
 
 def random_scene(
@@ -154,9 +152,9 @@ def random_scene(
     segments: int = 1,
     segment_s: float = 1.2,
 ) -> Scene:
-    """Draw a scene of ``segments`` stretches of ``segment_s`` seconds; what sounds is drawn anew for each."""
-    objects = _draw_things(rng, corpus, options)
-    in_view = [t.cutout.group for t in objects if t.cutout.group in corpus.sounding]
+    """Draw a scene of ``segments`` segments of ``segment_s`` seconds, each with its own sounding objects."""
+    objects = _random_objects(rng, corpus, options)
+    in_view = [item.cutout.group for item in objects if item.cutout.group in corpus.sounding]
     duration = segments * segment_s
     audio_sources = [random_noise(rng, (0.0, duration))]
     for i in range(segments):
@@ -178,37 +176,40 @@ def random_scene(
     )
 
 
-def _draw_things(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> list[SceneObject]:
+def _random_objects(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> list[SceneObject]:
     count = int(rng.integers(options.num_objects[0], options.num_objects[1] + 1))
     classes = rng.permutation(len(corpus.sounding))[:count]
     objects: list[SceneObject] = []
     for k in range(count):
         silent = bool(corpus.silent) and k > 0 and rng.random() < options.silent_object_prob
         group = str(rng.choice(corpus.silent)) if silent else corpus.sounding[classes[k % len(classes)]]
-        looks = corpus.cutouts[group]
-        objects.append(place_object(rng, looks[rng.integers(len(looks))], objects, count, options))
+        objects.append(place_object(rng, corpus.random_cutout(rng, group), objects, count, options))
     return [objects[i] for i in rng.permutation(count)]
 
 
 def place_object(
-    rng: np.random.Generator, cutout: Cutout, others: list[SceneObject], count: int, options: SceneOptions
+    rng: np.random.Generator,
+    cutout: Cutout,
+    others: Sequence[SceneObject],
+    count: int,
+    options: SceneOptions,
 ) -> SceneObject:
-    """Put a thing where it hides little of the others: the best of a few tries."""
+    """Place an object where it hides little of the others: the best of a few tries."""
     wide = options.augment
     size = rng.uniform(*options.object_size) * (1.0, 0.88, 0.76, 0.68)[min(count, 4) - 1]
     margin = min(0.42 * size, 0.4)
     best, least = (0.5, 0.5), np.inf
     for _ in range(6):
         x, y = (float(v) for v in rng.uniform(margin, 1 - margin, 2))
-        crowd = sum(_overlap((x, y), size, other) for other in others)
-        if crowd < least:
-            best, least = (x, y), crowd
+        overlap = sum(_overlap((x, y), size, other) for other in others)
+        if overlap < least:
+            best, least = (x, y), overlap
     speed = rng.uniform(-0.12, 0.12, 2) if options.motion and rng.random() < 0.6 else (0.0, 0.0)
     return SceneObject(
         cutout=cutout,
         center=best,
         size=size,
-        # a film of 16:9 squashed to a square narrows what it shows by exp(-0.58)
+        # a 16:9 video squashed to a square narrows what it shows by exp(-0.58)
         aspect=float(np.exp(rng.uniform(-0.6, 0.25))) if wide else 1.0,
         angle=float(rng.normal(0, 12 if wide else 6)),
         flip=bool(rng.random() < 0.5),
@@ -218,9 +219,31 @@ def place_object(
 
 
 def _overlap(center: tuple[float, float], size: float, other: SceneObject) -> float:
-    """How far a disc of a thing's size reaches into another's."""
+    """Return how far a disc of an object's size reaches into another's."""
     distance = np.hypot(center[0] - other.center[0], center[1] - other.center[1])
     return max(0.0, float(0.5 * (size + other.size) - distance))
+
+
+def with_distractors(
+    rng: np.random.Generator, corpus: Corpus, scene: Scene, count: int, options: SceneOptions
+) -> Scene:
+    """Add ``count`` silent objects behind the others, none of a class that is in view or sounds.
+
+    Half of them, if the corpus has enough, are of kinds that never sound.
+    """
+    taken = {source.name for source in scene.audio_sources} | {item.cutout.group for item in scene.objects}
+    pools = [
+        [name for name in rng.permutation(np.array(names)).tolist() if name not in taken]
+        for names in (corpus.sounding, corpus.silent)
+        if names
+    ]
+    groups = [name for pair in zip(*pools, strict=False) for name in pair]
+    groups += [name for pool in pools for name in pool if name not in groups]
+    objects = list(scene.objects)
+    for group in groups[:count]:
+        cutout = corpus.random_cutout(rng, group)
+        objects.insert(0, place_object(rng, cutout, objects, len(scene.objects) + count, options))
+    return replace(scene, objects=tuple(objects))
 
 
 def random_audio_sources(
@@ -230,9 +253,9 @@ def random_audio_sources(
     in_view: list[str],
     span: tuple[float, float],
 ) -> list[AudioSource]:
-    """Draw what sounds in one stretch: up to two of the classes in view, or none, or one out of view."""
-    sources = int(rng.choice(3, p=options.source_count_probs))
-    chosen = [in_view[i] for i in rng.permutation(len(in_view))[:sources]]
+    """Draw what sounds in a segment: up to two of the classes in view, or none, or one out of view."""
+    count = int(rng.choice(3, p=options.source_count_probs))
+    chosen = [in_view[i] for i in rng.permutation(len(in_view))[:count]]
     if not chosen and rng.random() < options.off_screen_prob:
         absent = [name for name in corpus.sounding if name not in in_view]
         chosen = [str(rng.choice(absent))] if absent else []
@@ -242,32 +265,33 @@ def random_audio_sources(
 def random_audio_source(
     rng: np.random.Generator, corpus: Corpus, name: str, span: tuple[float, float], *, augment: bool
 ) -> AudioSource:
-    """A voice of a class: one of its sounds, from anywhere in it."""
+    """Draw one of the sounds of a class, from anywhere in it."""
     sounds = corpus.sounds[name]
     waveform = sounds[rng.integers(len(sounds))]
+    low_db, high_db = (-10, 6) if augment else (-4, 4)
     return AudioSource(
         name=name,
         waveform=waveform,
         span=span,
-        gain=float(10 ** (rng.uniform(-10, 6) / 20)) if augment else float(10 ** (rng.uniform(-4, 4) / 20)),
+        gain=float(10 ** (rng.uniform(low_db, high_db) / 20)),
         speed=float(np.exp(rng.uniform(-0.07, 0.07))) if augment else 1.0,
-        offset=float(rng.uniform(0, len(waveform) / RATE)),
+        offset=float(rng.uniform(0, len(waveform) / SAMPLE_RATE)),
         gap=float(rng.uniform(0.0, 0.15)),
     )
 
 
 def random_noise(rng: np.random.Generator, span: tuple[float, float]) -> AudioSource:
-    """Background noise between white and brown, 44 to 80 dB below full scale."""
+    """Draw background noise between white and brown, 44 to 80 dB below full scale."""
     waveform = _noise(int(rng.integers(NOISES)))
     gain = float(10 ** rng.uniform(-4.0, -2.2))
-    return AudioSource(None, waveform, span, gain=gain, offset=float(rng.uniform(0, LOOP_S)))
+    return AudioSource(None, waveform, span, gain=gain, offset=float(rng.uniform(0, NOISE_LOOP_S)))
 
 
 @cache
 def _noise(kind: int) -> F32:
-    """One of a few stretches of noise of RMS 1, from white (the first) to brown (the last)."""
-    samples = int(LOOP_S * RATE)
-    spectrum = np.fft.rfft(np.random.default_rng(kind).standard_normal(samples))
+    """Return one of a few noise loops of RMS 1, from white (the first) to brown (the last)."""
+    num_samples = int(NOISE_LOOP_S * SAMPLE_RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(kind).standard_normal(num_samples))
     tilt = np.maximum(np.arange(len(spectrum)), 20.0) ** (-kind / (NOISES - 1))
-    waveform = np.fft.irfft(spectrum * tilt, samples)
+    waveform = np.fft.irfft(spectrum * tilt, num_samples)
     return (waveform / waveform.std()).astype(np.float32)

@@ -1,17 +1,21 @@
-"""Endless training data, composed on the fly: item i is drawn from (seed, i) alone, so any run can resume."""
+"""Endless training data, composed on the fly: item i depends on (seed, i) alone, so any run can resume.
+
+Also the frames of composed scenes on which models are calibrated, timed and evaluated.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from save_avs.audio.frontend import VGGISH, Frontend
-from save_avs.audio.log_mel import log_mel_at
-from save_avs.synthesis.audio_mix import mix_audio
-from save_avs.synthesis.corpus import RATE, Corpus
-from save_avs.synthesis.render import InstanceMap, render_scene
+from save_avs.audio.log_mel import SAMPLE_RATE, log_mel_at
+from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.render import InstanceMap, mix_audio, render_scene
 from save_avs.synthesis.scene import (
     AudioSource,
     Scene,
@@ -22,24 +26,36 @@ from save_avs.synthesis.scene import (
 )
 from save_avs.types import F32, U8, AVSample, Bool
 
-NOISELESS = 0.25  # share of training scenes without background noise: digital silence must be known too
-JITTER_S = 0.3  # how far from the middle of its segment a training frame may stand
-SPARE_S = 0.0025  # of sound composed on both sides of a patch
+NOISELESS_PROB = 0.25  # of training scenes: digital silence must be known too
+JITTER_S = 0.3  # how far from the middle of its segment a training frame may be
+MARGIN_S = 0.0025  # of audio composed on both sides of a patch
+
+EVAL_OPTIONS = SceneOptions(source_count_probs=(0.0, 0.5, 0.5), augment=False, texture_prob=0.0)
+EVAL_TIME = 0.6  # the middle of a scene of one segment
 
 
 def scene_log_mel(
     audio_sources: tuple[AudioSource, ...], times: list[float], frontend: Frontend = VGGISH
 ) -> F32:
-    """The patch centered at each time, f32 [T,frames,bands]."""
-    reach = frontend.duration / 2 + SPARE_S
-    stretches = [(t, t - reach, mix_audio(audio_sources, t - reach, t + reach)) for t in times]
+    """Compute the log-mel patch centered at each time, f32 [T,frames,bands]."""
+    reach = frontend.duration / 2 + MARGIN_S
+    waveforms = [(t, t - reach, mix_audio(audio_sources, t - reach, t + reach)) for t in times]
     return np.concatenate(
-        [log_mel_at(waveform, RATE, [t], start, frontend) for t, start, waveform in stretches]
+        [log_mel_at(wave, SAMPLE_RATE, [t], start, frontend) for t, start, wave in waveforms]
     )
 
 
+def calibration_frames(count: int, size: int, frontend: Frontend, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Compose scenes of the bundled corpus: images u8 [N,3,size,size], log-mel f32 [N,1,frames,bands]."""
+    corpus = Corpus.load("sample", "train")
+    scenes = [random_scene(np.random.default_rng((seed, i)), corpus, EVAL_OPTIONS) for i in range(count)]
+    images = np.stack([render_scene(scene, EVAL_TIME, size, size)[0] for scene in scenes])
+    patches = np.stack([scene_log_mel(scene.audio_sources, [EVAL_TIME], frontend)[0] for scene in scenes])
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(patches)[:, None]
+
+
 class SceneSample(NamedTuple):
-    """A clip and what stands where in it: layers i8 [T,S,S], and the group index of each layer."""
+    """A clip and its instance maps i8 [T,S,S], with the group index of each instance."""
 
     sample: AVSample
     instances: InstanceMap
@@ -47,39 +63,39 @@ class SceneSample(NamedTuple):
 
 
 def group_names(corpus: Corpus) -> tuple[str, ...]:
-    """The groups of cutouts in the order in which streams number them."""
+    """Return the groups of cutouts in the order in which streams number them."""
     return tuple(sorted(corpus.cutouts))
 
 
-def _numbers(scene: Scene, corpus: Corpus) -> tuple[int, ...]:
+def _group_indices(scene: Scene, corpus: Corpus) -> tuple[int, ...]:
     order = {group: k for k, group in enumerate(group_names(corpus))}
-    return tuple(order[thing.cutout.group] for thing in scene.objects)
+    return tuple(order[item.cutout.group] for item in scene.objects)
 
 
 def render_sample(
     scene: Scene, times: list[float], size: int, name: str, *, frontend: Frontend = VGGISH
 ) -> tuple[AVSample, InstanceMap]:
-    """Frames of a scene at the given times with exact masks, and what each pixel shows, i8 [T,S,S]."""
-    still = not any(any(thing.velocity) for thing in scene.objects)
-    painted = [render_scene(scene, t, size, size) for t in (times[:1] if still else times)]
-    painted *= len(times) if still else 1
+    """Render frames of a scene at the given times with exact masks, and instance maps i8 [T,S,S]."""
+    still = not any(any(item.velocity) for item in scene.objects)
+    rendered = [render_scene(scene, t, size, size) for t in (times[:1] if still else times)]
+    rendered *= len(times) if still else 1
     masks = [
-        np.isin(instances, scene.sounding_at(t)) for (_, instances), t in zip(painted, times, strict=True)
+        np.isin(instances, scene.sounding_at(t)) for (_, instances), t in zip(rendered, times, strict=True)
     ]
     sample = AVSample(
         name=name,
-        frames=np.stack([frame for frame, _ in painted]),
+        frames=np.stack([frame for frame, _ in rendered]),
         log_mel=scene_log_mel(scene.audio_sources, times, frontend),
         masks=np.stack(masks),
         has_mask=np.ones(len(times), bool),
         valid=np.ones(len(times), bool),
     )
-    return sample, np.stack([instances for _, instances in painted])
+    return sample, np.stack([instances for _, instances in rendered])
 
 
 @dataclass(frozen=True)
 class SceneStream:
-    """Scenes under ``views`` different sounds each, one clip an item."""
+    """Scenes with ``views`` different soundtracks each; an item is one clip."""
 
     corpus: Corpus
     options: SceneOptions
@@ -92,18 +108,18 @@ class SceneStream:
         rng = np.random.default_rng((self.seed, i))
         scene = random_scene(rng, self.corpus, self.options, segments=self.views)
         times = [t + float(rng.uniform(-JITTER_S, JITTER_S)) for t in scene.segments]
-        if rng.random() < NOISELESS:
-            scene = scene.with_audio_sources(tuple(v for v in scene.audio_sources if v.name is not None))
+        if rng.random() < NOISELESS_PROB:
+            scene = replace(scene, audio_sources=tuple(s for s in scene.audio_sources if s.name is not None))
         name = f"scene-{self.seed}-{i}"
         sample, instances = render_sample(scene, times, self.size, name, frontend=self.frontend)
-        return SceneSample(sample, instances, _numbers(scene, self.corpus))
+        return SceneSample(sample, instances, _group_indices(scene, self.corpus))
 
 
 class PromptSample(NamedTuple):
-    """A picture, what stands where, and one thing of it to be segmented.
+    """An image, its instance map, and one object of it to segment.
 
-    image u8 [S,S,3]; layers i8 [S,S]; groups: group index of each layer; mask bool [S,S] of the chosen thing;
-    point f32 (x, y) in it and box f32 (x0, y0, x1, y1) loosely around it, pixels; by_box: which of them asks.
+    image u8 [S,S,3]; instances i8 [S,S]; groups: group index of each instance; mask bool [S,S] of the object;
+    point f32 (x, y) in it and box f32 (x0, y0, x1, y1) loosely around it, pixels; by_box: which one prompts.
     """
 
     image: U8
@@ -117,7 +133,7 @@ class PromptSample(NamedTuple):
 
 @dataclass(frozen=True)
 class PromptStream:
-    """Pictures of cutouts of all kinds, without sound, for SAM's pre-training."""
+    """Images of cutouts of all kinds, without audio, for SAM's pre-training."""
 
     corpus: Corpus
     options: SceneOptions
@@ -128,15 +144,15 @@ class PromptStream:
         rng = np.random.default_rng((self.seed, i))
         scene = random_scene(rng, self.corpus, self.options)
         image, instances = render_scene(scene, 0.0, self.size, self.size)
-        groups = _numbers(scene, self.corpus)
+        groups = _group_indices(scene, self.corpus)
         return PromptSample(
-            image, instances, groups, *_choose(rng, instances, len(groups)), by_box=i % 2 == 1
+            image, instances, groups, *_random_prompt(rng, instances, len(groups)), by_box=i % 2 == 1
         )
 
 
-def _choose(rng: np.random.Generator, instances: InstanceMap, objects: int) -> tuple[Bool, F32, F32]:
-    """Mask, point and box of one thing that can be seen."""
-    areas = np.array([(instances == i).sum() for i in range(objects)])
+def _random_prompt(rng: np.random.Generator, instances: InstanceMap, count: int) -> tuple[Bool, F32, F32]:
+    """Draw a visible object: its mask, a point in it and a box around it."""
+    areas = np.array([(instances == i).sum() for i in range(count)])
     visible = np.flatnonzero(areas > 16)
     mask = instances == (rng.choice(visible) if len(visible) else areas.argmax())
     ys, xs = np.nonzero(mask) if mask.any() else (np.zeros(1), np.zeros(1))
@@ -148,9 +164,9 @@ def _choose(rng: np.random.Generator, instances: InstanceMap, objects: int) -> t
 
 
 class AudioTaggingSample(NamedTuple):
-    """A patch f32 [frames,bands] and which classes are heard in it, f32 [classes]."""
+    """A log-mel patch f32 [frames,bands], and which classes sound in it, f32 [classes]."""
 
-    patch: F32
+    log_mel: F32
     targets: F32
 
 
@@ -170,6 +186,6 @@ class AudioTaggingStream:
         audio_sources = random_audio_sources(rng, self.corpus, self.options, names, span)
         noise = random_noise(rng, span)
         time = 0.6 + float(rng.uniform(-JITTER_S, JITTER_S))
-        heard = {v.name for v in audio_sources}
-        labels = np.array([name in heard for name in self.corpus.sounding], np.float32)
-        return AudioTaggingSample(scene_log_mel((*audio_sources, noise), [time], self.frontend)[0], labels)
+        sounding = {source.name for source in audio_sources}
+        targets = np.array([name in sounding for name in self.corpus.sounding], np.float32)
+        return AudioTaggingSample(scene_log_mel((*audio_sources, noise), [time], self.frontend)[0], targets)

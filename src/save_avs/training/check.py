@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from save_avs._extras import require
-from save_avs.datasets.base import AVDataset, WaveformDataset
+from save_avs.datasets.base import AVDataset
 from save_avs.errors import SaveAvsError
 from save_avs.models import SAVE, SaveConfig, build_save
 from save_avs.models.adapters import freeze_except
@@ -87,7 +87,7 @@ def _check_stage(found: RecipeReport, recipe: Recipe, i: int, audio: nn.Module |
     if isinstance(stage, ClipStage):
         splits = _attempt(found, where, lambda: open_splits(stage, recipe.model.frontend))
         if splits is not None:
-            _attempt(found, where, lambda: _open_some(_with_features(splits, recipe, stage, audio), stage))
+            _attempt(found, where, lambda: _open_some(_with_features(splits, recipe, stage, audio)))
     if stage.init_from is not None:
         _check_start(found, recipe, i)
     return splits
@@ -100,12 +100,10 @@ def _with_features(splits: Splits, recipe: Recipe, stage: ClipStage, audio: nn.M
     return splits.with_features(stage.data.features, recipe.model.audio, audio)
 
 
-def _open_some(splits: Splits, stage: ClipStage) -> None:
+def _open_some(splits: Splits) -> None:
     for clips in (splits.train, splits.val):
         for k in range(min(OPENED, len(clips))):
             annotated(clips[k])
-    if stage.augment.of_sound and isinstance(splits.train, WaveformDataset):
-        splits.train.waveform(0)  # a pickle of patches will not do
 
 
 def _check_start(found: RecipeReport, recipe: Recipe, i: int) -> None:

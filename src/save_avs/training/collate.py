@@ -121,5 +121,5 @@ class SoundBatch(NamedTuple):
 
 def collate_sounds(samples: Sequence[AudioTaggingSample]) -> SoundBatch:
     """Stack sounds."""
-    log_mel = torch.from_numpy(np.stack([s.patch for s in samples])).unsqueeze(1)
+    log_mel = torch.from_numpy(np.stack([s.log_mel for s in samples])).unsqueeze(1)
     return SoundBatch(log_mel, torch.from_numpy(np.stack([s.targets for s in samples])))

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from save_avs.datasets.registry import open_dataset
-from save_avs.datasets.shards.write import write_shards
+from save_avs.datasets.shard_writer import write_shards
 from tests.support import dataset_trees as trees
 from tests.support.hostile.byte_damage import cuts, flips
 from tests.support.hostile.case import Case, every
@@ -51,7 +51,7 @@ def _whole(kind: str) -> Path:
     match kind:
         case "shards":
             splits = [open_dataset("ms3", _whole("ms3"), split) for split in ("train", "test")]
-            return write_shards(splits, root / "shards", size=10**9)
+            return write_shards(splits, root / "shards", shard_bytes=10**9)
         case "corpus":
             return make_corpus(root)
         case _:
@@ -105,7 +105,6 @@ def _trees() -> Iterator[Case]:
         "a frame": "**/visual_frames/**/*.png",
         "a mask": "**/gt_masks/**/*.png",
         "a sound": "**/*.wav",
-        "log_mel": "**/*.pkl",
     }
     for file, pattern in files.items():
         for way, how in WAYS.items():

@@ -56,7 +56,7 @@ def test_the_second_patch_goes_with_the_picture(root):
 def test_training_draws_a_sound_of_the_class_from_seed_and_index(root):
     def sounds(seed: int) -> list[str]:
         clips = open_dataset("synthetic", root, "train", seed=seed)
-        return [entry.files.wav.stem for entry in clips.entries]
+        return [entry.paths.audio.stem for entry in clips.entries]
 
     drawn = [sounds(seed) for seed in range(12)]
     assert drawn == [sounds(seed) for seed in range(12)]
@@ -67,13 +67,13 @@ def test_training_draws_a_sound_of_the_class_from_seed_and_index(root):
 
 def test_validation_and_test_keep_the_sound_of_the_table(root):
     for seed in range(3):
-        assert open_dataset("synthetic", root, "val", seed=seed).entries[0].files.wav.stem == "d3"
+        assert open_dataset("synthetic", root, "val", seed=seed).entries[0].paths.audio.stem == "d3"
 
 
 def test_the_table_of_sounds_runs_no_code(root):
     harm = root / "harm"
     (root / "category_for_vggsound_audios.pkl").write_bytes(pickle.dumps({7: [_Touch(harm)]}))
-    with pytest.raises(DataError, match="which is never run here"):
+    with pytest.raises(DataError, match="which is never run"):
         open_dataset("synthetic", root, "train")
     assert not harm.exists()
 
@@ -81,7 +81,7 @@ def test_the_table_of_sounds_runs_no_code(root):
 @pytest.mark.parametrize("content", [[1, 2], {7: "d0"}, {7: [1]}, {7: {"d0": 1}}])
 def test_a_table_of_sounds_of_another_shape_is_refused(root, content):
     (root / "category_for_vggsound_audios.pkl").write_bytes(pickle.dumps(content))
-    with pytest.raises(DataError, match="must hold a dictionary of lists of sounds"):
+    with pytest.raises(DataError, match="must hold a dictionary from class index to lists of audio files"):
         open_dataset("synthetic", root, "train")
 
 

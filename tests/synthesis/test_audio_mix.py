@@ -3,15 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from save_avs.audio.log_mel import SILENT_LOG_MEL
-from save_avs.synthesis.audio_mix import FADE_S, mix_audio
-from save_avs.synthesis.corpus import RATE
+from save_avs.audio.log_mel import SAMPLE_RATE, SILENT_LOG_MEL
+from save_avs.synthesis.render import FADE_S, mix_audio
 from save_avs.synthesis.scene import AudioSource, random_noise
 from save_avs.synthesis.streams import scene_log_mel
 
 
 def noise(seed: int, seconds: float = 0.7) -> np.ndarray:
-    return (0.05 * np.random.default_rng(seed).standard_normal(int(seconds * RATE))).astype(np.float32)
+    return (0.05 * np.random.default_rng(seed).standard_normal(int(seconds * SAMPLE_RATE))).astype(np.float32)
 
 
 VOICES = (
@@ -32,7 +31,7 @@ def test_windows_join_without_a_seam(cut):
 
 def test_a_voice_sounds_within_its_span_alone():
     waveform = mix_audio(VOICES[2:3], 0.0, 2.0)
-    on, off = int(0.5 * RATE), int(0.9 * RATE)
+    on, off = int(0.5 * SAMPLE_RATE), int(0.9 * SAMPLE_RATE)
     assert not waveform[:on].any() and not waveform[off:].any()
     assert np.abs(waveform[on:off]).max() > 0.02
 
@@ -40,31 +39,31 @@ def test_a_voice_sounds_within_its_span_alone():
 def test_voices_add_up_and_are_clipped():
     parts = sum(mix_audio([v], 0.0, 2.0) for v in VOICES)
     assert np.allclose(mix_audio(VOICES, 0.0, 2.0), np.clip(parts, -1, 1), atol=1e-6)
-    loud = AudioSource("a", np.full(RATE, 0.9, np.float32), (0.0, 1.0), gain=5.0)
+    loud = AudioSource("a", np.full(SAMPLE_RATE, 0.9, np.float32), (0.0, 1.0), gain=5.0)
     assert mix_audio([loud], 0.1, 0.9).max() == 1.0
 
 
 def test_a_sound_repeats_after_its_gap():
-    tone = np.linspace(0.1, 0.5, RATE // 2, dtype=np.float32)
+    tone = np.linspace(0.1, 0.5, SAMPLE_RATE // 2, dtype=np.float32)
     waveform = mix_audio([AudioSource("a", tone, (0.0, 3.0), gap=0.25)], 0.0, 3.0)
-    period = int(0.75 * RATE)
-    steady = slice(int(FADE_S * RATE), period)
+    period = int(0.75 * SAMPLE_RATE)
+    steady = slice(int(FADE_S * SAMPLE_RATE), period)
     assert np.allclose(waveform[steady], waveform[period + steady.start : 2 * period])
-    assert not waveform[int(0.5 * RATE) : period].any()
+    assert not waveform[int(0.5 * SAMPLE_RATE) : period].any()
 
 
 def test_spans_fade_in_and_out():
-    waveform = mix_audio([AudioSource("a", np.full(RATE, 0.5, np.float32), (0.0, 1.0))], 0.0, 1.0)
-    fade = int(FADE_S * RATE)
+    waveform = mix_audio([AudioSource("a", np.full(SAMPLE_RATE, 0.5, np.float32), (0.0, 1.0))], 0.0, 1.0)
+    fade = int(FADE_S * SAMPLE_RATE)
     assert waveform[0] == 0.0 and np.all(np.diff(waveform[:fade]) > 0)
     assert np.allclose(waveform[fade:-fade], 0.5)
 
 
 def test_speed_shifts_the_pitch():
-    tone = np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE).astype(np.float32)
+    tone = np.sin(2 * np.pi * 500 * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
     waveform = mix_audio([AudioSource("a", 0.5 * tone, (0.0, 1.0), speed=1.1)], 0.1, 0.9)
     spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
-    assert np.fft.rfftfreq(len(waveform), 1 / RATE)[spectrum.argmax()] == pytest.approx(550, abs=2)
+    assert np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE)[spectrum.argmax()] == pytest.approx(550, abs=2)
 
 
 def test_no_voice_is_digital_silence():

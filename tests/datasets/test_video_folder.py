@@ -10,15 +10,22 @@ import pytest
 from save_avs.audio.log_mel import log_mel_at
 from save_avs.datasets import open_dataset
 from save_avs.errors import DataError, UsageError
+from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.video_export import write_scene_videos
 from save_avs.video import VideoWriter
 from save_avs.video.audio_reader import read_audio_file
 
 
 @pytest.fixture
-def root(test, tmp_path):
+def root(tmp_path):
     return write_scene_videos(
-        test, tmp_path / "films", count=2, seconds=2.5, size=(48, 64), fps=8, masks=True
+        Corpus.load("sample", "test"),
+        tmp_path / "videos",
+        count=2,
+        seconds=2.5,
+        size=(48, 64),
+        fps=8,
+        masks=True,
     )
 
 
@@ -28,7 +35,7 @@ def test_what_data_compose_writes_can_be_read(root):
     assert len(clips) == 2 and sample.frames.shape == (3, 48, 64, 3)  # one frame a second
     assert sample.has_mask.all() and sample.valid.all()
     told = json.loads((root / "scenes.json").read_text())
-    seen = {v["class"] for v in told[0]["voices"] if v["in_view"]}
+    seen = {v["class"] for v in told[0]["audio_sources"] if v["in_view"]}
     assert clips.metadata(0).categories == tuple(sorted(seen))
 
 
@@ -84,13 +91,13 @@ def test_without_split_folders_all_is_test(root):
 def test_a_folder_without_masks_is_no_data_set(root):
     for masks in root.glob("*.masks"):
         masks.rename(masks.with_suffix(".aside"))
-    with pytest.raises(UsageError, match="holds no film with masks"):
+    with pytest.raises(UsageError, match="expected NAME.mp4 next to NAME.masks/000000.png"):
         open_dataset("folder", root, "test")
 
 
 def test_broken_films_and_masks_are_named(root):
     (root / "scene-0001.masks/000008.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"000008\.png: is no picture"):
+    with pytest.raises(DataError, match=r"000008\.png: not an image"):
         open_dataset("folder", root, "test")[1]
     (root / "scene-0000.mp4").write_text("no film")
     with pytest.raises(DataError, match=r"scene-0000\.mp4"):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from save_avs.errors import UsageError
-from save_avs.synthesis.corpus import SPLITS, Corpus, load_cutout, prepare_sound
+from save_avs.synthesis.corpus import CORPUS_SPLITS, Corpus, load_cutout, prepare_sound
 from tests.support.tiny_corpus import (
     BACKGROUNDS,
     HELD_TONE,
@@ -31,7 +31,7 @@ def backgrounds_of(corpus: Corpus) -> set[str]:
 
 
 def test_zero_shot_classes_are_in_no_other_split(corpus_root):
-    for split in SPLITS:
+    for split in CORPUS_SPLITS:
         corpus = Corpus.load(corpus_root, split, promptable=True)
         assert ("ghost" in corpus.sounding) == (split == "zero-shot")
         assert ("ghost-0" in looks_of(corpus)) == (split == "zero-shot")
@@ -40,7 +40,7 @@ def test_zero_shot_classes_are_in_no_other_split(corpus_root):
 
 
 def test_labels_are_the_same_in_every_split(corpus_root):
-    assert {Corpus.load(corpus_root, split).names for split in SPLITS} == {
+    assert {Corpus.load(corpus_root, split).names for split in CORPUS_SPLITS} == {
         tuple(sorted([*SOUNDING, "ghost"]))
     }
 
@@ -66,7 +66,7 @@ def test_promptable_cutouts_come_only_when_asked_for(corpus_root, train):
 
 
 def test_backgrounds_of_the_test_are_unseen_in_training(corpus_root):
-    assert {s: backgrounds_of(Corpus.load(corpus_root, s)) for s in SPLITS} == {
+    assert {s: backgrounds_of(Corpus.load(corpus_root, s)) for s in CORPUS_SPLITS} == {
         "train": {"meadow"},
         "val": {"lake"},
         "test": {"city"},
@@ -149,7 +149,7 @@ def test_a_silent_file_is_named(tmp_path):
 def test_an_invisible_cutout_is_named(tmp_path):
     root = make_corpus(tmp_path / "corpus")
     Image.new("RGBA", (20, 20)).save(root / "cutouts" / "disc" / "disc-0.png")
-    with pytest.raises(UsageError, match=r"disc-0\.png: nothing in it is opaque"):
+    with pytest.raises(UsageError, match=r"disc-0\.png: not a cutout, no pixel is opaque"):
         Corpus.load(root, "train")
 
 

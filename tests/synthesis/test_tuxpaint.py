@@ -1,4 +1,4 @@
-"""The committed manifest of the stamps corpus: what training may see, and what it must not."""
+"""The committed plan of the Tux Paint corpus: what training may see, and what it must not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.synthesis import tuxpaint as stamps
+from save_avs.synthesis import tuxpaint
 from save_avs.synthesis.midi import phrases
 from save_avs.synthesis.tuxpaint import KINDS, assign_images, build_tuxpaint_corpus, load_plan
 
@@ -15,9 +15,9 @@ ZERO_SHOT = {"tiger", "owl", "bassoon", "donkey", "gorilla", "turkey", "hornet",
 PLAN = load_plan()
 NAMED = sorted(
     {
-        look
+        image
         for e in [*PLAN["classes"].values(), *PLAN["zero_shot"].values()]
-        for look in [*e["looks"], *e.get("test", [])]
+        for image in [*e["appearances"], *e.get("test", [])]
     }
     | set(PLAN["never"])
 )
@@ -27,14 +27,14 @@ STAMPS = sorted({*NAMED, *OTHERS, "food/thing_mirror", "symbols/star"})
 ASSIGNED = list(assign_images(PLAN, STAMPS))
 
 
-def looks(entry) -> list[str]:
-    return [*entry["looks"], *entry.get("test", [])]
+def appearances(entry) -> list[str]:
+    return [*entry["appearances"], *entry.get("test", [])]
 
 
 def test_the_ten_zero_shot_classes_are_in_no_training_stage():
     assert set(PLAN["zero_shot"]) == ZERO_SHOT
     assert not ZERO_SHOT & set(PLAN["classes"])
-    kept = {look for entry in PLAN["zero_shot"].values() for look in looks(entry)}
+    kept = {image for entry in PLAN["zero_shot"].values() for image in appearances(entry)}
     assert {a.group for a in ASSIGNED if a.stamp in kept} == ZERO_SHOT
     sounds = {s for entry in PLAN["classes"].values() for s in entry.get("sounds", [])}
     assert not sounds & {s for entry in PLAN["zero_shot"].values() for s in entry.get("sounds", [])}
@@ -57,11 +57,11 @@ def test_what_is_for_nothing_is_in_nothing():
 def test_a_class_with_enough_looks_keeps_one_for_the_test():
     for name, entry in PLAN["classes"].items():
         mine = {a.stamp: a.splits for a in ASSIGNED if a.group == name}
-        for look in entry["looks"]:
-            assert mine[look] == (("train", "val") if "test" in entry else None)
-        for look in entry.get("test", []):
-            assert mine[look] == ("test",)
-        assert ("test" in entry) == (len(looks(entry)) >= 3), name
+        for image in entry["appearances"]:
+            assert mine[image] == (("train", "val") if "test" in entry else None)
+        for image in entry.get("test", []):
+            assert mine[image] == ("test",)
+        assert ("test" in entry) == (len(appearances(entry)) >= 3), name
 
 
 def test_silent_things_are_split_one_to_four_and_creatures_are_for_prompts_alone():
@@ -74,7 +74,7 @@ def test_silent_things_are_split_one_to_four_and_creatures_are_for_prompts_alone
 
 def test_every_class_can_be_seen_and_heard():
     for entry in [*PLAN["classes"].values(), *PLAN["zero_shot"].values()]:
-        assert entry["looks"] and (entry.get("sounds") or entry.get("notes"))
+        assert entry["appearances"] and (entry.get("sounds") or entry.get("notes"))
     assert 60 <= len(PLAN["classes"]) + len(PLAN["zero_shot"]) <= 80
 
 
@@ -122,9 +122,9 @@ def test_midi_files_hold_the_notes(tmp_path):
 
 def test_what_is_missing_is_said_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        stamps.shutil, "which", lambda tool: None if tool == "fluidsynth" else f"/usr/bin/{tool}"
+        tuxpaint.shutil, "which", lambda tool: None if tool == "fluidsynth" else f"/usr/bin/{tool}"
     )
-    with pytest.raises(UsageError, match="needs fluidsynth: apt-get install fluidsynth"):
+    with pytest.raises(UsageError, match="requires fluidsynth: apt-get install fluidsynth"):
         build_tuxpaint_corpus(tmp_path / "corpus")
     monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"mido is not installed: pip install 'save-avs\[tuxpaint\]'"):
@@ -133,6 +133,6 @@ def test_what_is_missing_is_said_before_any_work(tmp_path, monkeypatch):
 
 
 def test_a_corpus_that_exists_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(stamps.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    with pytest.raises(UsageError, match="exists already"):
+    monkeypatch.setattr(tuxpaint.shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    with pytest.raises(UsageError, match="already exists"):
         build_tuxpaint_corpus(tmp_path)

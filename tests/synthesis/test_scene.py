@@ -5,9 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from save_avs.synthesis.audio_mix import mix_audio
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.render import render_scene
+from save_avs.synthesis.render import mix_audio, render_scene
 from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
 from save_avs.synthesis.streams import (
     AudioTaggingStream,
@@ -121,7 +120,7 @@ def test_training_scenes_use_training_material_only(train, test):
         waves = {id(w) for sounds in corpus.sounds.values() for w in sounds}
         for scene in scenes(corpus, SceneOptions(texture_prob=0.0)):
             assert {id(t.cutout) for t in scene.objects} <= looks
-            assert id(scene.background.picture) in pictures
+            assert id(scene.background.image) in pictures
             assert {id(v.waveform) for v in scene.audio_sources if v.name is not None} <= waves
 
 
@@ -130,7 +129,7 @@ def test_moving_things_go_straight_and_turn_back_before_the_edge(train):
     objects = [t for s in scenes(train, options, 20, segments=4, segment_s=5.0) for t in s.objects]
     assert 0.3 < np.mean([any(t.velocity) for t in objects]) < 0.9
     for thing in objects:
-        places = np.array([thing.at(t) for t in np.arange(0, 20, 0.1)])
+        places = np.array([thing.position_at(t) for t in np.arange(0, 20, 0.1)])
         assert np.all(places >= np.minimum(thing.center, 0.15) - 1e-9)
         assert np.all(places <= np.maximum(thing.center, 0.85) + 1e-9)
         steps = np.abs(np.diff(places, axis=0))
@@ -142,7 +141,7 @@ def test_moving_things_go_straight_and_turn_back_before_the_edge(train):
 def test_a_still_thing_stays_where_it_was_put(train):
     objects = [t for s in scenes(train, SceneOptions(augment=False)) for t in s.objects]
     assert any(min(t.center) < 0.15 or max(t.center) > 0.85 for t in objects)
-    assert all(t.at(1.0) == t.center for t in objects)
+    assert all(t.position_at(1.0) == t.center for t in objects)
 
 
 def test_a_still_scene_is_painted_once_and_a_moving_one_at_each_time(train):
@@ -181,7 +180,7 @@ def test_labels_of_a_mixture_are_the_classes_heard(train):
     stream = AudioTaggingStream(train, SceneOptions(source_count_probs=(0.0, 1.0, 0.0)), seed=6)
     for i in range(10):
         sample = stream[i]
-        assert sample.targets.sum() == 1.0 and sample.patch.shape == (96, 64)
+        assert sample.targets.sum() == 1.0 and sample.log_mel.shape == (96, 64)
     quiet = AudioTaggingStream(
         train, SceneOptions(source_count_probs=(1.0, 0.0, 0.0), off_screen_prob=0.0), seed=6
     )

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from save_avs.synthesis.corpus import SPLITS, Corpus, Manifest, find_corpus, sounding_classes
+from save_avs.synthesis.corpus import CORPUS_SPLITS, Corpus, Manifest, find_corpus, sounding_classes
 from save_avs.video import probe
 from save_avs.video.audio_reader import read_audio_file
 
 BUNDLED = Path(str(resources.files("save_avs"))) / "bundled"
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", CORPUS_SPLITS)
 def test_the_bundled_corpus_serves_every_split(split):
     corpus = Corpus.load("sample", split)
     assert corpus.sounding == sounding_classes("sample", split)

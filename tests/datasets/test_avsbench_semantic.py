@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from save_avs.datasets import PaddedDataset, open_dataset
-from save_avs.datasets.avss import objects
-from save_avs.datasets.palette import palette
+from save_avs.datasets.avsbench_semantic import parse_objects
+from save_avs.datasets.semantic_labels import palette
 from save_avs.errors import DataError
 from tests.support import dataset_trees as trees
 
@@ -35,7 +35,7 @@ def test_avss_has_71_classes_with_background_0(root):
 def test_a_label_beyond_the_classes_is_refused(root):
     path = root / "v2/E38OzFQIb1M_230000_240000/labels_semantic/3.png"
     trees.save(trees.mask(1, 71), path)
-    with pytest.raises(DataError, match=r"3\.png: has label 71, beyond the 71 classes"):
+    with pytest.raises(DataError, match=r"3\.png: label 71, but there are 71 classes"):
         open_dataset("v2", root, "test")[0]
 
 
@@ -70,7 +70,7 @@ def test_a_color_that_no_class_has_is_refused(root):
     clip = root / "v2/E38OzFQIb1M_230000_240000"
     (clip / "labels_semantic/0.png").unlink()
     trees.save(np.full((trees.H, trees.W, 3), (128, 1, 0), np.uint8), clip / "labels_rgb/0.png")
-    with pytest.raises(DataError, match=r"labels_rgb/0\.png: has the color \(128, 1, 0\)"):
+    with pytest.raises(DataError, match=r"labels_rgb/0\.png: color \(128, 1, 0\) is not in the palette"):
         open_dataset("v2", root, "test")[0]
 
 
@@ -102,7 +102,7 @@ def test_labels_semantic_in_colors_is_refused(root):
     ],
 )
 def test_a_obj_is_split_and_cleaned(a_obj, names):
-    assert objects(a_obj) == names
+    assert parse_objects(a_obj) == names
 
 
 def test_facts_name_what_sounds_and_the_source_video(root):

@@ -79,7 +79,7 @@ def test_other_weights_have_other_features(clips, tmp_path):
     one, two = Mean(1.0), Mean(2.0)
     for backbone in (one, two):
         compute_features(clips, backbone, cache_of(tmp_path / "cache", backbone))
-    with pytest.raises(UsageError, match="say which are meant"):
+    with pytest.raises(UsageError, match="features of several backbones"):
         with_features(clips, tmp_path / "cache")
     first = with_features(clips, tmp_path / "cache", backbone=backbone_identity("mean", one))[0]
     second = with_features(clips, tmp_path / "cache", backbone=backbone_identity("mean", two))[0]
@@ -98,14 +98,14 @@ def test_another_sound_has_no_features_and_the_line_says_what_to_run(clips, tmp_
     backbone = Mean()
     compute_features(clips, backbone, cache_of(tmp_path / "cache", backbone))
     with_sound = with_features(clips, tmp_path / "cache")
-    trees.write_tone(clips.entries[0].files.wav, [(6.0, 333.0)])
+    trees.write_tone(clips.entries[0].paths.audio, [(6.0, 333.0)])
     with pytest.raises(DataError, match="run: save-avs data features avss ROOT --audio mean") as caught:
         with_sound[0]
     assert "\n" not in str(caught.value)
 
 
 def test_an_empty_cache_says_so(clips, tmp_path):
-    with pytest.raises(UsageError, match="holds no features"):
+    with pytest.raises(UsageError, match="has no features"):
         with_features(clips, tmp_path / "cache")
 
 

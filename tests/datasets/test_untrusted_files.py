@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 
 from save_avs._files import open_regular
-from save_avs.datasets.avss import class_names
-from save_avs.datasets.clip_files import read_frame, read_patches, read_table, read_wav
-from save_avs.datasets.shards.index import read_index
-from save_avs.datasets.shards.shard import Shard
-from save_avs.datasets.synthetic import read_rows
+from save_avs.datasets.avs_synthetic import read_annotations
+from save_avs.datasets.avsbench_semantic import class_names
+from save_avs.datasets.clip_files import read_frame, read_plain_pickle, read_table, read_waveform
+from save_avs.datasets.shards import read_index
+from save_avs.datasets.storage import Shard
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.synthesis.corpus import Manifest, load_cutout
 from save_avs.video.audio_reader import read_audio_file
 
 READERS = {
     "x.png": read_frame,
-    "x.wav": read_wav,
-    "x.pkl": read_patches,
+    "x.wav": read_waveform,
+    "x.pkl": read_plain_pickle,
     "x.csv": lambda path: read_table(path, ["a"]),
     "cutout.png": load_cutout,
-    "annotations.csv": read_rows,
+    "annotations.csv": read_annotations,
     "label2idx.json": lambda path: class_names(path.parent),
     "shards.json": lambda path: read_index(path.parent),
     "x.tar": lambda path: Shard(path, 0).check(),
@@ -71,7 +71,7 @@ def test_a_picture_that_declares_gigabytes_is_refused(tmp_path):
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     for read in (read_frame, load_cutout):
-        with pytest.raises(DataError, match="cannot be read as a picture"):
+        with pytest.raises(DataError, match="cannot be read as an image"):
             read(tmp_path / "x.png")
 
 
@@ -86,6 +86,6 @@ def test_a_playlist_in_place_of_a_sound_asks_nobody(tmp_path):
         path = tmp_path / "a.wav"
         path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{address}\n#EXT-X-ENDLIST\n")
         with pytest.raises(DataError):
-            read_wav(path)
+            read_waveform(path)
         with pytest.raises(TimeoutError):
             server.accept()

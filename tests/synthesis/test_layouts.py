@@ -14,8 +14,8 @@ from save_avs.datasets.check import DatasetChecker
 from save_avs.datasets.registry import SPECS
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layouts.registry import LAYOUT_WRITERS
-from save_avs.synthesis.layouts.stills import LayoutRequest
+from save_avs.synthesis.layout_files import LayoutRequest
+from save_avs.synthesis.layouts import LAYOUT_WRITERS
 from tests.support import dataset_trees as trees
 
 SIZE = (40, 48)
@@ -73,12 +73,12 @@ def test_every_clip_can_be_read_and_something_sounds(written, layout):
 
 
 def test_ms3_has_one_or_two_sounding_classes_in_view(written):
-    from save_avs.synthesis.layouts.stills import SEVERAL, sounding_classes_in_view
+    from save_avs.synthesis.layout_files import SEVERAL_SOURCES, sounding_classes_in_view
     from save_avs.synthesis.scene import random_scene
 
     assert len(open_dataset("ms3", written("ms3"), "train")) == 3
     corpus = Corpus.load("sample", "train")
-    scenes = [random_scene(np.random.default_rng(i), corpus, SEVERAL, segment_s=5) for i in range(30)]
+    scenes = [random_scene(np.random.default_rng(i), corpus, SEVERAL_SOURCES, segment_s=5) for i in range(30)]
     assert {len(sounding_classes_in_view(scene)) for scene in scenes} == {1, 2}
 
 
@@ -139,19 +139,19 @@ def test_v3_shots_grow_and_never_stand_in_the_test(written):
 
 def test_v3_needs_more_clips_than_unseen_classes(corpus_root, tmp_path):
     corpora = {split: Corpus.load(corpus_root, split) for split in LAYOUT_WRITERS["v3"].splits}
-    with pytest.raises(UsageError, match="1 unseen classes need more clips: take --count 2 or more"):
+    with pytest.raises(UsageError, match="1 unseen classes need more clips: use --count 2 or more"):
         LAYOUT_WRITERS["v3"].write(LayoutRequest(corpora, 1), tmp_path / "tree")
     assert not list(tmp_path.iterdir())
 
 
 def test_synthetic_sounds_are_the_pictures_second_patch(written):
     clips = open_dataset("synthetic", written("synthetic"), "val")
-    wav = clips.entries[0].files.wav
+    wav = clips.entries[0].paths.audio
     assert np.array_equal(clips[0].log_mel, trees.patches_of(wav)[1:2])
 
 
 def test_a_folder_that_exists_is_left_alone(train, tmp_path):
     for writer in LAYOUT_WRITERS.values():
-        with pytest.raises(UsageError, match="exists already"):
+        with pytest.raises(UsageError, match="already exists"):
             writer.write(LayoutRequest({"train": train}, 1), tmp_path)
     assert not list(tmp_path.iterdir())

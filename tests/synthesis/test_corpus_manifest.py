@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from save_avs.errors import UsageError
-from save_avs.synthesis.corpus import SPLITS, Manifest
+from save_avs.synthesis.corpus import CORPUS_SPLITS, Manifest
 from tests.support.corruption import BOUNDED, documents
 
 WHOLE = {
@@ -37,7 +37,9 @@ def test_any_document_is_read_or_refused(tmp_path_factory, content):
 @given(
     manifest=st.builds(
         Manifest,
-        splits=st.dictionaries(NAMES, st.lists(st.sampled_from(SPLITS), max_size=2).map(tuple), max_size=2),
+        splits=st.dictionaries(
+            NAMES, st.lists(st.sampled_from(CORPUS_SPLITS), max_size=2).map(tuple), max_size=2
+        ),
         test_from_s=st.dictionaries(NAMES, st.floats(0, 100), max_size=2),
         zero_shot=st.lists(NAMES, max_size=2).map(tuple),
         promptable=st.lists(NAMES, max_size=2).map(tuple),
