@@ -10,10 +10,9 @@ import numpy as np
 
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.datasets.base import ClipMetadata
-from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
-from save_avs.synthesis.streams import render_sample
+from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME, render_sample
 from save_avs.types import AVSample
 
 PLAIN = replace(EVAL_OPTIONS, source_count_probs=(0.0, 1.0, 0.0))

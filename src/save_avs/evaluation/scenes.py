@@ -24,7 +24,6 @@ from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
 from save_avs.metrics.frame_scores import frame_f_curves
 from save_avs.metrics.mask_metrics import best_f_score
 from save_avs.models.save import SAVE
-from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.render import InstanceMap, render_scene
 from save_avs.synthesis.scene import (
@@ -35,7 +34,7 @@ from save_avs.synthesis.scene import (
     random_noise,
     random_scene,
 )
-from save_avs.synthesis.streams import scene_log_mel
+from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME, scene_log_mel
 from save_avs.types import F32, U8, Bool
 from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
 
