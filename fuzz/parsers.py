@@ -89,7 +89,9 @@ TARGETS = {
     "index": Target("shards.json", lambda path: read_index(path.parent), (_json(INDEX),)),
     "manifest": Target("corpus.json", lambda path: Manifest.load(path.parent), (_json(MANIFEST),)),
     "masks": Target("masks.json", _decode, (_json(MASKS),)),
-    "pickle": Target("a.pkl", read_plain_pickle, (pickle.dumps({7: ["d0.wav"]}, 2), pickle.dumps({7: ["d0"]}))),
+    "pickle": Target(
+        "a.pkl", read_plain_pickle, (pickle.dumps({7: ["d0.wav"]}, 2), pickle.dumps({7: ["d0"]}))
+    ),
     "weights": Target("a.pth", read_state_dict, (_saved(True), _saved(False), save(STATE))),
 }
 

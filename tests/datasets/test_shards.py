@@ -159,9 +159,7 @@ def test_a_torn_shard_is_one_line(tmp_path):
     whole = path.read_bytes()
     clips = open_dataset("ms3", folder, "test")
     path.write_bytes(whole[:5000])
-    with pytest.raises(
-        DataError, match=r"test-000000\.tar: 5000 bytes instead of \d+; copy the shard again"
-    ):
+    with pytest.raises(DataError, match=r"test-000000\.tar: 5000 bytes instead of \d+; copy the shard again"):
         open_dataset("ms3", folder, "test")
     with pytest.raises(
         DataError, match=r"test-000000\.tar/000000\.\w+\.png: damaged; copy the shard again"

@@ -91,7 +91,7 @@ def test_without_split_folders_all_is_test(root):
 def test_a_folder_without_masks_is_no_data_set(root):
     for masks in root.glob("*.masks"):
         masks.rename(masks.with_suffix(".aside"))
-    with pytest.raises(UsageError, match="expected NAME.mp4 next to NAME.masks/000000.png"):
+    with pytest.raises(UsageError, match=r"expected NAME\.mp4 next to NAME\.masks/000000\.png"):
         open_dataset("folder", root, "test")
 
 

@@ -65,8 +65,8 @@ def read_csv(path: Path) -> list[list[str]]:
         DataError: it is missing or not a CSV file.
     """
     try:
-        with open_regular(path) as file:
-            return list(csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline="")))
+        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
+            return list(csv.reader(file))
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
