@@ -18,7 +18,7 @@ HEIGHT, WIDTH, FPS = 34, 61, 10.0
 VIDEO = {"path": "clips/clip.mp4", "width": WIDTH, "height": HEIGHT, "fps": FPS, "duration": 0.7}
 
 
-def drawn() -> Bool:
+def example_masks() -> Bool:
     """Seven masks: noise, full, empty, the four corners' pixels, a single pixel, a ring, empty."""
     masks = np.zeros((7, HEIGHT, WIDTH), bool)
     masks[0] = np.random.default_rng(0).random((HEIGHT, WIDTH)) > 0.4
@@ -30,7 +30,7 @@ def drawn() -> Bool:
     return masks
 
 
-def mask_set(masks: Bool, *, step: float = 1 / FPS, images: str = "") -> MaskDocument:
+def document_of(masks: Bool, *, step: float = 1 / FPS, images: str = "") -> MaskDocument:
     builder = VideoMasksBuilder(masks.shape[1:])
     for i, mask in enumerate(masks):
         builder.add(mask, index=i, time=i * step, score=0.9 if mask.any() else 0)
@@ -38,9 +38,9 @@ def mask_set(masks: Bool, *, step: float = 1 / FPS, images: str = "") -> MaskDoc
 
 
 def written(name: str, folder: Path, **more) -> tuple[Path, Bool]:
-    masks = drawn()
+    masks = example_masks()
     path = folder / MASK_FORMATS[name].file
-    MASK_FORMATS[name].write(path, mask_set(masks, **more))
+    MASK_FORMATS[name].write(path, document_of(masks, **more))
     return path, masks
 
 
@@ -97,11 +97,11 @@ def test_cvat_is_read_by_datumaro(tmp_path):
 
 
 def test_cvat_counts_the_videos_own_frames():
-    masks = drawn()
-    assert mask_set(masks).frame_numbers() == list(range(7))
-    assert mask_set(masks, step=0.3).frame_numbers() == [0, 3, 6, 9, 12, 15, 18]
-    assert mask_set(masks, step=0.05).frame_numbers() == [0, 0, 1, 2, 2, 2, 3]
-    assert mask_set(masks[:1]).frame_numbers() == [0]
+    masks = example_masks()
+    assert document_of(masks).frame_numbers() == list(range(7))
+    assert document_of(masks, step=0.3).frame_numbers() == [0, 3, 6, 9, 12, 15, 18]
+    assert document_of(masks, step=0.05).frame_numbers() == [0, 0, 1, 2, 2, 2, 3]
+    assert document_of(masks[:1]).frame_numbers() == [0]
 
 
 def test_cvat_above_the_video_rate_writes_no_frame_twice(tmp_path):
@@ -132,7 +132,7 @@ def test_label_studio_runs_longer_than_a_length_field(tmp_path):
     brush = pytest.importorskip("label_studio_brush_rle_rs")
     masks = np.zeros((1, 400, 400), bool)
     masks[0, 200:] = True
-    MASK_FORMATS["labelstudio"].write(tmp_path / "tasks.json", mask_set(masks))
+    MASK_FORMATS["labelstudio"].write(tmp_path / "tasks.json", document_of(masks))
     ((task,),) = [json.loads((tmp_path / "tasks.json").read_text())]
     code = task["predictions"][0]["result"][0]["value"]["rle"]
     values = np.array(brush.decode_rle(code, False), np.uint8).reshape(400, 400, 4)
@@ -141,10 +141,10 @@ def test_label_studio_runs_longer_than_a_length_field(tmp_path):
 
 @pytest.mark.parametrize("name", MASK_FORMATS)
 def test_no_frames(name, tmp_path):
-    MASK_FORMATS[name].write(tmp_path / MASK_FORMATS[name].file, mask_set(drawn()[:0]))
+    MASK_FORMATS[name].write(tmp_path / MASK_FORMATS[name].file, document_of(example_masks()[:0]))
 
 
 def test_image_prefix_of_a_loaded_document(tmp_path):
-    masks = mask_set(drawn())
+    masks = document_of(example_masks())
     write_masks_json(tmp_path / "masks.json", masks)
     assert load_masks_json(tmp_path / "masks.json", image_prefix="x/").image_name(3) == "x/000003.png"

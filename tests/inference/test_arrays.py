@@ -28,17 +28,17 @@ def test_array_masks_follow_the_waveform():
     assert result.masks.shape == (40, 64, 96) and result.masks.dtype == np.bool_
     marked = result.masks.any(axis=(1, 2))
     assert marked[:24].all() and not marked[26:].any()
-    truth = frames[..., 0] > 0
-    assert (result.masks & truth)[:20].sum() / (result.masks | truth)[:20].sum() > 0.85
+    target = frames[..., 0] > 0
+    assert (result.masks & target)[:20].sum() / (result.masks | target)[:20].sum() > 0.85
     np.testing.assert_allclose(result.times, np.arange(40) / 10)
     assert result.scores.shape == (40,) and (result.scores[:20] > 0.9).all()
 
 
 def test_masks_do_not_depend_on_the_batch_size():
     frames, waveform = arrays()
-    whole = segmented(frames, waveform, sample_rate=RATE, fps=10, batch_size=40)
+    full = segmented(frames, waveform, sample_rate=RATE, fps=10, batch_size=40)
     parts = segmented(frames, waveform, sample_rate=RATE, fps=10, batch_size=3)
-    assert parts.video_masks.counts == whole.video_masks.counts
+    assert parts.video_masks.counts == full.video_masks.counts
 
 
 def test_uneven_frame_times_are_kept():

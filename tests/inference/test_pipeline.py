@@ -32,9 +32,9 @@ def test_segment_masks_every_frame_and_follows_the_sound(video, model):
     np.testing.assert_allclose(video_masks.times, np.arange(40) / 10, atol=1e-3)
     assert all(score > 0.5 for score in video_masks.scores[:24])
     assert not any(video_masks.scores[26:])
-    truth = frame(10, 96, 64)[:, :, 0] > 0
+    target = frame(10, 96, 64)[:, :, 0] > 0
     mask = video_masks.mask(10)
-    assert (mask & truth).sum() / (mask | truth).sum() > 0.85
+    assert (mask & target).sum() / (mask | target).sum() > 0.85
 
 
 def test_segment_with_directory_writes_every_output(video, model, tmp_path):
@@ -55,10 +55,10 @@ def test_segment_with_directory_writes_every_output(video, model, tmp_path):
     }
     assert document.model["name"] == "stand-in"
 
-    shown = decoded(tmp_path / "clip" / "overlay.mp4")
-    assert [round(time, 2) for time, _ in shown] == [round(i / 10, 2) for i in range(40)]
+    displayed = decoded(tmp_path / "clip" / "overlay.mp4")
+    assert [round(time, 2) for time, _ in displayed] == [round(i / 10, 2) for i in range(40)]
     for i in (5, 30):  # marked in color while it sounds, gray as it was afterwards
-        color = np.ptp(shown[i][1].astype(int), axis=2)[document.video_masks.mask(5)].mean()
+        color = np.ptp(displayed[i][1].astype(int), axis=2)[document.video_masks.mask(5)].mean()
         assert (color > 50) == (i == 5)
 
     png = np.asarray(Image.open(tmp_path / "clip" / "masks" / "000005.png"))

@@ -26,10 +26,10 @@ def test_masks_and_scores_equal_full_upscaling(resize, height, width, cut):
     masks, scores = upscale_and_threshold(logits, height, width, resize=resize, min_logit=cut)
     assert masks.dtype == torch.bool and masks.shape == (12, height, width)
     for frame, mask, score in zip(logits, masks, scores, strict=True):
-        whole = postprocess_logits(frame, height, width, resize)
-        near = (whole - cut).abs() < 1e-5  # where rounding decides
-        assert torch.equal(mask | near, (whole > cut) | near)
-        inside = whole.sigmoid()[mask]
+        full = postprocess_logits(frame, height, width, resize)
+        near = (full - cut).abs() < 1e-5  # where rounding decides
+        assert torch.equal(mask | near, (full > cut) | near)
+        inside = full.sigmoid()[mask]
         assert score.item() == pytest.approx(inside.mean().item() if len(inside) else 0, abs=1e-5)
 
 

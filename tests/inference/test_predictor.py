@@ -36,9 +36,9 @@ def test_each_frame_uses_the_sound_around_its_own_time():
 def test_each_mask_belongs_to_its_frame():
     prediction = Predictor(BrightWhereLoud()).predict(clip(20))
     for i in range(20):
-        truth = frame(i, 96, 64)[:, :, 0] > 0
+        target = frame(i, 96, 64)[:, :, 0] > 0
         mask = prediction.masks[i]
-        assert (mask & truth).sum() / (mask | truth).sum() > 0.85
+        assert (mask & target).sum() / (mask | target).sum() > 0.85
 
 
 def test_scores_are_the_mean_probability_inside_the_mask():
@@ -72,11 +72,11 @@ def test_higher_threshold_marks_fewer_pixels():
 
 def test_prediction_does_not_depend_on_the_batch_size():
     model = BrightWhereLoud()
-    whole = Predictor(model, batch_size=40).predict(clip(24))
+    full = Predictor(model, batch_size=40).predict(clip(24))
     parts = Predictor(model, batch_size=7).predict(clip(24))
     assert model.batches == [24, 7, 7, 7, 3]
-    np.testing.assert_array_equal(whole.masks, parts.masks)
-    np.testing.assert_allclose(whole.scores, parts.scores, atol=1e-6)
+    np.testing.assert_array_equal(full.masks, parts.masks)
+    np.testing.assert_allclose(full.scores, parts.scores, atol=1e-6)
 
 
 def test_chunk_without_sound_skips_the_model():
@@ -95,10 +95,10 @@ def test_frames_in_digital_silence_skip_the_model():
     model = MarksAll()
     prediction = Predictor(model, batch_size=16).predict(clip(40))
     marked = prediction.masks.any(axis=(1, 2))
-    heard = int(marked.sum())
-    assert marked[:heard].all() and 24 <= heard <= 26  # what reaches into the first two seconds
-    assert model.batches == [16, heard - 16]
-    assert (prediction.scores[:heard] > 0.9).all() and not prediction.scores[heard:].any()
+    audible = int(marked.sum())
+    assert marked[:audible].all() and 24 <= audible <= 26  # what reaches into the first two seconds
+    assert model.batches == [16, audible - 16]
+    assert (prediction.scores[:audible] > 0.9).all() and not prediction.scores[audible:].any()
 
 
 def test_quietest_16_bit_sound_reaches_the_model():

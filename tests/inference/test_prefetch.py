@@ -22,12 +22,12 @@ def test_prefetcher_iterates_in_another_thread():
 
 
 def test_prefetcher_stays_within_its_depth():
-    drawn = []
+    yielded = []
     third = threading.Event()
 
     def items():
         for i in range(10):
-            drawn.append(i)
+            yielded.append(i)
             if i == 2:
                 third.set()
             yield i
@@ -35,7 +35,7 @@ def test_prefetcher_stays_within_its_depth():
     with Prefetcher(items(), depth=2) as ahead:
         assert third.wait(5)
         time.sleep(0.05)
-        assert drawn == [0, 1, 2]  # two in the queue, one that waits for room
+        assert yielded == [0, 1, 2]  # two in the queue, one that waits for space
         next(iter(ahead))
 
 

@@ -91,19 +91,19 @@ def test_plot_is_a_figure_and_the_notebook_repr_a_png(result):
 
 
 def test_show_displays_timeline_and_overlay_in_a_notebook(result, monkeypatch):
-    shown: list[tuple[str, object]] = []
+    displayed: list[tuple[str, object]] = []
     module = SimpleNamespace(
         Image=lambda data: ("image", data),
         Video=lambda path, embed: ("video", path.read_bytes() if embed else None),
-        display=shown.append,
+        display=displayed.append,
     )
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=module))
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     result.show()
-    assert [kind for kind, _ in shown] == ["image", "video"]
-    assert b"ftyp" in shown[1][1][:16]
+    assert [kind for kind, _ in displayed] == ["image", "video"]
+    assert b"ftyp" in displayed[1][1][:16]
     result.show(video=False)
-    assert len(shown) == 3
+    assert len(displayed) == 3
 
 
 def test_show_without_ipython_raises_usage_error(result, monkeypatch):

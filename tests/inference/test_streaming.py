@@ -31,10 +31,10 @@ def test_closing_the_stream_stops_its_threads(video):
 
 
 def test_live_source_is_masked_while_it_sounds():
-    """White pictures; a tone for the first second."""
-    picture = "color=white:size=32x24:rate=10:duration=2,format=yuv420p[out0]"
+    """White frames; a tone for the first second."""
+    frame = "color=white:size=32x24:rate=10:duration=2,format=yuv420p[out0]"
     sound = "sine=duration=1,volume=12dB,apad=whole_dur=3[out1]"
-    frames = list(save_avs.stream(f"lavfi:{picture};{sound}", model=BrightWhereLoud(), chunk=4))
+    frames = list(save_avs.stream(f"lavfi:{frame};{sound}", model=BrightWhereLoud(), chunk=4))
     assert [frame.index for frame in frames] == list(range(20))
     marked = [bool(frame.mask.any()) for frame in frames]
     assert all(marked[:13]) and not any(marked[16:])

@@ -11,7 +11,7 @@ def tile(shape=(40, 80), marked=True) -> Tile:
     mask = np.zeros(shape, bool)
     mask[10:30, 10:30] = marked
     return Tile(
-        "a caption that is much too long to stand below one picture", np.full((*shape, 3), 90, np.uint8), mask
+        "a caption that is much too long to fit below one frame", np.full((*shape, 3), 90, np.uint8), mask
     )
 
 

@@ -62,8 +62,8 @@ def test_overlay_equals_the_formula_pixel_by_pixel(height, width, data):
     color = (10, 200, 90)
     expected = frame.copy()
     for y, x in zip(*np.nonzero(mask), strict=True):
-        beside = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
-        edge = any(0 <= j < height and 0 <= i < width and not mask[j, i] for j, i in beside)
+        neighbors = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+        edge = any(0 <= j < height and 0 <= i < width and not mask[j, i] for j, i in neighbors)
         expected[y, x] = [
             round(c + (255 - c) * 0.7) if edge else v // 2 + c // 2
             for v, c in zip(frame[y, x], color, strict=True)

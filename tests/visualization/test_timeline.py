@@ -76,11 +76,11 @@ def test_thumbnails_are_spread_evenly(count):
     assert all(image.shape == (10, 15, 3) and (image == t % 256).all() for t, image in thumbnails.kept)
 
 
-def drawn(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), picture=(36, 64), end=4.0, count=4, title="clip"):
+def rendered(path, *, sound=True, areas=(0.0, 0.2, 0.4, 0.1), size=(36, 64), end=4.0, count=4, title="clip"):
     envelope = WaveformEnvelope()
     if sound:
         envelope.add(np.sin(np.arange(round(end * RATE)) / 10).astype(np.float32), 0.0, RATE)
-    colors = [np.full((*picture, 3), 60 * (i % 4), np.uint8) for i in range(count)]
+    colors = [np.full((*size, 3), 60 * (i % 4), np.uint8) for i in range(count)]
     thumbnails = [(i * end / max(count, 1), image) for i, image in enumerate(colors)]
     times = np.arange(len(areas)) * end / max(len(areas), 1)
     figure = plot_timeline(
@@ -97,13 +97,13 @@ def near(image, color):
 
 def test_timeline_shows_sound_area_and_thumbnails(tmp_path):
     blue, orange = (0x3D, 0x6B, 0x99), (0xF0, 0x70, 0x10)
-    full = drawn(tmp_path / "a.png")
+    full = rendered(tmp_path / "a.png")
     assert full.shape[1] == 1440
     assert near(full, blue) > 50_000
     assert near(full, orange) > 500
-    assert near(drawn(tmp_path / "b.png", sound=False), blue) < 2000
-    assert near(drawn(tmp_path / "c.png", areas=(0.0,) * 4), orange) < near(full, orange)
-    assert drawn(tmp_path / "d.png", count=0).shape[0] < full.shape[0]
+    assert near(rendered(tmp_path / "b.png", sound=False), blue) < 2000
+    assert near(rendered(tmp_path / "c.png", areas=(0.0,) * 4), orange) < near(full, orange)
+    assert rendered(tmp_path / "d.png", count=0).shape[0] < full.shape[0]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
 
 
@@ -112,28 +112,28 @@ def test_timeline_shows_sound_area_and_thumbnails(tmp_path):
     [
         {"areas": (), "count": 0, "sound": False},
         {"areas": (0.5,), "count": 1, "end": 0.0},
-        {"picture": (1, 1)},
-        {"picture": (640, 36)},
-        {"picture": (36, 6400)},
+        {"size": (1, 1)},
+        {"size": (640, 36)},
+        {"size": (36, 6400)},
         {"areas": (1.0, 1.0), "end": 7200.0, "count": 40, "sound": False},
     ],
 )
 def test_timeline_of_unusual_videos(tmp_path, more):
-    assert drawn(tmp_path / "t.png", **more).size
+    assert rendered(tmp_path / "t.png", **more).size
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("title", [r"a $\frac{$ b.mp4", "a\x1b[2J\n\u202e.mp4", "$x_1$"])
 def test_title_is_drawn_literally(tmp_path, title):
-    other = drawn(tmp_path / "t.png", title="x")
-    assert (drawn(tmp_path / "u.png", title=title) != other).any()
+    other = rendered(tmp_path / "t.png", title="x")
+    assert (rendered(tmp_path / "u.png", title=title) != other).any()
 
 
 def test_plotting_leaves_pyplot_unchanged(tmp_path):
     import matplotlib.pyplot as plt
 
     before = plt.get_backend()
-    drawn(tmp_path / "t.png")
+    rendered(tmp_path / "t.png")
     assert plt.get_fignums() == []
     assert plt.get_backend() == before
 
