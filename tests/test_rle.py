@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from save_avs._rle import bounding_box, check_rle, decode_rle, decode_run_lengths, encode_rle, rle_area
+from save_avs._rle import (
+    bounding_box,
+    checked_run_lengths,
+    decode_rle,
+    decode_run_lengths,
+    encode_rle,
+    rle_area,
+)
 
 
 @settings(max_examples=50, deadline=None)
@@ -33,7 +40,7 @@ def test_encoding_counts_columns_first():
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 9), st.integers(0, 9), st.binary(max_size=12), st.booleans())
-def test_check_rle_accepts_exactly_what_decodes(height, width, noise, printable):
+def test_checked_run_lengths_accepts_exactly_what_decodes(height, width, noise, printable):
     counts = bytes(48 + byte % 64 for byte in noise) if printable else noise
     try:
         coco.decode({"size": [height, width], "counts": counts})
@@ -41,7 +48,7 @@ def test_check_rle_accepts_exactly_what_decodes(height, width, noise, printable)
     except ValueError:
         fine = False
     try:
-        check_rle(counts, (height, width))
+        checked_run_lengths(counts, (height, width))
     except ValueError:
         assert not fine
     else:

@@ -37,7 +37,7 @@ def decode_rle(counts: bytes, size: tuple[int, int]) -> Mask:
     Raises:
         ValueError: the code is malformed, or of another size.
     """
-    runs = _checked_runs(counts, size)
+    runs = checked_run_lengths(counts, size)
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size[::-1]).T
 
 
@@ -50,16 +50,12 @@ def rle_area(counts: bytes) -> int:
     return int(decode_run_lengths(counts)[1::2].sum())
 
 
-def check_rle(counts: bytes, size: tuple[int, int]) -> None:
-    """Check that a code decodes to a mask of ``size`` (H, W), without decoding it.
+def checked_run_lengths(counts: bytes, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the run lengths of a code that decodes to a mask of ``size`` (H, W).
 
     Raises:
-        ValueError: it does not, or no mask can have that size.
+        ValueError: the code does not, or no mask can have that size.
     """
-    _checked_runs(counts, size)
-
-
-def _checked_runs(counts: bytes, size: tuple[int, int]) -> NDArray[np.int64]:
     height, width = size
     if height < 0 or width < 0 or height * width > MAX_PIXELS:
         raise ValueError(f"a mask of {height} x {width} pixels")

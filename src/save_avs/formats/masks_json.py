@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from save_avs._files import atomic_path
-from save_avs._rle import check_rle
+from save_avs._rle import checked_run_lengths
 from save_avs.errors import UsageError
 from save_avs.types import VideoMasks
 
@@ -132,7 +132,7 @@ def _parse_frame(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, 
         raise ValueError(f"frame {entry['index']} has size {rle['size']}, the video {list(size)}")
     counts = rle["counts"].encode("ascii", "replace")
     try:
-        check_rle(counts, size)
+        checked_run_lengths(counts, size)
     except ValueError as error:
         raise ValueError(f"the mask of frame {entry['index']} does not cover the frame: {error}") from error
     index, time, score = int(entry["index"]), float(entry["time"]), float(entry["score"])

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,14 +28,14 @@ class SegmentationOutcome:
     reason: str = ""
 
 
-class ProgressDisplay(Protocol):
-    """Shows the progress of one video."""
+class ProgressReporter(Protocol):
+    """Receives progress and warnings of one video, such as a progress bar."""
 
     def update(self, progress: FrameProgress) -> None:
-        """Show the progress so far."""
+        """Report the progress so far."""
 
     def warn(self, text: str) -> None:
-        """Show a warning."""
+        """Report a warning."""
 
 
 def segment_jobs(
@@ -44,7 +44,7 @@ def segment_jobs(
     settings: SegmentationSettings,
     *,
     model: FrameModel,
-    display: Callable[[SegmentationJob], AbstractContextManager[ProgressDisplay]],
+    display: Callable[[SegmentationJob], AbstractContextManager[ProgressReporter]],
     overwrite: bool = False,
 ) -> Iterator[SegmentationOutcome]:
     """Segment each video into its folder and yield the outcome.
@@ -63,14 +63,11 @@ def segment_jobs(
                 result = segment(
                     job.path,
                     model=model,
-                    fps=settings.fps,
-                    threshold=settings.threshold,
-                    outputs=settings.outputs,
-                    batch_size=settings.batch_size,
                     directory=job.folder,
                     overwrite=overwrite,
                     on_progress=progress.update,
                     on_warning=progress.warn,
+                    **asdict(settings),
                 )
         except MediaError as error:
             _logger.error("%s", error)

@@ -20,7 +20,7 @@ from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.result import SegmentationResult
 from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
-from save_avs.inference.sources import ArraySource, FileSource, VideoSource
+from save_avs.inference.sources import VideoSource, array_source, file_source
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.models import load_model
 from save_avs.types import F32, F64, U8, VideoChunk, VideoMasksBuilder
@@ -143,7 +143,7 @@ def segment(
     for file, folder in zip(paths, folders, strict=True):
         with ExitStack() as stack:
             partial = folder and stack.enter_context(atomic_folder(folder, overwrite=overwrite))
-            result = _Pipeline(FileSource(file), settings, on_progress, on_warning, partial).run(predictor)
+            result = _Pipeline(file_source(file), settings, on_progress, on_warning, partial).run(predictor)
             if partial is not None:
                 result.write_records(partial)
         results.append(result)
@@ -201,7 +201,7 @@ def segment_arrays(
         sample_rate=sample_rate,
     )
     settings = SegmentationSettings(threshold=threshold, outputs=outputs, batch_size=batch_size)
-    return _Pipeline(ArraySource(chunk, name), settings).run(_build_predictor(model, settings))
+    return _Pipeline(array_source(chunk, name), settings).run(_build_predictor(model, settings))
 
 
 def _build_predictor(model: FrameModel | str | Path, settings: SegmentationSettings) -> Predictor:
@@ -236,7 +236,7 @@ class _Pipeline:
         """Read and predict in a thread each; write in the caller's."""
         video, settings = self._source.video, self._settings
         chunk = max(_MIN_CHUNK_FRAMES, _CHUNK_BYTES // (3 * video.width * video.height))
-        chunks = self._source.chunks(
+        chunks = self._source.read_chunks(
             fps=settings.fps,
             chunk=min(settings.batch_size, chunk),
             sample_rate=predictor.model.frontend.sample_rate,

@@ -173,7 +173,7 @@ class SegmentationResult:
         changed = MediaError(f"{self.video.path} has changed since it was segmented")
         expected = {index: i for i, index in enumerate(self.video_masks.indices)}
         read = 0
-        for chunk in self.source.chunks(fps=self.settings.fps):
+        for chunk in self.source.read_chunks(fps=self.settings.fps):
             for index, (image, time) in enumerate(
                 zip(chunk.frames, chunk.times, strict=True), chunk.first_index
             ):

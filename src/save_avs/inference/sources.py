@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,103 +16,65 @@ from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
 
-DEFAULT_SAMPLE_RATE = 16_000  # Hz, of most audio backbones
 _AUDIO_MARGIN = 0.5  # seconds of sound before and after a chunk
 
 
-class VideoSource(ABC):
+@dataclass(frozen=True)
+class VideoSource:
     """Frames and their sound, on one clock.
 
     Attributes:
         video: size, frame rate, duration and audio of the video.
         name: identifies the video in written files: the absolute path of a file.
         audio: its sound, as keyword arguments of ``VideoWriter``.
+        read_chunks: reads the video from the start; takes the options of ``read_video_chunks``.
     """
 
-    def __init__(self, video: VideoInfo, name: str, audio: dict[str, Any]) -> None:
-        self.video: VideoInfo = video
-        self.name: str = name
-        self.audio: dict[str, Any] = audio
-
-    @abstractmethod
-    def chunks(
-        self,
-        *,
-        fps: float | None,
-        chunk: int = 16,
-        sample_rate: int = DEFAULT_SAMPLE_RATE,
-        on_warning: Callable[[str], None] | None = None,
-    ) -> Iterator[VideoChunk]:
-        """Read the video from the start, ``chunk`` frames at a time, its sound resampled where possible."""
+    video: VideoInfo
+    name: str
+    audio: Mapping[str, Any]
+    read_chunks: Callable[..., Iterator[VideoChunk]]
 
 
-class FileSource(VideoSource):
-    """A video file, read through FFmpeg.
+def file_source(path: Path) -> VideoSource:
+    """Open a video file, which is read through FFmpeg.
 
     Raises:
         UsageError: no such file.
         MediaError: the file cannot be read as video.
     """
-
-    def __init__(self, path: Path) -> None:
-        video = probe(path)
-        super().__init__(video, resolved_path_text(path), {"audio_from": path} if video.has_audio else {})
-
-    def chunks(
-        self,
-        *,
-        fps: float | None,
-        chunk: int = 16,
-        sample_rate: int = DEFAULT_SAMPLE_RATE,
-        on_warning: Callable[[str], None] | None = None,
-    ) -> Iterator[VideoChunk]:
-        """Read the file."""
-        return read_video_chunks(
-            self.video.path, fps=fps, chunk=chunk, sample_rate=sample_rate, on_warning=on_warning
-        )
+    video = probe(path)
+    audio = {"audio_from": path} if video.has_audio else {}
+    return VideoSource(video, resolved_path_text(path), audio, partial(read_video_chunks, path))
 
 
-class ArraySource(VideoSource):
-    """Arrays in memory, as one chunk.
+def array_source(arrays: VideoChunk, name: str) -> VideoSource:
+    """Wrap arrays in memory: at least one frame, and sound that begins at time 0.
 
-    Args:
-        video_chunk: at least one frame; its sound begins at time 0.
-        name: what files and messages call it.
+    Chunks have every frame, whatever ``fps`` is, and the sound at its own sample rate.
     """
+    _, height, width, _ = arrays.frames.shape
+    steps = np.diff(arrays.times)
+    step = float(np.median(steps)) if len(steps) else 1.0
+    has_audio = len(arrays.waveform) > 0
+    video = VideoInfo(
+        path=Path(name),
+        width=width,
+        height=height,
+        fps=1 / step,
+        duration=float(arrays.times[-1]) + step,
+        has_audio=has_audio,
+        sample_rate=arrays.sample_rate if has_audio else 0,
+        audio_layout="mono" if has_audio else "",
+        sample_aspect_ratio=Fraction(1),
+        origin=0.0,
+    )
 
-    def __init__(self, video_chunk: VideoChunk, name: str) -> None:
-        self._video_chunk = video_chunk
-        _, height, width, _ = video_chunk.frames.shape
-        steps = np.diff(video_chunk.times)
-        step = float(np.median(steps)) if len(steps) else 1.0
-        has_audio = len(video_chunk.waveform) > 0
-        video = VideoInfo(
-            path=Path(name),
-            width=width,
-            height=height,
-            fps=1 / step,
-            duration=float(video_chunk.times[-1]) + step,
-            has_audio=has_audio,
-            sample_rate=video_chunk.sample_rate if has_audio else 0,
-            audio_layout="mono" if has_audio else "",
-            sample_aspect_ratio=Fraction(1),
-            origin=0.0,
-        )
-        audio = {"audio": (video_chunk.waveform, video_chunk.sample_rate)} if has_audio else {}
-        super().__init__(video, name, audio)
-
-    def chunks(
-        self,
-        *,
-        fps: float | None,
-        chunk: int = 16,
-        sample_rate: int = DEFAULT_SAMPLE_RATE,
-        on_warning: Callable[[str], None] | None = None,
+    def read_chunks(
+        *, chunk: int = 16, on_warning: Callable[[str], None] | None = None, **_: Any
     ) -> Iterator[VideoChunk]:
-        """Cut the arrays into chunks; every frame is returned, and the sound at its own sample rate."""
-        arrays, has_audio = self._video_chunk, self.video.has_audio
         if not has_audio and on_warning is not None:
-            on_warning(f"{self.name}: has no sound")
+            on_warning(f"{name}: has no sound")
         buffer = AudioBuffer()
         buffer.add(AudioBlock(0, arrays.waveform[:, None]))
         for first in range(0, len(arrays), chunk):
@@ -126,3 +88,6 @@ class ArraySource(VideoSource):
                 waveform_start=start / arrays.sample_rate,
                 first_index=first,
             )
+
+    audio = {"audio": (arrays.waveform, arrays.sample_rate)} if has_audio else {}
+    return VideoSource(video, name, audio, read_chunks)
