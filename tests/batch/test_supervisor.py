@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from save_avs._process import Channel, WorkerStartError
+from save_avs._process import Channel
 from save_avs.batch import supervisor
 from save_avs.batch.messages import Entry, Failed, Kit
 from save_avs.batch.supervisor import WorkerSupervisor
@@ -93,6 +93,6 @@ def test_a_missing_model_is_raised():
 
 def test_a_closed_supervisor_starts_nothing(supervised, tmp_path):
     supervised.close()
-    with pytest.raises(WorkerStartError, match="stopped"):
+    with pytest.raises(SaveAvsError, match="stopped"):
         supervised.run(Entry("well", "it"))
     assert not (tmp_path / "count").exists()

@@ -1,0 +1,400 @@
+"""The page in Chromium: upload, progress, result, downloads, errors, keyboard, narrow and dark screens.
+
+Screenshots are kept in ``runs/page/``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from save_avs.serving.results import RESULT_FILES
+from tests.support.sample_videos import make_video
+from tests.support.service import Served, idle_service, serving
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = shutil.which("chromium")
+SCREENSHOTS = Path(__file__).parents[2] / "runs" / "page"
+SAMPLE = Path(str(resources.files("save_avs"))) / "bundled" / "sample.mp4"
+FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+TOKEN = "correct-horse-battery"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt install chromium")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Iterator[Served]:
+    root = tmp_path_factory.mktemp("site")
+    with serving(root, "save-tiny", page=True, duration=20, size=3_000_000) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser():
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A browser window on the page; records requests to other servers, and errors of the page."""
+
+    def __init__(self, browser, url: str, *, width: int = 1440, dark: bool = False) -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            permissions=["camera", "microphone"],
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.url = url.partition("#")[0].rstrip("/")
+        self.problems: list[str] = []
+        self.page.on("request", lambda request: self._check(request.url))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._listen)
+        self.page.goto(url)
+
+    def _check(self, url: str) -> None:
+        if not url.startswith((self.url, "blob:")):
+            self.problems.append(f"foreign request: {url}")
+
+    def _listen(self, message) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.problems.append(message.text)  # what the Content-Security-Policy blocks, among others
+
+    def choose(self, name: str, content: bytes) -> None:
+        self.page.set_input_files("#file", {"name": name, "mimeType": "video/mp4", "buffer": content})
+
+    def submit(self) -> None:
+        self.page.get_by_role("button", name="Find sounding objects").click()
+
+    def heading(self, text: str, timeout: float = 60_000) -> None:
+        playwright.expect(self.page.locator("#view h2").first).to_contain_text(text, timeout=timeout)
+
+    def job(self) -> str:
+        return self.page.evaluate("location.hash.slice(1)")
+
+    def until(self, condition: str, timeout: float = 20) -> None:
+        """Wait for a condition in the page; ``wait_for_function`` would need unsafe-eval."""
+        end = time.monotonic() + timeout
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, condition
+            self.page.wait_for_timeout(20)
+
+    def loaded(self) -> None:
+        """Wait until the result's player and mask show something."""
+        self.until("document.querySelector('.stage video').readyState >= 2")
+        self.until("document.querySelector('.stage img').naturalWidth > 0")
+
+    def screenshot(self, name: str) -> None:
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    def state(self) -> dict[str, Any]:
+        return self.page.evaluate(
+            """() => { const video = document.querySelector(".stage video");
+            return { time: video.currentTime, paused: video.paused, sound: video.webkitAudioDecodedByteCount,
+            error: video.error?.message ?? null, width: video.videoWidth,
+            caption: document.querySelector(".scrub .caption").innerText,
+            value: document.querySelector("#frame").getAttribute("aria-valuetext"),
+            playhead: document.querySelector(".playhead").style.left } }"""
+        )
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.problems == []
+
+
+@pytest.fixture
+def visitor(browser, site) -> Iterator[Visitor]:
+    visitor = Visitor(browser, site.url)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture(scope="module")
+def sample_job(site) -> str:
+    """A job of the sample with every file but the matte."""
+    save = "overlay,masks,timeline,png,coco,npz,cvat,labelstudio"
+    return site.ended(site.accepted(SAMPLE, name="sample.mp4", save=save))["id"]
+
+
+def test_from_the_sample_to_the_downloads(visitor, site):
+    page = visitor.page
+    visitor.screenshot("start")
+    page.get_by_role("button", name="Use the sample").click()
+    page.wait_for_selector("#preview", state="visible")
+    visitor.submit()
+    visitor.heading("Finding sounding objects: sample.mp4")
+    visitor.until("document.querySelector('#view progress')?.value > 0.2")
+    assert "%" in page.locator("#view progress").get_attribute("aria-valuetext")
+    visitor.screenshot("running")
+    visitor.heading("Found in sample.mp4")
+    visitor.loaded()
+    visitor.screenshot("result")
+
+    before = visitor.state()
+    assert before["error"] is None and before["width"] == 640
+    assert 0 < before["time"] < 1 and "marked, score" in before["caption"]
+
+    # A button per sounding segment plays it, with sound; slider, mask and playhead follow.
+    page.get_by_role("button", name="0.52 s to").click()
+    visitor.until("document.querySelector('.stage video').currentTime > 1.2")
+    playing = visitor.state()
+    assert playing["sound"] > 0 and not playing["paused"]
+    assert playing["caption"] != before["caption"] and playing["playhead"] != before["playhead"]
+    page.evaluate("document.querySelector('.stage video').pause()")
+
+    files = {}
+    for link in page.locator(".files a").all():
+        with page.expect_download() as download:
+            link.click()
+        files[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
+    assert set(files) == {f"sample-{name}" for name in RESULT_FILES if name != "matte.mov"}
+    assert files["sample-overlay.mp4"][4:8] == b"ftyp" and files["sample-timeline.png"].startswith(b"\x89PNG")
+    assert len(json.loads(files["sample-masks.json"])["frames"]) == 200
+    assert json.loads(files["sample-masks.coco.json"])["categories"]
+    assert len(zipfile.ZipFile(io.BytesIO(files["sample-masks.zip"])).namelist()) == 200
+
+
+def test_timeline_and_slider_show_the_same_moment(visitor, sample_job):
+    page = visitor.page
+    page.goto(f"{visitor.url}/#{sample_job}")
+    visitor.heading("Found in sample.mp4")
+    visitor.loaded()
+    timeline = page.locator(".timeline")
+    assert "marked: 0.52 s to" in timeline.get_attribute("aria-label")
+    box = timeline.bounding_box()
+    timeline.click(position={"x": box["width"] / 2, "y": 60})
+    visitor.until("Math.abs(document.querySelector('.stage video').currentTime - 4) < 0.05")
+    slider = page.get_by_label("Frame", exact=True)
+    slider.fill("75")
+    visitor.until("document.querySelector('.stage img').src.endsWith('/frames/75.png')")
+    assert visitor.state()["caption"].startswith("76 of 200 · 3.00 s")
+    assert visitor.state()["value"].startswith("76 of 200, 3.00 s")
+    assert visitor.state()["time"] == pytest.approx(3.0, abs=0.02)
+    slider.press("ArrowRight")
+    visitor.until("document.querySelector('.stage img').src.endsWith('/frames/76.png')")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_linked_result_fits_the_screen(browser, site, sample_job, width, dark):
+    visitor = Visitor(browser, f"{site.url}/#{sample_job}", width=width, dark=dark)
+    visitor.heading("Found in sample.mp4")
+    visitor.loaded()
+    visitor.page.wait_for_timeout(200)
+    visitor.screenshot(f"result-{width}-{'dark' if dark else 'light'}")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    visitor.close()
+
+
+def test_a_result_is_deleted_after_one_confirmation(visitor, site, video):
+    id = site.ended(site.accepted(video))["id"]
+    page = visitor.page
+    page.goto(f"{visitor.url}/#{id}")
+    page.reload()  # a job link survives
+    visitor.heading("clip.mp4")
+    page.locator(".keep").get_by_role("button", name="Delete").click()
+    visitor.screenshot("delete")
+    page.get_by_role("button", name="Keep", exact=True).click()
+    assert site.client.get(f"/v1/jobs/{id}").status_code == 200
+    page.locator(".keep").get_by_role("button", name="Delete").click()
+    page.locator("#confirm").get_by_role("button", name="Delete").click()
+    visitor.heading("Deleted")
+    assert site.client.get(f"/v1/jobs/{id}").status_code == 404
+    assert page.url.endswith("/")  # it no longer names the job
+
+
+@pytest.mark.parametrize("fragment", ["0" * 32, "no-id", "%2e%2e"])
+def test_a_link_to_a_missing_job_is_explained(visitor, fragment):
+    visitor.page.goto(f"{visitor.url}/#{fragment}")
+    visitor.heading("This job is no longer here")
+
+
+def test_keyboard_alone_is_enough(visitor, video):
+    page = visitor.page
+    visitor.choose("clip.mp4", video.read_bytes())  # the dialog of the system is not the page's
+
+    def tab_to(name: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(
+                "document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText"
+            )
+            if (focused or "").startswith(name):
+                return
+        raise AssertionError(f"{name} is not reached by the Tab key")
+
+    tab_to("Options")
+    page.keyboard.press("Enter")
+    tab_to("Threshold")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#threshold").get_attribute("aria-valuetext") == "0.55"
+    tab_to("Find sounding objects")
+    page.keyboard.press("Enter")
+    visitor.heading("clip.mp4")
+    playwright.expect(page.locator(".keep")).to_be_visible(timeout=60_000)
+    assert page.evaluate("document.activeElement.matches('#view h2')")  # the focus goes to the result
+    tab_to("Frame")
+    page.keyboard.press("ArrowRight")
+    assert visitor.state()["value"].startswith("2 of ")
+    tab_to("Delete")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.innerText") == "Keep"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    visitor.heading("Deleted")
+
+
+def test_every_control_has_a_name(visitor, sample_job):
+    page = visitor.page
+    page.goto(f"{visitor.url}/#{sample_job}")
+    visitor.heading("Found in sample.mp4")
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, a, progress, img")].filter((control) =>
+        !control.labels?.length && !control.ariaLabel && !control.textContent.trim()
+        && !control.alt).map((control) => control.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_two_visitors_at_once_get_their_own_results(browser, site, tmp_path):
+    visitors = [Visitor(browser, site.url) for _ in range(2)]
+    for number, visitor in enumerate(visitors):
+        clip = make_video(tmp_path / "c.mp4", frames=20 + number)
+        visitor.choose(f"clip-{number}.mp4", clip.read_bytes())
+    for visitor in visitors:
+        visitor.submit()
+    for number, visitor in enumerate(visitors):
+        visitor.heading(f"ound in clip-{number}.mp4")
+        assert f"of {20 + number} frames" in visitor.page.locator("#view .facts").inner_text()
+    assert visitors[0].job() != visitors[1].job()
+    for visitor in visitors:
+        visitor.close()
+
+
+def test_a_video_without_sound_has_a_warning(visitor, mute_video):
+    visitor.choose("mute.mp4", mute_video.read_bytes())
+    visitor.submit()
+    visitor.heading("No sounding object found in mute.mp4")
+    playwright.expect(visitor.page.locator(".warnings")).to_contain_text(
+        "has no sound: nothing in it can be marked"
+    )
+    visitor.screenshot("no-sound")
+
+
+def test_a_video_that_is_too_long_is_refused_in_plain_words(visitor, tmp_path):
+    visitor.choose("long.mp4", make_video(tmp_path / "long.mp4", frames=50, fps=2).read_bytes())
+    visitor.submit()
+    visitor.heading("This video is too long")
+    assert "limit of 20 s: cut it into parts" in visitor.page.locator("#view").inner_text()
+    visitor.screenshot("error")
+
+
+def test_a_file_that_is_no_video_is_refused_in_plain_words(visitor):
+    visitor.choose("text.mp4", b"no video")
+    playwright.expect(visitor.page.locator("#chosen")).to_contain_text("this browser cannot play it")
+    visitor.submit()
+    visitor.heading("This file cannot be read as a video")
+
+
+def test_a_file_beyond_the_size_limit_is_not_uploaded(visitor):
+    visitor.choose("large.mp4", b"x" * 3_100_000)
+    playwright.expect(visitor.page.locator("#form-error")).to_contain_text("large.mp4 is larger than 3 MB")
+    visitor.submit()
+    playwright.expect(visitor.page.locator("#form-error")).to_contain_text("Choose, drop or record a video")
+
+
+def test_a_dropped_file_is_chosen(visitor, video):
+    content = list(video.read_bytes())
+    visitor.page.evaluate(
+        """(content) => { const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([new Uint8Array(content)], "dropped.mp4", { type: "video/mp4" }));
+        const options = { dataTransfer, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new DragEvent("drop", options)); }""",
+        content,
+    )
+    playwright.expect(visitor.page.locator("#chosen")).to_contain_text("dropped.mp4")
+
+
+def test_a_recording_is_segmented(visitor):
+    page = visitor.page
+    page.get_by_role("button", name="Record").click()
+    start = page.get_by_role("button", name="Start recording")
+    playwright.expect(start).to_be_enabled()
+    start.click()
+    page.wait_for_timeout(1500)
+    visitor.screenshot("record")
+    page.get_by_role("button", name="Stop and use").click()
+    playwright.expect(page.locator("#chosen")).to_contain_text("recording.")
+    visitor.submit()
+    visitor.heading("ound in recording.")
+
+
+def test_a_matte_is_made_on_request(visitor, video):
+    visitor.choose("clip.mp4", video.read_bytes())
+    visitor.page.get_by_text("Options").click()
+    visitor.page.get_by_label("Matte video").check()
+    visitor.page.get_by_label("Frames per second").select_option("5")
+    visitor.submit()
+    playwright.expect(visitor.page.get_by_role("link", name="Matte video")).to_be_visible(timeout=60_000)
+    assert "of 20 frames" in visitor.page.locator("#view .facts").inner_text()
+
+
+@pytest.fixture
+def idle_visitor(browser, tmp_path) -> Iterator[tuple[Visitor, Served]]:
+    with idle_service(tmp_path, page=True, queue=1) as own:
+        visitor = Visitor(browser, own.url)
+        yield visitor, own
+        visitor.close()
+
+
+def test_a_job_is_cancelled(idle_visitor, video):
+    visitor, _ = idle_visitor
+    visitor.choose("clip.mp4", video.read_bytes())
+    visitor.submit()
+    visitor.heading("Starting: clip.mp4")
+    visitor.page.get_by_role("button", name="Cancel").click()
+    visitor.heading("Cancelled")
+
+
+def test_a_full_queue_is_explained(idle_visitor, video):
+    visitor, own = idle_visitor
+    own.until(own.accepted(video), lambda job: job["state"] == "running")
+    own.accepted(video)
+    visitor.choose("clip.mp4", video.read_bytes())
+    visitor.submit()
+    visitor.heading("The server is busy")
+    assert "try again in" in visitor.page.locator("#view").inner_text()
+
+
+def test_with_a_token_the_page_requires_a_login_once(browser, video, tmp_path):
+    with idle_service(tmp_path, page=True, token=TOKEN) as own:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        own.client.headers.update(headers)
+        id = own.accepted(video)
+        visitor = Visitor(browser, f"{own.url}/#{id}")
+        page = visitor.page
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_selector("text=Wrong token")
+        visitor.screenshot("login")
+        page.get_by_label("Token").fill(TOKEN)
+        page.get_by_role("button", name="Log in").click()
+        visitor.heading("Starting: clip.mp4")  # the link to the job has survived the login
+        visitor.context.clear_cookies()
+        visitor.heading("You are logged out")
+        visitor.close()
