@@ -50,7 +50,7 @@ def test_compression_takes_over_runs_of_the_adapters_study():
 
 
 def test_the_resolutions_start_from_a_run_of_the_adapters_study():
-    start = runs("resolution")["512-seed0"].stage.start
+    start = runs("resolution")["512-seed0"].stage.init_from
     run = runs("adapters")["both-seed0"]
     assert start == f"runs/studies/adapters/{run.name}/{run.stage.name}/model"
 

@@ -17,7 +17,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs data features s4 data/avsbench -o runs/features",
         "save-avs data features s4 archives --audio cnn14",
         "save-avs data features s4 archives --audio openl3-mel256-512 --weights openl3-music-mel256-512",
-        "save-avs train configs/s4-256.yaml model.audio=cnn14 bases.audio=cnn14-16k",
+        "save-avs train configs/s4-256.yaml model.audio=cnn14 pretrained.audio=cnn14-16k",
     ),
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
         "save-avs eval save-tiny --data scenes --corpus things --scenes 100",
@@ -62,8 +62,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "writes 660 MB, then trains ViT-B on it; tests/training/test_pipeline.py goes that way, small": (
         "python scripts/random_bases.py tries/bases",
-        "save-avs train configs/s4-256.yaml out=tries/run bases.sam=tries/bases/sam.pth "
-        "bases.audio=tries/bases/vggish.pth stages.train.data.root=tries/s4 stages.train.epochs=2 "
+        "save-avs train configs/s4-256.yaml out=tries/run pretrained.sam=tries/bases/sam.pth "
+        "pretrained.audio=tries/bases/vggish.pth stages.train.data.root=tries/s4 stages.train.epochs=2 "
         "precision=fp32 workers=0",
         "SAVE_AVS_CACHE=tries/bases save-avs eval tries/run/train/model --data s4 --root tries/s4 "
         "-o tries/report",
