@@ -16,8 +16,9 @@ from save_avs.models.adapters import freeze_except
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import SceneOptions
 from save_avs.synthesis.streams import SceneStream
-from save_avs.training.collate import collate_clips
-from save_avs.training.optimizer import Optimizers, cosine_with_warmup
+from save_avs.training.collate import collate_samples
+from save_avs.training.optimizer import Optimizers
+from save_avs.training.schedule import cosine_with_warmup
 from save_avs.types import AVBatch
 
 PARTS = ["adapter", "audio_adapter", "mask_decoder"]
@@ -51,7 +52,7 @@ def batches(split: str, seed: int, count: int) -> Iterator[AVBatch]:
     corpus = Corpus.load("sample", "train" if split == "train" else "val")
     stream = SceneStream(corpus, SceneOptions(), SIZE, views=1, seed=seed)
     for i in range(count):
-        yield collate_clips([stream[k].sample for k in range(i * SCENES, (i + 1) * SCENES)])
+        yield collate_samples([stream[k].sample for k in range(i * SCENES, (i + 1) * SCENES)])
 
 
 def trained(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, bf16: bool) -> SAVE:
@@ -67,7 +68,7 @@ def trained(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, b
             value = loss(model, batch)
         value.backward()
         torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
-        optimizers.step(cosine_with_warmup(step, steps, warmup=20))
+        optimizers.step(cosine_with_warmup(step, steps, warmup_steps=20))
     return model.eval()
 
 

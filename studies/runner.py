@@ -7,7 +7,7 @@ from pathlib import Path
 
 from save_avs._files import atomic_write
 from save_avs.errors import UsageError
-from save_avs.training.callbacks.history import read_history
+from save_avs.training.history import read_history
 from save_avs.training.run import train
 from studies.budget import items_a_step, machine
 from studies.log import LogCallback

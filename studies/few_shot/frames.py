@@ -12,7 +12,7 @@ from torch import Tensor
 from save_avs.datasets.base import AVDataset, ClipMetadata
 from save_avs.errors import DataError
 from save_avs.evaluation.forward import FrameBatch
-from save_avs.metrics import UNLABELED
+from save_avs.losses import UNLABELED
 from save_avs.models.baselines import Features, Support, extract_features
 from save_avs.models.save import SAVE
 from save_avs.training.clip_dataset import ClipItem, ClipStream
@@ -121,8 +121,8 @@ def read_frames(clips: AVDataset, places: Iterable[int], save: SAVE, *, examples
         log_mel=log_mel,
         masks=masks,
         features=_look(save, images, log_mel),
-        truths=tuple(truth for _, item in read for truth in item.truths),
-        clips=tuple(place for place, item in read for _ in item.truths),
+        truths=tuple(truth for _, item in read for truth in item.full_masks),
+        clips=tuple(place for place, item in read for _ in item.full_masks),
         classes=tuple(name for place, item in read for name in _classes(clips, place, item)),
     )
 
@@ -145,13 +145,13 @@ def _first_example(clips: AVDataset, place: int, item: ClipItem) -> list[ClipIte
     at = np.flatnonzero(alone)[:1].tolist()
     labels = None if item.labels is None else item.labels[at]
     cut = {part: getattr(item, part)[at] for part in ("images", "log_mel", "masks")}
-    return [item._replace(**cut, labels=labels, truths=tuple(item.truths[k] for k in at)) for k in at]
+    return [item._replace(**cut, labels=labels, full_masks=tuple(item.full_masks[k] for k in at)) for k in at]
 
 
 def _classes(clips: AVDataset, place: int, item: ClipItem) -> list[str]:
     """What sounds in each frame: as its labels have it, else as its clip is said to sound."""
     if item.labels is None:
-        return [class_of(clips.metadata(place))] * len(item.truths)
+        return [class_of(clips.metadata(place))] * len(item.full_masks)
     shown = [set(frame.unique().tolist()) - {0, UNLABELED} for frame in item.labels]
     return [JOIN.join(clips.classes[k] for k in sorted(labels)) for labels in shown]
 

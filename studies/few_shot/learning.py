@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.metrics import save_loss
+from save_avs.losses import save_loss
 from save_avs.models.adapters import freeze_except
 from save_avs.models.baselines import Baseline, Gavs, PrototypeBaseline
 from save_avs.models.save import SAVE
-from save_avs.training.epoch_order import EpochShuffle
-from save_avs.training.optimizer import Optimizers, cosine_with_warmup
+from save_avs.training.clip_dataset import EpochShuffle
+from save_avs.training.optimizer import Optimizers
+from save_avs.training.schedule import cosine_with_warmup
 from studies.few_shot.frames import Frames
 
 Network = SAVE | Baseline

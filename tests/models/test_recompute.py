@@ -7,7 +7,7 @@ import torch
 
 from save_avs.models import SAVE
 from save_avs.models.adapters import freeze_except
-from save_avs.training.memory import saved_bytes
+from save_avs.training.memory_estimate import saved_bytes
 from save_avs.training.recipe import Recipe
 from save_avs.training.setup import build_model
 from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from save_avs.metrics import class_loss
+from save_avs.losses import class_loss
 from save_avs.models import build_save, save_model
 from save_avs.models.adapters import freeze_except
 from save_avs.models.serialization import init_from_folder, load_folder

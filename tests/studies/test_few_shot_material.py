@@ -64,7 +64,7 @@ def test_frames_carry_what_the_encoders_say(clips, save):
     part = frames.take([2, 0])
     assert part.clips == (2, 0) and part.classes == (frames.classes[2], frames.classes[0])
     assert torch.equal(part.features.sound, frames.features.sound[[2, 0]])
-    assert torch.equal(part.truths[0], frames.truths[2])
+    assert torch.equal(part.full_masks[0], frames.full_masks[2])
 
 
 def test_examples_are_numbered_by_the_order_of_their_names(clips, save):
@@ -121,7 +121,7 @@ def test_examples_of_labeled_clips_show_one_class_by_their_labels(tree, save):
     clips = open_dataset("v3-0", tree, "train")
     frames = read_frames(clips, range(len(clips)), save, examples=True)
     assert len(set(frames.clips)) == len(frames) and set(frames.classes) <= set(SEEN)
-    for clip, name, truth in zip(frames.clips, frames.classes, frames.truths, strict=True):
+    for clip, name, truth in zip(frames.clips, frames.classes, frames.full_masks, strict=True):
         sample = clips[clip]
         at = next(k for k, mask in enumerate(sample.masks) if np.array_equal(mask, truth.numpy()))
         named = sample.labels[at] == clips.classes.index(name)

@@ -1,45 +1,42 @@
-"""A watch that remembers, and trainers on the CPU."""
+"""A callback that records all events, and a trainer on the CPU."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from save_avs.training.callbacks.base import Callback
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.trainer import Trainer, TrainerOptions
 
 
-class Recorder:
-    """Keeps what it is told."""
+class RecordingCallback(Callback):
+    """Records all events."""
 
     def __init__(self) -> None:
-        self.lines, self.rows, self.moments, self.beginnings, self.pictures = [], [], [], [], []
-        self.ends = 0
+        self.messages, self.rows, self.steps, self.stages, self.images = [], [], [], [], []
 
     def on_stage_begin(self, stage, step, steps):
-        self.beginnings.append((stage, step, steps))
+        self.stages.append((stage, step, steps))
 
     def on_step_end(self, stats):
-        self.moments.append(stats)
+        self.steps.append(stats)
 
     def on_log(self, row):
         self.rows.append(row)
 
-    def on_stage_end(self):
-        self.ends += 1
-
-    def on_images(self, step, pictures):
-        self.pictures.append((step, pictures))
+    def on_images(self, step, images):
+        self.images.append((step, images))
 
     def on_message(self, text):
-        self.lines.append(text)
+        self.messages.append(text)
 
 
-def make_trainer(task, stage, folder: Path, callback=None, processes=None, **habits) -> Trainer:
+def make_trainer(task, stage, folder: Path, callback=None, distributed=None, **options) -> Trainer:
     return Trainer(
         task,
         stage,
         folder,
-        processes=processes or DistributedContext(device="cpu"),
-        habits=TrainerOptions(**{"checkpoint_interval_s": 1e9, **habits}),
+        distributed=distributed or DistributedContext(device="cpu"),
+        options=TrainerOptions(**{"checkpoint_interval_s": 1e9, **options}),
         callbacks=[callback] if callback else [],
     )

@@ -49,7 +49,9 @@ def write_rows(folder: Path, rows: list[dict[str, Any]], name: str = "metrics.js
     (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def make_picture(name: str = "clip-0", *, side: int = 64, probability: float = 0.9) -> ValidationImage:
+def make_validation_image(
+    name: str = "clip-0", *, side: int = 64, probability: float = 0.9
+) -> ValidationImage:
     """A gray frame; the truth is its left half, and so is what was found, with this probability."""
     half = np.zeros((side // 4, side // 4), np.float32)
     half[:, : side // 8] = 1.0

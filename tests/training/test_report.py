@@ -12,11 +12,17 @@ import pytest
 
 from save_avs.errors import UsageError
 from save_avs.training.callbacks.base import StepStats
-from save_avs.training.callbacks.history import read_history, split_rows
-from save_avs.training.callbacks.record import write_run_record
-from save_avs.training.callbacks.report import write_report
 from save_avs.training.callbacks.stage_record import StageRecorder
-from tests.support.training_runs import make_picture, make_recipe, training_row, validation_row, write_rows
+from save_avs.training.history import read_history, split_rows
+from save_avs.training.report import write_report
+from save_avs.training.run_record import write_run_record
+from tests.support.training_runs import (
+    make_recipe,
+    make_validation_image,
+    training_row,
+    validation_row,
+    write_rows,
+)
 
 
 @pytest.fixture
@@ -27,7 +33,7 @@ def run(tmp_path: Path) -> Path:
     keeper = StageRecorder(recipe.out)
     keeper.on_stage_begin("1-scenes", 0, 400)
     keeper.on_step_end(StepStats(200, 400, 0.5, 1e-3, 40.0, 0.1, 10**9, 20.0))
-    keeper.on_images(200, [make_picture(f"scene {k}") for k in range(3)])
+    keeper.on_images(200, [make_validation_image(f"scene {k}") for k in range(3)])
     keeper.on_stage_end()
     rows = [training_row(step, skipped=1) for step in range(50, 201, 50)]
     write_rows(recipe.out / "1-scenes", [*rows, validation_row(200, 0.625)])
@@ -44,10 +50,10 @@ def test_the_report_shows_curves_figures_pictures_and_the_record(run):
     page = write_report(run).read_text()
     (curves,) = images(page, r"image/svg\+xml")
     text = " ".join(ElementTree.fromstring(curves).itertext())
-    for title in ("loss", "bce", "validation", "learning rate", "frames a second", "waiting", "memory"):
+    for title in ("loss", "bce", "validation", "learning rate", "frames per second", "waiting", "memory"):
         assert title in text
     assert len(images(page, "image/png")) == 1
-    for shown in ("200 / 400", "miou <b>0.625</b>", "under way", "not begun", "4 steps were skipped"):
+    for shown in ("200 / 400", "miou <b>0.625</b>", "in progress", "not started", "4 steps were skipped"):
         assert shown in page
     assert "23 samples could not be read" in page and "&lt;clip-19&gt;" in page and "clip-20" not in page
     assert "1-scenes: 0" in page and "extends" not in page
@@ -74,7 +80,7 @@ def test_the_weights_kept_are_those_of_the_highest_figure_where_it_chooses(tmp_p
     rows = [validation_row(step, figure) for step, figure in enumerate(figures, 1)]
     for stage in recipe.stages:
         write_rows(tmp_path / stage.name, rows)
-    chosen = [read_history(recipe, stage).chosen for stage in recipe.stages]
+    chosen = [read_history(recipe, stage).selected for stage in recipe.stages]
     assert [row and row["step"] for row in chosen] == [4, 2]
     assert (
         "kept: 2"
@@ -106,9 +112,9 @@ def test_time_adds_up_over_sessions(tmp_path, monkeypatch):
     for start in (0, 40):
         keeper = StageRecorder(tmp_path)
         keeper.on_stage_begin("1-scenes", start, 400)
-        keeper.on_images(start, [make_picture()])
+        keeper.on_images(start, [make_validation_image()])
         keeper.on_images(start, [])  # a stage without masks draws none
         keeper.on_log({"step": start})
     history = read_history(recipe, recipe.stages[0])
     assert history.progress == (40, 400, 12.0)
-    assert history.pictures == tmp_path / "1-scenes" / "pictures.png"
+    assert history.images == tmp_path / "1-scenes" / "validation_images.png"

@@ -9,10 +9,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from save_avs.errors import UsageError
-from save_avs.training.callbacks.trackers import TrackerCallback, by_group, session_name
-from save_avs.training.check import check_recipe
+from save_avs.training.callbacks.trackers import TrackerCallback, grouped, session_name
 from save_avs.training.recipe import RecipeError, load_recipe
-from tests.support.training_runs import make_picture, make_recipe, training_row, validation_row
+from save_avs.training.recipe_check import check_recipe
+from tests.support.training_runs import make_recipe, make_validation_image, training_row, validation_row
 
 
 def read_back(out: Path, stage: str) -> EventAccumulator:
@@ -29,7 +29,7 @@ def test_tensorboard_has_figures_and_pictures(tmp_path):
     callback.on_stage_begin("1-scenes", 0, 100)
     callback.on_log(training_row(50, loss=0.25))
     callback.on_log(validation_row(50, 0.5))
-    callback.on_images(50, [make_picture(), make_picture("clip-1")])
+    callback.on_images(50, [make_validation_image(), make_validation_image("clip-1")])
     callback.on_images(50, [])  # a stage without masks
     callback.on_stage_end()
     events = read_back(tmp_path, "1-scenes")
@@ -76,7 +76,7 @@ def test_each_stage_has_its_own_curves(tmp_path):
 
 def test_figures_are_grouped_and_what_is_no_number_is_left_out():
     row = {"step": 5, "loss": 1, "val_miou": 0.5, "val_marked_without_source": float("nan")}
-    assert by_group(row) == {"train/loss": 1.0, "val/miou": 0.5}
+    assert grouped(row) == {"train/loss": 1.0, "val/miou": 0.5}
 
 
 def test_sessions_tell_themselves_apart():
@@ -116,6 +116,6 @@ def test_other_trackers_write_offline(name, left, tmp_path):
     callback = TrackerCallback(tmp_path, [name])
     callback.on_stage_begin("1-scenes", 0, 100)
     callback.on_log(training_row(50))
-    callback.on_images(50, [make_picture()])
+    callback.on_images(50, [make_validation_image()])
     callback.on_stage_end()
     assert list(tmp_path.glob(left))

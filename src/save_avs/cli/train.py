@@ -13,7 +13,7 @@ from save_avs.cli._options import DryRun
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
-    from save_avs.training.check import RecipeReport
+    from save_avs.training.recipe_check import RecipeReport
 
 EXAMPLES = """Examples:
 
@@ -45,7 +45,7 @@ def train(
     Under torchrun, several processes train it together; the result is the same.
     """
     from save_avs.cli._training_display import TrainingProgress
-    from save_avs.training.dry_run import fast_dev_train
+    from save_avs.training.fast_dev_run import fast_dev_train
     from save_avs.training.recipe import load_recipe
     from save_avs.training.run import train as run
 
@@ -73,7 +73,7 @@ def validate(config: Config, overrides: Overrides = None) -> int:
         recipe = load_recipe(config, overrides)
     except RecipeError as error:
         return _refuse(config, error.problems)
-    from save_avs.training.check import check_recipe
+    from save_avs.training.recipe_check import check_recipe
 
     found = check_recipe(recipe)
     _show(found)

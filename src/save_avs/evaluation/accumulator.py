@@ -13,7 +13,7 @@ from torch import Tensor
 from save_avs.evaluation.forward import FrameBatch
 from save_avs.metrics.mask_metrics import MaskMetric
 from save_avs.metrics.protocols import BENCHMARK_SIZE, FrameScoring
-from save_avs.metrics.semantic import SemanticMetric
+from save_avs.metrics.semantic_scores import SemanticMetric
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.models.save import Resize
 from save_avs.types import U8

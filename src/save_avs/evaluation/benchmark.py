@@ -28,7 +28,7 @@ from save_avs.inference.prefetch import Prefetcher
 from save_avs.metrics.bootstrap import RESAMPLES, Estimate, draw_clusters, score_with_interval
 from save_avs.metrics.mask_metrics import METRIC_NAMES, ClipTable, MetricName, score_clips
 from save_avs.metrics.protocols import ScoringProtocol, get_protocols
-from save_avs.metrics.semantic import CLASS_SUBSETS, ClassSubset, class_scores, score_semantic
+from save_avs.metrics.semantic_scores import CLASS_SUBSETS, ClassSubset, class_scores, score_semantic
 from save_avs.types import I64
 
 DEFAULT_PROTOCOLS = ("official", "official-batch4", "dataset")

@@ -22,7 +22,7 @@ from save_avs.evaluation.reference_results import (
 from save_avs.metrics.bootstrap import Estimate
 from save_avs.metrics.mask_metrics import ClipTable, MetricName
 from save_avs.metrics.protocols import FrameScoring, ScoringProtocol
-from save_avs.metrics.semantic import CLASS_SUBSETS, ClassSubset, SemanticTable
+from save_avs.metrics.semantic_scores import CLASS_SUBSETS, ClassSubset, SemanticTable
 
 VERSION = 1
 

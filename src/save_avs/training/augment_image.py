@@ -1,9 +1,9 @@
-"""Clips seen in another way: mirrored, nearer or farther, in part, in other colors."""
+"""Image augmentation of whole clips: flip, zoom, crop and color; masks and labels follow."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,12 @@ from save_avs.models.preprocess import PAD_COLOR
 from save_avs.training.stage import AugmentConfig
 from save_avs.types import U8, AVSample
 
-LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601: what a color weighs as a gray
-BESIDE = {"frames": PAD_COLOR, "masks": False, "labels": UNLABELED}  # what lies outside a frame
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601: weights of the channels in a gray value
+PADDING = {"frames": PAD_COLOR, "masks": False, "labels": UNLABELED}  # outside of a frame
 
 
-@dataclass(frozen=True)
-class Window:
-    """Rows and columns that are shown, in pixels of the frame; they may reach past its edges."""
+class Window(NamedTuple):
+    """A rectangle in pixels of the frame; it may reach past the frame's edges."""
 
     top: int
     left: int
@@ -27,78 +26,75 @@ class Window:
     width: int
 
 
-def augment_pictures(sample: AVSample, options: AugmentConfig, rng: np.random.Generator) -> AVSample:
-    """Draw how a clip is seen and show it so: all frames alike, and masks and labels with them."""
-    mirrored = rng.random() < options.flip
-    window = draw_window(rng, sample.frames.shape[1:3], scale=options.scale, crop=options.crop)
+def augment_images(sample: AVSample, options: AugmentConfig, rng: np.random.Generator) -> AVSample:
+    """Augment a clip at random: all frames alike, and masks and labels with them."""
+    flipped = rng.random() < options.flip
+    window = random_window(rng, sample.frames.shape[1:3], scale=options.scale, crop=options.crop)
     brightness, contrast, saturation = rng.uniform(1 - options.color, 1 + options.color, 3)
     if options.color:
-        frames = recolor(sample.frames, brightness=brightness, contrast=contrast, saturation=saturation)
+        frames = adjust_color(sample.frames, brightness=brightness, contrast=contrast, saturation=saturation)
         sample = replace(sample, frames=frames)
-    sample = cut(sample, window)
-    return mirror(sample) if mirrored else sample
+    sample = crop(sample, window)
+    return flip(sample) if flipped else sample
 
 
-def draw_window(
+def random_window(
     rng: np.random.Generator, size: tuple[int, ...], *, scale: tuple[float, float], crop: float
 ) -> Window:
-    """Draw what is shown of frames of ``size`` (height, width); see ``AugmentConfig`` for the rest.
+    """Draw the visible window of frames of ``size`` (height, width); see ``AugmentConfig`` for the rest.
 
-    A window smaller than the frame lies anywhere in it; of a larger one the frame lies anywhere.
+    A window smaller than the frame is anywhere in it; in a larger one the frame is anywhere.
     """
-    enlarged = np.exp(rng.uniform(*np.log(scale)))
+    zoom = np.exp(rng.uniform(*np.log(scale)))
     kept = rng.uniform(crop, 1.0, 2)
-    height, width = (max(1, round(side * share / enlarged)) for side, share in zip(size, kept, strict=True))
-    top, left = (_place(rng, side - shown) for side, shown in zip(size, (height, width), strict=True))
+    height, width = (max(1, round(side * share / zoom)) for side, share in zip(size, kept, strict=True))
+    top, left = (
+        int(rng.integers(min(slack, 0), max(slack, 0), endpoint=True))
+        for slack in (size[0] - height, size[1] - width)
+    )
     return Window(top, left, height, width)
 
 
-def _place(rng: np.random.Generator, room: int) -> int:
-    return int(rng.integers(min(room, 0), max(room, 0), endpoint=True))
-
-
-def middle_square(height: int, width: int) -> Window:
-    """The largest square in the middle of a frame."""
+def center_square(height: int, width: int) -> Window:
+    """Return the largest square in the center of a frame."""
     side = min(height, width)
     return Window((height - side) // 2, (width - side) // 2, side, side)
 
 
-def cut(sample: AVSample, window: Window) -> AVSample:
-    """What a window shows of a clip; beside the frame lies SAM's mean color, unmarked and unlabeled."""
-    if window == Window(0, 0, *sample.frames.shape[1:3]):
+def crop(sample: AVSample, window: Window) -> AVSample:
+    """Crop a clip to a window; outside of the frame it has SAM's mean color, no mask and no labels."""
+    if window == (0, 0, *sample.frames.shape[1:3]):
         return sample
-    parts = {part: _cut(values, window, BESIDE[part]) for part, values in _pictures(sample).items()}
-    return replace(sample, **parts)
+    return replace(sample, **{k: _crop(v, window, PADDING[k]) for k, v in _image_arrays(sample).items()})
 
 
-def _cut(values: NDArray[Any], window: Window, beside: Any) -> NDArray[Any]:
+def _crop(values: NDArray[Any], window: Window, padding: Any) -> NDArray[Any]:
     out = np.empty((len(values), window.height, window.width, *values.shape[3:]), values.dtype)
-    out[...] = beside
+    out[...] = padding
     height, width = values.shape[1:3]
     top, left = max(window.top, 0), max(window.left, 0)
     bottom, right = min(window.top + window.height, height), min(window.left + window.width, width)
-    inside = (
-        slice(None),
+    rows, columns = (
         slice(top - window.top, bottom - window.top),
         slice(left - window.left, right - window.left),
     )
-    out[inside] = values[:, top:bottom, left:right]
+    out[:, rows, columns] = values[:, top:bottom, left:right]
     return out
 
 
-def mirror(sample: AVSample) -> AVSample:
-    """A clip mirrored left to right."""
-    parts = {part: np.ascontiguousarray(values[:, :, ::-1]) for part, values in _pictures(sample).items()}
-    return replace(sample, **parts)
+def flip(sample: AVSample) -> AVSample:
+    """Mirror a clip left to right."""
+    flipped = {k: np.ascontiguousarray(v[:, :, ::-1]) for k, v in _image_arrays(sample).items()}
+    return replace(sample, **flipped)
 
 
-def _pictures(sample: AVSample) -> dict[str, NDArray[Any]]:
-    """The parts of a sample that have rows and columns."""
-    return {part: values for part in BESIDE if (values := getattr(sample, part)) is not None}
+def _image_arrays(sample: AVSample) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a sample that have rows and columns."""
+    return {name: values for name in PADDING if (values := getattr(sample, name)) is not None}
 
 
-def recolor(frames: U8, *, brightness: float, contrast: float, saturation: float) -> U8:
-    """Change the colors of frames, u8 [T,H,W,3]; 1 leaves each as it is.
+def adjust_color(frames: U8, *, brightness: float, contrast: float, saturation: float) -> U8:
+    """Adjust the colors of frames, u8 [T,H,W,3]; a factor of 1 changes nothing.
 
     Saturation scales a pixel's distance from its gray, contrast that from the mean gray of all frames,
     brightness everything. The three are one matrix, so values are clipped once, at the end.
@@ -106,7 +102,7 @@ def recolor(frames: U8, *, brightness: float, contrast: float, saturation: float
     mean = LUMA @ [frames[..., channel].mean() for channel in range(3)]
     mixing = saturation * np.eye(3) + (1 - saturation) * np.outer(LUMA, np.ones(3))
     matrix = (brightness * contrast * mixing).astype(np.float32)
-    # one long product and no copies: several times the speed of one a row
+    # one long product without copies is several times as fast as one per row
     pixels = frames.reshape(-1, 3).astype(np.float32) @ matrix
     pixels += np.float32(brightness * (1 - contrast) * mean + 0.5)  # the half rounds
     np.clip(pixels, 0, 255, out=pixels)

@@ -1,4 +1,4 @@
-"""The task of SAVE itself: segment what sounds in the clips of a data set."""
+"""The audio-visual segmentation task: SAVE on the clips of a data set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.datasets.base import AVDataset
-from save_avs.metrics import PROTOCOLS, UNLABELED, class_loss, frame_counts, mask_ious, save_loss
+from save_avs.losses import UNLABELED, class_loss, save_loss
+from save_avs.metrics import PROTOCOLS, frame_counts, mask_ious
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.models.save import SAVE
 from save_avs.training.callbacks.base import ValidationImage
-from save_avs.training.callbacks.pictures import validation_images
-from save_avs.training.clip_dataset import ClipBatch, ClipStream, collate_items
-from save_avs.training.epoch_order import EpochShuffle
+from save_avs.training.callbacks.validation_images import make_validation_images
+from save_avs.training.clip_dataset import ClipBatch, ClipStream, EpochShuffle, collate_clips
 from save_avs.training.schedule import clip_schedule
 from save_avs.training.stage import ClipStage
 from save_avs.training.tasks import Normalizer
@@ -24,19 +24,19 @@ THRESHOLD = PROTOCOLS["dataset"].scoring.threshold
 
 
 class AVSegmentationTask:
-    """SAVE segments what sounds, and names it where the stage asks for classes.
+    """Trains SAVE to segment sounding objects, and to classify them if the stage has a semantic weight.
 
-    Its validation is the protocol ``dataset``: each annotated frame of ``val`` once, at its own size.
+    Validation follows the protocol ``dataset``: each annotated frame of ``val`` once, at its own size.
 
     Args:
         model: with a semantic head where ``stage.semantic_weight`` is above 0.
-        stage: the settings.
-        train: the clips it learns from.
-        val: the clips that choose.
-        redraw: opens the clips of ``train`` as an epoch draws them; they are the same in all when None.
+        stage: settings.
+        train: clips to train on.
+        val: clips to validate on.
+        redraw: opens the clips of ``train`` for an epoch; None where they are the same in all.
     """
 
-    collate = staticmethod(collate_items)
+    collate = staticmethod(collate_clips)
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class AVSegmentationTask:
         val: AVDataset,
         redraw: Callable[[int], AVDataset] | None = None,
     ) -> None:
-        self.plan = clip_schedule(stage, train=len(train), val=len(val))
+        self.schedule = clip_schedule(stage, train=len(train), val=len(val))
         size, resize = model.image_size, model.resize
         self.stream = ClipStream(
             train,
@@ -58,67 +58,68 @@ class AVSegmentationTask:
             augment=stage.augment,
             center_crop=stage.center_crop,
         )
-        self.validation = ClipStream(val, size, resize)
+        self.val_stream = ClipStream(val, size, resize)
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.semantic_weight = model, stage.semantic_weight
         self.monitor = stage.monitor
 
-    def count(self, batch: ClipBatch) -> Normalizer:
-        """Frames of the clips; those without a mask were dropped before."""
+    def normalizer(self, batch: ClipBatch) -> Normalizer:
+        """Count the frames; those without a mask were dropped before."""
         return Normalizer(len(batch.clips.images), float(batch.clips.has_mask.sum()))
 
-    def loss(self, batch: ClipBatch, whole: Normalizer) -> dict[str, Tensor]:
-        """Cross-entropy and soft IoU of the mask, and the cross-entropy of the classes."""
+    def loss(self, batch: ClipBatch, total: Normalizer) -> dict[str, Tensor]:
+        """Return the loss of the mask, and the cross-entropy of the classes in a semantic stage."""
         clips = batch.clips
-        logits, names = self._segment(clips)
-        parts = save_loss(logits, clips.masks, clips.has_mask, whole.annotated)
-        terms = {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
-        if names is not None:
-            terms["classes"] = class_loss(names, clips.labels, clips.has_mask, whole.annotated)
-            terms["loss"] = parts.total + self.semantic_weight * terms["classes"]
+        logits, class_logits = self._segment(clips)
+        mask = save_loss(logits, clips.masks, clips.has_mask, total.annotated)
+        terms = {"loss": mask.total, "bce": mask.bce, "iou": mask.iou}
+        if class_logits is not None:
+            classes = class_loss(class_logits, clips.labels, clips.has_mask, total.annotated)
+            terms |= {"loss": mask.total + self.semantic_weight * classes, "classes": classes}
         return terms
 
-    def score(self, batch: ClipBatch) -> dict[str, Tensor]:
-        """IoU of each frame's mask; of each class at the decoder's size, [B,K], NaN where it is absent."""
-        logits, names = self._segment(batch.clips)
-        rows = {"miou": self._ious(logits, batch.truths)}
-        if names is not None:
-            rows["class_miou"] = class_ious(names.argmax(1), batch.clips.labels, names.shape[1])
+    def metrics(self, batch: ClipBatch) -> dict[str, Tensor]:
+        """Return the IoU of each frame's mask, [B], and of each class at the decoder's size, [B,K].
+
+        The IoU of a class that is absent from a frame is NaN.
+        """
+        logits, class_logits = self._segment(batch.clips)
+        rows = {"miou": self._ious(logits, batch.full_masks)}
+        if class_logits is not None:
+            rows["class_miou"] = class_ious(class_logits.argmax(1), batch.clips.labels, class_logits.shape[1])
         return rows
 
-    def pictures(self, batch: ClipBatch) -> list[ValidationImage]:
-        """Annotated frames, as the model sees them."""
+    def images(self, batch: ClipBatch) -> list[ValidationImage]:
+        """Return annotated frames as the model sees them."""
         clips = batch.clips
-        return validation_images(clips.images, self._segment(clips)[0], clips.masks, clips.names)
+        return make_validation_images(clips.images, self._segment(clips)[0], clips.masks, clips.names)
 
     def _segment(self, clips: AVBatch) -> tuple[Tensor, Tensor | None]:
-        embeddings, prompt = self.model.encode(clips.images, clips.log_mel, self._features(clips))
+        """Return mask logits [B,1,M,M], and class logits [B,K,M,M] in a semantic stage."""
+        backbone = self.model.audio_backbone
+        frozen = not any(p.requires_grad for p in backbone.parameters())
+        embedding, prompt = self.model.encode(clips.images, clips.log_mel, clips.features if frozen else None)
         if self.semantic_weight:
-            return self.model.decode_classes(embeddings, prompt)
-        return self.model.decode(embeddings, prompt), None
+            return self.model.decode_classes(embedding, prompt)
+        return self.model.decode(embedding, prompt), None
 
-    def _features(self, clips: AVBatch) -> Tensor | None:
-        """What the audio backbone said of these sounds once; nothing while it still learns."""
-        learns = any(p.requires_grad for p in self.model.audio_backbone.parameters())
-        return None if learns else clips.features
-
-    def _ious(self, logits: Tensor, truths: tuple[Tensor, ...]) -> Tensor:
+    def _ious(self, logits: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
         counts = []
-        for frame, truth in zip(logits.cpu(), truths, strict=True):
-            probs = postprocess_logits(frame[0], truth.shape[0], truth.shape[1], self.model.resize).sigmoid()
-            counts.append(frame_counts(probs[None], truth[None], THRESHOLD))
+        for frame, target in zip(logits.cpu(), targets, strict=True):
+            height, width = target.shape
+            probs = postprocess_logits(frame[0], height, width, self.model.resize).sigmoid()
+            counts.append(frame_counts(probs[None], target[None], THRESHOLD))
         return torch.from_numpy(mask_ious(torch.cat(counts)))
 
 
-def class_ious(found: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """IoU of each class in each frame, f32 [B,K]: labels int64 [B,M,M]; NaN for a class in neither.
+def class_ious(pred: Tensor, target: Tensor, classes: int) -> Tensor:
+    """Return the IoU of each class in each frame, f32 [B,K], of labels int64 [B,M,M].
 
-    Cells of `UNLABELED` do not count.
+    It is NaN for a class in neither; cells of `UNLABELED` do not count.
     """
-    known = truth != UNLABELED
     rows = []
-    for frame, labels, cells in zip(found, truth, known, strict=True):
-        one, other = frame[cells], labels[cells]
+    for frame, labels, known in zip(pred, target, target != UNLABELED, strict=True):
+        one, other = frame[known], labels[known]
         shared = torch.bincount(one[one == other], minlength=classes)
         union = torch.bincount(one, minlength=classes) + torch.bincount(other, minlength=classes) - shared
         rows.append(shared / union)  # 0 / 0 is NaN

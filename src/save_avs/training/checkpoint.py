@@ -1,11 +1,12 @@
-"""What a run writes down to go on from: all that moves, and a sum of what stands still."""
+"""Checkpoints: what changes in training, a checksum of what is frozen, and the best weights so far."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,119 +16,176 @@ from torch import Tensor, nn
 from save_avs._files import atomic_path
 from save_avs.errors import SaveAvsError
 from save_avs.models.pretrained_delta import checksum
-from save_avs.training.dtensor import put, whole
+from save_avs.training.dtensor import copy_into, full_tensor
 
-KEYS = {"step", "frozen", "modules", "average", "optimizers", "scaler", "best", "validated", "journal"}
+KEYS = {
+    "step",
+    "frozen_checksum",
+    "modules",
+    "ema",
+    "optimizers",
+    "scaler",
+    "best",
+    "validated_step",
+    "logger",
+}
 PATTERN = re.compile(r"checkpoint-(\d{8})\.pt")
+BEST = "best.pt"
 
 
-class DamagedError(SaveAvsError):
+class DamagedCheckpointError(SaveAvsError):
     """A checkpoint that was cut short, or changed after it was written."""
 
 
-class Checkpoints:
-    """The checkpoints of a stage: the newest ``keep`` are there, each whole or not at all.
+class CheckpointManager:
+    """The newest checkpoints of a stage, each complete or absent.
 
     Args:
         folder: of the stage.
         keep: how many.
-        say: receives a line about a checkpoint that is passed over.
+        on_message: receives a line about a damaged checkpoint.
     """
 
-    def __init__(self, folder: Path, keep: int, say: Callable[[str], None]) -> None:
-        self.folder, self.keep, self.say = folder, keep, say
+    def __init__(self, folder: Path, keep: int, on_message: Callable[[str], None]) -> None:
+        self.folder, self.keep, self.on_message = folder, keep, on_message
 
     def files(self) -> list[Path]:
-        """Those there are, the newest first."""
+        """Return the checkpoints, newest first."""
         found = (p for p in self.folder.glob("checkpoint-*.pt") if PATTERN.fullmatch(p.name))
         return sorted(found, reverse=True)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint, then drop those that are too old.
+        """Write a checkpoint, then delete the oldest ones.
 
         Raises:
-            SaveAvsError: when there is no room; earlier ones stay as they are.
+            SaveAvsError: when it cannot be written; earlier ones stay as they are.
         """
         path = self.folder / f"checkpoint-{state['step']:08}.pt"
         try:
             write_state(path, state)
         except OSError as error:
-            before = self.files()
-            kept = f"{before[0].name} is intact" if before else "there is none before it"
+            earlier = self.files()
+            intact = f"{earlier[0].name} is intact" if earlier else "there is no earlier one"
             raise SaveAvsError(
-                f"{path}: {error.strerror}: the checkpoint of step {state['step']} was not written, {kept}; "
-                "make room and run the same command again to go on"
+                f"{path}: {error.strerror}: the checkpoint of step {state['step']} was not written, {intact}; "
+                "free some space and run the same command again to resume"
             ) from error
         for old in self.files()[self.keep :]:
             old.unlink()
 
     def load(self, frozen: int) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole; None where there is none at all.
+        """Return the newest intact checkpoint; None where there is no checkpoint at all.
 
         Raises:
-            SaveAvsError: when every one is damaged, or the newest whole one is of another version or was
-                written beside frozen weights of another sum.
+            SaveAvsError: when all are damaged, or the newest intact one is of another version or was written
+                with frozen weights of another checksum.
         """
         files = self.files()
         for path in files:
             try:
                 return read_checkpoint(path, frozen)
-            except DamagedError as error:
-                self.say(f"{error}; passed over")
+            except DamagedCheckpointError as error:
+                self.on_message(f"{error}; skipped")
         if files:
             raise SaveAvsError(
-                f"{self.folder}: no checkpoint is whole; remove them to begin this stage again"
+                f"{self.folder}: all checkpoints are damaged; delete them to restart this stage"
             )
         return None
 
 
-def moving_state(modules: nn.Module) -> dict[str, Tensor]:
-    """The state without the frozen parameters, on the CPU: trained ones and every buffer, whole.
+class BestCheckpoint:
+    """The best weights of a stage by its monitored validation metric, in ``best.pt``.
 
-    Where weights are spread over processes, every one of them must ask.
+    Args:
+        folder: of the stage.
+        monitor: the metric whose highest value is the best; None saves nothing.
     """
-    return {name: whole(value) for name, value in _moving(modules).items()}
+
+    def __init__(self, folder: Path, monitor: str | None) -> None:
+        self.path, self.monitor = folder / BEST, monitor
+        self.value, self.step = -math.inf, 0
+
+    def improves(self, metrics: Mapping[str, float]) -> bool:
+        """Return whether a validation is better than all before."""
+        return self.monitor is not None and metrics[self.monitor] > self.value
+
+    def save_fn(self, step: int, metrics: Mapping[str, float], modules: nn.Module) -> Callable[[], None]:
+        """Take the current weights as the best; returns the function that writes them, for the main process.
+
+        A collective where weights are sharded, so every process must call it.
+        """
+        if self.monitor is None:
+            raise ValueError("no metric is monitored")
+        self.value, self.step = metrics[self.monitor], step
+        state = {"step": step, "metrics": dict(metrics), "modules": trained_state(modules)}
+        return lambda: write_state(self.path, state)
+
+    def restore(self, modules: nn.Module) -> dict[str, float]:
+        """Load the best weights into the model; returns their metrics.
+
+        Raises:
+            SaveAvsError: when the file is damaged.
+        """
+        state = read_state(self.path)
+        load_trained_state(modules, state["modules"])
+        return state["metrics"]
+
+    def state_dict(self) -> tuple[float, int]:
+        """Return the best value and its step."""
+        return self.value, self.step
+
+    def load_state_dict(self, state: Any) -> None:
+        """Restore them."""
+        self.value, self.step = state
 
 
-def load_moving(modules: nn.Module, state: dict[str, Tensor]) -> None:
-    """Put back what ``moving_state`` took.
+def trained_state(modules: nn.Module) -> dict[str, Tensor]:
+    """Return the state without the frozen parameters, in full and on the CPU: trained ones and all buffers.
+
+    A collective where weights are sharded, so every process must call it.
+    """
+    return {name: full_tensor(value) for name, value in _trained(modules).items()}
+
+
+def load_trained_state(modules: nn.Module, state: dict[str, Tensor]) -> None:
+    """Restore a ``trained_state``.
 
     Raises:
-        RuntimeError: when it is of other modules, or others of them are trained.
+        RuntimeError: when it is of other modules, or other parameters are trained.
     """
-    own = _moving(modules)
+    own = _trained(modules)
     if own.keys() != state.keys():
-        differing = sorted(own.keys() ^ state.keys())
-        raise RuntimeError(f"other weights are trained than were saved: {', '.join(differing[:3])}")
+        names = ", ".join(sorted(own.keys() ^ state.keys())[:3])
+        raise RuntimeError(f"the saved and the current model train different weights: {names}")
     for name, value in state.items():
-        put(own[name], value)
+        copy_into(own[name], value)
 
 
-def frozen_sum(modules: nn.Module) -> int:
-    """A number that changes when any frozen parameter is another."""
+def frozen_checksum(modules: nn.Module) -> int:
+    """Return a checksum of all frozen parameters."""
     return sum(checksum(p) for p in _frozen(modules).values())
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and numbers; the file appears whole or not at all, with a checksum of every part.
+    """Write tensors and numbers with a checksum of every part; the file is complete or absent.
 
     Raises:
         OSError: when it cannot be written.
     """
-    with atomic_path(path) as part, part.open("wb") as file:
+    with atomic_path(path) as tmp, tmp.open("wb") as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # torch's writer wraps what the file raised
-            raise _cause(error) or error from None
+            raise _os_error(error) or error from None
         file.flush()
-        os.fsync(file.fileno())  # the rename must not reach the disk before the content
+        os.fsync(file.fileno())  # the content must reach the disk before the rename does
 
 
 def read_state(path: Path) -> dict[str, Any]:
     """Read what ``write_state`` wrote.
 
     Raises:
-        DamagedError: when the file was cut short or changed.
+        DamagedCheckpointError: when the file was cut short or changed.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -135,32 +193,32 @@ def read_state(path: Path) -> dict[str, Any]:
         if broken is None:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a torn file may raise anything
-        raise DamagedError(f"{path}: damaged or cut short") from error
-    raise DamagedError(f"{path}: damaged")
+        raise DamagedCheckpointError(f"{path}: damaged or cut short") from error
+    raise DamagedCheckpointError(f"{path}: damaged")
 
 
 def read_checkpoint(path: Path, frozen: int) -> dict[str, Any]:
-    """Read a checkpoint written beside frozen weights of this sum.
+    """Read a checkpoint written with frozen weights of this checksum.
 
     Raises:
-        DamagedError: when the file was cut short or changed.
-        SaveAvsError: when it is of another version, or was written beside other frozen weights.
+        DamagedCheckpointError: when the file was cut short or changed.
+        SaveAvsError: when it is of another version, or was written with other frozen weights.
     """
     state = read_state(path)
     if not isinstance(state, dict) or not state.keys() >= KEYS:
         raise SaveAvsError(
-            f"{path}: no checkpoint of this version; remove it to begin this stage again, or go on with the "
+            f"{path}: not a checkpoint of this version; delete it to restart this stage, or resume with the "
             "version that wrote it"
         )
-    if state["frozen"] != frozen:
+    if state["frozen_checksum"] != frozen:
         raise SaveAvsError(
-            f"{path} belongs to other frozen weights than this recipe has: give the bases and the start it "
-            "was begun with, or remove its folder to begin again"
+            f"{path} was saved with different frozen weights; use the same pretrained weights and init_from, or "
+            "delete its folder to restart"
         )
     return state
 
 
-def _moving(modules: nn.Module) -> dict[str, Tensor]:
+def _trained(modules: nn.Module) -> dict[str, Tensor]:
     frozen = _frozen(modules)
     return {name: value for name, value in modules.state_dict().items() if name not in frozen}
 
@@ -169,8 +227,8 @@ def _frozen(modules: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in modules.named_parameters() if not p.requires_grad}
 
 
-def _cause(error: BaseException | None) -> OSError | None:
-    """The error of the operating system behind another."""
+def _os_error(error: BaseException | None) -> OSError | None:
+    """Return the error of the operating system behind another."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error

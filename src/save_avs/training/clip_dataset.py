@@ -1,4 +1,4 @@
-"""Clips of a data set as SAVE trains on them: annotated frames, square, with their truth at two sizes."""
+"""Clips of a data set as training items: annotated frames, squared, with masks at two sizes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,49 @@ from save_avs.errors import DataError
 from save_avs.losses import UNLABELED
 from save_avs.models.preprocess import get_preprocess_shape, preprocess_frames
 from save_avs.models.save import Resize
-from save_avs.training.augment_image import augment_pictures, cut, middle_square
-from save_avs.training.collate import STRIDE
-from save_avs.training.epoch_order import EpochShuffle
+from save_avs.training.augment_image import augment_images, center_square, crop
+from save_avs.training.collate import MASK_STRIDE
 from save_avs.training.stage import AugmentConfig
 from save_avs.types import F32, U8, AVBatch, AVSample, Bool
 
-AS_IT_IS = AugmentConfig()
-PICTURE, SOUND = 1, 2  # what is drawn for an item; the order draws from (seed, epoch), which is as 0 would be
+# Random generators of an item are seeded with (seed, item, purpose); the order's with (seed, epoch).
+IMAGE_RNG, AUDIO_RNG = 1, 2
+
+
+class EpochShuffle:
+    """Endless epochs, each a permutation drawn from (seed, epoch) alone: a resumed run sees the same items.
+
+    Epochs follow one another without a gap: a batch may hold the end of one and the beginning of the next,
+    and no clip is left out.
+
+    Args:
+        clips: per epoch.
+        seed: of the stage.
+
+    Raises:
+        ValueError: without a clip.
+    """
+
+    def __init__(self, clips: int, seed: int) -> None:
+        if clips < 1:
+            raise ValueError("an epoch needs at least one clip")
+        self.clips, self.seed = clips, seed
+        self._cached: tuple[int, np.ndarray] | None = None
+
+    def __getitem__(self, i: int) -> tuple[int, int]:
+        """Return the epoch of the i-th item, and its index in the data set."""
+        epoch, position = divmod(i, self.clips)
+        if self._cached is None or self._cached[0] != epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            self._cached = epoch, rng.permutation(self.clips)
+        return epoch, int(self._cached[1][position])
 
 
 class ClipItem(NamedTuple):
     """The annotated frames of a clip.
 
-    images u8 [T,3,S,S]; patches f32 [T,1,frames,bands]; masks f32 [T,1,M,M], M = S/4; labels int64 [T,M,M],
-    features f32 [T,D], where the data set has them; truths: T masks at their own size, bool [H,W].
+    images u8 [T,3,S,S]; log_mel f32 [T,1,frames,bands]; masks f32 [T,1,M,M], M = S/4; labels int64 [T,M,M],
+    features f32 [T,D], where the data set has them; full_masks: T masks at their own size, bool [H,W].
     """
 
     name: str
@@ -40,29 +68,29 @@ class ClipItem(NamedTuple):
     masks: Tensor
     labels: Tensor | None
     features: Tensor | None
-    truths: tuple[Tensor, ...]
+    full_masks: tuple[Tensor, ...]
 
 
 class ClipBatch(NamedTuple):
-    """Frames of several clips, and the truth of each at its own size, bool [H,W], on the CPU."""
+    """Frames of several clips, and the mask of each at its own size, bool [H,W], on the CPU."""
 
     clips: AVBatch
-    truths: tuple[Tensor, ...]
+    full_masks: tuple[Tensor, ...]
 
 
 class ClipStream:
-    """Clips of a split as items, in the split's order or, with an ``order``, in that.
+    """Items of a split, in the split's order or in a shuffled one.
 
     Frames without a mask are dropped before they cost anything: the loss does not see them, and no frame of
     SAVE looks at another.
 
     Args:
         clips: one split.
-        size: side S of the square the model sees, pixels.
+        size: side S of the model's input, pixels.
         resize: how a frame becomes that square.
         order: which clip comes i-th.
-        redraw: opens the clips of an epoch anew, where the data set draws something of them at random.
-        augment: how items are changed, drawn from (the order's seed, i); without an order they are not.
+        redraw: opens the clips of an epoch, where the data set draws some of them at random.
+        augment: augmentation, drawn from (the order's seed, i); without an order there is none.
         center_crop: keep the middle square of each frame.
     """
 
@@ -74,67 +102,66 @@ class ClipStream:
         *,
         order: EpochShuffle | None = None,
         redraw: Callable[[int], AVDataset] | None = None,
-        augment: AugmentConfig = AS_IT_IS,
+        augment: AugmentConfig | None = None,
         center_crop: bool = False,
     ) -> None:
         self.clips, self.size = clips, size
         self.resize: Resize = resize
         self.order, self.redraw = order, redraw
-        self.augment, self.center_crop = augment, center_crop
-        self._drawn: tuple[int, AVDataset] = (-1, clips)  # an epoch and its clips
+        self.augment, self.center_crop = augment or AugmentConfig(), center_crop
+        self._epoch_clips: tuple[int, AVDataset] = (-1, clips)  # an epoch and its clips
 
     def __getitem__(self, i: int) -> ClipItem:
-        """The i-th item.
+        """Return the i-th item.
 
         Raises:
             DataError: when a file of the clip is missing or broken, or none of its frames is annotated.
         """
         sample = annotated(self._sample(i))
         if self.center_crop:
-            sample = cut(sample, middle_square(*sample.frames.shape[1:3]))
+            sample = crop(sample, center_square(*sample.frames.shape[1:3]))
         if self.order is not None:
-            rng = np.random.default_rng((self.order.seed, i, PICTURE))
-            sample = augment_pictures(sample, self.augment, rng)
+            rng = np.random.default_rng((self.order.seed, i, IMAGE_RNG))
+            sample = augment_images(sample, self.augment, rng)
         return self._item(sample)
 
     def _sample(self, i: int) -> AVSample:
         if self.order is None:
             return self.clips[i]
         epoch, index = self.order[i]
-        clips = self._epoch(epoch)
-        if not self.augment.of_sound:
+        clips = self._clips_of(epoch)
+        if not self.augment.audio_fields:
             return clips[index]
         if not isinstance(clips, WaveformDataset):
-            raise TypeError(f"the sound of {clips.name} cannot be changed: it does not hand it out")
-        rng = np.random.default_rng((self.order.seed, i, SOUND))
-        return _heard_otherwise(clips, index, self.augment, rng)
+            raise TypeError(f"{clips.name} does not expose its audio, so audio augmentation is not supported")
+        rng = np.random.default_rng((self.order.seed, i, AUDIO_RNG))
+        return _with_augmented_audio(clips, index, self.augment, rng)
 
-    def _epoch(self, epoch: int) -> AVDataset:
-        """The clips of an epoch."""
+    def _clips_of(self, epoch: int) -> AVDataset:
         if self.redraw is None:
             return self.clips
-        if self._drawn[0] != epoch:
-            self._drawn = epoch, self.redraw(epoch)
-        return self._drawn[1]
+        if self._epoch_clips[0] != epoch:
+            self._epoch_clips = epoch, self.redraw(epoch)
+        return self._epoch_clips[1]
 
     def _item(self, sample: AVSample) -> ClipItem:
-        side = self.size // STRIDE
+        side = self.size // MASK_STRIDE
         labels, features = sample.labels, sample.features
         return ClipItem(
             name=sample.name,
             images=preprocess_frames(sample.frames, self.size, self.resize),
             log_mel=torch.from_numpy(sample.log_mel).unsqueeze(1),
-            masks=shares(sample.masks, side, self.resize),
+            masks=mask_fractions(sample.masks, side, self.resize),
             labels=None if labels is None else cell_labels(labels, side, self.resize),
             features=None if features is None else torch.from_numpy(features),
-            truths=tuple(torch.from_numpy(mask) for mask in sample.masks),
+            full_masks=tuple(torch.from_numpy(mask) for mask in sample.masks),
         )
 
 
-def _heard_otherwise(
+def _with_augmented_audio(
     clips: WaveformDataset, index: int, options: AugmentConfig, rng: np.random.Generator
 ) -> AVSample:
-    """A clip under its own sound, augmented; what may be mixed in is the sound of any other."""
+    """Read a clip with its sound augmented; the sound of any other clip may be mixed in."""
 
     def other() -> F32:
         return clips.waveform((index + 1 + int(rng.integers(max(1, len(clips) - 1)))) % len(clips))
@@ -154,7 +181,7 @@ def _heard_otherwise(
 
 
 def annotated(sample: AVSample) -> AVSample:
-    """A clip's frames that exist and have a mask.
+    """Return a clip's frames that exist and have a mask.
 
     Raises:
         DataError: when there is none.
@@ -162,12 +189,12 @@ def annotated(sample: AVSample) -> AVSample:
     keep = sample.valid & sample.has_mask
     if not keep.any():
         raise DataError(f"{sample.name}: none of its frames has a mask")
-    kept = {part: values[keep] for part, values in vars(sample).items() if isinstance(values, np.ndarray)}
+    kept = {name: values[keep] for name, values in vars(sample).items() if isinstance(values, np.ndarray)}
     return replace(sample, **kept)
 
 
-def collate_items(items: Sequence[ClipItem]) -> ClipBatch:
-    """Put the frames of all clips in one row."""
+def collate_clips(items: Sequence[ClipItem]) -> ClipBatch:
+    """Concatenate the frames of all clips."""
     images, log_mel, masks = (
         torch.cat(parts) for parts in zip(*((i.images, i.log_mel, i.masks) for i in items), strict=True)
     )
@@ -177,27 +204,27 @@ def collate_items(items: Sequence[ClipItem]) -> ClipBatch:
         masks=masks,
         has_mask=torch.ones(len(images), dtype=torch.bool),
         names=tuple(item.name for item in items for _ in item.images),
-        labels=_joined([item.labels for item in items]),
-        features=_joined([item.features for item in items]),
+        labels=_cat([item.labels for item in items]),
+        features=_cat([item.features for item in items]),
     )
-    return ClipBatch(batch, tuple(truth for item in items for truth in item.truths))
+    return ClipBatch(batch, tuple(mask for item in items for mask in item.full_masks))
 
 
-def shares(masks: Bool, side: int, resize: Resize) -> Tensor:
-    """Share of each cell that is marked, the frame laid out as in the model's square: f32 [T,1,side,side]."""
+def mask_fractions(masks: Bool, side: int, resize: Resize) -> Tensor:
+    """Return the masked fraction of each cell of the model's square, f32 [T,1,side,side], of bool [T,H,W]."""
     height, width = get_preprocess_shape(masks.shape[1], masks.shape[2], side, resize)
     small = F.interpolate(torch.from_numpy(masks).float().unsqueeze(1), (height, width), mode="area")
     return F.pad(small, (0, side - width, 0, side - height))
 
 
 def cell_labels(labels: U8, side: int, resize: Resize) -> Tensor:
-    """The class in the middle of each cell, int64 [T,side,side]; `UNLABELED` beside a padded frame."""
+    """Return the class at the center of each cell, int64 [T,side,side]; `UNLABELED` in the padding."""
     height, width = get_preprocess_shape(labels.shape[1], labels.shape[2], side, resize)
     near = F.interpolate(torch.from_numpy(labels).unsqueeze(1), (height, width), mode="nearest-exact")
     return F.pad(near, (0, side - width, 0, side - height), value=UNLABELED).squeeze(1).long()
 
 
-def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """All parts in one tensor, None where one is missing."""
+def _cat(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Concatenate all parts; None where one is missing."""
     known = [part for part in parts if part is not None]
     return torch.cat(known) if len(known) == len(parts) else None

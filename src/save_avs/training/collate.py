@@ -1,4 +1,4 @@
-"""Drawn samples to batches of tensors."""
+"""Batches of synthetic samples, and what is done to batches of any kind."""
 
 from __future__ import annotations
 
@@ -14,73 +14,59 @@ from save_avs.synthesis.render import InstanceMap
 from save_avs.synthesis.streams import AudioTaggingSample, PromptSample, SceneSample
 from save_avs.types import AVBatch, AVSample
 
-STRIDE = 4  # the decoder's logits are a quarter of the picture's side
-PATCH = 16  # a cell of the image embedding
+MASK_STRIDE = 4  # the decoder's logits have a quarter of the image's side
+PATCH_SIZE = 16  # a cell of the image embedding
 
 
-def images_of(frames: Sequence[np.ndarray]) -> Tensor:
-    """Frames u8 [S,S,3] to u8 [B,3,S,S]."""
-    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
-
-
-def each_tensor(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A batch of any kind with each of its tensors changed; what is no tensor stays."""
+def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Apply a function to every tensor of a batch of any kind; everything else stays."""
     if isinstance(batch, AVBatch):
         return replace(batch, **{k: change(v) for k, v in vars(batch).items() if isinstance(v, Tensor)})
     if isinstance(batch, Tensor):
         return change(batch)
     if hasattr(batch, "_fields"):
-        return type(batch)(*(each_tensor(part, change) for part in batch))
+        return type(batch)(*(map_tensors(part, change) for part in batch))
     return batch
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch of any kind with its tensors on a device; from pinned memory they come while it computes."""
-    return each_tensor(batch, lambda tensor: tensor.to(device, non_blocking=True))
-
-
-def frames_in(batch: Any) -> int:
-    """Frames, or sounds, of a batch of any kind."""
-    while not isinstance(batch, Tensor):
-        batch = batch.images if isinstance(batch, AVBatch) else batch[0]
-    return len(batch)
-
-
-def shrink(masks: Tensor, stride: int) -> Tensor:
-    """Share of each stride x stride cell that is marked: [B,S,S] -> f32 [B,1,S/stride,S/stride]."""
-    return torch.nn.functional.avg_pool2d(masks.float().unsqueeze(1), stride)
+    """Move the tensors of a batch of any kind; from pinned memory asynchronously."""
+    return map_tensors(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 class SceneBatch(NamedTuple):
-    """Clips, and what each cell of their frames shows, int64 [B,S/16,S/16]: 0 for the background."""
+    """Clips, and the group of each cell of their frames, int64 [B,S/16,S/16]: 0 for the background."""
 
     clips: AVBatch
     groups: Tensor
 
 
 def collate_scenes(scenes: Sequence[SceneSample]) -> SceneBatch:
-    """Clips with the cells that name what they show."""
-    cells = [_cells(instances, scene.groups) for scene in scenes for instances in scene.instances]
-    return SceneBatch(collate_clips([scene.sample for scene in scenes]), torch.from_numpy(np.stack(cells)))
+    """Batch the frames of scenes and the groups of their cells."""
+    groups = [_cell_groups(instances, scene.groups) for scene in scenes for instances in scene.instances]
+    return SceneBatch(collate_samples([scene.sample for scene in scenes]), _stack(groups))
 
 
-def collate_clips(samples: Sequence[AVSample]) -> AVBatch:
-    """Flatten the valid frames of samples into one batch, masks at the decoder's size."""
-    masks = torch.from_numpy(np.concatenate([s.masks[s.valid] for s in samples]))
+def collate_samples(samples: Sequence[AVSample]) -> AVBatch:
+    """Concatenate the valid frames of samples, masks at the decoder's size."""
+    masks, log_mel, has_mask = (
+        torch.from_numpy(np.concatenate([getattr(s, part)[s.valid] for s in samples]))
+        for part in ("masks", "log_mel", "has_mask")
+    )
     return AVBatch(
-        images=images_of([frame for s in samples for frame in s.frames[s.valid]]),
-        log_mel=torch.from_numpy(np.concatenate([s.log_mel[s.valid] for s in samples])).unsqueeze(1),
-        masks=shrink(masks, STRIDE),
-        has_mask=torch.from_numpy(np.concatenate([s.has_mask[s.valid] for s in samples])),
+        images=_stack_images([frame for s in samples for frame in s.frames[s.valid]]),
+        log_mel=log_mel.unsqueeze(1),
+        masks=downsample_masks(masks),
+        has_mask=has_mask,
         names=tuple(s.name for s in samples for _ in range(int(s.valid.sum()))),
     )
 
 
 class PromptBatch(NamedTuple):
-    """Pictures, one thing of each to segment, and what each cell shows.
+    """Images, one object of each to segment, and the group of each cell.
 
-    images u8 [B,3,S,S]; point f32 [B,2] inside the thing, pixels; box f32 [B,4]; by_box bool [B], which of
-    them asks; masks f32 [B,1,S/4,S/4]; groups int64 [B,S/16,S/16], 0 for the background, else 1 + group.
+    images u8 [B,3,S,S]; point f32 [B,2] inside the object, pixels; box f32 [B,4]; by_box bool [B], whether the
+    prompt is the box; masks f32 [B,1,S/4,S/4]; groups int64 [B,S/16,S/16], 0 for the background, else 1 + group.
     """
 
     images: Tensor
@@ -91,35 +77,49 @@ class PromptBatch(NamedTuple):
     groups: Tensor
 
 
-def collate_things(samples: Sequence[PromptSample]) -> PromptBatch:
-    """Stack pictures with their prompts."""
+def collate_prompts(samples: Sequence[PromptSample]) -> PromptBatch:
+    """Stack images with their prompts."""
     return PromptBatch(
-        images=images_of([s.image for s in samples]),
-        point=torch.from_numpy(np.stack([s.point for s in samples])),
-        box=torch.from_numpy(np.stack([s.box for s in samples])),
+        images=_stack_images([s.image for s in samples]),
+        point=_stack([s.point for s in samples]),
+        box=_stack([s.box for s in samples]),
         by_box=torch.tensor([s.by_box for s in samples]),
-        masks=shrink(torch.from_numpy(np.stack([s.mask for s in samples])), STRIDE),
-        groups=torch.from_numpy(np.stack([_cells(s.instances, s.groups) for s in samples])),
+        masks=downsample_masks(_stack([s.mask for s in samples])),
+        groups=_stack([_cell_groups(s.instances, s.groups) for s in samples]),
     )
 
 
-def _cells(instances: InstanceMap, groups: tuple[int, ...]) -> np.ndarray:
-    """What most of each 16 x 16 cell shows, int64 [S/16,S/16]: 0 for the background, else 1 + group."""
-    cells = instances.shape[0] // PATCH
-    values = range(-1, len(groups))
-    blocks = instances.reshape(cells, PATCH, cells, PATCH)
-    share = np.stack([(blocks == v).sum(axis=(1, 3)) for v in values])
-    return np.array([0, *(1 + g for g in groups)])[share.argmax(axis=0)]
-
-
-class SoundBatch(NamedTuple):
-    """Patches f32 [B,1,frames,bands] and the classes heard, f32 [B,classes]."""
+class AudioTaggingBatch(NamedTuple):
+    """Log-mel patches f32 [B,1,frames,bands], and which classes sound, f32 [B,classes]."""
 
     log_mel: Tensor
     targets: Tensor
 
 
-def collate_sounds(samples: Sequence[AudioTaggingSample]) -> SoundBatch:
-    """Stack sounds."""
-    log_mel = torch.from_numpy(np.stack([s.log_mel for s in samples])).unsqueeze(1)
-    return SoundBatch(log_mel, torch.from_numpy(np.stack([s.targets for s in samples])))
+def collate_audio(samples: Sequence[AudioTaggingSample]) -> AudioTaggingBatch:
+    """Stack sounds with their classes."""
+    return AudioTaggingBatch(
+        _stack([s.log_mel for s in samples]).unsqueeze(1), _stack([s.targets for s in samples])
+    )
+
+
+def downsample_masks(masks: Tensor) -> Tensor:
+    """Return the masked fraction of each 4 x 4 cell: [B,S,S] -> f32 [B,1,S/4,S/4]."""
+    return torch.nn.functional.avg_pool2d(masks.float().unsqueeze(1), MASK_STRIDE)
+
+
+def _cell_groups(instances: InstanceMap, groups: tuple[int, ...]) -> np.ndarray:
+    """Return the most frequent group of each 16 x 16 cell, int64 [S/16,S/16]; 0 is the background."""
+    cells = instances.shape[0] // PATCH_SIZE
+    blocks = instances.reshape(cells, PATCH_SIZE, cells, PATCH_SIZE)
+    counts = np.stack([(blocks == k).sum(axis=(1, 3)) for k in range(-1, len(groups))])
+    return np.array([0, *(1 + group for group in groups)])[counts.argmax(axis=0)]
+
+
+def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
+
+
+def _stack_images(frames: Sequence[np.ndarray]) -> Tensor:
+    """Stack frames u8 [S,S,3] to u8 [B,3,S,S]."""
+    return _stack(frames).permute(0, 3, 1, 2).contiguous()

@@ -1,101 +1,212 @@
-"""Where batches come from: worker processes that read, compose and collate ahead of the trainer."""
+"""Data loading: micro-batches of each step per process, from worker processes, with unreadable samples reported."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from itertools import islice, pairwise
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from save_avs.training.bad_sample_guard import STAND_INS, Collate, Guarded, Portion
+from save_avs.errors import DataError, UsageError
+from save_avs.training.collate import map_tensors
 from save_avs.training.distributed import DistributedContext
-from save_avs.training.distributed_sampler import StepParts, parts_of
-from save_avs.training.signals import ignore_in_worker
+from save_avs.training.signals import ignore_stop_signals
 from save_avs.training.tasks import Task
 
-AHEAD = 6  # batches that a worker may be ahead
-Item = TypeVar("Item")
+PREFETCH = 6  # batches per worker
+MAX_REPLACEMENTS = 10  # tried in a row before a data set counts as broken
+T = TypeVar("T")
 
 
-class Feed:
-    """The share of a task's data that a process has.
+class BadSample(NamedTuple):
+    """An item of a stream that could not be read, and why: the reason names the file."""
+
+    item: int
+    reason: str
+
+
+class LoadedItem(NamedTuple):
+    """The sample of an item or its replacement, None without one, and what could not be read for it."""
+
+    item: int
+    sample: Any
+    bad: tuple[BadSample, ...]
+
+
+class SafeStream:
+    """A stream that returns unreadable items instead of raising: an error in a worker would lose its message.
+
+    Args:
+        stream: raises DataError for an item that cannot be read.
+        max_replacements: how many of the following items are tried instead.
+    """
+
+    def __init__(self, stream: Any, max_replacements: int = 0) -> None:
+        self.stream, self.max_replacements = stream, max_replacements
+
+    def __getitem__(self, i: int) -> LoadedItem:
+        bad: list[BadSample] = []
+        for k in range(i, i + 1 + self.max_replacements):
+            try:
+                return LoadedItem(i, self.stream[k], tuple(bad))
+            except DataError as error:
+                bad.append(BadSample(k, str(error)))
+        return LoadedItem(i, None, tuple(bad))
+
+
+class MicroBatch(NamedTuple):
+    """One part of a step: a batch, None where no item of it could be read."""
+
+    batch: Any
+    items: tuple[int, ...]
+    bad: tuple[BadSample, ...]
+
+    def pin_memory(self) -> MicroBatch:
+        """Return the same in page-locked memory; called by the DataLoader."""
+        return self._replace(batch=map_tensors(self.batch, lambda tensor: tensor.pin_memory()))
+
+
+class _Collate:
+    """Collates loaded items to a micro-batch; a class, so that it can be sent to a worker."""
+
+    def __init__(self, collate: Callable[[Any], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, loaded: Sequence[LoadedItem]) -> MicroBatch:
+        samples = [one.sample for one in loaded if one.sample is not None]
+        return MicroBatch(
+            batch=self.collate(samples) if samples else None,
+            items=tuple(one.item for one in loaded),
+            bad=tuple(bad for one in loaded for bad in one.bad),
+        )
+
+
+def split_evenly(items: range, count: int) -> list[range]:
+    """Split a range into consecutive parts whose lengths differ by one at most."""
+    edges = np.linspace(0, len(items), count + 1).round().astype(int)
+    return [items[a:b] for a, b in pairwise(edges)]
+
+
+class MicroBatchSampler:
+    """The items of each micro-batch of a process, from step ``start`` on: a batch sampler.
+
+    A step takes the same items however many processes and micro-batches share it. Micro-batch m of rank r is
+    part m x world_size + r of the step.
+
+    Args:
+        start, steps: the first step, and how many there are in all.
+        items_per_step: over all processes.
+        micro_batches: per step and process.
+        rank, world_size: of the process.
+
+    Raises:
+        UsageError: when a step has fewer items than micro-batches.
+    """
+
+    def __init__(
+        self, start: int, steps: int, *, items_per_step: int, micro_batches: int, rank: int, world_size: int
+    ) -> None:
+        if items_per_step < micro_batches * world_size:
+            raise UsageError(
+                f"a step of {items_per_step} items cannot be split over {world_size} processes with {micro_batches} "
+                "micro-batches each: increase batch_size, or decrease grad_accum_steps"
+            )
+        self.start, self.steps, self.items_per_step = start, steps, items_per_step
+        self.micro_batches, self.rank, self.world_size = micro_batches, rank, world_size
+
+    def __len__(self) -> int:
+        return (self.steps - self.start) * self.micro_batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.start, self.steps):
+            items = range(step * self.items_per_step, (step + 1) * self.items_per_step)
+            parts = split_evenly(items, self.micro_batches * self.world_size)
+            for k in range(self.micro_batches):
+                yield list(parts[k * self.world_size + self.rank])
+
+
+class StageDataLoader:
+    """Loads the share of a task's data that this process computes.
 
     Args:
         task: whose streams are read.
-        processes: that share a step, and a validation.
-        workers: that read for this process; 0 reads in the process itself.
-        parts: of a step, see ``StepParts``.
+        distributed: the processes that share a step, and a validation.
+        workers: of this process; 0 reads in the process itself.
+        micro_batches: per step, see ``MicroBatchSampler``.
     """
 
-    def __init__(self, task: Task, processes: DistributedContext, *, workers: int, parts: int) -> None:
-        self.task, self.plan, self.processes = task, task.plan, processes
-        self.workers, self.parts = workers, parts
-        self._kept: list[Portion] = []
+    def __init__(
+        self, task: Task, distributed: DistributedContext, *, workers: int, micro_batches: int
+    ) -> None:
+        self.task, self.schedule, self.distributed = task, task.schedule, distributed
+        self.workers, self.micro_batches = workers, micro_batches
+        self._cached: list[MicroBatch] = []
 
-    def steps(self, start: int) -> Iterator[tuple[Portion, ...]]:
-        """The portions of each step that is left, from ``start`` on.
+    def steps(self, start: int) -> Iterator[tuple[MicroBatch, ...]]:
+        """Yield the micro-batches of each step from ``start`` on.
 
         Raises:
             UsageError: when a step has too few items to be shared.
         """
-        sampler = StepParts(
+        sampler = MicroBatchSampler(
             start,
-            self.plan.steps,
-            items=self.plan.items,
-            parts=self.parts,
-            rank=self.processes.rank,
-            processes=self.processes.count,
+            self.schedule.steps,
+            items_per_step=self.schedule.items_per_step,
+            micro_batches=self.micro_batches,
+            rank=self.distributed.rank,
+            world_size=self.distributed.world_size,
         )
-        stream = Guarded(self.task.stream, stand_ins=STAND_INS)
-        return in_groups(self._loader(stream, sampler, self.workers), self.parts)
+        stream = SafeStream(self.task.stream, MAX_REPLACEMENTS)
+        return batched(self._loader(stream, sampler, self.workers), self.micro_batches)
 
-    def validation(self) -> Iterable[Portion]:
-        """The run of the validation that this process has; its items are cut up in their order."""
-        mine = parts_of(range(self.plan.val_samples), self.processes.count)[self.processes.rank]
-        batches = list(in_groups(mine, self.plan.items))
-        stream = Guarded(self.task.validation)
-        if not self.plan.keep_validation:
+    def validation(self) -> Iterable[MicroBatch]:
+        """Return the validation batches of this process, in the order of the data."""
+        share = split_evenly(range(self.schedule.val_samples), self.distributed.world_size)
+        batches = list(batched(share[self.distributed.rank], self.schedule.items_per_step))
+        stream = SafeStream(self.task.val_stream)
+        if not self.schedule.cache_validation:
             return self._loader(stream, batches, self.workers)
-        if not self._kept:
-            self._kept = list(self._loader(stream, batches, workers=0))
-        return self._kept
+        if not self._cached:
+            self._cached = list(self._loader(stream, batches, workers=0))
+        return self._cached
 
     @property
-    def validation_rounds(self) -> int:
-        """The most batches that any process has of a validation."""
-        each = math.ceil(self.plan.val_samples / self.processes.count)
-        return math.ceil(each / self.plan.items)
+    def max_validation_batches(self) -> int:
+        """The most validation batches of any process."""
+        share = math.ceil(self.schedule.val_samples / self.distributed.world_size)
+        return math.ceil(share / self.schedule.items_per_step)
 
-    def _loader(self, source: Guarded, batches: Any, workers: int) -> DataLoader:
+    def _loader(self, source: SafeStream, batches: Any, workers: int) -> DataLoader:
         return DataLoader(
             source,  # pyright: ignore[reportArgumentType]
             batch_sampler=batches,
             num_workers=workers,
-            collate_fn=Collate(self.task.collate),
-            pin_memory=self.processes.device.type == "cuda",
-            prefetch_factor=AHEAD if workers else None,
-            worker_init_fn=partial(_begin_worker, os.getpid()),
+            collate_fn=_Collate(self.task.collate),
+            pin_memory=self.distributed.device.type == "cuda",
+            prefetch_factor=PREFETCH if workers else None,
+            worker_init_fn=partial(_init_worker, os.getpid()),
             generator=torch.Generator(),  # else it draws from the trainer's random state
         )
 
 
-def in_groups(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
-    """Runs of ``size`` items, the last perhaps shorter (``itertools.batched`` came with Python 3.12)."""
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Yield groups of ``size`` items, the last perhaps shorter (``itertools.batched`` came with Python 3.12)."""
     source = iter(items)
     while group := tuple(islice(source, size)):
         yield group
 
 
-def _begin_worker(trainer: int, _: int) -> None:
-    """A worker draws pictures, and steps aside where the trainer wants the core."""
-    if os.getppid() != trainer:  # killed while it made this worker, which would wait for it for ever
+def _init_worker(trainer: int, _: int) -> None:
+    """Make a worker single-threaded, and of lower priority than its trainer."""
+    if os.getppid() != trainer:  # killed while it started this worker, which would wait for it forever
         os._exit(1)
-    ignore_in_worker()
+    ignore_stop_signals()
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(10)

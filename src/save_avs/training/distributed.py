@@ -1,4 +1,4 @@
-"""The processes that train together: one, or as many as torchrun started."""
+"""Distributed training: one process, or as many as torchrun started, with DDP or FSDP2."""
 
 from __future__ import annotations
 
@@ -16,49 +16,48 @@ from torch.nn.parallel import DistributedDataParallel
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.models.loading import resolve_device
-from save_avs.training.choices import Precision, Sharding
+from save_avs.training.recipe import Precision, Sharding
 
-Item = TypeVar("Item")
+T = TypeVar("T")
 
-# What gloo, NCCL and torch's store say when the other end is gone.
-LOST = ("closed by peer", "connection reset", "broken pipe", "timed out", "nccl", "gloo", "tcpstore")
+# Parts of the messages of gloo, NCCL and torch's store when the other end is gone.
+PEER_FAILURES = ("closed by peer", "connection reset", "broken pipe", "timed out", "nccl", "gloo", "tcpstore")
 
 
 class DistributedContext:
-    """One process among those that train together, and what they do together.
+    """One training process and its collectives with the others.
 
-    Started by ``torchrun`` they find each other through its environment; else there is one.
+    Processes started by ``torchrun`` find each other through its environment; else there is one.
 
     Args:
         precision: ``bf16`` and ``fp16`` train under automatic mixed precision, ``fp16`` with a scaled loss.
         device: ``auto``, or as torch names it; under torchrun every process has a GPU of its own.
-        sharding: ``none`` keeps a whole model in every process and averages gradients (DDP); ``full`` gives
-            every process a slice of each weight, gradient and average (FSDP2), for models that one GPU
-            does not hold.
+        sharding: ``none`` keeps the whole model in every process and averages gradients (DDP); ``full`` gives
+            every process a slice of each weight, gradient and average (FSDP2), for models too large for one GPU.
 
     Raises:
-        UsageError: when the device is not here, or cannot train in this precision.
+        UsageError: when the device is not available, or cannot train in this precision.
     """
 
     def __init__(
         self, *, precision: Precision = "fp32", device: str = "auto", sharding: Sharding = "none"
     ) -> None:
-        chosen = resolve_device(device)
-        check_precision(precision, chosen)
-        if chosen.index is not None:
-            torch.cuda.set_device(chosen)
+        resolved = resolve_device(device)
+        check_precision(precision, resolved)
+        if resolved.index is not None:
+            torch.cuda.set_device(resolved)
         AcceleratorState._reset_state()  # a program may train twice, in different precisions
         self._accelerator = Accelerator(
-            cpu=chosen.type == "cpu", mixed_precision="no" if precision == "fp32" else precision
+            cpu=resolved.type == "cpu", mixed_precision="no" if precision == "fp32" else precision
         )
         self.device = self._accelerator.device
         self.rank = self._accelerator.process_index
-        self.count = self._accelerator.num_processes
-        self.sharding: Sharding = sharding if self.count > 1 else "none"
+        self.world_size = self._accelerator.num_processes
+        self.sharding: Sharding = sharding if self.world_size > 1 else "none"
 
     @property
-    def main(self) -> bool:
-        """Whether this one writes files and speaks."""
+    def is_main(self) -> bool:
+        """Whether this process writes files and reports."""
         return self._accelerator.is_main_process
 
     @property
@@ -67,73 +66,74 @@ class DistributedContext:
         return self._accelerator.scaler
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Mixed precision inside the block, where it was asked for."""
+        """Use mixed precision within the block, if it is on."""
         return self._accelerator.autocast()
 
-    def spread(self, module: nn.Module) -> nn.Module:
-        """The module to call for a loss: its gradients come out averaged over all processes."""
-        if self.count == 1:
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """Return the module to call for a loss: its gradients are averaged over all processes."""
+        if self.world_size == 1:
             return module
         if self.sharding == "full":
-            return _shard(module, self.device.type, self.count)
+            return _shard(module, self.device.type, self.world_size)
         warnings.filterwarnings("ignore", "Grad strides do not match")  # 1 x 1 convolutions have no layout
-        # a recipe may train parts that a stage's loss does not reach
+        # a recipe may train modules that a stage's loss does not reach
         devices = [self.device] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
 
-    def gathering(self, module: nn.Module, wanted: bool) -> AbstractContextManager[Any]:
-        """Within the block, gradients are exchanged only where ``wanted``: the last part of a step."""
-        if wanted or self.sharding == "full":
-            return nullcontext()
-        return self._accelerator.no_sync(module)
+    def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
+        """Keep the gradients of a block to this process, for all but the last micro-batch of a step.
+
+        FSDP2 reduces them anyway: a process has no room for the gradients of all slices.
+        """
+        return nullcontext() if self.sharding == "full" else self._accelerator.no_sync(module)
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss."""
+        """Accumulate the gradients of a loss."""
         self._accelerator.backward(loss)
 
-    def total(self, values: Tensor) -> Tensor:
-        """The sum of a tensor over all processes, as float64 on the CPU."""
-        if self.count == 1:
+    def all_reduce(self, values: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes, as float64 on the CPU."""
+        if self.world_size == 1:
             return values.detach().double().cpu()
         return self._accelerator.reduce(values.detach().double().to(self.device), "sum").cpu()  # pyright: ignore
 
-    def gather(self, items: Sequence[Item]) -> list[Item]:
-        """Everyone's items in the order of the processes, in every process."""
-        return list(items) if self.count == 1 else gather_object(list(items))
+    def all_gather(self, items: Sequence[T]) -> list[T]:
+        """Return the objects of all processes in the order of their ranks."""
+        return list(items) if self.world_size == 1 else gather_object(list(items))
 
-    def agreed(self, value: Item) -> Item:
-        """What the main process holds, in every process."""
-        return value if self.count == 1 else broadcast_object_list([value])[0]
+    def broadcast(self, value: T) -> T:
+        """Return the main process's object."""
+        return value if self.world_size == 1 else broadcast_object_list([value])[0]
 
-    def wait(self) -> None:
-        """Until every process is here."""
+    def barrier(self) -> None:
+        """Wait for all processes."""
         self._accelerator.wait_for_everyone()
 
-    def lost(self, error: BaseException) -> bool:
-        """Whether an error says that another process is gone."""
-        if self.count == 1 or isinstance(error, SaveAvsError) or not isinstance(error, RuntimeError):
+    def is_peer_failure(self, error: BaseException) -> bool:
+        """Return whether an error says that another process is gone."""
+        if self.world_size == 1 or isinstance(error, SaveAvsError) or not isinstance(error, RuntimeError):
             return False
-        return any(sign in str(error).lower() for sign in LOST)
+        return any(sign in str(error).lower() for sign in PEER_FAILURES)
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """See that a device can train in a precision.
+    """Check that a device can train in a precision.
 
     Raises:
         UsageError: when it cannot.
     """
     if precision == "fp16" and device.type == "cpu":
-        raise UsageError("precision fp16 needs a GPU: choose bf16 or fp32")
+        raise UsageError("precision=fp16 requires a GPU: use bf16 or fp32")
 
 
-def _shard(module: nn.Module, device: str, count: int) -> nn.Module:
+def _shard(module: nn.Module, device: str, world_size: int) -> nn.Module:
     """Slice every transformer block, then the rest, over all processes: FSDP2."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
     from save_avs.models.sam.image_encoder import Block
 
-    mesh = init_device_mesh(device, (count,))
+    mesh = init_device_mesh(device, (world_size,))
     for parameter in module.parameters():  # channels-last weights cannot be sliced
         parameter.data = parameter.data.contiguous()
     for part in module.modules():

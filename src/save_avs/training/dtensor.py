@@ -1,4 +1,4 @@
-"""Tensors that may be spread over processes: the whole of one, and one's slice of a whole."""
+"""Tensors that may be sharded over processes (DTensor): full values, local shards, and copies between them."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """A tensor with all its slices, on the CPU; every process must ask for it."""
+def full_tensor(tensor: Tensor) -> Tensor:
+    """Gather a tensor on the CPU; a collective, so every process must call it."""
     tensor = tensor.detach()
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu()
 
 
-def local(tensor: Tensor) -> Tensor:
-    """The slice that this process holds, sharing its memory; all of a tensor that is not spread."""
+def local_tensor(tensor: Tensor) -> Tensor:
+    """Return this process's shard, sharing its memory; the tensor itself where it is not sharded."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 @torch.no_grad()
-def put(tensor: Tensor, value: Tensor) -> None:
-    """Copy a whole value into a tensor, or each process its slice of it.
+def copy_into(tensor: Tensor, value: Tensor) -> None:
+    """Copy a full value into a tensor, each process its shard of it.
 
     Raises:
         RuntimeError: when their shapes differ.
     """
     if tensor.shape != value.shape:
         raise RuntimeError(f"{list(value.shape)} does not fit {list(tensor.shape)}")
-    tensor.copy_(like(tensor, value))
+    tensor.copy_(shard_like(tensor, value))
 
 
-def like(tensor: Tensor, value: Tensor) -> Tensor:
-    """A whole value of a tensor's shape, spread as the tensor is."""
+def shard_like(tensor: Tensor, value: Tensor) -> Tensor:
+    """Shard a full value as a tensor of the same shape is sharded."""
     if not isinstance(tensor, DTensor):
         return value
     return distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements)

@@ -1,4 +1,4 @@
-"""A moving average of the trained weights: what is validated and kept."""
+"""Exponential moving average of the trained weights: what is validated and saved."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.dtensor import local, put, whole
+from save_avs.training.dtensor import copy_into, full_tensor, local_tensor
 
 
 class EMA:
     """shadow = decay * shadow + (1 - decay) * weight, after every step.
 
-    The decay starts low, (1 + step) / (10 + step), so that the first weights are soon forgotten. With a decay
-    of 0 the average is the weights, and no second set of them is held.
+    The decay starts at (1 + step) / (10 + step), so that the first weights are soon forgotten. With a decay
+    of 0 there is no shadow: the average is the weights.
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
@@ -25,14 +25,14 @@ class EMA:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights as they stand after ``step`` steps."""
+        """Add the weights after ``step`` steps to the average."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, shadow in self.shadow.items():
-            local(shadow).lerp_(local(self.parameters[name].detach()), 1 - decay)
+            local_tensor(shadow).lerp_(local_tensor(self.parameters[name].detach()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within the block the model has the averaged weights."""
+        """Give the model the averaged weights within the block."""
         self.swap()
         try:
             yield
@@ -43,16 +43,16 @@ class EMA:
     def swap(self) -> None:
         """Exchange the model's weights and their averages."""
         for name, shadow in self.shadow.items():
-            weight, average = local(self.parameters[name].detach()), local(shadow)
-            held = weight.clone()
+            weight, average = local_tensor(self.parameters[name].detach()), local_tensor(shadow)
+            previous = weight.clone()
             weight.copy_(average)
-            average.copy_(held)
+            average.copy_(previous)
 
-    def state(self) -> dict[str, Tensor]:
-        """For a checkpoint: every average whole, on the CPU."""
-        return {name: whole(value) for name, value in self.shadow.items()}
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return every average in full, on the CPU."""
+        return {name: full_tensor(value) for name, value in self.shadow.items()}
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """From a checkpoint."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore the averages."""
         for name, shadow in self.shadow.items():
-            put(shadow, state[name])
+            copy_into(shadow, state[name])

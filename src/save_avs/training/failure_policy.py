@@ -1,4 +1,4 @@
-"""What may go wrong in a step without ending a run: unreadable samples, losses that are no numbers."""
+"""Failure policy: unreadable samples and non-finite losses stop a run, or are skipped and reported."""
 
 from __future__ import annotations
 
@@ -7,94 +7,101 @@ from collections.abc import Sequence
 import torch
 
 from save_avs.errors import DataError, SaveAvsError
-from save_avs.training.bad_sample_guard import Bad, Guarded, Portion
-from save_avs.training.choices import Policy
 from save_avs.training.collate import to_device
+from save_avs.training.dataloader import BadSample, MicroBatch, SafeStream
 from save_avs.training.distributed import DistributedContext
-from save_avs.training.logger import Journal
-from save_avs.training.step import Learner
+from save_avs.training.logger import MetricLogger
+from save_avs.training.recipe import Policy
+from save_avs.training.step import TaskModule
 
-HOPELESS = 20  # steps in a row without a finite gradient, after which no more will come
-SHOWN = 8  # clips that a line names
+MAX_CONSECUTIVE_SKIPS = 20  # steps without a finite gradient
+MAX_NAMES = 8  # of clips in a message
 
 
-class Mishaps:
-    """Deals with them as the recipe says; all processes see the same and do the same.
+class FailurePolicy:
+    """Handles failures the same way in all processes.
 
     Args:
-        non_finite, bad_samples: what the recipe says.
-        processes: that train together.
-        journal: is told.
+        non_finite, bad_samples: of the recipe.
+        distributed: the processes that train together.
+        logger: receives what is skipped.
     """
 
     def __init__(
-        self, *, non_finite: Policy, bad_samples: Policy, processes: DistributedContext, journal: Journal
+        self,
+        *,
+        non_finite: Policy,
+        bad_samples: Policy,
+        distributed: DistributedContext,
+        logger: MetricLogger,
     ) -> None:
         self.non_finite, self.bad_samples = non_finite, bad_samples
-        self.processes, self.journal = processes, journal
-        self.in_a_row = 0
+        self.distributed, self.logger = distributed, logger
+        self.consecutive_skips = 0
 
-    def unreadable(self, step: int, bad: list[Bad]) -> None:
-        """Samples of any process that could not be read.
+    def on_bad_samples(self, step: int, bad: list[BadSample]) -> None:
+        """Handle samples of any process that could not be read.
 
         Raises:
-            DataError: when the run is to stop.
+            DataError: when the policy is to stop.
         """
         if self.bad_samples == "stop":
-            raise DataError(f"{bad[0].reason}; bad_samples=skip passes over such samples and lists them")
+            raise DataError(f"{bad[0].reason}; set bad_samples=skip to skip and list such samples")
         for one in bad:
-            self.journal.say(f"passed over: {one.reason}")
-            if self.journal.main:
-                self.journal.bad_samples.add({"step": step, **one._asdict()})
+            self.logger.message(f"skipped: {one.reason}")
+            if self.logger.is_main:
+                self.logger.bad_samples.append({"step": step, **one._asdict()})
 
-    def not_finite(self, step: int, learner: Learner, portions: Sequence[Portion]) -> None:
-        """A step whose loss or gradient is no number, and which did not move the weights.
+    def on_nonfinite(self, step: int, task_module: TaskModule, micro_batches: Sequence[MicroBatch]) -> None:
+        """Handle a step whose loss or gradient is not finite, and which did not update the weights.
 
         Raises:
-            SaveAvsError: when the run is to stop, or there were too many of them in a row.
+            SaveAvsError: when the policy is to stop, or there were too many such steps in a row.
         """
-        where = f"step {step}: the loss or its gradient is not finite: {self._blame(learner, portions)}"
+        culprits = self._find_culprits(task_module, micro_batches)
+        text = f"step {step}: the loss or its gradient is not finite: {culprits}"
         if self.non_finite == "stop":
             raise SaveAvsError(
-                f"{self.journal.stage}, {where}; lower lr, or pass over such steps with non_finite=skip"
+                f"{self.logger.stage}, {text}; lower lr, or set non_finite=skip to skip such steps"
             )
-        self.in_a_row += 1
-        if self.in_a_row == HOPELESS:
+        self.consecutive_skips += 1
+        if self.consecutive_skips == MAX_CONSECUTIVE_SKIPS:
             raise SaveAvsError(
-                f"{self.journal.stage}, {where}; that was the {HOPELESS}th in a row: lower lr, and go on "
+                f"{self.logger.stage}, {text}; {MAX_CONSECUTIVE_SKIPS} such steps in a row: lower lr, and resume "
                 "from an earlier checkpoint"
             )
-        self.journal.say(f"{where}; passed over")
+        self.logger.message(f"{text}; skipped")
 
-    def finite(self) -> None:
-        """A step went well."""
-        self.in_a_row = 0
+    def on_finite(self) -> None:
+        """Reset the count after a successful step."""
+        self.consecutive_skips = 0
 
-    def _blame(self, learner: Learner, portions: Sequence[Portion]) -> str:
-        """Which items of the step have a loss that is no number by themselves, in all processes; in words.
+    def _find_culprits(self, task_module: TaskModule, micro_batches: Sequence[MicroBatch]) -> str:
+        """Name the items of the step, in all processes, that have a non-finite loss on their own.
 
-        Each is read again and asked alone. Where weights are spread over processes all of the step are named:
-        no process can compute by itself.
+        Each is read again and computed alone. Where weights are sharded all items of the step are named: no
+        process can compute on its own.
         """
-        together = self.processes.sharding == "full"
-        items = [i for portion in portions for i in portion.items]
-        names = [name for i in items if (name := self._name(learner, i, together)) is not None]
-        found = self.processes.gather(names)
-        if not found:
-            return "no clip by itself, all of them together"
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        return f"{'among ' if together else ''}{', '.join(found[:SHOWN])}{more}"
+        sharded = self.distributed.sharding == "full"
+        items = [i for micro_batch in micro_batches for i in micro_batch.items]
+        names = [name for i in items if (name := self._name(task_module, i, sharded)) is not None]
+        culprits = self.distributed.all_gather(names)
+        if not culprits:
+            return "not of a single clip, but of all together"
+        more = f" and {len(culprits) - MAX_NAMES} more" if len(culprits) > MAX_NAMES else ""
+        return f"{'among ' if sharded else ''}{', '.join(culprits[:MAX_NAMES])}{more}"
 
     @torch.no_grad()
-    def _name(self, learner: Learner, i: int, always: bool) -> str | None:
-        """What the data calls an item whose loss is no number; None where it is one."""
-        sample = Guarded(learner.task.stream)[i].sample
+    def _name(self, task_module: TaskModule, i: int, always: bool) -> str | None:
+        """Return the name of an item whose loss is not finite; None where it is."""
+        task = task_module.task
+        sample = SafeStream(task.stream)[i].sample
         if sample is None:
             return None
         name = str(getattr(getattr(sample, "sample", sample), "name", f"item {i}"))
         if always:
             return name
-        batch = to_device(learner.task.collate([sample]), self.processes.device)
-        with self.processes.autocast():
-            loss = learner("loss", batch, learner.task.count(batch))["loss"]
+        batch = to_device(task.collate([sample]), self.distributed.device)
+        with self.distributed.autocast():
+            loss = task_module("loss", batch, task.normalizer(batch))["loss"]
         return None if bool(loss.isfinite()) else name

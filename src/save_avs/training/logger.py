@@ -1,75 +1,119 @@
-"""What a stage tells: rows for metrics.jsonl, moments and lines for those who watch."""
+"""Logging of a stage: JSON lines files, and events for the callbacks."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from save_avs._files import atomic_write
 from save_avs.training.callbacks.base import Callback, StepStats, ValidationImage
-from save_avs.training.jsonl import Rows
-from save_avs.training.throughput import Pace
+from save_avs.training.throughput import ThroughputMeter
 
 METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"
-REPORT_EVERY = 50
+LOG_EVERY = 50  # steps
 
 
-class Journal:
-    """A stage's files and watchers.
+class JsonLinesFile:
+    """Rows appended to a .jsonl file; a resumed run takes back those written after its checkpoint.
+
+    Attributes:
+        count: rows written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Append a row."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({k: _rounded(v) for k, v in row.items()}) + "\n")
+        self.count += 1
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return all rows, except for one that was cut short."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [row for line in lines if (row := _parse(line)) is not None]
+
+    def truncate(self, count: int) -> None:
+        """Keep the first rows only."""
+        self.count = count
+        if self.path.exists():
+            atomic_write(self.path, "".join(json.dumps(row) + "\n" for row in self.rows()[:count]))
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
+
+
+def _rounded(value: Any) -> Any:
+    """Round to six decimals, or small numbers to six digits: a learning rate may be tiny."""
+    if not isinstance(value, float):
+        return value
+    return round(value, 6) if abs(value) >= 0.01 else float(f"{value:.6g}")
+
+
+class MetricLogger:
+    """The files and callbacks of a stage.
 
     Args:
         folder: of the stage.
         stage: its name.
         steps: how many it has.
-        callbacks: see what happens.
-        main: whether this process writes and speaks.
+        callbacks: receive its events.
+        is_main: whether this process writes and reports.
     """
 
     def __init__(
-        self, folder: Path, stage: str, steps: int, callbacks: Sequence[Callback], *, main: bool
+        self, folder: Path, stage: str, steps: int, callbacks: Sequence[Callback], *, is_main: bool
     ) -> None:
-        self.stage, self.steps, self.main = stage, steps, main
-        self.callbacks = callbacks if main else ()
-        self.metrics, self.bad_samples = Rows(folder / METRICS), Rows(folder / BAD_SAMPLES)
+        self.stage, self.steps, self.is_main = stage, steps, is_main
+        self.callbacks = callbacks if is_main else ()
+        self.metrics, self.bad_samples = JsonLinesFile(folder / METRICS), JsonLinesFile(folder / BAD_SAMPLES)
         self._window: list[dict[str, float]] = []  # loss terms since the last row
         self._skipped = 0
 
-    def begin(self, step: int, state: dict[str, Any] | None) -> None:
-        """The stage begins, or goes on after ``step`` steps from a checkpoint's ``state``.
+    def begin_stage(self, step: int, state: dict[str, Any] | None) -> None:
+        """Start the stage, or resume it after ``step`` steps with the state of a checkpoint.
 
-        What was written after that checkpoint is dropped: it will come again.
+        Rows written after that checkpoint are dropped: they will be written again.
         """
         self._window, self._skipped = state["window"] if state else ([], 0)
-        if self.main:
-            self.metrics.rewind(state["metrics"] if state else 0)
-            self.bad_samples.rewind(state["bad_samples"] if state else 0)
+        if self.is_main:
+            self.metrics.truncate(state["metrics"] if state else 0)
+            self.bad_samples.truncate(state["bad_samples"] if state else 0)
         for callback in self.callbacks:
             callback.on_stage_begin(self.stage, step, self.steps)
 
-    def say(self, text: str) -> None:
-        """A line for the reader."""
-        for callback in self.callbacks:
-            callback.on_message(f"{self.stage}: {text}")
-
-    def on_images(self, step: int, pictures: Sequence[ValidationImage]) -> None:
-        """The first frames of a validation."""
-        for callback in self.callbacks:
-            callback.on_images(step, pictures)
-
-    def end(self) -> None:
-        """The stage is done, or broken off."""
+    def end_stage(self) -> None:
+        """End the stage, finished or not."""
         for callback in self.callbacks:
             callback.on_stage_end()
 
-    def write(self, row: Mapping[str, float]) -> None:
-        """A row of metrics.jsonl."""
-        if self.main:
-            self.metrics.add(row)
+    def message(self, text: str) -> None:
+        """Report a line."""
+        for callback in self.callbacks:
+            callback.on_message(f"{self.stage}: {text}")
+
+    def log_images(self, step: int, images: Sequence[ValidationImage]) -> None:
+        """Report the first frames of a validation."""
+        for callback in self.callbacks:
+            callback.on_images(step, images)
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Write a row of metrics.jsonl."""
+        if self.is_main:
+            self.metrics.append(row)
         for callback in self.callbacks:
             callback.on_log(row)
 
-    def on_step_end(self, step: int, terms: dict[str, float] | None, lr: float, pace: Pace) -> None:
-        """A step was made, with these loss terms; None where it was passed over."""
+    def log_step(self, step: int, terms: dict[str, float] | None, lr: float, meter: ThroughputMeter) -> None:
+        """Report a step with its loss terms, None for a skipped one; log their means every `LOG_EVERY`."""
         if terms is None:
             self._skipped += 1
         else:
@@ -79,28 +123,30 @@ class Journal:
             steps=self.steps,
             loss=float("nan") if terms is None else terms["loss"],
             lr=lr,
-            frames_per_s=pace.frames_per_s,
-            data_wait=pace.data_wait,
-            memory=pace.memory,
-            eta_s=(self.steps - step) * pace.seconds_per_step,
+            frames_per_s=meter.frames_per_s,
+            data_wait=meter.data_wait,
+            memory=meter.memory,
+            eta_s=(self.steps - step) * meter.seconds_per_step,
         )
         for callback in self.callbacks:
             callback.on_step_end(stats)
-        if step % REPORT_EVERY == 0 or step == self.steps:
-            self._report(stats)
+        if step % LOG_EVERY == 0 or step == self.steps:
+            self._log_means(stats)
 
-    def _report(self, stats: StepStats) -> None:
-        """A row with the means since the last one, and the steps that were passed over."""
+    def _log_means(self, stats: StepStats) -> None:
         names = self._window[0] if self._window else ()
         means = {n: sum(row[n] for row in self._window) / len(self._window) for n in names}
         skipped = {"skipped": self._skipped} if self._skipped else {}
         self._window, self._skipped = [], 0
-        speed = {"frames_per_s": stats.frames_per_s, "data_wait": stats.data_wait}
-        memory = {"memory_gb": stats.memory / 1e9}
-        self.write({"step": stats.step, **means, "lr": stats.lr, **speed, **memory, **skipped})
+        machine = {
+            "frames_per_s": stats.frames_per_s,
+            "data_wait": stats.data_wait,
+            "memory_gb": stats.memory / 1e9,
+        }
+        self.log({"step": stats.step, **means, "lr": stats.lr, **machine, **skipped})
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
         return {
             "window": (self._window, self._skipped),
             "metrics": self.metrics.count,

@@ -1,23 +1,22 @@
-"""The optimizers of a stage, and the schedule of their learning rate."""
+"""AdamW, optionally with Muon for the matrices of the transformer blocks."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.dtensor import like, whole
+from save_avs.training.dtensor import full_tensor, shard_like
 
-MATRICES = "image_encoder.blocks."  # where Muon applies: the weight matrices of the transformer blocks
+MUON_MODULES = "image_encoder.blocks."
 
 
 class Optimizers:
-    """AdamW, and Muon beside it for the transformer blocks' weight matrices where the recipe says so.
+    """AdamW, and Muon for the weight matrices of the transformer blocks if asked for.
 
-    Muon orthogonalises the momentum of a matrix before it steps. Its step is scaled to AdamW's size, so both
+    Muon orthogonalizes the momentum of a matrix before its step. The step is scaled to AdamW's size, so both
     share one learning rate. Vectors (biases, norms, gates) are not decayed.
 
     Source: Loshchilov & Hutter 2019 (AdamW); Jordan et al. 2024 (Muon); Liu et al. 2025, arXiv 2502.16982,
@@ -33,14 +32,13 @@ class Optimizers:
         weight_decay: float,
         betas: tuple[float, float] = (0.9, 0.98),
     ) -> None:
-        self.lr = lr
-        matrices = [
-            p
+        self.peak_lr = lr
+        matrices = {
+            n: p
             for n, p in parameters.items()
-            if muon and MATRICES in n and n.endswith("weight") and p.ndim == 2
-        ]
-        chosen = {id(p) for p in matrices}
-        rest = [p for p in parameters.values() if id(p) not in chosen]
+            if muon and MUON_MODULES in n and n.endswith("weight") and p.ndim == 2
+        }
+        rest = [p for n, p in parameters.items() if n not in matrices]
         groups = [
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
             {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
@@ -48,19 +46,21 @@ class Optimizers:
         self.all: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)]
         if matrices:
             self.all.append(
-                torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+                torch.optim.Muon(
+                    list(matrices.values()), lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+                )
             )
 
     @property
-    def rate(self) -> float:
+    def lr(self) -> float:
         """The learning rate of the last step."""
         return self.all[0].param_groups[0]["lr"]
 
-    def step(self, factor: float, scaler: Any = None) -> None:
-        """One step at ``factor`` times the peak learning rate, through the gradient scaler of fp16 if any."""
+    def step(self, lr_factor: float, scaler: Any = None) -> None:
+        """Step with ``lr_factor`` times the peak learning rate, through the gradient scaler of fp16 if any."""
         for optimizer in self.all:
             for group in optimizer.param_groups:
-                group["lr"] = self.lr * factor
+                group["lr"] = self.peak_lr * lr_factor
             if scaler is None:
                 optimizer.step()
             else:
@@ -76,37 +76,29 @@ class Optimizers:
         for optimizer in self.all:
             optimizer.zero_grad(set_to_none=True)
 
-    def state(self) -> list[dict[str, Any]]:
-        """For a checkpoint: every tensor whole, on the CPU."""
-        return [_whole(optimizer.state_dict()) for optimizer in self.all]
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return the states with every tensor in full, on the CPU."""
+        return [_full(optimizer.state_dict()) for optimizer in self.all]
 
-    def load(self, states: list[dict[str, Any]]) -> None:
-        """From a checkpoint."""
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Restore the states, sharded as the parameters are."""
         for optimizer, state in zip(self.all, states, strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            spread = {i: _like(parameters[i], values) for i, values in state["state"].items()}
-            optimizer.load_state_dict({**state, "state": spread})
+            sharded = {i: _sharded(parameters[i], values) for i, values in state["state"].items()}
+            optimizer.load_state_dict({**state, "state": sharded})
 
 
-def _whole(state: dict[str, Any]) -> dict[str, Any]:
+def _full(state: dict[str, Any]) -> dict[str, Any]:
     values = {
-        i: {k: whole(v) if isinstance(v, Tensor) else v for k, v in row.items()}
+        i: {k: full_tensor(v) if isinstance(v, Tensor) else v for k, v in row.items()}
         for i, row in state["state"].items()
     }
     return {**state, "state": values}
 
 
-def _like(parameter: nn.Parameter, values: dict[str, Any]) -> dict[str, Any]:
-    """What an optimizer knows of a parameter, spread as the parameter is; step counts are not."""
+def _sharded(parameter: nn.Parameter, values: dict[str, Any]) -> dict[str, Any]:
+    """Shard the optimizer's tensors of a parameter as the parameter is; step counts are not sharded."""
     return {
-        k: like(parameter, v) if isinstance(v, Tensor) and v.shape == parameter.shape else v
+        k: shard_like(parameter, v) if isinstance(v, Tensor) and v.shape == parameter.shape else v
         for k, v in values.items()
     }
-
-
-def cosine_with_warmup(step: int, steps: int, warmup: int, floor: float = 0.01) -> float:
-    """Linear warm-up, then cosine to ``floor``: factor on the peak learning rate."""
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

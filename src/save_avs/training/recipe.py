@@ -1,21 +1,25 @@
-"""A recipe: the model, and the stages that train it one after another; one YAML file under ``configs/``."""
+"""Recipes: a model and the stages that train it one after another, in one YAML file under ``configs/``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from save_avs.errors import UsageError
 from save_avs.models.config import SaveConfig
-from save_avs.training.choices import Policy, Precision, Sharding, Tracker
 from save_avs.training.safe_yaml import read_yaml
 from save_avs.training.stage import TASK_NAMES, Stage, StrictModel, SyntheticStage
 
 EXTENDS = "extends"
+
+Policy = Literal["stop", "skip"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Sharding = Literal["none", "full"]
+Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
 
 class RecipeError(UsageError):
@@ -27,7 +31,7 @@ class RecipeError(UsageError):
 
 
 class PretrainedPaths(StrictModel):
-    """The published checkpoints the model is built on: paths, or names that ``save-avs weights`` knows."""
+    """The published checkpoints the model is built on: paths, or names that ``save-avs weights`` lists."""
 
     sam: str | None = None
     audio: str | None = None
@@ -37,21 +41,22 @@ class Recipe(StrictModel):
     """Everything a training run needs.
 
     Attributes:
-        model: a whole config, or ``preset: save-vit-b`` and what differs from it.
-        pretrained: what its frozen parts are loaded from; fresh weights where None.
-        corpus: folder made by ``save-avs data tuxpaint``, or one of your own in its layout;
-            for stages on composed scenes.
+        model: a complete config, or ``preset: save-vit-b`` and what differs from it.
+        pretrained: weights of the frozen parts; random where None.
+        corpus: folder made by ``save-avs data stamps``, or one of your own in its layout; required by stages
+            on composed scenes.
         out: run folder; each stage gets a folder in it.
         precision: ``bf16`` and ``fp16`` train under automatic mixed precision.
-        device: ``auto`` takes a GPU where there is one.
+        device: ``auto`` takes a GPU if there is one.
         sharding: over the processes that ``torchrun`` starts: ``none`` gives each the whole model (DDP),
             ``full`` a slice of every weight (FSDP2).
-        workers: processes that read or compose, for each that trains.
+        workers: data loading processes per training process.
         checkpoint_interval_s: seconds between checkpoints.
         keep_checkpoints: checkpoints of a stage that are kept.
-        non_finite: whether a loss that is no number stops the run, or its step is skipped.
-        bad_samples: whether a sample that cannot be read stops the run, or is skipped and reported.
-        trackers: to which figures and pictures go besides metrics.jsonl; each needs the extra of its name.
+        non_finite: whether a loss that is not finite stops the run, or its step is skipped.
+        bad_samples: whether a sample that cannot be read stops the run, or is replaced and reported.
+        trackers: where metrics and images are also sent; each needs the extra of its name.
+        shots: a free value that few-shot recipes refer to as ``${shots}``.
         stages: a list, or a mapping from names to stages, which another recipe can extend.
     """
 
@@ -68,6 +73,7 @@ class Recipe(StrictModel):
     non_finite: Policy = "stop"
     bad_samples: Policy = "stop"
     trackers: tuple[Tracker, ...] = ()
+    shots: int | None = Field(default=None, gt=0)
     stages: tuple[Stage, ...]
 
     @field_validator("stages", mode="before")
@@ -83,16 +89,16 @@ class Recipe(StrictModel):
     def _complete(self) -> Self:
         if not self.stages:
             raise ValueError("stages: a recipe needs at least one")
-        composed = [stage.name for stage in self.stages if isinstance(stage, SyntheticStage)]
-        if composed and self.corpus is None:
-            raise ValueError(f"corpus: stage {composed[0]} composes its scenes of one: name its folder")
+        synthetic = [stage.name for stage in self.stages if isinstance(stage, SyntheticStage)]
+        if synthetic and self.corpus is None:
+            raise ValueError(f"corpus: required by stage {synthetic[0]}, which composes scenes from it")
         if self.sharding == "full" and any(stage.optimizer == "muon" for stage in self.stages):
-            raise ValueError("sharding: full slices the matrices that muon needs whole: take adamw")
+            raise ValueError("sharding: full slices the matrices that muon needs whole: use adamw")
         return self
 
 
 class RecipeChanges(StrictModel):
-    """How a recipe is varied, whatever its last stage is called: values merged over those that are there."""
+    """Changes of a recipe's model and last stage, merged over their values."""
 
     model: dict[str, Any] = Field(default_factory=dict)
     stage: dict[str, Any] = Field(default_factory=dict)
@@ -103,15 +109,16 @@ def load_recipe(
 ) -> Recipe:
     """Read a YAML recipe and apply ``key=value`` overrides (``stages.0.steps=10``).
 
-    A recipe that says ``extends: other.yaml`` (beside it) starts from that one and says only what differs.
+    A recipe with ``extends: other.yaml`` (in the same folder) takes all values of that one and lists only
+    what differs. Values may refer to others, as in ``out: runs/v3-${shots}-shot``.
 
     Args:
         path: of the recipe.
         overrides: applied last.
-        changes: of its model and its last stage, applied one after another.
+        changes: of its model and its last stage, applied in order.
 
     Raises:
-        RecipeError: on a missing file, a key that no recipe has, or a value out of range: one line each.
+        RecipeError: on a missing file, an unknown key, or a value out of range: one line each.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -121,16 +128,16 @@ def load_recipe(
     try:
         config = _read(path, ())
         for change in changes:
-            _change(config, change)
+            _apply(config, change)
         for override in overrides or []:
-            key, found, value = override.partition("=")
-            if not found:
-                raise RecipeError([f"'{override}' is no override: write key=value, as in stages.0.steps=10"])
+            key, equals, value = override.partition("=")
+            if not equals:
+                raise RecipeError([f"Invalid override '{override}': expected key=value"])
             OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value, force_add=False)
         raw = OmegaConf.to_container(config, resolve=True)
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        raise RecipeError([f"{path}: {_says(raw, e)}" for e in error.errors()]) from error
+        raise RecipeError([f"{path}: {_message(raw, e)}" for e in error.errors()]) from error
     except UsageError as error:
         problems = error.problems if isinstance(error, RecipeError) else (f"{path}: {error}",)
         raise RecipeError(problems) from error
@@ -138,26 +145,26 @@ def load_recipe(
         raise RecipeError([f"{path}: {str(error).splitlines()[0]}"]) from error
 
 
-def _read(path: Path, within: tuple[Path, ...]) -> Any:
-    """A recipe merged over what it extends; ``within`` are the recipes that are being read already."""
+def _read(path: Path, extended_by: tuple[Path, ...]) -> Any:
+    """Read a recipe and merge it over what it extends."""
     from omegaconf import OmegaConf
 
     if not path.is_file():
-        raise RecipeError([f"{path}: no such recipe" + (f", which {within[-1]} extends" if within else "")])
-    if path.resolve() in within:
-        raise RecipeError([f"{path}: extends itself, by way of {within[-1]}"])
+        where = f" (extended by {extended_by[-1]})" if extended_by else ""
+        raise RecipeError([f"{path}: no such recipe{where}"])
+    if path.resolve() in extended_by:
+        raise RecipeError([f"{path}: extends itself through {extended_by[-1]}"])
     try:
         config: Any = OmegaConf.create(read_yaml(path))
     except UsageError as error:  # it names this file, which need not be the recipe that was asked for
         raise RecipeError([str(error)]) from error
-    below = config.pop(EXTENDS, None)
-    if below is None:
+    parent = config.pop(EXTENDS, None)
+    if parent is None:
         return config
-    return OmegaConf.merge(_read(path.parent / str(below), (*within, path.resolve())), config)
+    return OmegaConf.merge(_read(path.parent / str(parent), (*extended_by, path.resolve())), config)
 
 
-def _change(config: Any, change: RecipeChanges) -> None:
-    """Merge changes into a recipe as it was read."""
+def _apply(config: Any, change: RecipeChanges) -> None:
     from omegaconf import DictConfig, OmegaConf
 
     stages = config.get("stages") or [None]
@@ -167,23 +174,18 @@ def _change(config: Any, change: RecipeChanges) -> None:
             OmegaConf.update(config, f"{key}.{name}", value, merge=True)
 
 
-def _says(raw: Any, error: ErrorDetails) -> str:
-    """What is wrong, and where in the file."""
-    place = _place(raw, error["loc"])
+def _message(raw: Any, error: ErrorDetails) -> str:
+    """Return what is wrong, and where in the file: pydantic's location without the task's name in it."""
+    location = [part for i, part in enumerate(error["loc"]) if not (i == 2 and part in TASK_NAMES)]
+    stages = raw.get("stages") if isinstance(raw, Mapping) else None
+    if len(location) > 1 and location[0] == "stages" and isinstance(stages, Mapping):
+        location[1] = list(stages)[int(location[1])]
+    key = ".".join(map(str, location))
     match error["type"]:
         case "union_tag_not_found":
-            return f"{place}.task: Field required"
+            return f"{key}.task: Field required"
         case "union_tag_invalid":
             known = ", ".join(f"'{name}'" for name in TASK_NAMES)
-            return f"{place}.task: Input should be one of {known}"
+            return f"{key}.task: Input should be one of {known}"
     text = error["msg"].removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
-
-
-def _place(raw: Any, location: tuple[int | str, ...]) -> str:
-    """Where in the file a problem is: pydantic's location without the task behind a stage's number."""
-    parts = [part for i, part in enumerate(location) if not (i == 2 and part in TASK_NAMES)]
-    stages = raw.get("stages") if isinstance(raw, Mapping) else None
-    if len(parts) > 1 and parts[0] == "stages" and isinstance(stages, Mapping):
-        parts[1] = list(stages)[int(parts[1])]
-    return ".".join(map(str, parts))
+    return f"{key}: {text}" if key else text

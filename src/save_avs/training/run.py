@@ -1,78 +1,77 @@
-"""Running a recipe: its stages one after another, each finished one skipped."""
+"""Running a recipe: its stages one after another; finished ones are skipped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from save_avs._extras import require
 from save_avs.models import SAVE, SaveConfig
 from save_avs.models.serialization import save_model
 from save_avs.training.callbacks.base import Callback
-from save_avs.training.callbacks.input_bound import DataWaitMonitor
-from save_avs.training.callbacks.record import write_run_record
-from save_avs.training.callbacks.report import write_report
+from save_avs.training.callbacks.data_wait import DataWaitMonitor
 from save_avs.training.callbacks.stage_record import StageRecorder
-from save_avs.training.callbacks.trackers import TrackerCallback
-from save_avs.training.checkpoint import load_moving, moving_state
+from save_avs.training.callbacks.trackers import TrackerCallback, require_trackers
+from save_avs.training.checkpoint import load_trained_state, trained_state
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.recipe import Recipe
+from save_avs.training.report import write_report
+from save_avs.training.run_record import write_run_record
 from save_avs.training.setup import build_model, make_task, open_splits, stage_config, with_corpus_classes
 from save_avs.training.stage import ClipStage, SyntheticStage
 from save_avs.training.trainer import Trainer, TrainerOptions
 
 
 def train(
-    recipe: Recipe, callbacks: Sequence[Callback] = (), processes: DistributedContext | None = None
+    recipe: Recipe, callbacks: Sequence[Callback] = (), distributed: DistributedContext | None = None
 ) -> Path:
-    """Train every stage of a recipe, resuming where an earlier run stopped; returns the last model's folder.
+    """Train every stage of a recipe, resuming an interrupted run; returns the last model's folder.
 
     Raises:
-        UsageError: when data or a base is missing, or a stage starts from a model that is not there.
+        UsageError: when data, pretrained weights or the model of ``init_from`` are missing.
         SaveAvsError: see ``Trainer.run``.
     """
     recipe = with_corpus_classes(recipe)
-    for name in recipe.trackers:
-        require(name, name)
-    processes = processes or processes_of(recipe)
-    callbacks = _watches(recipe, callbacks, processes) if processes.main else ()
+    require_trackers(recipe.trackers)
+    distributed = distributed or distributed_context(recipe)
+    callbacks = _with_record(recipe, callbacks, distributed) if distributed.is_main else ()
     for stage in recipe.stages:
-        done = recipe.out / stage.name / "model"
-        if (done / "config.json").exists():
-            _say(callbacks, f"{stage.name}: done already, in {done}")
+        model = recipe.out / stage.name / "model"
+        if (model / "config.json").exists():
+            for callback in callbacks:
+                callback.on_message(f"{stage.name}: already trained, in {model}")
             continue
-        _train_stage(recipe, stage, callbacks, processes)
-        if processes.main:
+        _train_stage(recipe, stage, callbacks, distributed)
+        if distributed.is_main:
             write_report(recipe.out)
-        processes.wait()  # the next stage may begin with this one's model
+        distributed.barrier()  # the next stage may start from this one's model
     return recipe.out / recipe.stages[-1].name / "model"
 
 
-def _watches(recipe: Recipe, callbacks: Sequence[Callback], processes: DistributedContext) -> list[Callback]:
-    """Who watches, with those that write into the run's folder; the record is written first."""
-    write_run_record(recipe, processes=processes.count)
-    say = partial(_say, callbacks)
+def _with_record(
+    recipe: Recipe, callbacks: Sequence[Callback], distributed: DistributedContext
+) -> list[Callback]:
+    """Write the run record, and add the callbacks that write into the run's folder."""
+    write_run_record(recipe, processes=distributed.world_size)
+
+    def message(text: str) -> None:
+        for callback in callbacks:
+            callback.on_message(text)
+
     return [
         *callbacks,
         StageRecorder(recipe.out),
         TrackerCallback(recipe.out, recipe.trackers),
-        DataWaitMonitor(say, workers=recipe.workers),
+        DataWaitMonitor(message, workers=recipe.workers),
     ]
 
 
-def _say(callbacks: Sequence[Callback], text: str) -> None:
-    for callback in callbacks:
-        callback.on_message(text)
-
-
-def processes_of(recipe: Recipe) -> DistributedContext:
-    """The processes that torchrun started, else this one alone, as a recipe wants them.
+def distributed_context(recipe: Recipe) -> DistributedContext:
+    """Return the context for the device, precision and sharding of a recipe.
 
     Raises:
-        UsageError: when the device is not here, or cannot train in this precision.
+        UsageError: when the device is not available, or cannot train in this precision.
     """
     return DistributedContext(precision=recipe.precision, device=recipe.device, sharding=recipe.sharding)
 
@@ -81,34 +80,34 @@ def _train_stage(
     recipe: Recipe,
     stage: SyntheticStage | ClipStage,
     callbacks: Sequence[Callback],
-    processes: DistributedContext,
+    distributed: DistributedContext,
 ) -> None:
     torch.manual_seed(stage.seed)
     splits = open_splits(stage, recipe.model.frontend) if isinstance(stage, ClipStage) else None
     config = stage_config(recipe.model, stage, splits)
     model = build_model(recipe, stage, config)
-    folder = recipe.out / stage.name
-    habits = TrainerOptions(
+    task = make_task(recipe, stage, model, splits)
+    options = TrainerOptions(
         workers=recipe.workers,
         checkpoint_interval_s=recipe.checkpoint_interval_s,
         keep_checkpoints=recipe.keep_checkpoints,
         non_finite=recipe.non_finite,
         bad_samples=recipe.bad_samples,
     )
-    task = make_task(recipe, stage, model, splits)
-    trainer = Trainer(task, stage, folder, processes=processes, habits=habits, callbacks=callbacks)
-    figures = trainer.run()
-    trainer.journal.say("done  " + "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
-    if processes.sharding == "full":
-        model = _whole(recipe, stage, config, model)
-    if processes.main:
+    folder = recipe.out / stage.name
+    trainer = Trainer(task, stage, folder, distributed=distributed, options=options, callbacks=callbacks)
+    metrics = trainer.run()
+    trainer.logger.message("done  " + "  ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
+    if distributed.sharding == "full":
+        model = _unshard(recipe, stage, config, model)
+    if distributed.is_main:
         save_model(model, config, folder / "model")
 
 
-def _whole(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConfig, spread: SAVE) -> SAVE:
-    """A model that is spread over processes as one that is not: built again, with what was trained."""
+def _unshard(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConfig, sharded: SAVE) -> SAVE:
+    """Return a sharded model in full: built again, with what was trained."""
     model = build_model(recipe, stage, config)
-    for own, other in zip(model.parameters(), spread.parameters(), strict=True):
+    for own, other in zip(model.parameters(), sharded.parameters(), strict=True):
         own.requires_grad_(other.requires_grad)
-    load_moving(model, moving_state(spread))
+    load_trained_state(model, trained_state(sharded))
     return model

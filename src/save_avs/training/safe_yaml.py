@@ -1,8 +1,7 @@
-"""Looking over YAML before it is loaded: what unfolds without end, or nests too deep, is never built."""
+"""Safe YAML: documents that unfold without end, or nest too deeply, are refused before they are built."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,24 +11,16 @@ from save_avs.errors import UsageError
 if TYPE_CHECKING:
     from yaml import YAMLError
 
-_BYTES = 1 << 18
-_DEPTH = 50  # collections within each other
-_VALUES = 50_000  # that all aliases unfold to
-
-
-@dataclass
-class _Collection:
-    """A list or mapping that is still open, and how many values it holds by now."""
-
-    anchor: str | None
-    values: int = 1
+_MAX_BYTES = 1 << 18
+_MAX_DEPTH = 50  # of nested collections
+_MAX_VALUES = 50_000  # after all aliases are resolved
 
 
 def read_yaml(path: Path) -> str:
-    """The text of a YAML file that is safe to be loaded.
+    """Return the text of a YAML file that is safe to load.
 
     Raises:
-        UsageError: when it is no file, too large, no text, no YAML, too deep, or unfolds to too much.
+        UsageError: when it is missing, too large, not UTF-8, not YAML, too deep, or unfolds to too much.
     """
     import yaml
 
@@ -37,58 +28,59 @@ def read_yaml(path: Path) -> str:
         raise UsageError(f"{path}: no such file")
     try:
         with path.open("rb") as file:
-            data = file.read(_BYTES + 1)
-        if len(data) > _BYTES:
-            raise ValueError(f"larger than {_BYTES >> 10} KiB")
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise ValueError(f"larger than {_MAX_BYTES >> 10} KiB")
         text = data.decode("utf-8")
-        _look_over(text)
+        _check(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {_told(error)}") from error
+        raise UsageError(f"{path}: {_message(error)}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: no UTF-8 text") from error
+        raise UsageError(f"{path}: not UTF-8 text") from error
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
     return text
 
 
-def _told(error: YAMLError) -> str:
-    """What is wrong, and in which line."""
+def _message(error: YAMLError) -> str:
+    """Return what is wrong, and in which line."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     context = getattr(error, "context", None)
     where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
     return where + (" ".join(part for part in (context, problem) if part) or str(error).splitlines()[0])
 
 
-def _look_over(text: str) -> None:
-    """Go through YAML without building it.
+def _check(text: str) -> None:
+    """Go through the events of a document without building it.
 
     Raises:
-        ValueError, yaml.YAMLError: it cannot, or should not, be built.
+        ValueError, yaml.YAMLError: when it cannot, or should not, be built.
     """
     import yaml
 
     events = iter(yaml.parse(text, Loader=yaml.SafeLoader))
-    beginning = list(islice(events, 3))
-    if not isinstance(beginning[-1], yaml.MappingStartEvent):
-        raise ValueError("it has no keys")
-    anchors: dict[str, int] = {}  # to the values that each stands for
-    within = [_Collection(None)]
-    for event in chain(beginning, events):
+    head = list(islice(events, 3))
+    if not isinstance(head[-1], yaml.MappingStartEvent):
+        raise ValueError("not a mapping")
+    sizes: dict[str, int] = {}  # values that each anchor stands for
+    stack: list[tuple[str | None, int]] = [(None, 1)]  # open collections: anchor, values so far
+    for event in chain(head, events):
+        size, anchor = 0, None
         match event:
             case yaml.AliasEvent():
-                if event.anchor not in anchors:
-                    raise ValueError(f"*{event.anchor} stands for nothing, or for what it is part of")
-                within[-1].values += anchors[event.anchor]
+                if event.anchor not in sizes:
+                    raise ValueError(f"undefined or recursive YAML alias *{event.anchor}")
+                size = sizes[event.anchor]
             case yaml.ScalarEvent():
-                within[-1].values += 1
-                anchors |= {} if event.anchor is None else {event.anchor: 1}
+                size, anchor = 1, event.anchor
             case yaml.CollectionStartEvent():
-                within.append(_Collection(event.anchor))
+                stack.append((event.anchor, 1))
             case yaml.CollectionEndEvent():
-                done = within.pop()
-                within[-1].values += done.values
-                anchors |= {} if done.anchor is None else {done.anchor: done.values}
-        if len(within) > _DEPTH:
-            raise ValueError(f"lists or mappings more than {_DEPTH} deep")
-        if within[-1].values > _VALUES:
-            raise ValueError(f"unfolds to more than {_VALUES:,} values")
+                anchor, size = stack.pop()
+        if anchor is not None:
+            sizes[anchor] = size
+        stack[-1] = (stack[-1][0], stack[-1][1] + size)
+        if len(stack) > _MAX_DEPTH:
+            raise ValueError(f"lists or mappings nested more than {_MAX_DEPTH} deep")
+        if stack[-1][1] > _MAX_VALUES:
+            raise ValueError(f"unfolds to more than {_MAX_VALUES:,} values")

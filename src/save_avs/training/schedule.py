@@ -1,4 +1,4 @@
-"""How long a stage takes, in what portions, and when it looks at itself."""
+"""Schedule of a stage: steps, validations and learning rate."""
 
 from __future__ import annotations
 
@@ -10,45 +10,52 @@ from save_avs.training.stage import ClipStage, SyntheticStage
 
 @dataclass(frozen=True, kw_only=True)
 class StageSchedule:
-    """A stage in numbers.
+    """How long a stage trains and when it validates.
 
     Attributes:
         steps: optimizer steps.
-        items: items of the stream a step.
+        items_per_step: items of the training stream per step.
         validate_every: steps between validations.
-        val_samples: items of a validation.
-        keep_validation: its batches are few enough to be kept in memory.
-        patience: validations without a better figure after which the stage ends early; None goes on.
+        val_samples: items per validation.
+        cache_validation: whether the validation batches are few enough to be kept in memory.
+        patience: validations without a better metric after which the stage ends early; None never ends it.
     """
 
     steps: int
-    items: int
+    items_per_step: int
     validate_every: int
     val_samples: int
-    keep_validation: bool
+    cache_validation: bool
     patience: int | None = None
 
 
 def synthetic_schedule(stage: SyntheticStage, frames_per_item: int) -> StageSchedule:
-    """The plan of a stage that counts frames and steps."""
+    """Return the schedule of a stage that counts frames and steps."""
     return StageSchedule(
         steps=stage.steps,
-        items=max(1, stage.batch_size // frames_per_item),
+        items_per_step=max(1, stage.batch_size // frames_per_item),
         validate_every=stage.validate_every,
         val_samples=stage.val_samples,
-        keep_validation=True,
+        cache_validation=True,
     )
 
 
 def clip_schedule(stage: ClipStage, *, train: int, val: int) -> StageSchedule:
-    """The plan of a stage that counts clips and epochs, given how many clips the splits have."""
-    epoch = train / stage.batch_size  # steps
-    steps = stage.steps or math.ceil((stage.epochs or 0) * epoch)
+    """Return the schedule of a stage that counts clips and epochs, for splits of so many clips."""
+    steps_per_epoch = train / stage.batch_size
     return StageSchedule(
-        steps=steps,
-        items=stage.batch_size,
-        validate_every=max(1, round(stage.validate_every_epochs * epoch)),
+        steps=stage.steps or math.ceil((stage.epochs or 0) * steps_per_epoch),
+        items_per_step=stage.batch_size,
+        validate_every=max(1, round(stage.validate_every_epochs * steps_per_epoch)),
         val_samples=min(val, stage.val_samples or val),
-        keep_validation=False,
+        cache_validation=False,
         patience=stage.patience,
     )
+
+
+def cosine_with_warmup(step: int, steps: int, warmup_steps: int, min_ratio: float = 0.01) -> float:
+    """Return the factor on the peak learning rate: linear warmup, then cosine decay to ``min_ratio``."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return min_ratio + (1 - min_ratio) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -1,4 +1,4 @@
-"""From a recipe's stage to what is trained: its data, its model's config, the model, the task."""
+"""Setup of a stage: from its config to data, model and task."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ from save_avs.models.serialization import init_from_folder
 from save_avs.synthesis.corpus import sounding_classes
 from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.recipe import Recipe
-from save_avs.training.stage import ClipStage, DataConfig, SyntheticStage
+from save_avs.training.stage import ClipStage, DatasetConfig, SyntheticStage
 from save_avs.training.tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The clips of a stage: what it learns from, and what chooses."""
+    """The clips that a stage trains on, and those that it validates on."""
 
     train: AVDataset
     val: AVDataset
 
     def with_features(self, cache: Path, name: str, backbone: nn.Module) -> Splits:
-        """The same clips with the features of an audio backbone.
+        """Return the same clips with the cached features of an audio backbone.
 
         Raises:
-            UsageError: when the cache is not there, or holds those of another backbone.
+            UsageError: when the cache is missing, or holds those of another backbone.
         """
         identity = backbone_identity(name, backbone)
         return Splits(*(with_features(clips, cache, backbone=identity) for clips in (self.train, self.val)))
 
 
 def open_splits(stage: ClipStage, frontend: Frontend) -> Splits:
-    """Open the data set of a stage, to be heard through a front-end; only its tables are read.
+    """Open the data set of a stage for an audio front-end; only its tables are read.
 
     Raises:
-        UsageError: when it is not there, a split has no clip, or it lacks the classes of a semantic stage.
+        UsageError: when it is missing, a split has no clip, or it lacks the classes of a semantic stage.
         DataError: when a table is broken.
     """
     data = stage.data
     train, val = (open_dataset(data.name, data.root, part, frontend=frontend) for part in ("train", "val"))
     for clips in (train, val):
         if not len(clips):
-            raise UsageError(f"{stage.data.name} in {stage.data.root} has no clip in {clips.split}")
+            raise UsageError(f"{data.name} in {data.root} has no clip in split {clips.split}")
     if stage.semantic_weight and not train.classes:
-        raise UsageError(f"{stage.data.name} has masks and no classes: set semantic to 0")
+        raise UsageError(f"{data.name} has masks but no classes: set semantic_weight to 0")
     return Splits(train, val)
 
 
 def with_corpus_classes(recipe: Recipe) -> Recipe:
-    """The recipe with the sounds of its corpus as the model's classes, where it has one.
+    """Return the recipe with the sounds of its corpus, if it has one, as the model's classes.
 
     Raises:
-        UsageError: when the corpus is not there.
+        UsageError: when the corpus is missing.
     """
     if recipe.corpus is None:
         return recipe
@@ -73,7 +73,7 @@ def with_corpus_classes(recipe: Recipe) -> Recipe:
 
 
 def stage_config(model: SaveConfig, stage: SyntheticStage | ClipStage, splits: Splits | None) -> SaveConfig:
-    """The model as this stage builds it: without image adapters before there is sound and picture."""
+    """Return the model's config in a stage: without image adapters where it has not both image and sound."""
     changes: dict[str, object] = {"image_size": stage.image_size or model.image_size}
     if stage.task in {"audio-tagging", "sam-pretraining"}:
         changes["image_adapter"] = None
@@ -83,23 +83,22 @@ def stage_config(model: SaveConfig, stage: SyntheticStage | ClipStage, splits: S
 
 
 def build_model(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConfig) -> SAVE:
-    """The model at the beginning of a stage.
+    """Build the model with the initial weights of a stage.
 
     Raises:
-        UsageError: when a base or the start is not there.
-        SaveAvsError: when one of them is not what the config asks for.
+        UsageError: when pretrained weights or the model of ``init_from`` are missing.
+        SaveAvsError: when they do not fit the config.
     """
     model = build_from_pretrained(config, sam=recipe.pretrained.sam, audio=recipe.pretrained.audio)
     if stage.init_from is not None:
-        init_from_folder(
-            model, config, init_model_folder(recipe, stage.name, stage.init_from), reset=stage.reset
-        )
+        folder = init_model_folder(recipe, stage.name, stage.init_from)
+        init_from_folder(model, config, folder, reset=stage.reset)
     model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
     return model
 
 
 def init_model_folder(recipe: Recipe, stage: str, init_from: str) -> Path:
-    """The model of an earlier stage of this run, else a bundled model or a model folder.
+    """Return the model folder of an earlier stage of this run, else of a bundled model, else a folder.
 
     Raises:
         UsageError: when there is none.
@@ -111,13 +110,13 @@ def init_model_folder(recipe: Recipe, stage: str, init_from: str) -> Path:
         return find_model_folder(init_from)
     except UsageError as error:
         raise UsageError(
-            f"stage {stage} starts from {init_from}, which has no model: it is neither an earlier stage nor a "
-            "bundled model nor a folder of one; train it first"
+            f"stage {stage}: init_from={init_from} is neither an earlier stage with a model, nor a bundled model, "
+            "nor a model folder: train it first"
         ) from error
 
 
 def make_task(recipe: Recipe, stage: SyntheticStage | ClipStage, model: SAVE, splits: Splits | None) -> Task:
-    """Data and loss of a stage around its model."""
+    """Return the task of a stage around its model."""
     if isinstance(stage, SyntheticStage):
         return TASKS[stage.task](model, stage, recipe.corpus, model.image_size)
     splits = splits or open_splits(stage, model.frontend)
@@ -128,12 +127,12 @@ def make_task(recipe: Recipe, stage: SyntheticStage | ClipStage, model: SAVE, sp
 
 
 def _redraw(stage: ClipStage, frontend: Frontend) -> Callable[[int], AVDataset] | None:
-    """Opens the training clips of an epoch; None where every epoch has the same, as with stored features."""
+    """Return what opens the training clips of an epoch; None where every epoch has the same."""
     data = stage.data
     if not resolve_spec(data.name, data.root).has_random_audio or data.features is not None:
         return None
-    return partial(_open_epoch, data, stage.seed, frontend)  # a worker may have to be sent it
+    return partial(_open_epoch, data, stage.seed, frontend)  # can be sent to a worker
 
 
-def _open_epoch(data: DataConfig, seed: int, frontend: Frontend, epoch: int) -> AVDataset:
+def _open_epoch(data: DatasetConfig, seed: int, frontend: Frontend, epoch: int) -> AVDataset:
     return open_dataset(data.name, data.root, "train", seed=seed + epoch, frontend=frontend)

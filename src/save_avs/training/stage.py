@@ -1,4 +1,4 @@
-"""A stage of a recipe: what is trained, on what, for how long. Stages differ by their task."""
+"""Stage configs of a recipe: what is trained, on which data, for how long. Stages differ by their task."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from save_avs.synthesis.scene import SceneOptions
 
 
 class StrictModel(BaseModel):
-    """A part of a recipe: unknown keys are refused, values never change."""
+    """A part of a recipe: unknown keys are refused, and values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SceneConfig(StrictModel):
-    """How training scenes are drawn; see ``save_avs.synthesis.scene.SceneOptions``."""
+    """How training scenes are composed; see ``save_avs.synthesis.scene.SceneOptions``."""
 
     num_objects: tuple[int, int] = (1, 4)
     object_size: tuple[float, float] = (0.3, 0.85)
@@ -28,31 +28,31 @@ class SceneConfig(StrictModel):
     patchwork_prob: float = Field(default=0.0, ge=0, le=1)
 
     def options(self) -> SceneOptions:
-        """As the composer takes them, augmented."""
+        """Return the options of the scene composer, with augmentation."""
         return SceneOptions(**self.model_dump(), augment=True)
 
 
 class StageBase(StrictModel):
-    """What every stage says.
+    """Settings that every stage has.
 
     Attributes:
         name: of its folder.
-        init_from: whose weights it begins with: an earlier stage, a bundled model or a model folder; None
-            begins from fresh ones, or from the recipe's bases.
-        reset: parts that do not begin with those weights, as ``audio_adapter``: dotted beginnings of names.
-        trainable: names of the parts that are trained (see ``freeze_except``); the rest stands still.
+        init_from: initial weights: an earlier stage, a bundled model or a model folder; None starts from
+            random ones, or from the recipe's ``pretrained``.
+        reset: modules that keep their initial weights instead, by dotted name, such as ``audio_adapter``.
+        trainable: names of the modules that are trained (see ``freeze_except``); all others are frozen.
         image_size: pixels; the model's own when None.
-        lr: peak learning rate, reached after ``warmup_steps`` steps, then cosine to ``min_lr``.
+        lr: peak learning rate, reached after ``warmup_steps``, then cosine decay to ``min_lr``.
         min_lr: learning rate of the last step; a hundredth of the peak when None.
-        optimizer: ``muon`` takes Muon for the matrices of the encoder's blocks and AdamW for the rest.
-        betas: AdamW's.
+        optimizer: ``muon`` uses Muon for the matrices of the encoder's blocks and AdamW for the rest.
+        betas: of AdamW.
         grad_clip_norm: largest norm of the gradient.
-        grad_accum_steps: parts of a step that each process goes through one after another, to save memory; with any
-            number of them, and of processes, a step has the same frames and the same loss.
-        ema_decay: decay of the moving average of the trained weights, which is what is kept; 0 keeps the weights.
-        activation_checkpointing: keep only the input of each block of the image encoder and compute the rest again in the
-            backward pass: less memory, more time, the same results.
-        seed: of the order, the draws and the fresh weights.
+        grad_accum_steps: micro-batches per step and process. Whatever it is, and however many processes there
+            are, a step has the same frames and the same loss.
+        ema_decay: decay of the moving average of the trained weights, which is what is saved; 0 turns it off.
+        activation_checkpointing: keep only the input of each block of the image encoder and recompute the
+            rest in the backward pass: less memory, more time, the same results.
+        seed: of the data order, the augmentation and the initial weights.
     """
 
     name: str
@@ -74,27 +74,28 @@ class StageBase(StrictModel):
 
     @property
     def monitor(self) -> str | None:
-        """The validation figure whose highest value chooses the weights kept; None keeps the last ones."""
+        """The validation metric whose highest value selects the weights; None selects the last ones."""
         return None
 
     @property
-    def floor(self) -> float:
-        """The last step's learning rate as a share of the peak."""
+    def min_lr_ratio(self) -> float:
+        """The learning rate of the last step over the peak."""
         return 0.01 if self.min_lr is None else self.min_lr / self.lr
 
 
 class SyntheticStage(StageBase):
-    """A stage on scenes composed as they are needed.
+    """A stage on scenes composed on the fly.
 
     Attributes:
-        task: ``sounds`` teaches the audio backbone to name what it hears; ``things`` teaches SAM to segment
-            what a point or a box names; ``scenes`` teaches SAVE to segment what sounds.
+        task: ``audio-tagging`` trains the audio backbone to classify sounds; ``sam-pretraining`` trains SAM to
+            segment the object at a point or in a box; ``synthetic-avs`` trains SAVE to segment sounding objects.
         steps: optimizer steps.
-        batch_size: frames a step.
-        views: sounds that each composed picture is heard with.
-        semantic_aux_weight: weight of the auxiliary loss that names what each cell shows (``things`` and ``scenes``).
+        batch_size: frames per step.
+        views: sounds that each composed image is paired with.
+        semantic_aux_weight: weight of the auxiliary loss that classifies each cell of the image embedding
+            (``sam-pretraining`` and ``synthetic-avs``).
         validate_every: steps between validations.
-        val_samples: scenes of a validation.
+        val_samples: scenes per validation.
     """
 
     task: Literal["audio-tagging", "sam-pretraining", "synthetic-avs"]
@@ -107,31 +108,24 @@ class SyntheticStage(StageBase):
     scenes: SceneConfig = SceneConfig()
 
     @model_validator(mode="after")
-    def _no_empty_part(self) -> Self:
+    def _no_empty_micro_batch(self) -> Self:
         views = self.views if self.task == "synthetic-avs" else 1
-        check_parts(self.grad_accum_steps, max(1, self.batch_size // views), "batch_size")
+        _check_micro_batches(self.grad_accum_steps, max(1, self.batch_size // views))
         return self
 
 
-def check_parts(parts: int, items: int, batch_size: str) -> None:
-    """See that every part of a step has something in it.
-
-    Raises:
-        ValueError: when it has not.
-    """
-    if parts > items:
-        raise ValueError(
-            f"grad_accum_steps: {parts} parts of {items} items; at most as many as {batch_size} has"
-        )
+def _check_micro_batches(count: int, items: int) -> None:
+    if count > items:
+        raise ValueError(f"grad_accum_steps: {count} micro-batches need at least as many items, not {items}")
 
 
-class DataConfig(StrictModel):
+class DatasetConfig(StrictModel):
     """A data set of clips.
 
     Attributes:
         name: as ``save_avs.datasets.open_dataset`` knows it: s4, ms3, ...
-        root: the folder into which its archives were unpacked.
-        features: the folder that ``save-avs data features`` filled; None asks the backbone at each step.
+        root: the folder that its archives were unpacked into.
+        features: the folder that ``save-avs data features`` filled; None runs the audio backbone in each step.
     """
 
     name: str
@@ -141,71 +135,69 @@ class DataConfig(StrictModel):
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
-        raise ValueError("the lower one comes first")
+        raise ValueError("the lower value comes first")
     return pair
 
 
-Zoom = Annotated[float, Field(ge=0.25, le=4)]  # at 0.25 a picture is padded to sixteen times its pixels
+Zoom = Annotated[float, Field(ge=0.25, le=4)]  # at 0.25 a frame is padded to sixteen times its pixels
 Decibels = Annotated[float, Field(ge=-60, le=60)]
-Zooms = Annotated[tuple[Zoom, Zoom], AfterValidator(_ascending)]
-Ratios = Annotated[tuple[Decibels, Decibels], AfterValidator(_ascending)]
+ZoomRange = Annotated[tuple[Zoom, Zoom], AfterValidator(_ascending)]
+DecibelRange = Annotated[tuple[Decibels, Decibels], AfterValidator(_ascending)]
 
 
 class AugmentConfig(StrictModel):
-    """How training clips are changed. All is off unless it is asked for: the paper names nothing of it.
+    """Augmentation of training clips. All of it is off by default: the paper mentions none.
 
-    What is drawn depends on the stage's seed and the clip's place among all that are trained on, and all
-    frames of a clip share it. Masks and labels follow the pictures; they do not change with the sound.
+    What is drawn depends on the stage's seed and the clip's place in the training order, and all frames of a
+    clip share it. Masks and labels follow the images; they do not change with the sound.
 
     Attributes:
-        flip: share of clips that are mirrored.
-        scale: how much a picture is enlarged, from and to. Above 1 a part of it is shown, below 1 it lies
-            in a larger one.
-        crop: smallest share of each side that is shown; the two sides are drawn apart.
+        flip: probability of a horizontal flip.
+        scale: range of the zoom. Above 1 a part of the frame is shown, below 1 the frame is padded.
+        crop: smallest share of each side that is kept; the two sides are drawn independently.
         color: brightness, contrast and saturation are each multiplied by 1 - color to 1 + color.
-        gain_db: the sound gets louder or softer by up to this.
-        shift_s: the sound is moved by up to so many seconds, earlier or later.
-        noise_db: white noise lies so far below the sound, from and to; None adds none.
-        mix: share of clips that another clip of the split is heard in, as a distractor.
-        mix_db: how far below the clip's own sound that one lies, from and to.
+        gain_db: largest gain, up or down.
+        shift_s: largest shift of the sound in time, in either direction.
+        noise_db: range of the signal-to-noise ratio of white noise; None adds none.
+        mix: probability of mixing in another clip of the split as a distractor.
+        mix_db: range of the signal-to-noise ratio of that clip.
     """
 
     flip: float = Field(default=0.0, ge=0, le=1)
-    scale: Zooms = (1.0, 1.0)
+    scale: ZoomRange = (1.0, 1.0)
     crop: float = Field(default=1.0, gt=0, le=1)
     color: float = Field(default=0.0, ge=0, le=1)
     gain_db: float = Field(default=0.0, ge=0, le=60)
     shift_s: float = Field(default=0.0, ge=0)
-    noise_db: Ratios | None = None
+    noise_db: DecibelRange | None = None
     mix: float = Field(default=0.0, ge=0, le=1)
-    mix_db: Ratios = (0.0, 12.0)
+    mix_db: DecibelRange = (0.0, 12.0)
 
     @property
-    def of_sound(self) -> tuple[str, ...]:
+    def audio_fields(self) -> tuple[str, ...]:
         """The fields that are on and change the sound."""
-        return tuple(
-            name for name in ("gain_db", "shift_s", "noise_db", "mix") if getattr(self, name) not in {0, None}
-        )
+        fields = ("gain_db", "shift_s", "noise_db", "mix")
+        return tuple(name for name in fields if getattr(self, name) not in {0, None})
 
 
 class ClipStage(StageBase):
-    """A stage on a data set of clips: ``train`` is learned, ``val`` chooses the weights that are kept.
+    """A stage on a data set of clips: split ``train`` is learned, ``val`` selects the weights.
 
     Attributes:
-        data: which.
-        epochs, steps: how long; one of them. In an epoch every clip comes once.
-        batch_size: clips a step, each with all its annotated frames.
-        augment: how clips are changed while they are learned.
+        data: which data set.
+        epochs, steps: how long; one of the two. In an epoch every clip comes once.
+        batch_size: clips per step, each with all its annotated frames.
+        augment: of the training clips.
         center_crop: train on the middle square of each frame, as AVSS's official loader does.
-        semantic_weight: weight of the cross-entropy over the data set's classes; above 0 the model gets a semantic
-            head, and the mean IoU over classes chooses instead of the masks' mean IoU.
+        semantic_weight: weight of the cross-entropy over the data set's classes; above 0 the model gets a
+            semantic head, and the mean IoU over classes is monitored instead of the masks' mean IoU.
         validate_every_epochs: epochs between validations.
-        val_samples: clips of a validation; all when None.
-        patience: validations in a row without a better figure, after which the stage ends early.
+        val_samples: clips per validation; all when None.
+        patience: validations in a row without a better metric after which the stage ends early.
     """
 
     task: Literal["avs"]
-    data: DataConfig
+    data: DatasetConfig
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
     batch_size: int = Field(gt=0)
@@ -223,22 +215,18 @@ class ClipStage(StageBase):
 
     @property
     def monitor(self) -> str | None:
-        """The masks' mean IoU, or the classes' where it names them."""
+        """The masks' mean IoU, or the classes' for a semantic stage."""
         return "class_miou" if self.semantic_weight else "miou"
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _consistent(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give either epochs or steps")
-        check_parts(self.grad_accum_steps, self.batch_size, "batch_size")
-        return self
-
-    @model_validator(mode="after")
-    def _sound_is_heard(self) -> Self:
-        if self.data.features is not None and self.augment.of_sound:
+            raise ValueError("set either epochs or steps")
+        _check_micro_batches(self.grad_accum_steps, self.batch_size)
+        if self.data.features is not None and self.augment.audio_fields:
             raise ValueError(
-                f"augment.{self.augment.of_sound[0]} changes the sound, but data.features were computed of "
-                "the sound as it is: leave out one of them"
+                f"augment.{self.augment.audio_fields[0]} changes the sound, but data.features were computed from "
+                "the unchanged sound: remove one of them"
             )
         return self
 

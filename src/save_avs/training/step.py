@@ -1,16 +1,17 @@
-"""One optimizer step of all processes: losses of its parts, gradients, clipping, the step, the average."""
+"""One optimizer step: forward, loss, backward, gradient clipping, step, average."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.bad_sample_guard import Portion
 from save_avs.training.collate import to_device
+from save_avs.training.dataloader import MicroBatch
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.ema import EMA
 from save_avs.training.optimizer import Optimizers
@@ -18,101 +19,100 @@ from save_avs.training.stage import StageBase
 from save_avs.training.tasks import Normalizer, Task
 
 
-class Learner(nn.Module):
-    """A task as a module: what spreads modules over processes wraps the call of one."""
+class TaskModule(nn.Module):
+    """A task as a module, so that DDP and FSDP2 can wrap its calls."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
-        self.task, self.parts = task, task.modules
+        self.task, self.task_modules = task, task.modules
 
-    def forward(self, ask: Literal["loss", "score", "pictures"], *given: Any) -> Any:
-        """What the task answers."""
-        return getattr(self.task, ask)(*given)
+    def forward(self, method: Literal["loss", "metrics", "images"], *args: Any) -> Any:
+        """Call a method of the task."""
+        return getattr(self.task, method)(*args)
 
 
-class Outcome(NamedTuple):
-    """Loss terms of a whole step, over all processes, and whether the weights moved."""
+class StepResult(NamedTuple):
+    """Loss terms of a step over all processes, and whether the weights were updated."""
 
     terms: dict[str, float]
     finite: bool
 
 
-class Update:
+class TrainStep:
     """Takes optimizer steps.
 
-    However a step is shared by processes and parts, its loss is the same: each term is a sum over frames,
-    over the number of frames of the whole step.
+    However a step is split over processes and micro-batches, its loss is the same: each term is a sum over
+    frames, divided by the number of frames of the whole step.
 
     Args:
         task: already on its device.
         stage: optimizer, learning rate, clipping.
-        processes: that share a step.
+        distributed: the processes that share a step.
     """
 
-    def __init__(self, task: Task, stage: StageBase, processes: DistributedContext) -> None:
-        self.processes, self.grad_clip_norm = processes, stage.grad_clip_norm
-        self.learner = Learner(task)
-        self._spread = processes.spread(self.learner)
-        trained = {n: p for n, p in task.modules.named_parameters() if p.requires_grad}
-        self.average = EMA(trained, stage.ema_decay)
+    def __init__(self, task: Task, stage: StageBase, distributed: DistributedContext) -> None:
+        self.distributed, self.grad_clip_norm = distributed, stage.grad_clip_norm
+        self.task_module = TaskModule(task)
+        self._wrapped = distributed.wrap(self.task_module)
+        self.parameters = {n: p for n, p in task.modules.named_parameters() if p.requires_grad}
+        self.ema = EMA(self.parameters, stage.ema_decay)
         self.optimizers = Optimizers(
-            trained,
+            self.parameters,
             muon=stage.optimizer == "muon",
             lr=stage.lr,
             weight_decay=stage.weight_decay,
             betas=stage.betas,
         )
 
-    def step(self, portions: Sequence[Portion], whole: Normalizer, factor: float, number: int) -> Outcome:
-        """Take a step at ``factor`` times the peak learning rate; ``number`` steps were made with it.
+    def run(
+        self, micro_batches: Sequence[MicroBatch], total: Normalizer, lr_factor: float, step: int
+    ) -> StepResult:
+        """Take step number ``step`` with ``lr_factor`` times the peak learning rate.
 
-        Nothing moves where the loss or its gradient is not finite.
+        Nothing is updated where the loss or its gradient is not finite.
         """
-        terms = self._differentiate(portions, whole)
-        scaler = self.processes.scaler
-        # fp16 overflows now and then: its scaler leaves the weights alone then, and the scale sinks
-        finite = (self._clip() or scaler is not None) and all(map(math.isfinite, terms.values()))
+        distributed, scaler = self.distributed, self.distributed.scaler
+        world_size = distributed.world_size
+        # gradients are averaged over processes, not summed
+        share = Normalizer(total.frames / world_size, total.annotated / world_size)
+        sums: dict[str, Tensor] = {}
+        for k, micro_batch in enumerate(micro_batches):
+            last = k == len(micro_batches) - 1
+            with nullcontext() if last else distributed.no_sync(self._wrapped):
+                with distributed.autocast():
+                    terms = self._wrapped("loss", to_device(micro_batch.batch, distributed.device), share)
+                distributed.backward(terms["loss"])
+            sums = {name: sums.get(name, 0) + value.detach() for name, value in terms.items()}
+        values = torch.stack([value.float() for value in sums.values()])
+        means = dict(zip(sums, (distributed.all_reduce(values) / world_size).tolist(), strict=True))
+
+        if scaler is not None:
+            self.optimizers.unscale(scaler)
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.grad_clip_norm)
+        norm_is_finite = bool(getattr(norm, "full_tensor", lambda: norm)().isfinite())
+
+        # fp16 overflows now and then: its scaler skips the step and lowers the scale
+        finite = (norm_is_finite or scaler is not None) and all(map(math.isfinite, means.values()))
         if finite:
-            self.optimizers.step(factor, scaler)
-            self.average.update(number)
+            self.optimizers.step(lr_factor, scaler)
+            self.ema.update(step)
         if scaler is not None:
             scaler.update()
         self.optimizers.zero_grad()
-        return Outcome(terms, finite)
+        return StepResult(means, finite)
 
-    def _differentiate(self, portions: Sequence[Portion], whole: Normalizer) -> dict[str, float]:
-        """Add up the gradients of all parts; returns the terms of the whole step."""
-        count = self.processes.count
-        share = Normalizer(*(n / count for n in whole))  # gradients are averaged over processes, not summed
-        sums: dict[str, Tensor] = {}
-        for k, portion in enumerate(portions):
-            with self.processes.gathering(self._spread, wanted=k == len(portions) - 1):
-                with self.processes.autocast():
-                    terms = self._spread("loss", to_device(portion.batch, self.processes.device), share)
-                self.processes.backward(terms["loss"])
-            sums = {name: sums.get(name, 0) + value.detach() for name, value in terms.items()}
-        total = self.processes.total(torch.stack([value.float() for value in sums.values()])) / count
-        return dict(zip(sums, total.tolist(), strict=True))
-
-    def _clip(self) -> bool:
-        """Shorten the gradient to the longest that is allowed; whether it is finite."""
-        if self.processes.scaler is not None:
-            self.optimizers.unscale(self.processes.scaler)
-        norm = nn.utils.clip_grad_norm_(self.average.parameters.values(), self.grad_clip_norm)
-        return bool(getattr(norm, "full_tensor", lambda: norm)().isfinite())
-
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint; every process must ask."""
-        scaler = self.processes.scaler
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint; a collective, so every process must call it."""
+        scaler = self.distributed.scaler
         return {
-            "average": self.average.state(),
-            "optimizers": self.optimizers.state(),
+            "ema": self.ema.state_dict(),
+            "optimizers": self.optimizers.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
         }
 
-    def load(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
-        self.average.load(state["average"])
-        self.optimizers.load(state["optimizers"])
-        if self.processes.scaler is not None and state["scaler"] is not None:
-            self.processes.scaler.load_state_dict(state["scaler"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state from a checkpoint."""
+        self.ema.load_state_dict(state["ema"])
+        self.optimizers.load_state_dict(state["optimizers"])
+        if self.distributed.scaler is not None and state["scaler"] is not None:
+            self.distributed.scaler.load_state_dict(state["scaler"])

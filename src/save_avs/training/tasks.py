@@ -1,4 +1,4 @@
-"""What each stage learns: its data, its loss, its validation."""
+"""Training tasks on synthetic data: audio tagging, SAM pre-training by prompts, and SAVE on composed scenes."""
 
 from __future__ import annotations
 
@@ -14,111 +14,108 @@ from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.streams import AudioTaggingStream, PromptStream, SceneStream, group_names
 from save_avs.training.callbacks.base import ValidationImage
-from save_avs.training.callbacks.pictures import validation_images
+from save_avs.training.callbacks.validation_images import make_validation_images
 from save_avs.training.collate import (
+    AudioTaggingBatch,
     PromptBatch,
     SceneBatch,
-    SoundBatch,
+    collate_audio,
+    collate_prompts,
     collate_scenes,
-    collate_sounds,
-    collate_things,
 )
 from save_avs.training.schedule import StageSchedule, synthetic_schedule
 from save_avs.training.stage import SyntheticStage
 
-VALIDATION_SEED = 777_000
+VALIDATION_SEED = 777_000  # added to a stage's
+IOU_PREDICTION_WEIGHT = 0.1
 
 
 class Normalizer(NamedTuple):
-    """What loss terms are divided by: frames (or sounds), and those of them that are annotated."""
+    """What loss terms are divided by: the number of frames (or sounds), and that of the annotated ones."""
 
     frames: float
     annotated: float
 
 
 class Task(Protocol):
-    """A stage's data and loss around a model.
+    """A model with its data, loss and validation metrics.
 
     Attributes:
-        modules: the model, as ``model``, and any helper head.
-        stream: item i of it is the i-th of the whole stage, and depends on the seed and i alone.
-        validation: items of a validation.
+        modules: the model, as ``model``, and any auxiliary head.
+        stream: training items; item i depends on the seed and i alone.
+        val_stream: validation items.
         collate: items to a batch.
-        plan: how many of them, and when.
-        monitor: the validation figure whose highest value chooses the weights that are kept; None keeps
-            the last ones.
+        schedule: how many of them, and when.
+        monitor: the validation metric whose highest value selects the weights; None selects the last ones.
     """
 
     modules: nn.ModuleDict
     stream: Any
-    validation: Any
+    val_stream: Any
     collate: Callable[[Any], Any]
-    plan: StageSchedule
+    schedule: StageSchedule
     monitor: str | None
 
-    def count(self, batch: Any) -> Normalizer:
-        """How many frames a batch has, and how many of them are annotated."""
+    def normalizer(self, batch: Any) -> Normalizer:
+        """Count the frames of a batch, and the annotated ones."""
         ...
 
-    def loss(self, batch: Any, whole: Normalizer) -> dict[str, Tensor]:
-        """Loss terms of a batch, ``loss`` the one to differentiate: sums over frames, over ``whole``.
+    def loss(self, batch: Any, total: Normalizer) -> dict[str, Tensor]:
+        """Return the loss terms of a batch, ``loss`` being the one to differentiate.
 
-        ``whole`` counts the frames of the whole step, so the terms of its parts add up to those of the step.
+        Each is a sum over frames, divided by ``total``: the frames of the whole step, of which the batch may be
+        a part.
         """
         ...
 
-    def score(self, batch: Any) -> Mapping[str, Tensor]:
-        """Validation figures, a row a frame: a number, or one a class, NaN where it does not apply."""
+    def metrics(self, batch: Any) -> Mapping[str, Tensor]:
+        """Return validation metrics, one row per frame: [B], or [B,classes]; NaN where one does not apply."""
         ...
 
-    def pictures(self, batch: Any) -> list[ValidationImage]:
-        """The frames of a validation batch with the masks found; none where there are no masks."""
+    def images(self, batch: Any) -> list[ValidationImage]:
+        """Return the frames of a validation batch with their masks; empty for tasks without masks."""
         ...
 
 
 class AudioTaggingTask:
-    """The audio backbone names the classes in a mixture."""
+    """Trains the audio backbone to tell which classes sound in a mixture."""
 
-    collate = staticmethod(collate_sounds)
+    collate = staticmethod(collate_audio)
     monitor: str | None = None
 
     def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
-        corpus = Corpus.load(root, "train")
-        options = stage.scenes.options()
-        self.plan = synthetic_schedule(stage, 1)
+        corpus, options = Corpus.load(root, "train"), stage.scenes.options()
+        self.schedule = synthetic_schedule(stage, 1)
         self.stream = AudioTaggingStream(corpus, options, stage.seed, model.frontend)
-        self.validation = AudioTaggingStream(corpus, options, stage.seed + VALIDATION_SEED, model.frontend)
+        self.val_stream = AudioTaggingStream(corpus, options, stage.seed + VALIDATION_SEED, model.frontend)
         self.modules = nn.ModuleDict({"model": model})
         self.model = model
 
-    def count(self, batch: SoundBatch) -> Normalizer:
-        """Every sound is annotated."""
+    def normalizer(self, batch: AudioTaggingBatch) -> Normalizer:
+        """Count the sounds; all are annotated."""
         return Normalizer(len(batch.targets), len(batch.targets))
 
-    def loss(self, batch: SoundBatch, whole: Normalizer) -> dict[str, Tensor]:
-        """Cross-entropy of every class, summed."""
+    def loss(self, batch: AudioTaggingBatch, total: Normalizer) -> dict[str, Tensor]:
+        """Return the binary cross-entropy, summed over classes."""
         logits = self.model.classify_audio(batch.log_mel).float()
-        total = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="sum")
-        return {"loss": total / whole.frames}
+        bce = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="sum")
+        return {"loss": bce / total.frames}
 
-    def score(self, batch: SoundBatch) -> dict[str, Tensor]:
-        """Whether all names are right, and F1."""
-        found = self.model.classify_audio(batch.log_mel) > 0
-        truth = batch.targets > 0.5
-        return {"exact": (found == truth).all(1).float(), "f1": _f1(found, truth)}
+    def metrics(self, batch: AudioTaggingBatch) -> dict[str, Tensor]:
+        """Return whether all classes are right, and F1."""
+        pred = self.model.classify_audio(batch.log_mel) > 0
+        target = batch.targets > 0.5
+        hits = (pred & target).sum(1).float()
+        f1 = (2 * hits + 1e-9) / ((pred.sum(1) + target.sum(1)).float() + 1e-9)
+        return {"exact": (pred == target).all(1).float(), "f1": f1}
 
-    def pictures(self, batch: SoundBatch) -> list[ValidationImage]:
-        """None: a sound has no mask."""
+    def images(self, batch: AudioTaggingBatch) -> list[ValidationImage]:
+        """Return nothing: a sound has no mask."""
         return []
 
 
-def _f1(found: Tensor, truth: Tensor) -> Tensor:
-    hits = (found & truth).sum(1).float()
-    return (2 * hits + 1e-9) / ((found.sum(1) + truth.sum(1)).float() + 1e-9)
-
-
 def semantic_aux_head(model: SAVE, corpus: Corpus) -> nn.Conv2d:
-    """A linear head that names what each cell of the embedding shows: background, or a group of cutouts.
+    """Return a linear head that classifies each cell of the embedding: background, or a group of cutouts.
 
     It stands in for the large-scale pre-training that gives the published SAM its semantics, and is dropped
     after the stage.
@@ -126,131 +123,126 @@ def semantic_aux_head(model: SAVE, corpus: Corpus) -> nn.Conv2d:
     return nn.Conv2d(model.sam.image_encoder.out_chans, 1 + len(group_names(corpus)), 1)
 
 
-def semantic_aux_loss(logits: Tensor, groups: Tensor, whole: Normalizer) -> Tensor:
-    """Cross-entropy of each cell, mean over a frame's: logits [B,K,h,w], groups int64 [B,h,w]."""
+def semantic_aux_loss(logits: Tensor, groups: Tensor, total: Normalizer) -> Tensor:
+    """Return the cross-entropy, mean over a frame's cells: logits [B,K,h,w], groups int64 [B,h,w]."""
     cells = F.cross_entropy(logits.float(), groups, reduction="none")
-    return cells.flatten(1).mean(1).sum() / whole.frames
+    return cells.flatten(1).mean(1).sum() / total.frames
 
 
 class PromptSegmentationTask:
-    """SAM segments the thing that a point or a box names, and rates its own mask."""
+    """Trains SAM to segment the object at a point or in a box, and to predict the IoU of its mask."""
 
-    collate = staticmethod(collate_things)
+    collate = staticmethod(collate_prompts)
     monitor: str | None = None
 
     def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
-        corpus = Corpus.load(root, "train", promptable=True)
-        options = stage.scenes.options()
-        self.plan = synthetic_schedule(stage, 1)
+        corpus, options = Corpus.load(root, "train", promptable=True), stage.scenes.options()
+        self.schedule = synthetic_schedule(stage, 1)
         self.stream = PromptStream(corpus, options, size, stage.seed)
-        self.validation = PromptStream(corpus, options, size, stage.seed + VALIDATION_SEED)
+        self.val_stream = PromptStream(corpus, options, size, stage.seed + VALIDATION_SEED)
         self.head = semantic_aux_head(model, corpus)
         self.modules = nn.ModuleDict({"model": model, "head": self.head})
         self.sam, self.semantic_aux_weight = model.sam, stage.semantic_aux_weight
 
-    def _segment(self, batch: PromptBatch, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Ask by point or by box: logits [B,1,M,M] and IoU [B,1]."""
+    def _segment(self, batch: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the image embedding [B,C,h,w], mask logits [B,1,M,M] and predicted IoU [B,1]."""
+        embedding = self.sam.image_encoder(self.sam.preprocess(batch.images))
         prompts = self.sam.prompt_encoder
-        label = torch.ones(len(batch.point), 1, device=embeddings.device)
+        label = torch.ones(len(batch.point), 1, device=embedding.device)
         by_point, _ = prompts(points=(batch.point[:, None], label))
         by_box, _ = prompts(boxes=batch.box)
-        # both are two tokens: a point is followed by one that pads it
-        asked = torch.where(batch.by_box[:, None, None], by_box, by_point)
-        return self.sam.mask_decoder(
-            embeddings, prompts.get_dense_pe(), asked, prompts.no_mask(len(embeddings)), False
-        )
+        # both are two tokens: a point is padded by a second one
+        sparse = torch.where(batch.by_box[:, None, None], by_box, by_point)
+        dense = prompts.no_mask(len(embedding))
+        return embedding, *self.sam.mask_decoder(embedding, prompts.get_dense_pe(), sparse, dense, False)
 
-    def count(self, batch: PromptBatch) -> Normalizer:
-        """Every picture is annotated."""
+    def normalizer(self, batch: PromptBatch) -> Normalizer:
+        """Count the images; all are annotated."""
         return Normalizer(len(batch.images), len(batch.images))
 
-    def loss(self, batch: PromptBatch, whole: Normalizer) -> dict[str, Tensor]:
-        """Mask, rating of the mask, and names of the cells."""
-        embeddings = self.sam.image_encoder(self.sam.preprocess(batch.images))
-        logits, quality = self._segment(batch, embeddings)
+    def loss(self, batch: PromptBatch, total: Normalizer) -> dict[str, Tensor]:
+        """Return the loss of the mask, of its predicted IoU, and of the cells' groups."""
+        embedding, logits, iou = self._segment(batch)
         every = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-        parts = save_loss(logits, batch.masks, every, whole.annotated)
-        rating = F.mse_loss(quality.float()[:, 0], _ious(logits, batch.masks), reduction="sum") / whole.frames
-        naming = semantic_aux_loss(self.head(embeddings), batch.groups, whole)
-        total = parts.total + 0.1 * rating + self.semantic_aux_weight * naming
-        return {"loss": total, "bce": parts.bce, "iou": parts.iou, "naming": naming}
+        mask = save_loss(logits, batch.masks, every, total.annotated)
+        iou_error = F.mse_loss(iou.float()[:, 0], _ious(logits, batch.masks), reduction="sum") / total.frames
+        aux = semantic_aux_loss(self.head(embedding), batch.groups, total)
+        loss = mask.total + IOU_PREDICTION_WEIGHT * iou_error + self.semantic_aux_weight * aux
+        return {"loss": loss, "bce": mask.bce, "iou": mask.iou, "semantic_aux": aux}
 
-    def score(self, batch: PromptBatch) -> dict[str, Tensor]:
-        """IoU of the masks, and the share of things' cells that are named right."""
-        embeddings = self.sam.image_encoder(self.sam.preprocess(batch.images))
-        logits, _ = self._segment(batch, embeddings)
-        named = self.head(embeddings).argmax(1)
-        thing = batch.groups > 0
-        right = ((named == batch.groups) & thing).flatten(1).sum(1) / thing.flatten(1).sum(1).clamp(min=1)
-        return {"miou": _ious(logits, batch.masks), "named": right}
+    def metrics(self, batch: PromptBatch) -> dict[str, Tensor]:
+        """Return the IoU of the masks, and the accuracy of the objects' cells."""
+        embedding, logits, _ = self._segment(batch)
+        right = self.head(embedding).argmax(1) == batch.groups
+        objects = batch.groups > 0
+        accuracy = (right & objects).flatten(1).sum(1) / objects.flatten(1).sum(1).clamp(min=1)
+        return {"miou": _ious(logits, batch.masks), "semantic_accuracy": accuracy}
 
-    def pictures(self, batch: PromptBatch) -> list[ValidationImage]:
-        """The things asked for."""
-        embeddings = self.sam.image_encoder(self.sam.preprocess(batch.images))
-        logits, _ = self._segment(batch, embeddings)
+    def images(self, batch: PromptBatch) -> list[ValidationImage]:
+        """Return the images, named after their prompts."""
+        _, logits, _ = self._segment(batch)
         names = [f"{'point' if k < len(logits) // 2 else 'box'} {k + 1}" for k in range(len(logits))]
-        return validation_images(batch.images, logits, batch.masks, names)
+        return make_validation_images(batch.images, logits, batch.masks, names)
 
 
 class SyntheticAVSTask:
-    """SAVE segments what sounds."""
+    """Trains SAVE to segment the sounding objects of composed scenes."""
 
     collate = staticmethod(collate_scenes)
     monitor: str | None = None
 
     def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
-        options = stage.scenes.options()
-        corpus = Corpus.load(root, "train")
-        unseen = Corpus.load(root, "val")
-        frontend, later = model.frontend, stage.seed + VALIDATION_SEED
-        self.stream = SceneStream(corpus, options, size, stage.views, stage.seed, frontend)
-        self.validation = SceneStream(unseen, options, size, stage.views, later, frontend)
-        self.plan = synthetic_schedule(stage, stage.views)
+        corpus, options = Corpus.load(root, "train"), stage.scenes.options()
+        seed, frontend = stage.seed, model.frontend
+        self.schedule = synthetic_schedule(stage, stage.views)
+        self.stream = SceneStream(corpus, options, size, stage.views, seed, frontend)
+        self.val_stream = SceneStream(
+            Corpus.load(root, "val"), options, size, stage.views, seed + VALIDATION_SEED, frontend
+        )
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.semantic_aux_weight = model, stage.semantic_aux_weight
         if self.semantic_aux_weight:
             self.modules["head"] = semantic_aux_head(model, corpus)
 
-    def count(self, batch: SceneBatch) -> Normalizer:
-        """Composed frames know their masks."""
+    def normalizer(self, batch: SceneBatch) -> Normalizer:
+        """Count the frames, and those with a mask."""
         return Normalizer(len(batch.clips.images), float(batch.clips.has_mask.sum()))
 
-    def loss(self, batch: SceneBatch, whole: Normalizer) -> dict[str, Tensor]:
-        """Cross-entropy and soft IoU of the mask; names of the cells where the recipe asks for them."""
+    def loss(self, batch: SceneBatch, total: Normalizer) -> dict[str, Tensor]:
+        """Return the loss of the mask, and of the cells' groups where the recipe weights it."""
         clips = batch.clips
-        embeddings, prompt = self.model.encode(clips.images, clips.log_mel)
-        logits = self.model.decode(embeddings, prompt)
-        parts = save_loss(logits, clips.masks, clips.has_mask, whole.annotated)
-        terms = {"loss": parts.total, "bce": parts.bce, "iou": parts.iou}
+        embedding, prompt = self.model.encode(clips.images, clips.log_mel)
+        logits = self.model.decode(embedding, prompt)
+        mask = save_loss(logits, clips.masks, clips.has_mask, total.annotated)
+        terms = {"loss": mask.total, "bce": mask.bce, "iou": mask.iou}
         if self.semantic_aux_weight:
-            terms["naming"] = semantic_aux_loss(self.modules["head"](embeddings), batch.groups, whole)
-            terms["loss"] = parts.total + self.semantic_aux_weight * terms["naming"]
+            aux = semantic_aux_loss(self.modules["head"](embedding), batch.groups, total)
+            terms |= {"loss": mask.total + self.semantic_aux_weight * aux, "semantic_aux": aux}
         return terms
 
-    def score(self, scenes: SceneBatch) -> dict[str, Tensor]:
-        """IoU where something sounds, marked share where nothing does."""
-        batch = scenes.clips
-        logits = self.model(batch.images, batch.log_mel)
-        sounds = batch.masks.flatten(1).amax(1) > 0.5
-        marked = (logits > 0).flatten(1).float().mean(1)
+    def metrics(self, batch: SceneBatch) -> dict[str, Tensor]:
+        """Return the IoU of frames with a sounding object, and the masked fraction of frames without one."""
+        clips = batch.clips
+        logits = self.model(clips.images, clips.log_mel)
+        sounding = clips.masks.flatten(1).amax(1) > 0.5
+        masked = (logits > 0).flatten(1).float().mean(1)
         nan = torch.tensor(float("nan"))
         return {
-            "miou": torch.where(sounds, _ious(logits, batch.masks), nan),
-            "marked_without_source": torch.where(sounds, nan, marked),
+            "miou": torch.where(sounding, _ious(logits, clips.masks), nan),
+            "masked_when_silent": torch.where(sounding, nan, masked),
         }
 
-    def pictures(self, scenes: SceneBatch) -> list[ValidationImage]:
-        """Scenes, each as often as it is heard with other sounds."""
-        batch = scenes.clips
-        return validation_images(
-            batch.images, self.model(batch.images, batch.log_mel), batch.masks, batch.names
-        )
+    def images(self, batch: SceneBatch) -> list[ValidationImage]:
+        """Return the scenes, each once per sound."""
+        clips = batch.clips
+        logits = self.model(clips.images, clips.log_mel)
+        return make_validation_images(clips.images, logits, clips.masks, clips.names)
 
 
 def _ious(logits: Tensor, masks: Tensor) -> Tensor:
-    """IoU of each thresholded mask with its target, at the decoder's size, [B]."""
-    found, truth = (logits > 0).flatten(1), (masks > 0.5).flatten(1)
-    return ((found & truth).sum(1).float() + 1e-7) / ((found | truth).sum(1).float() + 1e-7)
+    """Return the IoU of each thresholded mask with its target, at the decoder's size, [B]."""
+    pred, target = (logits > 0).flatten(1), (masks > 0.5).flatten(1)
+    return ((pred & target).sum(1).float() + 1e-7) / ((pred | target).sum(1).float() + 1e-7)
 
 
 TASKS = {

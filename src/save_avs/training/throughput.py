@@ -1,4 +1,4 @@
-"""How fast a stage goes, and what it waits for."""
+"""Throughput of a stage: frames per second, time spent waiting for data, memory."""
 
 from __future__ import annotations
 
@@ -10,84 +10,84 @@ from typing import NamedTuple, TypeVar
 import psutil
 import torch
 
-Item = TypeVar("Item")
-SPAN = 50  # steps that the pace is taken over
+T = TypeVar("T")
+WINDOW = 50  # steps
 
 
-class Lap(NamedTuple):
-    """What one step took, seconds, and how many frames it had."""
+class StepTiming(NamedTuple):
+    """Seconds that a step took and that it waited for data, and its frames."""
 
     seconds: float
     waited: float
     frames: float
 
 
-class Pace:
-    """A running view of the last steps.
+class ThroughputMeter:
+    """Averages over the last steps.
 
     Args:
-        device: whose memory is told.
+        device: whose memory is reported.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._laps: deque[Lap] = deque(maxlen=SPAN)
-        self._began, self._waited = time.monotonic(), 0.0
-        self._saved = self._began
+        self._steps: deque[StepTiming] = deque(maxlen=WINDOW)
+        self._start, self._waited = time.monotonic(), 0.0
+        self._saved = self._start
 
-    def waiting_for(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items, the time they let one wait taken down."""
+    def iterate(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items and record the time spent waiting for them."""
         source = iter(items)
         while True:
-            began = time.monotonic()
+            start = time.monotonic()
             item = next(source, None)
             if item is None:
                 return
-            self._waited += time.monotonic() - began
+            self._waited += time.monotonic() - start
             yield item
 
-    def lap(self, frames: float) -> None:
-        """A step is done."""
+    def step(self, frames: float) -> None:
+        """Record a step."""
         now = time.monotonic()
-        self._laps.append(Lap(now - self._began, self._waited, frames))
-        self._began, self._waited = now, 0.0
+        self._steps.append(StepTiming(now - self._start, self._waited, frames))
+        self._start, self._waited = now, 0.0
 
-    def pause(self) -> None:
-        """What happened since the last step was none of it: a validation, a checkpoint."""
-        self._began, self._waited = time.monotonic(), 0.0
+    def restart(self) -> None:
+        """Do not count the time since the last step: it was spent on a validation or a checkpoint."""
+        self._start, self._waited = time.monotonic(), 0.0
 
-    def checkpointed(self) -> None:
-        """A checkpoint was written."""
+    def checkpoint_saved(self) -> None:
+        """Record that a checkpoint was written."""
         self._saved = time.monotonic()
-        self.pause()
+        self.restart()
 
     @property
-    def since_checkpoint(self) -> float:
-        """Seconds since the last checkpoint, or the beginning."""
+    def seconds_since_checkpoint(self) -> float:
+        """Since the last checkpoint, or the start."""
         return time.monotonic() - self._saved
 
     @property
     def frames_per_s(self) -> float:
-        """Frames a second."""
-        return sum(lap.frames for lap in self._laps) / self._seconds
+        """Frames per second."""
+        return sum(step.frames for step in self._steps) / self._seconds
 
     @property
     def data_wait(self) -> float:
         """Share of the time spent waiting for data, 0 to 1."""
-        return sum(lap.waited for lap in self._laps) / self._seconds
+        return sum(step.waited for step in self._steps) / self._seconds
 
     @property
     def seconds_per_step(self) -> float:
-        """Seconds a step."""
-        return self._seconds / max(1, len(self._laps))
+        """Seconds per step."""
+        return self._seconds / max(1, len(self._steps))
 
     @property
     def memory(self) -> int:
-        """Bytes: the peak of a GPU's allocator, else what the process has in memory."""
+        """Bytes: the peak of a GPU's allocator, else the resident memory of the process."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return psutil.Process().memory_info().rss
 
     @property
     def _seconds(self) -> float:
-        return max(1e-9, sum(lap.seconds for lap in self._laps))
+        return max(1e-9, sum(step.seconds for step in self._steps))

@@ -1,4 +1,4 @@
-"""The training loop of one stage: learn, validate, choose, checkpoint, stop, go on."""
+"""The training loop of one stage: train, validate, select the best weights, checkpoint, stop, resume."""
 
 from __future__ import annotations
 
@@ -11,35 +11,31 @@ import torch
 
 from save_avs.errors import DataError, SaveAvsError
 from save_avs.models.adapters.freeze import freeze_except
-from save_avs.training.bad_sample_guard import STAND_INS, Portion
-from save_avs.training.best_checkpoint import Best
 from save_avs.training.callbacks.base import Callback
-from save_avs.training.checkpoint import Checkpoints, frozen_sum, load_moving, moving_state
-from save_avs.training.choices import Policy
-from save_avs.training.dataloader import Feed
+from save_avs.training.checkpoint import (
+    BestCheckpoint,
+    CheckpointManager,
+    frozen_checksum,
+    load_trained_state,
+    trained_state,
+)
+from save_avs.training.dataloader import MAX_REPLACEMENTS, MicroBatch, StageDataLoader
 from save_avs.training.distributed import DistributedContext
-from save_avs.training.failure_policy import Mishaps
-from save_avs.training.logger import Journal
-from save_avs.training.optimizer import cosine_with_warmup
-from save_avs.training.signals import StopRequests, interrupted
+from save_avs.training.failure_policy import FailurePolicy
+from save_avs.training.logger import MetricLogger
+from save_avs.training.recipe import Policy
+from save_avs.training.schedule import cosine_with_warmup
+from save_avs.training.signals import StopSignals, interrupted
 from save_avs.training.stage import StageBase
-from save_avs.training.step import Update
+from save_avs.training.step import TrainStep
 from save_avs.training.tasks import Normalizer, Task
-from save_avs.training.throughput import Pace
+from save_avs.training.throughput import ThroughputMeter
 from save_avs.training.validation import validate
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerOptions:
-    """How a run goes about it, whatever it learns.
-
-    Attributes:
-        workers: processes that read or draw samples, for each process that trains.
-        checkpoint_interval_s: seconds between checkpoints.
-        keep_checkpoints: checkpoints that are kept.
-        non_finite: a loss or gradient that is no number ends the run, or its step is passed over.
-        bad_samples: a sample that cannot be read ends the run, or another stands in for it.
-    """
+    """Options that do not change what is learned; see ``Recipe``."""
 
     workers: int = 0
     checkpoint_interval_s: float = 120.0
@@ -48,20 +44,20 @@ class TrainerOptions:
     bad_samples: Policy = "stop"
 
 
-class _Told(Exception):  # noqa: N818  no error: it ends the loop, the weights are those of a finished step
-    """Told to stop."""
+class _StopSignal(Exception):  # noqa: N818  no error: it ends the loop, the weights are those of a finished step
+    """A stop signal came."""
 
 
 class Trainer:
-    """Trains a task in ``folder``; picks up the newest checkpoint it finds there.
+    """Trains a task in ``folder``; resumes from the newest checkpoint there.
 
     Args:
-        task: the data and the loss.
-        stage: the settings.
-        folder: where checkpoints, best.pt and metrics.jsonl go.
-        processes: that train it together; only the main one writes.
-        habits: how the run goes about it.
-        callbacks: see what happens.
+        task: model, data and loss.
+        stage: settings.
+        folder: for checkpoints, best.pt and metrics.jsonl.
+        distributed: the processes that train together; only the main one writes.
+        options: how to run.
+        callbacks: receive the events of the stage.
     """
 
     def __init__(
@@ -70,216 +66,223 @@ class Trainer:
         stage: StageBase,
         folder: Path,
         *,
-        processes: DistributedContext,
-        habits: TrainerOptions,
+        distributed: DistributedContext,
+        options: TrainerOptions,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        self.task, self.stage, self.plan = task, stage, task.plan
-        self.folder, self.processes, self.habits = folder, processes, habits
-        task.modules.to(processes.device)
+        self.task, self.stage, self.schedule = task, stage, task.schedule
+        self.folder, self.distributed, self.options = folder, distributed, options
+        task.modules.to(distributed.device)
         self._train_mode()
-        self.frozen = frozen_sum(task.modules)
-        self.update = Update(task, stage, processes)
-        self.feed = Feed(task, processes, workers=habits.workers, parts=stage.grad_accum_steps)
-        self.journal = Journal(folder, stage.name, task.plan.steps, callbacks, main=processes.main)
-        self.mishaps = Mishaps(
-            non_finite=habits.non_finite,
-            bad_samples=habits.bad_samples,
-            processes=processes,
-            journal=self.journal,
+        self.frozen_checksum = frozen_checksum(task.modules)
+        self.train_step = TrainStep(task, stage, distributed)
+        self.data = StageDataLoader(
+            task, distributed, workers=options.workers, micro_batches=stage.grad_accum_steps
         )
-        self.checkpoints = Checkpoints(folder, habits.keep_checkpoints, self.journal.say)
-        self.best = Best(folder, task.monitor)
-        self.pace = Pace(processes.device)
-        self.stop = StopRequests()
-        self.step, self.validated = 0, 0
-        self.figures: dict[str, float] = {}
+        self.logger = MetricLogger(
+            folder, stage.name, task.schedule.steps, callbacks, is_main=distributed.is_main
+        )
+        self.failures = FailurePolicy(
+            non_finite=options.non_finite,
+            bad_samples=options.bad_samples,
+            distributed=distributed,
+            logger=self.logger,
+        )
+        self.checkpoints = CheckpointManager(folder, options.keep_checkpoints, self.logger.message)
+        self.best = BestCheckpoint(folder, task.monitor)
+        self.meter = ThroughputMeter(distributed.device)
+        self.signals = StopSignals()
+        self.step, self.validated_step = 0, 0
+        self.metrics: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
-        """Train to the last step; returns the figures of the weights that stay in the model.
+        """Train to the last step; returns the validation metrics of the weights that the model ends with.
 
-        These are the averaged weights: of the last step, or of the best validation where the task chooses.
+        These are the averaged weights: of the last step, or of the best validation if the task monitors one.
 
         Raises:
-            InterruptedRunError: when told to stop, after a checkpoint.
-            DataError: when a sample cannot be read, and the run is to stop at one.
-            SaveAvsError: when a loss is not finite, and the run is to stop at one; when a checkpoint cannot
-                be written or read; when another process is lost.
+            InterruptedRunError: after a stop signal, when a checkpoint is written.
+            DataError: when a sample cannot be read, and the policy is to stop.
+            SaveAvsError: when a loss is not finite, and the policy is to stop; when a checkpoint cannot be
+                written or read; when another process is lost.
         """
         self._resume()
         try:
-            with self.stop:
-                self._learn()
-                self._checkpoint()
-        except _Told:
-            self._checkpoint()
-            number = max(self.processes.gather([int(self.stop.signal)]))
+            with self.signals:
+                self._train()
+                self._save_checkpoint()
+        except _StopSignal:
+            self._save_checkpoint()
+            number = max(self.distributed.all_gather([int(self.signals.received)]))
             raise interrupted(number, self.stage.name, self.step) from None
         except RuntimeError as error:
-            if not self.processes.lost(error):
+            if not self.distributed.is_peer_failure(error):
                 raise
-            raise self._left_alone() from error
+            raise self._peer_lost() from error
         finally:
-            self.journal.end()
+            self.logger.end_stage()
         return self._finish()
 
-    def _learn(self) -> None:
-        for portions in self.pace.waiting_for(self.feed.steps(self.step)):
+    def _train(self) -> None:
+        for micro_batches in self.meter.iterate(self.data.steps(self.step)):
             self._validate_if_due()
-            if self._stale():
-                self.journal.say(f"no better since step {self.best.step}, which is enough")
+            if self._out_of_patience():
+                self.logger.message(f"early stop: no improvement since step {self.best.step}")
                 return
-            self._step(portions)
+            self._step(micro_batches)
         self._validate_if_due()
 
-    def _step(self, portions: Sequence[Portion]) -> None:
-        whole, bad, told = self._agree(portions)
-        if bad:
-            unread = self.processes.gather([one for portion in portions for one in portion.bad])
-            self.mishaps.unreadable(self.step, unread)
-            if any(portion.batch is None for portion in portions):
-                raise DataError(f"{STAND_INS + 1} samples in a row cannot be read: {unread[-1].reason}")
+    def _step(self, micro_batches: Sequence[MicroBatch]) -> None:
+        total, any_bad, stop = self._synchronize(micro_batches)
+        if any_bad:
+            bad = self.distributed.all_gather([one for part in micro_batches for one in part.bad])
+            self.failures.on_bad_samples(self.step, bad)
+            if any(part.batch is None for part in micro_batches):
+                raise DataError(f"{MAX_REPLACEMENTS + 1} samples in a row cannot be read: {bad[-1].reason}")
         self._seed()
-        factor = cosine_with_warmup(self.step, self.plan.steps, self.stage.warmup_steps, self.stage.floor)
-        outcome = self.update.step(portions, whole, factor, self.step + 1)
-        if outcome.finite:
-            self.mishaps.finite()
+        lr_factor = cosine_with_warmup(
+            self.step, self.schedule.steps, self.stage.warmup_steps, self.stage.min_lr_ratio
+        )
+        result = self.train_step.run(micro_batches, total, lr_factor, self.step + 1)
+        if result.finite:
+            self.failures.on_finite()
         else:
-            self.mishaps.not_finite(self.step + 1, self.update.learner, portions)
+            self.failures.on_nonfinite(self.step + 1, self.train_step.task_module, micro_batches)
         self.step += 1
-        self.pace.lap(whole.frames)
-        lr = self.update.optimizers.rate
-        self.journal.on_step_end(self.step, outcome.terms if outcome.finite else None, lr, self.pace)
-        if told or self._stops_alone():
-            raise _Told
-        if self.processes.agreed(self.pace.since_checkpoint > self.habits.checkpoint_interval_s):
-            self._checkpoint()
+        self.meter.step(total.frames)
+        terms = result.terms if result.finite else None
+        self.logger.log_step(self.step, terms, self.train_step.optimizers.lr, self.meter)
+        if stop or self._stops_alone():
+            raise _StopSignal
+        due = self.meter.seconds_since_checkpoint > self.options.checkpoint_interval_s
+        if self.distributed.broadcast(due):
+            self._save_checkpoint()
 
-    def _agree(self, portions: Sequence[Portion]) -> tuple[Normalizer, bool, bool]:
-        """What all processes must know of a step: its frames, whether a sample is bad, whether to stop."""
-        counts = [Normalizer(0, 0) if p.batch is None else self.task.count(p.batch) for p in portions]
+    def _synchronize(self, micro_batches: Sequence[MicroBatch]) -> tuple[Normalizer, bool, bool]:
+        """Return, over all processes, the step's frames, whether a sample is bad, and whether to stop."""
+        counts = [
+            Normalizer(0, 0) if m.batch is None else self.task.normalizer(m.batch) for m in micro_batches
+        ]
         frames, annotated = (sum(column) for column in zip(*counts, strict=True))
-        bad = sum(len(portion.bad) for portion in portions)
-        mine = torch.tensor([frames, annotated, bad, self.stop.signal])
-        frames, annotated, bad, told = self.processes.total(mine).tolist()
-        return Normalizer(frames, max(1.0, annotated)), bad > 0, told > 0
+        bad = sum(len(part.bad) for part in micro_batches)
+        own = torch.tensor([frames, annotated, bad, self.signals.received])
+        frames, annotated, bad, stop = self.distributed.all_reduce(own).tolist()
+        return Normalizer(frames, max(1.0, annotated)), bad > 0, stop > 0
 
     def _seed(self) -> None:
-        """Random numbers within a step come from (seed, step, process) alone: nothing of them is kept."""
-        key = (self.stage.seed, self.step, self.processes.rank)
+        """Seed torch with (seed, step, rank): no random state needs to be saved."""
+        key = (self.stage.seed, self.step, self.distributed.rank)
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
 
     def _validate_if_due(self) -> None:
-        """Validate where the step just made asks for it, and nobody did yet."""
-        due = self.step > 0 and self.step % self.plan.validate_every == 0
-        if (due or self.step == self.plan.steps) and self.validated != self.step:
+        due = self.step > 0 and self.step % self.schedule.validate_every == 0
+        if (due or self.step == self.schedule.steps) and self.validated_step != self.step:
             self.validate()
-            self.pace.pause()
+            self.meter.restart()
 
     def validate(self) -> dict[str, float]:
-        """Figures over validation frames, of the averaged weights; the best yet are kept.
+        """Return the validation metrics of the averaged weights, and save these if they are the best so far.
 
         Raises:
-            DataError: when a frame cannot be read, and the run is to stop at one.
+            DataError: when a sample cannot be read, and the policy is to stop.
         """
         self.task.modules.eval()
-        with self.update.average.applied():
-            seen = validate(
-                self.update.learner,
-                self.feed.validation(),
-                self.processes,
-                rounds=self.feed.validation_rounds,
-                between=self._stop_if_told,
+        with self.train_step.ema.applied():
+            result = validate(
+                self.train_step.task_module,
+                self.data.validation(),
+                self.distributed,
+                max_batches=self.data.max_validation_batches,
+                after_batch=self._stop_if_signaled,
             )
         self._train_mode()
-        if seen.bad:
-            self.mishaps.unreadable(self.step, seen.bad)
-        self.figures, self.validated = seen.figures, self.step
-        self.journal.on_images(self.step, seen.pictures)
-        self.journal.write({"step": self.step, **{f"val_{n}": v for n, v in seen.figures.items()}})
-        if self.best.beaten_by(seen.figures):
-            with self.update.average.applied():
-                write = self.best.taken(self.step, seen.figures, self.task.modules)
-            self._on_main(write)
-        return seen.figures
+        if result.bad:
+            self.failures.on_bad_samples(self.step, result.bad)
+        self.metrics, self.validated_step = result.metrics, self.step
+        self.logger.log_images(self.step, result.images)
+        self.logger.log({"step": self.step, **{f"val_{n}": v for n, v in result.metrics.items()}})
+        if self.best.improves(result.metrics):
+            with self.train_step.ema.applied():
+                save = self.best.save_fn(self.step, result.metrics, self.task.modules)
+            self._on_main(save)
+        return result.metrics
 
-    def _stop_if_told(self) -> None:
-        """Leave a validation."""
+    def _stop_if_signaled(self) -> None:
         if self._stops_alone():
-            raise _Told
+            raise _StopSignal
 
     def _stops_alone(self) -> bool:
-        """Whether one process was told to stop; several agree with their next step."""
-        return self.stop.signal > 0 and self.processes.count == 1
+        """Whether a single process received a signal; several agree on it in their next step."""
+        return self.signals.received > 0 and self.distributed.world_size == 1
 
-    def _stale(self) -> bool:
-        """Whether validations have been without a better figure for as long as the stage has patience."""
-        if self.plan.patience is None or not self.best.step or self.step != self.validated:
+    def _out_of_patience(self) -> bool:
+        patience = self.schedule.patience
+        if patience is None or not self.best.step or self.step != self.validated_step:
             return False
-        return self.step - self.best.step >= self.plan.patience * self.plan.validate_every
+        return self.step - self.best.step >= patience * self.schedule.validate_every
 
     def _finish(self) -> dict[str, float]:
-        """Leave the averaged weights in the model, the best where the task chooses; their figures."""
-        self.update.average.swap()
-        figures = self.figures
+        """Leave the averaged weights in the model, the best if the task monitors one; returns their metrics."""
+        self.train_step.ema.swap()
+        metrics = self.metrics
         if self.best.step:
-            figures = self.best.restore(self.task.modules)
-            self.journal.say(f"best at step {self.best.step}/{self.plan.steps}")
+            metrics = self.best.restore(self.task.modules)
+            self.logger.message(f"best at step {self.best.step}/{self.schedule.steps}")
         self.task.modules.eval()
-        return figures
+        return metrics
 
     def _train_mode(self) -> None:
         self.task.modules.train()
         freeze_except(self.task.modules["model"], self.stage.trainable)
 
-    def _checkpoint(self) -> None:
+    def _save_checkpoint(self) -> None:
         state = {
             "step": self.step,
-            "frozen": self.frozen,
-            "modules": moving_state(self.task.modules),
-            **self.update.state(),
-            "best": self.best.state(),
-            "validated": self.validated,
-            "figures": self.figures,
-            "journal": self.journal.state(),
-            "skipped_in_a_row": self.mishaps.in_a_row,
+            "frozen_checksum": self.frozen_checksum,
+            "modules": trained_state(self.task.modules),
+            **self.train_step.state_dict(),
+            "best": self.best.state_dict(),
+            "validated_step": self.validated_step,
+            "metrics": self.metrics,
+            "logger": self.logger.state_dict(),
+            "consecutive_skips": self.failures.consecutive_skips,
         }
         self._on_main(lambda: self.checkpoints.save(state))
-        self.pace.checkpointed()
+        self.meter.checkpoint_saved()
 
     def _resume(self) -> None:
-        if self.processes.main:
+        if self.distributed.is_main:
             self.folder.mkdir(parents=True, exist_ok=True)
-        self.processes.wait()
-        state = self.checkpoints.load(self.frozen)
+        self.distributed.barrier()
+        state = self.checkpoints.load(self.frozen_checksum)
         if state is not None:
-            load_moving(self.task.modules, state["modules"])
-            self.update.load(state)
-            self.best.load(state["best"])
-            self.step, self.validated, self.figures = state["step"], state["validated"], state["figures"]
-            self.mishaps.in_a_row = state["skipped_in_a_row"]
-            self.journal.say(f"going on from step {self.step}")
-        self.journal.begin(self.step, state and state["journal"])
+            load_trained_state(self.task.modules, state["modules"])
+            self.train_step.load_state_dict(state)
+            self.best.load_state_dict(state["best"])
+            self.step, self.validated_step = state["step"], state["validated_step"]
+            self.metrics, self.failures.consecutive_skips = state["metrics"], state["consecutive_skips"]
+            self.logger.message(f"resuming from step {self.step}")
+        self.logger.begin_stage(self.step, state and state["logger"])
 
     def _on_main(self, action: Callable[[], None]) -> None:
-        """Let the main process do something with files; should it fail, all of them stop.
+        """Run an action with files in the main process; if it fails, all processes stop.
 
         Raises:
             SaveAvsError: what went wrong.
         """
         problem = None
-        if self.processes.main:
+        if self.distributed.is_main:
             try:
                 action()
             except (SaveAvsError, OSError) as error:
                 problem = str(error)
-        if problem := self.processes.agreed(problem):
+        if problem := self.distributed.broadcast(problem):
             raise SaveAvsError(problem)
 
-    def _left_alone(self) -> SaveAvsError:
-        kept = self.checkpoints.files()
-        back = f"go on from {kept[0].name}" if kept else "begin this stage again"
+    def _peer_lost(self) -> SaveAvsError:
+        checkpoints = self.checkpoints.files()
+        how = f"resume from {checkpoints[0].name}" if checkpoints else "restart this stage"
         return SaveAvsError(
-            f"{self.stage.name}, step {self.step}: another of the {self.processes.count} processes is gone; "
-            f"run the same command again to {back}"
+            f"{self.stage.name}, step {self.step}: another of the {self.distributed.world_size} processes is gone; "
+            f"run the same command again to {how}"
         )

@@ -1,1 +1,1 @@
-"""Seeing a training: what it tells, who listens, the record and the report of a run."""
+"""Callbacks: what receives the events of a training run."""

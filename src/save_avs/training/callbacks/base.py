@@ -1,4 +1,4 @@
-"""What a training run tells those who watch it: a progress bar, trackers, a report."""
+"""The callback interface, and what callbacks receive."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from save_avs.types import U8
 
 
 class StepStats(NamedTuple):
-    """Where a stage stands after an optimizer step.
+    """The state of a stage after an optimizer step.
 
     Attributes:
         step, steps: done, and in all.
-        loss: of this step.
-        lr: the learning rate of this step.
-        frames_per_s: frames (or sounds) trained a second, over the last steps, over all processes.
+        loss: of this step; NaN for a skipped one.
+        lr: learning rate of this step.
+        frames_per_s: frames (or sounds) trained per second, over the last steps and all processes.
         data_wait: share of the last steps' time that was spent waiting for data, 0 to 1.
-        memory: bytes: the process's resident memory on a CPU, the allocator's peak on a GPU.
-        eta_s: seconds to the stage's end at this pace.
+        memory: bytes: resident memory of the process on a CPU, the allocator's peak on a GPU.
+        eta_s: seconds to the end of the stage.
     """
 
     step: int
@@ -34,34 +34,31 @@ class StepStats(NamedTuple):
 
 
 class ValidationImage(NamedTuple):
-    """A validation frame u8 [S,S,3], the mask found as probabilities f32 [M,M], and the true one [M,M]."""
+    """A validation frame u8 [S,S,3], its predicted mask as probabilities f32 [M,M], and the target [M,M]."""
 
     name: str
     frame: U8
-    found: np.ndarray
-    truth: np.ndarray
+    pred: np.ndarray
+    target: np.ndarray
 
 
 class Callback:
-    """Sees a stage from its beginning to its end; only the main process has watchers.
-
-    A watch overrides what it cares for; the rest does nothing.
-    """
+    """Receives the events of each stage, in the main process only. Override what you need."""
 
     def on_stage_begin(self, stage: str, step: int, steps: int) -> None:
-        """A stage begins, or goes on, at a step."""
+        """Called when a stage starts, or resumes at a step."""
 
     def on_step_end(self, stats: StepStats) -> None:
-        """An optimizer step was made."""
+        """Called after each optimizer step."""
 
     def on_log(self, row: Mapping[str, float]) -> None:
-        """A row was added to metrics.jsonl: the means of some steps, or the figures of a validation."""
+        """Called with each row of metrics.jsonl: means of some steps, or the metrics of a validation."""
 
-    def on_images(self, step: int, pictures: Sequence[ValidationImage]) -> None:
-        """A validation was made; these are its first frames."""
+    def on_images(self, step: int, images: Sequence[ValidationImage]) -> None:
+        """Called after a validation with its first frames."""
 
     def on_message(self, text: str) -> None:
-        """A line for the reader."""
+        """Called with a line for the user."""
 
     def on_stage_end(self) -> None:
-        """The stage is over: it is done, or an error or a signal broke it off."""
+        """Called when a stage ends, also after an error or a stop signal."""

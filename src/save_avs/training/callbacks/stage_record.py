@@ -1,4 +1,4 @@
-"""What a stage's folder keeps for the report beside metrics.jsonl: time spent, and the last pictures."""
+"""Records the progress of a stage (progress.json), and its last validation images, in its folder."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ from typing import NamedTuple
 
 from save_avs._files import atomic_write
 from save_avs.training.callbacks.base import Callback, StepStats, ValidationImage
-from save_avs.training.callbacks.sheet import draw_pictures
+from save_avs.training.callbacks.validation_images import draw_contact_sheet
 
-PROGRESS, PICTURES = "progress.json", "pictures.png"
+PROGRESS, IMAGES = "progress.json", "validation_images.png"
 
 
-class Progress(NamedTuple):
-    """How far a stage is: steps done and in all, and seconds spent on it in all sessions."""
+class StageProgress(NamedTuple):
+    """Steps done and in all, and seconds spent in all sessions."""
 
     step: int = 0
     steps: int = 0
     seconds: float = 0.0
 
 
-def read_progress(folder: Path) -> Progress:
-    """What was written of a stage; nothing done where nothing was."""
+def read_progress(folder: Path) -> StageProgress:
+    """Return the progress of a stage; none where nothing readable was written."""
     try:
-        return Progress(**json.loads((folder / PROGRESS).read_text()))
+        return StageProgress(**json.loads((folder / PROGRESS).read_text()))
     except (OSError, ValueError, TypeError):
-        return Progress()
+        return StageProgress()
 
 
 class StageRecorder(Callback):
-    """Keeps progress.json and pictures.png in each stage's folder within ``out``."""
+    """Writes progress.json and validation_images.png into the folder of each stage within ``out``."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
 
     def on_stage_begin(self, stage: str, step: int, steps: int) -> None:
-        """Take up the time that earlier sessions spent."""
+        """Continue the clock of earlier sessions."""
         self.stage, self.folder = stage, self.out / stage
-        self.since = time.monotonic()
-        self.spent = read_progress(self.folder).seconds
-        self.progress = Progress(step, steps, self.spent)
+        self.start = time.monotonic()
+        self.earlier_s = read_progress(self.folder).seconds
+        self.progress = StageProgress(step, steps, self.earlier_s)
 
     def on_step_end(self, stats: StepStats) -> None:
-        """Remember the step."""
+        """Count the step."""
         self.progress = self.progress._replace(step=stats.step)
 
     def on_log(self, row: Mapping[str, float]) -> None:
-        """Write it down now and then: a run may be killed."""
+        """Write the progress: a run may be killed."""
         self._write()
 
-    def on_images(self, step: int, pictures: Sequence[ValidationImage]) -> None:
-        """Draw them in place of the last ones."""
-        if pictures:
+    def on_images(self, step: int, images: Sequence[ValidationImage]) -> None:
+        """Draw the images in place of the last ones."""
+        if images:
             title = f"{self.stage}, step {step} of {self.progress.steps}"
-            draw_pictures(self.folder / PICTURES, pictures, title)
+            draw_contact_sheet(self.folder / IMAGES, images, title)
 
     def on_stage_end(self) -> None:
-        """Write down the whole time."""
+        """Write the progress."""
         self._write()
 
     def _write(self) -> None:
-        seconds = round(self.spent + time.monotonic() - self.since, 3)
+        seconds = round(self.earlier_s + time.monotonic() - self.start, 3)
         self.progress = self.progress._replace(seconds=seconds)
         atomic_write(self.folder / PROGRESS, json.dumps(self.progress._asdict()) + "\n")

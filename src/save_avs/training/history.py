@@ -1,0 +1,112 @@
+"""The history of a stage, read from a run's folder: logged rows, time, images, skipped samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from save_avs.training.callbacks.stage_record import IMAGES, StageProgress, read_progress
+from save_avs.training.logger import BAD_SAMPLES, METRICS, JsonLinesFile
+from save_avs.training.recipe import Recipe
+from save_avs.training.stage import Stage
+
+VALIDATION_PREFIX = "val_"
+NOT_LOSS_TERMS = ("step", "lr", "frames_per_s", "data_wait", "memory_gb", "skipped")
+MetricRow = dict[str, float]
+Curve = tuple[list[float], list[float]]  # steps, values
+
+
+@dataclass(frozen=True)
+class StageHistory:
+    """A stage up to now.
+
+    Attributes:
+        stage: its settings.
+        training: rows of means over some steps, in order of steps.
+        validation: rows of metrics, without their prefix, in order of steps.
+        progress: steps and time.
+        bad_samples: rows with a ``reason``, one per reason.
+        images: contact sheet of the last validation, or None.
+        finished: whether its model is written.
+    """
+
+    stage: Stage
+    training: tuple[MetricRow, ...]
+    validation: tuple[MetricRow, ...]
+    progress: StageProgress
+    bad_samples: tuple[dict[str, Any], ...]
+    images: Path | None
+    finished: bool
+
+    @property
+    def selected(self) -> MetricRow | None:
+        """The validation whose weights are kept: the first of the highest, or the last; None before any."""
+        monitor = self.stage.monitor
+        rows = [row for row in self.validation if monitor is None or row.get(monitor, math.nan) > -math.inf]
+        if not rows:
+            return None
+        return rows[-1] if monitor is None else max(rows, key=lambda row: row[monitor])
+
+    @property
+    def skipped(self) -> int:
+        """Number of skipped steps."""
+        return round(sum(row.get("skipped", 0.0) for row in self.training))
+
+    @property
+    def loss_terms(self) -> dict[str, Curve]:
+        """The loss and its terms over the steps."""
+        names = dict.fromkeys(name for row in self.training for name in row if name not in NOT_LOSS_TERMS)
+        return {name: curve(self.training, name) for name in names}
+
+    @property
+    def metrics(self) -> dict[str, Curve]:
+        """The validation metrics over the steps."""
+        names = dict.fromkeys(name for row in self.validation for name in row if name != "step")
+        return {name: curve(self.validation, name) for name in names}
+
+
+def read_history(recipe: Recipe, stage: Stage) -> StageHistory:
+    """Read the history of a stage; empty for one that has not started."""
+    folder = recipe.out / stage.name
+    training, validation = split_rows(JsonLinesFile(folder / METRICS).rows())
+    bad_samples = JsonLinesFile(folder / BAD_SAMPLES).rows()
+    return StageHistory(
+        stage=stage,
+        training=training,
+        validation=validation,
+        progress=read_progress(folder),
+        bad_samples=tuple({row["reason"]: row for row in bad_samples}.values()),
+        images=folder / IMAGES if (folder / IMAGES).is_file() else None,
+        finished=(folder / "model" / "config.json").is_file(),
+    )
+
+
+def split_rows(rows: Iterable[MetricRow]) -> tuple[tuple[MetricRow, ...], tuple[MetricRow, ...]]:
+    """Split rows into those of training and of validation, in order of steps.
+
+    A row of an earlier step than those before it was written by a run that had resumed there: it replaces
+    them.
+    """
+    training: dict[float, MetricRow] = {}
+    validation: dict[float, MetricRow] = {}
+    for row in rows:
+        step = row["step"]
+        for kept in (training, validation):
+            while kept and next(reversed(kept)) > step:
+                kept.popitem()
+        prefix = VALIDATION_PREFIX
+        metrics = {n.removeprefix(prefix): v for n, v in row.items() if n.startswith(prefix)}
+        if metrics:
+            validation[step] = {"step": step, **metrics}
+        else:
+            training[step] = row
+    return tuple(training.values()), tuple(validation.values())
+
+
+def curve(rows: Iterable[MetricRow], name: str) -> Curve:
+    """Return the steps and values of the rows that have a column."""
+    points = [(row["step"], row[name]) for row in rows if name in row]
+    return [step for step, _ in points], [value for _, value in points]

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from save_avs.errors import DataError
+from save_avs.losses import UNLABELED
+from save_avs.training.clip_dataset import (
+    ClipStream,
+    EpochShuffle,
+    cell_labels,
+    collate_clips,
+    mask_fractions,
+)
+from save_avs.training.stage import AugmentConfig
+from tests.support.training_clips import Clips, make_clip
+
+
+def stream(*clips, **options) -> ClipStream:
+    return ClipStream(Clips(list(clips)), 64, options.pop("resize", "squash"), **options)
+
+
+def test_frames_without_a_mask_never_reach_the_model():
+    valid = np.array([True, True, True, False])
+    (item, padded) = (
+        stream(make_clip(0, frames=5, annotated=1), make_clip(1, frames=4, valid=valid))[i] for i in (0, 1)
+    )
+    assert len(item.images) == len(item.masks) == len(item.log_mel) == len(item.full_masks) == 1
+    assert len(padded.images) == 3
+    batch = collate_clips([item, padded])
+    assert batch.clips.images.shape == (4, 3, 64, 64) and batch.clips.images.dtype == torch.uint8
+    assert batch.clips.log_mel.shape == (4, 1, 96, 64) and batch.clips.masks.shape == (4, 1, 16, 16)
+    assert batch.clips.has_mask.all() and batch.clips.names == ("clip-0", "clip-1", "clip-1", "clip-1")
+    assert [tuple(truth.shape) for truth in batch.full_masks] == [(48, 48)] * 4
+
+
+def test_each_frame_keeps_its_own_sound():
+    clip = make_clip(0)
+    clip.log_mel[:] = np.arange(3)[:, None, None]
+    known = np.array([True, False, True])
+    item = stream(make_clip(0, log_mel=clip.log_mel, has_mask=known))[0]
+    assert item.log_mel[:, 0, 0, 0].tolist() == [0.0, 2.0]
+
+
+def test_a_clip_without_any_mask_is_named():
+    with pytest.raises(DataError, match="clip-0: none of its frames has a mask"):
+        stream(make_clip(0, annotated=0))[0]
+
+
+def test_the_truth_lies_where_the_picture_does():
+    for resize in ("squash", "pad"):
+        item = stream(make_clip(1, size=(32, 64)), resize=resize)[0]
+        red = torch.nn.functional.avg_pool2d(item.images[:, :1].float(), 4)
+        rows = slice(0, 16 if resize == "squash" else 8)  # beside a padded frame there is SAM's mean color
+        assert torch.equal((red > 130)[:, :, rows], (item.masks > 0.5)[:, :, rows])
+        assert item.masks.sum() == item.masks[:, :, rows].sum() > 0
+
+
+def test_masks_become_shares_at_any_size():
+    mask = np.zeros((1, 30, 30), bool)
+    mask[0, :15, :10] = True
+    assert mask_fractions(mask, 16, "squash").mean() == pytest.approx(mask.mean(), abs=0.01)
+    assert mask_fractions(mask, 60, "squash").sum() == 4 * mask.sum()  # a network larger than the truth
+    wide = np.ones((1, 20, 40), bool)
+    padded = mask_fractions(wide, 16, "pad")
+    assert padded[0, 0, :8].min() == 1 and padded[0, 0, 8:].max() == 0
+
+
+def test_labels_beside_a_padded_frame_are_unknown():
+    labels = np.full((2, 20, 40), 7, np.uint8)
+    cells = cell_labels(labels, 16, "pad")
+    assert cells.dtype == torch.int64
+    assert (cells[:, :8] == 7).all() and (cells[:, 8:] == UNLABELED).all()
+
+
+def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
+    clips = [make_clip(k) for k in range(8)]
+    order = EpochShuffle(8, seed=5)
+    plain, mirrored = (
+        stream(*clips, order=order),
+        stream(*clips, order=order, augment=AugmentConfig(flip=0.5)),
+    )
+    flipped = []
+    for i in range(24):
+        one, other = plain[i], mirrored[i]
+        if not torch.equal(one.images, other.images):
+            flipped.append(i)
+            assert torch.equal(one.images.flip(-1), other.images)
+            assert torch.equal(one.masks.flip(-1), other.masks)
+            assert torch.equal(one.full_masks[0].flip(-1), other.full_masks[0])
+    assert 4 < len(flipped) < 20
+    again = stream(*clips, order=EpochShuffle(8, seed=5), augment=AugmentConfig(flip=0.5))
+    assert [i for i in range(24) if not torch.equal(plain[i].images, again[i].images)] == flipped
+
+
+def test_what_is_drawn_at_random_is_drawn_anew_in_each_epoch():
+    opened = []
+
+    def redraw(epoch: int):
+        opened.append(epoch)
+        return stream(*(make_clip(10 * epoch + k) for k in range(3))).clips
+
+    names = [
+        stream(*map(make_clip, range(3)), order=EpochShuffle(3, seed=1), redraw=redraw)[i].name
+        for i in (0, 4)
+    ]
+    assert names[0] in {make_clip(k).name for k in range(3)}
+    assert names[1] in {make_clip(10 + k).name for k in range(3)}
+    assert opened == [0, 1]
+
+
+def test_the_center_is_cut_out():
+    item = stream(make_clip(1, size=(32, 64)), center_crop=True)[0]
+    whole = make_clip(1, size=(32, 64))
+    assert item.full_masks[0].shape == (32, 32)
+    assert torch.equal(item.full_masks[0], torch.from_numpy(whole.masks[0, :, 16:48]))
+
+
+def test_features_and_labels_travel_when_every_clip_has_them():
+    features = np.ones((3, 128), np.float32)
+    both = collate_clips([stream(make_clip(k, features=k * features))[0] for k in range(2)])
+    assert both.clips.features[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert both.clips.labels.shape == (6, 16, 16) and set(both.clips.labels.unique().tolist()) == {0, 1, 2}
+    mixed = collate_clips([stream(make_clip(0, features=features))[0], stream(make_clip(1, labels=None))[0]])
+    assert mixed.clips.features is None and mixed.clips.labels is None

@@ -1,0 +1,225 @@
+"""Several processes train as one would, lose nothing when one of them is lost, and stop together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from save_avs.errors import DataError, SaveAvsError, UsageError
+from save_avs.training.avs_task import AVSegmentationTask
+from save_avs.training.dataloader import MicroBatchSampler, split_evenly
+from save_avs.training.distributed import DistributedContext
+from save_avs.training.signals import InterruptedRunError
+from tests.support.distributed_run import run_together
+from tests.support.recording_callback import RecordingCallback, make_trainer
+from tests.support.tiny_model import tiny_model
+from tests.support.training_clips import Clips, clip_stage, make_clip
+
+
+class BrokenClips(Clips):
+    """One of its clips cannot be read."""
+
+    broken = 3
+
+    def __getitem__(self, i: int):
+        if i == self.broken:
+            raise DataError(f"clip-{i}.png: cut short")
+        return super().__getitem__(i)
+
+
+def make_task(stage, clips=Clips) -> AVSegmentationTask:
+    """Clips with one, two or three annotated frames, so that equal shares of clips are unequal in frames."""
+    return AVSegmentationTask(
+        tiny_model(),
+        stage,
+        train=clips([make_clip(k, annotated=1 + k % 3) for k in range(11)], "train"),
+        val=Clips([make_clip(k, annotated=1 + k % 2) for k in range(5)], "val"),
+    )
+
+
+def train(folder: Path, *, grad_accum_steps=1, sharding="none", plain=False, **changes):
+    """Train; the loss terms of every step, the validations, and the weights the model ends with."""
+    stage = clip_stage(**{"steps": 4, "batch_size": 8, "grad_accum_steps": grad_accum_steps, **changes})
+    task = make_task(stage)
+    callback = RecordingCallback()
+    chosen = make_trainer(task, stage, folder, callback, DistributedContext(device="cpu", sharding=sharding))
+    if plain:  # AdamW divides by what may be nothing but rounding
+        trained = [p for p in task.modules.parameters() if p.requires_grad]
+        chosen.train_step.optimizers.all = [torch.optim.SGD(trained, lr=0.01, momentum=0.9)]
+    chosen.run()
+    losses = [stats.loss for stats in callback.steps]
+    state = {
+        name: value.full_tensor() if hasattr(value, "full_tensor") else value
+        for name, value in task.modules.state_dict().items()
+    }
+    return losses, [row for row in callback.rows if "val_miou" in row], state
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], tolerance: float = 2e-6):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(
+            value, other[name], atol=tolerance, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory):
+    return train(tmp_path_factory.mktemp("alone"), plain=True)
+
+
+@pytest.mark.parametrize(
+    ("count", "grad_accum_steps", "sharding"),
+    [(1, 2, "none"), (2, 1, "none"), (2, 2, "none"), (3, 1, "none"), (2, 1, "full"), (2, 2, "full")],
+)
+def test_a_step_is_the_same_however_it_is_split(alone, tmp_path, count, grad_accum_steps, sharding):
+    results = run_together(
+        count, lambda _: train(tmp_path, grad_accum_steps=grad_accum_steps, sharding=sharding, plain=True)
+    )
+    losses, validations, _ = results[0]
+    assert losses == pytest.approx(alone[0], rel=1e-5)
+    assert len(losses) == 4
+    assert len(validations) == len(alone[1]) > 0
+    for row, expected in zip(validations, alone[1], strict=True):
+        assert row == pytest.approx(expected, abs=1e-5)
+    for other in results:
+        assert_same(other[2], alone[2])
+
+
+def test_frames_of_all_processes_are_validated_once(tmp_path):
+    """Five clips of one or two annotated frames, in two processes: the mean is over seven frames."""
+
+    def look(rank: int):
+        stage = clip_stage(steps=1, batch_size=2)
+        task = make_task(stage)
+        task.metrics = lambda batch: {
+            "miou": torch.tensor([len(n) * 0.0 + float(n[-1]) for n in batch.clips.names])
+        }
+        return make_trainer(task, stage, tmp_path, distributed=DistributedContext(device="cpu")).validate()
+
+    rows = run_together(2, look)
+    assert rows[0] == rows[1] == {"miou": pytest.approx((0 + 1 + 1 + 2 + 3 + 3 + 4) / 7)}
+
+
+def test_what_was_saved_by_slices_goes_on_whole(tmp_path):
+    """A checkpoint does not depend on how many processes wrote it."""
+    straight = train(tmp_path / "straight", steps=4, plain=True)
+    run_together(2, lambda _: train(tmp_path / "moved", steps=4, sharding="full", plain=True, val_samples=2))
+    file = sorted((tmp_path / "moved").glob("checkpoint-*.pt"))[-1]
+    saved = torch.load(file, weights_only=True)
+    assert saved["step"] == 4
+    one = torch.load(sorted((tmp_path / "straight").glob("checkpoint-*.pt"))[-1], weights_only=True)
+    assert_same(saved["modules"], one["modules"])
+    assert_same(saved["ema"], one["ema"])
+    momentum = saved["optimizers"][0]["state"]
+    assert momentum.keys() == one["optimizers"][0]["state"].keys()
+    for i, values in momentum.items():
+        assert_same(values, one["optimizers"][0]["state"][i])
+    longer, _, _ = train(tmp_path / "moved", steps=5, plain=True)
+    assert len(longer) == 1 and len(straight[0]) == 4
+
+
+def lose(folder: Path, rank: int, killed_at: int | None):
+    stage = clip_stage(steps=6, batch_size=4)
+    task = make_task(stage)
+    chosen = make_trainer(
+        task, stage, folder, distributed=DistributedContext(device="cpu"), checkpoint_interval_s=0.0
+    )
+    loss = task.loss
+
+    def mortal(batch, whole):
+        if rank == 1 and chosen.step == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return loss(batch, whole)
+
+    task.loss = mortal
+    chosen.run()
+    return task.modules.state_dict()
+
+
+def test_a_lost_process_ends_the_others_and_the_run_goes_on(tmp_path):
+    whole = run_together(2, lambda rank: lose(tmp_path / "straight", rank, None))
+    left, gone = run_together(2, lambda rank: lose(tmp_path / "broken", rank, 3))
+    assert gone is None
+    assert isinstance(left, SaveAvsError)
+    assert "another of the 2 processes is gone" in str(left) and "resume from checkpoint-00000003.pt" in str(
+        left
+    )
+    back = run_together(2, lambda rank: lose(tmp_path / "broken", rank, None))
+    assert all(torch.equal(back[0][k], v) for k, v in whole[0].items())
+    assert all(torch.equal(back[1][k], v) for k, v in whole[0].items())
+
+
+def test_one_that_is_told_to_stop_stops_all(tmp_path):
+    def work(rank: int):
+        stage = clip_stage(steps=6, batch_size=4)
+        task = make_task(stage)
+        chosen = make_trainer(task, stage, tmp_path, distributed=DistributedContext(device="cpu"))
+        loss = task.loss
+
+        def told(batch, whole):
+            if rank == 1 and chosen.step == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return loss(batch, whole)
+
+        task.loss = told
+        chosen.run()
+
+    ends = run_together(2, work)
+    assert all(isinstance(end, InterruptedRunError) and end.exit_code == 143 for end in ends)
+    assert "saved at step 3" in str(ends[0])  # step 2 was under way; all learn of it with step 3
+    assert (tmp_path / "checkpoint-00000003.pt").exists()
+
+
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+def test_a_bad_sample_of_one_is_everyones(tmp_path, policy):
+    def work(rank: int):
+        stage = clip_stage(epochs=1, steps=None, batch_size=4)
+        task = make_task(stage, BrokenClips)
+        chosen = make_trainer(
+            task, stage, tmp_path, distributed=DistributedContext(device="cpu"), bad_samples=policy, workers=1
+        )
+        chosen.run()
+        return chosen.step
+
+    ends = run_together(2, work)
+    if policy == "stop":
+        assert all(isinstance(end, DataError) and "clip-3.png: cut short" in str(end) for end in ends)
+        return
+    assert ends == [3, 3]
+    rows = [json.loads(line) for line in (tmp_path / "bad_samples.jsonl").read_text().splitlines()]
+    assert [row["reason"] for row in rows] == ["clip-3.png: cut short"]
+
+
+def test_shares_of_a_step_are_its_items_in_parts_of_nearly_one_length():
+    assert split_evenly(range(7), 3) == [range(0, 2), range(2, 5), range(5, 7)]
+    taken = [
+        list(MicroBatchSampler(1, 3, items_per_step=8, micro_batches=2, rank=r, world_size=2))
+        for r in range(2)
+    ]
+    assert taken == [[[8, 9], [12, 13], [16, 17], [20, 21]], [[10, 11], [14, 15], [18, 19], [22, 23]]]
+    with pytest.raises(UsageError, match="a step of 3 items cannot be split over 2 processes with 2 micro-batches each"):
+        MicroBatchSampler(0, 1, items_per_step=3, micro_batches=2, rank=0, world_size=2)
+
+
+def test_half_precision_without_a_gpu_is_refused():
+    with pytest.raises(UsageError, match="precision=fp16 requires a GPU"):
+        DistributedContext(precision="fp16", device="cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_on_a_gpu_it_learns_in_half_precision(tmp_path, precision):
+    stage = clip_stage(steps=40, batch_size=4)
+    task = make_task(stage)
+    callback = RecordingCallback()
+    processes = DistributedContext(precision=precision, device="cuda")
+    make_trainer(task, stage, tmp_path, callback, processes, workers=1).run()
+    losses = [stats.loss for stats in callback.steps]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
