@@ -21,7 +21,9 @@ def lines_of(waits: list[float], *, step: int = 0) -> list[str]:
 
 def test_a_starving_training_is_told_the_wait_and_what_to_do():
     (line,) = lines_of([0.5] * STEPS)
-    assert line.startswith("1-scenes: 50% of the time is spent waiting for data, 50 ms per step: increase workers")
+    assert line.startswith(
+        "1-scenes: 50% of the time is spent waiting for data, 50 ms per step: increase workers"
+    )
     assert "(now 2)" in line and "save-avs data features" in line
 
 

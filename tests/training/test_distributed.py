@@ -203,7 +203,9 @@ def test_shares_of_a_step_are_its_items_in_parts_of_nearly_one_length():
         for r in range(2)
     ]
     assert taken == [[[8, 9], [12, 13], [16, 17], [20, 21]], [[10, 11], [14, 15], [18, 19], [22, 23]]]
-    with pytest.raises(UsageError, match="a step of 3 items cannot be split over 2 processes with 2 micro-batches each"):
+    with pytest.raises(
+        UsageError, match="a step of 3 items cannot be split over 2 processes with 2 micro-batches each"
+    ):
         MicroBatchSampler(0, 1, items_per_step=3, micro_batches=2, rank=0, world_size=2)
 
 

@@ -40,7 +40,9 @@ def recipe(*stages: dict, **changes) -> Recipe:
 def test_what_a_stage_would_do():
     found = check_recipe(recipe({}, precision="fp32"))
     assert not found.problems
-    assert "7 training and 2 validation clips; 3.5 steps of 2 clips per epoch, 7 steps in all" in found.lines[0]
+    assert (
+        "7 training and 2 validation clips; 3.5 steps of 2 clips per epoch, 7 steps in all" in found.lines[0]
+    )
     assert "trained (adapter" in found.lines[1] and "frozen" in found.lines[1]
     assert "estimated memory" in found.lines[2] and "6 x" in found.lines[2]  # two clips of three frames
     assert found.warnings == [

@@ -262,7 +262,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
         assert full.value.errno == errno.ENOSPC
         with ballast.open("r+b") as file:  # room for half a checkpoint
             file.truncate(ballast.stat().st_size - size // 4)
-        with pytest.raises(SaveAvsError, match=r"No space left on device.*00000002.pt is intact; free some space"):
+        with pytest.raises(
+            SaveAvsError, match=r"No space left on device.*00000002.pt is intact; free some space"
+        ):
             run(folder, stage={"steps": 4}, keep_checkpoints=1)
         assert_goes_on_after_a_full_disk(folder, ballast.unlink)
     finally:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from save_avs.models import build_save
+from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.callbacks.validation_images import (
     MAX_IMAGES,
     add_images,
@@ -15,9 +18,6 @@ from save_avs.training.callbacks.validation_images import (
     make_validation_images,
     panels,
 )
-
-from save_avs.models import build_save
-from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.stage import SyntheticStage
 from save_avs.training.tasks import TASKS
 from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR
@@ -79,7 +79,7 @@ def test_few_frames_of_a_clip_and_no_more_than_wanted():
 
     held = []
     for batch in range(4):
-        add_images(held, lambda: pictures(batch))
+        add_images(held, lambda batch=batch: pictures(batch))
     assert [picture.name for picture in held] == [f"clip-{b}-{k // 2}" for b in range(2) for k in range(6)][
         :MAX_IMAGES
     ]

@@ -12,8 +12,8 @@ from torch import Tensor
 from save_avs._files import atomic_path
 from save_avs.training.callbacks.base import ValidationImage
 from save_avs.types import F32, U8
-from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask
 from save_avs.visualization.contact_sheet import BACKGROUND_COLOR, TEXT_COLOR
+from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask
 
 MAX_IMAGES = 8
 MAX_PER_NAME = 2  # frames of one clip look alike
