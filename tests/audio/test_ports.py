@@ -21,6 +21,8 @@ from save_avs.models.audio.backbone import AudioBackbone, load_backbone
 from save_avs.models.audio.registry import BACKBONES
 from tests.support.audio_reference import draw, port, reference_patches
 
+pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")
+
 
 def sound(sample_rate: int, seconds: float = 1.0, seed: int = 0) -> np.ndarray:
     """A chirp through all bands, two tones and noise, f32."""

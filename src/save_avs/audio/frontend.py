@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from save_avs.audio.mel import MelFilterbank, mel_filters
 from save_avs.types import F64
-
-
-class AmplitudeScale(Protocol):
-    """Elementwise scaling of a mel spectrogram, [frames,bands], as the last step of a front-end."""
-
-    def __call__(self, mel: F64) -> F64:
-        """Scale mel magnitudes or powers, [frames,bands]."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,7 @@ class Frontend:
     num_frames: int
     mel: MelFilterbank
     power: int
-    scale: AmplitudeScale
+    scale: LogScale | DecibelScale
     pad_mode: Literal["constant", "reflect"] = "constant"
 
     @property

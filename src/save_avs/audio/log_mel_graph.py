@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.audio.frontend import VGGISH, AmplitudeScale, DecibelScale, Frontend, LogScale, hann_window
+from save_avs.audio.frontend import VGGISH, DecibelScale, Frontend, LogScale, hann_window
 from save_avs.audio.mel import mel_filters
 
 
@@ -47,14 +47,11 @@ class LogMelSpectrogram(nn.Module):
         return _apply_scale(frontend.scale, mel).transpose(1, 2)[:, None]
 
 
-def _apply_scale(scale: AmplitudeScale, mel: Tensor) -> Tensor:
+def _apply_scale(scale: LogScale | DecibelScale, mel: Tensor) -> Tensor:
     """Apply an amplitude scale to a tensor, [B,bands,frames]."""
-    match scale:
-        case LogScale(offset):
-            return torch.log(mel + offset)
-        case DecibelScale(amin, multiplier, top_db):
-            decibels = multiplier * torch.log10(mel.clamp(min=amin))
-            if top_db is None:
-                return decibels
-            return (decibels - decibels.amax((1, 2), keepdim=True)).clamp(min=-top_db)
-    raise TypeError(f"{scale} cannot be traced: add it to _apply_scale")
+    if isinstance(scale, LogScale):
+        return torch.log(mel + scale.offset)
+    decibels = scale.multiplier * torch.log10(mel.clamp(min=scale.amin))
+    if scale.top_db is None:
+        return decibels
+    return (decibels - decibels.amax((1, 2), keepdim=True)).clamp(min=-scale.top_db)

@@ -33,15 +33,6 @@ def read_audio_blocks(
     one of ``channels.AAC_LAYOUTS``. Damaged packets are skipped; ``on_warning`` is called for the first.
     """
     assembler = AudioAssembler(sample_rate, layout)
-    for time, source_rate, samples in _decode_samples(path, layout, origin, on_warning):
-        yield from assembler.feed(time, source_rate, samples)
-    yield from assembler.finish()
-
-
-def _decode_samples(
-    path: Path, layout: str, origin: float, on_warning: Warn
-) -> Iterator[tuple[float | None, int, F32]]:
-    """Yield (time or None, sample rate, samples f32 [S,C]) of each decoded frame."""
     reached = 0.0
     warned = False
 
@@ -58,7 +49,8 @@ def _decode_samples(
         for frame, time in _with_times(decode(container, stream, on_damage=on_damage), origin):
             if time is not None:
                 reached = time + frame.samples / frame.sample_rate
-            yield time, frame.sample_rate, mix_frame(frame, layout)
+            yield from assembler.feed(time, frame.sample_rate, mix_frame(frame, layout))
+    yield from assembler.finish()
 
 
 def _with_times(frames: Iterable[Any], origin: float) -> Iterator[tuple[Any, float | None]]:

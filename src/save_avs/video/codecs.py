@@ -59,50 +59,31 @@ PRORES_4444 = VideoEncoding(
     options={"profile": "4444", "alpha_bits": "16"},
 )
 
-# Name: container, encoder, pixel or sample format, options of the encoder.
-_VIDEO_CODECS: dict[str, tuple[str, str, str, dict[str, str]]] = {
-    "H.264": ("mp4", "libx264", "yuv420p", {}),
-    "H.265": ("mp4", "libx265", "yuv420p", {"x265-params": "log-level=none"}),
-    "VP9": ("webm", "libvpx-vp9", "yuv420p", {}),
-    "VP9 with alpha": ("webm", "libvpx-vp9", "yuva420p", {}),
-    "AV1": ("mp4", "libsvtav1", "yuv420p", {}),
-    "ProRes 4444": ("mov", "prores_ks", "yuva444p10le", {}),
+# Name: container, encoder, pixel or sample format.
+_CODECS = {
+    "H.264": ("mp4", "libx264", "yuv420p"),
+    "H.265": ("mp4", "libx265", "yuv420p"),
+    "VP9": ("webm", "libvpx-vp9", "yuv420p"),
+    "VP9 with alpha": ("webm", "libvpx-vp9", "yuva420p"),
+    "AV1": ("mp4", "libsvtav1", "yuv420p"),
+    "ProRes 4444": ("mov", "prores_ks", "yuva444p10le"),
+    "AAC": ("mp4", "aac", "fltp"),
+    "Opus": ("webm", "libopus", "flt"),
 }
-_AUDIO_CODECS = {"AAC": ("mp4", "aac", "fltp"), "Opus": ("webm", "libopus", "flt")}
 _SIZE, _SAMPLE_RATE = 64, 48000
 
 
 def check_codecs() -> dict[str, str]:
     """Write and read back a short file with each codec: why it failed, empty where it works, by name."""
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder does not log through FFmpeg
-    failures = {}
-    for name, (container, encoder, pix_fmt, options) in _VIDEO_CODECS.items():
-        image = av.VideoFrame.from_ndarray(np.zeros((_SIZE, _SIZE, 3), dtype=np.uint8), format="rgb24")
-        failures[name] = _check(
-            container,
-            [image.reformat(format=pix_fmt) for _ in range(3)],
-            encoder,
-            rate=25,
-            width=_SIZE,
-            height=_SIZE,
-            pix_fmt=pix_fmt,
-            options=options,
-        )
-    for name, (container, encoder, sample_format) in _AUDIO_CODECS.items():
-        silence = np.zeros((1, _SAMPLE_RATE // 2), dtype=np.float32)
-        audio = av.AudioFrame.from_ndarray(silence, sample_format, "mono")
-        audio.sample_rate = _SAMPLE_RATE
-        failures[name] = _check(
-            container, [audio], encoder, rate=_SAMPLE_RATE, layout="mono", format=sample_format
-        )
-    return failures
+    return {name: _check(*codec) for name, codec in _CODECS.items()}
 
 
-def _check(container: str, frames: list[Any], encoder: str, **stream_options: Any) -> str:
+def _check(container: str, encoder: str, format: str) -> str:
     file = io.BytesIO()
     try:
         with av.open(file, "w", format=container) as output:
-            stream: Any = output.add_stream(encoder, **stream_options)
+            stream, frames = _add_stream(output, encoder, format)
             for frame in [*frames, None]:
                 output.mux(stream.encode(frame))
         file.seek(0)
@@ -113,3 +94,17 @@ def _check(container: str, frames: list[Any], encoder: str, **stream_options: An
     except (FFmpegError, ValueError) as error:
         return str(error) or type(error).__name__
     return ""
+
+
+def _add_stream(output: Any, encoder: str, format: str) -> tuple[Any, list[Any]]:
+    """Add a stream; returns it and frames to encode."""
+    if av.Codec(encoder, "w").type == "video":
+        options = {"x265-params": "log-level=none"}  # ignored by other encoders
+        size = {"width": _SIZE, "height": _SIZE, "pix_fmt": format}
+        black = av.VideoFrame.from_ndarray(np.zeros((_SIZE, _SIZE, 3), dtype=np.uint8), format="rgb24")
+        frames = [black.reformat(format=format) for _ in range(3)]
+        return output.add_stream(encoder, rate=25, options=options, **size), frames
+    silence = np.zeros((1, _SAMPLE_RATE // 2), dtype=np.float32)
+    audio = av.AudioFrame.from_ndarray(silence, format, "mono")
+    audio.sample_rate = _SAMPLE_RATE
+    return output.add_stream(encoder, rate=_SAMPLE_RATE, layout="mono", format=format), [audio]
