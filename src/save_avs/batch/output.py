@@ -1,177 +1,145 @@
-"""The folder of a bulk run: what is done in it, who may write to it, and how results are added."""
+"""The output of a batch run: which videos have results, and the sink through which the nodes add more."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+import uuid
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from filelock import FileLock, Timeout
+from save_avs._extras import require
+from save_avs.batch.schema import DONE, FAILURES, VIDEOS, from_parquet, to_parquet
+from save_avs.batch.storage import OutputFolder, one_line
+from save_avs.errors import SaveAvsError, UsageError
 
-from save_avs._files import atomic_write
-from save_avs.batch.messages import Done, Failed, Outcome
-from save_avs.batch.parquet import clips_table, failed_table, read, write
-from save_avs.errors import UsageError
+require("cluster", "ray")
 
-CLIPS, FAILED, OVERLAYS = "clips", "failed.parquet", "overlays"
-_REQUEST, _SCRATCH, _LOCK = "run.json", ".scratch", ".lock"
+from ray.data import Datasink  # noqa: E402, after the guard
+from ray.data.block import BlockAccessor  # noqa: E402
 
-# A part is written when one of these is reached; what is not written yet is done again after a crash.
-_MOST_CLIPS = 1000
-_MOST_BYTES = 64_000_000
-_MOST_SECONDS = 60.0
+DONE_TABLE, FAILED_TABLE, OVERLAYS = "videos.parquet", "failed.parquet", "overlays"
+_SETTINGS = "run.json"
+_SCHEMAS = {DONE_TABLE: VIDEOS, FAILED_TABLE: FAILURES}
 
 
-class BulkFolder:
-    """Results of a bulk run: parts of the clips' table, and the table of those that could not be done."""
+class BatchOutput:
+    """The tables of a batch run, each a folder of Parquet files.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.overlays, self.scratch = path / OVERLAYS, path / _SCRATCH
+    Args:
+        url: a local path or a URL.
+    """
 
-    def done(self) -> dict[str, str]:
-        """Names of the clips that have a result, with the identity each had."""
-        tables = (read(part, ["path", "identity"]) for part in self._parts())
-        return {name: identity for table in tables for name, identity in _pairs(table)}
+    def __init__(self, url: str) -> None:
+        self.folder = OutputFolder(url)
 
-    def failed(self) -> dict[str, Failed]:
-        """The clips that could not be done, by their names."""
-        file = self.path / FAILED
-        rows = read(file).to_pylist() if file.is_file() else []
-        return {
-            row["path"]: Failed(row["path"], row["identity"], row["status"], row["reason"]) for row in rows
-        }
-
-    def check(self, request: Mapping[str, Any]) -> None:
-        """See that the folder is of this very request, or new.
+    def rows(self, table: str, columns: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Return the rows of a table by path; ``columns`` limits them.
 
         Raises:
-            UsageError: it holds something else; the line says what differs.
+            DataError: a file of the table cannot be read.
         """
-        for parent in (self.path, *self.path.parents):
-            if parent.exists() and not parent.is_dir():
-                raise UsageError(f"{parent}: a file, so results cannot go into it; choose another with -o")
-        file = self.path / _REQUEST
-        if not file.is_file():
-            if self.path.is_dir() and any(item.name[0] != "." for item in self.path.iterdir()):
-                raise UsageError(f"{self.path}: holds other things than a bulk run; choose another with -o")
+        wanted = None if columns is None else ["path", *columns]
+        parts = (
+            from_parquet(self.folder.read(f"{table}/{name}"), f"{self.folder.url}/{table}/{name}", wanted)
+            for name in self.folder.names(table)
+        )
+        return {row["path"]: row for rows in parts for row in rows}
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Check that earlier results, if any, were made with the same settings.
+
+        Raises:
+            UsageError: they were not, or the folder holds something else; the message names the difference.
+        """
+        try:
+            names = self.folder.names("")
+        except Exception as error:  # every file system raises its own errors
+            raise UsageError(f"{self.folder.url}: not usable as an output ({one_line(error)})") from error
+        if _SETTINGS not in names:
+            if names:
+                raise UsageError(
+                    f"{self.folder.url}: is not empty and is not a batch output; choose another with -o."
+                )
             return
-        former = _read_request(file)
-        if differing := [name for name in request if former.get(name) != request[name]]:
-            name = differing[0]
-            raise UsageError(
-                f"{self.path}: made with {name} {former.get(name)}, not {request[name]}; "
-                "give the same options, or choose another folder with -o"
-            )
+        previous = self._read_settings()
+        for name, value in settings.items():
+            if previous.get(name) != value:
+                raise UsageError(
+                    f"{self.folder.url}: made with {name} {previous.get(name)}, not {value}; use the same "
+                    "options or another folder."
+                )
 
-    @contextmanager
-    def opened(self, request: Mapping[str, Any]) -> Iterator[Results]:
-        """Hand out what results are added to, by one run at a time; they are written whatever ends the block.
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Record what the results are made with.
 
         Raises:
-            UsageError: another run is writing here, or ``check``.
+            SaveAvsError: the folder cannot be written to.
         """
-        self.check(request)
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self._alone():
-            atomic_write(self.path / _REQUEST, json.dumps(request, indent=2) + "\n")
-            self._tidy()
-            self.scratch.mkdir()
-            results = Results(self)
-            try:
-                yield results
-            finally:
-                shutil.rmtree(self.scratch, ignore_errors=True)
-                results.flush()
+        self.folder.write(_SETTINGS, (json.dumps(dict(settings), indent=2) + "\n").encode())
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        lock = FileLock(self.path / _LOCK)
+    def forget(self, paths: Collection[str]) -> None:
+        """Delete the rows of some videos, which are about to be segmented again."""
+        for table, schema in _SCHEMAS.items():
+            for name in self.folder.names(table):
+                part = f"{table}/{name}"
+                rows = from_parquet(self.folder.read(part), f"{self.folder.url}/{part}")
+                kept = [row for row in rows if row["path"] not in paths]
+                if not kept:
+                    self.folder.remove(part)
+                elif len(kept) < len(rows):
+                    self.folder.write(part, to_parquet(kept, schema))
+
+    def _read_settings(self) -> dict[str, Any]:
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(f"{self.path}: another run is writing here; wait for it, or choose -o") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def next_part(self) -> Path:
-        """A name for the next part."""
-        numbers = [int(part.stem.removeprefix("part-")) for part in self._parts()]
-        return self.path / CLIPS / f"part-{max(numbers, default=0) + 1:06}.parquet"
-
-    def _parts(self) -> list[Path]:
-        return sorted((self.path / CLIPS).glob("part-*.parquet"))
-
-    def _tidy(self) -> None:
-        """Remove what a killed run left half-written."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        for folder in (self.path, self.path / CLIPS):
-            for leftover in folder.glob(".*.part.*"):
-                leftover.unlink()
-
-    def forget(self, names: Collection[str]) -> None:
-        """Remove the results of some clips, which are about to be done again."""
-        for part in self._parts():
-            kept = [name not in names for name in read(part, ["path"])["path"].to_pylist()]
-            if not any(kept):
-                part.unlink()
-            elif not all(kept):
-                write(part, read(part).filter(kept))
-        failed = self.failed()
-        if any(name in failed for name in names):
-            rest = [clip for clip in failed.values() if clip.name not in names]
-            write(self.path / FAILED, failed_table(rest))
+            settings = json.loads(self.folder.read(_SETTINGS))
+        except ValueError:
+            settings = None
+        if not isinstance(settings, dict):
+            raise UsageError(f"{self.folder.url}/{_SETTINGS}: not from a batch run; choose another folder.")
+        return settings
 
 
-class Results:
-    """Collects outcomes and writes them, a part at a time."""
+class ResultSink(Datasink):
+    """Writes rows from wherever they were computed: results and failures into tables of their own.
 
-    def __init__(self, folder: BulkFolder) -> None:
-        self._folder = folder
-        self._clear()
+    A retried task overwrites its own files, so no row is written twice.
 
-    def add(self, outcome: Outcome) -> None:
-        """Take an outcome; it is on the disk once ``flush`` has run, which happens by itself too."""
-        if isinstance(outcome, Failed):
-            self._failed.append(outcome)
-        else:
-            self._done.append(outcome)
-            self._bytes += sum(map(len, outcome.video_masks.counts))
-        waited = time.monotonic() - self._since
-        if len(self._done) >= _MOST_CLIPS or self._bytes >= _MOST_BYTES or waited >= _MOST_SECONDS:
-            self.flush()
+    Args:
+        url: of the output folder.
+        videos_per_file: rows a file holds if there are as many; what is computed again after a crash.
+    """
 
-    def flush(self) -> None:
-        """Write what was added."""
-        if self._done:
-            write(self._folder.next_part(), clips_table(self._done))
-        if self._failed:
-            all_failed = [*self._folder.failed().values(), *self._failed]
-            write(self._folder.path / FAILED, failed_table(all_failed))
-        self._clear()
+    def __init__(self, url: str, videos_per_file: int) -> None:
+        self._url, self._run, self._videos_per_file = url, uuid.uuid4().hex[:12], videos_per_file
 
-    def _clear(self) -> None:
-        self._done: list[Done] = []
-        self._failed: list[Failed] = []
-        self._bytes = 0
-        self._since = time.monotonic()
+    @property
+    def min_rows_per_write(self) -> int:
+        """Rows that Ray collects for one call of ``write``."""
+        return self._videos_per_file
 
+    def write(self, blocks: Iterable[Any], ctx: Any) -> None:
+        """Write the rows of one task.
 
-def _pairs(table: Any) -> Iterator[tuple[str, str]]:
-    return zip(table["path"].to_pylist(), table["identity"].to_pylist(), strict=True)
+        Raises:
+            SaveAvsError: they cannot be written.
+        """
+        rows = [row for block in blocks for row in BlockAccessor.for_block(block).to_arrow().to_pylist()]
+        output = OutputFolder(self._url)
+        for table, schema in _SCHEMAS.items():
+            own = [row for row in rows if (row["status"] == DONE) == (table == DONE_TABLE)]
+            if own:
+                columns = [{name: row.get(name) for name in schema.names} for row in own]
+                output.write(f"{table}/part-{self._run}-{ctx.task_idx:06}.parquet", to_parquet(columns, schema))
+
+    def on_write_failed(self, error: Exception) -> None:
+        """Leave the error to the driver."""
 
 
-def _read_request(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError(f"{file}: not of a bulk run; choose another folder with -o")
-    return found
+def unwrap(error: BaseException) -> SaveAvsError | None:
+    """Return the error of ours that a Ray error was caused by, None where there is none."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, SaveAvsError):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return None

@@ -1,114 +1,230 @@
-"""A bulk run: what is to do of an archive, doing it, and how long that will take."""
+"""A batch run: plan what is missing, start or join Ray, segment, and count."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from save_avs.batch.local_engine import run_local
-from save_avs.batch.messages import PASSING, Done, Entry, Failed, Kit, Outcome
-from save_avs.batch.output import BulkFolder, Results
-from save_avs.batch.ray_engine import run_ray
-from save_avs.batch.storage import identity_of
-from save_avs.models.loading import find_model_folder
-from save_avs.models.serialization import WEIGHTS
-from save_avs.weights.identity import sha256_of
+import save_avs
+from save_avs._extras import require
+from save_avs.batch.model_package import ModelPackage
+from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, OVERLAYS, BatchOutput, ResultSink, unwrap
+from save_avs.batch.segmenter import TRANSIENT, BatchSettings, VideoSegmenter
+from save_avs.batch.storage import Video, is_remote, version_of
+from save_avs.errors import SaveAvsError, UsageError
 
-Engine = Callable[[Iterable[Entry], Kit, int], Generator[Outcome]]
-
-ENGINES: dict[str, Engine] = {"local": run_local, "ray": run_ray}
+_SPARE_CPUS = 2  # logical CPUs beyond the workers': Ray Data's own tasks would wait for one forever
+_MAX_VIDEOS_PER_FILE = 500
+_PROBED_PATHS = 50
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to do.
+class BatchPlan:
+    """What there is to do.
 
     Attributes:
-        todo: clips without a result of the file as it is now.
-        done: clips that are done.
-        failed: those that could not be done, and are not tried again.
-        redo: names of clips in ``todo`` that have a former result.
+        todo: videos without a result of the file as it is now.
+        done: number of videos with a result.
+        failed: rows of videos that failed and are not tried again.
+        redo: paths in ``todo`` that have an outdated row.
     """
 
-    todo: Sequence[Entry]
+    todo: Sequence[Video]
     done: int
-    failed: Sequence[Failed]
+    failed: Sequence[dict[str, Any]]
     redo: frozenset[str]
 
 
-def plan_run(entries: Sequence[Entry], folder: BulkFolder, *, retry_failed: bool = False) -> Plan:
-    """Compare an archive with the results there are; files that have changed since are done again.
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where a run computes.
 
-    So are clips that failed for want of something that may be there now; others only with ``retry_failed``.
+    Attributes:
+        address: of a running Ray cluster; None joins the one of ``RAY_ADDRESS`` or of this program, or starts one.
+        workers: videos at once, None for as many as the cluster has CPUs (or GPUs) for.
+        gpus_per_worker: share of a GPU that each worker holds; None for a whole one where the cluster has any.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+
+
+def plan_batch(videos: Sequence[Video], output: BatchOutput, *, retry_failed: bool = False) -> BatchPlan:
+    """Compare inputs with existing results; files that changed since are segmented again.
+
+    So are failures that the video may not be to blame for; all others only with ``retry_failed``.
 
     Raises:
-        DataError: a table of the folder cannot be read.
+        DataError: a table of the output cannot be read.
     """
-    done, failed = folder.done(), folder.failed()
-    todo: list[Entry] = []
-    for entry in entries:
-        former = failed.get(entry.name)
-        known = done.get(entry.name) if former is None else former.identity
-        now = identity_of(entry) or known
-        again = former is not None and (retry_failed or former.status in PASSING)
-        if known is None or now != known or again:
-            todo.append(entry)
-    names = {entry.name for entry in todo}
-    asked = {entry.name for entry in entries} - names
-    return Plan(
+    done = output.rows(DONE_TABLE, ("version",))
+    failed = output.rows(FAILED_TABLE)
+    todo: list[Video] = []
+    for video in videos:
+        row = failed.get(video.id) or done.get(video.id)
+        again = video.id in failed and (retry_failed or failed[video.id]["status"] in TRANSIENT)
+        if row is None or again or (version_of(video.location) or row["version"]) != row["version"]:
+            todo.append(video)
+    pending = {video.id for video in todo}
+    kept = {video.id for video in videos} - pending
+    return BatchPlan(
         todo=todo,
-        done=len(asked & done.keys()),
-        failed=[clip for name, clip in failed.items() if name in asked],
-        redo=frozenset(names & (done.keys() | failed.keys())),
+        done=len(kept & done.keys()),
+        failed=[row for path, row in failed.items() if path in kept],
+        redo=frozenset(pending & (done.keys() | failed.keys())),
     )
 
 
-def request_of(kit: Kit) -> Mapping[str, Any]:
-    """What decides the results, so that one folder holds results of one kind.
-
-    Raises:
-        UsageError: there is no such model.
-    """
+def result_settings(model: ModelPackage, settings: BatchSettings) -> dict[str, Any]:
+    """Return what decides the results: one output holds results of one kind."""
     return {
-        "version": 1,
-        "model": sha256_of(find_model_folder(kit.model) / WEIGHTS),
-        "precision": kit.precision,
-        "runtime": kit.runtime,
-        "fps": kit.fps,
-        "threshold": kit.threshold,
-        "overlays": kit.overlays is not None,
+        "version": save_avs.__version__,
+        "model": model.sha256,
+        "precision": settings.precision,
+        "runtime": settings.runtime,
+        "fps": settings.fps,
+        "threshold": settings.threshold,
+        "overlays": settings.overlays is not None,
     }
 
 
-def carry_out(
-    plan: Plan, folder: BulkFolder, results: Results, kit: Kit, *, engine: str, workers: int
-) -> Iterator[Outcome]:
-    """Do what is to do, add it to the results, and yield what became of each clip.
-
-    The plan must have been made while ``results`` of ``folder`` were open: nobody else adds to them then.
+def run_batch(
+    plan: BatchPlan,
+    output: BatchOutput,
+    model: ModelPackage,
+    settings: BatchSettings,
+    cluster: Cluster,
+    on_message: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Segment what is missing on Ray Data; the nodes write the results.
 
     Raises:
-        UsageError, SaveAvsError: no clip can be done.
+        UsageError: the cluster cannot be reached, or a node lacks the package or sees other files.
+        SaveAvsError: no video can be segmented, or results cannot be written.
     """
+    output.write_settings(result_settings(model, settings))
     if plan.redo:
-        folder.forget(plan.redo)
-    scratch = str(folder.scratch.absolute()) if engine == "local" else None
-    with closing(ENGINES[engine](plan.todo, replace(kit, scratch=scratch), workers)) as outcomes:
-        for outcome in outcomes:
-            results.add(outcome)
-            yield outcome
+        output.forget(plan.redo)
+    if not plan.todo:
+        return
+    if settings.overlays is not None:
+        settings = replace(settings, overlays=f"{output.folder.url}/{OVERLAYS}")
+    require("cluster", "ray")
+    with _ray(cluster, on_message) as remote:
+        import ray
+        from ray.data import ActorPoolStrategy, from_items
+
+        if remote:
+            _check_nodes(plan.todo, output.folder.url)
+            model = model.with_content()
+        count = len(plan.todo)
+        gpus = _gpus_per_worker(cluster, settings)
+        workers = cluster.workers or (None if remote else _local_cpus())
+        pool = ActorPoolStrategy(size=workers) if workers else ActorPoolStrategy(min_size=1, max_size=None)
+        rows = [{"path": video.id, "location": video.location} for video in plan.todo]
+        try:
+            from_items(rows, override_num_blocks=min(count, max(200, count // 100))).map(
+                VideoSegmenter,  # type: ignore[arg-type], Ray constructs it in each actor
+                fn_constructor_args=(model, settings),
+                compute=pool,
+                num_cpus=1,
+                num_gpus=gpus or None,
+            ).write_datasink(ResultSink(output.folder.url, min(_MAX_VIDEOS_PER_FILE, max(1, count // 100))))
+        except ray.exceptions.RayError as error:
+            raise unwrap(error) or SaveAvsError(f"Ray stopped the run: {_last_line(error)}") from error
 
 
-def measure(plan: Plan, kit: Kit, *, engine: str, workers: int) -> float | None:
-    """Seconds a clip takes when all workers are busy, from some of the plan's; nothing is written.
+def _gpus_per_worker(cluster: Cluster, settings: BatchSettings) -> float:
+    import ray
 
-    None when none of them could be done.
+    if settings.device == "cpu":
+        return 0.0
+    if cluster.gpus_per_worker is not None:
+        return cluster.gpus_per_worker
+    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+
+
+@contextmanager
+def _ray(cluster: Cluster, on_message: Callable[[str], None]) -> Iterator[bool]:
+    """Join a cluster, or start Ray here for the block; yields whether other machines may take part.
+
+    Raises:
+        UsageError: the cluster cannot be reached.
     """
-    few = 2 * workers
-    step = max(1, len(plan.todo) // few)
-    sample = plan.todo[::step][:few]
-    outcomes = list(ENGINES[engine](sample, replace(kit, overlays=None), workers))
-    seconds = [outcome.seconds for outcome in outcomes if isinstance(outcome, Done)]
-    return sum(seconds) / len(seconds) / workers if seconds else None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield True
+        return
+    remote = bool(cluster.address or os.environ.get("RAY_ADDRESS"))
+    try:
+        if remote:
+            # Nodes run this very code, whatever they have installed; its dependencies must be there.
+            package = str(Path(save_avs.__file__).parent)
+            ray.init(address=cluster.address, runtime_env={"py_modules": [package]})
+        else:
+            workers = cluster.workers or _local_cpus()
+            ray.init(num_cpus=workers + _SPARE_CPUS, log_to_driver=False)
+            on_message(f"Ray runs on this machine with {workers} worker{'s' * (workers != 1)}")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UsageError(f"Cannot reach the Ray cluster: {_last_line(error)}") from error
+    try:
+        yield remote
+    finally:
+        ray.shutdown()
+
+
+def _check_nodes(videos: Sequence[Video], output: str) -> None:
+    """See that every node has what the package needs, and sees local inputs and a local output.
+
+    Raises:
+        UsageError: one does not; the line names it.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    local = [video.location for video in videos if not is_remote(video.location)][:_PROBED_PATHS]
+    if not is_remote(output):
+        local.append(output)
+    probe = ray.remote(num_cpus=0)(_probe)
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        name = node["NodeManagerHostname"]
+        try:
+            torch_version, missing = ray.get(probe.options(scheduling_strategy=here).remote(local))
+        except ray.exceptions.RayError as error:
+            raise UsageError(f"Node {name} cannot run save-avs: {_last_line(error)}.") from error
+        if missing:
+            raise UsageError(
+                f"Node {name} cannot see {missing[0]} ({len(missing)} of {len(local)} paths checked): "
+                "use a shared path or a URL."
+            )
+        if torch_version.split(".")[:2] != version("torch").split(".")[:2]:
+            raise UsageError(f"Node {name} has torch {torch_version}, this machine {version('torch')}.")
+
+
+def _probe(paths: Sequence[str]) -> tuple[str, list[str]]:
+    import torch
+
+    import save_avs.inference  # noqa: F401, proves that the package and its dependencies import
+
+    return torch.__version__, [path for path in paths if not Path(path).exists()]
+
+
+def _local_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[-1].split()) if lines else type(error).__name__

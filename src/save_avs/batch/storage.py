@@ -1,4 +1,4 @@
-"""Where clips lie: on this machine, or wherever fsspec reads from."""
+"""Local paths and object stores behind one interface (fsspec): copies of inputs, atomic outputs."""
 
 from __future__ import annotations
 
@@ -7,95 +7,174 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from save_avs._extras import require
+<<<<<<< HEAD
 from save_avs.batch.messages import Entry
 from save_avs.errors import DataError, UsageError
+=======
+from save_avs._files.atomic import atomic_path
+from save_avs.errors import DataError, SaveAvsError, UsageError
+>>>>>>> dea9210 (batch: Ray Data alone)
 from save_avs.video.discovery import VIDEO_SUFFIXES
 
 _REMOTE = ("http://", "https://", "s3://", "gs://", "gcs://", "az://", "abfs://", "hdfs://")
 
 
+class Video(NamedTuple):
+    """An input video.
+
+    Attributes:
+        id: what results know it by: its URL or absolute path, always text.
+        location: the path or URL that opens it.
+    """
+
+    id: str
+    location: str
+
+
 def is_remote(location: str) -> bool:
-    """It is an address, not a path on this machine."""
+    """Return whether a location is a URL rather than a path."""
     return location.startswith(_REMOTE)
 
 
-def entry_of(location: str) -> Entry:
-    """Name a clip: an address as it is, a file by its absolute path.
+def as_video(location: str) -> Video:
+    """Identify a video by its URL or absolute path.
 
-    Bytes of a path that are no UTF-8 are spelled out: two such files must not become one.
+    Path bytes that are not UTF-8 are escaped, so that two such files never share an id.
     """
     if is_remote(location):
-        return Entry(location, location)
-    path = os.path.abspath(location)  # noqa: PTH100, links are kept: a clip goes by the name it was given
-    return Entry(path, os.fsencode(path).decode("utf-8", "backslashreplace"))
+        return Video(location, location)
+    path = os.path.abspath(location)  # noqa: PTH100, symbolic links are kept: an id is what the user named
+    return Video(os.fsencode(path).decode("utf-8", "backslashreplace"), path)
 
 
-def expand(pattern: str) -> list[str]:
-    """List the clips that an address names; one with a ``*`` is looked up where it leads.
+def expand_url(pattern: str) -> list[str]:
+    """List the videos that a URL names; one with a ``*`` is matched on its file system.
 
     Raises:
-        UsageError: nothing matches, or it cannot be looked up.
+        UsageError: nothing matches, or the file system cannot be listed.
     """
     if "*" not in pattern:
         return [pattern]
     try:
-        files, path = _open(pattern)
-        found = [files.unstrip_protocol(hit) for hit in sorted(files.glob(path))]
-    except Exception as error:  # each file system has its own
-        raise UsageError(f"{pattern}: cannot be looked up ({_one_line(error)})") from error
-    media = [hit for hit in found if PurePosixPath(hit).suffix.lower() in VIDEO_SUFFIXES]
-    if not media:
-        raise UsageError(f"{pattern}: no media file matches this pattern")
-    return media
+        files, path = filesystem(pattern)
+        matches = [files.unstrip_protocol(match) for match in sorted(files.glob(path))]
+    except Exception as error:  # every file system raises its own errors
+        raise UsageError(f"{pattern}: cannot be listed ({one_line(error)})") from error
+    videos = [match for match in matches if PurePosixPath(match).suffix.lower() in VIDEO_SUFFIXES]
+    if not videos:
+        raise UsageError(f"{pattern}: no video matches this pattern")
+    return videos
 
 
-def identity_of(entry: Entry) -> str | None:
-    """Size and time of a file's last change, which tell a changed file; None where they are not known."""
-    if is_remote(entry.location):
-        return None
+def version_of(location: str) -> str:
+    """Size and modification time of a local file, which tell a replaced one; empty for URLs and missing files."""
+    if is_remote(location):
+        return ""
     try:
-        found = Path(entry.location).stat()
+        status = Path(location).stat()
     except OSError:
-        return None
-    return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
+        return ""
+    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
 
 
 @contextmanager
-def at_hand(entry: Entry, scratch: str | None, on_progress: Callable[[], None]) -> Iterator[tuple[Path, str]]:
-    """Hand out a clip as a file of this machine, and its identity; a copy goes when the block ends.
+def local_copy(video: Video, on_progress: Callable[[], None]) -> Iterator[tuple[Path, str]]:
+    """Yield a local file with the video's content, and its version; a download is deleted afterwards.
 
-    ``on_progress`` is called while it is fetched.
+    Args:
+        video: the input.
+        on_progress: called while the download advances.
 
     Raises:
-        DataError: it cannot be fetched.
+        DataError: the download failed.
     """
-    if not is_remote(entry.location):
-        yield Path(entry.location), identity_of(entry) or ""
+    if not is_remote(video.location):
+        yield Path(video.location), version_of(video.location)
         return
     require("cluster", "fsspec")
     from fsspec.callbacks import Callback
 
-    with TemporaryDirectory(prefix="save-avs-", dir=scratch) as folder:
-        suffix = PurePosixPath(entry.location.partition("?")[0]).suffix.lower()
-        file = Path(folder) / f"clip{suffix if suffix in VIDEO_SUFFIXES else ''}"
+    with TemporaryDirectory(prefix="save-avs-") as folder:
+        suffix = PurePosixPath(video.location.partition("?")[0]).suffix.lower()
+        file = Path(folder) / f"video{suffix if suffix in VIDEO_SUFFIXES else ''}"
         try:
-            files, path = _open(entry.location)
+            files, path = filesystem(video.location)
             files.get_file(path, str(file), callback=Callback(hooks={"": lambda *_, **__: on_progress()}))
-            tag = files.info(path).get("ETag") or "no tag"
-        except Exception as error:  # each file system has its own
-            raise DataError(f"{entry.name}: cannot be fetched ({_one_line(error)})") from error
+            tag = files.info(path).get("ETag") or "no ETag"
+        except Exception as error:
+            raise DataError(f"{video.id}: cannot be downloaded ({one_line(error)})") from error
         yield file, f"{file.stat().st_size} bytes, {tag}"
 
 
+<<<<<<< HEAD
 def _open(address: str) -> tuple[Any, str]:
+=======
+class OutputFolder:
+    """A folder on any file system, in which every file appears complete or not at all.
+
+    Args:
+        url: a local path or a URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        require("cluster", "fsspec")
+        self.url = url if is_remote(url) else str(Path(url).absolute())
+        self._files, self._root = filesystem(self.url)
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files in a subfolder, sorted; hidden ones (incomplete) left out."""
+        path = f"{self._root}/{folder}" if folder else self._root
+        self._files.invalidate_cache()
+        if not self._files.exists(path):
+            return []
+        names = (PurePosixPath(entry).name for entry in self._files.ls(path, detail=False))
+        return sorted(name for name in names if not name.startswith("."))
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        return self._files.cat_file(f"{self._root}/{name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file atomically: renamed when complete on a local disk, a single PUT on an object store.
+
+        Raises:
+            SaveAvsError: it cannot be written.
+        """
+        try:
+            if is_remote(self.url):
+                self._files.pipe_file(f"{self._root}/{name}", content)
+                return
+            target = Path(self._root) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(target) as part, part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except Exception as error:
+            raise SaveAvsError(f"{self.url}/{name}: cannot be written ({one_line(error)})") from error
+
+    def upload(self, folder: Path, name: str) -> None:
+        """Copy the files of a local folder into a subfolder."""
+        for path in sorted(folder.iterdir()):
+            self.write(f"{name}/{path.name}", path.read_bytes())
+
+    def remove(self, name: str) -> None:
+        """Delete a file."""
+        self._files.rm_file(f"{self._root}/{name}")
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """Open the file system of a path or URL, and the path on it."""
+>>>>>>> dea9210 (batch: Ray Data alone)
     require("cluster", "fsspec")
     from fsspec.core import url_to_fs
 
-    return url_to_fs(address)
+    return url_to_fs(url)
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return an error's message on one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,75 @@
+"""A model on its way to other machines: by name where every machine has it, else by its content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from save_avs._files.atomic import atomic_path
+from save_avs.models.serialization import CONFIG, WEIGHTS, read_config
+from save_avs.runtimes.loading import BUNDLED, find_model_folder
+from save_avs.weights.cache import cache_dir, find_weights
+
+_BASE = "base"  # subfolder of the weights that a model builds on
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A model to load anywhere.
+
+    Attributes:
+        name: a bundled name or a local folder; unused where ``files`` holds the content.
+        sha256: of the trained weights: what results of a run have in common.
+        files: relative path to content, as a reference into Ray's object store; None where ``name`` is enough.
+    """
+
+    name: str
+    sha256: str
+    files: Any = None
+
+    @classmethod
+    def find(cls, name: str) -> ModelPackage:
+        """Find a model on this machine.
+
+        Raises:
+            UsageError: there is no such model.
+        """
+        folder = find_model_folder(name)
+        return cls(
+            name if name in BUNDLED else str(folder.absolute()),
+            hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        )
+
+    def with_content(self) -> ModelPackage:
+        """Put the model's files, and the base weights that it needs, into Ray's object store once."""
+        if self.name in BUNDLED:
+            return self
+        import ray
+
+        folder = Path(self.name)
+        files = {name: (folder / name).read_bytes() for name in (CONFIG, WEIGHTS)}
+        refs = read_config(folder).base_weights
+        for identity in (refs.sam, refs.audio):
+            if identity is not None:
+                files[f"{_BASE}/{identity.name}"] = find_weights(identity).read_bytes()
+        return ModelPackage(self.name, self.sha256, ray.put(files))
+
+    def unpack(self) -> tuple[str, Path | None]:
+        """Return what ``load_model`` takes on this machine: a name or folder, and a folder of base weights.
+
+        Content goes into this machine's cache, once.
+        """
+        if self.files is None:
+            return self.name, None
+        import ray
+
+        folder = cache_dir() / "batch" / self.sha256
+        for name, content in ray.get(self.files).items():
+            target = folder / name
+            if not target.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_path(target) as part:
+                    part.write_bytes(content)
+        return str(folder), folder / _BASE

@@ -1,0 +1,163 @@
+"""A Ray actor that segments one video after another in a supervised process, which may die of any of them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from save_avs._process import Channel, Completed, Died, MemoryExceeded, Raised, TimedOut, WorkerProcess
+from save_avs.batch.model_package import ModelPackage
+from save_avs.batch.storage import OutputFolder, Video, local_copy, version_of
+from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
+
+# Statuses of failures that the video may not be to blame for: memory or the network may have been.
+TRANSIENT = frozenset({"crashed", "system", "unreachable"})
+_STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
+_ATTEMPTS = 2  # a process may die of something other than its video
+_HEARTBEAT_TIMEOUT = 600.0  # seconds without progress after which a video counts as hanging
+_EARLY_STOP = 10  # failures of one status, and nothing else, after which the run is stopped
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """What every worker does with a video.
+
+    Attributes:
+        device, precision, runtime: as ``load_model`` takes them.
+        fps, threshold: as ``segment`` takes them.
+        overlays: where overlay videos go, None to draw none.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    runtime: str = "auto"
+    fps: float | None = None
+    threshold: float = 0.5
+    overlays: str | None = None
+
+
+class VideoSegmenter:
+    """Callable class for ``Dataset.map``: a row with ``path`` and ``location`` to a row of results.
+
+    Args:
+        model: what to load, wherever this runs.
+        settings: what to do with each video.
+    """
+
+    def __init__(self, model: ModelPackage, settings: BatchSettings) -> None:
+        self._worker = WorkerProcess(_set_up, *model.unpack(), settings, start_attempts=_ATTEMPTS)
+        self._failures: list[str] | None = []  # None after the first success
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Segment a video; a failure is a row too.
+
+        Raises:
+            SaveAvsError: no video can be segmented: the model does not load, or the first ones all fail alike.
+        """
+        video = Video(row["path"], row["location"])
+        outcome = self._segment(video)
+        if isinstance(outcome, dict):
+            self._failures = None
+            return outcome
+        status, reason = outcome
+        if self._failures is not None:
+            self._failures.append(status)
+            if len(self._failures) >= _EARLY_STOP and len({*self._failures}) == 1:
+                raise SaveAvsError(f"The first {_EARLY_STOP} videos of a worker all failed ({reason}); stopped.")
+        version = version_of(video.location)
+        return {"path": video.id, "version": version, "status": status, "reason": reason, "frames": None}
+
+    def _segment(self, video: Video) -> dict[str, Any] | tuple[str, str]:
+        """Return the row of results, or the status and reason of a failure; a crash is tried once more."""
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            match self._worker.run(video, heartbeat_timeout=_HEARTBEAT_TIMEOUT):
+                case Completed(value=value):
+                    return value
+                case Raised(error=SaveAvsError() as error):
+                    return _STATUS.get(type(error), "refused"), " ".join(str(error).split())
+                case Raised(error=OSError() as error):
+                    return "system", " ".join(str(error).split())
+                case Raised(error=error):
+                    self._worker.kill()  # what is left of the process cannot be trusted
+                    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                case Died(reason=died):
+                    reason = f"the worker {died}"
+                case TimedOut(seconds=seconds):
+                    reason = f"no progress for {seconds:g} s"
+                case MemoryExceeded():
+                    reason = "out of memory"
+        return "crashed", f"{video.id}: {reason}, twice"
+
+
+def overlay_name(video_id: str) -> str:
+    """Return a folder name for a video: recognizable, and unique."""
+    stem = PurePosixPath(video_id.partition("?")[0]).stem
+    readable = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in stem[:40])
+    return f"{readable}-{hashlib.sha256(video_id.encode()).hexdigest()[:16]}"
+
+
+def _set_up(
+    channel: Channel, model_name: str, base_weights: Path | None, settings: BatchSettings
+) -> tuple[str, Callable[[Video], dict[str, Any]]]:
+    """Load the model into this process, to run on one thread.
+
+    One thread wherever it runs: how a sum is split decides its last bits.
+    """
+    import torch
+
+    from save_avs.runtimes.loading import load_model
+
+    torch.set_num_threads(1)
+    model = load_model(
+        model_name,
+        device=settings.device,
+        precision=settings.precision,
+        runtime=settings.runtime,
+        base_weights=base_weights,
+    )
+    return model.name, lambda video: _segment_video(model, settings, video, channel.heartbeat)
+
+
+def _segment_video(
+    model: Any, settings: BatchSettings, video: Video, on_progress: Callable[[], None]
+) -> dict[str, Any]:
+    from save_avs.batch.schema import video_row
+    from save_avs.inference import segment
+
+    started = time.perf_counter()
+    overlay = overlay_name(video.id) if settings.overlays else None
+    with (
+        local_copy(video, on_progress) as (file, version),
+        TemporaryDirectory(prefix="save-avs-") as scratch,
+    ):
+        folder = Path(scratch) / "result" if settings.overlays else None
+        try:
+            result = segment(
+                file,
+                model=model,
+                fps=settings.fps,
+                threshold=settings.threshold,
+                outputs=("overlay",) if folder else (),
+                directory=folder,
+                on_progress=lambda _: on_progress(),
+            )
+        except (MediaError, UsageError) as error:  # their messages name the local copy
+            raise type(error)(str(error).replace(str(file), video.id)) from error
+        if folder is not None and settings.overlays and overlay:
+            OutputFolder(settings.overlays).upload(folder, overlay)
+        row = video_row(
+            result,
+            path=video.id,
+            version=version,
+            model=f"{model.name}, {model.precision}, {model.runtime}",
+            overlay=overlay,
+            seconds=time.perf_counter() - started,
+        )
+    row["warnings"] = [text.replace(str(file), video.id) for text in row["warnings"]]
+    return row

@@ -1,0 +1,146 @@
+"""`save-avs batch`: many videos into Parquet tables, on this machine or a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from save_avs._extras import require
+from save_avs.cli._console import print_block, print_info, print_line
+from save_avs.cli._options import AsJson, Device, DryRun, Model, Precision, Runtime
+from save_avs.errors import MediaError, UsageError
+
+EXAMPLES = """Examples:
+
+\b
+  save-avs batch videos/ -o tables
+  save-avs batch 's3://bucket/clips/*.mp4' -o s3://bucket/tables --fps 1
+  save-avs batch --manifest clips.csv -o tables --overlay
+  save-avs batch --manifest clips.csv -o /shared/tables --address ray://head:10001
+
+\b
+The same command resumes a run that was stopped or killed (docs/batch.md).
+"""
+
+
+def batch(  # noqa: PLR0913, PLR0917, a command's options
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INPUT", help="Video files, folders to search, glob patterns or URLs."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR|URL", help="Write the tables to DIR or URL.")
+    ] = "runs/batch",
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            "--manifest",
+            metavar="FILE",
+            help="Read more inputs from a list: text, .jsonl, .csv or .parquet.",
+        ),
+    ] = None,
+    model: Model = "save-tiny",
+    fps: Annotated[
+        str, typer.Option("--fps", metavar="N|native", help="Segment N frames per second, or every frame.")
+    ] = "native",
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Mark pixels of a higher probability.")
+    ] = 0.5,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Write overlay videos too.")] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDRESS",
+            envvar="RAY_ADDRESS",
+            help="Join this Ray cluster instead of starting Ray on this machine.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", show_default="one per CPU", help="Segment N videos at a time."
+        ),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-worker",
+            metavar="SHARE",
+            show_default="1 where the cluster has GPUs",
+            help="Give each worker this share of a GPU.",
+        ),
+    ] = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try videos again that failed before.")
+    ] = False,
+    as_json: AsJson = False,
+    dry_run: DryRun = False,
+) -> int:
+    """Segment many videos into Parquet tables of masks, one row per video."""
+    require("cluster", "fsspec", "pyarrow", "ray")
+    from save_avs.batch.manifest import find_videos
+    from save_avs.batch.model_package import ModelPackage
+    from save_avs.batch.output import OVERLAYS, BatchOutput
+    from save_avs.batch.run import Cluster, plan_batch, result_settings, run_batch
+    from save_avs.batch.segmenter import BatchSettings
+    from save_avs.inference.settings import parse_fps
+
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers must be 1 or more, not {workers}.")
+    videos = find_videos(inputs or [], manifest)
+    settings = BatchSettings(
+        device=device,
+        precision=precision,
+        runtime=runtime,
+        fps=parse_fps(fps),
+        threshold=threshold,
+        overlays=OVERLAYS if overlay else None,
+    )
+    package = ModelPackage.find(model)
+    target = BatchOutput(output)
+    target.check_settings(result_settings(package, settings))
+    plan = plan_batch(videos, target, retry_failed=retry_failed)
+    line = f"{len(plan.todo)} to do, {plan.done} done, {len(plan.failed)} failed"
+    if dry_run:
+        counts = {"version": 1, "todo": len(plan.todo), "done": plan.done, "failed": len(plan.failed)}
+        print_block(json.dumps(counts)) if as_json else print_line(f"{target.folder.url}: {line}")
+        return 0
+    print_info(line)
+    started = time.monotonic()
+    cluster = Cluster(address=address, workers=workers, gpus_per_worker=gpus_per_worker)
+    run_batch(plan, target, package, settings, cluster, print_info)
+    return _report(target, [video.id for video in videos], time.monotonic() - started, as_json)
+
+
+def _report(target: Any, paths: list[str], seconds: float, as_json: bool) -> int:
+    """Print what the tables hold of these videos now; returns the exit code."""
+    from save_avs.batch.output import DONE_TABLE, FAILED_TABLE
+
+    done = target.rows(DONE_TABLE, ("version",))
+    wanted = set(paths)
+    failed = [row for path, row in target.rows(FAILED_TABLE).items() if path in wanted]
+    count = sum(path in done for path in paths)
+    if as_json:
+        report = {
+            "version": 1,
+            "directory": target.folder.url,
+            "videos": len(paths),
+            "done": count,
+            "failed": [{key: row[key] for key in ("path", "status", "reason")} for row in failed],
+            "seconds": seconds,
+        }
+        print_block(json.dumps(report, indent=2))
+    else:
+        for row in failed[:10]:
+            print_line(f"failed: {row['reason']}", err=True)
+        more = f", {len(failed)} failed (failed.parquet)" if failed else ""
+        print_line(f"{target.folder.url}: {count} of {len(paths)} videos done{more}; {seconds:.0f} s")
+    return MediaError.exit_code if failed else 0

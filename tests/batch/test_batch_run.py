@@ -1,0 +1,140 @@
+"""Batch runs: the same rows as `segment`, one per video, whatever is killed."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import pytest
+
+from save_avs import load_model, segment
+from save_avs.batch.model_package import ModelPackage
+from save_avs.batch.output import BatchOutput
+from save_avs.batch.schema import video_masks
+from save_avs.cli import main
+from tests.support.batch_runs import done_rows, results, run_in_process, start_program
+
+pytest.importorskip("ray")
+
+
+def wait_for(look, seconds: float = 120):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("timed out")
+
+
+def workers() -> list[psutil.Process]:
+    """The supervised processes below every process of ours."""
+    family = psutil.Process().children(recursive=True)
+    everyone = [*family, *(p for p in psutil.process_iter() if "raylet" in p.name())]
+    found = {}
+    for process in everyone:
+        try:
+            for child in [process, *process.children(recursive=True)]:
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found[child.pid] = child
+        except psutil.Error:
+            continue
+    return list(found.values())
+
+
+def test_rows_equal_what_segment_returns(archive, tiny, undisturbed):
+    done, failed = results(undisturbed)
+    model = load_model(tiny)
+    assert [row["path"] for row in done] == [str(archive / f"clip-{i:02}.mp4") for i in range(11)]
+    for row in (done[3], done[7]):
+        result = segment(row["path"], model=model)
+        assert video_masks(row) == result.video_masks and row["duration"] == result.video.duration
+        assert tuple(row["warnings"]) == result.warnings
+    assert any(video_masks(row).areas().any() for row in done)
+    assert [(row["path"], row["status"]) for row in failed] == [(str(archive / "clip-11.mp4"), "unreadable")]
+
+
+def test_overlays_are_written_and_rows_stay_the_same(ray_here, archive, tiny, undisturbed, tmp_path):
+    assert run_in_process(archive, tiny, tmp_path / "out", "--overlay") == 3
+    rows = done_rows(tmp_path / "out")
+    for row in rows:
+        assert (tmp_path / "out/overlays" / row["overlay"] / "overlay.mp4").stat().st_size
+    assert [row | {"overlay": None} for row in rows] == done_rows(undisturbed)
+
+
+def test_rerun_redoes_changed_files_and_failures_on_request(ray_here, archive, tiny, tmp_path, capsys):
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("clip-00.mp4", "clip-01.mp4", "clip-11.mp4"):
+        (few / name).write_bytes((archive / name).read_bytes())
+    assert run_in_process(few, tiny, tmp_path / "out") == 3
+    before = results(tmp_path / "out")
+    assert run_in_process(few, tiny, tmp_path / "out") == 3
+    assert results(tmp_path / "out") == before
+    (few / "clip-01.mp4").write_bytes((archive / "clip-05.mp4").read_bytes())
+    (few / "clip-11.mp4").write_bytes((archive / "clip-06.mp4").read_bytes())
+    assert run_in_process(few, tiny, tmp_path / "out", "--retry-failed") == 0
+    done, failed = results(tmp_path / "out")
+    assert [len(row["frames"]) for row in done] == [6, 11, 12] and not failed
+
+
+def test_dry_run_counts_and_writes_nothing(archive, tiny, tmp_path, capsys):
+    assert run_in_process(archive, tiny, tmp_path / "out", "--dry-run") == 0
+    assert "12 to do, 0 done, 0 failed" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workers", "0"], "1 or more"),
+        (["--fps", "2", "-o", "UNDISTURBED"], "made with fps None, not 2.0"),
+        (["-o", "ARCHIVE"], "is not empty and is not a batch output"),
+    ],
+    ids=["no workers", "other settings", "foreign folder"],
+)
+def test_wrong_usage_is_one_line(archive, tiny, undisturbed, capsys, arguments, message):
+    places = {"UNDISTURBED": str(undisturbed), "ARCHIVE": str(archive)}
+    words = ["batch", str(archive), "--model", str(tiny), *(places.get(word, word) for word in arguments)]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1 and message in error
+
+
+def test_inputs_that_do_not_exist_stop_the_run_early(ray_here, tiny, tmp_path, capsys):
+    listing = tmp_path / "list.txt"
+    listing.write_text("".join(f"/no/such/{i}.mp4\n" for i in range(30)))
+    words = ["batch", "--manifest", listing, "--model", tiny, "-o", tmp_path / "out", "--workers", 1]
+    assert main(list(map(str, words))) == 2
+    assert "cannot see /no/such/" in capsys.readouterr().err
+
+
+def test_model_content_travels_by_checksum(ray_here, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAVE_AVS_CACHE", str(tmp_path / "cache"))
+    package = ModelPackage.find(str(tiny)).with_content()
+    folder, _ = package.unpack()
+    assert package.sha256 in folder
+    assert load_model(folder).name == load_model(tiny).name
+
+
+@pytest.mark.slow
+def test_killed_worker_process_costs_no_row(ray_here, archive, tiny, undisturbed, tmp_path):
+    program = start_program(archive, "-o", tmp_path / "out", "--model", tiny, "--workers", 2)
+    wait_for(workers)[0].kill()
+    _, message = program.communicate(timeout=300)
+    assert program.returncode == 3, message
+    assert results(tmp_path / "out") == results(undisturbed)
+
+
+@pytest.mark.slow
+def test_killed_driver_resumes_to_the_same_rows(ray_here, archive, tiny, undisturbed, tmp_path):
+    command = [archive, "-o", tmp_path / "out", "--model", tiny, "--workers", 1]
+    program = start_program(*command)
+    output = BatchOutput(str(tmp_path / "out"))
+    wait_for(lambda: len(output.folder.names("videos.parquet")) >= 2)
+    program.kill()
+    program.communicate()
+    assert all(row in done_rows(undisturbed) for row in done_rows(tmp_path / "out"))
+    program = start_program(*command)
+    _, message = program.communicate(timeout=300)
+    assert program.returncode == 3, message
+    assert results(tmp_path / "out") == results(undisturbed)
