@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
+from tests.support.corruption import BOUNDED, damaged, documents
 
 from save_avs.batch.manifest import find_videos, read_manifest
 from save_avs.batch.segmenter import overlay_name
 from save_avs.batch.storage import as_video, local_copy, version_of
 from save_avs.errors import DataError, UsageError
-from tests.support.corruption import BOUNDED, damaged, documents
 from tests.support.file_server import serving
 
 LOCATIONS = ["a b.mp4", "s3://bucket/ä.mp4", '"quoted", name.mp4']

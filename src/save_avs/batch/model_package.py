@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.models.serialization import CONFIG, WEIGHTS, read_config
-from save_avs.runtimes.loading import BUNDLED, find_model_folder
+from save_avs.models.loading import BUNDLED, find_model_folder
 from save_avs.weights.cache import cache_dir, find_weights
 
 _BASE = "base"  # subfolder of the weights that a model builds on

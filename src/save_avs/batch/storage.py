@@ -10,13 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from save_avs._extras import require
-<<<<<<< HEAD
-from save_avs.batch.messages import Entry
-from save_avs.errors import DataError, UsageError
-=======
-from save_avs._files.atomic import atomic_path
+from save_avs._files import atomic_path
 from save_avs.errors import DataError, SaveAvsError, UsageError
->>>>>>> dea9210 (batch: Ray Data alone)
 from save_avs.video.discovery import VIDEO_SUFFIXES
 
 _REMOTE = ("http://", "https://", "s3://", "gs://", "gcs://", "az://", "abfs://", "hdfs://")
@@ -109,9 +104,6 @@ def local_copy(video: Video, on_progress: Callable[[], None]) -> Iterator[tuple[
         yield file, f"{file.stat().st_size} bytes, {tag}"
 
 
-<<<<<<< HEAD
-def _open(address: str) -> tuple[Any, str]:
-=======
 class OutputFolder:
     """A folder on any file system, in which every file appears complete or not at all.
 
@@ -168,7 +160,6 @@ class OutputFolder:
 
 def filesystem(url: str) -> tuple[Any, str]:
     """Open the file system of a path or URL, and the path on it."""
->>>>>>> dea9210 (batch: Ray Data alone)
     require("cluster", "fsspec")
     from fsspec.core import url_to_fs
 
