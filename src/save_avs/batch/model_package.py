@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._files import atomic_path
-from save_avs.models.serialization import CONFIG, WEIGHTS, read_config
 from save_avs.models.loading import BUNDLED, find_model_folder
+from save_avs.models.serialization import CONFIG, WEIGHTS, read_config
 from save_avs.weights.cache import cache_dir, find_weights
 
 _BASE = "base"  # subfolder of the weights that a model builds on
@@ -22,7 +22,7 @@ class ModelPackage:
     Attributes:
         name: a bundled name or a local folder; unused where ``files`` holds the content.
         sha256: of the trained weights: what results of a run have in common.
-        files: relative path to content, as a reference into Ray's object store; None where ``name`` is enough.
+        files: contents by relative path, a reference into Ray's object store; None where ``name`` is enough.
     """
 
     name: str

@@ -129,17 +129,19 @@ class ResultSink(Datasink):
             own = [row for row in rows if (row["status"] == DONE) == (table == DONE_TABLE)]
             if own:
                 columns = [{name: row.get(name) for name in schema.names} for row in own]
-                output.write(f"{table}/part-{self._run}-{ctx.task_idx:06}.parquet", to_parquet(columns, schema))
+                output.write(
+                    f"{table}/part-{self._run}-{ctx.task_idx:06}.parquet", to_parquet(columns, schema)
+                )
 
     def on_write_failed(self, error: Exception) -> None:
         """Leave the error to the driver."""
 
 
-def unwrap(error: BaseException) -> SaveAvsError | None:
-    """Return the error of ours that a Ray error was caused by, None where there is none."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, SaveAvsError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return None
+def unwrap(error: BaseException) -> SaveAvsError:
+    """Return the error of ours that a Ray error was caused by, else one that names the first cause."""
+    while not isinstance(error, SaveAvsError):
+        cause = getattr(error, "cause", None) or error.__cause__
+        if cause is None:
+            return SaveAvsError(f"Ray stopped the run ({type(error).__name__}: {one_line(error)[-300:]}).")
+        error = cause
+    return error

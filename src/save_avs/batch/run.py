@@ -45,9 +45,9 @@ class Cluster:
     """Where a run computes.
 
     Attributes:
-        address: of a running Ray cluster; None joins the one of ``RAY_ADDRESS`` or of this program, or starts one.
+        address: of a Ray cluster; None joins that of ``RAY_ADDRESS`` or of this program, or starts one.
         workers: videos at once, None for as many as the cluster has CPUs (or GPUs) for.
-        gpus_per_worker: share of a GPU that each worker holds; None for a whole one where the cluster has any.
+        gpus_per_worker: share of a GPU per worker; None for a whole one where the cluster has any.
     """
 
     address: str | None = None
@@ -137,7 +137,7 @@ def run_batch(
                 num_gpus=gpus or None,
             ).write_datasink(ResultSink(output.folder.url, min(_MAX_VIDEOS_PER_FILE, max(1, count // 100))))
         except ray.exceptions.RayError as error:
-            raise unwrap(error) or SaveAvsError(f"Ray stopped the run: {_last_line(error)}") from error
+            raise unwrap(error) from error
 
 
 def _gpus_per_worker(cluster: Cluster, settings: BatchSettings) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from save_avs._process import Channel, Completed, Died, MemoryExceeded, Raised, TimedOut, WorkerProcess
+from save_avs._process import Channel, Completed, Died, Limits, Raised, TimedOut, WorkerProcess
 from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.storage import OutputFolder, Video, local_copy, version_of
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
@@ -19,7 +19,7 @@ from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
 TRANSIENT = frozenset({"crashed", "system", "unreachable"})
 _STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
 _ATTEMPTS = 2  # a process may die of something other than its video
-_HEARTBEAT_TIMEOUT = 600.0  # seconds without progress after which a video counts as hanging
+_LIMITS = Limits(silence=600.0)  # seconds without progress after which a video counts as hanging
 _EARLY_STOP = 10  # failures of one status, and nothing else, after which the run is stopped
 
 
@@ -50,14 +50,15 @@ class VideoSegmenter:
     """
 
     def __init__(self, model: ModelPackage, settings: BatchSettings) -> None:
-        self._worker = WorkerProcess(_set_up, *model.unpack(), settings, start_attempts=_ATTEMPTS)
+        self._arguments = (*model.unpack(), settings)
+        self._worker = self._new_worker()
         self._failures: list[str] | None = []  # None after the first success
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Segment a video; a failure is a row too.
 
         Raises:
-            SaveAvsError: no video can be segmented: the model does not load, or the first ones all fail alike.
+            SaveAvsError: the model does not load, or the first videos all fail alike.
         """
         video = Video(row["path"], row["location"])
         outcome = self._segment(video)
@@ -68,7 +69,9 @@ class VideoSegmenter:
         if self._failures is not None:
             self._failures.append(status)
             if len(self._failures) >= _EARLY_STOP and len({*self._failures}) == 1:
-                raise SaveAvsError(f"The first {_EARLY_STOP} videos of a worker all failed ({reason}); stopped.")
+                raise SaveAvsError(
+                    f"The first {_EARLY_STOP} videos of a worker all failed ({reason}); stopped."
+                )
         version = version_of(video.location)
         return {"path": video.id, "version": version, "status": status, "reason": reason, "frames": None}
 
@@ -76,7 +79,7 @@ class VideoSegmenter:
         """Return the row of results, or the status and reason of a failure; a crash is tried once more."""
         reason = ""
         for _ in range(_ATTEMPTS):
-            match self._worker.run(video, heartbeat_timeout=_HEARTBEAT_TIMEOUT):
+            match self._worker.run(video, _LIMITS):
                 case Completed(value=value):
                     return value
                 case Raised(error=SaveAvsError() as error):
@@ -84,15 +87,17 @@ class VideoSegmenter:
                 case Raised(error=OSError() as error):
                     return "system", " ".join(str(error).split())
                 case Raised(error=error):
-                    self._worker.kill()  # what is left of the process cannot be trusted
+                    self._worker.close()  # what is left of the process cannot be trusted
+                    self._worker = self._new_worker()
                     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 case Died(reason=died):
                     reason = f"the worker {died}"
                 case TimedOut(seconds=seconds):
                     reason = f"no progress for {seconds:g} s"
-                case MemoryExceeded():
-                    reason = "out of memory"
         return "crashed", f"{video.id}: {reason}, twice"
+
+    def _new_worker(self) -> WorkerProcess[str, Video, dict[str, Any]]:
+        return WorkerProcess(_set_up, *self._arguments, start_attempts=_ATTEMPTS)
 
 
 def overlay_name(video_id: str) -> str:

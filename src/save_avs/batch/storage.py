@@ -65,7 +65,7 @@ def expand_url(pattern: str) -> list[str]:
 
 
 def version_of(location: str) -> str:
-    """Size and modification time of a local file, which tell a replaced one; empty for URLs and missing files."""
+    """Size and modification time of a local file, to notice a replaced one; empty for anything else."""
     if is_remote(location):
         return ""
     try:

@@ -15,6 +15,7 @@ import typer
 
 from save_avs._text import print_traceback
 from save_avs.cli import (
+    batch,
     bench,
     data,
     demo,
@@ -64,6 +65,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("segment", epilog=segment.EXAMPLES)(segment.segment)
+app.command("batch", epilog=batch.EXAMPLES)(batch.batch)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLES)(train.train)

@@ -11,7 +11,8 @@ import typer
 
 from save_avs._extras import require
 from save_avs.cli._console import print_block, print_info, print_line
-from save_avs.cli._options import AsJson, Device, DryRun, Model, Precision, Runtime
+from save_avs.cli._options import AsJson, Device, DryRun, Precision, Runtime
+from save_avs.cli.completion import model_names
 from save_avs.errors import MediaError, UsageError
 
 EXAMPLES = """Examples:
@@ -43,7 +44,15 @@ def batch(  # noqa: PLR0913, PLR0917, a command's options
             help="Read more inputs from a list: text, .jsonl, .csv or .parquet.",
         ),
     ] = None,
-    model: Model = "save-tiny",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME|PATH|hf:OWNER/NAME",
+            help="Use a bundled model, a model folder, or one from the Hugging Face Hub.",
+            autocompletion=model_names,
+        ),
+    ] = "save-tiny",
     fps: Annotated[
         str, typer.Option("--fps", metavar="N|native", help="Segment N frames per second, or every frame.")
     ] = "native",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from save_avs.cli._console import print_block, print_line
-from save_avs.cli._options import AsJson, Device, DryRun, Overwrite, Precision, Runtime, reject_options
+from save_avs.cli._options import AsJson, Device, DryRun, Overwrite, Precision, Runtime
 from save_avs.cli.completion import model_names
 from save_avs.errors import MediaError, UsageError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT_DIRECTORY = Path("runs/segment")
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
-MANY = "Many clips"
 INPUT_FAILED = MediaError.exit_code
 
 EXAMPLES = """Examples:
@@ -31,12 +30,6 @@ EXAMPLES = """Examples:
   save-avs segment clip.mp4 --fps 5 --save masks,png
   save-avs segment clip.mp4 --save overlay,matte,coco
   save-avs segment clip.mp4 --json > report.json
-  save-avs segment --engine local --workers 4 archive/ -o tables
-  save-avs segment --engine ray --manifest clips.csv -o tables --dry-run
-
-\b
-With --engine, many clips go into tables of masks (docs/lab-notes/scale.md). A run that was
-stopped or killed goes on when the same command is given again.
 """
 
 
@@ -45,7 +38,7 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Video files, folders to search for them, or globs; with --engine, addresses too.",
+            help="Video files, folders to search for them, or globs.",
         ),
     ] = None,
     output: Annotated[
@@ -88,47 +81,6 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
     ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep finished results, do the rest.")] = False,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            "--engine",
-            metavar="local|ray",
-            help="Many clips into tables: by processes here, or by Ray.",
-            rich_help_panel=MANY,
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            show_default="one a processor",
-            help="Clips at once, each in a process of its own.",
-            rich_help_panel=MANY,
-        ),
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            "--manifest",
-            metavar="FILE",
-            help="A list of paths or addresses: text, .jsonl, .csv or .parquet.",
-            rich_help_panel=MANY,
-        ),
-    ] = None,
-    price: Annotated[
-        float | None,
-        typer.Option(
-            "--price-per-hour",
-            metavar="PRICE",
-            help="What an hour of it all costs; progress and --dry-run then say what the run does.",
-            rich_help_panel=MANY,
-        ),
-    ] = None,
-    retry_failed: Annotated[
-        bool,
-        typer.Option("--retry-failed", help="Try those again that could not be done.", rich_help_panel=MANY),
-    ] = False,
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> int:
@@ -136,26 +88,8 @@ def segment(  # noqa: PLR0913, PLR0917, a command's options
     from save_avs.inference.result_folders import find_input_videos, plan_jobs
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
-    default = "masks" if engine else ",".join(DEFAULT_OUTPUTS)
-    outputs = parse_outputs(default if save is None else save)
+    outputs = parse_outputs(",".join(DEFAULT_OUTPUTS) if save is None else save)
     settings = SegmentationSettings(fps=parse_fps(fps), threshold=threshold, outputs=outputs)
-    if engine is not None:
-        from save_avs.cli.segment_bulk import Order, kit_of, segment_bulk
-
-        if overwrite:
-            raise UsageError("--engine goes on with what is there: leave out --overwrite, or choose -o")
-        kit = kit_of(model, output, settings, device=device, precision=precision, runtime=runtime)
-        order = Order(
-            engine=engine,
-            workers=workers,
-            price=price,
-            retry_failed=retry_failed,
-            as_json=as_json,
-            dry_run=dry_run,
-        )
-        return segment_bulk(inputs or [], manifest, output, kit, order)
-    only_many = {"--workers": workers, "--manifest": manifest, "--price-per-hour": price}
-    reject_options({**only_many, "--retry-failed": retry_failed or None}, "--engine local or ray")
     if not inputs:
         raise UsageError(
             "Missing argument INPUT: name a video file, a folder or a pattern such as 'clips/*.mp4'"
