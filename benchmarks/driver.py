@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory
 
 import psutil
 from pyarrow import dataset
+from save_avs.batch.messages import Done
+from save_avs.batch.parquet import track_of
 
 from save_avs.batch.manifest import find_entries
-from save_avs.batch.messages import Done
 from save_avs.batch.output import CLIPS, BulkFolder
-from save_avs.batch.parquet import track_of
 from save_avs.batch.run import plan_run
 from save_avs.types import VideoMasks
 

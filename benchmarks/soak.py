@@ -1,12 +1,10 @@
-"""The service and the corpus engine kept at work for an hour: does their memory stay what it is?
+"""The service kept at work for an hour: does its memory stay what it is?
 
     python benchmarks/soak.py [--minutes 60] [--rest 2] [--plot docs/images/soak.png]
 
 A client sends videos to `save-avs serve` one after another, most of them whole, some torn, some cancelled,
-looks at what comes of them and deletes them; beside it `save-avs segment --engine local` works through an
-archive of names of one clip, longer than the time there is, and is told to stop at the end. Every ten
-seconds the memory of both and of their workers is written down, pages that they share counted once (PSS). The
-first third of the time is left out of the trend.
+reads the results and deletes them. Every ten seconds the memory of the server and its workers is recorded, shared
+pages counted once (PSS). The first third of the time is left out of the trend.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +33,6 @@ from rich.progress import track
 from rich.table import Table
 
 EVERY = 10.0  # seconds between two looks at the memory
-CLIPS = 20_000  # of the archive: more than an hour's
 SAMPLE = Path(str(files("save_avs"))) / "bundled/sample.mp4"
 PROGRAM = [sys.executable, "-m", "save_avs"]
 ENDED = ("done", "failed", "cancelled")
@@ -94,24 +90,6 @@ def served(data: Path) -> Iterator[tuple[Watched, httpx.Client]]:
         process.wait(60)
 
 
-@contextmanager
-def archived(folder: Path) -> Iterator[Watched]:
-    """The corpus engine at work on an archive of many names of one clip; told to stop in the end."""
-    (folder / "clips").mkdir()
-    shutil.copy(SAMPLE, folder / "sample.mp4")
-    for number in range(CLIPS):
-        (folder / f"clips/{number:06}.mp4").hardlink_to(folder / "sample.mp4")
-    command = ["segment", "--engine", "local", "--workers", "1", "--quiet", "--fps", "5"]
-    line = [*PROGRAM, *command, str(folder / "clips"), "-o", str(folder / "tables")]
-    with (folder / "said").open("w") as said:
-        process = subprocess.Popen(line, stdout=said, stderr=said, text=True)
-        try:
-            yield Watched(process)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(120)
-
-
 def ask(client: httpx.Client, kind: str) -> str:
     """One job from its video to its end; returns the state it ended in."""
     content = SAMPLE.read_bytes()
@@ -148,13 +126,6 @@ def watch(programs: Sequence[Watched], minutes: float) -> None:
             if program.process.poll() is not None:
                 raise SystemExit(f"{' '.join(map(str, program.process.args))}: ended early")  # pyright: ignore
             program.look((time.monotonic() - start) / 60)
-
-
-def clips_done(tables: Path) -> int:
-    """Rows of the corpus engine's table."""
-    from pyarrow import dataset
-
-    return dataset.dataset(tables / "clips").count_rows()
 
 
 def draw(programs: dict[str, Watched], path: Path) -> None:
@@ -195,8 +166,8 @@ def main() -> None:
     stop = threading.Event()
     with TemporaryDirectory(prefix="soak-") as name:
         folder = Path(name)
-        with served(folder / "jobs") as (service, client), archived(folder) as corpus:
-            programs = {"save-avs serve": service, "save-avs segment --engine local": corpus}
+        with served(folder / "jobs") as (service, client):
+            programs = {"save-avs serve": service}
             asking = threading.Thread(target=keep_asking, args=(client, options.rest, stop, seen))
             asking.start()
             try:
@@ -205,10 +176,9 @@ def main() -> None:
                 stop.set()
                 asking.join()
         left = sorted(path.name for path in (folder / "jobs/jobs").iterdir())
-        done = clips_done(folder / "tables")
     console = Console(width=110)
     console.print(report(programs))
-    console.print(f"jobs: {json.dumps(seen)}; left in the data folder: {len(left)}; clips in tables: {done}")
+    console.print(f"jobs: {json.dumps(seen)}; left in the data folder: {len(left)}")
     if options.plot:
         draw(programs, options.plot)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
 import time
 
-import psutil
 import pytest
 
 from save_avs import load_model, segment
@@ -14,6 +11,7 @@ from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.output import BatchOutput
 from save_avs.batch.schema import video_masks
 from save_avs.cli import main
+from tests.support.batch_kills import worker_processes
 from tests.support.batch_runs import done_rows, results, run_in_process, start_program
 
 pytest.importorskip("ray")
@@ -26,16 +24,6 @@ def wait_for(look, seconds: float = 120):
             return found
         time.sleep(0.05)
     raise AssertionError("timed out")
-
-
-def worker_processes(program: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The supervised processes below a program, wherever in Ray they hang."""
-    found = []
-    for process in psutil.Process(program.pid).children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if "spawn_main" in " ".join(process.cmdline()):
-                found.append(process)
-    return found
 
 
 def test_rows_equal_what_segment_returns(archive, tiny, undisturbed):

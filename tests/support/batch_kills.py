@@ -1,41 +1,41 @@
-"""Kill workers and drivers of a corpus run at random, and compare its tables with an undisturbed run's.
+"""Kill workers and drivers of a batch run at random, and compare its rows with an undisturbed run's.
 
-    python tests/bulk/kills.py [--clips 500] [--engine local|ray] [--workers 2] [--every 6] [--seed 0]
+    python -m tests.support.batch_kills [--videos 300] [--workers 2] [--every 20] [--seed 0]
 
-Some clips are broken. Every few seconds a worker is killed, or the driver, which is then started again with
-the same command, until it comes to its end. Prints a table; exit code 1 where the tables differ.
+Some videos are broken. Every few seconds a worker process or the driver is killed; a killed driver is started
+again with the same command until it finishes. Prints a table; exit code 1 where the rows differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 from rich.progress import track
 
+from save_avs._text import markdown_table
 from save_avs.models.serialization import save_model
-from tests.support.batch_inputs import program, results
+from tests.support.batch_runs import results, start_program
 from tests.support.sample_videos import make_video
 from tests.support.tiny_model import shake, tiny_config, tiny_model
 
-BROKEN = 25  # one in so many clips
-DRIVERS = 0.3  # share of kills that hit the driver
-DELAY = 0.5  # seconds longer for each clip, so that there is time to kill
-DONE = (0, 3)  # exit codes of a run that came to its end
+BROKEN = 25  # one in so many videos
+DRIVER_SHARE = 0.3  # of the kills
+FINISHED = (0, 3)  # exit codes
 
 
-def make_archive(folder: Path, clips: int) -> Path:
-    """Clips of different sizes and lengths, and a few that are none."""
+def make_videos(folder: Path, count: int) -> Path:
+    """Videos of different sizes and lengths, some of them text files."""
     folder.mkdir()
-    for number in track(range(clips), description="writing clips"):
+    for number in track(range(count), description="writing videos"):
         path = folder / f"clip-{number:04}.mp4"
         if number % BROKEN == BROKEN - 1:
             path.write_text(f"no video {number}")
@@ -44,88 +44,72 @@ def make_archive(folder: Path, clips: int) -> Path:
     return folder
 
 
-def make_model(folder: Path) -> Path:
-    """A model that computes in a moment."""
-    model = tiny_model()
-    shake(model)
-    return save_model(model, tiny_config(), folder)
+def worker_processes(driver: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The supervised processes below a driver, wherever in Ray they hang."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(driver.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if "spawn_main" in " ".join(process.cmdline()):
+                    found.append(process)
+    return found
 
 
-def workers_of(driver: int) -> list[psutil.Process]:
-    """The processes below a driver that segment: those that were spawned, wherever they hang."""
-    try:
-        family = psutil.Process(driver).children(recursive=True)
-        return [one for one in family if "spawn_main" in " ".join(one.cmdline())]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def strike(driver: subprocess.Popen[str], draw: random.Random) -> str:
+def kill_something(driver: subprocess.Popen[str], rng: random.Random) -> str:
     """Kill the driver, or a worker if there is one; returns which."""
-    if draw.random() < DRIVERS:
+    if rng.random() < DRIVER_SHARE:
         driver.kill()
         return "driver"
-    workers = workers_of(driver.pid)
+    workers = worker_processes(driver)
     if workers:
-        draw.choice(workers).kill()
-    return "worker" if workers else "nobody"
+        rng.choice(workers).kill()
+    return "worker" if workers else "none"
 
 
-def live(driver: subprocess.Popen[str], draw: random.Random, every: float, killed: Counter[str]) -> int:
-    """Let a driver run, and kill now and then, until it ends."""
-    while True:
-        try:
-            return driver.wait(draw.uniform(0.5, 1.5) * every)
-        except subprocess.TimeoutExpired:
-            killed[strike(driver, draw)] += 1
-
-
-def undisturbed(command: Sequence[object]) -> float:
-    """Let a run come to its end; returns the seconds it took."""
-    began = time.monotonic()
-    driver = program(*command)
-    said = driver.communicate()[1]
-    assert driver.returncode in DONE, said
-    return time.monotonic() - began
-
-
-def disturbed(command: Sequence[object], draw: random.Random, every: float) -> tuple[Counter[str], float]:
-    """Start a run again and again until it comes to its end; returns who was killed, and the seconds."""
-    began, killed = time.monotonic(), Counter[str]()
-    while live(program(*command, delay=DELAY), draw, every, killed) not in DONE:
-        pass
-    return killed, time.monotonic() - began
+def run_disturbed(command: list[object], rng: random.Random, every: float) -> Counter[str]:
+    """Run a command, again after each kill of its driver, until it finishes; returns the kills."""
+    kills: Counter[str] = Counter()
+    code = None
+    while code not in FINISHED:
+        driver, code = start_program(*command), None
+        while code is None:
+            try:
+                driver.communicate(timeout=rng.uniform(0.5, 1.5) * every)
+                code = driver.returncode
+            except subprocess.TimeoutExpired:
+                kills[kill_something(driver, rng)] += 1
+    return kills
 
 
 def main() -> int:
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
-    parser.add_argument("--clips", type=int, default=500)
-    parser.add_argument("--engine", choices=("local", "ray"), default="local")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument(
-        "--every",
-        type=float,
-        default=6.0,
-        help="seconds; a clip whose worker dies twice has failed",
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--videos", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--every", type=float, default=20.0, help="mean seconds between kills")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         home = Path(name)
-        archive, model = make_archive(home / "archive", options.clips), make_model(home / "model")
-        command = [archive, "--model", model, "--workers", options.workers, "--quiet"]
-        quiet = undisturbed([*command, "--engine", "local", "-o", home / "quiet"])
-        command += ["--engine", options.engine, "-o", home / "killed"]
-        killed, seconds = disturbed(command, random.Random(options.seed), options.every)
-        (done, failed), wanted = results(home / "killed"), results(home / "quiet")
-    same = (done, failed) == wanted
-    print("| engine | clips | kills of workers, drivers | done | failed | as undisturbed | seconds |")
-    print("|---" * 7 + "|")
-    kills, counts = f"{killed['worker']}, {killed['driver']}", f"{len(done)} | {len(failed)}"
-    verdict, times = "yes" if same else "NO", f"{seconds:.0f} ({quiet:.0f} undisturbed)"
-    print(f"| {options.engine} | {options.clips} | {kills} | {counts} | {verdict} | {times} |")
-    return int(not same or len(done) + len(failed) != options.clips)
+        videos, model = make_videos(home / "videos", options.videos), tiny_model()
+        shake(model)
+        save_model(model, tiny_config(), home / "model")
+        command: list[object] = [videos, "--model", home / "model", "--workers", options.workers, "--quiet"]
+        start = time.monotonic()
+        program = start_program(*command, "-o", home / "undisturbed")
+        message = program.communicate()[1]
+        assert program.returncode in FINISHED, message
+        undisturbed = time.monotonic() - start
+        start = time.monotonic()
+        kills = run_disturbed([*command, "-o", home / "killed"], random.Random(options.seed), options.every)
+        seconds = time.monotonic() - start
+        (done, failed), expected = results(home / "killed"), results(home / "undisturbed")
+    same = (done, failed) == expected and len(done) + len(failed) == options.videos
+    head = ("videos", "worker kills", "driver kills", "done", "failed", "same rows", "seconds (undisturbed)")
+    row = [options.videos, kills["worker"], kills["driver"], len(done), len(failed), "yes" if same else "NO"]
+    print(markdown_table(head, [[*map(str, row), f"{seconds:.0f} ({undisturbed:.0f})"]]))
+    return int(not same)
 
 
 if __name__ == "__main__":

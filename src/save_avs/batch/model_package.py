@@ -66,7 +66,8 @@ class ModelPackage:
         import ray
 
         folder = cache_dir() / "batch" / self.sha256
-        for name, content in ray.get(self.files).items():
+        files: Any = ray.get(self.files)
+        for name, content in files.items():
             target = folder / name
             if not target.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)

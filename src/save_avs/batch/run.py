@@ -16,7 +16,7 @@ from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, OVERLAYS, BatchOutput, ResultSink, unwrap
 from save_avs.batch.segmenter import TRANSIENT, BatchSettings, VideoSegmenter
 from save_avs.batch.storage import Video, is_remote, version_of
-from save_avs.errors import SaveAvsError, UsageError
+from save_avs.errors import UsageError
 
 _SPARE_CPUS = 2  # logical CPUs beyond the workers': Ray Data's own tasks would wait for one forever
 _MAX_VIDEOS_PER_FILE = 500
@@ -117,8 +117,8 @@ def run_batch(
         settings = replace(settings, overlays=f"{output.folder.url}/{OVERLAYS}")
     require("cluster", "ray")
     with _ray(cluster, on_message) as remote:
-        import ray
         from ray.data import ActorPoolStrategy, from_items
+        from ray.exceptions import RayError
 
         if remote:
             _check_nodes(plan.todo, output.folder.url)
@@ -136,7 +136,7 @@ def run_batch(
                 num_cpus=1,
                 num_gpus=gpus or None,
             ).write_datasink(ResultSink(output.folder.url, min(_MAX_VIDEOS_PER_FILE, max(1, count // 100))))
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             raise unwrap(error) from error
 
 
@@ -189,6 +189,7 @@ def _check_nodes(videos: Sequence[Video], output: str) -> None:
         UsageError: one does not; the line names it.
     """
     import ray
+    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     local = [video.location for video in videos if not is_remote(video.location)][:_PROBED_PATHS]
@@ -202,7 +203,7 @@ def _check_nodes(videos: Sequence[Video], output: str) -> None:
         name = node["NodeManagerHostname"]
         try:
             torch_version, missing = ray.get(probe.options(scheduling_strategy=here).remote(local))
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             raise UsageError(f"Node {name} cannot run save-avs: {_last_line(error)}.") from error
         if missing:
             raise UsageError(

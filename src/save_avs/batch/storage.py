@@ -166,6 +166,6 @@ def filesystem(url: str) -> tuple[Any, str]:
     return url_to_fs(url)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return an error's message on one line."""
     return " ".join(str(error).split()) or type(error).__name__

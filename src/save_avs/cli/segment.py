@@ -33,7 +33,7 @@ EXAMPLES = """Examples:
 """
 
 
-def segment(  # noqa: PLR0913, PLR0917, a command's options
+def segment(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(

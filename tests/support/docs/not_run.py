@@ -27,21 +27,16 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "takes half a minute; tests/exports/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
     ),
-    "starts workers, each with a torch of its own; tests/bulk/test_bulk_run.py": (
-        "save-avs segment --engine local --workers 2 videos/ -o tables",
-        "save-avs segment --engine local --workers 1 --fps 1 src/save_avs/bundled/sample.mp4 -o tables-1",
-        "save-avs segment --engine ray --manifest share-07.txt -o tables-07",
-    ),
+    "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
     "takes most of an hour; tests/hostile/test_hostile_input.py tries the quick ones": (
         "python tests/hostile/run.py",
         "python tests/hostile/run.py --quick",
         "python tests/hostile/run.py masks/ pipe",
     ),
-    "kills and disturbs programs for minutes; tests/faults, tests/bulk/test_bulk_run.py": (
+    "kills and disturbs programs for minutes; tests/faults, tests/batch/test_batch_run.py": (
         "python tests/faults/disturb.py --tries 2",
         "python tests/faults/disturb.py train SIGKILL",
-        "python tests/bulk/kills.py",
-        "python tests/bulk/kills.py --engine ray --clips 100 --every 25",
+        "python -m tests.support.batch_kills",
         "python benchmarks/soak.py",
     ),
     "needs atheris, which no check installs": ("python fuzz/parsers.py masks -max_total_time=120",),

@@ -1,4 +1,4 @@
-"""`save-avs` within limits, with small parts of tables and weights to fetch: program.py ARGUMENT..."""
+"""`save-avs` within limits, with weights to fetch: faulty_program.py ARGUMENT..."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from save_avs.batch import output as folder
 from save_avs.weights.identity import sha256_of
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 
 if __name__ in ("__main__", "__mp_main__"):  # the second is what workers call the program they come from
-    folder._MOST_CLIPS = 2
     if limit := int(os.environ.get("FAULTS_ADDRESSES", "0")):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     if name := os.environ.get("FAULTS_PUBLISHED"):

@@ -1,4 +1,4 @@
-"""The commands that are disturbed: segment, the corpus engine, train, fetch, serve."""
+"""The commands that are disturbed: segment, train, fetch, serve."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ import av
 import httpx
 import torch
 
-from save_avs.batch.messages import PASSING
 from save_avs.models.serialization import save_model
-from tests.support.batch_inputs import failures, rows
 from tests.support.faults.operation import Outcome, Trade, digest, digests
 from tests.support.sample_videos import make_video
 from tests.support.tiny_corpus import make_corpus
@@ -63,23 +61,6 @@ def _frames_in(video: Path) -> str:
     """How many of its frames decode; x264 does not code small pictures twice in the same bits."""
     with av.open(str(video)) as container:
         return f"{sum(1 for _ in container.decode(video=0))} frames"
-
-
-def _bulk(place: Path) -> list[str]:
-    how = ["--engine", "local", "--workers", "1", "--model", str(place / "model")]
-    return ["segment", str(place / "clips"), "-o", str(place / "out"), *how]
-
-
-def _rows(place: Path) -> Outcome:
-    out = place / "out"
-    failed = failures(out) if (out / "failed.parquet").is_file() else []
-    every = rows(out) + [row for row in failed if row["status"] not in PASSING]  # the others are tried again
-    said = {Path(row.pop("path")).name: row for row in every}
-    assert len(said) == len(every), "a clip has two results"
-    kept = {
-        name: {k: v for k, v in row.items() if k not in ("identity", "reason")} for name, row in said.items()
-    }
-    return {name: digest(json.dumps(row, sort_keys=True).encode()) for name, row in kept.items()}
 
 
 def _recipe(place: Path) -> None:
@@ -182,7 +163,6 @@ def trades(address: Callable[[], str]) -> dict[str, Trade]:
     """All of them; ``address`` is where the published weights are served."""
     every = (
         Trade("segment", _clips_and_model, _segment, _segmented),
-        Trade("corpus", partial(_clips_and_model, broken=True), _bulk, _rows, codes=(3,)),
         Trade("train", _recipe, lambda place: ["train", str(place / "recipe.yaml")], _stages),
         Trade(
             "fetch",
