@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.shards import (
     INDEX_JSON,
-    MemberRecord,
     ShardedClip,
     ShardedSplit,
     ShardIndex,
     read_index,
     sharded_entries,
 )
+from save_avs.datasets.storage import MemberRecord
 from save_avs.errors import DataError
 from tests.support.corruption import BOUNDED, documents
 

@@ -11,7 +11,7 @@ from save_avs.errors import DataError, UsageError
 from save_avs.models.baselines import extract_features
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest
-from save_avs.synthesis.semantic_layouts import write_v3
+from save_avs.synthesis.layouts import write_layout
 from studies.few_shot.frames import class_of, read_frames
 from studies.few_shot.scene_clips import PLAIN, VISIBLE, SceneClips
 from studies.few_shot.trials import from_scenes, from_v3
@@ -37,7 +37,7 @@ def clips(root):
 @pytest.fixture(scope="module")
 def tree(root, tmp_path_factory):
     corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
-    return write_v3(LayoutRequest(corpora, 12, 5, (40, 48)), tmp_path_factory.mktemp("v3") / "tree")
+    return write_layout("v3", LayoutRequest(corpora, 12, 5, (40, 48)), tmp_path_factory.mktemp("v3") / "tree")
 
 
 def test_of_every_unseen_class_there_are_as_many_scenes(clips):

@@ -16,7 +16,7 @@ from save_avs.models import save_model
 from save_avs.models.baselines import Gavs, ProtoNet
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest
-from save_avs.synthesis.semantic_layouts import write_v3
+from save_avs.synthesis.layouts import write_layout
 from studies.cli.study_few_shot import few_shot
 from studies.few_shot import settings as settings_module
 from studies.few_shot.findings import Findings
@@ -191,7 +191,7 @@ def test_the_command_reports_on_scenes(command, model, root, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_command_reports_on_v3(command, model, root, tmp_path, capsys):
     corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
-    tree = write_v3(LayoutRequest(corpora, 12, 5, (40, 48)), tmp_path / "tree")
+    tree = write_layout("v3", LayoutRequest(corpora, 12, 5, (40, 48)), tmp_path / "tree")
     words = (model, "--data", "v3", "--root", tree, "--shots", "0,1", "--precision", "fp32")
     assert command(*words, "-o", tmp_path / "study", "--json") == 0
     sheets = json.loads(capsys.readouterr().out)["report"]["sheets"]

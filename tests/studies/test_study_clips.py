@@ -14,7 +14,7 @@ from save_avs.evaluation import evaluate_clips
 from save_avs.models import load_model
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest
-from save_avs.synthesis.layouts import LAYOUT_WRITERS
+from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 from tests.support.study_runs import make_study
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import tiny_config
@@ -32,7 +32,7 @@ def recipe(home: Path) -> Path:
     """A recipe on an S4 tree composed of the micro corpus."""
     root = make_corpus(home / "corpus-s4")
     corpora = {split: Corpus.load(root, split) for split in LAYOUT_WRITERS["s4"].splits}
-    LAYOUT_WRITERS["s4"].write(LayoutRequest(corpora, count=CLIPS, size=(32, 32)), home / "avs")
+    write_layout("s4", LayoutRequest(corpora, count=CLIPS, size=(32, 32)), home / "avs")
     stage = {
         "task": "avs",
         "data": {"name": "s4", "root": str(home / "avs")},

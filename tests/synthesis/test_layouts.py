@@ -15,7 +15,7 @@ from save_avs.datasets.registry import SPECS
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest
-from save_avs.synthesis.layouts import LAYOUT_WRITERS
+from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 from tests.support import dataset_trees as trees
 
 SIZE = (40, 48)
@@ -35,12 +35,9 @@ def written(corpus_root, tmp_path_factory):
 
     def write(layout: str):
         if layout not in made:
-            writer = LAYOUT_WRITERS[layout]
-            corpora = {split: Corpus.load(corpus_root, split) for split in writer.splits}
-            count = 7 if layout == "v3" else 3
-            made[layout] = writer.write(
-                LayoutRequest(corpora, count, 5, SIZE), tmp_path_factory.mktemp(layout) / "tree"
-            )
+            corpora = {split: Corpus.load(corpus_root, split) for split in LAYOUT_WRITERS[layout].splits}
+            request = LayoutRequest(corpora, 7 if layout == "v3" else 3, 5, SIZE)
+            made[layout] = write_layout(layout, request, tmp_path_factory.mktemp(layout) / "tree")
         return made[layout]
 
     return write
@@ -140,7 +137,7 @@ def test_v3_shots_grow_and_never_stand_in_the_test(written):
 def test_v3_needs_more_clips_than_unseen_classes(corpus_root, tmp_path):
     corpora = {split: Corpus.load(corpus_root, split) for split in LAYOUT_WRITERS["v3"].splits}
     with pytest.raises(UsageError, match="1 unseen classes need more clips: use --count 2 or more"):
-        LAYOUT_WRITERS["v3"].write(LayoutRequest(corpora, 1), tmp_path / "tree")
+        write_layout("v3", LayoutRequest(corpora, 1), tmp_path / "tree")
     assert not list(tmp_path.iterdir())
 
 
@@ -151,7 +148,7 @@ def test_synthetic_sounds_are_the_pictures_second_patch(written):
 
 
 def test_a_folder_that_exists_is_left_alone(train, tmp_path):
-    for writer in LAYOUT_WRITERS.values():
+    for layout in LAYOUT_WRITERS:
         with pytest.raises(UsageError, match="already exists"):
-            writer.write(LayoutRequest({"train": train}, 1), tmp_path)
+            write_layout(layout, LayoutRequest({"train": train}, 1), tmp_path)
     assert not list(tmp_path.iterdir())

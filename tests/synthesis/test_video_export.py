@@ -10,7 +10,7 @@ from PIL import Image
 
 from save_avs.errors import UsageError
 from save_avs.synthesis.layout_files import ONE_SOURCE, LayoutRequest
-from save_avs.synthesis.layouts import write_s4
+from save_avs.synthesis.layouts import write_layout
 from save_avs.synthesis.render import mix_audio, render_scene
 from save_avs.synthesis.scene import random_scene
 from save_avs.synthesis.video_export import random_video_scene, write_scene_video, write_scene_videos
@@ -103,7 +103,7 @@ class TestClips:
 @pytest.fixture(scope="module")
 def root(train, test, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("s4") / "avs"
-    write_s4(LayoutRequest({"train": train, "test": test}, 2, 3, (56, 56)), folder)
+    write_layout("s4", LayoutRequest({"train": train, "test": test}, 2, 3, (56, 56)), folder)
     return folder / "Single-source"
 
 
@@ -157,8 +157,8 @@ class TestS4:
             assert all(scene.sounding_at(k + 15 / 16) for k in range(5))
 
     def test_the_same_seed_gives_the_same_bytes(self, train, test, tmp_path, root):
-        write_s4(LayoutRequest({"train": train, "test": test}, 2, 3, (56, 56)), tmp_path / "again")
+        write_layout("s4", LayoutRequest({"train": train, "test": test}, 2, 3, (56, 56)), tmp_path / "again")
         again, once = files(tmp_path / "again" / "Single-source"), files(root)
         assert again == once
-        write_s4(LayoutRequest({"test": test}, 2, 4, (56, 56)), tmp_path / "other")
+        write_layout("s4", LayoutRequest({"test": test}, 2, 4, (56, 56)), tmp_path / "other")
         assert files(tmp_path / "other" / "Single-source") != again

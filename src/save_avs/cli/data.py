@@ -153,7 +153,7 @@ def _compose_benchmark(
 ) -> Path:
     from save_avs.synthesis.corpus import Corpus
     from save_avs.synthesis.layout_files import LayoutRequest
-    from save_avs.synthesis.layouts import LAYOUT_WRITERS
+    from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 
     writer = LAYOUT_WRITERS[layout]
     chosen: list[Any] = list(dict.fromkeys(splits or writer.splits))
@@ -163,7 +163,7 @@ def _compose_benchmark(
     if writer.needs_all_splits and set(chosen) != set(writer.splits):
         raise UsageError(f"{layout} needs all of {', '.join(writer.splits)}: leave out --split")
     corpora = {name: Corpus.load(corpus, name) for name in chosen}
-    return writer.write(LayoutRequest(corpora, progress=_progress, **how), output)
+    return write_layout(layout, LayoutRequest(corpora, progress=_progress, **how), output)
 
 
 def _one_split(wanted: list[str] | None) -> str:

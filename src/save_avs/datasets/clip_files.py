@@ -1,4 +1,8 @@
-"""Readers for the files of a clip; every error message begins with the file."""
+"""Readers for the files of a clip.
+
+Every reader raises DataError if the file is missing, broken, or not what it should be; the message begins
+with the file.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +49,7 @@ class ClipPaths(Generic[FileT_co]):
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read the rows of a CSV file that has at least these columns.
-
-    Raises:
-        DataError: it is missing, is not text, or lacks a column.
-    """
+    """Read the rows of a CSV file that has at least these columns."""
     header, *rows = read_csv(path) or [[]]
     missing = [name for name in columns if name not in header]
     if missing:
@@ -59,11 +59,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_csv(path: Path) -> list[list[str]]:
-    """Read all rows of a CSV file, header included.
-
-    Raises:
-        DataError: it is missing or not a CSV file.
-    """
+    """Read all rows of a CSV file, header included."""
     try:
         with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
             return list(csv.reader(file))
@@ -74,22 +70,14 @@ def read_csv(path: Path) -> list[list[str]]:
 
 
 def read_image(file: StoredFile) -> Image.Image:
-    """Decode an image in the mode it is stored in.
-
-    Raises:
-        DataError: it is missing or broken.
-    """
+    """Decode an image in the mode it is stored in."""
     with open_image(file) as image:
         image.load()
         return image
 
 
 def read_frame(file: StoredFile) -> U8:
-    """Read a frame, RGB u8 [H,W,3].
-
-    Raises:
-        DataError: it is missing or broken.
-    """
+    """Read a frame, RGB u8 [H,W,3]."""
     return np.asarray(read_image(file).convert("RGB"))
 
 
@@ -97,9 +85,6 @@ def read_mask(file: StoredFile) -> U8:
     """Read a mask of any mode, u8 [H,W]: 1 where the stored pixel is not zero, whichever loader saved it.
 
     Public loaders convert masks to mode '1' or 'P'. Of a palette the index counts; alpha is ignored.
-
-    Raises:
-        DataError: it is missing or broken.
     """
     image = read_image(file)
     if image.mode in {"LA", "PA", "La"}:
@@ -111,11 +96,7 @@ def read_mask(file: StoredFile) -> U8:
 
 
 def read_waveform(file: StoredFile, sample_rate: int = SAMPLE_RATE) -> F32:
-    """Read audio as mono at ``sample_rate``, f32 [S].
-
-    Raises:
-        DataError: it is missing or broken.
-    """
+    """Read audio as mono at ``sample_rate``, f32 [S]."""
     try:
         with open_file(file) as stream:
             waveform = read_audio(stream, name=str(file), sample_rate=sample_rate)
@@ -149,11 +130,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(path: Path) -> Any:
-    """Read an untrusted pickle of plain values: dictionaries, lists, tuples, strings, numbers.
-
-    Raises:
-        DataError: it is missing, damaged, too large, or names any class or function.
-    """
+    """Read an untrusted pickle of plain values: dictionaries, lists, tuples, strings, numbers."""
     try:
         with open_regular(path) as file:
             data = file.read(MAX_PICKLE_BYTES + 1)

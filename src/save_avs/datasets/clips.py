@@ -1,10 +1,17 @@
-"""One split of any data set: a list of clips that know their files."""
+"""Clips stored as images or as videos, and one split of a data set as a list of them.
+
+Clips open their files only when they are read. Every reader raises DataError if a file is missing or broken;
+the message names it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -21,8 +28,17 @@ from save_avs.datasets.clip_files import (
     read_waveform,
 )
 from save_avs.datasets.storage import StoredFile
-from save_avs.errors import DataError
-from save_avs.types import F32, U8, AVSample
+from save_avs.errors import DataError, MediaError, UsageError
+from save_avs.types import F32, U8, AVSample, Bool
+from save_avs.video.audio_blocks import AudioWindowReader
+from save_avs.video.audio_reader import read_audio_blocks
+from save_avs.video.probe import VideoInfo, probe
+from save_avs.video.reader import read_video_chunks
+
+MASKS = ".masks"  # folder of a video's masks, in place of its suffix
+INTERVAL_S = 1.0  # at most one annotated frame of a video is read in each
+
+Result = TypeVar("Result")
 
 
 class ClipFile(NamedTuple):
@@ -37,87 +53,6 @@ class ClipFile(NamedTuple):
     kind: Literal["frame", "annotation", "audio", "video"]
     path: StoredFile
     read: Callable[[Any], Any]
-
-
-class ClipEntry(Protocol):
-    """A clip whose files have not been opened yet. Every reader raises DataError, which names the file."""
-
-    @property
-    def metadata(self) -> ClipMetadata:
-        """What is known of it already."""
-        ...
-
-    def files(self) -> Iterator[ClipFile]:
-        """List its files."""
-        ...
-
-    def waveform(self, sample_rate: int = SAMPLE_RATE) -> F32:
-        """Read its audio, mono, f32 [S]."""
-        ...
-
-    def log_mel(self, frontend: Frontend = VGGISH) -> F32:
-        """Compute the log-mel patch of each frame, f32 [T,frames,bands]."""
-        ...
-
-    def read(self, *, labeled: bool, waveform: F32 | None = None, frontend: Frontend = VGGISH) -> AVSample:
-        """Open its files.
-
-        Args:
-            labeled: whether the sample carries the class of each pixel.
-            waveform: replaces its own audio, at the front-end's sample rate.
-            frontend: how log-mel patches are computed.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class ClipDataset:
-    """One split of a data set; a :class:`save_avs.datasets.base.WaveformDataset`.
-
-    Attributes:
-        name: of the data set.
-        split: ``train``, ``val`` or ``test``.
-        classes: names of the classes, background first; empty where there are only masks.
-        entries: the clips, in the order of the benchmark's own table.
-        frontend: how the log-mel of its samples is computed.
-    """
-
-    name: str
-    split: str
-    classes: tuple[str, ...]
-    entries: Sequence[ClipEntry]
-    frontend: Frontend = VGGISH
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __getitem__(self, i: int) -> AVSample:
-        return self.read(i)
-
-    def read(self, i: int, *, waveform: F32 | None = None) -> AVSample:
-        """Read a clip; its log-mel is computed from ``waveform`` if one is given."""
-        return self.entries[i].read(labeled=bool(self.classes), waveform=waveform, frontend=self.frontend)
-
-    @property
-    def sample_rate(self) -> int:
-        """Sample rate of ``waveform``, in Hz."""
-        return self.frontend.sample_rate
-
-    def waveform(self, i: int) -> F32:
-        """Read the audio of a clip, mono, f32 [S]."""
-        return self.entries[i].waveform(self.sample_rate)
-
-    def with_frontend(self, frontend: Frontend) -> ClipDataset:
-        """Return the same clips with the log-mel of another front-end."""
-        return replace(self, frontend=frontend)
-
-    def metadata(self, i: int) -> ClipMetadata:
-        """Return what is known of a clip without opening its files."""
-        return self.entries[i].metadata
-
-    def log_mel(self, i: int) -> F32:
-        """Compute the log-mel patches of a clip, f32 [T,frames,bands], without decoding its images."""
-        return self.entries[i].log_mel(self.frontend)
 
 
 @dataclass(frozen=True)
@@ -202,3 +137,156 @@ def _resize_annotation(annotation: U8, size: tuple[int, int], path: StoredFile) 
     if abs(h - w * frame_h / frame_w) > 1:
         raise DataError(f"{path}: is {w} x {h}, its frame {frame_w} x {frame_h}: not the same image")
     return np.asarray(Image.fromarray(annotation).resize((frame_w, frame_h), Image.Resampling.NEAREST))
+
+
+class AnnotatedFrame(NamedTuple):
+    """A frame of a video, u8 [H,W,3], its time in seconds and the file of its mask."""
+
+    frame: U8
+    time: float
+    mask: Path
+
+
+@dataclass(frozen=True)
+class VideoFileClip:
+    """A video, and masks of some of its frames.
+
+    Attributes:
+        metadata: what is known of it.
+        path: the video.
+        masks: the mask of each annotated frame, by the frame's index in the video.
+    """
+
+    metadata: ClipMetadata
+    path: Path
+    masks: dict[int, Path]
+
+    def files(self) -> Iterator[ClipFile]:
+        """List the video and its masks."""
+        yield ClipFile("video", self.path, partial(_as_data_error, _probe_with_audio))
+        for path in self.masks.values():
+            yield ClipFile("annotation", path, read_mask)
+
+    def waveform(self, sample_rate: int = SAMPLE_RATE) -> F32:
+        """Read all of its audio, mono, f32 [S]; the first sample is at time 0 of the frames."""
+        return _as_data_error(partial(_read_all_audio, sample_rate=sample_rate), self.path)
+
+    def log_mel(self, frontend: Frontend = VGGISH) -> F32:
+        """Compute the patches of the annotated frames, f32 [T,frames,bands]; their times need the video."""
+        return self.read(labeled=False, frontend=frontend).log_mel
+
+    def read(self, *, labeled: bool, waveform: F32 | None = None, frontend: Frontend = VGGISH) -> AVSample:
+        """Read the annotated frames, at most one per second, each with the audio around its own time."""
+        shots = self.annotated_frames()
+        audio = self.waveform(frontend.sample_rate) if waveform is None else waveform
+        times = [shot.time for shot in shots]
+        return AVSample(
+            name=self.metadata.name,
+            frames=np.stack([shot.frame for shot in shots]),
+            log_mel=log_mel_at(audio, frontend.sample_rate, times, frontend=frontend),
+            masks=np.stack([_read_mask_of(shot) for shot in shots]),
+            has_mask=np.ones(len(shots), bool),
+            valid=np.ones(len(shots), bool),
+        )
+
+    def annotated_frames(self) -> list[AnnotatedFrame]:
+        """Decode the annotated frames, at most one per second; there must be one."""
+        frames = _as_data_error(lambda path: list(_annotated_frames(path, self.masks)), self.path)
+        if not frames:
+            raise DataError(f"{self.path}: none of its frames has a mask in {self.path.stem}{MASKS}")
+        return frames
+
+
+def _annotated_frames(path: Path, masks: Mapping[int, Path]) -> Iterator[AnnotatedFrame]:
+    last = -1
+    for chunk in read_video_chunks(path):
+        for k, time in enumerate(chunk.times):
+            mask = masks.get(chunk.first_index + k)
+            second = math.floor(time / INTERVAL_S + 1e-6)
+            if mask is not None and second != last:
+                last = second
+                yield AnnotatedFrame(chunk.frames[k], float(time), mask)
+
+
+def _read_mask_of(shot: AnnotatedFrame) -> Bool:
+    mask = read_mask(shot.mask) > 0
+    if mask.shape != shot.frame.shape[:2]:
+        (h, w), (frame_h, frame_w) = mask.shape, shot.frame.shape[:2]
+        raise DataError(f"{shot.mask}: is {w} x {h}, its frame {frame_w} x {frame_h}")
+    return mask
+
+
+def _probe_with_audio(path: Path) -> VideoInfo:
+    info = probe(path)
+    if not info.has_audio:
+        raise MediaError(f"{path}: has no audio")
+    return info
+
+
+def _read_all_audio(path: Path, *, sample_rate: int) -> F32:
+    info = _probe_with_audio(path)
+    blocks = list(read_audio_blocks(path, sample_rate=sample_rate, layout="mono", origin=info.origin))
+    if not blocks:
+        raise MediaError(f"{path}: its audio cannot be decoded")
+    return AudioWindowReader(iter(blocks)).read(0, blocks[-1].end)[:, 0]
+
+
+def _as_data_error(read: Callable[[Path], Result], path: Path) -> Result:
+    """Read a video; whatever is wrong with it is an error of the data set."""
+    try:
+        return read(path)
+    except (MediaError, UsageError) as error:
+        raise DataError(str(error)) from error
+
+
+ClipEntry = ImageSequenceClip | VideoFileClip
+
+
+@dataclass(frozen=True)
+class ClipDataset:
+    """One split of a data set; a :class:`save_avs.datasets.base.WaveformDataset`.
+
+    Attributes:
+        name: of the data set.
+        split: ``train``, ``val`` or ``test``.
+        classes: names of the classes, background first; empty where there are only masks.
+        entries: the clips, in the order of the benchmark's own table.
+        frontend: how the log-mel of its samples is computed.
+    """
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    entries: Sequence[ClipEntry]
+    frontend: Frontend = VGGISH
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, i: int) -> AVSample:
+        return self.read(i)
+
+    def read(self, i: int, *, waveform: F32 | None = None) -> AVSample:
+        """Read a clip; its log-mel is computed from ``waveform`` if one is given."""
+        return self.entries[i].read(labeled=bool(self.classes), waveform=waveform, frontend=self.frontend)
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate of ``waveform``, in Hz."""
+        return self.frontend.sample_rate
+
+    def waveform(self, i: int) -> F32:
+        """Read the audio of a clip, mono, f32 [S]."""
+        return self.entries[i].waveform(self.sample_rate)
+
+    def with_frontend(self, frontend: Frontend) -> ClipDataset:
+        """Return the same clips with the log-mel of another front-end."""
+        return replace(self, frontend=frontend)
+
+    def metadata(self, i: int) -> ClipMetadata:
+        """Return what is known of a clip without opening its files."""
+        return self.entries[i].metadata
+
+    def log_mel(self, i: int) -> F32:
+        """Compute the log-mel patches of a clip, f32 [T,frames,bands], without decoding its images."""
+        return self.entries[i].log_mel(self.frontend)

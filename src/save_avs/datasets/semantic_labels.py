@@ -1,4 +1,7 @@
-"""Class labels as AVSBench-semantic stores them: indices, or colors of a 3-bit palette."""
+"""Class labels as AVSBench-semantic stores them: indices, or colors of a 3-bit palette.
+
+Readers raise DataError if the file is missing or broken, or has a class or a color that does not exist.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,7 @@ def palette() -> U8:
 
 
 def read_indices(file: StoredFile, classes: int) -> U8:
-    """Read an image of ``labels_semantic``, whose one channel is the class, u8 [H,W].
-
-    Raises:
-        DataError: it is missing or broken, has color channels, or a class beyond ``classes``.
-    """
+    """Read an image of ``labels_semantic``, whose one channel is the class, u8 [H,W]."""
     image = read_image(file)
     if image.mode not in {"L", "P", "1", "I", "I;16"}:
         raise DataError(f"{file}: image of mode {image.mode}; class indices have one channel")
@@ -46,11 +45,7 @@ def read_indices(file: StoredFile, classes: int) -> U8:
 
 
 def read_colors(file: StoredFile, classes: int) -> U8:
-    """Read an image of ``labels_rgb``, whose colors are the palette's, as class indices u8 [H,W].
-
-    Raises:
-        DataError: it is missing or broken, or has a color of no class.
-    """
+    """Read an image of ``labels_rgb``, whose colors are the palette's, as class indices u8 [H,W]."""
     rgb = np.asarray(read_image(file).convert("RGB")).astype(np.int64)
     codes = palette().astype(np.int64) @ _RGB
     order = np.argsort(codes)

@@ -7,20 +7,17 @@ import json
 import struct
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image
 
 from save_avs._files import atomic_folder
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.datasets.avsbench_semantic import LabelReader, color_labels, uses_colors
-from save_avs.datasets.base import ClipMetadata
-from save_avs.datasets.clips import ClipDataset, ClipEntry, ImageSequenceClip
+from save_avs.datasets.clips import ClipDataset, ClipEntry, ImageSequenceClip, VideoFileClip
 from save_avs.datasets.shards import (
     AUDIO,
     COLORS,
@@ -29,37 +26,24 @@ from save_avs.datasets.shards import (
     INDEX_JSON,
     LABELS,
     MASK,
-    MemberRecord,
     ShardedClip,
     ShardedSplit,
     ShardIndex,
 )
-from save_avs.datasets.storage import CorruptShardError, Shard, ShardMember, StoredFile, open_file
-from save_avs.datasets.video_folder import VideoFileClip
+from save_avs.datasets.storage import (
+    CorruptShardError,
+    MemberRecord,
+    Shard,
+    ShardMember,
+    StoredFile,
+    open_file,
+)
 from save_avs.errors import DataError
 from save_avs.types import F32, U8
 
 _IEEE_FLOAT = 3  # WAV's code of that format
 
-Content = tuple[str, bytes]  # name of a member, after the clip's key, and its bytes
 Progress = Callable[[str, int, int], None]  # split, clips done, clips in all
-
-
-class PackedClip(NamedTuple):
-    """A clip with the bytes of its files."""
-
-    metadata: ClipMetadata
-    frames: list[Content]
-    annotations: list[Content | None]
-    audio: Content
-    first_log_mel_patch: int = 0
-    times: tuple[float, ...] | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        files = [*self.frames, *filter(None, self.annotations), self.audio]
-        return sum(len(content) for _, content in files)
 
 
 def write_shards(
@@ -74,7 +58,7 @@ def write_shards(
     Args:
         splits: of one data set, each in its own layout.
         target: the folder to make; it appears when everything is in it.
-        shard_bytes: a shard is closed before the clip that would make its content larger than this.
+        shard_bytes: a shard is closed after the clip with which it reaches this size.
         progress: called after each clip.
 
     Raises:
@@ -89,101 +73,69 @@ def write_shards(
 
 
 def _write_split(dataset: ClipDataset, folder: Path, shard_bytes: int, progress: Progress) -> ShardedSplit:
-    shards, clips = [], []
-    for number, group in groupby(_packed_clips(dataset, shard_bytes, progress), key=itemgetter(0)):
-        path = folder / f"{dataset.split}-{number:06d}.tar"
+    shards, clips, remaining = [], [], deque(enumerate(dataset.entries))
+    while remaining:
+        path = folder / f"{dataset.split}-{len(shards):06d}.tar"
+        written = []
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-            written = [_add_clip(tar, number, key, clip) for _, key, clip in group]
+            while remaining and tar.offset < shard_bytes:
+                i, entry = remaining.popleft()
+                entry.read(labeled=bool(dataset.classes))  # as training reads it: what is written is readable
+                # The key is the clip's number: names may hold dots.
+                written.append(_add_clip(tar, len(shards), f"{i:06d}", entry))
+                progress(dataset.split, i + 1, len(dataset))
         shards.append((path.name, path.stat().st_size))
         _verify(path, written)
         clips += written
     return ShardedSplit(tuple(shards), tuple(clips))
 
 
-def _packed_clips(
-    dataset: ClipDataset, shard_bytes: int, progress: Progress
-) -> Iterator[tuple[int, str, PackedClip]]:
-    """Yield each clip with its shard's number and its key, which is its own number: names may hold dots."""
-    shard = filled = 0
-    for i, entry in enumerate(dataset.entries):
-        entry.read(labeled=bool(dataset.classes))  # as training reads it: what is written is readable
-        clip = _pack(entry)
-        if filled and filled + clip.size > shard_bytes:
-            shard, filled = shard + 1, 0
-        filled += clip.size
-        yield shard, f"{i:06d}", clip
-        progress(dataset.split, i + 1, len(dataset))
+def _add_clip(tar: tarfile.TarFile, shard: int, key: str, clip: ClipEntry) -> ShardedClip:
+    """Append a clip's own files byte for byte; of a video, its annotated frames and its audio.
 
+    The same clips give the same bytes: members have no times and owners.
+    """
 
-def _add_clip(tar: tarfile.TarFile, shard: int, key: str, clip: PackedClip) -> ShardedClip:
-    """Append a clip; the same clips give the same bytes, without times and owners."""
-
-    def add(content: Content) -> MemberRecord:
-        name, data = content
+    def add(name: str, data: bytes) -> MemberRecord:
         info = tarfile.TarInfo(f"{key}.{name}")
         info.size = len(data)
         offset = tar.offset + tarfile.BLOCKSIZE
         tar.addfile(info, io.BytesIO(data))
         return MemberRecord(info.name, offset, len(data), zlib.crc32(data))
 
-    frames = tuple(map(add, clip.frames))
-    annotations = tuple(None if content is None else add(content) for content in clip.annotations)
-    audio = add(clip.audio)
-    add(("json", json.dumps(asdict(clip.metadata), ensure_ascii=False).encode()))
-    return ShardedClip(shard, clip.metadata, frames, annotations, audio, clip.first_log_mel_patch, clip.times)
+    def copy(kind: str, file: StoredFile) -> MemberRecord:
+        with open_file(file) as stream:
+            return add(f"{kind}{file.suffix}", stream.read())
+
+    if isinstance(clip, VideoFileClip):
+        shots = clip.annotated_frames()
+        frames = [add(f"{FRAME}{k}.png", _png(shot.frame)) for k, shot in enumerate(shots)]
+        annotations = [copy(f"{MASK}{k}", shot.mask) for k, shot in enumerate(shots)]
+        audio, patch = add(f"{AUDIO}.wav", _float_wav(clip.waveform())), 0
+        times = tuple(shot.time for shot in shots)
+    else:
+        frames = [copy(f"{FRAME}{k}", path) for k, path in enumerate(clip.paths.frames)]
+        stored = [None if path is None else _annotation(clip, path) for path in clip.paths.annotations]
+        annotations = [item and copy(f"{item[0]}{k}", item[1]) for k, item in enumerate(stored)]
+        audio, patch, times = copy(AUDIO, clip.paths.audio), clip.first_log_mel_patch, clip.times
+    add("json", json.dumps(asdict(clip.metadata), ensure_ascii=False).encode())
+    return ShardedClip(shard, clip.metadata, tuple(frames), tuple(annotations), audio, patch, times)
+
+
+def _annotation(clip: ImageSequenceClip, path: StoredFile) -> tuple[str, StoredFile]:
+    """Return the kind of an annotation and the file that holds it."""
+    if not isinstance(clip.read_annotation, LabelReader) or not isinstance(path, Path):
+        return MASK, path
+    return (COLORS, color_labels(path)) if uses_colors(path) else (LABELS, path)
 
 
 def _verify(path: Path, clips: Sequence[ShardedClip]) -> None:
     shard = Shard(path, path.stat().st_size)
     try:
-        for record in (member for clip in clips for member in clip.members()):
-            ShardMember(shard, record.name, record.offset, record.size, record.crc).read_bytes()
+        for record in (record for clip in clips for record in clip.members()):
+            ShardMember(shard, record).read_bytes()
     except CorruptShardError as error:
         raise DataError(f"{path}: does not read back as it was written; check the disk") from error
-
-
-def _pack(entry: ClipEntry) -> PackedClip:
-    """Take a clip's own files byte for byte; of a video, its annotated frames and its audio."""
-    if isinstance(entry, VideoFileClip):
-        return _pack_video(entry)
-    assert isinstance(entry, ImageSequenceClip)  # there is no other kind
-    paths = entry.paths
-    return PackedClip(
-        entry.metadata,
-        frames=[(f"{FRAME}{k}{path.suffix}", _read_bytes(path)) for k, path in enumerate(paths.frames)],
-        annotations=[
-            None if path is None else _pack_annotation(entry, k, path)
-            for k, path in enumerate(paths.annotations)
-        ],
-        audio=(f"{AUDIO}{paths.audio.suffix}", _read_bytes(paths.audio)),
-        first_log_mel_patch=entry.first_log_mel_patch,
-        times=entry.times,
-    )
-
-
-def _pack_annotation(clip: ImageSequenceClip, k: int, path: StoredFile) -> Content:
-    kind = MASK
-    if isinstance(clip.read_annotation, LabelReader) and isinstance(path, Path):
-        kind, path = (COLORS, color_labels(path)) if uses_colors(path) else (LABELS, path)
-    return f"{kind}{k}{path.suffix}", _read_bytes(path)
-
-
-def _pack_video(clip: VideoFileClip) -> PackedClip:
-    frames = clip.annotated_frames()
-    return PackedClip(
-        clip.metadata,
-        frames=[(f"{FRAME}{k}.png", _png(frame.frame)) for k, frame in enumerate(frames)],
-        annotations=[
-            (f"{MASK}{k}{frame.mask.suffix}", _read_bytes(frame.mask)) for k, frame in enumerate(frames)
-        ],
-        audio=(f"{AUDIO}.wav", _float_wav(clip.waveform())),
-        times=tuple(frame.time for frame in frames),
-    )
-
-
-def _read_bytes(file: StoredFile) -> bytes:
-    with open_file(file) as stream:
-        return stream.read()
 
 
 def _png(frame: U8) -> bytes:

@@ -20,22 +20,12 @@ from save_avs.datasets.clip_files import ClipPaths, read_mask
 from save_avs.datasets.clips import ClipEntry, ImageSequenceClip
 from save_avs.datasets.semantic_labels import read_colors, read_indices
 from save_avs.datasets.spec import DatasetSpec
-from save_avs.datasets.storage import Shard, ShardMember, StoredFile
+from save_avs.datasets.storage import MemberRecord, Shard, ShardMember, StoredFile
 from save_avs.errors import DataError, UsageError, first_problem
 from save_avs.types import U8
 
 INDEX = "shards.json"
 FRAME, MASK, LABELS, COLORS, AUDIO = "frame", "mask", "labels", "labels_rgb", "audio"  # prefixes of members
-
-
-@dataclass(frozen=True)
-class MemberRecord:
-    """A file in a shard: member name, offset and size in bytes, CRC-32."""
-
-    name: str
-    offset: NonNegativeInt
-    size: NonNegativeInt
-    crc: NonNegativeInt
 
 
 @dataclass(frozen=True)
@@ -147,15 +137,12 @@ def sharded_entries(folder: Path, index: ShardIndex, split: str) -> list[ClipEnt
 
 
 def _entry(shard: Shard, clip: ShardedClip, classes: int) -> ImageSequenceClip:
-    def member(record: MemberRecord) -> ShardMember:
-        return ShardMember(shard, record.name, record.offset, record.size, record.crc)
-
     return ImageSequenceClip(
         clip.metadata,
         ClipPaths[StoredFile](
-            frames=tuple(map(member, clip.frames)),
-            annotations=tuple(None if record is None else member(record) for record in clip.annotations),
-            audio=member(clip.audio),
+            frames=tuple(ShardMember(shard, record) for record in clip.frames),
+            annotations=tuple(record and ShardMember(shard, record) for record in clip.annotations),
+            audio=ShardMember(shard, clip.audio),
         ),
         read_annotation=partial(_read_annotation, classes),
         first_log_mel_patch=clip.first_log_mel_patch,
@@ -165,19 +152,10 @@ def _entry(shard: Shard, clip: ShardedClip, classes: int) -> ImageSequenceClip:
 
 def _read_annotation(classes: int, member: ShardMember) -> U8:
     """Read an annotation as its name, KEY.KINDk.SUFFIX, says it is stored."""
-    kind = member.name.partition(".")[2]
+    kind = member.record.name.partition(".")[2]
     if kind.startswith(COLORS):
         return read_colors(member, classes)
     return read_indices(member, classes) if kind.startswith(LABELS) else read_mask(member)
-
-
-@dataclass(frozen=True)
-class _ShardedSpec(DatasetSpec):
-    """Found by its index. Its audio is what was written, so none is random."""
-
-    def find(self, root: Path) -> Path | None:
-        """Return the root itself if it holds shards."""
-        return root if has_shards(root) else None
 
 
 def has_shards(root: Path) -> bool:
@@ -186,7 +164,7 @@ def has_shards(root: Path) -> bool:
 
 
 def sharded_spec(spec: DatasetSpec, root: Path) -> DatasetSpec:
-    """Return the spec of a data set that is stored in shards.
+    """Return the spec of a data set that is stored in shards; its audio is what was written, never random.
 
     Raises:
         UsageError: the shards are of another data set.
@@ -195,7 +173,7 @@ def sharded_spec(spec: DatasetSpec, root: Path) -> DatasetSpec:
     index = read_index(root)
     if index.name != spec.name:
         raise UsageError(f"{root} holds shards of {index.name}, not of {spec.name}")
-    return _ShardedSpec(
+    return DatasetSpec(
         name=spec.name,
         title=f"{spec.title}, in shards",
         folders=(),

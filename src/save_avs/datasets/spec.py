@@ -30,6 +30,7 @@ class DatasetSpec:
         entries: (folder, split, seed) to the clips of the split; the seed is for what is drawn at random.
         classes: folder to class names; none for masks.
         has_random_audio: whether clips of ``train`` change with the seed.
+        expected: files that mark the folder, where that is not a table.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DatasetSpec:
     entries: Callable[[Path, str, int], list[ClipEntry]]
     classes: Callable[[Path], tuple[str, ...]] = lambda _: ()
     has_random_audio: bool = False
+    expected: str = ""
 
     def find(self, root: Path) -> Path | None:
         """Find the folder at or below ``root`` that holds the subset."""
@@ -56,12 +58,11 @@ class DatasetSpec:
             raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
         folder = self.find(root)
         if folder is None:
-            raise UsageError(f"{self.title} not found in {root}: expected {self.expected_files()}")
+            expected = self.expected or " or ".join(
+                [self.tables[0], *(f"{name}/{self.tables[0]}" for name in self.folders)]
+            )
+            raise UsageError(f"{self.title} not found in {root}: expected {expected}")
         return folder
-
-    def expected_files(self) -> str:
-        """Describe the files that mark the folder."""
-        return " or ".join([self.tables[0], *(f"{name}/{self.tables[0]}" for name in self.folders)])
 
 
 def source_video(name: str) -> str:

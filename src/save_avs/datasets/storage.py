@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
+from pydantic import NonNegativeInt
 
 from save_avs._files import open_regular
 from save_avs.errors import DataError
@@ -76,27 +77,26 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class ShardMember:
-    """A file in a shard.
+class MemberRecord:
+    """Member name in a tar file, offset and size of its content in bytes, CRC-32."""
 
-    Attributes:
-        shard: the tar file.
-        name: of the member.
-        offset: of its first byte in the tar file.
-        size: bytes.
-        crc: CRC-32 of its content.
-    """
+    name: str
+    offset: NonNegativeInt
+    size: NonNegativeInt
+    crc: NonNegativeInt
+
+
+@dataclass(frozen=True)
+class ShardMember:
+    """A file in a shard, and where it is there."""
 
     shard: Shard
-    name: str
-    offset: int
-    size: int
-    crc: int
+    record: MemberRecord
 
     @property
     def suffix(self) -> str:
         """File name extension, with the dot."""
-        return PurePosixPath(self.name).suffix
+        return PurePosixPath(self.record.name).suffix
 
     def read_bytes(self) -> bytes:
         """Read and verify the content.
@@ -105,13 +105,13 @@ class ShardMember:
             CorruptShardError: the shard is cut off or damaged here.
             OSError: the shard cannot be read.
         """
-        content = self.shard.read(self.offset, self.size)
-        if len(content) != self.size or zlib.crc32(content) != self.crc:
+        content = self.shard.read(self.record.offset, self.record.size)
+        if len(content) != self.record.size or zlib.crc32(content) != self.record.crc:
             raise CorruptShardError(f"{self}: damaged; {_HINT}")
         return content
 
     def __str__(self) -> str:
-        return f"{self.shard.path}/{self.name}"
+        return f"{self.shard.path}/{self.record.name}"
 
 
 StoredFile = Path | ShardMember

@@ -22,7 +22,7 @@ from save_avs.synthesis.output_files import write_table
 from save_avs.synthesis.semantic_layouts import write_avss, write_v3
 
 SYNTHETIC_S = 3.0  # long enough for the second patch
-SYNTHETIC_COLUMNS = (
+SYNTHETIC_COLUMNS = [
     "inst_id",
     "img_id",
     "area",
@@ -32,84 +32,77 @@ SYNTHETIC_COLUMNS = (
     "dataset",
     "split",
     "audio_name",
-)
+]
 
 
-def write_s4(request: LayoutRequest, target: str | Path) -> Path:
-    """Write a new folder of five-second clips, in each of which one class sounds.
-
-    Raises:
-        UsageError: the folder exists.
-    """
-    with atomic_folder(Path(target)) as root:
-        folder, rows = root / avsbench_object.S4_FOLDER, []
-        for split, name, scene in plan_scenes(request, ONE_SOURCE, seconds=avsbench_object.FRAMES):
-            (category,) = sounding_classes_in_view(scene)
-            category = category.replace(" ", "_")
-            paths = avsbench_object.s4_paths(folder, split=split, category=category, name=name)
-            write_clip_files(scene, paths, size=request.size)
-            rows.append((name, 0, category, split))
-        write_table(folder / avsbench_object.S4_TABLE, avsbench_object.S4_COLUMNS, rows)
-    return Path(target)
+def _write_s4(request: LayoutRequest, root: Path) -> None:
+    """Write five-second clips, in each of which one class sounds."""
+    folder, rows = root / avsbench_object.S4_FOLDER, []
+    for split, name, scene in plan_scenes(request, ONE_SOURCE, seconds=avsbench_object.FRAMES):
+        (category,) = sounding_classes_in_view(scene)
+        category = category.replace(" ", "_")
+        paths = avsbench_object.s4_paths(folder, split=split, category=category, name=name)
+        write_clip_files(scene, paths, size=request.size)
+        rows.append((name, 0, category, split))
+    write_table(folder / avsbench_object.S4_TABLE, avsbench_object.S4_COLUMNS, rows)
 
 
-def write_ms3(request: LayoutRequest, target: str | Path) -> Path:
-    """Write a new folder of five-second clips, in each of which one or two classes sound.
-
-    Raises:
-        UsageError: the folder exists.
-    """
-    with atomic_folder(Path(target)) as root:
-        folder, rows = root / avsbench_object.MS3_FOLDER, []
-        for split, name, scene in plan_scenes(request, SEVERAL_SOURCES, seconds=avsbench_object.FRAMES):
-            paths = avsbench_object.ms3_paths(folder, split=split, name=name)
-            write_clip_files(scene, paths, size=request.size)
-            rows.append((name, split))
-        write_table(folder / avsbench_object.MS3_TABLE, avsbench_object.MS3_COLUMNS, rows)
-    return Path(target)
+def _write_ms3(request: LayoutRequest, root: Path) -> None:
+    """Write five-second clips, in each of which one or two classes sound."""
+    folder, rows = root / avsbench_object.MS3_FOLDER, []
+    for split, name, scene in plan_scenes(request, SEVERAL_SOURCES, seconds=avsbench_object.FRAMES):
+        paths = avsbench_object.ms3_paths(folder, split=split, name=name)
+        write_clip_files(scene, paths, size=request.size)
+        rows.append((name, split))
+    write_table(folder / avsbench_object.MS3_TABLE, avsbench_object.MS3_COLUMNS, rows)
 
 
-def write_synthetic(request: LayoutRequest, target: str | Path) -> Path:
-    """Write a new folder in AVS-Synthetic's layout: images in each of which one class sounds.
-
-    Raises:
-        UsageError: the folder exists.
-    """
-    with atomic_folder(Path(target)) as folder:
-        rows, audio_names = [], {}
-        for split, name, scene in plan_scenes(request, ONE_SOURCE, seconds=SYNTHETIC_S):
-            (category,) = sounding_classes_in_view(scene)
-            index = request.corpora[split].names.index(category)
-            image, audio = f"{name}-image", f"{name}-audio"
-            paths = avs_synthetic.clip_paths(folder, instance=name, image=image, audio=audio)
-            write_clip_files(scene, paths, size=request.size, first_second=avs_synthetic.PATCH)
-            official_split = avs_synthetic.SPLIT_NAMES[split]
-            rows.append((name, image, "", "", category, index, "composed", official_split, audio))
-            if split == "train":
-                audio_names.setdefault(index, []).append(audio)
-        write_table(folder / avs_synthetic.TABLE, SYNTHETIC_COLUMNS, rows)
-        (folder / avs_synthetic.AUDIO_TABLE).write_bytes(pickle.dumps(audio_names))
-    return Path(target)
+def _write_synthetic(request: LayoutRequest, folder: Path) -> None:
+    """Write images in each of which one class sounds."""
+    rows, audio_names = [], {}
+    for split, name, scene in plan_scenes(request, ONE_SOURCE, seconds=SYNTHETIC_S):
+        (category,) = sounding_classes_in_view(scene)
+        index = request.corpora[split].names.index(category)
+        image, audio = f"{name}-image", f"{name}-audio"
+        paths = avs_synthetic.clip_paths(folder, instance=name, image=image, audio=audio)
+        write_clip_files(scene, paths, size=request.size, first_second=avs_synthetic.PATCH)
+        official_split = avs_synthetic.SPLIT_NAMES[split]
+        rows.append((name, image, "", "", category, index, "composed", official_split, audio))
+        if split == "train":
+            audio_names.setdefault(index, []).append(audio)
+    write_table(folder / avs_synthetic.TABLE, SYNTHETIC_COLUMNS, rows)
+    (folder / avs_synthetic.AUDIO_TABLE).write_bytes(pickle.dumps(audio_names))
 
 
 class LayoutWriter(NamedTuple):
-    """A layout.
+    """A benchmark's layout.
 
     Attributes:
-        write: writes a request into a new folder.
+        write: writes a request into an empty folder.
         splits: that it can have.
         needs_all_splits: it makes sense with all of them only.
     """
 
-    write: Callable[[LayoutRequest, str | Path], Path]
+    write: Callable[[LayoutRequest, Path], None]
     splits: tuple[CorpusSplit, ...] = ("train", "val", "test")
     needs_all_splits: bool = False
 
 
 LAYOUT_WRITERS: dict[str, LayoutWriter] = {
-    "s4": LayoutWriter(write_s4),
-    "ms3": LayoutWriter(write_ms3),
+    "s4": LayoutWriter(_write_s4),
+    "ms3": LayoutWriter(_write_ms3),
     "avss": LayoutWriter(write_avss),
     "v3": LayoutWriter(write_v3, ("train", "val", "zero-shot"), needs_all_splits=True),
-    "synthetic": LayoutWriter(write_synthetic),
+    "synthetic": LayoutWriter(_write_synthetic),
 }
+
+
+def write_layout(name: str, request: LayoutRequest, target: str | Path) -> Path:
+    """Write composed scenes into a new folder in one of ``LAYOUT_WRITERS``.
+
+    Raises:
+        UsageError: the folder exists, or the layout needs more clips.
+    """
+    with atomic_folder(Path(target)) as folder:
+        LAYOUT_WRITERS[name].write(request, folder)
+    return Path(target)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from save_avs._files import atomic_folder
 from save_avs.datasets.avsbench_semantic import (
     CLASSES,
     COLUMNS,
@@ -65,42 +64,34 @@ class ClipRow(NamedTuple):
     label: str
 
 
-def write_avss(request: LayoutRequest, target: str | Path) -> Path:
-    """Write a new folder of the three subsets, each with ``request.count`` clips in each split.
-
-    Raises:
-        UsageError: the folder exists.
-    """
-    with atomic_folder(Path(target)) as folder:
-        _write_subsets([(subset, request) for subset in (V1S, V1M, V2)], folder)
-    return Path(target)
+def write_avss(request: LayoutRequest, folder: Path) -> None:
+    """Write the three subsets, each with ``request.count`` clips in each split."""
+    _write_subsets([(subset, request) for subset in (V1S, V1M, V2)], folder)
 
 
-def write_v3(request: LayoutRequest, target: str | Path) -> Path:
-    """Write a new folder; the corpora are ``train`` and ``val`` (seen classes) and ``zero-shot`` (unseen).
+def write_v3(request: LayoutRequest, folder: Path) -> None:
+    """Write V3 from the corpora ``train`` and ``val`` (seen classes) and ``zero-shot`` (unseen classes).
 
     In an unseen clip one class sounds. The first clips of each class are the shots, and at least one is left
     for testing: a class with one clip has no shot, and there must be more clips than unseen classes.
 
     Raises:
-        UsageError: the folder exists, or there are too few clips.
+        UsageError: there are too few clips.
     """
     unseen: CorpusSplit = "zero-shot"
     classes = len(request.corpora[unseen].sounding) if unseen in request.corpora else 0
     if request.count <= classes:
         raise UsageError(f"{classes} unseen classes need more clips: use --count {classes + 1} or more")
-    with atomic_folder(Path(target)) as folder:
-        seen = {split: corpus for split, corpus in request.corpora.items() if split != unseen}
-        rest = {split: corpus for split, corpus in request.corpora.items() if split == unseen}
-        parts = [(V2, replace(request, corpora=seen)), (UNSEEN, replace(request, corpora=rest))]
-        rows = _write_subsets(parts, folder)
-        for split, source in (("train", "train"), ("val", "val"), ("test", unseen)):
-            label = "unseen" if source == unseen else f"seen_{split}"
-            chosen = [row._replace(split=label) for row in _rows_of(rows, source)]
-            write_table(folder / v3_tables(0)[split], COLUMNS, chosen)
-        for shots in SHOTS[1:]:
-            _write_shots(folder, _rows_of(rows, unseen), shots)
-    return Path(target)
+    seen = {split: corpus for split, corpus in request.corpora.items() if split != unseen}
+    rest = {split: corpus for split, corpus in request.corpora.items() if split == unseen}
+    parts = [(V2, replace(request, corpora=seen)), (UNSEEN, replace(request, corpora=rest))]
+    rows = _write_subsets(parts, folder)
+    for split, source in (("train", "train"), ("val", "val"), ("test", unseen)):
+        label = "unseen" if source == unseen else f"seen_{split}"
+        chosen = [row._replace(split=label) for row in _rows_of(rows, source)]
+        write_table(folder / v3_tables(0)[split], COLUMNS, chosen)
+    for shots in SHOTS[1:]:
+        _write_shots(folder, _rows_of(rows, unseen), shots)
 
 
 def _write_subsets(parts: Sequence[tuple[SubsetOptions, LayoutRequest]], folder: Path) -> list[ClipRow]:
