@@ -332,12 +332,13 @@ class Timeline {
       const x = this.x(start);
       return svg("rect", { class: "span", x, y: 0, width: this.x(until) - x, height: 100 });
     });
-    root.querySelector(".sound").append(this.panel(...bands(), ...soundPaths(waveform, (time) => this.x(time))));
-    if (!waveform?.times.length) root.querySelector(".sound .name").textContent = "No sound";
+    const sound = soundPaths(waveform, (time) => this.x(time));
+    if (sound.length) root.querySelector(".sound").append(this.panel(...bands(), ...sound));
+    else root.querySelector(".sound .name").textContent = "No sound";
     if (frames) {
-      const top = Math.max(...frames.areas, 0.01);
-      root.querySelector(".area .name").textContent = `Marked area, up to ${percent(Math.max(...frames.areas, 0))} of the frame`;
-      root.querySelector(".area").append(this.panel(...bands(), ...this.areaPaths(frames, top)));
+      const top = frames.areas.reduce((most, area) => Math.max(most, area), 0);
+      root.querySelector(".area .name").textContent = top ? `Marked area, up to ${percent(top)} of the frame` : "Nothing marked";
+      if (top) root.querySelector(".area").append(this.panel(...bands(), ...this.areaPaths(frames, top)));
     } else root.querySelector(".area").remove();
     const text = spans.slice(0, 12).map(({ start, end: until }) => `${seconds(start)} to ${seconds(until)}`).join(", ");
     root.setAttribute("aria-label", `Sound and marked area over ${seconds(end)}; ${text ? `marked: ${text}` : "nothing marked"}`);
@@ -385,7 +386,7 @@ class Timeline {
 function soundPaths(waveform, x) {
   if (!waveform?.times.length) return [];
   const { times, low, high } = waveform;
-  const peak = Math.max(...high, ...low.map((value) => -value), 1e-6);
+  const peak = Math.max(...high, ...low.map(Math.abs), 1e-6); // at most a few thousand points
   const point = (values) => (time, i) => `${x(time)},${(50 - (48 * values[i]) / peak).toFixed(2)}`;
   const outline = [...times.map(point(high)), ...times.map(point(low)).reverse()];
   return [svg("path", { class: "wave", d: `M${outline.join("L")}Z` })];
