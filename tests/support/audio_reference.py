@@ -1,6 +1,6 @@
-"""The public ports, module by module: their packages, imported whole, fetch files or want more libraries.
+"""Public ports of the audio networks, imported module by module: the packages download files or need others.
 
-What they ask of librosa and torchaudio is answered by transformers, scipy and torch, which are not ours.
+Stand-ins based on transformers, scipy and torch replace librosa and torchaudio.
 """
 
 from __future__ import annotations
@@ -131,6 +131,25 @@ def reference_patches(waveform: np.ndarray, offset: float = 0.01) -> np.ndarray:
         waveform, 16000, log_offset=offset, num_mel_bins=64, lower_edge_hertz=125, upper_edge_hertz=7500
     )
     return features.frame(spectrogram, 96, 96)
+
+
+def chirp(sample_rate: int, seconds: float = 1.0, seed: int = 0) -> np.ndarray:
+    """A chirp through all bands, two tones and noise, f32."""
+    t = np.arange(round(sample_rate * seconds)) / sample_rate
+    sweep = np.sin(2 * np.pi * (40 * t + 0.24 * sample_rate * t**2 / seconds))
+    tones = np.sin(2 * np.pi * 440 * t) * (t > 0.3) + np.sin(2 * np.pi * 3000 * t) * (t < 0.1)
+    noise = np.random.default_rng(seed).standard_normal(len(t))
+    return (0.3 * sweep + 0.2 * tones + 0.02 * noise).astype(np.float32)
+
+
+def cnn14() -> nn.Module:
+    """The 16 kHz network of the paper: panns-inference's class with the published parameters."""
+    parameters = {"window_size": 512, "hop_size": 160, "mel_bins": 64, "fmin": 50, "fmax": 8000}
+    return port("panns_inference", "models").Cnn14(sample_rate=16000, classes_num=527, **parameters)
+
+
+def openl3(bands: int, width: int) -> nn.Module:
+    return port("torchopenl3", "models").PytorchOpenl3("env", f"mel{bands}", width)
 
 
 def draw(model: nn.Module, seed: int = 0) -> nn.Module:
