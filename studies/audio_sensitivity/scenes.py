@@ -20,10 +20,10 @@ from save_avs.synthesis.scene import (
     random_audio_source,
     random_noise,
     random_scene,
-    with_distractors,
 )
 from save_avs.types import F32, U8, Bool
 from studies.audio_sensitivity import trials as kinds
+from studies.audio_sensitivity.distractors import with_distractors
 from studies.audio_sensitivity.trials import Item, Trial
 
 TURN_S = 2.4  # how long the same things sound in a scene in which they take turns

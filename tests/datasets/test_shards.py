@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from save_avs.datasets import AVDataset, available_splits, open_dataset
 from save_avs.datasets.check import DatasetChecker, find_datasets
 from save_avs.datasets.registry import resolve_spec
-from save_avs.datasets.shard_writer import write_shards
+from save_avs.datasets.shards import write_shards
 from save_avs.errors import DataError, UsageError
 from save_avs.types import AVSample
 from save_avs.video.writer import VideoWriter

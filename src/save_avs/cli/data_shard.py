@@ -42,8 +42,7 @@ def shard(
 ) -> int:
     """Write a data set as WebDataset-style tar files with an index; OUT then stands wherever ROOT does."""
     from save_avs.datasets import available_splits, open_dataset
-    from save_avs.datasets.shard_writer import write_shards
-    from save_avs.datasets.shards import has_shards
+    from save_avs.datasets.shards import has_shards, write_shards
 
     limit = parse_size(size)
     if output.exists():

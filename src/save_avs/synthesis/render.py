@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.synthesis.background import Background
 from save_avs.synthesis.scene import AudioSource, Scene, SceneObject
-from save_avs.types import F32, U8, Bool
+from save_avs.types import F32, U8
 
 InstanceMap = NDArray[np.int8]  # index of the object that a pixel shows, -1 for the background
 OPAQUE = 127
@@ -35,12 +35,6 @@ def render_scene(scene: Scene, time: float, height: int, width: int) -> tuple[U8
         radius = scene.blur * min(height, width)
         canvas = np.asarray(Image.fromarray(canvas).filter(ImageFilter.GaussianBlur(radius)))
     return canvas, instances
-
-
-def render_with_mask(scene: Scene, time: float, height: int, width: int) -> tuple[U8, Bool]:
-    """Render a frame, u8 [H,W,3], and the pixels of what sounds at that time, bool [H,W]."""
-    frame, instances = render_scene(scene, time, height, width)
-    return frame, np.isin(instances, scene.sounding_at(time))
 
 
 def mix_audio(audio_sources: Iterable[AudioSource], start: float, stop: float) -> F32:

@@ -7,7 +7,7 @@ audio sources, each with the time span in which it sounds. ``render.py`` makes i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -222,28 +222,6 @@ def _overlap(center: tuple[float, float], size: float, other: SceneObject) -> fl
     """Return how far a disc of an object's size reaches into another's."""
     distance = np.hypot(center[0] - other.center[0], center[1] - other.center[1])
     return max(0.0, float(0.5 * (size + other.size) - distance))
-
-
-def with_distractors(
-    rng: np.random.Generator, corpus: Corpus, scene: Scene, count: int, options: SceneOptions
-) -> Scene:
-    """Add ``count`` silent objects behind the others, none of a class that is in view or sounds.
-
-    Half of them, if the corpus has enough, are of kinds that never sound.
-    """
-    taken = {source.name for source in scene.audio_sources} | {item.cutout.group for item in scene.objects}
-    pools = [
-        [name for name in rng.permutation(np.array(names)).tolist() if name not in taken]
-        for names in (corpus.sounding, corpus.silent)
-        if names
-    ]
-    groups = [name for pair in zip(*pools, strict=False) for name in pair]
-    groups += [name for pool in pools for name in pool if name not in groups]
-    objects = list(scene.objects)
-    for group in groups[:count]:
-        cutout = corpus.random_cutout(rng, group)
-        objects.insert(0, place_object(rng, cutout, objects, len(scene.objects) + count, options))
-    return replace(scene, objects=tuple(objects))
 
 
 def random_audio_sources(

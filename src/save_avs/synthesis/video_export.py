@@ -14,7 +14,7 @@ from save_avs._files import atomic_folder
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.output_files import write_mask
-from save_avs.synthesis.render import mix_audio, render_with_mask
+from save_avs.synthesis.render import mix_audio, render_scene
 from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
 from save_avs.video.writer import VideoWriter
 
@@ -53,10 +53,10 @@ def write_scene_video(
     audio = mix_audio(scene.audio_sources, 0.0, scene.duration)
     with VideoWriter(path, width=width, height=height, fps=fps, audio=(audio, SAMPLE_RATE)) as writer:
         for k in range(max(1, math.ceil(scene.duration * fps - 1e-6))):
-            frame, mask = render_with_mask(scene, k / fps, height, width)
+            frame, instances = render_scene(scene, k / fps, height, width)
             writer.write(frame, k / fps)
             if masks is not None:
-                write_mask(masks / f"{k:06d}.png", mask)
+                write_mask(masks / f"{k:06d}.png", np.isin(instances, scene.sounding_at(k / fps)))
 
 
 def describe(scene: Scene) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from save_avs.datasets.registry import open_dataset
-from save_avs.datasets.shard_writer import write_shards
+from save_avs.datasets.shards import write_shards
 from tests.support import dataset_trees as trees
 from tests.support.hostile.byte_damage import cuts, flips
 from tests.support.hostile.case import Case, every

@@ -7,7 +7,8 @@ import pytest
 
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.render import render_scene
-from save_avs.synthesis.scene import SceneOptions, random_scene, with_distractors
+from save_avs.synthesis.scene import SceneOptions, random_scene
+from studies.audio_sensitivity.distractors import with_distractors
 from tests.support.tiny_corpus import make_corpus
 
 LONE = SceneOptions(num_objects=(1, 1), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
