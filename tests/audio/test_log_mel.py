@@ -45,7 +45,7 @@ SOUNDS = {
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_patches_equal_torchvggish(name: str) -> None:
+def test_log_mel_equals_torchvggish(name: str) -> None:
     waveform = SOUNDS[name]
     ours, theirs = log_mel(waveform, RATE), reference_patches(waveform)
     assert ours.dtype == np.float32
@@ -64,7 +64,7 @@ def test_incomplete_patch_is_dropped(samples: int, patches: int) -> None:
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 22_050, 44_100, 48_000])
-def test_other_rates_are_resampled(sample_rate: int) -> None:
+def test_other_sample_rates_are_resampled(sample_rate: int) -> None:
     def at(r: int) -> np.ndarray:
         t = np.arange(int(3 * r)) / r
         return (0.3 * np.sin(2 * np.pi * 440 * t) + 0.2 * np.sin(2 * np.pi * 2500 * t)).astype(np.float32)
@@ -74,14 +74,14 @@ def test_other_rates_are_resampled(sample_rate: int) -> None:
     assert np.abs(resampled[1] - direct[1]).max() < 1e-3  # the middle patch is far from the ends' ringing
 
 
-def test_patches_at_their_own_centers_are_the_same() -> None:
+def test_log_mel_at_the_centers_of_log_mel() -> None:
     waveform = noise(4.0)
     expected = log_mel(waveform, RATE)
     centers = (np.arange(len(expected)) * 96 * 160 + PATCH_SAMPLES // 2) / RATE
     np.testing.assert_array_equal(log_mel_at(waveform, RATE, centers), expected)
 
 
-def test_each_center_is_exact_whatever_its_neighbors() -> None:
+def test_log_mel_at_is_centered_to_the_sample() -> None:
     waveform, times = noise(3.0), np.random.default_rng(1).uniform(0.0, 3.0, 40)
     together = log_mel_at(waveform, RATE, times)
     for patch, time in zip(together, times, strict=True):
@@ -90,7 +90,7 @@ def test_each_center_is_exact_whatever_its_neighbors() -> None:
         np.testing.assert_allclose(patch, reference_patches(padded)[0], atol=2e-6)
 
 
-def test_patches_of_a_chunk_are_those_of_the_whole() -> None:
+def test_chunk_has_the_patches_of_the_complete_waveform() -> None:
     waveform, fps = noise(6.0), 30000 / 1001
     times = np.arange(int(6 * fps)) / fps
     whole = log_mel_at(waveform, RATE, times)
@@ -101,7 +101,7 @@ def test_patches_of_a_chunk_are_those_of_the_whole() -> None:
     np.testing.assert_allclose(part, whole[inside], atol=1e-6)
 
 
-def test_outside_the_sound_is_silence() -> None:
+def test_outside_of_the_waveform_is_silence() -> None:
     waveform = noise(2.0)
     before, start, after = log_mel_at(waveform, RATE, [-1e6, 0.0, 1e6])
     assert np.all(before == np.float32(SILENT_LOG_MEL))
@@ -111,17 +111,17 @@ def test_outside_the_sound_is_silence() -> None:
 
 
 @pytest.mark.parametrize("sample_rate", [RATE, 44_100])
-def test_no_sound_at_all_is_silence(sample_rate: int) -> None:
+def test_empty_waveform_is_silence(sample_rate: int) -> None:
     log_mel = log_mel_at(np.zeros(0, dtype=np.float32), sample_rate, [0.0, 1.0])
     assert log_mel.shape == (2, 96, 64)
     assert np.all(log_mel == np.float32(SILENT_LOG_MEL))
 
 
-def test_no_times_no_patches() -> None:
+def test_no_times_give_no_patches() -> None:
     assert log_mel_at(noise(1.0), RATE, []).shape == (0, 96, 64)
 
 
-def test_wrong_sounds_are_refused() -> None:
+def test_invalid_waveforms_are_refused() -> None:
     with pytest.raises(ValueError, match="float vector"):
         log_mel(np.zeros(RATE, dtype=np.int16), RATE)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="float vector"):
@@ -132,7 +132,7 @@ def test_wrong_sounds_are_refused() -> None:
         log_mel_at(noise(1.0), RATE, [float("nan")])
 
 
-def test_log_mel_needs_no_torch() -> None:
+def test_log_mel_does_not_import_torch() -> None:
     code = "import sys, save_avs.audio as a; a.log_mel; sys.exit('torch' in sys.modules)"
     assert (
         subprocess.run(
@@ -142,7 +142,7 @@ def test_log_mel_needs_no_torch() -> None:
     )
 
 
-def test_only_digital_silence_is_silent() -> None:
+def test_is_silent_finds_digital_silence_only() -> None:
     names = ["silence", "click", "faint noise", "tone 60 Hz"]
     patches = np.stack([log_mel(SOUNDS[name], RATE)[0] for name in names])
     assert is_silent(patches).tolist() == [True, False, False, False]

@@ -1,5 +1,3 @@
-"""The log-mel inside graphs against the log-mel of arrays."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -13,7 +11,7 @@ from save_avs.audio.log_mel_graph import LogMelSpectrogram
 
 @pytest.mark.parametrize("hertz", [125, 440, 3000, 7400])
 @pytest.mark.parametrize("loudness", [1.0, 1e-2, 1e-4])
-def test_tones_in_noise(hertz, loudness):
+def test_module_equals_log_mel(hertz, loudness):
     time = np.arange(PATCH_SAMPLES) / SAMPLE_RATE
     noise = np.random.default_rng(hertz).standard_normal(PATCH_SAMPLES)
     waveform = (loudness * (np.sin(2 * np.pi * hertz * time) + 0.05 * noise)).astype(np.float32)
@@ -22,7 +20,7 @@ def test_tones_in_noise(hertz, loudness):
     np.testing.assert_allclose(found, patch, atol=1e-3)
 
 
-def test_silence_is_silent():
+def test_module_of_silence_is_silent():
     assert (
         float(LogMelSpectrogram()(torch.zeros(2, PATCH_SAMPLES)).max()) < SILENT_LOG_MEL + SILENCE_TOLERANCE
     )

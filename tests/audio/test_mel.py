@@ -1,4 +1,4 @@
-"""Mel filters beside transformers', in the styles of the published networks."""
+"""Mel filter banks of the published networks against those of transformers."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ TICK = Fraction(1, 90_000)
 
 
 @dataclass
-class Sound:
-    """Pieces of sound (start in seconds, f32 [C,S]) that make one track."""
+class AudioTrack:
+    """An audio track made of pieces (start in seconds, f32 [C,S])."""
 
     pieces: Sequence[tuple[float, np.ndarray]]
     sample_rate: int = 16000
@@ -35,8 +35,8 @@ class Sound:
 
 
 @dataclass
-class Picture:
-    """A track of flat gray pictures, one a time."""
+class VideoTrack:
+    """A video track of flat gray frames."""
 
     times: Sequence[float]
     levels: Sequence[int]
@@ -48,9 +48,9 @@ class Picture:
     )
 
 
-def gray(count: int, *, fps: float = 25, start: float = 0.0, **more) -> Picture:
+def gray(count: int, *, fps: float = 25, start: float = 0.0, **more) -> VideoTrack:
     """Pictures at a constant rate whose gray tells which one it is."""
-    return Picture([start + i / fps for i in range(count)], levels(count), **more)
+    return VideoTrack([start + i / fps for i in range(count)], levels(count), **more)
 
 
 def levels(count: int) -> list[int]:
@@ -64,13 +64,17 @@ def tone(
     return np.tile(waveform.astype(np.float32), (channels, 1))
 
 
-def make(path: Path, *tracks: Picture | Sound, format: str | None = None, options=None) -> Path:
+def make(path: Path, *tracks: VideoTrack | AudioTrack, format: str | None = None, options=None) -> Path:
     """Write tracks, in this order, to a file of the format that its name says."""
     with av.open(str(path), "w", format=format, options=options or {}) as container:
         streams = [_add(container, video_masks) for video_masks in tracks]
         packets = []
         for stream, video_masks in zip(streams, tracks, strict=True):
-            frames = _pictures(video_masks) if isinstance(video_masks, Picture) else _sounds(video_masks)
+            frames = (
+                _video_frames(video_masks)
+                if isinstance(video_masks, VideoTrack)
+                else _audio_frames(video_masks)
+            )
             for frame in [*frames, None]:
                 packets += stream.encode(frame)
         for packet in sorted(packets, key=lambda p: float(p.dts * p.time_base)):
@@ -78,8 +82,8 @@ def make(path: Path, *tracks: Picture | Sound, format: str | None = None, option
     return path
 
 
-def _add(container, video_masks: Picture | Sound):
-    if isinstance(video_masks, Sound):
+def _add(container, video_masks: VideoTrack | AudioTrack):
+    if isinstance(video_masks, AudioTrack):
         return container.add_stream(
             video_masks.codec,
             rate=video_masks.sample_rate,
@@ -94,7 +98,7 @@ def _add(container, video_masks: Picture | Sound):
     return stream
 
 
-def _pictures(video_masks: Picture):
+def _video_frames(video_masks: VideoTrack):
     width, height = video_masks.size
     gaps = [*np.diff(video_masks.times), 0.04]
     for time, level, gap in zip(video_masks.times, video_masks.levels, gaps, strict=True):
@@ -104,7 +108,7 @@ def _pictures(video_masks: Picture):
         yield frame
 
 
-def _sounds(video_masks: Sound):
+def _audio_frames(video_masks: AudioTrack):
     for start, waveform in video_masks.pieces:
         for first in range(0, waveform.shape[1], 1024):
             part = waveform[:, first : first + 1024]
@@ -116,7 +120,7 @@ def _sounds(video_masks: Sound):
 
 
 def _coded(part: np.ndarray, format: str) -> np.ndarray:
-    """Sound in one of FFmpeg's sample formats: packed [1, S*C], or [C,S] for the planar one."""
+    """AudioTrack in one of FFmpeg's sample formats: packed [1, S*C], or [C,S] for the planar one."""
     if format == "fltp":
         return np.ascontiguousarray(part, dtype=np.float32)
     packed = part.T.reshape(1, -1).astype(np.float64)

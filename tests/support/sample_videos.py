@@ -1,4 +1,4 @@
-"""A model that needs no training, and the videos it can be checked on."""
+"""A model without weights, and videos for which its masks are known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATE = 16000
 
 
 class BrightWhereLoud(torch.nn.Module):
-    """Marks what is bright in the picture while the sound beside it is loud."""
+    """Predicts the bright pixels of a frame while the audio around it is loud."""
 
     name = "stand-in"
     image_size = SIZE
@@ -62,7 +62,7 @@ def tone_then_silence(seconds: float) -> np.ndarray:
 def make_video(
     path: Path, *, frames: int = 40, fps: float = 10, size: tuple[int, int] = (96, 64), sound: bool = True
 ) -> Path:
-    """A square that moves over black; a tone until half-time."""
+    """A white square moving over black; a tone in the first half."""
     width, height = size
     audio = (tone_then_silence(frames / fps), RATE) if sound else None
     with VideoWriter(path, width=width, height=height, fps=fps, audio=audio) as writer:
@@ -72,7 +72,7 @@ def make_video(
 
 
 def make_sound(path: Path) -> Path:
-    """A file with sound and no picture."""
+    """A file with audio but no video."""
     import av
 
     with av.open(str(path), "w", format="mp4") as container:

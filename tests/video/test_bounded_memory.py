@@ -17,9 +17,9 @@ from save_avs.video import VideoWriter, read_clips
 source, target = sys.argv[1:]
 info, count = probe(source), 0
 with VideoWriter(target, width=info.width, height=info.height, fps=info.fps, audio_from=source) as writer:
-    for clip in read_clips(source):
-        count += len(clip)
-        for frame, time in zip(clip.frames, clip.times):
+    for chunk in read_clips(source):
+        count += len(chunk)
+        for frame, time in zip(chunk.frames, chunk.times):
             writer.write(frame, float(time))
 status = open("/proc/self/status").read()
 print(count, status.split("VmHWM:")[1].split()[0])
@@ -49,6 +49,6 @@ def test_ten_minutes_need_no_more_memory_than_ten_seconds(tmp_path):
     frames, short = peak(video(tmp_path / "short.mp4", 10), tmp_path / "a.mp4")
     assert frames == 20
     frames, long = peak(video(tmp_path / "long.mp4", 600), tmp_path / "b.mp4")
-    assert frames == 1200  # 52 MB of pictures, 38 MB of sound
+    assert frames == 1200  # 52 MB of frames, 38 MB of audio
     assert long - short < 20, f"{short:.0f} MB for ten seconds, {long:.0f} MB for ten minutes"
     print(f"{short:.0f} MB for ten seconds, {long:.0f} MB for ten minutes")

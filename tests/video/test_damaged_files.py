@@ -8,7 +8,7 @@ import pytest
 
 from save_avs.errors import MediaError, UsageError
 from save_avs.video import VideoWriter, probe, read_video_chunks
-from tests.support.media_files import Sound, cut, ffmpeg, gray, make, needs_ffmpeg, tone
+from tests.support.media_files import AudioTrack, cut, ffmpeg, gray, make, needs_ffmpeg, tone
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def noise():
 
 def read_end(path):
     warnings: list[str] = []
-    clips = list(read_video_chunks(path, on_warning=warnings.append))
-    return clips[-1].times[-1], warnings
+    chunks = list(read_video_chunks(path, on_warning=warnings.append))
+    return chunks[-1].times[-1], warnings
 
 
 def one_line(error) -> str:
@@ -63,7 +63,7 @@ def test_missing_file_is_a_usage_error(tmp_path):
         ("notes.txt", b"Dear diary, this is not a video.\n" * 50, "no video|cannot be read"),
         ("page.html", b"<html><body>404 not found</body></html>", "cannot be read as video|no video"),
         ("list.m3u8", b"#EXTM3U\n#EXTINF:10,\nclip.ts\n", "playlist"),
-        ("list.mp4", b"ffconcat version 1.0\nfile clip.mp4\n", "playlist"),
+        ("list.mp4", b"ffconcat version 1.0\nfile chunk.mp4\n", "playlist"),
         (
             "noise.mkv",
             bytes(np.random.default_rng(1).integers(0, 256, 4000, dtype=np.uint8)),
@@ -83,14 +83,14 @@ def test_files_that_are_not_video_are_refused(tmp_path, name, content, words):
 @pytest.mark.parametrize("name", ["s.wav", "s.mp4", "s.mka"])
 def test_audio_file_is_refused(tmp_path, name):
     codec, format = ("pcm_s16le", "s16") if name == "s.wav" else ("aac", "fltp")
-    path = make(tmp_path / name, Sound([(0, tone(1, 16000))], codec=codec, format=format))
+    path = make(tmp_path / name, AudioTrack([(0, tone(1, 16000))], codec=codec, format=format))
     with pytest.raises(MediaError, match="sound only"):
         read_video_chunks(path)
 
 
 @needs_ffmpeg
 def test_audio_file_with_a_cover_image_is_refused(tmp_path):
-    make(tmp_path / "s.mp4", Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
+    make(tmp_path / "s.mp4", AudioTrack([(0, tone(1, 16000))], codec="aac", format="fltp"))
     make(tmp_path / "cover.png", gray(1, codec="png", pix_fmt="rgb24", options={}))
     path = tmp_path / "song.m4a"
     sources = ["-i", tmp_path / "s.mp4", "-i", tmp_path / "cover.png", "-map", "0", "-map", "1"]
@@ -141,7 +141,7 @@ def test_complete_file_has_no_warning(tmp_path, noise, name):
 @pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.mov", "v.avi", "v.flv"])
 def test_audio_longer_than_the_video_has_no_warning(tmp_path, name):
     codec = "mp3" if name == "v.avi" else "aac"
-    sound = Sound([(0, tone(5, 44100))], 44100, codec=codec, format="fltp")
+    sound = AudioTrack([(0, tone(5, 44100))], 44100, codec=codec, format="fltp")
     end, warnings = read_end(make(tmp_path / name, gray(25), sound))
     assert end == pytest.approx(0.96, abs=0.05)
     assert warnings == []
@@ -173,9 +173,9 @@ def damage_timestamp(path, tag: int, extra: int):
 
 @pytest.mark.parametrize("extra", [1, 32])
 def test_damaged_audio_timestamp_moves_no_audio(tmp_path, extra):
-    sound = Sound([(0, tone(2, 44100))], 44100, codec="aac", format="fltp")
+    sound = AudioTrack([(0, tone(2, 44100))], 44100, codec="aac", format="fltp")
     path = damage_timestamp(make(tmp_path / "v.flv", gray(50, codec="libx264"), sound), 20, extra)
-    waveform = np.concatenate([clip.waveform for clip in read_video_chunks(path, chunk=100)])
+    waveform = np.concatenate([chunk.waveform for chunk in read_video_chunks(path, chunk=100)])
     loud = np.flatnonzero(np.abs(waveform) > 0.2) / 16000 - 0.5
     assert loud[0] < 0.1 and loud[-1] == pytest.approx(2, abs=0.1)
     assert np.diff(loud).max() < 0.01
@@ -183,9 +183,9 @@ def test_damaged_audio_timestamp_moves_no_audio(tmp_path, extra):
 
 def test_audio_after_a_day_of_silence_follows_directly(tmp_path):
     """A pause that long is damage: written out as silence, it would fill a disk."""
-    far = Sound([(0, tone(1, 16000)), (86_400, tone(1, 16000))])
+    far = AudioTrack([(0, tone(1, 16000)), (86_400, tone(1, 16000))])
     path = make(tmp_path / "v.mkv", gray(75), far)
-    waveform = np.concatenate([clip.waveform for clip in read_video_chunks(path, chunk=100)])
+    waveform = np.concatenate([chunk.waveform for chunk in read_video_chunks(path, chunk=100)])
     loud = np.flatnonzero(np.abs(waveform) > 0.2) / 16000 - 0.5
     assert loud[-1] == pytest.approx(2, abs=0.1)
     with VideoWriter(tmp_path / "out.mp4", width=32, height=24, fps=25, audio_from=path) as writer:

@@ -29,16 +29,16 @@ def pipe(tmp_path):
 @needs_ffmpeg
 def test_pipe_gives_every_frame_with_its_audio(video, pipe):
     with ffmpeg("-i", str(video), "-c", "copy", "-f", "mpegts", str(pipe)):
-        clips = list(read_live_chunks(pipe, chunk=7))
-    live = np.concatenate([clip.frames for clip in clips])
+        chunks = list(read_live_chunks(pipe, chunk=7))
+    live = np.concatenate([chunk.frames for chunk in chunks])
     filed = list(read_video_chunks(video, chunk=7))
-    np.testing.assert_array_equal(live, np.concatenate([clip.frames for clip in filed]))
-    times = np.concatenate([clip.times for clip in clips])
+    np.testing.assert_array_equal(live, np.concatenate([chunk.frames for chunk in filed]))
+    times = np.concatenate([chunk.times for chunk in chunks])
     np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-3)
-    assert [clip.first_index for clip in clips] == list(np.cumsum([0, *map(len, clips)])[:-1])
-    for clip in clips:  # the tone ends after two seconds
-        heard = np.abs(clip.waveform).max() > 0.1
-        assert heard == (clip.times[0] - times[0] - 0.5 < 2)
+    assert [chunk.first_index for chunk in chunks] == list(np.cumsum([0, *map(len, chunks)])[:-1])
+    for chunk in chunks:  # the tone ends after two seconds
+        heard = np.abs(chunk.waveform).max() > 0.1
+        assert heard == (chunk.times[0] - times[0] - 0.5 < 2)
     assert not running_threads()
 
 
@@ -46,8 +46,8 @@ def test_pipe_gives_every_frame_with_its_audio(video, pipe):
 def test_http_stream(video):
     url = f"http://127.0.0.1:{free_port()}/live.ts"
     with ffmpeg("-i", str(video), "-c", "copy", "-f", "mpegts", "-listen", "1", url):
-        clips = list(retry_open(url))
-    assert sum(map(len, clips)) == 40
+        chunks = list(retry_open(url))
+    assert sum(map(len, chunks)) == 40
 
 
 def retry_open(url: str):
@@ -64,13 +64,13 @@ def retry_open(url: str):
 @pytest.mark.slow
 def test_rtsp_camera_until_the_iterator_is_closed(video, tmp_path):
     with Rtsp(video, tmp_path) as camera:
-        seen, loud, clips = 0, set(), read_live_chunks(camera.url)
-        for clip in clips:
-            seen += len(clip)
-            loud.add(bool(np.abs(clip.waveform).max() > 0.1))
+        seen, loud, chunks = 0, set(), read_live_chunks(camera.url)
+        for chunk in chunks:
+            seen += len(chunk)
+            loud.add(bool(np.abs(chunk.waveform).max() > 0.1))
             if seen > 45:
                 break
-        clips.close()
+        chunks.close()
     assert loud == {True, False}
     assert not running_threads()
 
@@ -79,10 +79,10 @@ def test_camera_and_microphone_share_the_wall_clock():
     """Timestamps count from 1970, as those of v4l2 and alsa do."""
     camera = "lavfi:testsrc2=size=32x24:rate=10:duration=2,realtime,setpts=RTCTIME/(TB*1000000)"
     microphone = "lavfi:sine=duration=2.5,arealtime,asetpts=RTCTIME/(TB*1000000)"
-    clips = list(read_live_chunks(camera, audio_source=microphone))
-    times = np.concatenate([clip.times for clip in clips])
+    chunks = list(read_live_chunks(camera, audio_source=microphone))
+    times = np.concatenate([chunk.times for chunk in chunks])
     assert len(times) >= 18 and -0.5 < times[0] < 1.5
-    middle = clips[len(clips) // 2]
+    middle = chunks[len(chunks) // 2]
     assert np.abs(middle.waveform).max() > 0.05  # sine's own level is an eighth
     assert not running_threads()
 
@@ -91,8 +91,8 @@ def test_slow_consumer_drops_frames_with_a_warning():
     warnings: list[str] = []
     source = "lavfi:testsrc2=size=32x24:rate=50:duration=2,realtime"
     seen: list[int] = []
-    for clip in read_live_chunks(source, chunk=4, drop=True, on_warning=warnings.append):
-        seen += range(clip.first_index, clip.first_index + len(clip))
+    for chunk in read_live_chunks(source, chunk=4, drop=True, on_warning=warnings.append):
+        seen += range(chunk.first_index, chunk.first_index + len(chunk))
         time.sleep(0.4)
     assert len(seen) < 50 and seen[-1] >= 95
     assert any("are dropped" in text for text in warnings)
@@ -119,16 +119,16 @@ def test_unreachable_url():
 
 
 def test_closing_the_iterator_stops_the_threads():
-    clips = read_live_chunks("lavfi:testsrc2=size=32x24:rate=20,realtime")
-    next(clips)
+    chunks = read_live_chunks("lavfi:testsrc2=size=32x24:rate=20,realtime")
+    next(chunks)
     assert running_threads()
-    clips.close()
+    chunks.close()
     assert not running_threads()
 
 
 def test_is_live(video, pipe, tmp_path):
     assert is_live("rtsp://camera/stream") and is_live("v4l2:/dev/video0") and is_live(pipe)
-    assert is_live("/dev/null")  # a device, though none with pictures
+    assert is_live("/dev/null")  # a device, though not a camera
     assert not is_live(video) and not is_live(tmp_path / "a:b.mp4") and not is_live("missing.mp4")
 
 

@@ -10,8 +10,8 @@ import pytest
 from save_avs.errors import UsageError
 from save_avs.video import probe, read_video_chunks, rotation
 from tests.support.media_files import (
-    Picture,
-    Sound,
+    AudioTrack,
+    VideoTrack,
     ffmpeg,
     gray,
     levels,
@@ -25,26 +25,26 @@ from tests.support.media_files import (
 def read(path, **more):
     """Everything in one piece: (times, frames, wave as {sample number: value} laid out, warnings)."""
     warnings: list[str] = []
-    clips = list(read_video_chunks(path, on_warning=warnings.append, **more))
-    times = np.concatenate([c.times for c in clips])
-    frames = np.concatenate([c.frames for c in clips])
-    assert [c.first_index for c in clips] == list(np.cumsum([0] + [len(c) for c in clips[:-1]]))
-    return times, frames, clips, warnings
+    chunks = list(read_video_chunks(path, on_warning=warnings.append, **more))
+    times = np.concatenate([c.times for c in chunks])
+    frames = np.concatenate([c.frames for c in chunks])
+    assert [c.first_index for c in chunks] == list(np.cumsum([0] + [len(c) for c in chunks[:-1]]))
+    return times, frames, chunks, warnings
 
 
-def sound_at(clips, start: float, end: float) -> np.ndarray:
-    """The sound between two times, from the one clip that holds them."""
-    for clip in clips:
-        first = round((start - clip.waveform_start) * clip.sample_rate)
-        last = round((end - clip.waveform_start) * clip.sample_rate)
-        if first >= 0 and last <= len(clip.waveform):
-            return clip.waveform[first:last]
-    raise AssertionError(f"no clip holds {start}..{end}")
+def audio_at(chunks, start: float, end: float) -> np.ndarray:
+    """The audio between two times, from the chunk that contains it."""
+    for chunk in chunks:
+        first = round((start - chunk.waveform_start) * chunk.sample_rate)
+        last = round((end - chunk.waveform_start) * chunk.sample_rate)
+        if first >= 0 and last <= len(chunk.waveform):
+            return chunk.waveform[first:last]
+    raise AssertionError(f"no chunk contains {start}..{end}")
 
 
-def onset(clip) -> float:
+def onset(chunk) -> float:
     """Time of the first loud sample."""
-    return clip.waveform_start + int(np.argmax(np.abs(clip.waveform) > 0.2)) / clip.sample_rate
+    return chunk.waveform_start + int(np.argmax(np.abs(chunk.waveform) > 0.2)) / chunk.sample_rate
 
 
 def hertz(waveform: np.ndarray, sample_rate: int) -> float:
@@ -57,7 +57,7 @@ VARIABLE = [0.0, 0.04, 0.3, 0.31, 1.0, 1.5, 1.52, 2.0]
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.mov"])
 def test_variable_frame_rate_keeps_frame_times(tmp_path, name):
-    path = make(tmp_path / name, Picture(VARIABLE, levels(8)))
+    path = make(tmp_path / name, VideoTrack(VARIABLE, levels(8)))
     times, frames, _, warnings = read(path, chunk=3)
     np.testing.assert_allclose(times, VARIABLE, atol=1e-3)
     np.testing.assert_allclose(frames[:, 5, 5, 0], levels(8), atol=3)
@@ -65,7 +65,7 @@ def test_variable_frame_rate_keeps_frame_times(tmp_path, name):
 
 
 def test_fps_picks_the_nearest_frame_on_an_even_grid(tmp_path):
-    path = make(tmp_path / "v.mp4", Picture(VARIABLE, levels(8)))
+    path = make(tmp_path / "v.mp4", VideoTrack(VARIABLE, levels(8)))
     times, frames, _, _ = read(path, fps=5)
     np.testing.assert_allclose(times, np.arange(11) * 0.2, atol=1e-9)
     nearest = [int(np.argmin(np.abs(np.array(VARIABLE) - t))) for t in times]
@@ -89,26 +89,26 @@ def test_fps_must_be_a_positive_number(tmp_path, fps):
 @pytest.mark.parametrize("name", ["v.ts", "v.mkv", "v.nut"])
 @pytest.mark.parametrize("start", [0.0, 7.0])
 def test_clock_starts_at_the_first_timestamp(tmp_path, name, start):
-    sound = Sound([(start + 0.5, tone(1, 48000, channels=2))], 48000, "stereo", "mp2")
-    path = make(tmp_path / name, gray(50, start=start), sound)
-    times, _, clips, _ = read(path, chunk=60)
-    assert times[0] == pytest.approx(0, abs=0.02)  # the mp2 encoder's delay may come before the picture
+    audio = AudioTrack([(start + 0.5, tone(1, 48000, channels=2))], 48000, "stereo", "mp2")
+    path = make(tmp_path / name, gray(50, start=start), audio)
+    times, _, chunks, _ = read(path, chunk=60)
+    assert times[0] == pytest.approx(0, abs=0.02)  # the delay of the mp2 encoder may start before the video
     np.testing.assert_allclose(np.diff(times), 0.04, atol=1.1e-3)
-    assert onset(clips[0]) - times[0] == pytest.approx(0.5, abs=0.02)
+    assert onset(chunks[0]) - times[0] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("parts", [2, 3])
 def test_joined_broadcast_streams_stay_in_sync(tmp_path, parts):
     waveform = np.zeros((2, 96000), np.float32)
     waveform[:, 48000:52800] = tone(0.1, 48000, channels=2)
-    pictures = gray(50, start=1.4, options={"preset": "ultrafast", "bf": "2", "threads": "1"})
-    pictures.levels = [200 if i == 25 else 40 for i in range(50)]
-    path = make(tmp_path / "v.ts", pictures, Sound([(1.4, waveform)], 48000, "stereo", "mp2"))
+    video = gray(50, start=1.4, options={"preset": "ultrafast", "bf": "2", "threads": "1"})
+    video.levels = [200 if i == 25 else 40 for i in range(50)]
+    path = make(tmp_path / "v.ts", video, AudioTrack([(1.4, waveform)], 48000, "stereo", "mp2"))
     path.write_bytes(path.read_bytes() * parts)
-    times, frames, clips, warnings = read(path, chunk=500)
+    times, frames, chunks, warnings = read(path, chunk=500)
     assert len(times) == 50 * parts
     flashes = times[frames[:, 5, 5, 0] > 120]
-    loud = clips[0].waveform_start + np.flatnonzero(np.abs(clips[0].waveform) > 0.2) / 16000
+    loud = chunks[0].waveform_start + np.flatnonzero(np.abs(chunks[0].waveform) > 0.2) / 16000
     clicks = loud[np.diff(loud, prepend=-1) > 0.5]
     assert len(clicks) == len(flashes) == parts
     np.testing.assert_allclose(clicks, flashes, atol=0.02)
@@ -117,29 +117,29 @@ def test_joined_broadcast_streams_stay_in_sync(tmp_path, parts):
 
 
 def test_clock_starts_at_negative_timestamps(tmp_path):
-    path = make(tmp_path / "v.nut", gray(25, start=-0.4), Sound([(-0.2, tone(0.8, 16000))]))
-    times, _, clips, _ = read(path, chunk=30)
+    path = make(tmp_path / "v.nut", gray(25, start=-0.4), AudioTrack([(-0.2, tone(0.8, 16000))]))
+    times, _, chunks, _ = read(path, chunk=30)
     np.testing.assert_allclose(times, np.arange(25) * 0.04, atol=1e-3)
-    assert onset(clips[0]) == pytest.approx(0.2, abs=0.003)
+    assert onset(chunks[0]) == pytest.approx(0.2, abs=0.003)
 
 
 def test_video_that_starts_after_its_audio(tmp_path):
-    path = make(tmp_path / "v.mkv", gray(10, start=2.0), Sound([(0.5, tone(3, 16000))]))
-    times, _, clips, _ = read(path)
+    path = make(tmp_path / "v.mkv", gray(10, start=2.0), AudioTrack([(0.5, tone(3, 16000))]))
+    times, _, chunks, _ = read(path)
     np.testing.assert_allclose(times, 1.5 + np.arange(10) * 0.04, atol=2e-3)
-    assert np.abs(sound_at(clips, 1.2, 1.9)).max() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(audio_at(chunks, 1.2, 1.9)).max() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("sample_rate", [16000, 44100])
 def test_audio_that_starts_late_has_a_gap_and_ends_early(tmp_path, sample_rate):
     pieces = [(1.0, tone(0.5, sample_rate)), (2.5, tone(0.5, sample_rate, hz=880))]
-    path = make(tmp_path / "v.mkv", gray(100), Sound(pieces, sample_rate))
-    _, _, clips, warnings = read(path, chunk=200)
+    path = make(tmp_path / "v.mkv", gray(100), AudioTrack(pieces, sample_rate))
+    _, _, chunks, warnings = read(path, chunk=200)
     for start, end in [(-0.5, 0.99), (1.52, 2.49), (3.02, 4.4)]:
-        assert np.abs(sound_at(clips, start, end)).max() < 1e-3, (start, end)
-    assert hertz(sound_at(clips, 1.05, 1.45), 16000) == pytest.approx(440, abs=5)
-    assert hertz(sound_at(clips, 2.55, 2.95), 16000) == pytest.approx(880, abs=5)
-    loud = clips[0].waveform_start + np.flatnonzero(np.abs(clips[0].waveform) > 0.2) / 16000
+        assert np.abs(audio_at(chunks, start, end)).max() < 1e-3, (start, end)
+    assert hertz(audio_at(chunks, 1.05, 1.45), 16000) == pytest.approx(440, abs=5)
+    assert hertz(audio_at(chunks, 2.55, 2.95), 16000) == pytest.approx(880, abs=5)
+    loud = chunks[0].waveform_start + np.flatnonzero(np.abs(chunks[0].waveform) > 0.2) / 16000
     assert [loud[0], loud[loud < 2][-1], loud[loud > 2][0], loud[-1]] == pytest.approx(
         [1, 1.5, 2.5, 3], abs=3e-3
     )
@@ -148,19 +148,21 @@ def test_audio_that_starts_late_has_a_gap_and_ends_early(tmp_path, sample_rate):
 
 def test_overlapping_audio_does_not_shift_later_audio(tmp_path):
     quiet = np.zeros((1, 16000), np.float32)
-    path = make(tmp_path / "v.nut", gray(75), Sound([(0.0, quiet), (0.5, quiet), (1.5, tone(0.5, 16000))]))
+    path = make(
+        tmp_path / "v.nut", gray(75), AudioTrack([(0.0, quiet), (0.5, quiet), (1.5, tone(0.5, 16000))])
+    )
     assert onset(read(path, chunk=100)[2][0]) == pytest.approx(1.5, abs=0.003)
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 11025, 22050, 44100, 48000, 96000, 192000])
 def test_sample_rates(tmp_path, sample_rate):
-    path = make(tmp_path / "v.mkv", gray(50), Sound([(0.5, tone(1.5, sample_rate))], sample_rate))
+    path = make(tmp_path / "v.mkv", gray(50), AudioTrack([(0.5, tone(1.5, sample_rate))], sample_rate))
     assert probe(path).sample_rate == sample_rate
-    _, _, clips, _ = read(path, chunk=60)
-    assert onset(clips[0]) == pytest.approx(0.5, abs=0.003)
-    heard = sound_at(clips, 0.6, 1.9)
-    assert hertz(heard, 16000) == pytest.approx(440, abs=1)
-    assert np.abs(heard).max() == pytest.approx(0.5, abs=0.01)
+    _, _, chunks, _ = read(path, chunk=60)
+    assert onset(chunks[0]) == pytest.approx(0.5, abs=0.003)
+    audio = audio_at(chunks, 0.6, 1.9)
+    assert hertz(audio, 16000) == pytest.approx(440, abs=1)
+    assert np.abs(audio).max() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -182,36 +184,37 @@ def test_channel_layouts_are_mixed_to_mono_without_gain(tmp_path, layout, channe
     for channel in range(channels):
         if loud is not None and channel != loud:
             waveform[channel] = 0
-    path = make(tmp_path / "v.mov", gray(25), Sound([(0.0, waveform)], 48000, layout))
+    path = make(tmp_path / "v.mov", gray(25), AudioTrack([(0.0, waveform)], 48000, layout))
     assert probe(path).audio_layout == layout
-    _, _, clips, _ = read(path, chunk=30)
-    assert np.abs(sound_at(clips, 0.2, 0.8)).max() == pytest.approx(level, abs=0.01)
+    _, _, chunks, _ = read(path, chunk=30)
+    assert np.abs(audio_at(chunks, 0.2, 0.8)).max() == pytest.approx(level, abs=0.01)
 
 
 @pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"])
 def test_sample_formats_have_the_same_level(tmp_path, codec):
-    sound = Sound([(0.0, tone(1, 16000))], codec=codec)
-    sound.format = {"pcm_u8": "u8", "pcm_s24le": "s32", "pcm_s32le": "s32"}.get(codec, "s16")
+    audio = AudioTrack([(0.0, tone(1, 16000))], codec=codec)
+    audio.format = {"pcm_u8": "u8", "pcm_s24le": "s32", "pcm_s32le": "s32"}.get(codec, "s16")
     if codec.startswith("pcm_f"):
-        sound.format = "flt" if codec == "pcm_f32le" else "dbl"
-    path = make(tmp_path / "v.mkv", gray(25), sound)
-    _, _, clips, _ = read(path, chunk=30)
-    heard = sound_at(clips, 0.2, 0.8)
-    assert np.abs(heard).max() == pytest.approx(0.5, abs=0.01)
-    assert abs(heard.mean()) < 0.01
+        audio.format = "flt" if codec == "pcm_f32le" else "dbl"
+    path = make(tmp_path / "v.mkv", gray(25), audio)
+    _, _, chunks, _ = read(path, chunk=30)
+    audio = audio_at(chunks, 0.2, 0.8)
+    assert np.abs(audio).max() == pytest.approx(0.5, abs=0.01)
+    assert abs(audio.mean()) < 0.01
 
 
 def test_audio_is_the_same_for_any_chunk_size(tmp_path):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 88200)).astype(np.float32)
-    path = make(tmp_path / "v.mkv", gray(50), Sound([(0.0, noise)], 44100))
+    path = make(tmp_path / "v.mkv", gray(50), AudioTrack([(0.0, noise)], 44100))
     whole = next(iter(read_video_chunks(path, chunk=100)))
-    for clip in read_video_chunks(path, chunk=7, audio_margin=0.25):
-        assert clip.waveform_start <= clip.times[0] - 0.25 + 1e-9
+    for chunk in read_video_chunks(path, chunk=7, audio_margin=0.25):
+        assert chunk.waveform_start <= chunk.times[0] - 0.25 + 1e-9
         assert (
-            clip.waveform_start + (len(clip.waveform) - 1) / clip.sample_rate >= clip.times[-1] + 0.25 - 1e-9
+            chunk.waveform_start + (len(chunk.waveform) - 1) / chunk.sample_rate
+            >= chunk.times[-1] + 0.25 - 1e-9
         )
-        first = round((clip.waveform_start - whole.waveform_start) * 16000)
-        np.testing.assert_array_equal(clip.waveform, whole.waveform[first : first + len(clip.waveform)])
+        first = round((chunk.waveform_start - whole.waveform_start) * 16000)
+        np.testing.assert_array_equal(chunk.waveform, whole.waveform[first : first + len(chunk.waveform)])
 
 
 @pytest.mark.parametrize(
@@ -288,8 +291,8 @@ def test_video_of_one_frame(tmp_path):
 @pytest.mark.parametrize(("name", "codec", "pix_fmt"), [("v.gif", "gif", "rgb8"), ("v.png", "png", "rgb24")])
 def test_images_and_gifs(tmp_path, name, codec, pix_fmt):
     count = 1 if name == "v.png" else 4
-    picture = gray(count, fps=10, codec=codec, pix_fmt=pix_fmt, options={})
-    times, frames, _, warnings = read(make(tmp_path / name, picture))
+    video = gray(count, fps=10, codec=codec, pix_fmt=pix_fmt, options={})
+    times, frames, _, warnings = read(make(tmp_path / name, video))
     np.testing.assert_allclose(times, np.arange(count) / 10, atol=1e-3)
     assert frames.shape == (count, 24, 32, 3)
     assert warnings == [f"{tmp_path / name}: has no sound"]
@@ -297,21 +300,23 @@ def test_images_and_gifs(tmp_path, name, codec, pix_fmt):
 
 def test_missing_audio_is_one_warning_and_an_empty_waveform(tmp_path):
     path = make(tmp_path / "v.mp4", gray(40))
-    _, _, clips, warnings = read(path)
-    assert len(clips) == 3
-    assert all(len(c.waveform) == 0 for c in clips)
+    _, _, chunks, warnings = read(path)
+    assert len(chunks) == 3
+    assert all(len(c.waveform) == 0 for c in chunks)
     assert warnings == [f"{path}: has no sound"]
     assert not probe(path).has_audio
 
 
 def test_long_pauses_and_large_frames_end_a_chunk(tmp_path, monkeypatch):
     slides = make(
-        tmp_path / "slides.mkv", Picture([0, 50, 100, 300], levels(4)), Sound([(0, tone(301, 8000))], 8000)
+        tmp_path / "slides.mkv",
+        VideoTrack([0, 50, 100, 300], levels(4)),
+        AudioTrack([(0, tone(301, 8000))], 8000),
     )
-    clips = list(read_video_chunks(slides))
-    assert [len(c) for c in clips] == [2, 1, 1]
-    assert all(np.abs(c.waveform[-400:-200]).max() > 0.4 for c in clips)
-    assert all(np.abs(c.waveform[:200]).max() > 0.4 for c in clips[1:])
+    chunks = list(read_video_chunks(slides))
+    assert [len(c) for c in chunks] == [2, 1, 1]
+    assert all(np.abs(c.waveform[-400:-200]).max() > 0.4 for c in chunks)
+    assert all(np.abs(c.waveform[:200]).max() > 0.4 for c in chunks[1:])
     monkeypatch.setattr("save_avs.video.reader._MAX_CHUNK_BYTES", 2 * 32 * 24 * 3)
     assert [len(c) for c in read_video_chunks(make(tmp_path / "v.mp4", gray(5)))] == [2, 2, 1]
 
@@ -336,7 +341,12 @@ def test_changed_frame_size_is_scaled_to_the_first(tmp_path):
 def test_default_streams_are_picked(tmp_path):
     path = tmp_path / "v.mkv"
     quiet, loud = tone(1, 16000, level=0.1), tone(1, 16000, level=0.6)
-    tracks = [gray(25, size=(64, 48)), gray(25, size=(32, 24)), Sound([(0.0, quiet)]), Sound([(0.0, loud)])]
+    tracks = [
+        gray(25, size=(64, 48)),
+        gray(25, size=(32, 24)),
+        AudioTrack([(0.0, quiet)]),
+        AudioTrack([(0.0, loud)]),
+    ]
     make(tmp_path / "plain.mkv", *tracks)
     with av.open(str(tmp_path / "plain.mkv")) as source, av.open(str(path), "w") as target:
         streams = [target.add_stream_from_template(s) for s in source.streams]
@@ -346,14 +356,14 @@ def test_default_streams_are_picked(tmp_path):
             if packet.dts is not None:
                 packet.stream = streams[packet.stream_index]
                 target.mux(packet)
-    _, frames, clips, _ = read(path, chunk=30)
+    _, frames, chunks, _ = read(path, chunk=30)
     assert frames.shape[1:3] == (24, 32)
-    assert np.abs(sound_at(clips, 0.2, 0.8)).max() == pytest.approx(0.6, abs=0.01)
+    assert np.abs(audio_at(chunks, 0.2, 0.8)).max() == pytest.approx(0.6, abs=0.01)
 
 
 @needs_ffmpeg
 def test_cover_image_is_not_picked(tmp_path):
-    make(tmp_path / "v.mp4", gray(25), Sound([(0, tone(1, 16000))], codec="aac", format="fltp"))
+    make(tmp_path / "v.mp4", gray(25), AudioTrack([(0, tone(1, 16000))], codec="aac", format="fltp"))
     make(tmp_path / "cover.png", gray(1, size=(200, 200), codec="png", pix_fmt="rgb24", options={}))
     path = tmp_path / "covered.mp4"
     sources = ["-i", tmp_path / "cover.png", "-i", tmp_path / "v.mp4", "-map", "0", "-map", "1"]
@@ -383,11 +393,11 @@ def test_sample_aspect_ratio_follows_the_rotation(tmp_path):
 
 
 def test_decoded_frames_are_freed_without_garbage_collection(tmp_path):
-    path = make(tmp_path / "v.mp4", Picture(list(np.arange(40) / 10), levels(40)))
+    path = make(tmp_path / "v.mp4", VideoTrack(list(np.arange(40) / 10), levels(40)))
     gc.collect()
     gc.disable()
     try:
-        count = sum(len(clip) for clip in read_video_chunks(path, chunk=4))
+        count = sum(len(chunk) for chunk in read_video_chunks(path, chunk=4))
         left = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
     finally:
         gc.enable()

@@ -35,8 +35,8 @@ def rewrite(source, target):
     """What the overlay does: frames through read_clips, sound through audio_from."""
     info = probe(source)
     with VideoWriter(target, width=info.width, height=info.height, fps=info.fps, audio_from=source) as writer:
-        for clip in read_video_chunks(source):
-            for frame, time in zip(clip.frames, clip.times, strict=True):
+        for chunk in read_video_chunks(source):
+            for frame, time in zip(chunk.frames, chunk.times, strict=True):
                 writer.write(frame, float(time))
     return target
 
@@ -44,10 +44,10 @@ def rewrite(source, target):
 def measured(path) -> list[float]:
     """Seconds from each flash to its click, as our reader sees them."""
     offsets = []
-    for clip in read_video_chunks(path, sample_rate=RATE):
-        for i in np.flatnonzero(clip.frames.mean(axis=(1, 2, 3)) > 128):
-            first = round((clip.times[i] - 0.45 - clip.waveform_start) * RATE)
-            around = np.abs(clip.waveform[first : first + round(0.9 * RATE)])
+    for chunk in read_video_chunks(path, sample_rate=RATE):
+        for i in np.flatnonzero(chunk.frames.mean(axis=(1, 2, 3)) > 128):
+            first = round((chunk.times[i] - 0.45 - chunk.waveform_start) * RATE)
+            around = np.abs(chunk.waveform[first : first + round(0.9 * RATE)])
             offsets.append(np.argmax(around > 0.4) / RATE - 0.45)
     return offsets
 
@@ -59,12 +59,12 @@ def seen_by_ffmpeg(path) -> list[float]:
     gray = subprocess.run(
         [*run, "-f", "rawvideo", "-pix_fmt", "gray", "-"], check=True, capture_output=True
     ).stdout
-    pictures = np.frombuffer(gray, np.uint8).reshape(-1, SIZE[0] * SIZE[1])
+    images = np.frombuffer(gray, np.uint8).reshape(-1, SIZE[0] * SIZE[1])
     sound = subprocess.run([*run, "-vn", "-f", "f32le", "-"], check=True, capture_output=True).stdout
     waveform = np.abs(np.frombuffer(sound, np.float32))
     num, den = map(int, streams["video"]["avg_frame_rate"].split("/"))
     offsets = []
-    for i in np.flatnonzero(pictures.mean(axis=1) > 128):
+    for i in np.flatnonzero(images.mean(axis=1) > 128):
         time = float(streams["video"]["start_time"]) + i * den / num - float(streams["audio"]["start_time"])
         first = round((time - 0.45) * RATE)
         offsets.append(np.argmax(waveform[first : first + round(0.9 * RATE)] > 0.4) / RATE - 0.45)

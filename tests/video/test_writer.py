@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from save_avs.video import VideoWriter, probe, read_video_chunks
-from tests.support.media_files import Picture, Sound, boxes, ffprobe, gray, levels, make, needs_ffprobe, tone
+from tests.support.media_files import (
+    AudioTrack,
+    VideoTrack,
+    boxes,
+    ffprobe,
+    gray,
+    levels,
+    make,
+    needs_ffprobe,
+    tone,
+)
 
 
 def write(path, times, *, size=(32, 24), fps=25.0, **more):
@@ -23,16 +33,16 @@ def read(path, **more):
 
 def test_variable_frame_rate_is_kept(tmp_path):
     times = [0.0, 0.04, 0.3, 0.31, 1.0, 1.5, 1.52, 2.0]
-    clip = read(write(tmp_path / "v.mp4", times))
-    np.testing.assert_allclose(clip.times, times, atol=1e-5)
-    np.testing.assert_allclose(clip.frames[:, 5, 5, 1], levels(8), atol=4)
+    chunk = read(write(tmp_path / "v.mp4", times))
+    np.testing.assert_allclose(chunk.times, times, atol=1e-5)
+    np.testing.assert_allclose(chunk.frames[:, 5, 5, 1], levels(8), atol=4)
 
 
 @pytest.mark.parametrize("fps", [24, 25, 29.97002997, 30, 60, 23.976023976, 7.5])
 def test_frame_times_do_not_drift(tmp_path, fps):
     times = np.arange(100) / fps
-    clip = read(write(tmp_path / "v.mp4", times, fps=fps))
-    np.testing.assert_allclose(clip.times, times, atol=1.2e-5)
+    chunk = read(write(tmp_path / "v.mp4", times, fps=fps))
+    np.testing.assert_allclose(chunk.times, times, atol=1.2e-5)
     assert probe(tmp_path / "v.mp4").fps == pytest.approx(fps, rel=1e-4)
     assert probe(tmp_path / "v.mp4").duration == pytest.approx(100 / fps, abs=2e-3)
 
@@ -90,7 +100,7 @@ def test_sample_aspect_ratio_is_kept(tmp_path):
     [(8000, 8000), (11025, 11025), (37800, 44100), (48000, 48000), (96000, 48000), (192000, 48000)],
 )
 def test_audio_sample_rates(tmp_path, sample_rate, written):
-    source = make(tmp_path / "s.mkv", gray(50), Sound([(0.5, tone(1.5, sample_rate))], sample_rate))
+    source = make(tmp_path / "s.mkv", gray(50), AudioTrack([(0.5, tone(1.5, sample_rate))], sample_rate))
     path = write(tmp_path / "v.mp4", np.arange(50) / 25, audio_from=source)
     assert probe(path).sample_rate == written
     before, after = read(source, sample_rate=8000), read(path, sample_rate=8000)
@@ -98,10 +108,10 @@ def test_audio_sample_rates(tmp_path, sample_rate, written):
     np.testing.assert_allclose(loud_span(after), loud_span(before), atol=1e-3)
 
 
-def loud_span(clip) -> list[float]:
+def loud_span(chunk) -> list[float]:
     """Times of the first and last loud sample."""
-    loud = np.flatnonzero(np.abs(clip.waveform) > 0.2)
-    return [clip.waveform_start + i / clip.sample_rate for i in (loud[0], loud[-1])]
+    loud = np.flatnonzero(np.abs(chunk.waveform) > 0.2)
+    return [chunk.waveform_start + i / chunk.sample_rate for i in (loud[0], loud[-1])]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +128,7 @@ def loud_span(clip) -> list[float]:
 def test_audio_channel_layouts(tmp_path, layout, channels, written):
     waveform = tone(1, 48000, channels=channels)
     waveform[1:] *= 0.5
-    source = make(tmp_path / "s.mov", gray(25), Sound([(0.0, waveform)], 48000, layout))
+    source = make(tmp_path / "s.mov", gray(25), AudioTrack([(0.0, waveform)], 48000, layout))
     path = write(tmp_path / "v.mp4", np.arange(25) / 25, audio_from=source)
     assert probe(path).audio_layout == written
     with av.open(str(path)) as container:
@@ -133,7 +143,7 @@ def test_audio_channel_layouts(tmp_path, layout, channels, written):
 
 def test_audio_that_starts_late_has_a_gap_and_ends_after_the_video(tmp_path):
     pieces = [(1.0, tone(0.5, 16000)), (2.5, tone(2.5, 16000))]
-    source = make(tmp_path / "s.mkv", gray(75), Sound(pieces))
+    source = make(tmp_path / "s.mkv", gray(75), AudioTrack(pieces))
     path = write(tmp_path / "v.mp4", np.arange(75) / 25, audio_from=source)
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
@@ -149,7 +159,7 @@ def test_audio_that_starts_late_has_a_gap_and_ends_after_the_video(tmp_path):
 
 @needs_ffprobe
 def test_video_that_starts_after_its_audio_stays_in_sync(tmp_path):
-    source = make(tmp_path / "s.mkv", gray(25, start=1.0), Sound([(0.0, tone(2, 16000))]))
+    source = make(tmp_path / "s.mkv", gray(25, start=1.0), AudioTrack([(0.0, tone(2, 16000))]))
     times = read(source).times
     streams = ffprobe(write(tmp_path / "v.mp4", times, audio_from=source))
     assert float(streams["audio"]["start_time"]) == 0
@@ -159,9 +169,9 @@ def test_video_that_starts_after_its_audio_stays_in_sync(tmp_path):
 
 def test_audio_from_memory(tmp_path):
     waveform = tone(1, 22050)[0]
-    clip = read(write(tmp_path / "v.mp4", np.arange(25) / 25, audio=(waveform, 22050)), sample_rate=22050)
-    start = round(-clip.waveform_start * 22050)
-    np.testing.assert_allclose(clip.waveform[start + 2205 : start + 19845], waveform[2205:19845], atol=0.05)
+    chunk = read(write(tmp_path / "v.mp4", np.arange(25) / 25, audio=(waveform, 22050)), sample_rate=22050)
+    start = round(-chunk.waveform_start * 22050)
+    np.testing.assert_allclose(chunk.waveform[start + 2205 : start + 19845], waveform[2205:19845], atol=0.05)
 
 
 def test_source_without_audio_gives_a_video_without_audio(tmp_path):
@@ -218,11 +228,11 @@ def test_caller_may_reuse_the_frame_array(tmp_path):
 
 def test_odd_size_and_uneven_times_survive_reading_and_writing(tmp_path):
     source = make(
-        tmp_path / "s.mkv", Picture([0.0, 0.5, 0.6], levels(3), size=(33, 25), codec="ffv1", options={})
+        tmp_path / "s.mkv", VideoTrack([0.0, 0.5, 0.6], levels(3), size=(33, 25), codec="ffv1", options={})
     )
-    clip = read(source)
+    chunk = read(source)
     path = tmp_path / "v.mp4"
     with VideoWriter(path, width=33, height=25, fps=probe(source).fps, audio_from=source) as writer:
-        for frame, time in zip(clip.frames, clip.times, strict=True):
+        for frame, time in zip(chunk.frames, chunk.times, strict=True):
             writer.write(frame, float(time))
     np.testing.assert_allclose(read(path).times, [0.0, 0.5, 0.6], atol=1e-5)

@@ -94,7 +94,7 @@ def _images(info: VideoInfo, fps: float | None, on_warning: Warn) -> Iterator[tu
         for frame in reader:
             yield frame.time, reader.rgb(frame)
         return
-    converted: _Frame | None = None
+    converted: _TimedFrame | None = None
     image: U8 | None = None
     for time, frame in _resample_frames(iter(reader), 1 / fps):
         if image is None or frame is not converted:
@@ -102,7 +102,7 @@ def _images(info: VideoInfo, fps: float | None, on_warning: Warn) -> Iterator[tu
         yield time, image
 
 
-def _resample_frames(frames: Iterator[_Frame], interval: float) -> Iterator[tuple[float, _Frame]]:
+def _resample_frames(frames: Iterator[_TimedFrame], interval: float) -> Iterator[tuple[float, _TimedFrame]]:
     """Pair each time of an even grid, from the first frame on, with the frame nearest to it."""
     before = next(frames, None)
     if before is None:
@@ -136,7 +136,7 @@ def _batches(images: Iterator[tuple[float, U8]], chunk: int) -> Iterator[tuple[l
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _TimedFrame:
     """A decoded PyAV frame that is not converted yet; ``time`` and ``duration`` in seconds."""
 
     time: float
@@ -159,7 +159,7 @@ class _FrameReader:
         self._end = 0.0
         self._failure = ""
 
-    def __iter__(self) -> Iterator[_Frame]:
+    def __iter__(self) -> Iterator[_TimedFrame]:
         step = 1 / self._info.fps
         last: float | None = None
         with open_media(self._info.path) as container:
@@ -175,7 +175,7 @@ class _FrameReader:
                 last = time
                 duration = float(frame.duration * frame.time_base) if frame.duration else step
                 self._end = time + duration
-                yield _Frame(time, duration, frame)
+                yield _TimedFrame(time, duration, frame)
         self._check_end()
 
     def _time(self, frame: Any, last: float | None, step: float) -> float:
@@ -184,7 +184,7 @@ class _FrameReader:
         # Raw streams (.h264) have no timestamps: their frames follow at the frame rate.
         return 0.0 if last is None else last + step
 
-    def rgb(self, frame: _Frame) -> U8:
+    def rgb(self, frame: _TimedFrame) -> U8:
         """Convert to upright RGB, u8 [H,W,3] of the size in ``info``."""
         if not self._rgb.fits(frame.decoded):
             self._warn(

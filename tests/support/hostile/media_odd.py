@@ -10,7 +10,7 @@ import numpy as np
 from tests.support.hostile.case import Case, every
 from tests.support.hostile.media_damage import FINE, UNREADABLE, segment
 from tests.support.hostile.valid_inputs import film
-from tests.support.media_files import TICK, Picture, Sound, ffmpeg, gray, make, set_matrix, tone
+from tests.support.media_files import TICK, AudioTrack, VideoTrack, ffmpeg, gray, make, set_matrix, tone
 
 LOSSLESS = {"codec": "ffv1", "options": {}}
 PLAIN = {"codec": "png", "pix_fmt": "rgb24", "options": {}}
@@ -23,7 +23,7 @@ def cases() -> Iterator[Case]:
     yield from every(_shapes(), 17)
     yield from every(_colors(), 16)
     yield from every(_clocks(), 10)
-    yield from every(_sounds(), 13)
+    yield from every(_audio_frames(), 13)
     yield from every(_companions(), 4)
 
 
@@ -31,7 +31,7 @@ def _case(what: str, make: Callable[[Path], Path], codes: tuple[int, ...] = (FIN
     return Case(f"media/{what}", make, segment, codes)
 
 
-def _video(name: str, *tracks: Picture | Sound) -> Callable[[Path], Path]:
+def _video(name: str, *tracks: VideoTrack | AudioTrack) -> Callable[[Path], Path]:
     return lambda folder: make(folder / name, *tracks)
 
 
@@ -104,8 +104,8 @@ def _clocks() -> Iterator[Case]:
         "pictures before zero": [-1 + k / 10 for k in range(5)],
         "a gap of a month": [0, 0.1, 2_600_000.0, 2_600_000.1],
     }.items():
-        pictures = Picture(times, [60 + k % 99 for k in range(len(times))])
-        for companion, tracks in (("", []), (" with sound", [Sound([(0, tone(1, 16000))])])):
+        pictures = VideoTrack(times, [60 + k % 99 for k in range(len(times))])
+        for companion, tracks in (("", []), (" with sound", [AudioTrack([(0, tone(1, 16000))])])):
             yield _case(what + companion, _video("v.mkv", pictures, *tracks), (FINE, UNREADABLE))
     yield _case("all pictures at one time", lambda folder: _timed(folder, [0] * 6))
     yield _case("pictures that run backwards", lambda folder: _timed(folder, [5, 4, 3, 2, 1, 0]))
@@ -132,14 +132,14 @@ def _timed(folder: Path, ticks: list[int]) -> Path:
     return path
 
 
-def _sounds() -> Iterator[Case]:
-    def heard(what: str, *sounds: Sound, suffix: str = "mkv") -> Case:
+def _audio_frames() -> Iterator[Case]:
+    def heard(what: str, *sounds: AudioTrack, suffix: str = "mkv") -> Case:
         return _case(f"sound: {what}", _video(f"v.{suffix}", gray(10, fps=10), *sounds))
 
     for sample_rate in (1000, 8000, 11_025, 44_100, 96_000, 192_000, 384_000):
-        yield heard(f"{sample_rate} Hz", Sound([(0, tone(1, sample_rate))], sample_rate))
+        yield heard(f"{sample_rate} Hz", AudioTrack([(0, tone(1, sample_rate))], sample_rate))
     for layout, channels in (("stereo", 2), ("2.1", 3), ("5.1", 6), ("7.1", 8), ("hexadecagonal", 16)):
-        yield heard(layout, Sound([(0, tone(1, 16000, channels=channels))], layout=layout))
+        yield heard(layout, AudioTrack([(0, tone(1, 16000, channels=channels))], layout=layout))
     for codec, kind in (
         ("pcm_u8", "u8"),
         ("pcm_s32le", "s32"),
@@ -147,7 +147,7 @@ def _sounds() -> Iterator[Case]:
         ("pcm_f64le", "dbl"),
         ("flac", "s16"),
     ):
-        yield heard(codec, Sound([(0, tone(1, 16000))], codec=codec, format=kind))
+        yield heard(codec, AudioTrack([(0, tone(1, 16000))], codec=codec, format=kind))
     plain = tone(1, 16000)
     for what, waveform in {
         "silence": plain * 0,
@@ -160,26 +160,28 @@ def _sounds() -> Iterator[Case]:
         "far too loud": plain * np.float32(1e30),
         "far too quiet": plain * np.float32(1e-40),
     }.items():
-        yield heard(what, Sound([(0, waveform.astype(np.float32))], codec="pcm_f32le", format="flt"))
-    yield heard("longer than the picture", Sound([(0, tone(30, 16000))]))
-    yield heard("shorter than the picture", Sound([(0, tone(0.05, 16000))]))
-    yield heard("a single sample", Sound([(0, tone(1, 16000)[:, :1])]))
-    yield heard("behind the picture", Sound([(5, plain)]))
-    yield heard("in two pieces", Sound([(0, plain), (90, plain)]))
-    yield heard("three tracks", *[Sound([(0, tone(1, 16000, hz=hz))]) for hz in (300, 500, 700)])
+        yield heard(what, AudioTrack([(0, waveform.astype(np.float32))], codec="pcm_f32le", format="flt"))
+    yield heard("longer than the picture", AudioTrack([(0, tone(30, 16000))]))
+    yield heard("shorter than the picture", AudioTrack([(0, tone(0.05, 16000))]))
+    yield heard("a single sample", AudioTrack([(0, tone(1, 16000)[:, :1])]))
+    yield heard("behind the picture", AudioTrack([(5, plain)]))
+    yield heard("in two pieces", AudioTrack([(0, plain), (90, plain)]))
+    yield heard("three tracks", *[AudioTrack([(0, tone(1, 16000, hz=hz))]) for hz in (300, 500, 700)])
     yield heard(
-        "tracks of several rates", Sound([(0, tone(1, 8000))], 8000), Sound([(0, tone(1, 48000))], 48000)
+        "tracks of several rates",
+        AudioTrack([(0, tone(1, 8000))], 8000),
+        AudioTrack([(0, tone(1, 48000))], 48000),
     )
 
 
 def _companions() -> Iterator[Case]:
     yield _case("two pictures at once", _video("v.mkv", gray(5), gray(5, size=(64, 48))))
-    yield _case("sound alone", _video("v.mka", Sound([(0, tone(1, 16000))])), (UNREADABLE,))
+    yield _case("sound alone", _video("v.mka", AudioTrack([(0, tone(1, 16000))])), (UNREADABLE,))
     yield _case("subtitles beside it", _with_subtitles)
     yield _case("a cover beside it", lambda folder: _with_cover(folder, gray(5)))
     yield _case(
         "a cover and sound alone",
-        lambda folder: _with_cover(folder, Sound([(0, tone(1, 16000))])),
+        lambda folder: _with_cover(folder, AudioTrack([(0, tone(1, 16000))])),
         (UNREADABLE,),
     )
     yield _case("a file within it", _with_attachment)
@@ -193,16 +195,16 @@ def _with_subtitles(folder: Path) -> Path:
     return folder / "v.mkv"
 
 
-def _with_cover(folder: Path, video_masks: Picture | Sound) -> Path:
+def _with_cover(folder: Path, video_masks: VideoTrack | AudioTrack) -> Path:
     make(folder / "a.mkv", video_masks)
     make(folder / "cover.png", gray(1, codec="png", pix_fmt="rgb24", options={}))
     how = [
         "-c",
         "copy",
-        "-disposition:v:0" if isinstance(video_masks, Sound) else "-disposition:v:1",
+        "-disposition:v:0" if isinstance(video_masks, AudioTrack) else "-disposition:v:1",
         "attached_pic",
     ]
-    how += ["-c:a", "aac"] if isinstance(video_masks, Sound) else []
+    how += ["-c:a", "aac"] if isinstance(video_masks, AudioTrack) else []
     ffmpeg(
         "-i", folder / "a.mkv", "-i", folder / "cover.png", "-map", "0", "-map", "1", *how, folder / "v.mp4"
     )
