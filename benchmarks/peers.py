@@ -63,7 +63,7 @@ def as_published(encoder: ImageEncoderViT) -> ImageEncoderViT:
     twin = copy.deepcopy(encoder)
     for block in twin.blocks:
         assert isinstance(block, Block)
-        block.attn = PaddedAttention(block.attn, block.attn.window_size != twin.grid)  # pyright: ignore
+        block.attn = PaddedAttention(block.attn, block.attn.window_size != twin.image_embedding_size)  # pyright: ignore
     return twin
 
 
@@ -83,29 +83,26 @@ class PeersModel(nn.Module):
         return torch.cat([self.model.decode(one, prompt) for one, prompt in singles])
 
 
-def transformers_sam(shape: SamConfig) -> nn.Module:
+def transformers_sam(config: SamConfig, image_size: int) -> nn.Module:
     """transformers' whole model of the same sizes, random weights."""
-    from transformers import (
-        SamConfig,
-        SamMaskDecoderConfig,
-        SamModel,
-        SamPromptEncoderConfig,
-        SamVisionConfig,
-    )
+    import transformers
 
-    vision = SamVisionConfig(
-        hidden_size=shape.embed_dim,
-        output_channels=shape.prompt_embed_dim,
-        num_hidden_layers=shape.depth,
-        num_attention_heads=shape.num_heads,
-        image_size=shape.image_size,
-        patch_size=shape.patch_size,
-        mlp_dim=int(shape.embed_dim * shape.mlp_ratio),
-        window_size=shape.window_size,
-        global_attn_indexes=list(shape.global_attn_indexes),
+    vision = transformers.SamVisionConfig(
+        hidden_size=config.embed_dim,
+        output_channels=config.prompt_embed_dim,
+        num_hidden_layers=config.depth,
+        num_attention_heads=config.num_heads,
+        image_size=image_size,
+        patch_size=config.patch_size,
+        mlp_dim=int(config.embed_dim * config.mlp_ratio),
+        window_size=config.window_size,
+        global_attn_indexes=list(config.global_attn_indexes),
     )
-    prompts = SamPromptEncoderConfig(image_size=shape.image_size, patch_size=shape.patch_size)
-    config = SamConfig(
-        vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=SamMaskDecoderConfig()
+    theirs = transformers.SamConfig(
+        vision_config=vision,
+        prompt_encoder_config=transformers.SamPromptEncoderConfig(
+            image_size=image_size, patch_size=config.patch_size
+        ),
+        mask_decoder_config=transformers.SamMaskDecoderConfig(),
     )
-    return SamModel(config).eval()
+    return transformers.SamModel(theirs).eval()

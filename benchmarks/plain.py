@@ -34,7 +34,7 @@ def plain_loss(model: SAVE, batch: AVBatch) -> Tensor:
     losses = []
     for i in range(len(batch.images)):
         frame = slice(i, i + 1)
-        dense = prompts.no_mask(1)
+        dense = prompts.no_mask_dense(1)
         masks, _ = model.sam.mask_decoder(
             embeddings[frame], prompts.get_dense_pe(), prompt[frame], dense, False
         )

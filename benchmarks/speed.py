@@ -26,7 +26,7 @@ from rich.table import Table
 
 from save_avs._files import atomic_path, atomic_write
 from save_avs.evaluation.benchmark_timer import PeakMatmul, time_call, time_interleaved
-from save_avs.models import preset
+from save_avs.models import SaveConfig
 from save_avs.models.profile import profile_model
 
 DEFAULT = ("256x1", "256x8", "512x4", "1024x1")  # side x frames at once
@@ -53,7 +53,9 @@ class Row:
 def gflop(part: Part, name: str, size: int) -> float:
     """Operations of one frame."""
     adapters = {} if part == "model" else {"image_adapter": None}
-    flops = profile_model(preset(f"save-{name.replace('_', '-')}", image_size=size, **adapters)).flops
+    flops = profile_model(
+        SaveConfig.from_preset(f"save-{name.replace('_', '-')}", image_size=size, **adapters)
+    ).flops
     return (sum(flops.values()) if part == "model" else flops["SAM encoder"]) / 1e9
 
 

@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from save_avs.evaluation.benchmark_timer import PeakMatmul
 from save_avs.losses import save_loss
-from save_avs.models import SAVE, build_save, preset
+from save_avs.models import SAVE, SaveConfig, build_save
 from save_avs.models.adapters import freeze_except
 from save_avs.training.collate import to_device
 from save_avs.training.optimizer import Optimizers
@@ -126,7 +126,7 @@ def peak_memory(device: torch.device) -> int:
 def measure(way: Way, frames: int, device: torch.device, clock: Callable[[], float]) -> dict[str, float]:
     """Seconds, peak memory, operations of a step and the processor's own peak, in this process."""
     before = peak_memory(device)
-    config = preset("save-vit-b", image_size=way.size)
+    config = SaveConfig.from_preset("save-vit-b", image_size=way.size)
     torch.manual_seed(0)
     model = build_save(config).to(device).train()
     freeze_except(model, PARTS)

@@ -19,8 +19,8 @@ TARGET = Path(__file__).parents[1] / "src/save_avs/bundled/save-tiny"
 
 def main(source: str) -> None:
     """Copy the model of a folder, as float16."""
-    model, config = load_folder(source)
-    save_model(model, config, TARGET, dtype=torch.float16)
+    model = load_folder(source)
+    save_model(model, TARGET, dtype=torch.float16)
     parameters = sum(p.numel() for p in model.parameters())
     size = (TARGET / "model.safetensors").stat().st_size
     print(f"{TARGET}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")

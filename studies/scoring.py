@@ -10,7 +10,8 @@ from save_avs.datasets import open_dataset
 from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.evaluation.prompted import evaluate_prompted
 from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
-from save_avs.models import SAVE, load_model
+from save_avs.models import SAVE
+from save_avs.runtimes import load_model
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import SceneOptions
 from save_avs.synthesis.streams import EVAL_OPTIONS

@@ -14,8 +14,8 @@ from torch import Tensor
 from save_avs._files import atomic_write
 from save_avs.evaluation.benchmark_timer import time_call, time_interleaved
 from save_avs.models import SAVE, build_save
-from save_avs.models.loading import resolve_device
 from save_avs.models.precision import resolve_precision, set_precision
+from save_avs.runtimes.loading import resolve_device
 from save_avs.synthesis.streams import calibration_frames
 from save_avs.training.recipe import Recipe
 from save_avs.training.setup import stage_config

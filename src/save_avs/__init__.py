@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from save_avs import audio, errors
+    from save_avs import audio, errors, sam
     from save_avs.inference import (
         Predictor,
         SegmentationResult,
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         segment_arrays,
         stream,
     )
-    from save_avs.models import SAVE, load_model, sam
+    from save_avs.models import SAVE
+    from save_avs.runtimes import load_model
     from save_avs.types import FrameMask, VideoChunk, VideoMasks
     from save_avs.video import read_video_chunks
 
@@ -44,10 +45,11 @@ __all__ = [
     "stream",
 ]
 
-_MODULES = {"audio": "audio", "errors": "errors", "sam": "models.sam"}
+_MODULES = {"audio": "audio", "errors": "errors", "sam": "sam"}
 _HOMES = {
     "inference": ("Predictor", "SegmentationResult", "SegmentedFrame", "segment", "segment_arrays", "stream"),
-    "models": ("SAVE", "load_model"),
+    "models": ("SAVE",),
+    "runtimes": ("load_model",),
     "types": ("FrameMask", "VideoChunk", "VideoMasks"),
     "video": ("read_video_chunks",),
 }

@@ -114,9 +114,9 @@ def _numbers(shots: str) -> tuple[int, ...]:
 def _study(
     about: dict[str, Any], settings: Settings, folder: Path, *, precision: str, device: str
 ) -> StudyReport:
-    from save_avs.models import load_model
-    from save_avs.models.loading import find_model_folder
     from save_avs.models.precision import resolve_precision
+    from save_avs.runtimes import load_model
+    from save_avs.runtimes.loading import find_model_folder
     from studies.few_shot.findings import Findings
     from studies.few_shot.run import claim, run_study
     from studies.few_shot.summary import summarize

@@ -80,7 +80,7 @@ def listening(
     """Show pictures under their own sound and under wrong, shifted, mixed ones: a listening score."""
     from save_avs.cli._models import load_and_announce
     from save_avs.cli._output_dirs import STUDIES, resolve_output_dir, unique_names
-    from save_avs.models.loading import find_model_folder
+    from save_avs.runtimes.loading import find_model_folder
     from studies.audio_sensitivity import study_listening
     from studies.cli.study_report import print_report
     from studies.environment import describe_environment

@@ -163,4 +163,4 @@ def _look(save: SAVE, images: Tensor, log_mel: Tensor) -> Features:
             parts.append(
                 extract_features(save, images[start : start + BATCH], log_mel[start : start + BATCH])
             )
-    return Features(torch.cat([p.image for p in parts]), torch.cat([p.sound for p in parts]))
+    return Features(torch.cat([p.image for p in parts]), torch.cat([p.audio for p in parts]))

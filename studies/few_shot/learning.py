@@ -104,7 +104,7 @@ def learn_episodes(
         drawn = [_parted(rng.permutation(rows[c]).tolist(), count, queries) for c in classes]
         network.set_support(seen.take([row for examples, _ in drawn for row in examples]).support())
         asked = seen.take([row for _, questions in drawn for row in questions])
-        heard = network.audio_log_probs(asked.features.sound, network.known)
+        heard = network.audio_log_probs(asked.features.audio, network.prototypes)
         return loss(network, asked) + F.nll_loss(heard, asked.support().classes)
 
     learn(_start(network), loss_at, steps=episodes, lr=lr, seed=seed)
@@ -120,7 +120,7 @@ def _parted(rows: list[int], examples: int, questions: int) -> tuple[list[int], 
 def _start(network: Network) -> dict[str, nn.Parameter]:
     """Put a network into training mode; what of it is trained, by name."""
     names = [name.split(".") for name, _ in network.named_parameters()]
-    wanted = network.trained if isinstance(network, Baseline) else TUNED
+    wanted = network.trainable if isinstance(network, Baseline) else TUNED
     network.train()
     freeze_except(network, [part for part in wanted if any(part in name for name in names)])
     return {name: p for name, p in network.named_parameters() if p.requires_grad}

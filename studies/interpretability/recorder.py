@@ -61,7 +61,7 @@ def record(model: SAVE, images: Tensor, log_mel: Tensor) -> Recording:
 def prompt_attention(model: SAVE, recording: Recording, layer: str) -> Tensor:
     """How the prompt tokens look at the image in a layer, over heads and tokens averaged, [B,h,w]."""
     own = 1 + model.sam.mask_decoder.mask_tokens.num_embeddings
-    grid = model.sam.image_encoder.grid
+    grid = model.sam.image_encoder.image_embedding_size
     return recording.attention[layer][:, :, own:].mean(dim=(1, 2)).unflatten(-1, (grid, grid))
 
 

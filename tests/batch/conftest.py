@@ -9,7 +9,7 @@ import pytest
 from save_avs.models.serialization import save_model
 from tests.support.batch_runs import run_in_process
 from tests.support.sample_videos import make_video
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def tiny(tmp_path_factory) -> Path:
     """A model folder."""
     model = tiny_model()
     shake(model)
-    return save_model(model, tiny_config(), tmp_path_factory.mktemp("models") / "tiny")
+    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")

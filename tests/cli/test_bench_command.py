@@ -16,7 +16,7 @@ from save_avs.runtimes import RUNTIMES
 from save_avs.runtimes import cache as store
 from save_avs.runtimes.selection import fastest_runtime
 from save_avs.synthesis.streams import calibration_frames
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def only_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path) -> Path:
     model = tiny_model()
     shake(model)
-    return save_model(model, tiny_config(), tmp_path / "model")
+    return save_model(model, tmp_path / "model")
 
 
 def test_a_model_is_timed_and_its_choice_remembered(folder, capsys):
@@ -42,7 +42,7 @@ def test_a_model_is_timed_and_its_choice_remembered(folder, capsys):
     assert speeds[0]["ratio"] == 1 and speeds[0]["agreement"] == 1
     assert all(row["ms"] > 0 and row["share"] > 0 for row in speeds)
     assert "--runtime auto takes torch in fp32" in err
-    assert fastest_runtime(folder, "fp32") == "torch" and str(store.runtime_folder()) in err
+    assert fastest_runtime(folder, "fp32") == "torch" and str(store.runtime_dir()) in err
 
 
 def test_a_table(folder, capsys):

@@ -6,8 +6,8 @@ import torch
 
 from save_avs.cli import main
 from save_avs.datasets import open_dataset, with_features
-from save_avs.models import load_model
 from save_avs.models.audio.yamnet import YAMNet
+from save_avs.runtimes import load_model
 from tests.support import dataset_trees as trees
 
 

@@ -11,7 +11,7 @@ from save_avs.cli import main
 from save_avs.cli._output_dirs import model_label
 from save_avs.models.serialization import save_model
 from tests.support.tiny_corpus import make_corpus
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("first", "second")):
         model = tiny_model(seed=seed)
         shake(model, seed)
-        save_model(model, tiny_config(), root / name)
+        save_model(model, root / name)
     return root
 
 

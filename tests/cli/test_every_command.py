@@ -16,7 +16,7 @@ from save_avs.cli import main
 from save_avs.models.serialization import save_model
 from tests.support.cli_runner import COMMANDS, parse
 from tests.support.tiny_corpus import make_corpus
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 every = pytest.mark.parametrize("name", COMMANDS)
 
@@ -103,7 +103,7 @@ def things(tmp_path_factory: pytest.TempPathFactory, video: Path) -> Path:
     assert main(["data", "compose", corpus, "-o", tree, *layout, "--quiet"]) == 0
     model = tiny_model()
     shake(model)
-    save_model(model, tiny_config(), root / "model")
+    save_model(model, root / "model")
     shutil.copy(video, root / "clip.mp4")
     return root
 

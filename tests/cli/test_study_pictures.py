@@ -10,7 +10,7 @@ import pytest
 from save_avs.cli import main
 from save_avs.models.serialization import save_model
 from tests.support.tiny_corpus import make_corpus
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 PLAIN = ("--device", "cpu")
 
@@ -23,7 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("first", "second")):
         model = tiny_model(seed=seed)
         shake(model, seed)
-        save_model(model, tiny_config(), root / name)
+        save_model(model, root / name)
     return root
 
 

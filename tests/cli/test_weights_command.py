@@ -92,8 +92,8 @@ def test_converting(sam, tmp_path, capsys):
     assert main(["weights", "convert", str(sam), str(target)]) == 0
     assert capsys.readouterr().out == f"SAM 32 wide, 3 blocks, at 64 px (no published size): {target}\n"
     assert torch.equal(load_sam(target).image_encoder.pos_embed, load_sam(sam).image_encoder.pos_embed)
-    assert "exists already" in fails(capsys, 2, "convert", str(sam), str(target))
-    assert "name it so" in fails(capsys, 2, "convert", str(sam), str(tmp_path / "sam.pth"))
+    assert "already exists" in fails(capsys, 2, "convert", str(sam), str(target))
+    assert "must be named .safetensors" in fails(capsys, 2, "convert", str(sam), str(tmp_path / "sam.pth"))
 
 
 def test_listing_and_fetching_do_not_wait_for_torch():

@@ -47,7 +47,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_commands_of_a_page_run_one_after_another(page, sandbox, tmp_path, monkeypatch):
     place = shutil.copytree(sandbox, tmp_path / "place")
     monkeypatch.chdir(place)
-    monkeypatch.setenv("SAVE_AVS_CACHE", str(place / "base_weights"))
+    monkeypatch.setenv("SAVE_AVS_CACHE", str(place / "pretrained"))
     for command in commands(page):
         if not is_left_out(command):
             with monkeypatch.context() as patch:

@@ -94,7 +94,7 @@ def test_padding_is_cut_away() -> None:
 def test_features_replace_the_log_mel_input() -> None:
     model = tiny_model()
     shake(model)
-    with_features = make_clips([2, 2], features=model.audio_adapter.enter.in_features)
+    with_features = make_clips([2, 2], features=model.audio_adapter.in_proj.in_features)
     report = evaluate_clips(model, with_features, ["dataset"], **FAST)
     assert report.info.features == 4
     deaf = make_clips([2, 2])  # the same but for the sound

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from save_avs.models import build_from_pretrained, preset
+from save_avs.models import SaveConfig, build_from_pretrained
 from save_avs.models.sam import PRESETS
 from save_avs.weights.key_remapping import remap_transformers_sam
 from tests.support.sam_oracle import make_oracle
@@ -21,7 +21,9 @@ def test_both_formats_load_into_save_and_answer_as_transformers(tmp_path):
     (tmp_path / "hub").mkdir()
     save_file({key: t.clone() for key, t in state.items()}, tmp_path / "hub" / "model.safetensors")
     # with the lightest branch and backbone: a fresh adapter is a no-op, whichever it is
-    config = preset("save-vit-b", image_size=1024, audio="compact", image_adapter={"spatial": "none"})
+    config = SaveConfig.from_preset(
+        "save-vit-b", image_size=1024, audio="compact", image_adapter={"spatial": "none"}
+    )
     torch.manual_seed(0)
     model = build_from_pretrained(config, sam=tmp_path / "meta.pth").eval()
     draw = torch.Generator().manual_seed(1)

@@ -45,7 +45,7 @@ def test_the_formula():
     token, upscaled = torch.randn(2, 32), torch.randn(2, 4, 5, 5)
     logits = head(token, upscaled)
     for k in range(4):
-        kernel = head.kernels(token + head.embeddings[k])
+        kernel = head.hypernetwork(token + head.embeddings[k])
         expected = (kernel[:, :, None, None] * upscaled).sum(1) + head.bias[k]
         assert torch.allclose(logits[:, k], expected, atol=1e-5)
 
@@ -71,7 +71,7 @@ def test_gradients_reach_all_of_it_and_what_it_reads():
     assert {n for n, _ in named.named_parameters() if n.startswith("semantic.")} <= reached
     for part in ("mask_decoder.output_upscaling.0.weight", "mask_decoder.mask_tokens.weight", "adapter.gate"):
         assert any(part in name for name in reached)
-    assert "audio_adapter.prompt.weight" in reached
+    assert "audio_adapter.prompt_proj.weight" in reached
     assert not any("hypernetworks" in name for name in reached)  # the masks' own
 
 
@@ -83,8 +83,9 @@ def test_a_model_without_it_cannot_be_asked():
 
 def test_a_model_folder_keeps_it(tmp_path):
     named = tiny_model(**NAMING)
-    folder = save_model(named, tiny_config(**NAMING), tmp_path)
-    back, config = load_folder(folder)
+    folder = save_model(named, tmp_path)
+    back = load_folder(folder)
+    config = back.config
     assert config.semantic is not None and back.semantic is not None
     assert back.semantic.classes == CLASSES
     assert torch.equal(back.semantic.embeddings, named.semantic.embeddings)
@@ -92,10 +93,10 @@ def test_a_model_folder_keeps_it(tmp_path):
 
 def test_it_may_be_added_to_a_trained_model(tmp_path):
     plain, _ = pair()
-    folder = save_model(plain, tiny_config(), tmp_path)
+    folder = save_model(plain, tmp_path)
     config = tiny_config(**NAMING)
     grown = build_save(config)
-    init_from_folder(grown, config, folder)
+    init_from_folder(grown, folder)
     with torch.no_grad():
         assert torch.equal(grown.eval()(*tiny_batch(1)), plain(*tiny_batch(1)))
 

@@ -10,14 +10,13 @@ import torch
 from save_avs.losses import save_loss
 from save_avs.models import SAVE
 from save_avs.models.adapters import freeze_except
-from save_avs.models.build import sam_shape
 from save_avs.models.sam import Sam, build_sam
 from tests.support.tiny_model import SAM, tiny_batch, tiny_config, tiny_model
 
 SPATIAL = ("full", "depthwise", "bottleneck", "none", None)
 RATIOS = (0.1, 0.25, 1.0)
 AUDIO = list(product((True, False), (True, False), (0, 1, 3), ("all", "last", "none")))
-TRAINED = ("adapter", "audio_adapter", "sam.mask_decoder")
+TRAINABLE = ("adapter", "audio_adapter", "sam.mask_decoder")
 # SAM's single-mask path neither asks the heads of the other masks nor rates the mask. A key's bias shifts all
 # scores of a query alike, which the softmax cannot see: its gradient is zero but for rounding.
 UNUSED = (
@@ -46,7 +45,8 @@ def audio(residual: bool, shared: bool, tokens: int, inject_into: str) -> dict:
 
 def plain_sam(model: SAVE, **changes) -> Sam:
     """The SAM inside, without its adapters."""
-    sam = build_sam(sam_shape(tiny_config(**changes)))
+    config = tiny_config(**changes)
+    sam = build_sam(config.sam, image_size=config.image_size)
     sam.load_state_dict({k: v for k, v in model.sam.state_dict().items() if ".adapter." not in k})
     return sam.eval()
 
@@ -121,7 +121,7 @@ def idle(model: SAVE, tokens: int, inject_into: str) -> set[str]:
 def check_gradients(tokens: int, inject_into: str, **changes) -> None:
     model = tiny_model(**changes)
     freeze_except(
-        model, [name for name in TRAINED if name != "adapter" or changes.get("image_adapter", True)]
+        model, [name for name in TRAINABLE if name != "adapter" or changes.get("image_adapter", True)]
     )
     frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
@@ -156,7 +156,7 @@ def test_everything_learns_at_any_ratio_and_grid(spatial, ratio, size):
 def test_at_the_very_first_step_only_gates_and_projections_wait():
     """What the zero start keeps from learning at once: all of an image adapter but its gate."""
     model = tiny_model()
-    freeze_except(model, TRAINED)
+    freeze_except(model, TRAINABLE)
     step(model)
     waiting = {n for n in without_gradient(model) if INVISIBLE not in n} - idle(model, 1, "all")
     assert waiting == {

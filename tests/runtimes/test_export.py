@@ -14,9 +14,9 @@ import pytest
 from save_avs.cli import main
 from save_avs.errors import SaveAvsError
 from save_avs.models import build_save
-from save_avs.models.serialization import load_folder
+from save_avs.models.serialization import load_folder, save_model
 from save_avs.runtimes.export import export_model
-from save_avs.runtimes.export_check import expected, read_check_chunk, run_check
+from save_avs.runtimes.export_check import read_check_chunk, reference_probabilities, run_check
 from save_avs.runtimes.export_targets import TARGETS
 from tests.support.sample_videos import make_video
 from tests.support.tiny_model import SAM, shake, tiny_config
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     model = build_save(tiny_config(sam=SAM | {"depth": 2})).eval()
     shake(model)
-    return model.save_pretrained(tmp_path_factory.mktemp("models") / "tiny")
+    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +98,18 @@ def test_bfloat16(folder, clip, tmp_path):
 
 
 def test_an_export_that_disagrees_is_refused(exported, folder, clip):
-    model = load_folder(folder)[0]
+    model = load_folder(folder)
     seen = read_check_chunk(clip, model.frontend.sample_rate)
-    wanted = expected(model, seen)
-    assert run_check(exported, seen, wanted, name="square.mp4", threshold=0.5).mask_iou > 0.999
+    wanted = reference_probabilities(model, seen)
+    assert run_check(exported, seen, wanted, name="square.mp4").mask_iou > 0.999
     with pytest.raises(SaveAvsError, match=r"disagrees with PyTorch on square\.mp4: mean IoU"):
-        run_check(exported, seen, 1 - wanted, name="square.mp4", threshold=0.5)
+        run_check(exported, seen, 1 - wanted, name="square.mp4")
 
 
 def test_an_export_that_fails_leaves_nothing(folder, clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("save_avs.runtimes.export.trace_whole", lambda model: None)  # no program to write
+    monkeypatch.setattr(
+        "save_avs.runtimes.export.trace_end_to_end", lambda model: None
+    )  # no program to write
     with pytest.raises(TypeError):
         export_model(folder, tmp_path / "out", to="torch", check=clip)
     assert list(tmp_path.iterdir()) == []
@@ -129,7 +131,7 @@ def test_a_full_disk_is_said_in_one_line(folder, clip, tmp_path):
     ("arguments", "said"),
     [
         (["--to", "tea"], "cannot export to 'tea': choose one of onnx, openvino, torch"),
-        (["--to", "onnx", "--precision", "bf16"], "onnx computes in fp32, not in bf16"),
+        (["--to", "onnx", "--precision", "bf16"], "exports to onnx support fp32, not bf16"),
         (["--to", "torch", "--check", "none.mp4"], "no such file"),
     ],
 )

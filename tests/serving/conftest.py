@@ -12,7 +12,7 @@ from save_avs.models import save_model
 from tests.support import file_server
 from tests.support.file_server import FileServer
 from tests.support.service import Served, serving
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     model = tiny_model()
     shake(model)
-    save_model(model, tiny_config(), folder)
+    save_model(model, folder)
     return folder
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from save_avs import segment
 from save_avs.inference.settings import OUTPUTS
-from save_avs.models import load_model
+from save_avs.runtimes import load_model
 from save_avs.serving.results import RESULT_FILES
 from tests.support.sample_videos import make_sound, make_video
 from tests.support.service import names

@@ -63,7 +63,7 @@ def test_frames_carry_what_the_encoders_say(clips, save):
     assert torch.allclose(frames.features.image, features.image, atol=1e-5)
     part = frames.take([2, 0])
     assert part.clips == (2, 0) and part.classes == (frames.classes[2], frames.classes[0])
-    assert torch.equal(part.features.sound, frames.features.sound[[2, 0]])
+    assert torch.equal(part.features.audio, frames.features.audio[[2, 0]])
     assert torch.equal(part.full_masks[0], frames.full_masks[2])
 
 

@@ -27,7 +27,7 @@ from studies.few_shot.scores import TrialScores
 from studies.few_shot.settings import Settings
 from studies.few_shot.trials import from_scenes
 from tests.support.few_shot_data import QUICK, frozen_model, make_few_shot_corpus, quick
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def command(monkeypatch):
 def model(tmp_path_factory):
     network = tiny_model()
     shake(network)
-    return save_model(network, tiny_config(), tmp_path_factory.mktemp("model") / "tiny")
+    return save_model(network, tmp_path_factory.mktemp("model") / "tiny")
 
 
 def test_the_command_reports_on_scenes(command, model, root, tmp_path, capsys):

@@ -51,7 +51,7 @@ def test_looking_changes_nothing_and_leaves_nothing(model) -> None:
     with torch.inference_mode():
         plain = model(images, log_mel)
     assert torch.equal(record(model, images, log_mel).logits, plain) and hooks_of(model) == 0
-    with pytest.raises(ValueError, match="pixels a side"):
+    with pytest.raises(ValueError, match="must be 64 x 64 pixels"):
         record(model, images[..., :32], log_mel)
     assert hooks_of(model) == 0
 
@@ -130,8 +130,8 @@ def test_a_sound_in_its_own_place_changes_nothing(model) -> None:
 def test_a_block_without_sound_changes_nothing_when_it_is_taken_out(corpus) -> None:
     model = shaken(audio_adapter={"hidden": 24, "shared": False})
     for i in (0, 1):
-        torch.nn.init.zeros_(model.audio_adapter.project[i].weight)
-        torch.nn.init.zeros_(model.audio_adapter.project[i].bias)
+        torch.nn.init.zeros_(model.audio_adapter.block_proj[i].weight)
+        torch.nn.init.zeros_(model.audio_adapter.block_proj[i].bias)
     found = measure(model, corpus, class_sounds(model, corpus, seed=0).sounds.mean(), scenes=5, seed=0)
     assert found.blocks == (0, 1, 2) and found.claims.whole.shape == (5, 3)
     assert not found.claims.whole[:, :2].any() and (found.claims.whole[:, 2] > 0).all()

@@ -11,7 +11,7 @@ import pytest
 from save_avs.cli import main
 from save_avs.datasets import open_dataset
 from save_avs.evaluation import evaluate_clips
-from save_avs.models import load_model
+from save_avs.runtimes import load_model
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest
 from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
@@ -40,7 +40,7 @@ def recipe(home: Path) -> Path:
         "batch_size": 2,
         "lr": 1e-3,
     }
-    config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "base_weights", "semantic"})
+    config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "pretrained", "semantic"})
     content = {
         "model": config,
         "out": "unused",

@@ -25,7 +25,7 @@ from save_avs._text import markdown_table
 from save_avs.models.serialization import save_model
 from tests.support.batch_runs import results, start_program
 from tests.support.sample_videos import make_video
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 BROKEN = 25  # one in so many videos
 DRIVER_SHARE = 0.3  # of the kills
@@ -94,7 +94,7 @@ def main() -> int:
         home = Path(name)
         videos, model = make_videos(home / "videos", options.videos), tiny_model()
         shake(model)
-        save_model(model, tiny_config(), home / "model")
+        save_model(model, home / "model")
         command: list[object] = [videos, "--model", home / "model", "--workers", options.workers, "--quiet"]
         start = time.monotonic()
         program = start_program(*command, "-o", home / "undisturbed")

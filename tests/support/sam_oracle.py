@@ -10,41 +10,41 @@ from save_avs.models.sam import Sam, SamConfig, build_sam
 from save_avs.weights.key_remapping import remap_transformers_sam
 
 
-def make_oracle(shape: SamConfig, seed: int = 0) -> SamModel:
-    """A SamModel of that shape whose biases, norms and positions are drawn too."""
+def make_oracle(config: SamConfig, image_size: int, seed: int = 0) -> SamModel:
+    """A SamModel of those sizes whose biases, norms and positions are drawn too."""
     torch.manual_seed(seed)
-    config = HFSamConfig(
+    theirs = HFSamConfig(
         vision_config={
-            "hidden_size": shape.embed_dim,
-            "output_channels": shape.prompt_embed_dim,
-            "num_hidden_layers": shape.depth,
-            "num_attention_heads": shape.num_heads,
-            "image_size": shape.image_size,
-            "patch_size": shape.patch_size,
-            "mlp_dim": int(shape.embed_dim * shape.mlp_ratio),
-            "mlp_ratio": shape.mlp_ratio,
-            "window_size": shape.window_size,
-            "global_attn_indexes": list(shape.global_attn_indexes),
-            "num_pos_feats": shape.prompt_embed_dim // 2,
+            "hidden_size": config.embed_dim,
+            "output_channels": config.prompt_embed_dim,
+            "num_hidden_layers": config.depth,
+            "num_attention_heads": config.num_heads,
+            "image_size": image_size,
+            "patch_size": config.patch_size,
+            "mlp_dim": int(config.embed_dim * config.mlp_ratio),
+            "mlp_ratio": config.mlp_ratio,
+            "window_size": config.window_size,
+            "global_attn_indexes": list(config.global_attn_indexes),
+            "num_pos_feats": config.prompt_embed_dim // 2,
             "initializer_range": 0.02,
         },
         prompt_encoder_config={
-            "hidden_size": shape.prompt_embed_dim,
-            "image_size": shape.image_size,
-            "patch_size": shape.patch_size,
-            "mask_input_channels": shape.mask_in_chans,
+            "hidden_size": config.prompt_embed_dim,
+            "image_size": image_size,
+            "patch_size": config.patch_size,
+            "mask_input_channels": config.mask_in_chans,
         },
         mask_decoder_config={
-            "hidden_size": shape.prompt_embed_dim,
-            "mlp_dim": shape.decoder_mlp_dim,
-            "num_hidden_layers": shape.decoder_depth,
-            "num_attention_heads": shape.decoder_num_heads,
-            "num_multimask_outputs": shape.num_multimask_outputs,
-            "iou_head_depth": shape.iou_head_depth,
-            "iou_head_hidden_dim": shape.iou_head_hidden_dim,
+            "hidden_size": config.prompt_embed_dim,
+            "mlp_dim": config.decoder_mlp_dim,
+            "num_hidden_layers": config.decoder_depth,
+            "num_attention_heads": config.decoder_num_heads,
+            "num_multimask_outputs": config.num_multimask_outputs,
+            "iou_head_depth": config.iou_head_depth,
+            "iou_head_hidden_dim": config.iou_head_hidden_dim,
         },
     )
-    oracle = SamModel(config).eval()
+    oracle = SamModel(theirs).eval()
     _draw(oracle)
     for module in oracle.mask_decoder.transformer.modules():
         if isinstance(module, torch.nn.LayerNorm):
@@ -68,8 +68,8 @@ def _draw(oracle: SamModel) -> None:
             parameter.copy_(noise * inputs**-0.5)
 
 
-def twin(oracle: SamModel, shape: SamConfig) -> Sam:
+def with_weights_of(oracle: SamModel, config: SamConfig, image_size: int) -> Sam:
     """Our SAM with the oracle's weights."""
-    sam = build_sam(shape).eval()
+    sam = build_sam(config, image_size=image_size).eval()
     sam.load_state_dict(remap_transformers_sam(oracle.state_dict()))
     return sam

@@ -23,14 +23,13 @@ VARIANTS: dict[str, Any] = {
 
 
 def make_base(folder: Path) -> Path:
-    """A SAM and an ear that were never trained, saved as a stage saves them."""
-    config = tiny_config(name="base", image_adapter=None, classes=CLASSES)
-    return save_model(tiny_model(image_adapter=None, classes=CLASSES), config, folder)
+    """A SAM and an audio backbone that were never trained, saved as a stage saves them."""
+    return save_model(tiny_model(name="base", image_adapter=None, classes=CLASSES), folder)
 
 
 def make_study(home: Path, **changes: Any) -> Path:
     """Write corpus, base, recipe and study into ``home``; returns the study's file."""
-    config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "base_weights", "semantic"})
+    config = tiny_config(name="toy").model_dump(mode="json", exclude={"classes", "pretrained", "semantic"})
     stage = {
         "task": "synthetic-avs",
         "init_from": str(make_base(home / "base")),

@@ -106,7 +106,7 @@ def test_validate_names_missing_audio(tmp_path):
         path.rename(path.with_name("val"))
     for path in root.rglob("*.wav"):
         path.unlink()
-    model = tiny_config().model_dump(exclude={"base_weights"})
+    model = tiny_config().model_dump(exclude={"pretrained"})
     stage = {
         "name": "s",
         "task": "avs",

@@ -11,7 +11,11 @@ from tests.support.tiny_model import tiny_config
 
 
 def recipe(tmp_path) -> Recipe:
-    sounds = {"name": "1-sounds", "task": "audio-tagging", "trainable": ("audio_backbone", "hearing")}
+    sounds = {
+        "name": "1-sounds",
+        "task": "audio-tagging",
+        "trainable": ("audio_backbone", "audio_classifier"),
+    }
     scenes = {
         "name": "2-scenes",
         "task": "synthetic-avs",

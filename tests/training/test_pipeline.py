@@ -25,10 +25,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["data", "compose", "sample", *place, "--count", "3", "--size", "48x48"]) == 0
     source = tiny_model(seed=3, image_size=128, image_adapter=None)
     shake(source)
-    (home / "base_weights").mkdir()
-    torch.save(source.sam.state_dict(), home / "base_weights" / "sam.pth")
+    (home / "pretrained").mkdir()
+    torch.save(source.sam.state_dict(), home / "pretrained" / "sam.pth")
     heard = {key: value.contiguous() for key, value in source.audio_backbone.state_dict().items()}
-    save_file(heard, home / "base_weights" / "ear.safetensors")
+    save_file(heard, home / "pretrained" / "ear.safetensors")
     (home / "tiny.yaml").write_text(yaml.safe_dump(recipe(home)))
     return home
 
@@ -53,8 +53,8 @@ def recipe(home: Path) -> dict:
             "audio_adapter": {"hidden": 24},
         },
         "pretrained": {
-            "sam": str(home / "base_weights" / "sam.pth"),
-            "audio": str(home / "base_weights" / "ear.safetensors"),
+            "sam": str(home / "pretrained" / "sam.pth"),
+            "audio": str(home / "pretrained" / "ear.safetensors"),
         },
         "out": str(home / "runs" / "s4"),
         "precision": "fp32",
@@ -75,7 +75,7 @@ def experiment(home: Path, name: str, **stage) -> Path:
 
 def table(home: Path, model: Path, data: str, root: str, monkeypatch) -> dict:
     """Evaluate, the bases found in the cache; returns report.json."""
-    monkeypatch.setenv("SAVE_AVS_CACHE", str(home / "base_weights"))
+    monkeypatch.setenv("SAVE_AVS_CACHE", str(home / "pretrained"))
     out = home / "reports" / f"{model.parts[-3]}-{data}"
     options = ["--data", data, "--root", str(home / root), "-o", str(out), "--protocol", "official"]
     assert main(["eval", str(model), *options]) == 0

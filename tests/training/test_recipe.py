@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.models.loading import BUNDLED
+from save_avs.runtimes.loading import BUNDLED
 from save_avs.training.recipe import load_recipe
 from save_avs.training.stage import SceneConfig
 
@@ -64,7 +64,7 @@ def test_few_shot_recipe_takes_its_shots_by_override(shots):
         ({"a.yaml": "extends: b.yaml", "b.yaml": "extends: a.yaml"}, "extends itself"),
         ({"a.yaml": "extends: b.yaml"}, "b.yaml: no such recipe \\(extended by"),
         ({"a.yaml": "[1, 2]"}, "a.yaml: not a mapping"),
-        ({"a.yaml": "model: {preset: save-vit-x}"}, "no preset is called 'save-vit-x'"),
+        ({"a.yaml": "model: {preset: save-vit-x}"}, "unknown preset 'save-vit-x'"),
     ],
 )
 def test_what_cannot_be_extended(files, message, tmp_path):

@@ -33,7 +33,7 @@ def clips(monkeypatch) -> Splits:
 def recipe(*stages: dict, **changes) -> Recipe:
     plain = {"task": "avs", "data": {"name": "s4", "root": "x"}, "epochs": 2, "batch_size": 2, "lr": 1e-3}
     given = [{**plain, "name": f"s{k}", **stage} for k, stage in enumerate(stages)]
-    model = tiny_config().model_dump(exclude={"base_weights"})
+    model = tiny_config().model_dump(exclude={"pretrained"})
     return Recipe.model_validate({"model": model, "out": "runs/x", "stages": given, **changes})
 
 
@@ -53,7 +53,7 @@ def test_what_a_stage_would_do():
 @pytest.mark.parametrize(
     ("stages", "problem"),
     [
-        ([{"trainable": ["adaptor"]}], "stage s0: nothing to train is called adaptor"),
+        ([{"trainable": ["adaptor"]}], "stage s0: no parameter to train is named adaptor"),
         ([{"init_from": "s1"}, {}], "stage s0: init_from=s1 is not an earlier stage"),
         ([{"init_from": "s0"}], "stage s0: init_from=s0 is not an earlier stage"),
         ([{"init_from": "nowhere"}], "stage s0: init_from=nowhere is neither"),
@@ -65,7 +65,7 @@ def test_problems(stages, problem):
 
 
 def test_an_earlier_stage_and_a_model_folder_are_fine_to_start_from(tmp_path):
-    folder = save_model(tiny_model(), tiny_config(), tmp_path)
+    folder = save_model(tiny_model(), tmp_path)
     assert not check_recipe(recipe({"init_from": str(folder)}, {"init_from": "s0"})).problems
 
 
@@ -74,11 +74,11 @@ def test_every_problem_is_found_at_once(clips, monkeypatch):
         raise DataError("frame.png: is broken")
 
     monkeypatch.setattr(Clips, "__getitem__", lambda _, i: broken(i))
-    base_weights = {"sam": "no/sam.pth"}
+    refs = {"sam": "no/sam.pth"}
     problems = check_recipe(
-        recipe({"init_from": "nowhere", "trainable": ["x"]}, pretrained=base_weights, device="abacus")
+        recipe({"init_from": "nowhere", "trainable": ["x"]}, pretrained=refs, device="abacus")
     ).problems
-    for text in ("device:", "pretrained: no/sam.pth", "frame.png", "nowhere", "called x"):
+    for text in ("device:", "pretrained: no/sam.pth", "frame.png", "nowhere", "named x"):
         assert any(text in line for line in problems), text
 
 

@@ -23,7 +23,7 @@ from tests.support.tiny_model import tiny_config
 
 CLASSES = ("bar", "disc", "ring", "square")
 TRAINED = {
-    "audio-tagging": ("audio_backbone", "hearing"),
+    "audio-tagging": ("audio_backbone", "audio_classifier"),
     "sam-pretraining": ("sam",),
     "synthetic-avs": ("adapter", "audio_adapter"),
 }
@@ -122,7 +122,7 @@ def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
 def test_yamnet_learns_to_name_sounds_from_scratch(corpus, tmp_path):
     torch.manual_seed(0)
     network = build_save(tiny_config(audio="yamnet", classes=CLASSES, image_adapter=None))
-    assert network.hearing is not None and network.hearing.in_features == 1024
+    assert network.audio_classifier is not None and network.audio_classifier.in_features == 1024
     chosen = stage("audio-tagging", steps=30, batch_size=12, lr=1e-3, validate_every=30)
     learner = trainer(network, chosen, corpus, tmp_path)
     assert learner.task.stream.frontend == YAMNET
@@ -145,7 +145,7 @@ def test_only_what_is_named_moves(task, corpus, tmp_path):
     trainer(network, stage(task, steps=2), corpus, tmp_path).run()
     moved = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
     parts = {
-        "audio-tagging": ("audio_backbone.", "hearing."),
+        "audio-tagging": ("audio_backbone.", "audio_classifier."),
         "sam-pretraining": ("sam.",),
         "synthetic-avs": (".adapter.", "audio_adapter."),
     }
@@ -159,7 +159,7 @@ def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
     chosen = trainer(model("synthetic-avs"), stage(steps=3), corpus, tmp_path)
     chosen.run()
     saved = torch.load(tmp_path / "checkpoint-00000003.pt", weights_only=True)
-    name = "model.audio_adapter.prompt.weight"
+    name = "model.audio_adapter.prompt_proj.weight"
     assert torch.equal(chosen.task.modules.state_dict()[name], saved["ema"][name])
     assert not torch.equal(saved["ema"][name], saved["modules"][name])
 
@@ -199,12 +199,14 @@ def recipe(corpus: Path, out: Path, **changes) -> Recipe:
 def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_path):
     folder = train(recipe(corpus, tmp_path))
     assert folder == tmp_path / "3-scenes" / "model"
-    network, config = load_folder(folder)
+    network = load_folder(folder)
+    config = network.config
     assert config.classes == CLASSES and config.image_size == network.image_size == 64
-    small, early = load_folder(tmp_path / "2-things" / "model")
+    small = load_folder(tmp_path / "2-things" / "model")
+    early = small.config
     assert early.image_adapter is None and small.image_size == 32
     ear = "audio_backbone.head.weight"
-    heard, _ = load_folder(tmp_path / "1-sounds" / "model")
+    heard = load_folder(tmp_path / "1-sounds" / "model")
     assert torch.equal(network.state_dict()[ear], heard.state_dict()[ear])
 
     callback = RecordingCallback()

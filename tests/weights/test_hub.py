@@ -14,12 +14,13 @@ import torch
 from huggingface_hub import constants
 
 from save_avs.errors import DataError, SaveAvsError, UsageError
-from save_avs.models import SAVE, load_model, save_model
+from save_avs.models import SAVE, save_model
 from save_avs.models.serialization import CONFIG, WEIGHTS
+from save_avs.runtimes import load_model
 from save_avs.weights.hub import HubRepository, fetch_from_hub
 from tests.support.file_server import cut
 from tests.support.hub_server import Hub, hub
-from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_batch, tiny_model
 
 FILES = (CONFIG, WEIGHTS)
 
@@ -28,7 +29,7 @@ FILES = (CONFIG, WEIGHTS)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tiny_model()
     shake(model)
-    return save_model(model, tiny_config(), tmp_path_factory.mktemp("models") / "tiny")
+    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def another(folder: Path, into: Path) -> Path:
     """Save a model with other weights."""
     model = load(folder)
     shake(model, seed=9)
-    return save_model(model, tiny_config(), into)
+    return save_model(model, into)
 
 
 def spoil_next_download(server: Hub) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._files import atomic_path
-from save_avs.models.loading import BUNDLED, find_model_folder
 from save_avs.models.serialization import CONFIG, WEIGHTS, read_config
+from save_avs.runtimes.loading import BUNDLED, find_model_folder
 from save_avs.weights.cache import cache_dir, find_weights
 
 _BASE = "base"  # subfolder of the weights that a model builds on
@@ -50,7 +50,7 @@ class ModelPackage:
 
         folder = Path(self.name)
         files = {name: (folder / name).read_bytes() for name in (CONFIG, WEIGHTS)}
-        refs = read_config(folder).base_weights
+        refs = read_config(folder).pretrained
         for identity in (refs.sam, refs.audio):
             if identity is not None:
                 files[f"{_BASE}/{identity.name}"] = find_weights(identity).read_bytes()

@@ -116,7 +116,7 @@ def _set_up(
     """
     import torch
 
-    from save_avs.models.loading import load_model
+    from save_avs.runtimes.loading import load_model
 
     torch.set_num_threads(1)
     model = load_model(
@@ -124,7 +124,7 @@ def _set_up(
         device=settings.device,
         precision=settings.precision,
         runtime=settings.runtime,
-        base=base_weights,
+        pretrained=base_weights,
     )
     return model.name, lambda video: _segment_video(model, settings, video, channel.heartbeat)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def resolve_model(name: str) -> str | Path:
     """Return the model's name or folder; a model on the Hub is downloaded first."""
-    from save_avs.models.loading import find_model_folder
+    from save_avs.runtimes.loading import find_model_folder
     from save_avs.weights.hub import HUB_PREFIX
 
     return find_model_folder(name) if name.startswith(HUB_PREFIX) else name
@@ -24,7 +24,7 @@ def resolve_model(name: str) -> str | Path:
 
 def load_and_announce(name: str, *, device: str, precision: str) -> SAVE:
     """Load a model, and say on stderr which, where it runs and in which arithmetic."""
-    from save_avs.models import load_model
+    from save_avs.runtimes import load_model
 
     model = load_model(resolve_model(name), device=device, precision=precision)
     _announce(model)
@@ -33,7 +33,7 @@ def load_and_announce(name: str, *, device: str, precision: str) -> SAVE:
 
 def announced_runtime(name: str, *, device: str, precision: str, runtime: str) -> SAVE | RuntimeModel:
     """As ``load_and_announce``, computed by the runtime asked for."""
-    from save_avs.models import load_model
+    from save_avs.runtimes import load_model
 
     model = load_model(resolve_model(name), device=device, precision=precision, runtime=runtime)
     _announce(model)

@@ -73,9 +73,9 @@ def bench(
 
 def _of_model(name: str, batch: int, rounds: int) -> list[SpeedMeasurement]:
     from save_avs.evaluation.speed import load_candidates, measure_speed
-    from save_avs.models.loading import find_model_folder
     from save_avs.models.profile import profile_model
     from save_avs.models.serialization import read_config
+    from save_avs.runtimes.loading import find_model_folder
 
     folder = find_model_folder(name)
     return measure_speed(
@@ -85,10 +85,10 @@ def _of_model(name: str, batch: int, rounds: int) -> list[SpeedMeasurement]:
 
 def _of_preset(name: str, size: int | None, batch: int, rounds: int) -> list[SpeedMeasurement]:
     from save_avs.evaluation.speed import export_candidates, measure_speed
-    from save_avs.models import build_save, preset
+    from save_avs.models import SaveConfig, build_save
     from save_avs.models.profile import profile_model
 
-    config = preset(name) if size is None else preset(name, image_size=size)
+    config = SaveConfig.from_preset(name) if size is None else SaveConfig.from_preset(name, image_size=size)
     with export_candidates(build_save(config).eval()) as ways:
         return measure_speed(ways, profile_model(config), batch_size=batch, rounds=rounds)
 
@@ -111,7 +111,7 @@ def _table(speeds: list[SpeedMeasurement], *, agree: bool) -> str:
 def _choose(model: str, speeds: list[SpeedMeasurement]) -> None:
     from save_avs.evaluation.speed import fast_cpu_precisions
     from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT
-    from save_avs.models.loading import find_model_folder
+    from save_avs.runtimes.loading import find_model_folder
     from save_avs.runtimes.selection import RuntimeTiming, fastest_runtime, save_timings
 
     folder: Path = find_model_folder(model)

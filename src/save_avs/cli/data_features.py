@@ -56,7 +56,7 @@ def features(
     from save_avs.datasets import available_splits, open_dataset
     from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, compute_features
     from save_avs.models.audio.registry import backbone_class
-    from save_avs.models.loading import resolve_device
+    from save_avs.runtimes.loading import resolve_device
 
     kind = backbone_class(audio)
     if weights is None and not kind.published_weights:
@@ -80,11 +80,11 @@ def features(
 
 def _load(name: str, weights: str) -> AudioBackbone:
     """A backbone from a published file, fetched or given, or out of a model."""
-    from save_avs.models import load_model
     from save_avs.models.audio.backbone import load_backbone
     from save_avs.models.audio.registry import backbone_class
-    from save_avs.models.loading import BUNDLED, find_model_folder
     from save_avs.models.serialization import read_config
+    from save_avs.runtimes import load_model
+    from save_avs.runtimes.loading import BUNDLED, find_model_folder
     from save_avs.weights.cache import resolve_weights
 
     kind = backbone_class(name)

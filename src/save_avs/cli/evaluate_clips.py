@@ -16,7 +16,7 @@ from save_avs.datasets import AVDataset, open_dataset
 from save_avs.errors import DataError
 from save_avs.evaluation import DEFAULT_PROTOCOLS, BenchmarkReport, Comparison, compare, evaluate_clips
 from save_avs.metrics.protocols import get_protocols
-from save_avs.models.loading import find_model_folder
+from save_avs.runtimes.loading import find_model_folder
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,12 @@ def export(
     """Export a model for another program, and check that it marks the same."""
     from save_avs.cli._models import resolve_model
     from save_avs.runtimes.export import export_model
-    from save_avs.runtimes.export_targets import find_target
+    from save_avs.runtimes.export_targets import get_target
 
     folder = output or Path("runs/export") / f"{Path(model).name}-{to}"
     source = resolve_model(model)
     if dry_run:
-        find_target(to, precision)
+        get_target(to, precision)
         print_line(f"would export {model} for {to} in {precision} -> {folder}")
         return 0
     found = export_model(source, folder, to=to, precision=precision, check=check, overwrite=overwrite)

@@ -77,8 +77,8 @@ def _configs(
     from pydantic import ValidationError
 
     from save_avs.models import PRESETS, SaveConfig
-    from save_avs.models.loading import find_model_folder
     from save_avs.models.serialization import read_config
+    from save_avs.runtimes.loading import find_model_folder
 
     every = ("full", "depthwise", "bottleneck", "none")
     found = []

@@ -124,13 +124,13 @@ def verify(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A checkpoint, or the folder that holds one.")],
 ) -> int:
     """Say what a weight file or a model folder is, whether it is complete, and whether it is a known one."""
-    from save_avs.models.parameter_summary import inspect_weights
+    from save_avs.models.weights_inspection import inspect_weights
 
     found = inspect_weights(path)
-    rows = [("file", str(found.file)), ("holds", found.what)]
+    rows = [("file", str(found.file)), ("holds", found.description)]
     if found.identity is not None:
         rows += [("size", f"{found.identity.size:,} bytes"), ("sha256", found.identity.sha256)]
-        rows += [("known", found.known or "no: its sha256 is none that we know")]
+        rows += [("known", found.published or "no: its sha256 is none that we know")]
     for name, value in (*rows, *(("note", line) for line in found.notes)):
         if value:
             print_line(f"{name:8}{value}")
@@ -147,14 +147,14 @@ def convert(
     dry_run: DryRun = False,
 ) -> int:
     """Write a SAM as one safetensors file with Meta's key names."""
-    from save_avs.models.parameter_summary import describe_sam
-    from save_avs.models.sam.key_remapping import check_output_path, convert_sam
-    from save_avs.models.sam.load import read_sam_checkpoint
+    from save_avs.models.sam.checkpoint import check_output_path, convert_sam, read_sam_checkpoint
+    from save_avs.models.weights_inspection import describe_sam
 
     if dry_run:
         check_output_path(target)
-        print_line(f"would write SAM {describe_sam(read_sam_checkpoint(source)[1])}: {target}")
-        return 0
-    shape = convert_sam(source, target)
-    print_line(f"SAM {describe_sam(shape)}: {target}")
+        checkpoint = read_sam_checkpoint(source)
+    else:
+        checkpoint = convert_sam(source, target)
+    name = describe_sam(checkpoint.config, checkpoint.image_size)
+    print_line(f"{'would write ' if dry_run else ''}SAM {name}: {target}")
     return 0

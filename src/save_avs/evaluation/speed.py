@@ -60,7 +60,7 @@ def fast_cpu_precisions() -> tuple[Precision, ...]:
 
 def load_candidates(folder: Path) -> dict[Key, SAVE | ForwardFn]:
     """Load a saved model in every installed runtime and fast precision; torch's as `SAVE`."""
-    model, _ = load_folder(folder)
+    model = load_folder(folder)
     found = torch_candidates(model)
     for name, precision in _runtimes():
         found[name, precision] = open_runtime(name, folder, precision)

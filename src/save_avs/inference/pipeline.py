@@ -22,7 +22,7 @@ from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
 from save_avs.inference.sources import VideoSource, array_source, file_source
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
-from save_avs.models import load_model
+from save_avs.runtimes import load_model
 from save_avs.types import F32, F64, U8, VideoChunk, VideoMasksBuilder
 from save_avs.visualization import Thumbnails, WaveformEnvelope, draw_mask
 

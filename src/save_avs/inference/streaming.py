@@ -10,7 +10,7 @@ from pathlib import Path
 
 from save_avs.inference.predictor import FrameModel, Predictor
 from save_avs.inference.prefetch import Prefetcher
-from save_avs.models import load_model
+from save_avs.runtimes import load_model
 from save_avs.types import U8, FrameMask, VideoChunk
 from save_avs.video import is_live, read_live_chunks, read_video_chunks
 

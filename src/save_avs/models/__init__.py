@@ -1,9 +1,7 @@
-"""SAVE = SAM + adapters + audio backbone: its config, how it is built, loaded and saved."""
+"""SAVE = SAM + adapters + audio backbone: config, building, reading and writing model folders."""
 
 from save_avs.models.build import build_from_pretrained, build_save
-from save_avs.models.config import SaveConfig, preset
-from save_avs.models.loading import load_model
-from save_avs.models.presets import PRESETS
+from save_avs.models.config import PRESETS, SaveConfig
 from save_avs.models.save import SAVE
 from save_avs.models.serialization import save_model
 
@@ -13,7 +11,5 @@ __all__ = [
     "SaveConfig",
     "build_from_pretrained",
     "build_save",
-    "load_model",
-    "preset",
     "save_model",
 ]

@@ -1,4 +1,4 @@
-"""Building a SAVE from its config, fresh or on published checkpoints."""
+"""Building a SAVE from its config, with random weights or on published checkpoints."""
 
 from __future__ import annotations
 
@@ -8,29 +8,24 @@ from save_avs.models.adapters import AudioAdapter, ImageAdapter, ResidualAudioAd
 from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.audio.registry import build_backbone
 from save_avs.models.config import AudioAdapterConfig, SaveConfig
-from save_avs.models.pretrained_delta import load_base_weights
-from save_avs.models.sam import Block, ImageEncoderViT, Sam, SamConfig, build_sam
+from save_avs.models.pretrained import load_pretrained_parts
+from save_avs.models.sam import Block, ImageEncoderViT, Sam, build_sam
 from save_avs.models.save import SAVE
 from save_avs.models.semantic_head import SemanticHead
 
 
-def sam_shape(config: SaveConfig) -> SamConfig:
-    """The sizes of the SAM inside."""
-    return SamConfig(image_size=config.image_size, **config.sam.model_dump())
-
-
 def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone | None = None) -> SAVE:
-    """A SAVE with fresh adapters around ``sam`` and an audio backbone, or around fresh ones."""
-    sam = sam or build_sam(sam_shape(config))
+    """Build a SAVE with untrained adapters around ``sam`` and an audio backbone, or around random ones."""
+    sam = sam or build_sam(config.sam, image_size=config.image_size)
     encoder = sam.image_encoder
-    if config.image_adapter is not None:
+    if (image_adapter := config.image_adapter) is not None:
         for block in encoder.blocks:
             assert isinstance(block, Block)
             block.adapter = ImageAdapter(
-                encoder.embed_dim, ratio=config.image_adapter.ratio, spatial=config.image_adapter.spatial
+                encoder.embed_dim, ratio=image_adapter.ratio, spatial=image_adapter.spatial
             )
     backbone = audio or build_backbone(config.audio)
-    adapter = _audio_adapter(config.audio_adapter, backbone, encoder)
+    adapter = _build_audio_adapter(config.audio_adapter, backbone, encoder)
     semantic = None
     if config.semantic is not None:
         semantic = SemanticHead(config.semantic.classes, dim=encoder.out_chans)
@@ -47,41 +42,40 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
     return model
 
 
-def _audio_adapter(
+def _build_audio_adapter(
     config: AudioAdapterConfig, backbone: AudioBackbone, encoder: ImageEncoderViT
 ) -> AudioAdapter:
     sizes = {"audio_dim": backbone.dim, "blocks": len(encoder.blocks), "embed_dim": encoder.embed_dim}
     if config.kind == "sama":
         return SamaAudioAdapter(**sizes, hidden=config.hidden)
-    return ResidualAudioAdapter(
-        **sizes, prompt_embed_dim=encoder.out_chans, **config.model_dump(exclude={"kind"})
-    )
+    options = config.model_dump(exclude={"kind"})
+    return ResidualAudioAdapter(**sizes, prompt_embed_dim=encoder.out_chans, **options)
 
 
 def build_from_pretrained(
     config: SaveConfig, *, sam: str | Path | None = None, audio: str | Path | None = None
 ) -> SAVE:
-    """A SAVE with fresh adapters on published checkpoints, which it remembers.
+    """Build a SAVE with untrained adapters on published checkpoints, which it keeps track of.
 
-    The model's ``base`` holds the name, size and sha256 of each file. ``save_model`` then writes only what
-    is no longer (or never was) the files', and ``load_model`` finds them again, or asks for them.
+    The model's ``pretrained`` holds the name, size and sha256 of each file. ``save_model`` then writes only
+    what is not (or no longer) the files', and ``load_model`` finds them again, or says which are missing.
 
     Args:
-        config: of any preset or size: ``preset("save-vit-b", image_size=512)``.
+        config: of any preset or size: ``SaveConfig.from_preset("save-vit-b", image_size=512)``.
         sam: Meta's .pth, a Hugging Face folder, one weight file of either, or the name of known weights in
-            the cache (``sam-vit-b``). Positions are resampled to the config's size. None: a fresh SAM.
+            the cache (``sam-vit-b``). Positions are resampled to the config's size. None: random weights.
         audio: the audio backbone's checkpoint, a path or a known name (``vggish``, ``cnn14-16k``, ...).
-            None: a fresh backbone.
+            None: random weights.
 
     Returns:
-        The model on the CPU, float32. Nothing but the loaded audio backbone is frozen: the caller says what
-        trains (``freeze_except(model, ["adapter", "audio_adapter", "mask_decoder"])`` is the paper's choice).
+        The model on the CPU, float32. Nothing but the loaded audio backbone is frozen: the caller says what is
+        trained (``freeze_except(model, ["adapter", "audio_adapter", "mask_decoder"])`` as in the paper).
 
     Raises:
-        UsageError: when a file is not there; for a known name the line says how to fetch it.
-        SaveAvsError: when a file is damaged, holds pickled code, or is not what the config asks for.
+        UsageError: when a file does not exist; for a known name the line says how to fetch it.
+        SaveAvsError: when a file is damaged, holds pickled code, or does not fit the config.
     """
-    parts = load_base_weights(config, sam=sam, audio=audio)
+    parts = load_pretrained_parts(config, sam=sam, audio=audio)
     model = build_save(config, parts.sam, parts.audio)
-    model.base = parts.base
+    model.pretrained = parts.delta
     return model

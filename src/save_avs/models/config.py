@@ -1,4 +1,4 @@
-"""What a SAVE is made of, as it stands in a model folder's ``config.json``."""
+"""Config of a SAVE model, as in a model folder's ``config.json``, and the full-size presets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from save_avs.audio.frontend import Frontend
+from save_avs.errors import UsageError
 from save_avs.losses import UNLABELED
-from save_avs.models.adapters.image import Spatial
-from save_avs.models.adapters.residual_audio import Injection
+from save_avs.models.adapters.audio_adapters import Injection
+from save_avs.models.adapters.image_adapter import SpatialBranch
 from save_avs.models.audio.registry import backbone_class
-from save_avs.models.presets import expand_preset
+from save_avs.models.sam.build_sam import PRESETS as SAM_PRESETS
+from save_avs.models.sam.build_sam import SamConfig
 from save_avs.weights.identity import FileIdentity
 
 
@@ -20,24 +22,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SamConfig(_Strict):
-    """The sizes of the SAM inside; the defaults are ViT-B's (see ``save_avs.models.sam.SamConfig``)."""
-
-    embed_dim: int = Field(default=768, gt=0, le=1 << 14)
-    depth: int = Field(default=12, gt=0, le=1 << 10)
-    num_heads: int = Field(default=12, gt=0)
-    mlp_ratio: float = Field(default=4.0, gt=0)
-    window_size: int = Field(default=14, gt=0, le=1 << 10)
-    global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
-    prompt_embed_dim: int = Field(default=256, gt=0, le=1 << 14)
-    decoder_mlp_dim: int = Field(default=2048, gt=0)
-
-
 class ImageAdapterConfig(_Strict):
     """The image encoder adapter of every block."""
 
     ratio: float = Field(default=0.25, gt=0, le=1)
-    spatial: Spatial = "full"
+    spatial: SpatialBranch = "full"
 
 
 class AudioAdapterConfig(_Strict):
@@ -54,12 +43,12 @@ class AudioAdapterConfig(_Strict):
     def _sama_has_no_chain(self) -> Self:
         chain = self.model_dump(exclude={"kind", "hidden"})
         if self.kind == "sama" and chain != AudioAdapterConfig().model_dump(exclude={"kind", "hidden"}):
-            raise ValueError(f"kind sama has no chain: leave {', '.join(chain)} as they are")
+            raise ValueError(f"kind sama takes no other option than hidden: remove {', '.join(chain)}")
         return self
 
 
 class SemanticConfig(_Strict):
-    """The head that names what sounds where."""
+    """The semantic head."""
 
     classes: tuple[str, ...] = Field(min_length=2, max_length=UNLABELED)  # the background first
 
@@ -78,16 +67,17 @@ class SaveConfig(_Strict):
     """A whole SAVE. ``SaveConfig.model_validate({"preset": "save-vit-b", ...})`` starts from a preset.
 
     Attributes:
-        name: how it calls itself in results.
-        image_size: side of the square the model sees, pixels.
-        resize: how a frame becomes that square: ``squash`` ignores its proportions, as the benchmarks do;
-            ``pad`` keeps them and fills the rest with the mean color.
+        name: its name in results.
+        image_size: side of the model's square input, pixels.
+        resize: how a frame becomes that square: ``squash`` ignores its aspect ratio, as the benchmarks do;
+            ``pad`` keeps it and fills the rest with the mean color.
         audio: name of the audio backbone (``save_avs.models.audio.registry.BACKBONES``).
-        image_adapter: None leaves the image adapters out.
-        audio_adapter: the audio path.
-        classes: names of the sounds it was trained on; with them it can say what it hears.
-        semantic: the head over the classes of a data set; None where the model marks, and does not name.
-        base_weights: the checkpoints it stands on, written when it is saved.
+        sam: sizes of the SAM inside.
+        image_adapter: None for none.
+        audio_adapter: the audio adapter.
+        classes: names of the sounds that it can classify; none for no audio classifier.
+        semantic: the head over the classes of a data set; None for binary masks alone.
+        pretrained: the checkpoints it was built on, written when it is saved.
     """
 
     name: str
@@ -99,32 +89,74 @@ class SaveConfig(_Strict):
     audio_adapter: AudioAdapterConfig = AudioAdapterConfig()
     classes: tuple[str, ...] = ()
     semantic: SemanticConfig | None = None
-    base_weights: PretrainedRefs = PretrainedRefs()
+    pretrained: PretrainedRefs = PretrainedRefs()
 
     @property
     def frontend(self) -> Frontend:
-        """How a sound becomes what the audio backbone hears.
+        """The front-end of the audio backbone.
 
         Raises:
             UsageError: when no backbone has that name.
         """
         return backbone_class(self.audio).frontend
 
+    @classmethod
+    def from_preset(cls, name: str, **changes: Any) -> Self:
+        """The config of a preset, at any size: ``SaveConfig.from_preset("save-vit-b", image_size=1024)``.
+
+        Args:
+            name: save-vit-b, save-vit-l or save-vit-h.
+            changes: values that replace the preset's; a nested one may be given in part.
+
+        Raises:
+            UsageError: when no preset has that name.
+            pydantic.ValidationError: on an invalid value.
+        """
+        return cls.model_validate({"preset": name, **changes})
+
     @model_validator(mode="before")
     @classmethod
-    def _from_preset(cls, values: Any) -> Any:
-        return expand_preset(values) if isinstance(values, Mapping) else values
+    def _expand_preset(cls, values: Any) -> Any:
+        """Fill in the values of the preset that the config names, where it says nothing.
+
+        ``{"preset": "save-vit-b", "image_adapter": {"spatial": "depthwise"}}`` is ViT-B with the ratio of the
+        preset and another branch; ``"image_adapter": None`` leaves the adapters out.
+        """
+        if not isinstance(values, Mapping):
+            return values
+        changes = dict(values)
+        if (name := changes.pop("preset", None)) is None:
+            return changes
+        if name not in PRESETS:
+            raise UsageError(f"unknown preset '{name}': choose one of {', '.join(PRESETS)}")
+        return _merge(PRESETS[name], changes)
 
 
-def preset(name: str, **changes: Any) -> SaveConfig:
-    """The config of a preset, at any size: ``preset("save-vit-b", image_size=1024)``.
+def _preset(name: str, sam: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image_size": 256,  # the paper; it also reports 1024
+        "resize": "squash",  # the benchmarks' loaders
+        "audio": "vggish",  # the paper
+        "sam": SAM_PRESETS[sam].model_dump(),
+        "image_adapter": {"ratio": 0.25, "spatial": "full"},  # the paper; the branch from SAM-Med2D
+        # a residual chain into every block: the paper; widths: SAMA-AVS
+        "audio_adapter": AudioAdapterConfig().model_dump(exclude={"kind"}),
+    }
 
-    Args:
-        name: save-vit-b, save-vit-l or save-vit-h.
-        changes: values in place of the preset's; parts of a nested one will do.
 
-    Raises:
-        UsageError: when no preset has that name.
-        pydantic.ValidationError: on a value that no model has.
-    """
-    return SaveConfig.model_validate({"preset": name, **changes})
+PRESETS: dict[str, dict[str, Any]] = {
+    name: _preset(name, sam)
+    for name, sam in (("save-vit-b", "vit_b"), ("save-vit-l", "vit_l"), ("save-vit-h", "vit_h"))
+}
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in changes.items():
+        previous = out.get(key)
+        if isinstance(previous, Mapping) and isinstance(value, Mapping):
+            out[key] = _merge(previous, value)
+        else:
+            out[key] = value
+    return out

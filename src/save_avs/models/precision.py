@@ -1,4 +1,4 @@
-"""What a model computes in: chosen for a device, and set."""
+"""Numeric precision of a model: resolved for a device, and set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from save_avs.models.save import SAVE, Precision
 
 
 def resolve_precision(precision: str, device: torch.device) -> Precision:
-    """``auto`` to what the device is fast in: bfloat16 needs native products to pay.
+    """Resolve ``auto`` to the faster precision of a device: bfloat16 pays only with native products.
 
     Raises:
         UsageError: on an unknown precision.
@@ -27,7 +27,7 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
 
 
 def has_native_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 itself; on a CPU that is AVX-512 BF16, AMX, or Arm's BF16."""
+    """Whether a device multiplies bfloat16 natively; on a CPU with AVX-512 BF16, AMX, or Arm's BF16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     cpu = Path("/proc/cpuinfo")
@@ -37,15 +37,15 @@ def has_native_bf16(device: torch.device) -> bool:
 
 
 def set_precision(model: SAVE, precision: Precision, *, pack: bool = True) -> SAVE:
-    """Hold the weights in what is computed in, as it is computed: no call rounds them or lays them out.
+    """Convert the weights to a precision and to the fastest memory layout, in place.
 
-    In bfloat16 on a processor the encoder's linear layers are packed: for inference in this process alone,
-    since a packed weight can be neither trained nor written down. ``pack=False`` leaves them plain.
+    In bfloat16 on a CPU the encoder's linear layers are packed: for inference in this process alone, since a
+    packed weight can be neither trained nor saved. ``pack=False`` leaves them plain.
     """
     model.precision = precision
     if precision == "bf16":
         model.to(torch.bfloat16)
         if pack and model.device.type == "cpu" and can_pack():
             pack_linear_layers(model.sam.image_encoder.blocks)
-    nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # as the tokens lie
+    nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # the layout of the tokens
     return model

@@ -1,4 +1,4 @@
-"""From a frame of any shape to the square a model sees, and from its logits back to the frame."""
+"""Frames to the square input of a model, and its logits back to the frame."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from save_avs.models.save import Resize
 from save_avs.types import U8
 
 PAD_COLOR = (124, 116, 104)  # SAM's pixel mean: close to zero once the model has normalized it
+MASK_THRESHOLD = 0.5  # default probability above which a pixel belongs to the mask
 
 
 def preprocess_frames(frames: U8, side: int, resize: Resize) -> Tensor:
-    """Make the model's input from frames.
+    """Resize frames to the model's input.
 
-    ``squash`` stretches both sides to ``side``, as the benchmarks do. ``pad`` keeps the shape: the
-    longer side becomes ``side``, the picture lies top left, as SAM's does, and the rest is SAM's mean color.
+    ``squash`` stretches both sides to ``side``, as the benchmarks do. ``pad`` keeps the aspect ratio: the
+    longer side becomes ``side``, the frame is at the top left, as SAM's is, and the rest is SAM's mean color.
 
     Args:
         frames: RGB u8 [T,H,W,3].
         side: height and width of the square.
-        resize: how the model was trained.
+        resize: the model's.
 
     Returns:
         u8 [T,3,side,side], antialiased.
@@ -39,14 +40,14 @@ def preprocess_frames(frames: U8, side: int, resize: Resize) -> Tensor:
 
 
 def postprocess_logits(logits: Tensor, height: int, width: int, resize: Resize) -> Tensor:
-    """Resize one frame's logits [M,M] to the frame, float32 [H,W]: the way back of ``preprocess_frames``."""
+    """Resize one frame's logits [M,M] to the frame, float32 [H,W]: the inverse of ``preprocess_frames``."""
     full = (height, width) if resize == "squash" else (max(height, width),) * 2
-    grown = F.interpolate(logits.float()[None, None], size=full, mode="bilinear", align_corners=False)
-    return grown[0, 0, :height, :width]
+    upscaled = F.interpolate(logits.float()[None, None], size=full, mode="bilinear", align_corners=False)
+    return upscaled[0, 0, :height, :width]
 
 
 def get_preprocess_shape(height: int, width: int, side: int, resize: Resize) -> tuple[int, int]:
-    """(height, width) of a frame within its square of ``side``: all of it, or what ``pad`` leaves of it."""
+    """(height, width) of a frame within its square of ``side``."""
     if resize == "squash":
         return side, side
     scale = side / max(height, width)

@@ -1,4 +1,4 @@
-"""How large a model is and what a frame costs, part by part, without a byte of weights."""
+"""Parameters and operations of a model, part by part, counted without allocating its weights."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from save_avs.models.build import build_save
 from save_avs.models.config import SaveConfig
 from save_avs.models.save import SAVE
 
-# What the paper's recipe trains; the mask decoder as in SAMA-AVS.
-TRAINED = ("adapter", "audio_adapter", "mask_decoder")
+# As in the paper's recipe; the mask decoder as in SAMA-AVS.
+TRAINABLE = ("adapter", "audio_adapter", "mask_decoder")
 
 PARTS: tuple[str, ...] = (
     "SAM encoder",
@@ -24,7 +24,7 @@ PARTS: tuple[str, ...] = (
     "prompt encoder",
     "mask decoder",
 )
-_HOMES = {
+_MODULES = {
     "sam.image_encoder": "SAM encoder",
     "audio_backbone": "audio backbone",
     "audio_adapter": "audio adapter",
@@ -35,11 +35,11 @@ _HOMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelProfile:
-    """A model's parameters and what one frame costs.
+    """A model's parameters, and the operations of one frame.
 
     Attributes:
         parts: parameters of each of ``PARTS``.
-        trained: parameters that are trained; by the paper's recipe adapters, audio adapter, mask decoder.
+        trained: number of trained parameters; in the paper's recipe adapters, audio adapter, mask decoder.
         flops: of one frame and its sound, of each of ``PARTS``: multiplications and additions in matrix
             products and convolutions, one each; all else (norms, activations, softmax) is not counted.
     """
@@ -55,11 +55,11 @@ class ModelProfile:
 
     @property
     def frozen(self) -> int:
-        """Parameters that stand still."""
+        """Parameters that are not trained."""
         return self.total - self.trained
 
 
-def profile_model(config: SaveConfig, trained: Sequence[str] = TRAINED) -> ModelProfile:
+def profile_model(config: SaveConfig, trained: Sequence[str] = TRAINABLE) -> ModelProfile:
     """Count a model's parameters and the operations of one frame, on the meta device.
 
     Args:
@@ -73,13 +73,13 @@ def profile_model(config: SaveConfig, trained: Sequence[str] = TRAINED) -> Model
     with torch.device("meta"):
         model = build_save(config.model_copy(update={"classes": ()}))
     names = [name for name in trained if name != "adapter" or config.image_adapter is not None]
-    moving = set(freeze_except(model, names))
+    trainable = set(freeze_except(model, names))
     parts = dict.fromkeys(PARTS, 0)
     for name, parameter in model.named_parameters():
         parts[_part(name)] += parameter.numel()
     return ModelProfile(
         parts=parts,
-        trained=sum(p.numel() for n, p in model.named_parameters() if n in moving),
+        trained=sum(p.numel() for n, p in model.named_parameters() if n in trainable),
         flops=_flops(model),
     )
 
@@ -87,7 +87,7 @@ def profile_model(config: SaveConfig, trained: Sequence[str] = TRAINED) -> Model
 def _part(name: str) -> str:
     if ".adapter." in f".{name}.":
         return "image adapters"
-    return next(part for home, part in _HOMES.items() if name.startswith(home))
+    return next(part for module, part in _MODULES.items() if name.startswith(module))
 
 
 def _flops(model: SAVE) -> dict[str, int]:
@@ -99,12 +99,12 @@ def _flops(model: SAVE) -> dict[str, int]:
     of = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
     root = type(model).__name__
 
-    def at(module: str) -> int:
+    def flops_of(module: str) -> int:
         return of.get(f"{root}.{module}", 0)
 
-    adapters = sum(at(name) for name, _ in model.named_modules() if name.endswith(".adapter"))
-    flops = {part: at(home) for home, part in _HOMES.items()} | {"image adapters": adapters}
+    adapters = sum(flops_of(name) for name, _ in model.named_modules() if name.endswith(".adapter"))
+    flops = {part: flops_of(module) for module, part in _MODULES.items()} | {"image adapters": adapters}
     flops["SAM encoder"] -= adapters
-    # the decoder is asked in two steps, so no forward of its own is counted: it is what remains
+    # the decoder runs in two calls, none of them its forward, so it is not counted by itself: it is the rest
     flops["mask decoder"] = counter.get_total_flops() - sum(flops.values())
     return {part: flops[part] for part in PARTS}

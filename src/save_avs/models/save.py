@@ -1,4 +1,4 @@
-"""SAVE: a SAM whose encoder hears."""
+"""SAVE: a SAM with adapters in its image encoder and an audio backbone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from save_avs.audio.frontend import Frontend
 from save_avs.models.adapters import AudioAdapter
 from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.config import SaveConfig
-from save_avs.models.hub_mixin import Pretrained
-from save_avs.models.pretrained_delta import PretrainedDelta
+from save_avs.models.pretrained import PretrainedDelta
 from save_avs.models.sam.sam import Sam
 from save_avs.models.semantic_head import SemanticHead
 
@@ -21,26 +20,26 @@ Resize = Literal["squash", "pad"]
 Precision = Literal["fp32", "bf16"]
 
 
-class SAVE(Pretrained, nn.Module):
+class SAVE(nn.Module):
     """Audio-visual segmentation with a SAM, adapters in its blocks, and an audio backbone.
 
-    Sound reaches the picture twice: the audio adapter gives every transformer block of the image encoder a
-    vector, added to all its tokens, and makes the prompt of the mask decoder.
+    Sound reaches the masks twice: the audio adapter makes a vector for every transformer block of the image
+    encoder, added to all its tokens, and the prompt tokens of the mask decoder.
 
     Args:
         sam: with image adapters in its blocks, or without.
-        audio_backbone: patches [B,1,frames,bands] to [B,D]; kept frozen by the training stages.
-        audio_adapter: the residual chain, or a rival.
-        semantic: the head that names what sounds where; None leaves the model to marking it.
-        classes: names of the sounds that ``classify_audio`` tells apart; without any it cannot be asked.
-        name: how it calls itself in results.
-        resize: how a frame becomes the square it was trained on.
+        audio_backbone: log-mel patches [B,1,frames,bands] to [B,D]; kept frozen by the training stages.
+        audio_adapter: the residual chain, or SAMA-AVS's.
+        semantic: the semantic head; None for binary masks alone.
+        classes: names of the sounds that ``classify_audio`` tells apart; none for no audio classifier.
+        name: its name in results.
+        resize: how a frame becomes the model's square input.
 
     Attributes:
-        precision: what it computes in where the caller leaves the choice to it.
-        base: the published checkpoints it stands on, None where it stands alone.
-        config: what it was built from, for ``save_pretrained`` alone.
-        runtime: what computes it.
+        precision: what it computes in unless the caller chooses.
+        pretrained: the published checkpoints it was built on; None for none.
+        config: what it was built from; None when it was not built by ``build_save``.
+        runtime: always "torch".
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
     """
@@ -61,88 +60,90 @@ class SAVE(Pretrained, nn.Module):
         self.runtime = "torch"
         self.resize: Resize = resize
         self.precision: Precision = "fp32"
-        self.base: PretrainedDelta | None = None
+        self.pretrained: PretrainedDelta | None = None
         self.config: SaveConfig | None = None
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter
         self.semantic = semantic
         self.classes = tuple(classes)
-        self.hearing = nn.Linear(audio_adapter.audio_dim, len(self.classes)) if self.classes else None
+        audio_dim = audio_adapter.audio_dim
+        self.audio_classifier = nn.Linear(audio_dim, len(self.classes)) if self.classes else None
 
     @property
     def image_size(self) -> int:
-        """Side of the square the model sees, pixels."""
+        """Side of the square input, pixels."""
         return self.sam.image_encoder.image_size
 
     @property
     def frontend(self) -> Frontend:
-        """How a sound becomes the patches it hears."""
+        """The front-end that computes its log-mel patches."""
         return self.audio_backbone.frontend
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the weights are."""
+        """Dtype of the weights."""
         return next(self.audio_adapter.parameters()).dtype
 
     def forward(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Frames and the sound beside each to mask logits.
+        """Frames and their sound to mask logits.
 
         Args:
-            images: RGB 0..255, any type, [B,3,S,S].
-            log_mel: of its front-end, f32 [B,1,frames,bands].
+            images: RGB 0..255, any dtype, [B,3,S,S].
+            log_mel: one patch of its front-end per frame, f32 [B,1,frames,bands].
 
         Returns:
-            Logits [B,1,S/4,S/4]; positive where it sounds.
+            Logits [B,1,S/4,S/4]; positive on the sounding object.
         """
         return self.decode(*self.encode(images, log_mel))
 
     def encode(
         self, images: Tensor, log_mel: Tensor, features: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """What ``forward`` hands to ``decode``: embeddings [B,C,S/16,S/16] and prompt tokens [B,N,C].
+        """Image embeddings [B,C,S/16,S/16] and prompt tokens [B,N,C], the arguments of ``decode``.
 
-        ``features`` [B,D], where the audio backbone has seen the patches before, stand in for them.
+        ``features`` [B,D], precomputed by the audio backbone, are used instead of the patches.
         """
-        features = self._listen(log_mel) if features is None else features
+        features = self._encode_audio(log_mel) if features is None else features
         injections, prompt = self.audio_adapter(features.to(self.dtype))
         return self.sam.image_encoder(self.sam.preprocess(images), injections), prompt
 
     def classify_audio(self, log_mel: Tensor) -> Tensor:
-        """Name sounds: patches [B,1,frames,bands] to logits [B,classes]. The masks do not depend on it.
+        """Log-mel patches [B,1,frames,bands] to logits [B,classes]; the masks do not depend on them.
 
         Raises:
             ValueError: when the model has no classes.
         """
-        if self.hearing is None:
-            raise ValueError(f"{self.name} was not trained to name sounds")
-        return self.hearing(self._listen(log_mel)).float()
+        if self.audio_classifier is None:
+            raise ValueError(f"{self.name} has no audio classifier")
+        return self.audio_classifier(self._encode_audio(log_mel)).float()
 
     def decode(self, embeddings: Tensor, prompt: Tensor | None) -> Tensor:
         """Image embeddings [B,C,h,w] and prompt tokens [B,N,C] to logits [B,1,4h,4w]."""
-        return self.sam.mask_decoder.masks(*self._attend(embeddings, prompt), multimask_output=False)
+        tokens, upscaled = self._decode_tokens(embeddings, prompt)
+        return self.sam.mask_decoder.predict_masks(tokens, upscaled, multimask_output=False)
 
     def decode_classes(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
-        """As `decode`, and what each cell shows: logits [B,1,4h,4w] and [B,K,4h,4w], the background first.
+        """As `decode`, with class logits: [B,1,4h,4w] and [B,K,4h,4w], the background first.
 
         Raises:
             ValueError: when the model has no semantic head.
         """
         if self.semantic is None:
-            raise ValueError(f"{self.name} has no semantic head: it was not trained to name what sounds")
-        tokens, upscaled = self._attend(embeddings, prompt)
-        masks = self.sam.mask_decoder.masks(tokens, upscaled, multimask_output=False)
+            raise ValueError(f"{self.name} has no semantic head")
+        tokens, upscaled = self._decode_tokens(embeddings, prompt)
+        masks = self.sam.mask_decoder.predict_masks(tokens, upscaled, multimask_output=False)
         return masks, self.semantic(tokens[:, 1], upscaled)
 
     def segment_classes(
         self, images: Tensor, log_mel: Tensor, features: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Frames and the sound beside each to mask logits [B,1,M,M] and class logits [B,K,M,M], M = S/4.
+        """Frames and their sound to mask logits [B,1,M,M] and class logits [B,K,M,M], M = S/4.
 
         The masks are `forward`'s. The arguments are `encode`'s.
 
@@ -151,15 +152,15 @@ class SAVE(Pretrained, nn.Module):
         """
         return self.decode_classes(*self.encode(images, log_mel, features))
 
-    def _listen(self, log_mel: Tensor) -> Tensor:
-        """Patches [B,1,frames,bands] to audio features [B,D]."""
+    def _encode_audio(self, log_mel: Tensor) -> Tensor:
+        """Log-mel patches [B,1,frames,bands] to audio features [B,D]."""
         return self.audio_backbone(log_mel.to(self.dtype))
 
-    def _attend(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode_tokens(self, embeddings: Tensor, prompt: Tensor | None) -> tuple[Tensor, Tensor]:
         """The decoder's tokens, that of the single mask second, and its upscaled embedding [B,C/8,4h,4w]."""
-        prompts = self.sam.prompt_encoder
+        prompt_encoder = self.sam.prompt_encoder
         frames = embeddings.shape[0]  # not len(): a traced graph would be of this batch alone
         if prompt is None:
-            prompt = embeddings.new_zeros(frames, 0, prompts.dim)
-        dense = prompts.no_mask(frames)
-        return self.sam.mask_decoder.attend(embeddings, prompts.get_dense_pe(), prompt, dense)
+            prompt = embeddings.new_zeros(frames, 0, prompt_encoder.embed_dim)
+        dense = prompt_encoder.no_mask_dense(frames)
+        return self.sam.mask_decoder.decode_tokens(embeddings, prompt_encoder.get_dense_pe(), prompt, dense)

@@ -1,4 +1,4 @@
-"""The semantic head: which class sounds at each pixel, out of what the mask decoder has already."""
+"""The semantic head: which class sounds at each pixel, from the mask decoder's outputs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from save_avs.models.sam.mask_decoder import MLP
 
 
 class SemanticHead(nn.Module):
-    """Asks the mask decoder's mask token about every class.
+    """Class logits from the mask decoder's mask token and upscaled embedding.
 
     w_k = MLP(t + e_k);   logits_k(y, x) = w_k . u(y, x) + b_k
 
-    t is the single mask's token after it met the image and the prompt (it knows what is heard), e_k a learned
-    embedding of class k, u the upscaled embedding (it knows what is where). One MLP, SAM's own shape of
-    hypernetwork, serves all classes, so that a class costs one embedding and a bias.
+    t is the single mask's token after the transformer (it knows what sounds), e_k a learned embedding of class
+    k, u the upscaled embedding (it knows what is where). One MLP, a hypernetwork like SAM's, serves all
+    classes, so that a class costs one embedding and a bias.
 
     Args:
         classes: names, the background first.
@@ -31,11 +31,11 @@ class SemanticHead(nn.Module):
         self.classes = tuple(classes)
         self.embeddings = nn.Parameter(torch.empty(len(self.classes), dim))
         self.bias = nn.Parameter(torch.zeros(len(self.classes)))
-        self.kernels = MLP(dim, dim, dim // 8, 3)
+        self.hypernetwork = MLP(dim, dim, dim // 8, 3)
         nn.init.normal_(self.embeddings)
 
     def forward(self, token: Tensor, upscaled: Tensor) -> Tensor:
         """Mask token [B,C] and upscaled embedding [B,C/8,M,M] to class logits [B,K,M,M]."""
-        kernels = self.kernels(token[:, None] + self.embeddings)  # [B,K,C/8]
-        flat = kernels @ upscaled.flatten(2) + self.bias[:, None]
-        return flat.unflatten(2, upscaled.shape[2:])
+        hyper_in = self.hypernetwork(token[:, None] + self.embeddings)  # [B,K,C/8]
+        logits = hyper_in @ upscaled.flatten(2) + self.bias[:, None]
+        return logits.unflatten(2, upscaled.shape[2:])

@@ -1,4 +1,4 @@
-"""A model folder: ``config.json``, ``model.safetensors`` and a model card, written and read."""
+"""Model folders: ``config.json``, ``model.safetensors`` and a model card, written and read."""
 
 from __future__ import annotations
 
@@ -13,48 +13,49 @@ from safetensors.torch import save_file
 
 from save_avs._files import atomic_path, atomic_write
 from save_avs.errors import SaveAvsError, UsageError, first_problem
-from save_avs.models.build import build_save, sam_shape
-from save_avs.models.config import PretrainedRefs, SaveConfig
-from save_avs.models.model_card import model_card
-from save_avs.models.pretrained_delta import BaseWeightPaths, find_base_weights
-from save_avs.models.sam.load import resample_positions
+from save_avs.models.build import build_save
+from save_avs.models.config import AudioAdapterConfig, PretrainedRefs, SaveConfig
+from save_avs.models.pretrained import SAM_PREFIX, PretrainedPaths, find_pretrained_parts
+from save_avs.models.sam.checkpoint import resample_positions
 from save_avs.models.save import SAVE
 from save_avs.weights.state_dict import read_state_dict, strict_load
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-ADDED = (".adapter.", "audio_adapter.", "semantic.")  # what a checkpoint from an earlier stage may lack
+ADDED = (".adapter.", "audio_adapter.", "semantic.")  # keys that a checkpoint of an earlier stage may lack
 
 
-def save_model(
-    model: SAVE, config: SaveConfig, folder: str | Path, *, dtype: torch.dtype = torch.float32
-) -> Path:
-    """Write a model folder in the Hugging Face shape; each file appears whole or not at all.
+def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
+    """Write a model folder in the Hugging Face layout; each file appears complete or not at all.
 
-    Of a model that stands on published checkpoints only what is not theirs is written (what was trained, and
-    what never was theirs), and config.json names them. A README.md that is there already stays: it may be
-    written by hand.
+    Of a model built on published checkpoints only what differs from them is written (what was trained, and
+    what never was theirs), and config.json names them. An existing README.md is kept: it may be written by
+    hand.
+
+    Args:
+        model: built by ``build_save`` or ``build_from_pretrained``, or loaded.
+        folder: to write into.
+        dtype: of the floating-point tensors.
 
     Raises:
-        UsageError: when the model computes in bfloat16: its weights are rounded already.
+        UsageError: when the model was not built from a config, or is in bfloat16: its weights are rounded.
     """
+    if model.config is None:
+        raise UsageError("the model was not built from a config: set model.config to a SaveConfig to save it")
     if model.precision == "bf16":
-        raise UsageError(f"{model.name} holds rounded weights: load it with precision='fp32' to save it")
-    folder = Path(folder)
-    base = model.base
-    config = config.model_copy(
-        update={"base_weights": PretrainedRefs() if base is None else base.base_weights}
-    )
-    own = model.state_dict() if base is None else base.without(model.state_dict())
-    state = {
-        k: v.detach().cpu().to(dtype if v.is_floating_point() else v.dtype).contiguous()
-        for k, v in own.items()
+        raise UsageError(f"{model.name} has rounded weights: load it with precision='fp32' to save it")
+    folder, delta, state = Path(folder), model.pretrained, model.state_dict()
+    config = model.config.model_copy(update={"pretrained": delta.refs if delta else PretrainedRefs()})
+    tensors = {
+        key: tensor.detach().cpu().to(dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for key, tensor in (delta.changed(state) if delta else state).items()
     }
     atomic_write(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
     with atomic_path(folder / WEIGHTS) as part:
-        save_file(state, part, metadata={"format": "pt"})
+        save_file(tensors, part, metadata={"format": "pt"})
         part.chmod(0o644)  # safetensors makes it readable by its owner alone
     if not (folder / CARD).exists():
-        atomic_write(folder / CARD, model_card(config, sum(v.numel() for v in state.values())))
+        parameters = sum(tensor.numel() for tensor in tensors.values())
+        atomic_write(folder / CARD, model_card(config, parameters))
     return folder
 
 
@@ -62,101 +63,147 @@ def read_config(folder: str | Path) -> SaveConfig:
     """Read a model folder's config.
 
     Raises:
-        UsageError: when it is not there, or says what no model has.
+        UsageError: when it is missing or invalid.
     """
     path = Path(folder) / CONFIG
     if not path.is_file():
-        raise UsageError(f"{folder} is no model folder: it has no {CONFIG}")
+        raise UsageError(f"{folder} is not a model folder: it has no {CONFIG}")
     try:
         return SaveConfig.model_validate(json.loads(path.read_text()))
-    except (ValidationError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: {_first(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: {_first_line(error)}") from error
 
 
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return first_problem(error)
-    return str(error).splitlines()[0]
+def _first_line(error: Exception) -> str:
+    return first_problem(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
 
 
-def load_folder(folder: str | Path, *, base: BaseWeightPaths = None) -> tuple[SAVE, SaveConfig]:
+def load_folder(folder: str | Path, *, pretrained: PretrainedPaths = None) -> SAVE:
     """Build the model of a folder and load its weights as float32, in evaluation mode.
 
     Args:
         folder: with config.json and model.safetensors.
-        base: where the checkpoints it stands on may lie (files, folders), beside the cache.
+        pretrained: where to look for the checkpoints it was built on (files, folders), besides the cache.
 
     Raises:
-        UsageError: when the folder is no model folder, or a base is not here; the line says how to fetch it.
-        SaveAvsError: when a base is another file than the model was trained on, or the weights do not fit
-            the config; every key that differs is named.
+        UsageError: when the folder is not a model folder, or a checkpoint is missing; the line says how to
+            fetch it.
+        SaveAvsError: when a checkpoint is not the one the model was trained on, or the weights do not fit the
+            config; every key that differs is named.
     """
     config = read_config(folder)
     source = Path(folder) / WEIGHTS
     state = read_state_dict(source)
-    parts = find_base_weights(config, base)
-    # every value comes from the files; for a small model the meta device would cost more than it saves
+    parts = find_pretrained_parts(config, pretrained)
     try:
-        with torch.device("meta") if parts.base else nullcontext():
+        # every value comes from the files; for a small model the meta device would cost more than it saves
+        with torch.device("meta") if parts.delta else nullcontext():
             model = build_save(config, parts.sam, parts.audio)
-        model.base = parts.base
+        model.pretrained = parts.delta
         strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-    ) as error:  # of sizes that do not fit, sizes beyond memory and of numbers that are no weights
+    except (RuntimeError, ValueError, TypeError) as error:
+        # sizes that do not divide, sizes beyond memory, integers for weights
         raise SaveAvsError(
-            f"{folder}: no model can be made of its config and weights ({_first(error)})"
+            f"{folder}: cannot build a model from its config and weights ({_first_line(error)})"
         ) from error
-    return model.float().eval(), config
+    return model.float().eval()
 
 
-def init_from_folder(
-    model: SAVE, config: SaveConfig, folder: str | Path, *, reset: Sequence[str] = ()
-) -> None:
-    """Load an earlier stage's weights into ``model``, at another image size, and without adapters if need be.
+def init_from_folder(model: SAVE, folder: str | Path, *, reset: Sequence[str] = ()) -> None:
+    """Load an earlier stage's weights into ``model``, which may have another image size, and more adapters.
 
-    Where the earlier stage stands on published checkpoints, ``model`` must be built on the same ones.
+    Where the earlier stage was built on published checkpoints, ``model`` must be built on the same ones.
 
     Args:
-        model: reset, of this config.
-        config: its own.
+        model: newly built.
         folder: the earlier stage's.
-        reset: dotted names of modules that stay as they are in ``model``, whatever the folder has of them.
+        reset: dotted names of modules that keep their values in ``model``, whatever the folder has of them.
 
     Raises:
-        UsageError: when the folder is no model folder, or the model has no module of a name in ``reset``.
+        UsageError: when the folder is not a model folder, or the model has no module of a name in ``reset``.
         SaveAvsError: when anything else differs.
     """
     before = read_config(folder)
-    within = tuple(f"{name}." for name in reset)
+    prefixes = tuple(f"{name}." for name in reset)
     own = model.state_dict()
-    if missing := [name[:-1] for name in within if not any(key.startswith(name) for key in own)]:
-        raise UsageError(f"reset: {model.name} has no {missing[0]}")
+    for prefix in prefixes:
+        if not any(key.startswith(prefix) for key in own):
+            raise UsageError(f"reset: {model.name} has no {prefix[:-1]}")
     stored = read_state_dict(Path(folder) / WEIGHTS)
-    state = {key: tensor for key, tensor in stored.items() if not key.startswith(within)}
-    _check_bases(model, before.base_weights, folder)
-    if before.image_size != config.image_size:
-        sam = {k.removeprefix("sam."): v for k, v in state.items() if k.startswith("sam.")}
-        resampled = resample_positions(sam, sam_shape(before), config.image_size)
-        state |= {f"sam.{k}": v for k, v in resampled.items()}
+    state = {key: tensor for key, tensor in stored.items() if not key.startswith(prefixes)}
+    _check_pretrained(model, before.pretrained, folder)
+    if before.image_size != model.image_size:
+        sam = {k.removeprefix(SAM_PREFIX): v for k, v in state.items() if k.startswith(SAM_PREFIX)}
+        resampled = resample_positions(sam, before.sam, model.image_size)
+        state |= {SAM_PREFIX + key: tensor for key, tensor in resampled.items()}
     added = {
-        k: v
-        for k, v in own.items()
-        if k.startswith(within) or (k not in state and any(a in k for a in ADDED))
+        key: tensor
+        for key, tensor in own.items()
+        if key.startswith(prefixes) or (key not in state and any(part in key for part in ADDED))
     }
-    base_weights = {
-        k: own[k] for k in (model.base.sums if model.base and before.base_weights else ()) if k not in state
-    }
-    strict_load(model, {**base_weights, **added, **state}, source=str(folder))
+    delta = model.pretrained if before.pretrained else None
+    unchanged = {key: own[key] for key in (delta.checksums if delta else ()) if key not in state}
+    strict_load(model, {**unchanged, **added, **state}, source=str(folder))
 
 
-def _check_bases(model: SAVE, wanted: PretrainedRefs, folder: str | Path) -> None:
-    has = PretrainedRefs() if model.base is None else model.base.base_weights
+def _check_pretrained(model: SAVE, wanted: PretrainedRefs, folder: str | Path) -> None:
+    has = PretrainedRefs() if model.pretrained is None else model.pretrained.refs
     for kind, one, other in (("sam", wanted.sam, has.sam), ("audio", wanted.audio, has.audio)):
         if one is not None and not one.matches(other):
+            instead = "" if other is None else f", not on {other}"
             raise SaveAvsError(
-                f"{folder} stands on {one} as its {kind} base: build the model on the same file"
-                + ("" if other is None else f", not on {other}")
+                f"{folder} was built on {one} as its {kind} weights: build the model on the same file{instead}"
             )
+
+
+def model_card(config: SaveConfig, parameters: int) -> str:
+    """A README.md in the Hugging Face format: what can be said without knowing how the model was trained.
+
+    Args:
+        config: of the model, with its pretrained checkpoints.
+        parameters: in the folder's own weights.
+    """
+    image, sam = config.image_adapter, config.sam
+    adapter = "none" if image is None else f"{image.spatial} spatial branch, ratio {image.ratio:g}"
+    rows = {
+        "architecture": "SAVE (arXiv 2407.02004): a Segment Anything Model with image and audio adapters",
+        "image encoder": f"{sam.embed_dim} wide, {sam.depth} blocks",
+        "input": f"{config.image_size} px, {config.resize}",
+        "image adapters": adapter,
+        "audio": f"{config.audio}; {_describe_audio_adapter(config.audio_adapter)}",
+        "in this folder": f"{parameters / 1e6:.2f} M parameters",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return (
+        "---\n"
+        "library_name: save-avs\n"
+        "pipeline_tag: image-segmentation\n"
+        "tags: [audio-visual-segmentation, segment-anything, adapters]\n"
+        "---\n\n"
+        f"# {config.name}\n\n"
+        f"| | |\n|---|---|\n{table}\n\n"
+        f"{_describe_pretrained(config)}"
+        'Use: `save_avs.load_model("<this folder>")`, or `"hf:owner/name"` from the Hugging Face Hub, or\n'
+        "`save-avs segment clip.mp4 --model <this folder>`.\n"
+    )
+
+
+def _describe_audio_adapter(adapter: AudioAdapterConfig) -> str:
+    if adapter.kind == "sama":
+        return f"one vector per block, each {adapter.hidden} wide, no prompt (SAMA-AVS)"
+    return f"residual chain {adapter.hidden} wide, {adapter.tokens} prompt token(s)"
+
+
+def _describe_pretrained(config: SaveConfig) -> str:
+    refs = config.pretrained
+    if not refs:
+        return "The folder holds the whole model.\n\n"
+    lines = "\n".join(
+        f"* {kind}: `{identity.name}`, {identity.size} bytes, sha256 `{identity.sha256}`"
+        for kind, identity in (("sam", refs.sam), ("audio", refs.audio))
+        if identity is not None
+    )
+    return (
+        "The folder holds only what differs from these checkpoints, which it requires "
+        f"(`save-avs weights fetch NAME`):\n\n{lines}\n\n"
+    )

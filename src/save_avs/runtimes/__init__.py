@@ -1,6 +1,6 @@
-"""Other programs than torch that compute a SAVE, and the choice among them."""
+"""Loading a model, and computing it through torch, ONNX Runtime or OpenVINO; exports to other programs."""
 
-from save_avs.runtimes.registry import RUNTIME_NAMES, RUNTIMES, open_runtime
-from save_avs.runtimes.runtime_model import RuntimeModel
+from save_avs.runtimes.loading import load_model
+from save_avs.runtimes.registry import RUNTIME_NAMES, RUNTIMES, RuntimeModel, open_runtime
 
-__all__ = ["RUNTIMES", "RUNTIME_NAMES", "RuntimeModel", "open_runtime"]
+__all__ = ["RUNTIMES", "RUNTIME_NAMES", "RuntimeModel", "load_model", "open_runtime"]

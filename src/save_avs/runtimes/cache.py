@@ -1,4 +1,4 @@
-"""Where exported models are kept: in the cache, one folder for each model, runtime and version of both."""
+"""Exported graphs in the cache: one folder per model, runtime and version of both."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from save_avs.weights.cache import cache_dir
 from save_avs.weights.identity import sha256_of
 
 
-def runtime_folder() -> Path:
-    """Where everything about runtimes lies."""
+def runtime_dir() -> Path:
+    """The folder of all exported graphs and timings."""
     return cache_dir() / "runtimes"
 
 
 def model_key(folder: Path) -> str:
-    """What tells one model folder from another; the config names its bases by their sha256."""
-    return _short("".join(sha256_of(folder / name) for name in (CONFIG, WEIGHTS)))
+    """A key of a model folder's contents; its config names pretrained checkpoints by their sha256."""
+    return _short_hash("".join(sha256_of(folder / name) for name in (CONFIG, WEIGHTS)))
 
 
-def kept(key: str, name: str, packages: tuple[str, ...], write: Callable[[Path], None]) -> Path:
+def cached_export(key: str, name: str, packages: tuple[str, ...], write: Callable[[Path], None]) -> Path:
     """The folder of a model's export; where there is none yet, ``write`` fills an empty one."""
     versions = " ".join(version(package) for package in ("save-avs", "torch", *packages))
-    folder = runtime_folder() / key / f"{name}-{_short(versions)}"
+    folder = runtime_dir() / key / f"{name}-{_short_hash(versions)}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix=".part-", ignore_cleanup_errors=True) as part:
@@ -35,5 +35,5 @@ def kept(key: str, name: str, packages: tuple[str, ...], write: Callable[[Path],
     return folder
 
 
-def _short(text: str) -> str:
+def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

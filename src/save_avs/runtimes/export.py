@@ -1,4 +1,4 @@
-"""Writing a model's folder for another program: graph, facts, runner, example, checked before it appears."""
+"""Export of a model to a self-contained folder: graph, facts, runner and example, checked before it appears."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ from typing import Any
 import numpy as np
 
 from save_avs._files import atomic_folder, atomic_write
-from save_avs.inference.settings import SegmentationSettings
 from save_avs.models.config import SaveConfig
-from save_avs.models.loading import find_model_folder
 from save_avs.models.precision import set_precision
-from save_avs.models.pretrained_delta import BaseWeightPaths
+from save_avs.models.preprocess import MASK_THRESHOLD
+from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.sam.sam import PIXEL_MEAN, PIXEL_STD
 from save_avs.models.save import Precision
 from save_avs.models.serialization import load_folder
-from save_avs.runtimes.export_check import ExportCheck, expected, read_check_chunk, run_check
-from save_avs.runtimes.export_graph import INPUTS, LARGEST, OUTPUT, SMALLEST, trace_whole
-from save_avs.runtimes.export_targets import ExportTarget, find_target
+from save_avs.runtimes.export_check import (
+    ExportCheck,
+    read_check_chunk,
+    reference_probabilities,
+    run_check,
+)
+from save_avs.runtimes.export_graph import INPUTS, LARGEST, OUTPUT, SMALLEST, trace_end_to_end
+from save_avs.runtimes.export_targets import ExportTarget, get_target
+from save_avs.runtimes.loading import find_model_folder
 
 ABOUT, RUNNER, CARD, EXAMPLE = "model.json", "run.py", "README.md", "example.npz"
 
@@ -37,54 +42,55 @@ def export_model(
     precision: str = "fp32",
     check: str | Path | None = None,
     overwrite: bool = False,
-    base: BaseWeightPaths = None,
+    pretrained: PretrainedPaths = None,
 ) -> ExportCheck:
-    """Export a model into a new folder that needs nothing of this program.
+    """Export a model to a new folder that runs without this program.
 
     Args:
-        name_or_path: as ``load_model`` takes it.
+        name_or_path: as for ``load_model``.
         folder: to write; it appears when the check has passed.
         to: onnx, openvino or torch.
-        precision: what it computes in: fp32, or bf16 where the target has it.
-        check: a video with sound to compare with PyTorch on; None takes the bundled sample.
+        precision: fp32, or bf16 where the target supports it.
+        check: a video with sound on which to compare with PyTorch; None takes the bundled sample.
         overwrite: replace ``folder`` when it exists.
-        base: where the checkpoints the model stands on may lie.
+        pretrained: as for ``load_model``.
 
     Raises:
-        UsageError: on an unknown model or target, missing packages, a folder that exists, a silent video.
+        UsageError: on an unknown model or target, missing packages, an existing folder, a silent video.
         SaveAvsError: when the export disagrees with PyTorch.
     """
-    target, arithmetic = find_target(to, precision)
-    clip_file = Path(check) if check else Path(str(files("save_avs"))) / "bundled" / "sample.mp4"
+    target, target_precision = get_target(to, precision)
+    video = Path(check) if check else Path(str(files("save_avs"))) / "bundled" / "sample.mp4"
     with atomic_folder(Path(folder), overwrite=overwrite) as part:
-        model, config = load_folder(find_model_folder(name_or_path), base=base)
-        clip = read_check_chunk(clip_file, model.frontend.sample_rate)
-        wanted = expected(model, clip)
-        exported = set_precision(copy.deepcopy(model), arithmetic, pack=False)
-        target.write(trace_whole(exported), part)
+        model = load_folder(find_model_folder(name_or_path), pretrained=pretrained)
+        assert model.config is not None  # it was loaded
+        chunk = read_check_chunk(video, model.frontend.sample_rate)
+        reference = reference_probabilities(model, chunk)
+        converted = set_precision(copy.deepcopy(model), target_precision, pack=False)
+        target.write(trace_end_to_end(converted), part)
         graph_files = sorted(path.name for path in part.iterdir())
-        about = _facts(config, target, arithmetic)
+        about = _describe(model.config, target, target_precision)
         _write_json(part / ABOUT, about)
-        atomic_write(part / RUNNER, _fill("run.py.jinja", target, about))
-        threshold = about["threshold"]
-        found = run_check(part, clip, wanted, name=clip_file.name, threshold=threshold)
+        atomic_write(part / RUNNER, _render("run.py.jinja", target, about))
+        found = run_check(part, chunk, reference, name=video.name)
         np.savez_compressed(
             part / EXAMPLE,
-            frames=clip.frames,
-            times=clip.times - clip.waveform_start,
-            sound=clip.waveform,
-            masks=wanted > threshold,
+            frames=chunk.frames,
+            times=chunk.times - chunk.waveform_start,
+            waveform=chunk.waveform,
+            masks=reference > MASK_THRESHOLD,
         )
         about["check"] = asdict(found)
         _write_json(part / ABOUT, about)
-        atomic_write(part / CARD, _fill("README.md.jinja", target, about, files=graph_files))
+        atomic_write(part / CARD, _render("README.md.jinja", target, about, files=graph_files))
     return found
 
 
-def _facts(config: SaveConfig, target: ExportTarget, precision: Precision) -> dict[str, Any]:
-    """What stands in model.json, but for the check."""
-    frames, sounds = INPUTS
+def _describe(config: SaveConfig, target: ExportTarget, precision: Precision) -> dict[str, Any]:
+    """The contents of model.json, without the check."""
+    frames, waveforms = INPUTS
     frontend = config.frontend
+    runtime_packages = target.runtime.packages if target.runtime else ()
     return {
         "version": 1,
         "model": config.name,
@@ -93,16 +99,12 @@ def _facts(config: SaveConfig, target: ExportTarget, precision: Precision) -> di
         "file": target.file,
         "inputs": {
             frames: {"type": "uint8", "shape": ["B", "H", "W", 3], "holds": "RGB"},
-            sounds: {"type": "float32", "shape": ["B", frontend.num_samples], "holds": "-1..1, mono"},
+            waveforms: {"type": "float32", "shape": ["B", frontend.num_samples], "holds": "-1..1, mono"},
         },
         "outputs": {OUTPUT: {"type": "float32", "shape": ["B", "H", "W"], "holds": "0..1"}},
-        "threshold": SegmentationSettings().threshold,
-        "audio": {
-            "backbone": config.audio,
-            "samples": frontend.num_samples,
-            **asdict(frontend),
-        },
-        "picture": {
+        "threshold": MASK_THRESHOLD,
+        "audio": {"backbone": config.audio, **asdict(frontend)},
+        "image": {
             "size": config.image_size,
             "resize": config.resize,
             "mean": PIXEL_MEAN,
@@ -110,10 +112,9 @@ def _facts(config: SaveConfig, target: ExportTarget, precision: Precision) -> di
         },
         "classes": config.classes,
         "made_by": {
-            package: version(package)
-            for package in ("save-avs", "torch", *(target.runtime.packages if target.runtime else ()))
-        }
-        | {"python": platform.python_version()},
+            **{package: version(package) for package in ("save-avs", "torch", *runtime_packages)},
+            "python": platform.python_version(),
+        },
     }
 
 
@@ -121,17 +122,16 @@ def _write_json(path: Path, about: dict[str, Any]) -> None:
     atomic_write(path, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
-def _fill(template: str, target: ExportTarget, about: dict[str, Any], **more: Any) -> str:
+def _render(template: str, target: ExportTarget, about: dict[str, Any], **more: Any) -> str:
     from jinja2 import Environment, StrictUndefined
 
     source = files("save_avs.runtimes").joinpath(template).read_text("utf-8")
-    pages = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    return pages.from_string(source).render(
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    return environment.from_string(source).render(
         about=about,
         package=target.package,
         load=target.load,
-        needs=("numpy", target.package),
-        sample_rate=about["audio"]["sample_rate"],
+        requirements=("numpy", target.package),
         smallest=SMALLEST,
         largest=LARGEST,
         **more,

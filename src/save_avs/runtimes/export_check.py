@@ -1,4 +1,4 @@
-"""Whether an exported folder, run by its own runner, finds what PyTorch finds on a real clip."""
+"""Check that an exported folder, run by its own runner, finds what PyTorch finds on a video."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from save_avs.audio import is_silent, log_mel_at
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT, mask_agreement
-from save_avs.models.preprocess import postprocess_logits, preprocess_frames
+from save_avs.models.preprocess import MASK_THRESHOLD, postprocess_logits, preprocess_frames
 from save_avs.models.save import SAVE
 from save_avs.types import F32, VideoChunk
 from save_avs.video import probe, read_video_chunks
 
-FRAMES, SECONDS = 16, 60.0  # of a clip, spread over at most so long
+FRAMES, SECONDS = 16, 60.0  # at most so many frames, spread over at most so long
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportCheck:
-    """What comparing an export with PyTorch's float32 found.
+    """Comparison of an export with PyTorch's float32.
 
     Attributes:
         clip: file name of the video.
-        frames: compared.
-        marked: of these, frames in which PyTorch marks anything.
+        frames: number compared.
+        marked: of these, frames with a non-empty mask in PyTorch.
         largest_difference: between probabilities, over all pixels.
         mask_iou: mean over frames; two empty masks agree.
     """
@@ -41,62 +41,63 @@ class ExportCheck:
 
 
 def read_check_chunk(path: Path, sample_rate: int) -> VideoChunk:
-    """Up to 16 frames of a video's first minute, with their sound at a rate.
+    """Read up to 16 frames of a video's first minute, with their sound at a sample rate.
 
     Raises:
-        UsageError: when there is no such file, or nothing can be heard beside the frames.
+        UsageError: when there is no such file, or the sound of the frames is silence.
         MediaError: when it cannot be read.
     """
     info = probe(path)
     span = min(info.duration or SECONDS, SECONDS)
-    clip = next(
-        read_video_chunks(path, fps=min(info.fps, FRAMES / span), chunk=FRAMES, sample_rate=sample_rate)
-    )
-    if is_silent(_patches(clip, VGGISH)).all():
-        raise UsageError(f"{path}: silent, which checks nothing; name a video with sound: --check CLIP")
-    return clip
+    fps = min(info.fps, FRAMES / span)
+    chunk = next(read_video_chunks(path, fps=fps, chunk=FRAMES, sample_rate=sample_rate))
+    if is_silent(_log_mel(chunk, VGGISH)).all():
+        raise UsageError(f"{path} is silent, so it cannot check an export: name a video with sound (--check)")
+    return chunk
 
 
 @torch.inference_mode()
-def expected(model: SAVE, clip: VideoChunk) -> F32:
-    """What a float32 model finds, as ``Predictor`` computes it: probabilities f32 [T,H,W], 0 in silence."""
-    height, width = clip.frames.shape[1:3]
-    log_mel = _patches(clip, model.frontend)
-    images = preprocess_frames(clip.frames, model.image_size, model.resize)
-    logits = model(images, torch.from_numpy(log_mel)[:, None])[:, 0]
-    large = torch.stack([postprocess_logits(frame, height, width, model.resize) for frame in logits])
-    return large.sigmoid().numpy() * ~is_silent(_patches(clip, VGGISH))[:, None, None]
+def reference_probabilities(model: SAVE, chunk: VideoChunk) -> F32:
+    """Probabilities f32 [T,H,W] of a float32 model, as ``Predictor`` computes them; 0 in silence."""
+    height, width = chunk.frames.shape[1:3]
+    log_mel = torch.from_numpy(_log_mel(chunk, model.frontend))[:, None]
+    images = preprocess_frames(chunk.frames, model.image_size, model.resize)
+    logits = model(images, log_mel)[:, 0]
+    upscaled = torch.stack([postprocess_logits(frame, height, width, model.resize) for frame in logits])
+    return upscaled.sigmoid().numpy() * ~is_silent(_log_mel(chunk, VGGISH))[:, None, None]
 
 
-def run_check(folder: Path, clip: VideoChunk, wanted: F32, *, name: str, threshold: float) -> ExportCheck:
-    """Run an exported folder's own runner over a clip and compare.
+def run_check(folder: Path, chunk: VideoChunk, reference: F32, *, name: str) -> ExportCheck:
+    """Run an exported folder's own runner on a chunk of video and compare.
 
     Args:
         folder: with run.py, model.json and the graph.
-        clip: from ``read_check_chunk``.
-        wanted: of ``expected``.
-        name: of the clip.
-        threshold: above which a pixel is marked.
+        chunk: from ``read_check_chunk``.
+        reference: from ``reference_probabilities``.
+        name: of the video.
 
     Raises:
         SaveAvsError: when the masks are not the same, by the measure of ``save-avs bench``.
     """
-    mark = runpy.run_path(str(folder / "run.py"))["mark"]
-    found = mark(clip.frames, clip.times - clip.waveform_start, clip.waveform)
+    segment = runpy.run_path(str(folder / "run.py"))["segment"]
+    found = segment(chunk.frames, chunk.times - chunk.waveform_start, chunk.waveform)
+    threshold = np.float32(MASK_THRESHOLD)
+    masks = (torch.from_numpy(probabilities - threshold) for probabilities in (found, reference))
     check = ExportCheck(
         clip=name,
-        frames=len(clip),
-        marked=int((wanted > threshold).any(axis=(1, 2)).sum()),
-        largest_difference=float(np.abs(found - wanted).max()),
-        mask_iou=mask_agreement(*(torch.from_numpy(p - np.float32(threshold)) for p in (found, wanted))),
+        frames=len(chunk),
+        marked=int((reference > threshold).any(axis=(1, 2)).sum()),
+        largest_difference=float(np.abs(found - reference).max()),
+        mask_iou=mask_agreement(*masks),
     )
     if not check.mask_iou >= MIN_MASK_AGREEMENT:
         raise SaveAvsError(
-            f"the export disagrees with PyTorch on {name}: mean IoU of the masks {check.mask_iou:.4f}, under "
-            f"{MIN_MASK_AGREEMENT}, probabilities up to {check.largest_difference:.2g} apart; nothing was written"
+            f"the export disagrees with PyTorch on {name}: mean IoU of the masks {check.mask_iou:.4f}, below "
+            f"{MIN_MASK_AGREEMENT}, probabilities differ by up to {check.largest_difference:.2g}; nothing was "
+            "written"
         )
     return check
 
 
-def _patches(clip: VideoChunk, frontend: Frontend) -> F32:
-    return log_mel_at(clip.waveform, clip.sample_rate, clip.times, clip.waveform_start, frontend)
+def _log_mel(chunk: VideoChunk, frontend: Frontend) -> F32:
+    return log_mel_at(chunk.waveform, chunk.sample_rate, chunk.times, chunk.waveform_start, frontend)

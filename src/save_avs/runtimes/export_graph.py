@@ -1,4 +1,7 @@
-"""A whole SAVE as one graph: from frames and sound as they are to probabilities at the frames' size."""
+"""A whole SAVE as one graph: from frames and waveforms to probabilities at the frames' size.
+
+Resizing is written as matrix products, which every runtime supports for frames of any size.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,10 @@ from save_avs.audio.log_mel import SILENCE_TOLERANCE, SILENT_LOG_MEL
 from save_avs.audio.log_mel_graph import LogMelSpectrogram
 from save_avs.models.preprocess import PAD_COLOR
 from save_avs.models.save import SAVE
-from save_avs.runtimes.resize_graph import downscale_matrix, upscale_matrix
-from save_avs.runtimes.tracing import MOST
+from save_avs.runtimes.base import MAX_BATCH
 
-INPUTS, OUTPUT = ("frames", "sounds"), "probabilities"
-QUIETEST = 2**-20  # a thirty-second of 16-bit sound's smallest step
+INPUTS, OUTPUT = ("frames", "waveforms"), "probabilities"
+MIN_AMPLITUDE = 2**-20  # 1/32 of the smallest step of 16-bit sound
 SMALLEST, LARGEST = 16, 8192  # pixels of a frame's side
 
 
@@ -26,72 +28,106 @@ class EndToEndModel(nn.Module):
         model: in evaluation mode, on the CPU.
     """
 
-    color: Tensor
+    pad_color: Tensor
 
     def __init__(self, model: SAVE) -> None:
         super().__init__()
         self.log_mel = LogMelSpectrogram(model.frontend)
         self.model = model
-        self.register_buffer("color", torch.tensor(PAD_COLOR, dtype=torch.float32).view(3, 1, 1))
+        self.register_buffer("pad_color", torch.tensor(PAD_COLOR, dtype=torch.float32).view(3, 1, 1))
 
-    def forward(self, frames: Tensor, sounds: Tensor) -> Tensor:
-        """Mark what sounds.
+    def forward(self, frames: Tensor, waveforms: Tensor) -> Tensor:
+        """Segment the sounding object.
 
         Args:
             frames: RGB u8 [B,H,W,3].
-            sounds: the sound around each, f32 [B,span] at the front-end's rate, in -1..1.
+            waveforms: the sound around each, f32 [B,num_samples] at the front-end's rate, in -1..1.
 
         Returns:
             Probabilities f32 [B,H,W]; zero in digital silence.
         """
-        log_mel = self.log_mel(sounds)
+        log_mel = self.log_mel(waveforms)
         rows, columns = (torch.arange(n, dtype=torch.float32) for n in frames.shape[1:3])
         height, width = rows.amax(0) + 1, columns.amax(0) + 1
-        images = self._squared(frames, rows, columns, torch.maximum(height, width))
+        images = self._resize(frames, rows, columns, torch.maximum(height, width))
         logits = self.model(images, log_mel)[:, 0].float()  # [B,M,M]
         side = logits.shape[1]
         if self.model.resize == "pad":
             height = width = torch.maximum(height, width)
-        large = upscale_matrix(rows, height, side) @ logits @ upscale_matrix(columns, width, side).T
-        return large.sigmoid() * self._audible(sounds, log_mel)[:, None, None]
+        upscaled = upscale_matrix(rows, height, side) @ logits @ upscale_matrix(columns, width, side).T
+        return upscaled.sigmoid() * self._audible(waveforms, log_mel)[:, None, None]
 
-    def _audible(self, sounds: Tensor, log_mel: Tensor) -> Tensor:
-        """Which sounds are not digital silence, bool [B]; only VGGish's patches tell how loud they are."""
+    def _audible(self, waveforms: Tensor, log_mel: Tensor) -> Tensor:
+        """Whether each waveform is not digital silence, bool [B]; only VGGish's log-mel shows loudness."""
         if self.model.frontend == VGGISH:
             return log_mel.amax(dim=(1, 2, 3)) >= SILENT_LOG_MEL + SILENCE_TOLERANCE
-        return sounds.abs().amax(dim=1) > QUIETEST
+        return waveforms.abs().amax(dim=1) > MIN_AMPLITUDE
 
-    def _squared(self, frames: Tensor, rows: Tensor, columns: Tensor, longest: Tensor) -> Tensor:
-        """Frames u8 [B,H,W,3] as the model's squares, f32 [B,3,S,S], 0..255: ``inference.preprocess_frames``."""
+    def _resize(self, frames: Tensor, rows: Tensor, columns: Tensor, longest: Tensor) -> Tensor:
+        """``preprocess_frames`` of frames u8 [B,H,W,3]: f32 [B,3,S,S], 0..255."""
         side = self.model.image_size
-        down = downscale_matrix(rows, self._inner(rows, longest), side)
-        across = downscale_matrix(columns, self._inner(columns, longest), side)
-        # across, then down, each to whole numbers, as torch resizes bytes
+        down = downscale_matrix(rows, self._target_size(rows, longest), side)
+        across = downscale_matrix(columns, self._target_size(columns, longest), side)
+        # columns, then rows, each rounded to integers, as torch resizes bytes
         narrow = (frames.permute(0, 3, 1, 2).float() @ across.T).round()
         small = (down @ narrow).round()
         if self.model.resize == "squash":
             return small
         inside = down.sum(1, keepdim=True) * across.sum(1) > 0.5  # [S,S]
-        return torch.where(inside, small, self.color)
+        return torch.where(inside, small, self.pad_color)
 
-    def _inner(self, points: Tensor, longest: Tensor) -> Tensor:
-        """How many of the square's cells a side of the frame gets: ``inference.square.get_preprocess_shape``."""
+    def _target_size(self, points: Tensor, longest: Tensor) -> Tensor:
+        """``get_preprocess_shape`` of one side of the frame: its cells in the square."""
         side = self.model.image_size
         if self.model.resize == "squash":
             return longest.new_tensor(side)
         return ((points.amax(0) + 1) * side / longest).round().clamp(min=1)
 
 
-def trace_whole(model: SAVE) -> ExportedProgram:
+def downscale_matrix(points: Tensor, size: Tensor, side: int) -> Tensor:
+    """Weights of a line's points in each of ``side`` cells: ``F.interpolate(antialias=True)``.
+
+    Args:
+        points: 0, 1, ... N-1 as f32 [N].
+        size: number of cells that the line becomes; those after them get nothing.
+        side: number of cells.
+
+    Returns:
+        f32 [side,N]; each row sums to one, or to zero.
+    """
+    cells = torch.arange(side, dtype=torch.float32)
+    step = (points.amax(0) + 1) / size
+    distance = points + 0.5 - ((cells + 0.5) * step)[:, None]  # [side,N]
+    weights = (1 - distance.abs() / step.clamp(min=1)).clamp(min=0) * (cells < size)[:, None]
+    return weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
+
+
+def upscale_matrix(points: Tensor, size: Tensor, side: int) -> Tensor:
+    """Weights of ``side`` cells in each of a line's points: ``F.interpolate(align_corners=False)``.
+
+    Args:
+        points: 0, 1, ... N-1 as f32 [N].
+        size: number of points that all cells make; the N are the first of them.
+        side: number of cells.
+
+    Returns:
+        f32 [N,side]; each row sums to one.
+    """
+    cells = torch.arange(side, dtype=torch.float32)
+    positions = ((points + 0.5) * (side / size) - 0.5).clamp(0, side - 1)
+    return (1 - (positions[:, None] - cells).abs()).clamp(min=0)
+
+
+def trace_end_to_end(model: SAVE) -> ExportedProgram:
     """The graph of a whole model, for any number of frames of any size.
 
     Args:
         model: in evaluation mode, on the CPU.
     """
     frames = torch.zeros(2, 96, 128, 3, dtype=torch.uint8)
-    sounds = torch.zeros(2, model.frontend.num_samples)
-    count = Dim("count", min=1, max=MOST)
+    waveforms = torch.zeros(2, model.frontend.num_samples)
+    count = Dim("count", min=1, max=MAX_BATCH)
     height, width = (Dim(name, min=SMALLEST, max=LARGEST) for name in ("height", "width"))
     shapes = ({0: count, 1: height, 2: width}, {0: count})
     with torch.no_grad():
-        return torch.export.export(EndToEndModel(model), (frames, sounds), dynamic_shapes=shapes)
+        return torch.export.export(EndToEndModel(model), (frames, waveforms), dynamic_shapes=shapes)

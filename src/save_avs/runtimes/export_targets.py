@@ -1,10 +1,11 @@
-"""What a model can be exported to: how its graph is written, and how a runner opens it."""
+"""Export targets: how each writes a graph, and how its runner opens one."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,26 +14,26 @@ from torch.export import ExportedProgram
 from save_avs._extras import require
 from save_avs.errors import UsageError
 from save_avs.models.save import Precision
-from save_avs.runtimes import onnx_engine, openvino_engine
-from save_avs.runtimes.base import Runtime
+from save_avs.runtimes import onnx_runtime, openvino_runtime
+from save_avs.runtimes.base import Runtime, quiet_exporters
 from save_avs.runtimes.export_graph import OUTPUT
-from save_avs.runtimes.tracing import without_remarks
 
 PT2 = "model.pt2"
 
-# What opens a graph for batches of one shape (B,H,W,3): a function of a pair, frames and sounds.
-_ONNX = """
+# Source of the runner's function that opens a graph for batches of one shape (B,H,W,3): it returns a function
+# of a pair, frames and waveforms.
+_LOAD_ONNX = """
 def load(*shape):
     session = onnxruntime.InferenceSession(HERE / ABOUT["file"], providers=["CPUExecutionProvider"])
     return lambda pair: session.run(None, dict(zip(ABOUT["inputs"], pair)))
 """
-_OPENVINO = """
+_LOAD_OPENVINO = """
 def load(*shape):
     graph = openvino.Core().read_model(HERE / ABOUT["file"])
-    graph.reshape({0: shape, 1: (shape[0], SAMPLES)})  # with open shapes its attention goes wrong
+    graph.reshape({0: shape, 1: (shape[0], SAMPLES)})  # with dynamic shapes its attention is wrong
     return openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 """
-_TORCH = """
+_LOAD_TORCH = """
 def load(*shape):
     program = torch.export.load(HERE / ABOUT["file"]).module()
     return lambda pair: [program(*map(torch.from_numpy, pair)).detach().numpy()]
@@ -41,16 +42,16 @@ def load(*shape):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportTarget:
-    """A form that a model can leave in.
+    """A format that a model can be exported to.
 
     Attributes:
-        name: how it is chosen.
-        runtime: what computes it elsewhere; None for torch, which is always there.
+        name: its name.
+        runtime: what runs it elsewhere; None for torch, which is always installed.
         write: writes a graph into a folder.
-        file: the graph's.
-        package: what the runner imports beside numpy.
-        load: the runner's function that opens the graph.
-        precisions: what it can compute in.
+        file: the graph's file.
+        package: what the runner imports besides numpy.
+        load: source of the runner's function that opens the graph.
+        precisions: those supported.
     """
 
     name: str
@@ -64,19 +65,15 @@ class ExportTarget:
     )  # OpenVINO in bf16: masks differ too much (docs/guides/export.md)
 
 
-def _write_onnx(program: ExportedProgram, folder: Path) -> None:
-    onnx_engine.write_onnx(program, folder, result=OUTPUT)
-
-
 def _write_openvino(program: ExportedProgram, folder: Path) -> None:
-    openvino_engine.save_graph(openvino_engine.convert(program), folder, result=OUTPUT)
+    openvino_runtime.save_graph(openvino_runtime.to_openvino(program), folder, result=OUTPUT)
 
 
 def _write_torch(program: ExportedProgram, folder: Path) -> None:
-    whole = io.BytesIO()  # given a file, torch's writer ends the process when the disk is full
-    with without_remarks():
-        torch.export.save(program, whole)
-    (folder / PT2).write_bytes(whole.getbuffer())
+    data = io.BytesIO()  # writing to a file, torch ends the process when the disk is full
+    with quiet_exporters():
+        torch.export.save(program, data)
+    (folder / PT2).write_bytes(data.getbuffer())
 
 
 TARGETS: dict[str, ExportTarget] = {
@@ -84,19 +81,19 @@ TARGETS: dict[str, ExportTarget] = {
     for target in (
         ExportTarget(
             name="onnx",
-            runtime=onnx_engine.Onnx(),
-            write=_write_onnx,
-            file=onnx_engine.FILE,
+            runtime=onnx_runtime.Onnx(),
+            write=partial(onnx_runtime.write_onnx, result=OUTPUT),
+            file=onnx_runtime.FILE,
             package="onnxruntime",
-            load=_ONNX,
+            load=_LOAD_ONNX,
         ),
         ExportTarget(
             name="openvino",
-            runtime=openvino_engine.OpenVino(),
+            runtime=openvino_runtime.OpenVino(),
             write=_write_openvino,
-            file=openvino_engine.FILE,
+            file=openvino_runtime.FILE,
             package="openvino",
-            load=_OPENVINO,
+            load=_LOAD_OPENVINO,
         ),
         ExportTarget(
             name="torch",
@@ -104,25 +101,25 @@ TARGETS: dict[str, ExportTarget] = {
             write=_write_torch,
             file=PT2,
             package="torch",
-            load=_TORCH,
+            load=_LOAD_TORCH,
             precisions=("fp32", "bf16"),
         ),
     )
 }
 
 
-def find_target(name: str, precision: str) -> tuple[ExportTarget, Precision]:
-    """A target by name, its packages and the precision checked.
+def get_target(name: str, precision: str) -> tuple[ExportTarget, Precision]:
+    """The target of that name and the precision, with its packages checked.
 
     Raises:
-        UsageError: when there is none of that name, its packages are missing, or it lacks the precision.
+        UsageError: when no target has that name, its packages are missing, or it lacks the precision.
     """
     if name not in TARGETS:
         raise UsageError(f"cannot export to '{name}': choose one of {', '.join(TARGETS)}")
     target = TARGETS[name]
     if target.runtime is not None:
-        require(name, *target.runtime.packages)
-    for known in target.precisions:
-        if known == precision:
-            return target, known
-    raise UsageError(f"{name} computes in {', '.join(target.precisions)}, not in {precision}")
+        require(target.runtime.name, *target.runtime.packages)
+    for supported in target.precisions:
+        if supported == precision:
+            return target, supported
+    raise UsageError(f"exports to {name} support {', '.join(target.precisions)}, not {precision}")

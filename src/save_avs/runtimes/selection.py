@@ -1,4 +1,4 @@
-"""What was measured on this machine, and the fastest of it."""
+"""Timings of runtimes measured on this machine, and the fastest one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from save_avs._files import atomic_write
 from save_avs.models.save import Precision
 from save_avs.runtimes.base import is_installed
-from save_avs.runtimes.cache import model_key, runtime_folder
+from save_avs.runtimes.cache import model_key, runtime_dir
 from save_avs.runtimes.registry import RUNTIMES
 
 
 class RuntimeTiming(BaseModel):
-    """Milliseconds a frame that one runtime took for a model in one precision."""
+    """Milliseconds per frame of one runtime for a model in one precision."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,26 +30,26 @@ class _Timings(BaseModel):
 
 
 def save_timings(folder: Path, timings: Sequence[RuntimeTiming]) -> Path:
-    """Write what was measured for a model folder on this machine, and return the file."""
-    file = _file(folder)
+    """Write the timings of a model folder on this machine, and return the file."""
+    file = _timings_file(folder)
     atomic_write(file, _Timings(timings=tuple(timings)).model_dump_json(indent=2) + "\n")
     return file
 
 
 def fastest_runtime(folder: Path, precision: Precision) -> str | None:
-    """The runtime that was fastest for a model in a precision, of those installed; None: not measured."""
+    """The fastest runtime for a model in a precision, of those installed; None if it was not measured."""
     try:
-        found = _Timings.model_validate_json(_file(folder).read_bytes()).timings
+        timings = _Timings.model_validate_json(_timings_file(folder).read_bytes()).timings
     except (OSError, ValidationError):
         return None
-    rows = [row for row in found if row.precision == precision and _usable(row.runtime)]
+    rows = [row for row in timings if row.precision == precision and _is_usable(row.runtime)]
     return min(rows, key=lambda row: row.ms).runtime if rows else None
 
 
-def _usable(name: str) -> bool:
+def _is_usable(name: str) -> bool:
     return name not in RUNTIMES or is_installed(RUNTIMES[name])
 
 
-def _file(folder: Path) -> Path:
-    """One a model and machine: a home folder may be shared by several."""
-    return runtime_folder() / model_key(folder) / f"timings-{platform.node() or 'here'}.json"
+def _timings_file(folder: Path) -> Path:
+    """One file per model and machine: a home folder may be shared by several machines."""
+    return runtime_dir() / model_key(folder) / f"timings-{platform.node() or 'here'}.json"

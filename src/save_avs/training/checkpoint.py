@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from save_avs._files import atomic_path
 from save_avs.errors import SaveAvsError
-from save_avs.models.pretrained_delta import checksum
+from save_avs.models.pretrained import checksum
 from save_avs.training.dtensor import copy_into, full_tensor
 
 KEYS = {

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from save_avs.errors import SaveAvsError, UsageError
-from save_avs.models.loading import resolve_device
+from save_avs.runtimes.loading import resolve_device
 from save_avs.training.recipe import Precision, Sharding
 
 T = TypeVar("T")

@@ -66,7 +66,14 @@ def estimate_memory(model: SAVE, *, frames: int, mixed_precision: bool, ema: boo
     trained = _count(p for p in model.parameters() if p.requires_grad)
     activations = saved_bytes(model, lambda: forward_one(model))
     if encoder.activation_checkpointing:  # one block at a time is recomputed, and its weights are copied
-        x = torch.zeros(1, encoder.grid, encoder.grid, encoder.embed_dim, device="meta", requires_grad=True)
+        x = torch.zeros(
+            1,
+            encoder.image_embedding_size,
+            encoder.image_embedding_size,
+            encoder.embed_dim,
+            device="meta",
+            requires_grad=True,
+        )
         activations += max(saved_bytes(block, lambda block=block: block(x)) for block in encoder.blocks)
         blocks = [_count(block.parameters()) for block in encoder.blocks]
         copied = in_all - sum(blocks) + max(blocks)

@@ -14,9 +14,9 @@ from save_avs.datasets.base import AVDataset
 from save_avs.errors import SaveAvsError
 from save_avs.models import build_save
 from save_avs.models.adapters import freeze_except
-from save_avs.models.loading import resolve_device
-from save_avs.models.pretrained_delta import load_base_weights
+from save_avs.models.pretrained import load_pretrained_parts
 from save_avs.models.serialization import read_config
+from save_avs.runtimes.loading import resolve_device
 from save_avs.training.callbacks.trackers import require_trackers
 from save_avs.training.clip_dataset import annotated
 from save_avs.training.distributed import check_precision
@@ -59,7 +59,7 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
         report.attempt("", partial(require_trackers, (name,)))
     paths = recipe.pretrained
     parts = report.attempt(
-        "pretrained: ", lambda: load_base_weights(recipe.model, sam=paths.sam, audio=paths.audio)
+        "pretrained: ", lambda: load_pretrained_parts(recipe.model, sam=paths.sam, audio=paths.audio)
     )
     names = [stage.name for stage in recipe.stages]
     report.problems += [

@@ -101,7 +101,7 @@ def _train_stage(
     if distributed.sharding == "full":
         model = _unshard(recipe, stage, config, model)
     if distributed.is_main:
-        save_model(model, config, folder / "model")
+        save_model(model, folder / "model")
 
 
 def _unshard(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConfig, sharded: SAVE) -> SAVE:

@@ -17,8 +17,8 @@ from save_avs.datasets.registry import resolve_spec
 from save_avs.errors import UsageError
 from save_avs.models import SAVE, SaveConfig, build_from_pretrained
 from save_avs.models.config import SemanticConfig
-from save_avs.models.loading import find_model_folder
 from save_avs.models.serialization import init_from_folder
+from save_avs.runtimes.loading import find_model_folder
 from save_avs.synthesis.corpus import sounding_classes
 from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.recipe import Recipe
@@ -92,7 +92,7 @@ def build_model(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveC
     model = build_from_pretrained(config, sam=recipe.pretrained.sam, audio=recipe.pretrained.audio)
     if stage.init_from is not None:
         folder = init_model_folder(recipe, stage.name, stage.init_from)
-        init_from_folder(model, config, folder, reset=stage.reset)
+        init_from_folder(model, folder, reset=stage.reset)
     model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
     return model
 

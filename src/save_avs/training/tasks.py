@@ -153,7 +153,7 @@ class PromptSegmentationTask:
         by_box, _ = prompts(boxes=batch.box)
         # both are two tokens: a point is padded by a second one
         sparse = torch.where(batch.by_box[:, None, None], by_box, by_point)
-        dense = prompts.no_mask(len(embedding))
+        dense = prompts.no_mask_dense(len(embedding))
         return embedding, *self.sam.mask_decoder(embedding, prompts.get_dense_pe(), sparse, dense, False)
 
     def normalizer(self, batch: PromptBatch) -> Normalizer:

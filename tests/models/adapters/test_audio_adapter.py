@@ -32,17 +32,17 @@ def gelu(x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("inject_into", ["all", "last", "none"])
 @pytest.mark.parametrize("tokens", [0, 1, 3])
-def test_it_computes_the_chain(shared, residual, inject_into, tokens):
+def test_outputs_match_the_formula(shared, residual, inject_into, tokens):
     module = adapter(shared=shared, residual=residual, inject_into=inject_into, tokens=tokens)
     audio = np.random.default_rng(1).standard_normal((2, 7))
     with torch.no_grad():
         injections, prompt = module(torch.from_numpy(audio))
 
     into = {"all": [0, 1, 2], "last": [2], "none": []}[inject_into]
-    projections = list(module.project)
+    projections = list(module.block_proj)
     assert len(projections) == (min(len(into), 1) if shared else len(into))
-    h = linear(audio, module.enter)
-    for i, step in enumerate(module.steps):
+    h = linear(audio, module.in_proj)
+    for i, step in enumerate(module.layers):
         update = gelu(linear(h, step))
         h = h + update if residual else update
         given = injections[i]
@@ -52,22 +52,22 @@ def test_it_computes_the_chain(shared, residual, inject_into, tokens):
         else:
             assert given is None
     if tokens:
-        assert module.prompt is not None and prompt is not None
+        assert module.prompt_proj is not None and prompt is not None
         assert prompt.shape == (2, tokens, 6)
-        assert np.allclose(prompt.flatten(1).numpy(), linear(h, module.prompt), atol=1e-12)
+        assert np.allclose(prompt.flatten(1).numpy(), linear(h, module.prompt_proj), atol=1e-12)
     else:
         assert prompt is None
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_fresh_one_leaves_the_encoder_alone(shared):
+def test_untrained_adapter_injects_zeros(shared):
     module = ResidualAudioAdapter(**DIMS, shared=shared)
     injections, prompt = module(torch.randn(2, 7))
     assert all(torch.equal(v, torch.zeros(2, 5)) for v in injections)
     assert prompt is not None and prompt.abs().min() > 0
 
 
-def test_each_frame_has_its_own():
+def test_frames_are_independent():
     module = adapter()
     audio = torch.randn(4, 7, dtype=torch.float64)
     with torch.no_grad():

@@ -10,7 +10,7 @@ def names(model) -> set[str]:
     return {n for n, p in model.named_parameters() if p.requires_grad}
 
 
-def test_only_what_is_named_trains():
+def test_only_named_parts_are_trainable():
     model = tiny_model()
     trained = freeze_except(model, ["adapter", "sam.mask_decoder"])
     assert set(trained) == names(model)
@@ -18,7 +18,7 @@ def test_only_what_is_named_trains():
     assert names(model) == {n for n in every if ".adapter." in n or n.startswith("sam.mask_decoder.")}
 
 
-def test_a_name_is_whole_parts_of_the_dotted_name():
+def test_names_match_whole_parts():
     model = tiny_model()
     freeze_except(model, ["adapter"])
     assert not any(n.startswith("audio_adapter") for n in names(model))
@@ -28,14 +28,14 @@ def test_a_name_is_whole_parts_of_the_dotted_name():
     assert names(model) and all(n.startswith("sam.image_encoder.blocks.1.adapter.") for n in names(model))
 
 
-def test_a_later_call_undoes_an_earlier_one():
+def test_later_call_replaces_an_earlier_one():
     model = tiny_model()
     freeze_except(model, ["sam"])
     freeze_except(model, ["audio_adapter"])
     assert not any(n.startswith("sam") for n in names(model))
 
 
-def test_what_stands_still_keeps_its_running_statistics():
+def test_frozen_modules_are_in_eval_mode():
     model = tiny_model().train()
     freeze_except(model, ["adapter"])
     assert not any(m.training for m in model.audio_backbone.modules())
@@ -45,6 +45,6 @@ def test_what_stands_still_keeps_its_running_statistics():
     assert all(m.training for m in model.audio_backbone.modules() if list(m.parameters()))
 
 
-def test_an_unknown_name():
-    with pytest.raises(ValueError, match=r"nothing to train is called adaptor, sam\.decoder"):
+def test_unknown_names_are_rejected():
+    with pytest.raises(ValueError, match=r"no parameter to train is named adaptor, sam\.decoder"):
         freeze_except(tiny_model(), ["adaptor", "sam.mask_decoder", "sam.decoder"])

@@ -109,7 +109,7 @@ def test_weights_of_the_spatial_branches():
 
 @pytest.mark.parametrize("ratio", [0.0, -0.5, 1.5])
 def test_a_ratio_that_makes_no_sense(ratio):
-    with pytest.raises(ValueError, match="ratio must lie in"):
+    with pytest.raises(ValueError, match="ratio must be in"):
         ImageAdapter(8, ratio=ratio)
 
 

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 
 from save_avs.losses import save_loss
 from save_avs.models.adapters import SamaAudioAdapter, freeze_except
-from save_avs.models.build import sam_shape
-from save_avs.models.model_card import model_card
 from save_avs.models.sam import build_sam
+from save_avs.models.serialization import model_card
 from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model
 
 SAMA = {"audio_adapter": {"kind": "sama", "hidden": 24}}
@@ -22,7 +21,7 @@ def linear(x: np.ndarray, layer: torch.nn.Module) -> np.ndarray:
     return x @ weight.T + bias
 
 
-def test_every_block_hears_for_itself():
+def test_outputs_match_the_formula():
     torch.manual_seed(0)
     module = SamaAudioAdapter(audio_dim=7, blocks=3, embed_dim=5, hidden=4)
     shake(module)
@@ -31,16 +30,16 @@ def test_every_block_hears_for_itself():
     with torch.no_grad():
         injections, prompt = module(torch.from_numpy(audio))
     assert prompt is None and len(injections) == 3
-    for given, enter in zip(injections, module.enter, strict=True):
+    for given, enter in zip(injections, module.layers, strict=True):
         z = linear(audio, enter)
-        expected = linear(z * 0.5 * (1 + np.vectorize(erf)(z / sqrt(2))), module.project)
+        expected = linear(z * 0.5 * (1 + np.vectorize(erf)(z / sqrt(2))), module.block_proj)
         assert given is not None and np.allclose(given.numpy(), expected, atol=1e-12)
     assert sum(p.numel() for p in module.parameters()) == 3 * (7 * 4 + 4) + (4 * 5 + 5)
 
 
-def test_a_fresh_model_is_sam_without_a_prompt():
+def test_untrained_model_equals_sam_without_a_prompt():
     model = tiny_model(**SAMA)
-    sam = build_sam(sam_shape(tiny_config()))
+    sam = build_sam(tiny_config().sam, image_size=64)
     sam.load_state_dict({k: v for k, v in model.sam.state_dict().items() if ".adapter." not in k})
     images, log_mel = tiny_batch()
     with torch.no_grad():
@@ -48,7 +47,7 @@ def test_a_fresh_model_is_sam_without_a_prompt():
         assert torch.equal(model(images, log_mel), expected)
 
 
-def test_all_of_it_learns_after_one_step():
+def test_every_parameter_gets_a_gradient_after_one_step():
     model = tiny_model(**SAMA)
     freeze_except(model, ("adapter", "audio_adapter", "sam.mask_decoder"))
     optimizer = torch.optim.AdamW(model.audio_adapter.parameters(), lr=1e-2)
@@ -61,12 +60,12 @@ def test_all_of_it_learns_after_one_step():
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.audio_adapter.parameters())
 
 
-def test_it_knows_no_option_of_the_chain():
-    with pytest.raises(ValidationError, match="sama has no chain"):
+def test_options_of_the_residual_chain_are_rejected():
+    with pytest.raises(ValidationError, match="sama takes no other option"):
         tiny_config(audio_adapter={"kind": "sama", "hidden": 24, "tokens": 2})
 
 
-def test_the_card_says_so():
+def test_model_card_names_the_adapter():
     assert "SAMA-AVS" in model_card(tiny_config(**SAMA), 1) and "chain" not in model_card(
         tiny_config(**SAMA), 1
     )

@@ -10,11 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.models.sam import SamConfig
-from save_avs.models.sam.key_remapping import convert_sam
-from tests.support.sam_oracle import make_oracle, twin
+from save_avs.models.sam.checkpoint import convert_sam
+from tests.support.sam_oracle import make_oracle, with_weights_of
 
-SHAPE = SamConfig(
-    image_size=64,
+CONFIG = SamConfig(
     embed_dim=32,
     depth=2,
     num_heads=2,
@@ -26,8 +25,8 @@ SHAPE = SamConfig(
 
 
 def sources(folder: Path) -> dict[str, tuple[Path, dict[str, torch.Tensor]]]:
-    oracle = make_oracle(SHAPE)
-    state = twin(oracle, SHAPE).state_dict()
+    oracle = make_oracle(CONFIG, 64)
+    state = with_weights_of(oracle, CONFIG, 64).state_dict()
     torch.save(state, folder / "meta.pth")
     (folder / "hub").mkdir()
     theirs = {key: tensor.clone() for key, tensor in oracle.state_dict().items()}
@@ -37,15 +36,16 @@ def sources(folder: Path) -> dict[str, tuple[Path, dict[str, torch.Tensor]]]:
 
 
 @pytest.mark.parametrize("publisher", ["meta", "hub"])
-def test_tensors_stay_and_names_are_metas(tmp_path, publisher):
+def test_tensors_are_kept_under_metas_names(tmp_path, publisher):
     source, state = sources(tmp_path)[publisher]
-    assert convert_sam(source, tmp_path / "sam.safetensors") == SHAPE
+    checkpoint = convert_sam(source, tmp_path / "sam.safetensors")
+    assert (checkpoint.config, checkpoint.image_size) == (CONFIG, 64)
     found = load_file(tmp_path / "sam.safetensors")
     assert found.keys() == state.keys()
     assert all(torch.equal(found[key], state[key]) for key in state)
 
 
-def test_nothing_is_written_of_what_is_no_sam(tmp_path):
+def test_nothing_is_written_for_an_invalid_sam(tmp_path):
     source, state = sources(tmp_path)["meta"]
     torch.save({**state, "image_encoder.more": torch.zeros(1)}, source)
     with pytest.raises(SaveAvsError, match=r"1 unexpected: image_encoder\.more"):

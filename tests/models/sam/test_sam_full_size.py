@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import SamConfig, SamModel
 
 from save_avs.models.sam import PRESETS, Sam, build_sam, load_sam
-from save_avs.models.sam.load import infer_config
+from save_avs.models.sam.checkpoint import infer_config
 from save_avs.weights.key_remapping import remap_transformers_sam
 from tests.support.sam_oracle import make_oracle
 
@@ -45,7 +45,7 @@ def test_keys_and_shapes_are_those_of_transformers(name):
         ours = build_sam(name).state_dict()
     renamed = remap_transformers_sam(theirs)
     assert {k: t.shape for k, t in renamed.items()} == {k: t.shape for k, t in ours.items()}
-    assert infer_config(renamed, source="x") == PRESETS[name]
+    assert infer_config(renamed, source="x") == (PRESETS[name], 1024)
     assert sum(t.numel() for t in ours.values()) / 1e6 == pytest.approx(MILLIONS[name], abs=0.1)
 
 
@@ -77,7 +77,7 @@ def resampled(state: Mapping[str, Tensor], grid: int) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def vit_b(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], dict[str, Path]]:
     """ViT-B's tensors, all drawn, and the files of both publishers."""
-    oracle, folder = make_oracle(PRESETS["vit_b"]), tmp_path_factory.mktemp("vit_b")
+    oracle, folder = make_oracle(PRESETS["vit_b"], 1024), tmp_path_factory.mktemp("vit_b")
     state = remap_transformers_sam(oracle.state_dict())
     torch.save(state, folder / "sam_vit_b.pth")
     (folder / "hub").mkdir()

@@ -1,4 +1,4 @@
-"""Our SAM computes what transformers' SamModel computes, with the same weights."""
+"""Parity with transformers' SamModel, with the same weights."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import torch
 from torch import Tensor
 
 from save_avs.models.sam import PRESETS, Sam, SamConfig, attention
-from tests.support.sam_oracle import make_oracle, twin
+from tests.support.sam_oracle import make_oracle, with_weights_of
 
 TOLERANCE = 1e-4
 
 
-def tiny(image_size: int, window_size: int) -> SamConfig:
+def tiny(window_size: int) -> SamConfig:
     """Two windowed and two global blocks."""
     return SamConfig(
-        image_size=image_size,
         embed_dim=64,
         depth=4,
         num_heads=4,
@@ -27,7 +26,7 @@ def tiny(image_size: int, window_size: int) -> SamConfig:
 
 
 def prompts(size: int, batch: int) -> dict[str, Tensor]:
-    """Points with their labels, boxes and masks for a batch of pictures."""
+    """Points with their labels, boxes and masks for a batch of images."""
     torch.manual_seed(1)
     return {
         "xy": torch.rand(batch, 3, 2) * size,
@@ -65,39 +64,42 @@ def gap(a: Tensor, b: Tensor) -> float:
 # 16 cells: windows of 8 divide it, of 7 and 14 do not; 8 cells are less than one window of 14.
 @pytest.mark.parametrize(("size", "window_size"), [(256, 8), (256, 7), (256, 14), (128, 14)])
 @torch.no_grad()
-def test_image_embeddings_agree(size: int, window_size: int) -> None:
-    shape = tiny(size, window_size)
-    oracle = make_oracle(shape)
+def test_image_embeddings_match_transformers(size: int, window_size: int) -> None:
+    config = tiny(window_size)
+    oracle = make_oracle(config, size)
     images = torch.randn(2, 3, size, size)
     expected = oracle.get_image_embeddings(images)
     assert gap(expected[0], expected[1]) > 1  # the embedding depends on the image
-    assert gap(twin(oracle, shape).image_encoder(images), expected) < TOLERANCE
+    assert gap(with_weights_of(oracle, config, size).image_encoder(images), expected) < TOLERANCE
 
 
 @torch.no_grad()
-def test_logits_computed_in_parts_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = tiny(256, 7)
-    oracle = make_oracle(shape)
+def test_attention_in_parts_matches_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(7)
+    oracle = make_oracle(config, 256)
     images = torch.randn(1, 3, 256, 256)
-    monkeypatch.setattr(attention, "LOGITS_AT_ONCE", 100_000)
-    assert gap(twin(oracle, shape).image_encoder(images), oracle.get_image_embeddings(images)) < TOLERANCE
+    monkeypatch.setattr(attention, "MAX_LOGITS", 100_000)
+    assert (
+        gap(with_weights_of(oracle, config, 256).image_encoder(images), oracle.get_image_embeddings(images))
+        < TOLERANCE
+    )
 
 
-@pytest.mark.parametrize("lost", ["windowed block", "global block", "relative position", "absent keys"])
+@pytest.mark.parametrize("removed", ["windowed block", "global block", "relative position", "padded keys"])
 @torch.no_grad()
-def test_parity_notices_what_is_lost(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = tiny(256, 14)
-    oracle = make_oracle(shape)
-    encoder = twin(oracle, shape).image_encoder
-    if lost == "windowed block":
+def test_parity_fails_when_a_part_is_removed(removed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(14)
+    oracle = make_oracle(config, 256)
+    encoder = with_weights_of(oracle, config, 256).image_encoder
+    if removed == "windowed block":
         encoder.blocks[2] = torch.nn.Identity()
-    elif lost == "global block":
+    elif removed == "global block":
         encoder.blocks[3] = torch.nn.Identity()
-    elif lost == "relative position":
+    elif removed == "relative position":
         encoder.get_parameter("blocks.0.attn.rel_pos_w").zero_()
     else:
         nothing = torch.tensor(-1e4)
-        monkeypatch.setattr(attention, "absent_mass", lambda h, w: nothing.expand(h.shape[:-1]))
+        monkeypatch.setattr(attention, "padded_keys_logsumexp", lambda h, w: nothing.expand(h.shape[:-1]))
     images = torch.randn(1, 3, 256, 256)
     assert gap(encoder(images), oracle.get_image_embeddings(images)) > 100 * TOLERANCE
 
@@ -107,11 +109,13 @@ def test_parity_notices_what_is_lost(lost: str, monkeypatch: pytest.MonkeyPatch)
     "kinds", [{"points"}, {"boxes"}, {"points", "boxes"}, {"points", "masks"}], ids=sorted
 )
 @torch.no_grad()
-def test_mask_logits_agree(kinds: set[str], multimask: bool) -> None:
-    shape = tiny(128, 14)
-    oracle = make_oracle(shape)
+def test_mask_logits_match_transformers(kinds: set[str], multimask: bool) -> None:
+    config = tiny(14)
+    oracle = make_oracle(config, 128)
     image = torch.randn(2, 64, 8, 8)
-    expected, ours = both(oracle, twin(oracle, shape), image, prompts(128, 2), kinds, multimask)
+    expected, ours = both(
+        oracle, with_weights_of(oracle, config, 128), image, prompts(128, 2), kinds, multimask
+    )
     assert expected[0].std() > 0.1
     assert gap(expected[0][0], expected[0][1]) > 0.1  # the logits depend on image and prompt
     assert gap(ours[0], expected[0]) < TOLERANCE
@@ -119,23 +123,24 @@ def test_mask_logits_agree(kinds: set[str], multimask: bool) -> None:
 
 
 @torch.no_grad()
-def test_agreement_depends_on_the_two_way_blocks_eps() -> None:
-    shape = tiny(128, 14)
-    oracle = make_oracle(shape)
+def test_parity_fails_with_another_eps() -> None:
+    config = tiny(14)
+    oracle = make_oracle(config, 128)
     for module in oracle.mask_decoder.transformer.modules():
         if isinstance(module, torch.nn.LayerNorm):
             module.eps = 1e-2
     image = torch.randn(2, 64, 8, 8)
-    expected, ours = both(oracle, twin(oracle, shape), image, prompts(128, 2), {"points"}, False)
+    expected, ours = both(
+        oracle, with_weights_of(oracle, config, 128), image, prompts(128, 2), {"points"}, False
+    )
     assert gap(ours[0], expected[0]) > TOLERANCE
 
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_vit_b_agrees_at_1024_px() -> None:
-    shape = PRESETS["vit_b"]
-    oracle = make_oracle(shape)
-    sam = twin(oracle, shape)
+def test_vit_b_matches_transformers_at_1024_px() -> None:
+    oracle = make_oracle(PRESETS["vit_b"], 1024)
+    sam = with_weights_of(oracle, PRESETS["vit_b"], 1024)
     images = torch.randn(1, 3, 1024, 1024)
     expected = oracle.get_image_embeddings(images)
     assert expected.std(dim=(2, 3)).mean() > 0.1

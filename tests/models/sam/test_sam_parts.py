@@ -12,8 +12,7 @@ from save_avs.models.sam import ImageEncoderViT, Sam, SamConfig, build_sam
 from save_avs.models.sam.sam import PIXEL_MEAN, PIXEL_STD
 
 # A grid of 6 x 6 cells that the window does not divide.
-SHAPE = SamConfig(
-    image_size=96,
+CONFIG = SamConfig(
     embed_dim=32,
     depth=3,
     num_heads=2,
@@ -28,7 +27,7 @@ SHAPE = SamConfig(
 @pytest.fixture
 def sam() -> Sam:
     torch.manual_seed(0)
-    sam = build_sam(SHAPE).eval()
+    sam = build_sam(CONFIG, image_size=96).eval()
     for name, parameter in sam.named_parameters():
         if "rel_pos" in name:
             nn.init.normal_(parameter, std=0.5)
@@ -49,7 +48,7 @@ def points() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @torch.no_grad()
-def test_a_batch_pairs_each_image_with_its_own_prompt(sam: Sam, images, points) -> None:
+def test_batch_pairs_each_image_with_its_prompt(sam: Sam, images, points) -> None:
     masks, quality = sam(images, points)
     assert masks.shape == (3, 1, 24, 24)
     assert quality.shape == (3, 1)
@@ -62,7 +61,7 @@ def test_a_batch_pairs_each_image_with_its_own_prompt(sam: Sam, images, points) 
 
 
 @torch.no_grad()
-def test_multimask_output_shapes_and_the_single_mask_stand_apart(sam: Sam, images, points) -> None:
+def test_multimask_outputs_differ_from_the_single_mask(sam: Sam, images, points) -> None:
     three, quality = sam(images, points, multimask_output=True)
     single, _ = sam(images, points)
     assert three.shape == (3, 3, 24, 24)
@@ -71,16 +70,16 @@ def test_multimask_output_shapes_and_the_single_mask_stand_apart(sam: Sam, image
 
 
 @torch.no_grad()
-def test_a_single_mask_asks_one_hypernetwork(sam: Sam, images, points) -> None:
-    asked: list[int] = []
+def test_single_mask_runs_one_hypernetwork(sam: Sam, images, points) -> None:
+    called: list[int] = []
     for i, head in enumerate(sam.mask_decoder.output_hypernetworks_mlps):
-        head.register_forward_hook(lambda *_, i=i: asked.append(i))
+        head.register_forward_hook(lambda *_, i=i: called.append(i))
     sam(images, points)
-    assert asked == [0]
+    assert called == [0]
 
 
 @torch.no_grad()
-def test_without_prompts_the_mask_is_made_from_the_image_alone(sam: Sam, images) -> None:
+def test_no_prompt_gives_empty_sparse_tokens(sam: Sam, images) -> None:
     sparse, dense = sam.prompt_encoder()
     assert sparse.shape == (1, 0, 32)
     assert dense.shape == (1, 32, 6, 6)
@@ -89,14 +88,14 @@ def test_without_prompts_the_mask_is_made_from_the_image_alone(sam: Sam, images)
 
 
 @torch.no_grad()
-def test_masks_alone_set_the_batch(sam: Sam) -> None:
+def test_mask_prompt_sets_the_batch_size(sam: Sam) -> None:
     sparse, dense = sam.prompt_encoder(masks=torch.randn(3, 1, 24, 24))
     assert sparse.shape == (3, 0, 32)
     assert dense.shape == (3, 32, 6, 6)
 
 
 @torch.no_grad()
-def test_an_adapter_adds_to_its_block_beside_the_mlp(sam: Sam) -> None:
+def test_adapter_output_is_added_to_the_block(sam: Sam) -> None:
     block = sam.image_encoder.blocks[0]
     x = torch.randn(2, 6, 6, 32)
     plain = block(x)
@@ -107,7 +106,7 @@ def test_an_adapter_adds_to_its_block_beside_the_mlp(sam: Sam) -> None:
 
 
 @torch.no_grad()
-def test_an_injection_is_added_to_every_token_before_its_block(sam: Sam, images) -> None:
+def test_injection_is_added_to_every_token_before_its_block(sam: Sam, images) -> None:
     encoder = sam.image_encoder
     shift = torch.randn(3, 32)
     seen: list[torch.Tensor] = []
@@ -130,7 +129,7 @@ def test_every_parameter_gets_a_gradient(sam: Sam, images, points) -> None:
 
 
 @torch.no_grad()
-def test_bfloat16_stays_near_float32(sam: Sam, images, points) -> None:
+def test_bfloat16_is_close_to_float32(sam: Sam, images, points) -> None:
     exact = sam(images, points)[0]
     with torch.autocast("cpu", torch.bfloat16):
         mixed = sam(images, points)[0]
@@ -153,7 +152,7 @@ def test_training_in_bfloat16_yields_gradients(sam: Sam, images, points, whole: 
 
 
 @torch.no_grad()
-def test_positions_are_computed_in_float32_under_autocast(sam: Sam) -> None:
+def test_dense_positions_are_float32_under_autocast(sam: Sam) -> None:
     exact = sam.prompt_encoder.get_dense_pe()
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(sam.prompt_encoder.get_dense_pe(), exact)
@@ -161,14 +160,14 @@ def test_positions_are_computed_in_float32_under_autocast(sam: Sam) -> None:
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_the_encoder_exports_with_a_free_batch(sam: Sam, images) -> None:
+def test_encoder_exports_with_a_dynamic_batch(sam: Sam, images) -> None:
     encoder = sam.image_encoder
     batch = torch.export.Dim("batch", min=1, max=64)
     program = torch.export.export(encoder, (images[:2],), dynamic_shapes=({0: batch},))
     torch.testing.assert_close(program.module()(images), encoder(images), atol=1e-5, rtol=1e-4)
 
 
-def test_normalize_speaks_of_pixels_from_0_to_255(sam: Sam) -> None:
+def test_preprocess_normalizes_pixels_from_0_to_255(sam: Sam) -> None:
     pixels = torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     torch.testing.assert_close(sam.preprocess(pixels), torch.zeros(1, 3, 2, 2))
     white = sam.preprocess(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8))
@@ -176,7 +175,7 @@ def test_normalize_speaks_of_pixels_from_0_to_255(sam: Sam) -> None:
     assert sam.bfloat16().preprocess(pixels).dtype == torch.bfloat16
 
 
-def test_fresh_weights_are_small_normals() -> None:
+def test_initial_weights_are_small_normals() -> None:
     encoder = ImageEncoderViT(image_size=64, embed_dim=64, depth=1, num_heads=2, global_attn_indexes=(0,))
     weight = encoder.get_parameter("blocks.0.mlp.lin1.weight")
     assert weight.std().item() == pytest.approx(0.02, rel=0.1)
@@ -184,8 +183,8 @@ def test_fresh_weights_are_small_normals() -> None:
     assert encoder.get_parameter("blocks.0.attn.qkv.bias").abs().max() == 0
 
 
-def test_wrong_sizes_are_refused(sam: Sam) -> None:
-    with pytest.raises(ValueError, match="96 pixels a side"):
+def test_invalid_sizes_are_rejected(sam: Sam) -> None:
+    with pytest.raises(ValueError, match="96 x 96 pixels"):
         sam.image_encoder(torch.zeros(1, 3, 64, 64))
     with pytest.raises(ValueError, match="multiple"):
         ImageEncoderViT(image_size=100)

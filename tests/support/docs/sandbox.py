@@ -15,7 +15,7 @@ from save_avs.models.serialization import save_model
 from tests.support.docs.code_blocks import ROOT
 from tests.support.sample_videos import make_video
 from tests.support.tiny_corpus import make_corpus
-from tests.support.tiny_model import SAM, shake, tiny_config, tiny_model
+from tests.support.tiny_model import SAM, shake, tiny_model
 
 BENCHMARKS = ("ROOT", "AVSBench", "archives", "data/avsbench")  # names of the one tree
 MODELS = ("runs/s4/model", "runs/a/model", "runs/b/model")
@@ -34,7 +34,7 @@ QUICK = {"image_size": 64, "steps": 1, "batch_size": 2, "val_samples": 2}
 # Recipe to what replaces its values, and those of each of its stages.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "s4-256": ({"pretrained": BASES}, {"epochs": 1, "batch_size": 2}),
-    "miniature": ({}, {"init_from": "runs/s4/model", "reset": ["hearing"]}),
+    "miniature": ({}, {"init_from": "runs/s4/model", "reset": ["audio_classifier"]}),
     "save-tiny": ({}, QUICK),
     "studies/base": ({}, QUICK),
     "own-things": ({}, QUICK | {"init_from": "runs/s4/model"}),
@@ -77,14 +77,14 @@ def _trees(root: Path) -> None:
 def _models(root: Path) -> None:
     source = tiny_model(seed=3, image_size=128, image_adapter=None)
     shake(source)
-    (root / "base_weights").mkdir()
-    torch.save(source.sam.state_dict(), root / "base_weights" / "sam.pth")
+    (root / "pretrained").mkdir()
+    torch.save(source.sam.state_dict(), root / "pretrained" / "sam.pth")
     heard = {key: value.contiguous() for key, value in source.audio_backbone.state_dict().items()}
-    save_file(heard, root / "base_weights" / "ear.safetensors")
+    save_file(heard, root / "pretrained" / "ear.safetensors")
     for seed, name in enumerate(MODELS):
         model = tiny_model(seed=seed)
         shake(model, seed)
-        save_model(model, tiny_config(), root / name)
+        save_model(model, root / name)
 
 
 def _recipe(folder: Path, name: str, whole: dict[str, Any], stage: dict[str, Any]) -> None:

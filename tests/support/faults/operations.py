@@ -41,7 +41,7 @@ def _clips_and_model(place: Path, *, broken: bool = False) -> None:
         (place / "clips/torn.mp4").write_text("no video")
     model = tiny_model()
     shake(model)
-    save_model(model, tiny_config(), place / "model")
+    save_model(model, place / "model")
 
 
 def _segment(place: Path) -> list[str]:
@@ -65,7 +65,7 @@ def _frames_in(video: Path) -> str:
 
 def _recipe(place: Path) -> None:
     recipe = {
-        "model": tiny_config().model_dump(mode="json", exclude={"classes", "base_weights", "semantic"}),
+        "model": tiny_config().model_dump(mode="json", exclude={"classes", "pretrained", "semantic"}),
         "corpus": str(make_corpus(place / "corpus")),
         "out": str(place / "out"),
         "precision": "fp32",

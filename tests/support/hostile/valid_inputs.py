@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from save_avs.models import save_model
 from tests.support.media_files import tone
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 VIDEOS = {  # name: codec of the pictures, of the sound
     "v.mp4": ("libx264", "aac"),
@@ -52,7 +52,7 @@ def model() -> Path:
     """The folder of a model that computes in a moment."""
     network = tiny_model()
     shake(network)
-    return save_model(network, tiny_config(), shelf() / "tiny")
+    return save_model(network, shelf() / "tiny")
 
 
 @cache

@@ -241,7 +241,7 @@ def _models() -> Iterator[Case]:
     yield declared(
         "that stands on a base elsewhere",
         lambda config: config.update(
-            base_weights={"sam": {"name": "../../etc/passwd", "size": 1, "sha256": "0" * 64}}
+            pretrained={"sam": {"name": "../../etc/passwd", "size": 1, "sha256": "0" * 64}}
         ),
     )
     yield spelled("of nothing", b"")

@@ -1,11 +1,13 @@
-"""What SAVE adds to a frozen SAM: image adapters, an audio adapter, and freezing the rest."""
+"""Trainable parts that SAVE adds to a frozen SAM, and freezing the rest."""
 
+from save_avs.models.adapters.audio_adapters import (
+    AudioAdapter,
+    Injection,
+    ResidualAudioAdapter,
+    SamaAudioAdapter,
+)
 from save_avs.models.adapters.freeze import freeze_except
-from save_avs.models.adapters.image import ImageAdapter, Spatial
-from save_avs.models.adapters.residual_audio import Injection, ResidualAudioAdapter
-from save_avs.models.adapters.sama_audio import SamaAudioAdapter
-
-AudioAdapter = ResidualAudioAdapter | SamaAudioAdapter
+from save_avs.models.adapters.image_adapter import ImageAdapter, SpatialBranch
 
 __all__ = [
     "AudioAdapter",
@@ -13,6 +15,6 @@ __all__ = [
     "Injection",
     "ResidualAudioAdapter",
     "SamaAudioAdapter",
-    "Spatial",
+    "SpatialBranch",
     "freeze_except",
 ]

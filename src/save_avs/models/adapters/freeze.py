@@ -1,4 +1,4 @@
-"""Freezing: what is trained is named, all else stands still."""
+"""Freezing: named parts are trained, everything else is frozen."""
 
 from __future__ import annotations
 
@@ -7,35 +7,31 @@ from collections.abc import Iterable
 from torch import nn
 
 
-def freeze_except(model: nn.Module, trained: Iterable[str]) -> list[str]:
-    """Train only the parameters whose dotted name holds one of ``trained`` as a run of its parts.
+def freeze_except(model: nn.Module, trainable: Iterable[str]) -> list[str]:
+    """Train only the parameters whose dotted name contains one of ``trainable`` as consecutive parts.
 
     ``"adapter"`` matches ``sam.image_encoder.blocks.0.adapter.gate``; ``"mask_decoder"`` the whole decoder.
-    A module without a trained parameter goes to evaluation mode, so that its running statistics stand still;
-    call this again after ``model.train()``.
+    A module without a trainable parameter is put into evaluation mode, so that its running statistics do not
+    change; call this again after ``model.train()``.
 
     Returns:
-        The names of the parameters that train, in the model's order.
+        The names of the trainable parameters, in the model's order.
 
     Raises:
         ValueError: when a name matches nothing.
     """
-    wanted = [tuple(name.split(".")) for name in trained]
-    matched, names = set(), []
+    wanted = dict.fromkeys(trainable)
+    matched: set[str] = set()
+    names: list[str] = []
     for name, parameter in model.named_parameters():
-        hits = {w for w in wanted if _holds(tuple(name.split(".")), w)}
+        hits = {part for part in wanted if f".{part}." in f".{name}."}
         matched |= hits
         parameter.requires_grad_(bool(hits))
         if hits:
             names.append(name)
-    missing = [".".join(w) for w in wanted if w not in matched]
-    if missing:
-        raise ValueError(f"nothing to train is called {', '.join(missing)}")
+    if unmatched := [part for part in wanted if part not in matched]:
+        raise ValueError(f"no parameter to train is named {', '.join(unmatched)}")
     for module in model.modules():
         if not any(p.requires_grad for p in module.parameters()):
             module.eval()
     return names
-
-
-def _holds(parts: tuple[str, ...], run: tuple[str, ...]) -> bool:
-    return any(parts[i : i + len(run)] == run for i in range(len(parts) - len(run) + 1))

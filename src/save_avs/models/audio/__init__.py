@@ -1,1 +1,1 @@
-"""Audio backbones: one network a file, one registry."""
+"""Audio backbones: one network per file, and a registry."""

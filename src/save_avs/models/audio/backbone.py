@@ -1,4 +1,4 @@
-"""What every audio backbone is, and how its published weights become it."""
+"""The base class of audio backbones, and loading their published weights."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from save_avs.audio.mel import mel_filters
 from save_avs.errors import SaveAvsError
 from save_avs.weights.state_dict import read_state_dict, strict_load
 
-_SAME_FILTERS = 1e-4  # of the largest weight; float32 leaves 1e-6, another mel scale or norm is off by 0.1
+_FILTER_TOLERANCE = (
+    1e-4  # of the largest weight; float32 leaves 1e-6, another mel scale or norm is off by 0.1
+)
 
 
 class AudioBackbone(nn.Module):
-    """A network from patches of its front-end, f32 [N,1,frames,bands], to one vector each, [N,dim].
+    """A network from the log-mel patches of its front-end, f32 [N,1,frames,bands], to vectors [N,dim].
 
     Attributes:
-        title: what people call it.
+        title: its usual name.
         dim: width of its vectors.
-        frontend: how a sound becomes its patches.
-        published_weights: what `save-avs weights fetch` calls its weights, the usual ones first.
-        ignored_prefixes: how the names begin of what published files hold beside the network: classifiers, and
+        frontend: the front-end that computes its input.
+        published_weights: names of its weights for `save-avs weights fetch`, the default first.
+        ignored_prefixes: prefixes of the keys in published files that are not the network's: classifiers, and
             constants of their own front-ends.
-        mel_filters_key: which of those are the mel filters that the network was trained with.
+        mel_filters_key: the key, among those, of the mel filters that the network was trained with.
     """
 
     title: ClassVar[str]
@@ -47,19 +49,21 @@ def load_backbone(kind: type[_Backbone], path: str | Path) -> _Backbone:
 
     Raises:
         UsageError: when there is no such file.
-        SaveAvsError: when the file is damaged or does not fit; the line names every key that differs. Or when
-            it brings other mel filters along than our front-end has.
+        SaveAvsError: when the file is damaged, does not fit (the line names every key that differs), or holds
+            other mel filters than our front-end's.
     """
-    state = network_part(kind, read_state_dict(path), source=str(path))
-    with torch.device("meta"):  # random numbers are not drawn, only to be overwritten
+    state = backbone_state(kind, read_state_dict(path), source=str(path))
+    with torch.device("meta"):  # parameters are not drawn only to be overwritten
         model = kind()
     model.to_empty(device="cpu")
     strict_load(model, state, source=str(path))
     return model.requires_grad_(False).eval()
 
 
-def network_part(kind: type[AudioBackbone], state: Mapping[str, Tensor], *, source: str) -> dict[str, Tensor]:
-    """The network's own tensors out of a published state dict.
+def backbone_state(
+    kind: type[AudioBackbone], state: Mapping[str, Tensor], *, source: str
+) -> dict[str, Tensor]:
+    """The network's own tensors of a published state dict.
 
     Raises:
         SaveAvsError: when the file's mel filters are not our front-end's.
@@ -74,5 +78,7 @@ def _check_filters(kind: type[AudioBackbone], stored: Tensor, source: str) -> No
     ours = mel_filters(frontend.mel, frontend.sample_rate, frontend.n_fft)  # [bins,bands]
     theirs = stored.double().numpy()
     theirs = theirs if theirs.shape == ours.shape else theirs.T
-    if theirs.shape != ours.shape or np.abs(theirs - ours).max() > _SAME_FILTERS * ours.max():
-        raise SaveAvsError(f"{source} was trained with other mel filters than {kind.title} has here")
+    if theirs.shape != ours.shape or np.abs(theirs - ours).max() > _FILTER_TOLERANCE * ours.max():
+        raise SaveAvsError(
+            f"{source} was trained with other mel filters than the front-end of {kind.title} has"
+        )

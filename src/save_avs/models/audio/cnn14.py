@@ -13,9 +13,9 @@ from save_avs.models.audio.backbone import AudioBackbone
 class CNN14(AudioBackbone):
     """Six blocks of two 3x3 convolutions: patches [N,1,101,64] -> [N,2048]. 80 M parameters.
 
-    The bands are normalized one by one; 2x2 means halve both axes after each block but the last; what is left
-    is averaged over the bands, its maximum and mean over time are added, and one linear layer with ReLU ends
-    it. The classifier is left out, and so are dropout and masking, which change nothing in evaluation.
+    Batch-norm per band; 2x2 average pooling after each block but the last; then the mean over the bands, the
+    sum of maximum and mean over time, and one linear layer with ReLU. The classifier is left out, and so are
+    dropout and masking, which change nothing in evaluation.
 
     Source: Kong et al. 2020 (arXiv 1912.10211); key names of qiuqiangkong/audioset_tagging_cnn (MIT).
     """

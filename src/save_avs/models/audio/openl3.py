@@ -17,9 +17,9 @@ _EPSILON = 1e-3  # Keras' own
 class OpenL3(AudioBackbone):
     """Eight 3x3 convolutions over one second: [N,1,199,128 or 256] -> [N,512 or 6144]. 4.7 M parameters.
 
-    A batch-norm before the first and after every convolution but the last; 2x2 maxima after each pair but the
-    last. The width of the vectors is a matter of the last maximum alone. Here this is the plan of the four
-    that are published; each was trained on music and on environmental sound, which are other weights.
+    Batch-norm before the first and after every convolution but the last; 2x2 max pooling after each pair but
+    the last. The last pooling alone sets the width of the vectors. Base class of the four published networks;
+    each was trained on music and on environmental sound, which gives two sets of weights.
 
     Source: Cramer et al. 2019 (ICASSP); key names of torchopenl3 (MIT), weights ported from openl3.
     """
@@ -27,7 +27,7 @@ class OpenL3(AudioBackbone):
     title = "OpenL3"
     ignored_prefixes = ("speclayer.",)
     mel_filters_key = "speclayer.mel_basis"
-    pooled: ClassVar[tuple[int, int]]  # bands and frames under the last maximum
+    pooled: ClassVar[tuple[int, int]]  # bands and frames of the last max pooling
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class OpenL3(AudioBackbone):
             if i in (2, 4, 6):
                 x = F.max_pool2d(x, 2)
         x = F.max_pool2d(self.audio_embedding_layer(x), self.pooled)  # [N,512,f,t]
-        # The weights come from Keras, which lays channels last before it flattens.
+        # The weights come from Keras, which flattens with channels last.
         return x.permute(0, 2, 3, 1).flatten(1)
 
 

@@ -1,4 +1,4 @@
-"""The audio backbones by name: a new one is a file beside this and a line in the table."""
+"""The audio backbones by name: a new one needs a file in this package and a line in the table."""
 
 from __future__ import annotations
 

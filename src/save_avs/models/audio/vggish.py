@@ -46,7 +46,7 @@ class VGGish(AudioBackbone):
     def forward(self, log_mel: Tensor) -> Tensor:
         """Embed patches, f32 [N,1,96,64] -> [N,128]."""
         maps = self.features(log_mel)  # [N,512,6,4]
-        # The weights come from TensorFlow, which lays channels last before it flattens.
+        # The weights come from TensorFlow, which flattens with channels last.
         return self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
 
 

@@ -19,7 +19,7 @@ class YAMNet(AudioBackbone):
     """MobileNet v1 over log-mel patches: [N,1,96,64] -> [N,1024]. 3.2 M parameters.
 
     A 3x3 convolution and thirteen separable ones, batch-norm and ReLU after each part, then the mean over
-    what is left. The classifier is left out.
+    time and frequency. The classifier is left out.
 
     Source: Plakal & Ellis, YAMNet (tensorflow/models); Howard et al. 2017 (arXiv 1704.04861); key names of
     w-hc/torch_audioset (MIT).
@@ -33,13 +33,13 @@ class YAMNet(AudioBackbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer1 = nn.ModuleDict({"fused": _Part(1, 32, kernel=3, stride=2)})
+        self.layer1 = nn.ModuleDict({"fused": _ConvBlock(1, 32, kernel=3, stride=2)})
         channels = 32
         for i, (width, stride) in enumerate(_LAYERS, 2):
-            depthwise = _Part(channels, channels, kernel=3, stride=stride, groups=channels)
+            depthwise = _ConvBlock(channels, channels, kernel=3, stride=stride, groups=channels)
             layer = nn.Sequential()
             layer.add_module("depthwise_conv", depthwise)
-            layer.add_module("pointwise_conv", _Part(channels, width, kernel=1))
+            layer.add_module("pointwise_conv", _ConvBlock(channels, width, kernel=1))
             self.add_module(f"layer{i}", layer)
             channels = width
 
@@ -51,16 +51,16 @@ class YAMNet(AudioBackbone):
         return x.mean((2, 3))  # [N,1024,3,2] -> [N,1024]
 
 
-class _Part(nn.Module):
-    """Convolution, batch-norm, ReLU. TensorFlow pads an even side before stride 2 at its end alone."""
+class _ConvBlock(nn.Module):
+    """Convolution, batch-norm, ReLU. Before stride 2, TensorFlow pads an even side at its end alone."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.uneven = stride == 2
-        padding = 0 if self.uneven else kernel // 2
+        self.pad_end = stride == 2
+        padding = 0 if self.pad_end else kernel // 2
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=_EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (0, 1, 0, 1)) if self.uneven else x
+        x = F.pad(x, (0, 1, 0, 1)) if self.pad_end else x
         return torch.relu(self.bn(self.conv(x)))

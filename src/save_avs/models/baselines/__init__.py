@@ -1,6 +1,6 @@
-"""What SAVE is compared with, behind the model's interface: ProtoNet, RelationNet, GAVS's audio prompt."""
+"""Baselines with a SAVE's interface: ProtoNet, RelationNet and GAVS's audio prompt."""
 
-from save_avs.models.baselines.baseline import Baseline, Features, extract_features
+from save_avs.models.baselines.base import Baseline, Features, extract_features
 from save_avs.models.baselines.gavs import Gavs
 from save_avs.models.baselines.protonet import ProtoNet
 from save_avs.models.baselines.prototypes import PrototypeBaseline, Support

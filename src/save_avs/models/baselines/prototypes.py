@@ -1,4 +1,4 @@
-"""Classes from a few examples: what each looks like and sounds like, on average."""
+"""Class prototypes: the mean image and audio features of a few examples, and baselines that use them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.models.baselines.baseline import Baseline, Features
+from save_avs.models.baselines.base import Baseline, Features
 
 EPSILON = 1e-6
 UPSCALE = 4  # the model's logits have four times the grid's side
 
 
 class Support(NamedTuple):
-    """Examples: features of B frames, what sounds in each, f32 [B,1,M,M] in 0..1, its class, int64 [B]."""
+    """Examples: features of B frames, masks of the sounding object f32 [B,1,M,M] in 0..1, classes int64 [B]."""
 
     features: Features
     masks: Tensor
@@ -24,15 +24,15 @@ class Support(NamedTuple):
 
 
 class Prototypes(NamedTuple):
-    """Of N classes: looks [N,C], sounds [N,D], and the look of what is none of them, background [C]."""
+    """Of N classes: image [N,C] and audio [N,D] prototypes, and the image prototype of the background [C]."""
 
-    looks: Tensor
-    sounds: Tensor
+    image: Tensor
+    audio: Tensor
     background: Tensor
 
 
 def make_prototypes(support: Support) -> Prototypes:
-    """Average the features of each class: the image's under the masks, the sounds as they are.
+    """Average the features of each class: the image's under the masks, the audio's as they are.
 
     Source: Snell et al. 2017, arXiv 1703.05175; masked average from PANet, arXiv 1908.06391.
 
@@ -40,15 +40,15 @@ def make_prototypes(support: Support) -> Prototypes:
         ValueError: when the classes are not numbered from 0, each with a frame.
     """
     classes = int(support.classes.max()) + 1
-    belongs = F.one_hot(support.classes, classes).float()  # [B,N]
-    if not bool(belongs.any(0).all()):
+    one_hot = F.one_hot(support.classes, classes).float()  # [B,N]
+    if not bool(one_hot.any(0).all()):
         raise ValueError("each class of the support must have a frame")
-    image, sound = support.features
+    image, audio = support.features
     shares = cell_shares(support.masks, image)
-    inside = masked_average(image, shares)
-    outside = masked_average(image, 1 - shares)
-    weights = belongs / belongs.sum(0)  # each frame of a class counts the same
-    return Prototypes(weights.T @ inside, weights.T @ sound, outside.mean(0))
+    foreground = masked_average(image, shares)
+    background = masked_average(image, 1 - shares)
+    weights = one_hot / one_hot.sum(0)  # each frame of a class counts the same
+    return Prototypes(weights.T @ foreground, weights.T @ audio, background.mean(0))
 
 
 def cell_shares(masks: Tensor, image: Tensor) -> Tensor:
@@ -57,49 +57,48 @@ def cell_shares(masks: Tensor, image: Tensor) -> Tensor:
 
 
 def masked_average(image: Tensor, shares: Tensor) -> Tensor:
-    """Mean of [B,C,h,w] over the cells, each weighed by its share of [B,1,h,w]: [B,C]."""
+    """Mean of [B,C,h,w] over the cells, each weighted by its share [B,1,h,w]: [B,C]."""
     return (image * shares).sum((2, 3)) / (shares.sum((2, 3)) + EPSILON)
 
 
 class PrototypeBaseline(Baseline):
-    """A baseline that is told its classes by examples, without learning: `set_support`, then ask.
+    """A baseline whose classes are given by examples, without training: `set_support`, then `segment`.
 
-    P(cell sounds) = sum over classes of P(class is heard) P(cell shows it)
+    P(cell sounds) = sum over classes of P(class | audio) P(class in cell)
     """
 
-    prototypes: Prototypes | None = None
+    _prototypes: Prototypes | None = None
 
     def set_support(self, support: Support) -> None:
-        """Take these classes in place of any known before."""
-        self.prototypes = make_prototypes(support)
+        """Replace the classes by those of the support."""
+        self._prototypes = make_prototypes(support)
 
     @property
-    def known(self) -> Prototypes:
-        """The classes it was told.
+    def prototypes(self) -> Prototypes:
+        """The prototypes of the support.
 
         Raises:
-            ValueError: when nothing was remembered.
+            ValueError: when no support was set.
         """
-        if self.prototypes is None:
-            raise ValueError(f"{self.name} knows no classes: let it remember some")
-        return self.prototypes
+        if self._prototypes is None:
+            raise ValueError(f"{self.name} has no classes: call set_support first")
+        return self._prototypes
 
     def segment(self, features: Features) -> Tensor:
-        """Logits [B,1,4h,4w] of frames that were looked at.
+        """Mask logits [B,1,4h,4w] from features.
 
         Raises:
-            ValueError: when nothing was remembered.
+            ValueError: when no support was set.
         """
-        heard = self.audio_log_probs(features.sound, self.known)[:, :, None, None]
-        seen, unseen = self.image_log_probs(features.image, self.known)
-        yes, no = torch.logsumexp(heard + seen, 1), torch.logsumexp(heard + unseen, 1)
-        logits = (yes - no).unsqueeze(1)  # [B,1,h,w]
-        return F.interpolate(logits, scale_factor=UPSCALE, mode="bilinear", align_corners=False)
+        audio = self.audio_log_probs(features.audio, self.prototypes)[:, :, None, None]
+        present, absent = self.image_log_probs(features.image, self.prototypes)
+        logits = torch.logsumexp(audio + present, 1) - torch.logsumexp(audio + absent, 1)  # [B,h,w]
+        return F.interpolate(logits.unsqueeze(1), scale_factor=UPSCALE, mode="bilinear", align_corners=False)
 
     @abstractmethod
-    def audio_log_probs(self, sound: Tensor, known: Prototypes) -> Tensor:
-        """Log P(class is heard) in sounds [B,D]: [B,N], over the classes it adds up to one."""
+    def audio_log_probs(self, audio: Tensor, prototypes: Prototypes) -> Tensor:
+        """Log P(class | audio) of audio features [B,D]: [B,N], probabilities that sum to one."""
 
     @abstractmethod
-    def image_log_probs(self, image: Tensor, known: Prototypes) -> tuple[Tensor, Tensor]:
-        """Log P(cell shows the class) in embeddings [B,C,h,w], and log P(it does not): [B,N,h,w] each."""
+    def image_log_probs(self, image: Tensor, prototypes: Prototypes) -> tuple[Tensor, Tensor]:
+        """Log P(class in cell) of embeddings [B,C,h,w], and log P(not in cell): [B,N,h,w] each."""

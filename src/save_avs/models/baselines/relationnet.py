@@ -1,4 +1,4 @@
-"""RelationNet for segmentation by sound: cells and sounds, compared with each class by learned modules."""
+"""RelationNet for audio-visual segmentation: cells and sounds compared with prototypes by learned modules."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from save_avs.models.save import SAVE
 
 
 class RelationNet(PrototypeBaseline):
-    """Relation scores of cells to looks, by a small convolutional module, and of sounds to sounds.
+    """Learned relation scores of cells to image prototypes and of audio to audio prototypes.
 
-    P(cell shows c) = sigmoid(R(cell, look of c))
-    P(c is heard) = softmax over all classes of S(sound, sound of c)
+    P(class c in cell) = sigmoid(R(cell, image prototype of c))
+    P(class c | audio) = softmax over all classes of S(audio, audio prototype of c)
 
     Args:
-        save: whose encoders it uses.
+        save: provides the encoders.
         hidden: channels within both modules; a multiple of 8.
 
-    Source: Sung et al. 2018, arXiv 1711.06025. Cells in place of pictures, and the relation of sounds, are
-    ours; groups are normalized in place of batches, in which frames would see each other.
+    Source: Sung et al. 2018, arXiv 1711.06025. Cells instead of images, and the relation of audio, are ours;
+    group norm instead of batch norm, with which frames would influence each other.
     """
 
-    trained = ("look_relation", "sound_relation")
+    trainable = ("image_relation", "audio_relation")
 
     def __init__(self, save: SAVE, *, hidden: int = 64) -> None:
         super().__init__("relationnet", save)
-        looks = save.sam.image_encoder.out_chans
-        sounds = save.audio_adapter.audio_dim
-        self.look_relation = nn.Sequential(
-            nn.Conv2d(2 * looks, hidden, 1),
+        image_dim = save.sam.image_encoder.out_chans
+        audio_dim = save.audio_adapter.audio_dim
+        self.image_relation = nn.Sequential(
+            nn.Conv2d(2 * image_dim, hidden, 1),
             nn.GroupNorm(8, hidden),
             nn.ReLU(),
             nn.Conv2d(hidden, hidden, 3, padding=1),
@@ -39,19 +39,19 @@ class RelationNet(PrototypeBaseline):
             nn.ReLU(),
             nn.Conv2d(hidden, 1, 3, padding=1),
         )
-        self.sound_relation = nn.Sequential(nn.Linear(2 * sounds, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.audio_relation = nn.Sequential(nn.Linear(2 * audio_dim, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
-    def audio_log_probs(self, sound: Tensor, known: Prototypes) -> Tensor:
-        """Log P(class is heard), [B,N]."""
-        sounds = sound.unsqueeze(1).expand(-1, len(known.sounds), -1)  # [B,N,D]
-        pairs = torch.cat([sounds, known.sounds.expand_as(sounds)], dim=2)
-        return self.sound_relation(pairs).squeeze(2).log_softmax(dim=1)
+    def audio_log_probs(self, audio: Tensor, prototypes: Prototypes) -> Tensor:
+        """Log P(class | audio), [B,N]."""
+        expanded = audio.unsqueeze(1).expand(-1, len(prototypes.audio), -1)  # [B,N,D]
+        pairs = torch.cat([expanded, prototypes.audio.expand_as(expanded)], dim=2)
+        return self.audio_relation(pairs).squeeze(2).log_softmax(dim=1)
 
-    def image_log_probs(self, image: Tensor, known: Prototypes) -> tuple[Tensor, Tensor]:
-        """Log P(cell shows the class) and log P(it does not), [B,N,h,w]."""
-        frames, classes = len(image), len(known.looks)
+    def image_log_probs(self, image: Tensor, prototypes: Prototypes) -> tuple[Tensor, Tensor]:
+        """Log P(class in cell) and log P(not in cell), [B,N,h,w]."""
+        frames, classes = len(image), len(prototypes.image)
         cells = image.unsqueeze(1).expand(-1, classes, -1, -1, -1)  # [B,N,C,h,w]
-        looks = known.looks[None, :, :, None, None].expand_as(cells)
-        relation = self.look_relation(torch.cat([cells, looks], dim=2).flatten(0, 1))  # [B*N,1,h,w]
+        vectors = prototypes.image[None, :, :, None, None].expand_as(cells)
+        relation = self.image_relation(torch.cat([cells, vectors], dim=2).flatten(0, 1))  # [B*N,1,h,w]
         relation = relation.squeeze(1).unflatten(0, (frames, classes))
         return F.logsigmoid(relation), F.logsigmoid(-relation)

@@ -1,9 +1,9 @@
-"""Self-attention over a grid of tokens, in windows or whole, with decomposed relative position.
+"""Windowed or global self-attention over a grid of tokens, with decomposed relative position.
 
-The published encoder pads a grid that the window does not divide with zero tokens, and computes them like
-all others. Their query, key and value equal the bias of the qkv layer, so here they are never computed: a
-window that the grid's edge cuts asks only its real queries, and its absent keys, which share one key and one
-value and differ in position alone, are gathered into a single key.
+The published encoder pads a grid that the window does not divide with zero tokens and computes them like all
+others. Their query, key and value equal the bias of the qkv layer, so here they are never computed: a window
+that the grid's edge cuts has only its real queries, and its padded keys, which share one key and one value
+and differ in position alone, are gathered into a single key.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Logits of one image that are held at a time: more fall out of the processor's caches (measured at 512 and
-# 1024 px; at 256 px every layer stays below it).
-LOGITS_AT_ONCE = 2**23
-# Keys from which on the fused kernel beats plain products, where the processor has matrix tiles.
-FUSED_FROM = 256
+# Logits of one image that are held at a time: more fall out of the CPU's caches (measured at 512 and 1024 px;
+# at 256 px every layer stays below it).
+MAX_LOGITS = 2**23
+# Keys from which on the fused kernel beats plain products, where the CPU has matrix tiles.
+MIN_FUSED_KEYS = 256
 
 
-class Region(NamedTuple):
+class WindowRegion(NamedTuple):
     """A part of the grid in which every window keeps the same ``h`` x ``w`` real tokens.
 
-    ``down``, ``across``: how many windows it holds each way.
+    ``down``, ``across``: number of windows each way.
     """
 
     down: int
@@ -34,37 +34,37 @@ class Region(NamedTuple):
     w: int
 
 
-def cut(length: int, window_size: int) -> list[tuple[int, int]]:
+def split_side(length: int, window_size: int) -> list[tuple[int, int]]:
     """Split one side of the grid into whole windows and the rest: (windows, tokens in each)."""
     whole, rest = divmod(length, window_size)
     return ([(whole, window_size)] if whole else []) + ([(1, rest)] if rest else [])
 
 
-def offsets(table: Tensor, window_size: int) -> Tensor:
-    """Vector of each (query, key) pair along one side: [2*window-1,d] -> [query,d,key], entry query - key."""
+def get_rel_pos(table: Tensor, window_size: int) -> Tensor:
+    """Relative positions along one side: [2*window-1,d] -> [query,d,key], entry query - key."""
     return table.unfold(0, window_size, 1).flip(-1)
 
 
-def absent_mass(to_h: Tensor, to_w: Tensor) -> Tensor:
-    """Log of the summed exponentials of the position terms of all keys that the grid's edge cuts off.
+def padded_keys_logsumexp(rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    """Log-sum-exp of the position terms of all keys that the grid's edge cuts off.
 
-    The absent keys of an h x w window are all rows of its absent columns, and its absent rows of the real
+    The padded keys of an h x w window are all rows of its padded columns, and its padded rows of the real
     columns; position terms add, so each sum is a product of two.
 
     Args:
-        to_h: [...,h,w,window], each query's term for every row of its window, h of them real.
-        to_w: [...,h,w,window], for every column, w of them real.
+        rel_h: [...,h,w,window], each query's term for every row of its window, h of them real.
+        rel_w: [...,h,w,window], for every column, w of them real.
 
     Returns:
         [...,h,w] float32.
     """
-    h, w, window_size = to_h.shape[-3:]
-    to_h, to_w = to_h.float(), to_w.float()
+    h, w, window_size = rel_h.shape[-3:]
+    rel_h, rel_w = rel_h.float(), rel_w.float()
     sums = []
     if w < window_size:
-        sums.append(to_h.logsumexp(-1) + to_w[..., w:].logsumexp(-1))
+        sums.append(rel_h.logsumexp(-1) + rel_w[..., w:].logsumexp(-1))
     if h < window_size:
-        sums.append(to_h[..., h:].logsumexp(-1) + to_w[..., :w].logsumexp(-1))
+        sums.append(rel_h[..., h:].logsumexp(-1) + rel_w[..., :w].logsumexp(-1))
     return reduce(torch.logaddexp, sums)
 
 
@@ -73,94 +73,98 @@ class Attention(nn.Module):
 
     logit(q, k) = q.k / sqrt(d) + q.R_h[row(q) - row(k)] + q.R_w[col(q) - col(k)]
 
-    The position terms ride along as extra channels: each query carries its product with every row and column
-    offset, each key a one-hot of its row and column, so that one matrix product gives the whole logit.
+    The position terms are extra channels: each query carries its product with every row and column offset,
+    each key a one-hot of its row and column, so that one matrix product gives the whole logit.
 
     Args:
         dim: channels C.
-        num_heads: number of heads; head width d = C / heads.
-        grid: tokens on one side of the square grid.
-        window_size: tokens on one side of a window; 0 for attention over the whole grid.
+        num_heads: number of heads; head width d = C / num_heads.
+        input_size: side of the square grid, tokens.
+        window_size: side of a window, tokens; 0 for attention over the whole grid.
 
     Source: Kirillov et al. 2023 (SAM); Li et al. 2022 (MViTv2) for the decomposed relative position.
     """
 
-    def __init__(self, dim: int, *, num_heads: int, grid: int, window_size: int = 0) -> None:
+    def __init__(self, dim: int, *, num_heads: int, input_size: int, window_size: int = 0) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.head_dim = dim // num_heads
-        self.window_size = window_size or grid
+        self.window_size = window_size or input_size
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * self.window_size - 1, self.head_dim))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * self.window_size - 1, self.head_dim))
-        pieces = cut(grid, self.window_size)
-        self.regions = [[Region(down, across, h, w) for across, w in pieces] for down, h in pieces]
-        self.sides = [windows * tokens for windows, tokens in pieces]
+        splits = split_side(input_size, self.window_size)
+        self.regions = [[WindowRegion(down, across, h, w) for across, w in splits] for down, h in splits]
+        self.sides = [windows * tokens for windows, tokens in splits]
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,H,W,C] -> [B,H,W,C]."""
         qkv = self.qkv(x)
-        toward = (
-            offsets(self.rel_pos_h, self.window_size).to(qkv.dtype),
-            offsets(self.rel_pos_w, self.window_size).to(qkv.dtype),
+        rel_pos = (
+            get_rel_pos(self.rel_pos_h, self.window_size).to(qkv.dtype),
+            get_rel_pos(self.rel_pos_w, self.window_size).to(qkv.dtype),
         )
         out = []
         # Split, not sliced: the gradient of each slice would be a whole grid, most of it zeros.
         for regions, row in zip(self.regions, qkv.split(self.sides, dim=1), strict=True):
             parts = zip(regions, row.split(self.sides, dim=2), strict=True)
-            out.append(_join([self._attend(part, region, *toward) for region, part in parts], dim=2))
-        return self.proj(_join(out, dim=1))
+            out.append(
+                _cat([self._region_attention(part, region, *rel_pos) for region, part in parts], dim=2)
+            )
+        return self.proj(_cat(out, dim=1))
 
-    def _attend(self, part: Tensor, region: Region, toward_h: Tensor, toward_w: Tensor) -> Tensor:
+    def _region_attention(
+        self, qkv: Tensor, region: WindowRegion, rel_pos_h: Tensor, rel_pos_w: Tensor
+    ) -> Tensor:
         """Attention in all windows of one region, [B,rows,columns,3C] -> [B,rows,columns,C]."""
         down, across, h, w = region
-        b, num_heads, d = part.shape[0], self.num_heads, self.head_dim
-        part = part.reshape(b, down, h, across, w, 3, num_heads, d).permute(5, 0, 1, 3, 6, 2, 4, 7)
-        q, k, v = part.unbind(0)  # each [B,down,across,heads,h,w,d]
-        to_h = torch.einsum("...hwd,hdk->...hwk", q, toward_h[:h])
-        to_w = torch.einsum("...hwd,wdk->...hwk", q, toward_w[:w])
-        query = [q, to_h[..., :h], to_w[..., :w]]
+        b, heads, d = qkv.shape[0], self.num_heads, self.head_dim
+        qkv = qkv.reshape(b, down, h, across, w, 3, heads, d).permute(5, 0, 1, 3, 6, 2, 4, 7)
+        q, k, v = qkv.unbind(0)  # each [B,down,across,heads,h,w,d]
+        rel_h = torch.einsum("...hwd,hdk->...hwk", q, rel_pos_h[:h])
+        rel_w = torch.einsum("...hwd,wdk->...hwk", q, rel_pos_w[:w])
+        query = [q, rel_h[..., :h], rel_w[..., :w]]
         key = torch.cat([k * d**-0.5, _one_hot(k, h, w)], dim=-1).flatten(-3, -2)  # [...,h*w,d+h+w]
         v = v.flatten(-3, -2)
         if h * w < self.window_size**2:
-            k_bias, v_bias = self.qkv.bias.to(k.dtype).view(3, num_heads, 1, d)[1:]
-            absent = (q * (k_bias.unsqueeze(1) * d**-0.5)).sum(-1) + absent_mass(to_h, to_w)
-            query.append(absent.unsqueeze(-1).to(q.dtype))
-            key = _with_key_of_its_own_channel(key)
+            k_bias, v_bias = self.qkv.bias.to(k.dtype).view(3, heads, 1, d)[1:]
+            padded = (q * (k_bias.unsqueeze(1) * d**-0.5)).sum(-1) + padded_keys_logsumexp(rel_h, rel_w)
+            query.append(padded.unsqueeze(-1).to(q.dtype))
+            key = _append_key(key)
             v = torch.cat([v, v_bias.expand(*v.shape[:-2], 1, d)], dim=-2)
-        out = self._read(torch.cat(query, dim=-1), key, v, across * down)
-        return out.permute(0, 1, 4, 2, 5, 3, 6).reshape(b, down * h, across * w, num_heads * d)
+        out = self._softmax_attention(torch.cat(query, dim=-1), key, v, across * down)
+        return out.permute(0, 1, 4, 2, 5, 3, 6).reshape(b, down * h, across * w, heads * d)
 
-    def _read(self, query: Tensor, key: Tensor, value: Tensor, windows: int) -> Tensor:
+    def _softmax_attention(self, query: Tensor, key: Tensor, value: Tensor, windows: int) -> Tensor:
         """Softmax attention, some rows of queries at a time.
 
         Queries [...,h,w,c], keys [...,K,c], values [...,K,d] -> [...,h,w,d].
         """
         h, w = query.shape[-3:-1]
-        if _fused_pays(query, key.shape[-2]):
-            return _fused(query.flatten(-3, -2), key, value).unflatten(-2, (h, w))
-        parts = -(-windows * self.num_heads * h * w * key.shape[-2] // LOGITS_AT_ONCE)
+        if _use_fused_kernel(query, key.shape[-2]):
+            return _fused_attention(query.flatten(-3, -2), key, value).unflatten(-2, (h, w))
+        parts = -(-windows * self.num_heads * h * w * key.shape[-2] // MAX_LOGITS)
         key = key.transpose(-1, -2)
         out = [
             (rows.flatten(-3, -2) @ key).softmax(dim=-1).to(value.dtype) @ value
             for rows in query.split(-(-h // parts), dim=-3)
         ]
-        return _join(out, dim=-2).unflatten(-2, (h, w))
+        return _cat(out, dim=-2).unflatten(-2, (h, w))
 
 
-def _fused_pays(query: Tensor, keys: int) -> bool:
-    """Whether the fused kernel is the faster way to read this many keys.
+def _use_fused_kernel(query: Tensor, keys: int) -> bool:
+    """Whether the fused kernel is faster for this many keys.
 
     On a CPU it multiplies in matrix tiles (AMX) where there are any, and then never holds the logits; plain
     products win for small windows, without tiles, and wherever a gradient is wanted.
     """
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or keys < FUSED_FROM:
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or keys < MIN_FUSED_KEYS:
         return False
     return not query.requires_grad and torch.cpu._is_amx_tile_supported()
 
 
-def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention in one kernel: [...,Q,c], [...,K,c], [...,K,d] -> [...,Q,d].
 
     The kernel takes four axes and one width: batch and windows become one, values are padded to c.
@@ -172,8 +176,8 @@ def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return out[..., :width].view(*query.shape[:-1], width)
 
 
-def _join(parts: list[Tensor], dim: int) -> Tensor:
-    """Concatenate, without a copy where there is only one part."""
+def _cat(parts: list[Tensor], dim: int) -> Tensor:
+    """Concatenate, without a copy when there is only one part."""
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
 
 
@@ -184,8 +188,8 @@ def _one_hot(k: Tensor, h: int, w: int) -> Tensor:
     return torch.cat([rows, columns], dim=-1).expand(*k.shape[:-1], h + w)
 
 
-def _with_key_of_its_own_channel(key: Tensor) -> Tensor:
-    """Add a channel that is 0 for the keys there are, and a key that has 1 there and 0 elsewhere.
+def _append_key(key: Tensor) -> Tensor:
+    """Append a channel that is 0 for all present keys, and a key that is 1 there and 0 elsewhere.
 
     [...,K,c] -> [...,K+1,c+1]: the new key's logit is whatever a query carries in the new channel.
     """

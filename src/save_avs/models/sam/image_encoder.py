@@ -1,4 +1,4 @@
-"""SAM's image encoder: a plain ViT with windowed and global attention, and a convolutional neck."""
+"""SAM's image encoder: a ViT with windowed and global attention, and a convolutional neck."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from save_avs.models.sam.attention import Attention
-from save_avs.models.sam.layers import LayerNorm2d, MLPBlock
+from save_avs.models.sam.common import LayerNorm2d, MLPBlock
 
 
 class PatchEmbed(nn.Module):
-    """Patches to tokens by one strided convolution."""
+    """Image patches to tokens by one strided convolution."""
 
-    def __init__(self, patch_size: int, in_channels: int, dim: int) -> None:
+    def __init__(self, patch_size: int, in_chans: int, embed_dim: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
+        self.proj = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,3,S,S] -> [B,S/patch,S/patch,C]."""
-        # contiguous: the residual stream keeps this layout, and every block would copy it again
+        # contiguous: the residual stream keeps this layout; otherwise every block would copy it
         return self.proj(x).permute(0, 2, 3, 1).contiguous()
 
 
@@ -29,15 +29,15 @@ class Block(nn.Module):
     """One transformer block: x += attn(norm1(x)); x += mlp(norm2(x)) + adapter(norm2(x)).
 
     Attributes:
-        adapter: a module [B,H,W,C] -> [B,H,W,C] beside the MLP, or None.
+        adapter: a module [B,H,W,C] -> [B,H,W,C] parallel to the MLP, or None.
     """
 
     adapter: nn.Module | None
 
-    def __init__(self, dim: int, *, num_heads: int, mlp_dim: int, grid: int, window_size: int) -> None:
+    def __init__(self, dim: int, *, num_heads: int, mlp_dim: int, input_size: int, window_size: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, num_heads=num_heads, grid=grid, window_size=window_size)
+        self.attn = Attention(dim, num_heads=num_heads, input_size=input_size, window_size=window_size)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = MLPBlock(dim, mlp_dim)
         self.adapter = None
@@ -52,22 +52,23 @@ class Block(nn.Module):
 
 
 class ImageEncoderViT(nn.Module):
-    """SAM's ViT: normalized image to embedding, [B,3,S,S] -> [B,out_dim,S/patch,S/patch].
+    """SAM's ViT: normalized images to embeddings, [B,3,S,S] -> [B,out_chans,S/patch,S/patch].
 
     Args:
         image_size: S, pixels, a multiple of patch_size.
-        patch_size: pixels on one side of a patch.
+        patch_size: side of a patch, pixels.
         embed_dim: width C.
         depth: number of blocks.
         num_heads: attention heads of each block.
         mlp_ratio: hidden width of each MLP over C.
-        window_size: tokens on one side of a window.
-        global_attn_indexes: indices of the blocks that attend over the whole grid.
+        window_size: side of a window, tokens.
+        global_attn_indexes: indexes of the blocks that attend over the whole grid.
         out_chans: channels of the embedding.
 
     Attributes:
-        activation_checkpointing: whether training keeps only each block's input, and computes what is inside the block a
-            second time in the backward pass: far less memory for one more forward pass, the same results.
+        image_embedding_size: side of the grid of tokens, S/patch.
+        activation_checkpointing: whether training keeps only each block's input and recomputes the rest in
+            the backward pass: far less memory for one more forward pass, the same results.
 
     Raises:
         ValueError: when the sizes do not divide, or a global block's index is out of range.
@@ -90,22 +91,24 @@ class ImageEncoderViT(nn.Module):
     ) -> None:
         super().__init__()
         if image_size % patch_size or embed_dim % num_heads:
-            raise ValueError("image_size must be a multiple of patch_size, and embed_dim of heads")
+            raise ValueError("image_size must be a multiple of patch_size, and embed_dim of num_heads")
         if any(not 0 <= i < depth for i in global_attn_indexes):
-            raise ValueError(f"global_blocks {tuple(global_attn_indexes)} must lie in 0..{depth - 1}")
+            raise ValueError(f"global_attn_indexes {tuple(global_attn_indexes)} must be in 0..{depth - 1}")
         self.image_size = image_size
         self.embed_dim = embed_dim
         self.out_chans = out_chans
-        self.grid = image_size // patch_size
+        self.image_embedding_size = image_size // patch_size
         self.activation_checkpointing = False
         self.patch_embed = PatchEmbed(patch_size, 3, embed_dim)
-        self.pos_embed = nn.Parameter(torch.zeros(1, self.grid, self.grid, embed_dim))
+        self.pos_embed = nn.Parameter(
+            torch.zeros(1, self.image_embedding_size, self.image_embedding_size, embed_dim)
+        )
         self.blocks = nn.ModuleList(
             Block(
                 embed_dim,
                 num_heads=num_heads,
                 mlp_dim=round(embed_dim * mlp_ratio),
-                grid=self.grid,
+                input_size=self.image_embedding_size,
                 window_size=0 if i in global_attn_indexes else window_size,
             )
             for i in range(depth)
@@ -116,10 +119,10 @@ class ImageEncoderViT(nn.Module):
             nn.Conv2d(out_chans, out_chans, 3, padding=1, bias=False),
             LayerNorm2d(out_chans),
         )
-        self._initialize()
+        self._init_weights()
 
-    def _initialize(self) -> None:
-        """Draw linear weights and positions from a normal of std 0.02 cut at two units; biases are zero."""
+    def _init_weights(self) -> None:
+        """Draw linear weights and positions from a normal of std 0.02, truncated at +-2; biases are zero."""
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -131,16 +134,17 @@ class ImageEncoderViT(nn.Module):
 
         Args:
             x: [B,3,S,S].
-            injections: one [B,C] or None a block, added to every token before that block.
+            injections: one [B,C] or None per block, added to every token before that block.
 
         Returns:
-            [B,out_dim,S/patch,S/patch].
+            [B,out_chans,S/patch,S/patch].
 
         Raises:
-            ValueError: when x is not S pixels a side, or there are not as many injections as blocks.
+            ValueError: when x is not S x S, or there are not as many injections as blocks.
         """
         if x.shape[-2:] != (self.image_size, self.image_size):
-            raise ValueError(f"the image must be {self.image_size} pixels a side, not {tuple(x.shape[-2:])}")
+            side = self.image_size
+            raise ValueError(f"images must be {side} x {side} pixels, not {tuple(x.shape[-2:])}")
         if injections is not None and len(injections) != len(self.blocks):
             raise ValueError(f"{len(injections)} injections for {len(self.blocks)} blocks")
         x = self.patch_embed(x) + self.pos_embed
@@ -150,7 +154,7 @@ class ImageEncoderViT(nn.Module):
         return self.neck(x.permute(0, 3, 1, 2))
 
     def _run(self, block: nn.Module, x: Tensor) -> Tensor:
-        """A block's output, with what its backward pass needs kept or left to be computed again."""
+        """Run a block, with activation checkpointing when it is set and a gradient is wanted."""
         if not (self.activation_checkpointing and torch.is_grad_enabled()):
             return block(x)
         # no block draws random numbers, so their state need not be kept

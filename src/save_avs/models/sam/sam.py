@@ -1,4 +1,4 @@
-"""The whole of SAM: image encoder, prompt encoder, mask decoder."""
+"""Segment Anything: image encoder, prompt encoder and mask decoder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sam(nn.Module):
         self.mask_decoder = mask_decoder
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """RGB 0..255 [B,3,S,S], of any type, to what the image encoder takes, in its precision."""
+        """Normalize RGB images 0..255 [B,3,S,S], of any dtype, to the image encoder's input and dtype."""
         mean = torch.tensor(PIXEL_MEAN, device=images.device).view(-1, 1, 1)
         std = torch.tensor(PIXEL_STD, device=images.device).view(-1, 1, 1)
         return ((images - mean) / std).to(self.image_encoder.pos_embed.dtype)
@@ -41,7 +41,7 @@ class Sam(nn.Module):
         masks: Tensor | None = None,
         multimask_output: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Normalized images [B,3,S,S] and one prompt set each to mask logits and estimated IoU.
+        """Normalized images [B,3,S,S] and one prompt set each to mask logits and predicted IoU.
 
         The prompts are `PromptEncoder.forward`'s, the results `MaskDecoder.forward`'s.
         """

@@ -1,23 +1,23 @@
-"""The two-way transformer of SAM's mask decoder: tokens read the image, the image reads the tokens."""
+"""The two-way transformer of SAM's mask decoder: tokens attend to the image, the image to the tokens."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from save_avs.models.sam.layers import MLPBlock
+from save_avs.models.sam.common import MLPBlock
 
 
 class DownscalingAttention(nn.Module):
-    """Multi-head attention whose inner width is dim / downsample."""
+    """Multi-head attention whose inner width is ``embed_dim / downsample_rate``; SAM's decoder `Attention`."""
 
-    def __init__(self, dim: int, *, num_heads: int, downsample: int = 1) -> None:
+    def __init__(self, embed_dim: int, *, num_heads: int, downsample_rate: int = 1) -> None:
         super().__init__()
-        inner = dim // downsample
+        internal_dim = embed_dim // downsample_rate
         self.num_heads = num_heads
-        self.q_proj = nn.Linear(dim, inner)
-        self.k_proj = nn.Linear(dim, inner)
-        self.v_proj = nn.Linear(dim, inner)
-        self.out_proj = nn.Linear(inner, dim)
+        self.q_proj = nn.Linear(embed_dim, internal_dim)
+        self.k_proj = nn.Linear(embed_dim, internal_dim)
+        self.v_proj = nn.Linear(embed_dim, internal_dim)
+        self.out_proj = nn.Linear(internal_dim, embed_dim)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries [B,Q,C], keys and values [B,K,C] -> [B,Q,C]."""
@@ -33,23 +33,32 @@ class DownscalingAttention(nn.Module):
 class TwoWayAttentionBlock(nn.Module):
     """Self-attention of the tokens, tokens to image, MLP on the tokens, image to tokens."""
 
-    def __init__(self, dim: int, *, num_heads: int, mlp_dim: int, downsample: int, first: bool) -> None:
+    def __init__(
+        self,
+        embed_dim: int,
+        *,
+        num_heads: int,
+        mlp_dim: int,
+        attention_downsample_rate: int,
+        skip_first_layer_pe: bool,
+    ) -> None:
         super().__init__()
-        self.first = first
-        self.self_attn = DownscalingAttention(dim, num_heads=num_heads)
-        self.norm1 = nn.LayerNorm(dim)
-        self.cross_attn_token_to_image = DownscalingAttention(dim, num_heads=num_heads, downsample=downsample)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = MLPBlock(dim, mlp_dim, nn.ReLU)
-        self.norm3 = nn.LayerNorm(dim)
-        self.norm4 = nn.LayerNorm(dim)
-        self.cross_attn_image_to_token = DownscalingAttention(dim, num_heads=num_heads, downsample=downsample)
+        cross = {"num_heads": num_heads, "downsample_rate": attention_downsample_rate}
+        self.skip_first_layer_pe = skip_first_layer_pe
+        self.self_attn = DownscalingAttention(embed_dim, num_heads=num_heads)
+        self.norm1 = nn.LayerNorm(embed_dim)
+        self.cross_attn_token_to_image = DownscalingAttention(embed_dim, **cross)
+        self.norm2 = nn.LayerNorm(embed_dim)
+        self.mlp = MLPBlock(embed_dim, mlp_dim, nn.ReLU)
+        self.norm3 = nn.LayerNorm(embed_dim)
+        self.norm4 = nn.LayerNorm(embed_dim)
+        self.cross_attn_image_to_token = DownscalingAttention(embed_dim, **cross)
 
     def forward(
         self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Tokens [B,N,C] and image [B,HW,C] -> the same two."""
-        if self.first:  # the tokens are their own position here, and are replaced, not added to
+        if self.skip_first_layer_pe:  # the tokens are their own position here, and are replaced, not added to
             tokens = self.self_attn(tokens, tokens, tokens)
         else:
             q = tokens + token_pe
@@ -63,28 +72,36 @@ class TwoWayAttentionBlock(nn.Module):
 
 
 class TwoWayTransformer(nn.Module):
-    """A stack of two-way blocks and a last look of the tokens at the image.
+    """A stack of two-way blocks and a final attention of the tokens to the image.
 
     Args:
         depth: number of blocks.
-        dim: channels C.
+        embed_dim: channels C.
         num_heads: attention heads.
         mlp_dim: hidden width of the MLP.
-        downsample: C over the inner width of the attention between tokens and image.
+        attention_downsample_rate: C over the inner width of the attention between tokens and image.
 
     Source: Kirillov et al. 2023, appendix A, "Lightweight mask decoder".
     """
 
-    def __init__(self, *, depth: int, dim: int, num_heads: int, mlp_dim: int, downsample: int = 2) -> None:
+    def __init__(
+        self, *, depth: int, embed_dim: int, num_heads: int, mlp_dim: int, attention_downsample_rate: int = 2
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             TwoWayAttentionBlock(
-                dim, num_heads=num_heads, mlp_dim=mlp_dim, downsample=downsample, first=i == 0
+                embed_dim,
+                num_heads=num_heads,
+                mlp_dim=mlp_dim,
+                attention_downsample_rate=attention_downsample_rate,
+                skip_first_layer_pe=i == 0,
             )
             for i in range(depth)
         )
-        self.final_attn_token_to_image = DownscalingAttention(dim, num_heads=num_heads, downsample=downsample)
-        self.norm_final_attn = nn.LayerNorm(dim)
+        self.final_attn_token_to_image = DownscalingAttention(
+            embed_dim, num_heads=num_heads, downsample_rate=attention_downsample_rate
+        )
+        self.norm_final_attn = nn.LayerNorm(embed_dim)
 
     def forward(self, image: Tensor, image_pe: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Image [B,C,H,W], its position [1,C,H,W], tokens [B,N,C] -> tokens [B,N,C], image [B,HW,C]."""

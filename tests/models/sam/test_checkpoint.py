@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,11 @@ from safetensors.torch import save_file
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.models.sam import PRESETS, SamConfig, build_sam, load_sam
-from save_avs.models.sam.load import infer_config, resample_positions
-from tests.support.sam_oracle import make_oracle, twin
+from save_avs.models.sam.checkpoint import infer_config, resample_positions
+from tests.support.sam_oracle import make_oracle, with_weights_of
 
-SHAPE = SamConfig(
-    image_size=128,
+SIZE = 128
+CONFIG = SamConfig(
     embed_dim=32,
     depth=3,
     num_heads=2,
@@ -31,7 +30,10 @@ SHAPE = SamConfig(
 @pytest.fixture
 def state() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    return {key: torch.randn_like(tensor) for key, tensor in build_sam(SHAPE).state_dict().items()}
+    return {
+        key: torch.randn_like(tensor)
+        for key, tensor in build_sam(CONFIG, image_size=SIZE).state_dict().items()
+    }
 
 
 def same(sam: torch.nn.Module, state: dict[str, torch.Tensor]) -> bool:
@@ -41,10 +43,10 @@ def same(sam: torch.nn.Module, state: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_shapes_of_the_published_models_are_read_off(preset: str) -> None:
+def test_config_of_published_models_is_inferred(preset: str) -> None:
     with torch.device("meta"):
         sam = build_sam(preset)
-    assert infer_config(sam.state_dict(), source="x") == PRESETS[preset]
+    assert infer_config(sam.state_dict(), source="x") == (PRESETS[preset], 1024)
 
 
 def test_official_keys_and_shapes() -> None:
@@ -80,7 +82,7 @@ def test_official_keys_and_shapes() -> None:
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "old torch format"])
-def test_metas_file_round_trips(state, tmp_path: Path, legacy: bool) -> None:
+def test_meta_checkpoint_round_trips(state, tmp_path: Path, legacy: bool) -> None:
     torch.save(state, tmp_path / "sam.pth", _use_new_zipfile_serialization=not legacy)
     sam = load_sam(tmp_path / "sam.pth")
     assert same(sam, state)
@@ -88,7 +90,7 @@ def test_metas_file_round_trips(state, tmp_path: Path, legacy: bool) -> None:
     assert all(p.requires_grad and p.dtype == torch.float32 and not p.is_meta for p in sam.parameters())
 
 
-def test_a_single_safetensors_file_and_another_precision(state, tmp_path: Path) -> None:
+def test_safetensors_file_loads_in_any_dtype(state, tmp_path: Path) -> None:
     save_file({key: tensor.half() for key, tensor in state.items()}, tmp_path / "sam.safetensors")
     sam = load_sam(tmp_path / "sam.safetensors")
     assert sam.image_encoder.pos_embed.dtype == torch.float32
@@ -100,9 +102,9 @@ def test_a_single_safetensors_file_and_another_precision(state, tmp_path: Path) 
 
 @pytest.mark.parametrize("form", ["model.safetensors", "pytorch_model.bin"])
 @torch.no_grad()
-def test_a_hugging_face_folder(tmp_path: Path, form: str) -> None:
-    shape = replace(SHAPE, decoder_num_heads=4)
-    oracle = make_oracle(shape)
+def test_hugging_face_folder_loads(tmp_path: Path, form: str) -> None:
+    config = CONFIG.model_copy(update={"decoder_num_heads": 4})
+    oracle = make_oracle(config, SIZE)
     oracle.config.save_pretrained(tmp_path)
     state = {key: tensor.clone() for key, tensor in oracle.state_dict().items()}
     if form == "model.safetensors":
@@ -112,10 +114,10 @@ def test_a_hugging_face_folder(tmp_path: Path, form: str) -> None:
     sam = load_sam(tmp_path)
     assert sam.mask_decoder.transformer.layers[0].self_attn.num_heads == 4
     images = torch.randn(1, 3, 128, 128)
-    torch.testing.assert_close(sam(images)[0], twin(oracle, shape)(images)[0])
+    torch.testing.assert_close(sam(images)[0], with_weights_of(oracle, config, SIZE)(images)[0])
 
 
-def test_positions_are_resampled_where_a_model_is_smaller(state, tmp_path: Path) -> None:
+def test_positions_are_resampled_to_a_smaller_image(state, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "sam.pth")
     sam = load_sam(tmp_path / "sam.pth", image_size=64)
     # Half as many cells without aligned corners: each lies in the middle of four.
@@ -133,7 +135,7 @@ def test_positions_are_resampled_where_a_model_is_smaller(state, tmp_path: Path)
     assert sam(torch.randn(1, 3, 64, 64))[0].shape == (1, 1, 16, 16)
 
 
-def test_published_positions_at_256_px() -> None:
+def test_positions_of_vit_b_at_256_px() -> None:
     with torch.device("meta"):
         state = build_sam("vit_b").state_dict()
     state = resample_positions(state, PRESETS["vit_b"], 256)
@@ -144,7 +146,7 @@ def test_published_positions_at_256_px() -> None:
     assert list(state["image_encoder.blocks.2.attn.rel_pos_h"].shape) == [31, 64]
 
 
-def test_every_difference_is_named(state, tmp_path: Path) -> None:
+def test_every_mismatched_key_is_named(state, tmp_path: Path) -> None:
     del state["mask_decoder.iou_token.weight"], state["image_encoder.neck.0.weight"]
     state["image_encoder.extra"] = torch.zeros(1)
     state["image_encoder.blocks.2.mlp.lin1.bias"] = torch.zeros(5)
@@ -158,13 +160,13 @@ def test_every_difference_is_named(state, tmp_path: Path) -> None:
     assert "image_encoder.blocks.2.mlp.lin1.bias is [5] instead of [128]" in line
 
 
-def test_what_is_no_sam_is_refused(tmp_path: Path) -> None:
+def test_other_checkpoints_are_rejected(tmp_path: Path) -> None:
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(SaveAvsError, match=r"not a whole SAM checkpoint; missing image_encoder\.pos_embed"):
         load_sam(tmp_path / "other.pth")
 
 
-def test_an_impossible_image_size_is_wrong_usage(state, tmp_path: Path) -> None:
+def test_invalid_image_size_is_a_usage_error(state, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "sam.pth")
-    with pytest.raises(UsageError, match="multiple of the patch, 16"):
+    with pytest.raises(UsageError, match="multiple of the patch size, 16"):
         load_sam(tmp_path / "sam.pth", image_size=100)

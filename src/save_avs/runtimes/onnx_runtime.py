@@ -1,4 +1,4 @@
-"""ONNX Runtime: float32 on any processor."""
+"""ONNX Runtime: float32 on any CPU."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from save_avs.models.save import SAVE, Precision
-from save_avs.runtimes.base import InferenceSession
-from save_avs.runtimes.tracing import trace, without_remarks
+from save_avs.runtimes.base import InferenceSession, quiet_exporters, trace_model
 
 FILE = "model.onnx"
 
 
 def write_onnx(program: ExportedProgram, folder: Path, *, result: str = "logits") -> None:
-    """Write a graph of one ``result``, so called; what a file cannot hold, over 2 GB, lies beside it."""
-    with without_remarks():
+    """Write a graph with the output ``result``; weights beyond 2 GB go to a second file."""
+    with quiet_exporters():
         converted = torch.onnx.export(program, output_names=[result], dynamo=True, verbose=False)
-    assert converted is not None
+    assert converted is not None  # it is with dynamo=True
     converted.save(folder / FILE)
 
 
@@ -32,7 +31,7 @@ class Onnx:
 
     def export(self, model: SAVE, folder: Path) -> None:
         """Write an ONNX file."""
-        write_onnx(trace(model), folder)
+        write_onnx(trace_model(model), folder)
 
     def open(self, folder: Path, precision: Precision) -> InferenceSession:
         """Load it into a session."""
@@ -47,13 +46,13 @@ class OnnxSession:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        # waiting threads sleep: decoding and encoding want the cores too
+        # waiting threads sleep: decoding and encoding need the cores too
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         self._inputs = [field.name for field in self._session.get_inputs()]
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
+        """Images u8 [B,3,S,S], log-mel f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
         inputs = dict(zip(self._inputs, (images.numpy(), log_mel.numpy()), strict=True))
         (logits,) = self._session.run(None, inputs)
         return torch.from_numpy(logits)

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from save_avs.errors import SaveAvsError, UsageError
-from save_avs.models import SaveConfig, build_save, load_model, save_model
-from save_avs.models.build import sam_shape
-from save_avs.models.sam.load import resample_positions
+from save_avs.models import SaveConfig, build_save, save_model
+from save_avs.models.sam.checkpoint import resample_positions
 from save_avs.models.serialization import init_from_folder, load_folder, read_config
+from save_avs.runtimes import load_model
 from tests.support.tiny_model import SAM, shake, tiny_batch, tiny_config, tiny_model
 
 
@@ -20,7 +20,7 @@ from tests.support.tiny_model import SAM, shake, tiny_batch, tiny_config, tiny_m
 def folder(tmp_path: Path) -> Path:
     model = tiny_model()
     shake(model)
-    return save_model(model, tiny_config(), tmp_path / "model")
+    return save_model(model, tmp_path / "model")
 
 
 @pytest.mark.parametrize("runtime", ["torch", "auto"])
@@ -40,7 +40,8 @@ def rewrite(folder: Path, **changes) -> None:
 def test_a_folder_gives_back_the_model(folder):
     model = tiny_model()
     shake(model)
-    back, config = load_folder(folder)
+    back = load_folder(folder)
+    config = back.config
     assert config == tiny_config() and not back.training
     assert back.state_dict().keys() == model.state_dict().keys()
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in back.state_dict().items())
@@ -49,11 +50,11 @@ def test_a_folder_gives_back_the_model(folder):
 def test_half_precision_on_disk_full_in_memory(tmp_path):
     model = tiny_model()
     shake(model)
-    save_model(model, tiny_config(), tmp_path / "half", dtype=torch.float16)
+    save_model(model, tmp_path / "half", dtype=torch.float16)
     stored = load_file(tmp_path / "half" / "model.safetensors")
     assert {v.dtype for v in stored.values() if v.is_floating_point()} == {torch.float16}
     assert any(v.dtype == torch.int64 for v in stored.values())  # batch norm counts its batches
-    back, _ = load_folder(tmp_path / "half")
+    back = load_folder(tmp_path / "half")
     assert all(p.dtype == torch.float32 for p in back.parameters())
     with torch.no_grad():
         assert torch.allclose(back(*tiny_batch()), model(*tiny_batch()), atol=0.1)
@@ -80,7 +81,7 @@ def test_load_model_takes_a_folder(folder):
         ),
         (
             {"audio_adapter": {"inject_into": "some"}},
-            "audio_adapter.inject: Input should be 'all', 'last' or 'none'",
+            "audio_adapter.inject_into: Input should be 'all', 'last' or 'none'",
         ),
         ({"sam": {**SAM, "depth": "deep"}}, "sam.depth: Input should be a valid integer"),
         ({"resize": "stretch"}, "resize: Input should be 'squash' or 'pad'"),
@@ -107,7 +108,7 @@ def test_an_unknown_backbone(folder):
 
 
 def test_folders_that_are_not_there(tmp_path):
-    with pytest.raises(UsageError, match="no model folder"):
+    with pytest.raises(UsageError, match="not a model folder"):
         load_folder(tmp_path)
     with pytest.raises(UsageError, match=r"no model '.*nowhere': give a bundled name"):
         load_model(tmp_path / "nowhere")
@@ -121,9 +122,9 @@ def test_a_folder_without_weights(folder):
 
 def test_weights_that_do_not_fit_are_named(folder):
     state = load_file(folder / "model.safetensors")
-    state["extra"] = state.pop("audio_adapter.enter.bias")
+    state["extra"] = state.pop("audio_adapter.in_proj.bias")
     save_file(state, folder / "model.safetensors")
-    with pytest.raises(SaveAvsError, match=r"1 missing: audio_adapter\.enter\.bias; 1 unexpected: extra"):
+    with pytest.raises(SaveAvsError, match=r"1 missing: audio_adapter\.in_proj\.bias; 1 unexpected: extra"):
         load_folder(folder)
 
 
@@ -152,18 +153,18 @@ class TestContinuing:
 
     def test_same_size_same_parts(self, folder):
         model = tiny_model(seed=9)
-        init_from_folder(model, tiny_config(), folder)
-        before, _ = load_folder(folder)
+        init_from_folder(model, folder)
+        before = load_folder(folder)
         assert all(torch.equal(v, before.state_dict()[k]) for k, v in model.state_dict().items())
 
     def test_adapters_that_were_not_there_stay_fresh(self, tmp_path):
         early = tiny_config(image_adapter=None)
         model = build_save(early)
         shake(model)
-        save_model(model, early, tmp_path / "early")
+        save_model(model, tmp_path / "early")
         later = tiny_model(seed=9)
         fresh = {k: v.clone() for k, v in later.state_dict().items() if ".adapter." in k}
-        init_from_folder(later, tiny_config(), tmp_path / "early")
+        init_from_folder(later, tmp_path / "early")
         assert fresh and all(torch.equal(later.state_dict()[k], v) for k, v in fresh.items())
         assert all(torch.equal(later.state_dict()[k], v) for k, v in model.state_dict().items())
 
@@ -171,9 +172,9 @@ class TestContinuing:
     def test_at_another_size_positions_are_resampled(self, folder, size):
         config = tiny_config(image_size=size)
         later = build_save(config)
-        init_from_folder(later, config, folder)
-        before, small = load_folder(folder)
-        expected = resample_positions(before.sam.state_dict(), sam_shape(small), size)
+        init_from_folder(later, folder)
+        before = load_folder(folder)
+        expected = resample_positions(before.sam.state_dict(), before.config.sam, size)
         state = later.sam.state_dict()
         assert state.keys() == expected.keys()
         assert all(torch.equal(state[k], v) for k, v in expected.items())
@@ -187,23 +188,23 @@ class TestContinuing:
         model = tiny_model()
         with torch.no_grad():
             model.sam.image_encoder.pos_embed.fill_(0.25)
-        save_model(model, tiny_config(), tmp_path / "model")
+        save_model(model, tmp_path / "model")
         config = tiny_config(image_size=112)
         later = build_save(config)
-        init_from_folder(later, config, tmp_path / "model")
+        init_from_folder(later, tmp_path / "model")
         assert torch.allclose(later.sam.image_encoder.pos_embed, torch.tensor(0.25))
 
     def test_anything_else_that_differs_is_named(self, folder):
         config = tiny_config(sam={**SAM, "depth": 2})
         with pytest.raises(SaveAvsError, match=r"unexpected: .*blocks\.2\."):
-            init_from_folder(build_save(config), config, folder)
+            init_from_folder(build_save(config), folder)
 
     def test_parts_that_are_to_be_fresh_stay_as_they_were(self, folder):
         other = tiny_config(audio_adapter={"kind": "sama", "hidden": 8})
         later = build_save(other)
         own = {k: v.clone() for k, v in later.state_dict().items() if k.startswith("audio_adapter.")}
-        init_from_folder(later, other, folder, reset=("audio_adapter",))
-        before, _ = load_folder(folder)
+        init_from_folder(later, folder, reset=("audio_adapter",))
+        before = load_folder(folder)
         state = later.state_dict()
         assert all(torch.equal(state[k], v) for k, v in own.items())
         kept = [k for k in before.state_dict() if not k.startswith("audio_adapter.")]
@@ -212,10 +213,10 @@ class TestContinuing:
     def test_a_fresh_part_of_the_same_shape_is_not_loaded_either(self, folder):
         later = tiny_model(seed=9)
         own = {k: v.clone() for k, v in later.state_dict().items()}
-        init_from_folder(later, tiny_config(), folder, reset=("audio_adapter", "sam.mask_decoder"))
+        init_from_folder(later, folder, reset=("audio_adapter", "sam.mask_decoder"))
         taken = [k for k, v in later.state_dict().items() if not torch.equal(v, own[k])]
         assert taken and not any(k.startswith(("audio_adapter.", "sam.mask_decoder.")) for k in taken)
 
     def test_a_fresh_part_that_no_model_has_is_refused(self, folder):
         with pytest.raises(UsageError, match="has no audio"):
-            init_from_folder(tiny_model(), tiny_config(), folder, reset=("audio",))
+            init_from_folder(tiny_model(), folder, reset=("audio",))

@@ -1,4 +1,4 @@
-"""The image encoder adapter: gates channels, then mixes neighbors, beside a block's MLP."""
+"""The image encoder adapter: a channel gate and a spatial branch, parallel to a block's MLP."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from save_avs.models.adapters.matmul_conv import ProductConv2d, ProductConvTranspose2d
+from save_avs.models.adapters.matmul_conv import MatmulConv2d, MatmulConvTranspose2d
 
-Spatial = Literal["full", "depthwise", "bottleneck", "none"]
+SpatialBranch = Literal["full", "depthwise", "bottleneck", "none"]
 
 
 class ImageAdapter(nn.Module):
@@ -19,14 +19,14 @@ class ImageAdapter(nn.Module):
     s = relu(convT4x4/2(relu(conv3x3/2(y))))
     out = gate * LayerNorm(x + s)
 
-    ``gate``, one number a channel, starts at zero: a fresh adapter changes nothing. Without a spatial branch
-    s = y, so that the channel gate still has its say.
+    ``gate``, one value per channel, is initialized to zero: an untrained adapter changes nothing. Without a
+    spatial branch s = y, so that the channel branch still has an effect.
 
     Args:
         dim: channels C.
         ratio: compression of the channel branch, and of the spatial branch where that is a bottleneck.
         spatial: ``full`` convolves all channels with all (25 C^2 weights); ``depthwise`` each with itself
-            (25 C); ``bottleneck`` goes through ratio * C channels; ``none`` leaves the branch out.
+            (25 C); ``bottleneck`` convolves ratio * C channels; ``none`` leaves the branch out.
 
     Raises:
         ValueError: on a ratio outside (0, 1] or an unknown spatial branch.
@@ -35,10 +35,10 @@ class ImageAdapter(nn.Module):
     output gate and the lighter branches are ours.
     """
 
-    def __init__(self, dim: int, *, ratio: float = 0.25, spatial: Spatial = "full") -> None:
+    def __init__(self, dim: int, *, ratio: float = 0.25, spatial: SpatialBranch = "full") -> None:
         super().__init__()
         if not 0 < ratio <= 1:
-            raise ValueError(f"ratio must lie in (0, 1], not {ratio}")
+            raise ValueError(f"ratio must be in (0, 1], not {ratio}")
         hidden = max(1, int(dim * ratio))
         self.down = nn.Linear(dim, hidden, bias=False)
         self.up = nn.Linear(hidden, dim, bias=False)
@@ -57,7 +57,7 @@ class ImageAdapter(nn.Module):
         return self.gate * self.norm(x + s[:, : x.shape[1], : x.shape[2]])
 
 
-def _spatial_branch(dim: int, hidden: int, kind: Spatial) -> nn.Module | None:
+def _spatial_branch(dim: int, hidden: int, kind: SpatialBranch) -> nn.Module | None:
     """Halve the grid and restore it: [B,C,H,W] -> [B,C,H or H+1,W or W+1]."""
     if kind == "full":
         return nn.Sequential(*_down_up(dim, groups=1))
@@ -68,13 +68,13 @@ def _spatial_branch(dim: int, hidden: int, kind: Spatial) -> nn.Module | None:
         return nn.Sequential(squeeze, *_down_up(hidden, groups=1), expand)
     if kind == "none":
         return None
-    raise ValueError(f"unknown spatial branch '{kind}': choose one of {', '.join(get_args(Spatial))}")
+    raise ValueError(f"unknown spatial branch '{kind}': choose one of {', '.join(get_args(SpatialBranch))}")
 
 
 def _down_up(channels: int, *, groups: int) -> list[nn.Module]:
     return [
-        ProductConv2d(channels, channels, 3, stride=2, padding=1, groups=groups, bias=False),
+        MatmulConv2d(channels, channels, 3, stride=2, padding=1, groups=groups, bias=False),
         nn.ReLU(),
-        ProductConvTranspose2d(channels, channels, 4, stride=2, padding=1, groups=groups, bias=False),
+        MatmulConvTranspose2d(channels, channels, 4, stride=2, padding=1, groups=groups, bias=False),
         nn.ReLU(),
     ]

@@ -1,4 +1,4 @@
-"""OpenVINO, for processors: fuses what torch computes step by step."""
+"""OpenVINO on the CPU: fuses what torch computes step by step."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from save_avs.models.save import SAVE, Precision
-from save_avs.runtimes.base import InferenceSession
-from save_avs.runtimes.tracing import trace, without_remarks
+from save_avs.runtimes.base import InferenceSession, quiet_exporters, trace_model
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -21,30 +20,30 @@ FILE = "model.xml"
 HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 
 
-def convert(program: ExportedProgram) -> Model:
-    """A torch graph as OpenVINO's.
+def to_openvino(program: ExportedProgram) -> Model:
+    """Convert a torch graph to OpenVINO's.
 
-    The frontend itself does it: ``openvino.convert_model`` reports its use to its makers.
+    By the frontend itself: ``openvino.convert_model`` sends telemetry.
     """
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-    with without_remarks():
+    with quiet_exporters():
         decoder = TorchFXPythonDecoder.from_exported_program(program)
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
 
 
 def save_graph(graph: Model, folder: Path, *, result: str = "logits") -> None:
-    """Write a graph of one ``result``, so called."""
+    """Write a graph with the output ``result``."""
     import openvino
 
     graph.output(0).tensor.set_names({result})
     openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
 
 
-def settings(precision: Precision) -> dict[str, Any]:
-    """How a graph is compiled for the processor: torch's number of threads, one batch at a time."""
+def compile_config(precision: Precision) -> dict[str, Any]:
+    """Options to compile a graph for the CPU: torch's number of threads, one batch at a time."""
     return {
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -61,17 +60,17 @@ class OpenVino:
 
     def export(self, model: SAVE, folder: Path) -> None:
         """Write OpenVINO's representation."""
-        save_graph(convert(trace(model)), folder)
+        save_graph(to_openvino(trace_model(model)), folder)
 
     def open(self, folder: Path, precision: Precision) -> InferenceSession:
-        """Read it; compiling waits for the first batch."""
+        """Read it; it is compiled at the first batch."""
         return OpenVinoSession(folder / FILE, precision)
 
 
 class OpenVinoSession:
-    """Compiled for the largest batch it has met; smaller ones are filled up.
+    """A session compiled for the largest batch so far; smaller ones are padded.
 
-    A batch of a fixed size is faster, and with an open one the plugin's float32 attention is wrong
+    A fixed batch size is faster, and with a dynamic one the plugin's float32 attention is wrong
     (OpenVINO 2026.4: keys and values of different width).
     """
 
@@ -80,21 +79,21 @@ class OpenVinoSession:
 
         self._core = openvino.Core()
         self._graph = self._core.read_model(file)
-        self._settings = settings(precision)
+        self._config = compile_config(precision)
         self._request: Any = None
         self._batch = 0
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Images u8 [B,3,S,S], patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
+        """Images u8 [B,3,S,S], log-mel f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
         frames = len(images)
         if frames > self._batch:
             self._compile(images, log_mel)
         missing = self._batch - frames
-        filled = [F.pad(t, (0, 0) * (t.ndim - 1) + (0, missing)).numpy() for t in (images, log_mel)]
-        logits = self._request.infer(filled)[0]
+        padded = [F.pad(t, (0, 0) * (t.ndim - 1) + (0, missing)).numpy() for t in (images, log_mel)]
+        logits = self._request.infer(padded)[0]
         return torch.from_numpy(logits[:frames].copy())
 
     def _compile(self, images: Tensor, log_mel: Tensor) -> None:
         self._graph.reshape({0: list(images.shape), 1: list(log_mel.shape)})
-        self._request = self._core.compile_model(self._graph, "CPU", self._settings).create_infer_request()
+        self._request = self._core.compile_model(self._graph, "CPU", self._config).create_infer_request()
         self._batch = len(images)

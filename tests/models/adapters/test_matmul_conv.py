@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from save_avs.models.adapters.matmul_conv import ProductConv2d, ProductConvTranspose2d
+from save_avs.models.adapters.matmul_conv import MatmulConv2d, MatmulConvTranspose2d
 
 PAIRS = [
-    (ProductConv2d, nn.Conv2d, {"kernel_size": 3, "stride": 2, "padding": 1}),
-    (ProductConvTranspose2d, nn.ConvTranspose2d, {"kernel_size": 4, "stride": 2, "padding": 1}),
+    (MatmulConv2d, nn.Conv2d, {"kernel_size": 3, "stride": 2, "padding": 1}),
+    (MatmulConvTranspose2d, nn.ConvTranspose2d, {"kernel_size": 4, "stride": 2, "padding": 1}),
 ]
 
 

@@ -17,8 +17,8 @@ from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, com
 from save_avs.evaluation import evaluate_clips
 from save_avs.inference import Predictor, segment
 from save_avs.inference.audio_events import detect_audio_events
-from save_avs.models import SAVE, SaveConfig, build_from_pretrained, build_save, load_model, save_model
-from save_avs.runtimes import RUNTIMES, open_runtime
+from save_avs.models import SAVE, SaveConfig, build_from_pretrained, build_save, save_model
+from save_avs.runtimes import RUNTIMES, load_model, open_runtime
 from save_avs.types import VideoChunk
 from tests.support import dataset_trees as trees
 from tests.support.sample_videos import make_video
@@ -51,7 +51,7 @@ def batch(model: SAVE, frames: int) -> tuple[Tensor, Tensor]:
 
 
 def test_a_model_folder_comes_back(model: SAVE, tmp_path: Path) -> None:
-    again = load_model(save_model(model, config(model.name), tmp_path / "m"), device="cpu", precision="fp32")
+    again = load_model(save_model(model, tmp_path / "m"), device="cpu", precision="fp32")
     assert again.frontend == model.frontend
     with torch.inference_mode():
         logits = model(*batch(model, 2))
@@ -64,9 +64,9 @@ def test_it_stands_on_a_published_file(tmp_path: Path) -> None:
     classifier = {"classifier.weight": torch.ones(521, 1024), "classifier.bias": torch.ones(521)}
     torch.save({**source.state_dict(), **classifier}, tmp_path / "yamnet.pth")
     model = build_from_pretrained(config("yamnet"), audio=tmp_path / "yamnet.pth").eval()
-    folder = save_model(model, config("yamnet"), tmp_path / "m")
+    folder = save_model(model, tmp_path / "m")
     assert (folder / "model.safetensors").stat().st_size < 2e6  # YAMNet has 13 MB
-    again = load_model(folder, base=tmp_path, device="cpu", precision="fp32")
+    again = load_model(folder, pretrained=tmp_path, device="cpu", precision="fp32")
     with torch.inference_mode():
         torch.testing.assert_close(again(*batch(again, 2)), model(*batch(model, 2)))
 
@@ -78,7 +78,7 @@ def test_it_is_exported(model: SAVE, runtime: str, tmp_path: Path, monkeypatch: 
     for package in RUNTIMES[runtime].packages:
         pytest.importorskip(package)
     monkeypatch.setenv("SAVE_AVS_CACHE", str(tmp_path / "cache"))
-    other = open_runtime(runtime, save_model(model, config(model.name), tmp_path / "m"), "fp32")
+    other = open_runtime(runtime, save_model(model, tmp_path / "m"), "fp32")
     assert other.frontend == model.frontend
     with torch.inference_mode():
         expected = model(*batch(model, 3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from save_avs.models import preset
+from save_avs.models import SaveConfig
 from save_avs.models.adapters import freeze_except
 from save_avs.models.profile import PARTS, profile_model
 from tests.support.tiny_model import SAM, tiny_config, tiny_model
@@ -58,13 +58,15 @@ def test_operations_of_the_other_parts():
     ("name", "millions"), [("save-vit-b", 180.5), ("save-vit-l", 641.8), ("save-vit-h", 1337.1)]
 )
 def test_the_full_branch_is_larger_than_the_encoder(name, millions):
-    parts = profile_model(preset(name)).parts
+    parts = profile_model(SaveConfig.from_preset(name)).parts
     assert parts["image adapters"] / 1e6 == pytest.approx(millions, abs=0.1)
     assert parts["image adapters"] > 2 * parts["SAM encoder"]
 
 
 def test_the_lighter_branches_are_light():
     def adapters(spatial: str) -> int:
-        return profile_model(preset("save-vit-b", image_adapter={"spatial": spatial})).parts["image adapters"]
+        return profile_model(SaveConfig.from_preset("save-vit-b", image_adapter={"spatial": spatial})).parts[
+            "image adapters"
+        ]
 
     assert adapters("depthwise") < 4e6 and adapters("none") < 4e6 and adapters("bottleneck") < 20e6

@@ -72,7 +72,7 @@ def test_a_stage_says_whether_its_model_recomputes(activation_checkpointing, tmp
     stage = {"name": "s", "task": "avs", "data": {"name": "s4", "root": "x"}, "epochs": 1, "batch_size": 1}
     recipe = Recipe.model_validate(
         {
-            "model": tiny_config().model_dump(exclude={"base_weights"}),
+            "model": tiny_config().model_dump(exclude={"pretrained"}),
             "out": tmp_path,
             "stages": [{**stage, "lr": 1e-3, "activation_checkpointing": activation_checkpointing}],
         }

@@ -14,8 +14,8 @@ from save_avs.errors import UsageError
 from save_avs.models import build_from_pretrained, save_model
 from save_avs.models.audio.vggish import VGGish
 from save_avs.models.audio.yamnet import YAMNet
-from save_avs.models.parameter_summary import Inspection, describe_sam, inspect_weights
 from save_avs.models.sam import PRESETS
+from save_avs.models.weights_inspection import Inspection, describe_sam, inspect_weights
 from save_avs.weights.cache import write_record
 from save_avs.weights.identity import identify_file
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
@@ -46,15 +46,15 @@ def problem(path: Path) -> str:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_published_sizes_have_their_names(preset):
-    assert describe_sam(PRESETS[preset]) == f"ViT-{preset[-1].upper()} at 1024 px"
+    assert describe_sam(PRESETS[preset], 1024) == f"ViT-{preset[-1].upper()} at 1024 px"
 
 
 def test_a_sam_of_meta(sam):
     found = fine(inspect_weights(sam))
-    assert found.what.startswith(
+    assert found.description.startswith(
         "SAM 32 wide, 3 blocks, at 64 px (no published size), Meta's key names, torch's"
     )
-    assert found.identity == identify_file(sam) and found.known == ""
+    assert found.identity == identify_file(sam) and found.published == ""
 
 
 def test_a_sam_that_lacks_something(sam):
@@ -76,8 +76,8 @@ def test_a_hugging_face_folder(tmp_path):
     oracle.save_pretrained(tmp_path)
     found = fine(inspect_weights(tmp_path))
     assert (
-        found.what.startswith("SAM 32 wide, 2 blocks")
-        and "transformers' key names, safetensors" in found.what
+        found.description.startswith("SAM 32 wide, 2 blocks")
+        and "transformers' key names, safetensors" in found.description
     )
 
 
@@ -87,14 +87,14 @@ def test_vggish(tmp_path):
     keys.pop("embeddings.4.bias")
     torch.save(keys, tmp_path / "v.pth")  # expanded zeros: a file of a few kilobytes
     found = inspect_weights(tmp_path / "v.pth")
-    assert found.what.startswith("VGGish, torch's format; 17 tensors, 72.1 M")
+    assert found.description.startswith("VGGish, torch's format; 17 tensors, 72.1 M")
     assert found.problems == ["1 missing: embeddings.4.bias"]
 
 
 def test_a_backbone_with_its_classifier(tmp_path):
     state = {key: tensor.contiguous() for key, tensor in YAMNet().state_dict().items()}
     torch.save({**state, "classifier.weight": torch.zeros(521, 1024)}, tmp_path / "yamnet.pth")
-    assert fine(inspect_weights(tmp_path / "yamnet.pth")).what.startswith("YAMNet, torch's format")
+    assert fine(inspect_weights(tmp_path / "yamnet.pth")).description.startswith("YAMNet, torch's format")
     save_file({**state, "classes": torch.zeros(1)}, tmp_path / "more.safetensors")
     assert problem(tmp_path / "more.safetensors") == "1 unexpected: classes"
 
@@ -135,23 +135,23 @@ class TestKnown:
 
     def test_by_its_sha256_under_any_name(self, sam, published):
         sam.rename(sam.with_name("renamed.pth"))
-        assert fine(inspect_weights(sam.with_name("renamed.pth"))).known == "mine (a manifest)"
+        assert fine(inspect_weights(sam.with_name("renamed.pth"))).published == "mine (a manifest)"
 
     def test_a_file_that_bears_the_name_and_is_another(self, sam, published):
         whole = sam.read_bytes()
         sam.write_bytes(whole[:-1])
-        assert f"bears the name of mine, but it has {len(whole) - 1:,} bytes" in problem(sam)
+        assert f"is named like mine, but it has {len(whole) - 1:,} bytes" in problem(sam)
         sam.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        assert "bears the name of mine, but its sha256 is" in problem(sam)
+        assert "is named like mine, but its sha256 is" in problem(sam)
 
     def test_the_stand_in_of_61_bytes(self, tmp_path):
         stub = tmp_path / "sam_vit_b_01ec64.pth"
         stub.write_text("x" * 61)
-        assert "bears the name of sam-vit-b, but it has 61 bytes instead of 375,042,383" in problem(stub)
+        assert "is named like sam-vit-b, but it has 61 bytes instead of 375,042,383" in problem(stub)
 
     def test_by_what_was_recorded(self, sam):
         write_record(sam, identify_file(sam, "sam-vit-b-hf"))
-        assert "sam-vit-b-hf, as recorded at its first download" in fine(inspect_weights(sam)).known
+        assert "sam-vit-b-hf, as recorded at its first download" in fine(inspect_weights(sam)).published
         state = torch.load(sam, weights_only=True)
         state["image_encoder.pos_embed"] += 1
         torch.save(state, sam)
@@ -162,37 +162,39 @@ class TestModelFolders:
     """Folders of a SAVE, with bases and without."""
 
     def test_a_whole_model(self, tmp_path):
-        folder = save_model(tiny_model(), tiny_config(), tmp_path / "model")
-        assert fine(inspect_weights(folder)).what.startswith("a whole SAVE: tiny, 64 px; ")
+        folder = save_model(tiny_model(), tmp_path / "model")
+        assert fine(inspect_weights(folder)).description.startswith("a whole SAVE: tiny, 64 px; ")
 
     def test_what_it_adds_to_a_base(self, sam, tmp_path, cache):
         model = build_from_pretrained(tiny_config(), sam=sam)
         shake(model.audio_adapter)
-        folder = save_model(model, tiny_config(), tmp_path / "model")
+        folder = save_model(model, tmp_path / "model")
         assert problem(folder).startswith("This model requires the base weights sam.pth")
         cache.mkdir()
         sam.rename(cache / "sam.pth")
         found = fine(inspect_weights(folder))
-        assert found.what.startswith("what a SAVE adds to its bases: tiny")
+        assert found.description.startswith("the trained part of a SAVE: tiny")
         assert found.notes[0].endswith(str(cache / "sam.pth"))
 
     def test_an_incomplete_one(self, sam, tmp_path, cache):
-        folder = save_model(build_from_pretrained(tiny_config(), sam=sam), tiny_config(), tmp_path / "model")
+        folder = save_model(build_from_pretrained(tiny_config(), sam=sam), tmp_path / "model")
         cache.mkdir()
         sam.rename(cache / "sam.pth")
         state = load_file(folder / "model.safetensors")
-        gone = ("audio_adapter.enter.bias", "sam.image_encoder.blocks.0.adapter.gate")
+        gone = ("audio_adapter.in_proj.bias", "sam.image_encoder.blocks.0.adapter.gate")
         save_file({k: v for k, v in state.items() if k not in gone}, folder / "model.safetensors")
         assert inspect_weights(folder).problems == [f"2 missing: {gone[1]}, {gone[0]}"]
 
     def test_a_broken_config(self, tmp_path):
-        folder = save_model(tiny_model(), tiny_config(), tmp_path / "model")
+        folder = save_model(tiny_model(), tmp_path / "model")
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | {"image_size": -1}))
         assert "image_size: Input should be greater than 0" in problem(folder)
 
 
 def test_the_bundled_model():
-    from save_avs.models.loading import find_model_folder
+    from save_avs.runtimes.loading import find_model_folder
 
-    assert "a whole SAVE: save-tiny, 256 px" in fine(inspect_weights(find_model_folder("save-tiny"))).what
+    assert (
+        "a whole SAVE: save-tiny, 256 px" in fine(inspect_weights(find_model_folder("save-tiny"))).description
+    )

@@ -1,4 +1,4 @@
-"""What all baselines share: the encoders of a SAVE, frozen and apart, and the model's interface."""
+"""The base class of baselines: a head over the frozen encoders of a SAVE."""
 
 from __future__ import annotations
 
@@ -14,75 +14,75 @@ from save_avs.models.save import SAVE, Precision, Resize
 
 
 class Features(NamedTuple):
-    """What the frozen encoders say of frames: image [B,C,h,w] without any sound in it, and sound [B,D]."""
+    """Features of frames from the frozen encoders: image [B,C,h,w], without any sound in it, and audio [B,D]."""
 
     image: Tensor
-    sound: Tensor
+    audio: Tensor
 
     def take(self, rows: Tensor | Sequence[int]) -> Features:
-        """Some of the frames."""
-        return Features(self.image[rows], self.sound[rows])
+        """The features of some of the frames."""
+        return Features(self.image[rows], self.audio[rows])
 
 
 @torch.no_grad()
 def extract_features(save: SAVE, images: Tensor, log_mel: Tensor) -> Features:
-    """What a SAVE's encoders say of images u8 [B,3,S,S] and log-mel patches f32 [B,1,96,64], each alone."""
+    """Features of images u8 [B,3,S,S] and log-mel patches f32 [B,1,96,64], each by its own encoder."""
     image = save.sam.image_encoder(save.sam.preprocess(images))
     return Features(image.float(), save.audio_backbone(log_mel.to(save.dtype)).float())
 
 
 class Baseline(nn.Module, ABC):
-    """A head over the frozen encoders of a SAVE, in which alone sound meets picture.
+    """A head over the frozen encoders of a SAVE; image and audio meet only in the head.
 
-    A frame's `Features` do not depend on the head: they can be computed once and asked about often.
+    A frame's `Features` do not depend on the head: they can be computed once and used often.
 
     Args:
-        name: how it calls itself in results.
-        save: whose encoders it uses, in evaluation mode; they are no part of the head's parameters.
+        name: its name in results.
+        save: provides the encoders, in evaluation mode; they are not among the head's parameters.
 
     Attributes:
-        trained: names of its parts that learn, as `freeze_except` takes them.
+        trainable: names of its parts that are trained, for `freeze_except`.
     """
 
-    trained: ClassVar[tuple[str, ...]]
+    trainable: ClassVar[tuple[str, ...]]
 
     def __init__(self, name: str, save: SAVE) -> None:
         super().__init__()
         self.name = name
         self.runtime = "torch"
-        self._save = (save,)  # in a tuple torch does not take it for a part of the head
+        self._save = (save,)  # in a tuple, so that torch does not register it as a submodule
 
     @property
     def save(self) -> SAVE:
-        """Whose encoders it uses."""
+        """The model that provides the encoders."""
         return self._save[0]
 
     @property
     def image_size(self) -> int:
-        """Side of the square the model sees, pixels."""
+        """Side of the square input, pixels."""
         return self.save.image_size
 
     @property
     def resize(self) -> Resize:
-        """How a frame becomes that square."""
+        """How a frame becomes the square input."""
         return self.save.resize
 
     @property
     def device(self) -> torch.device:
-        """Where it runs."""
+        """Device of the encoders."""
         return self.save.device
 
     @property
     def precision(self) -> Precision:
-        """What to compute in."""
+        """Precision of the encoders."""
         return self.save.precision
 
     @abstractmethod
     def segment(self, features: Features) -> Tensor:
-        """Logits [B,1,4h,4w] of frames that were looked at."""
+        """Mask logits [B,1,4h,4w] from features."""
 
     def forward(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Frames and the sound beside each to mask logits [B,1,S/4,S/4]."""
+        """Frames and their sound to mask logits [B,1,S/4,S/4]."""
         return self.segment(extract_features(self.save, images, log_mel))
 
     def clone_head(self) -> Self:

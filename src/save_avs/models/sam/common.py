@@ -1,4 +1,4 @@
-"""Small layers that several parts of SAM share."""
+"""Layers that several parts of SAM share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class LayerNorm2d(nn.Module):
     Channels-last input stays channels-last and is normalized without a copy.
     """
 
-    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+    def __init__(self, num_channels: int, eps: float = 1e-6) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.ones(num_channels))
+        self.bias = nn.Parameter(torch.zeros(num_channels))
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,10 +28,10 @@ class LayerNorm2d(nn.Module):
 class MLPBlock(nn.Module):
     """Two linear layers with an activation between them: lin2(act(lin1(x)))."""
 
-    def __init__(self, dim: int, hidden: int, act: type[nn.Module] = nn.GELU) -> None:
+    def __init__(self, embedding_dim: int, mlp_dim: int, act: type[nn.Module] = nn.GELU) -> None:
         super().__init__()
-        self.lin1 = nn.Linear(dim, hidden)
-        self.lin2 = nn.Linear(hidden, dim)
+        self.lin1 = nn.Linear(embedding_dim, mlp_dim)
+        self.lin2 = nn.Linear(mlp_dim, embedding_dim)
         self.act = act()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,16 +10,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from save_avs.errors import DataError, SaveAvsError, UsageError
-from save_avs.models import SAVE, build_from_pretrained, load_model, save_model
+from save_avs.models import SAVE, build_from_pretrained, save_model
 from save_avs.models.adapters import freeze_except
-from save_avs.models.pretrained_delta import checksum
-from save_avs.models.sam.load import load_sam
+from save_avs.models.pretrained import checksum
+from save_avs.models.sam.checkpoint import load_sam
 from save_avs.models.serialization import init_from_folder, load_folder, read_config
+from save_avs.runtimes import load_model
 from save_avs.weights.identity import identify_file
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, WeightsFile
 from tests.support.tiny_model import SAM, shake, tiny_batch, tiny_config, tiny_model
 
-TRAINED = ["adapter", "audio_adapter", "mask_decoder"]
+TRAINABLE = ["adapter", "audio_adapter", "mask_decoder"]
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def trained(files: dict[str, Path], **changes) -> SAVE:
     """A model on both bases, a few steps of something away from where it began."""
     torch.manual_seed(0)
     model = build_from_pretrained(tiny_config(**changes), **files)
-    freeze_except(model, TRAINED)
+    freeze_except(model, TRAINABLE)
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -62,19 +63,19 @@ def test_the_parts_are_the_files(files):
         torch.equal(model.audio_backbone.state_dict()[k], v) for k, v in load_file(files["audio"]).items()
     )
     assert not any(p.requires_grad for p in model.audio_backbone.parameters())
-    assert model.base is not None and model.base.base_weights.sam == identify_file(files["sam"])
+    assert model.pretrained is not None and model.pretrained.refs.sam == identify_file(files["sam"])
 
 
 def test_only_what_was_trained_is_saved(files, tmp_path):
     model = trained(files)
-    folder = save_model(model, tiny_config(), tmp_path / "model")
+    folder = save_model(model, tmp_path / "model")
     kept = load_file(folder / "model.safetensors").keys()
     assert kept == {name for name, p in model.named_parameters() if p.requires_grad}
-    base_weights = json.loads((folder / "config.json").read_text())["base_weights"]
-    assert base_weights["sam"] == {"name": "sam.pth", **sizes(files["sam"])}
-    assert base_weights["audio"] == {"name": "compact.safetensors", **sizes(files["audio"])}
+    refs = json.loads((folder / "config.json").read_text())["pretrained"]
+    assert refs["sam"] == {"name": "sam.pth", **sizes(files["sam"])}
+    assert refs["audio"] == {"name": "compact.safetensors", **sizes(files["audio"])}
     card = (folder / "README.md").read_text()
-    assert card.startswith("---\nlibrary_name: save-avs\n") and base_weights["sam"]["sha256"] in card
+    assert card.startswith("---\nlibrary_name: save-avs\n") and refs["sam"]["sha256"] in card
 
 
 def sizes(file: Path) -> dict[str, object]:
@@ -85,19 +86,20 @@ def sizes(file: Path) -> dict[str, object]:
 @pytest.mark.parametrize("size", [64, 96, 128])
 def test_a_folder_and_its_bases_give_back_the_model(files, tmp_path, size):
     model = trained(files, image_size=size)
-    folder = save_model(model, tiny_config(image_size=size), tmp_path / "model")
-    back, config = load_folder(folder, base=list(files.values()))
+    folder = save_model(model, tmp_path / "model")
+    back = load_folder(folder, pretrained=list(files.values()))
+    config = back.config
     assert same(back, model) and not back.training
     assert not any(t.is_meta for t in back.state_dict().values())
-    assert config.base_weights.sam == identify_file(files["sam"])
+    assert config.pretrained.sam == identify_file(files["sam"])
     with torch.no_grad():
         torch.testing.assert_close(back(*tiny_batch(1, size)), model(*tiny_batch(1, size)))
 
 
 def test_a_loaded_model_saves_the_same_again(files, tmp_path):
-    first = save_model(trained(files), tiny_config(), tmp_path / "first")
-    back, config = load_folder(first, base=files["sam"].parent)
-    second = save_model(back, config, tmp_path / "second")
+    first = save_model(trained(files), tmp_path / "first")
+    back = load_folder(first, pretrained=files["sam"].parent)
+    second = save_model(back, tmp_path / "second")
     for name in ("model.safetensors", "config.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
@@ -107,31 +109,31 @@ def test_what_was_trained_once_is_saved_though_it_is_frozen_now(files, tmp_path)
     with torch.no_grad():
         model.sam.image_encoder.pos_embed[0, 0, 0, 0] += 1e-6
     model.requires_grad_(False)
-    folder = save_model(model, tiny_config(), tmp_path / "model")
+    folder = save_model(model, tmp_path / "model")
     assert "sam.image_encoder.pos_embed" in load_file(folder / "model.safetensors")
-    assert same(load_folder(folder, base=list(files.values()))[0], model)
+    assert same(load_folder(folder, pretrained=list(files.values())), model)
 
 
 def test_one_base_alone(files, tmp_path):
     model = build_from_pretrained(tiny_config(), sam=files["sam"])
-    folder = save_model(model, tiny_config(), tmp_path / "model")
+    folder = save_model(model, tmp_path / "model")
     kept = load_file(folder / "model.safetensors")
     assert any(key.startswith("audio_backbone.") for key in kept)
     assert not any(key.startswith("sam.image_encoder.neck") for key in kept)
-    assert same(load_folder(folder, base=files["sam"])[0], model)
+    assert same(load_folder(folder, pretrained=files["sam"]), model)
 
 
 def test_without_a_base_everything_is_saved(tmp_path):
-    folder = save_model(tiny_model(), tiny_config(), tmp_path / "model")
+    folder = save_model(tiny_model(), tmp_path / "model")
     assert load_file(folder / "model.safetensors").keys() == tiny_model().state_dict().keys()
-    assert not read_config(folder).base_weights
+    assert not read_config(folder).pretrained
     assert "holds the whole model" in (folder / "README.md").read_text()
 
 
 def test_a_card_written_by_hand_stays(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "README.md").write_text("mine")
-    save_model(tiny_model(), tiny_config(), tmp_path / "model")
+    save_model(tiny_model(), tmp_path / "model")
     assert (tmp_path / "model" / "README.md").read_text() == "mine"
 
 
@@ -140,14 +142,14 @@ class TestFinding:
 
     def test_in_the_cache_under_any_name(self, files, tmp_path):
         model = trained(files)
-        folder = save_model(model, tiny_config(), tmp_path / "model")
+        folder = save_model(model, tmp_path / "model")
         (tmp_path / "cache" / "deep").mkdir(parents=True)
         for i, file in enumerate(files.values()):
             file.rename(tmp_path / "cache" / "deep" / f"{i}.bin")
         assert same(load_model(folder, device="cpu", precision="fp32"), model)
 
     def test_nowhere(self, files, tmp_path):
-        folder = save_model(trained(files), tiny_config(), tmp_path / "model")
+        folder = save_model(trained(files), tmp_path / "model")
         with pytest.raises(
             UsageError, match=r"weights sam\.pth .*which were not found: give its path as base"
         ):
@@ -158,8 +160,8 @@ class TestFinding:
         file = WeightsFile(file="sam.pth", url="", size=sam.size, sha256=sam.sha256)
         known = PRETRAINED_WEIGHTS["sam-vit-b"]
         monkeypatch.setitem(PRETRAINED_WEIGHTS, "sam-vit-b", type(known)(**{**vars(known), "files": (file,)}))
-        folder = save_model(trained(files), tiny_config(), tmp_path / "model")
-        assert read_config(folder).base_weights.sam.name == "sam-vit-b"
+        folder = save_model(trained(files), tmp_path / "model")
+        assert read_config(folder).pretrained.sam.name == "sam-vit-b"
         with pytest.raises(UsageError, match=r"weights sam-vit-b .*run `save-avs weights fetch sam-vit-b`"):
             load_model(folder)
         with pytest.raises(UsageError, match="run `save-avs weights fetch sam-vit-b`"):
@@ -170,10 +172,10 @@ class TestFinding:
         with pytest.raises(DataError, match=r"base weights sam-vit-b .*sam\.pth is sam\.pth \(13 bytes"):
             load_model(folder)
         files["sam"].rename(place)
-        assert build_from_pretrained(tiny_config(), sam="sam-vit-b").base.base_weights.sam.name == "sam-vit-b"
+        assert build_from_pretrained(tiny_config(), sam="sam-vit-b").pretrained.refs.sam.name == "sam-vit-b"
 
     def test_a_file_that_is_another(self, files, tmp_path):
-        folder = save_model(trained(files), tiny_config(), tmp_path / "model")
+        folder = save_model(trained(files), tmp_path / "model")
         state = torch.load(files["sam"], weights_only=True)
         state["image_encoder.neck.0.weight"] += 1  # of the same size
         other = tmp_path / "other" / "sam.pth"  # torch writes the name into the file
@@ -181,16 +183,16 @@ class TestFinding:
         torch.save(state, other)
         assert other.stat().st_size == files["sam"].stat().st_size
         with pytest.raises(DataError) as caught:
-            load_model(folder, base=[other, files["audio"]])
+            load_model(folder, pretrained=[other, files["audio"]])
         line = str(caught.value)
         assert (
             "requires the base weights sam.pth" in line and f"{other} is sam.pth" in line and "\n" not in line
         )
 
     def test_a_path_that_is_not_there(self, files, tmp_path):
-        folder = save_model(trained(files), tiny_config(), tmp_path / "model")
+        folder = save_model(trained(files), tmp_path / "model")
         with pytest.raises(UsageError, match="no such file or folder; give the base weights"):
-            load_model(folder, base=tmp_path / "gone.pth")
+            load_model(folder, pretrained=tmp_path / "gone.pth")
 
 
 def test_a_sam_of_another_size_is_refused_in_one_line(files):
@@ -210,27 +212,25 @@ class TestContinuing:
 
     def test_on_the_same_bases(self, files, tmp_path):
         first = trained(files)
-        folder = save_model(first, tiny_config(), tmp_path / "first")
+        folder = save_model(first, tmp_path / "first")
         second = build_from_pretrained(tiny_config(), **files)
-        init_from_folder(second, tiny_config(), folder)
+        init_from_folder(second, folder)
         assert same(second, first)
-        again = save_model(second, tiny_config(), tmp_path / "second")
+        again = save_model(second, tmp_path / "second")
         assert (again / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
     def test_at_another_size_the_bases_own_positions_are_resampled(self, files, tmp_path):
-        folder = save_model(trained(files), tiny_config(), tmp_path / "first")
+        folder = save_model(trained(files), tmp_path / "first")
         second = build_from_pretrained(tiny_config(image_size=128), **files)
-        init_from_folder(second, tiny_config(image_size=128), folder)
+        init_from_folder(second, folder)
         published = load_sam(files["sam"])
         assert torch.equal(second.sam.image_encoder.pos_embed, published.image_encoder.pos_embed)
 
     @pytest.mark.parametrize("kind", ["sam", "audio"])
     def test_a_model_on_other_bases_is_refused(self, files, tmp_path, kind):
-        folder = save_model(trained(files), tiny_config(), tmp_path / "first")
-        with pytest.raises(SaveAvsError, match=f"as its {kind} base: build the model on the same file"):
-            init_from_folder(
-                build_from_pretrained(tiny_config(), **{**files, kind: None}), tiny_config(), folder
-            )
+        folder = save_model(trained(files), tmp_path / "first")
+        with pytest.raises(SaveAvsError, match=f"as its {kind} weights: build the model on the same file"):
+            init_from_folder(build_from_pretrained(tiny_config(), **{**files, kind: None}), folder)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64])

@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from save_avs.models.preprocess import preprocess_frames
-from save_avs.runtimes.export_check import expected
-from save_avs.runtimes.export_graph import EndToEndModel
-from save_avs.runtimes.resize_graph import downscale_matrix, upscale_matrix
+from save_avs.runtimes.export_check import reference_probabilities
+from save_avs.runtimes.export_graph import EndToEndModel, downscale_matrix, upscale_matrix
 from save_avs.types import VideoChunk
 from tests.support.tiny_model import shake, tiny_model
 
@@ -56,7 +55,7 @@ def test_the_graph_finds_what_the_predictor_finds(size, resize):
     shake(model)
     whole, clip = EndToEndModel(model), clip_of(*size)
     rows, columns = axis(size[0]), axis(size[1])
-    squares = whole._squared(torch.from_numpy(clip.frames), rows, columns, torch.tensor(float(max(size))))
+    squares = whole._resize(torch.from_numpy(clip.frames), rows, columns, torch.tensor(float(max(size))))
     difference = (squares - preprocess_frames(clip.frames, 64, resize)).abs()
     assert difference.max() <= 1 and difference.mean() < 0.01
     starts = np.floor(clip.times * 16000 + 0.5).astype(int)
@@ -64,6 +63,6 @@ def test_the_graph_finds_what_the_predictor_finds(size, resize):
     sounds = torch.from_numpy(np.stack([padded[start : start + 15600] for start in starts]))
     with torch.inference_mode():
         found = whole(torch.from_numpy(clip.frames), sounds).numpy()
-    wanted = expected(model, clip)
+    wanted = reference_probabilities(model, clip)
     assert found.shape == (4, *size) and not found[2:].any() and found[:2].any()
     np.testing.assert_allclose(found, wanted, atol=0.01)

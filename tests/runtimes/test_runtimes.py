@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from save_avs.errors import UsageError
-from save_avs.models import SAVE, build_save, load_model, save_model
-from save_avs.runtimes import RUNTIMES, RuntimeModel, open_runtime
+from save_avs.models import SAVE, build_save, save_model
+from save_avs.runtimes import RUNTIMES, RuntimeModel, load_model, open_runtime
 from save_avs.runtimes import base as engine
 from save_avs.runtimes import cache as store
 from save_avs.runtimes.selection import RuntimeTiming, fastest_runtime, save_timings
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = tiny_config(sam=SAM | {"depth": 2})
     model = build_save(config).eval()
     shake(model)
-    return save_model(model, config, tmp_path_factory.mktemp("models") / "tiny")
+    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
 
 
 def logits(model: SAVE | RuntimeModel, frames: int) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_an_export_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert open_runtime("counting", folder, "fp32").name == "tiny"
     open_runtime("counting", folder, "fp32")
     assert counting.exports == 1
-    assert not list(store.runtime_folder().rglob(".part-*"))
+    assert not list(store.runtime_dir().rglob(".part-*"))
 
 
 def test_a_failed_export_leaves_nothing(folder: Path) -> None:
@@ -87,8 +87,8 @@ def test_a_failed_export_leaves_nothing(folder: Path) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        store.kept("key", "name", (), fail)
-    assert not list((store.runtime_folder() / "key").iterdir())
+        store.cached_export("key", "name", (), fail)
+    assert not list((store.runtime_dir() / "key").iterdir())
 
 
 def test_auto_takes_the_fastest_that_was_measured(folder: Path) -> None:
@@ -110,7 +110,7 @@ def test_wrong_wishes_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UsageError, match=r"pip install 'save-avs\[openvino\]'"):
         load_model(folder, device="cpu", precision="fp32", runtime="openvino")
     monkeypatch.setattr("save_avs._extras.find_spec", lambda _: SimpleNamespace(origin=""))
-    with pytest.raises(UsageError, match="computes in fp32, not in bf16"):
+    with pytest.raises(UsageError, match="supports fp32, not bf16"):
         load_model(folder, device="cpu", precision="bf16", runtime="onnx")
 
 

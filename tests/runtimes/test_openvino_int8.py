@@ -13,9 +13,9 @@ from torch import nn
 
 from save_avs.errors import UsageError
 from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT, mask_agreement
-from save_avs.models import load_model
 from save_avs.runtimes import cache as store
-from save_avs.runtimes.int8_engine import OpenVinoInt8
+from save_avs.runtimes import load_model
+from save_avs.runtimes.openvino_int8 import OpenVinoInt8
 from save_avs.synthesis.streams import calibration_frames
 
 NAME = "openvino-int8"
@@ -41,7 +41,7 @@ def test_the_bundled_model_marks_what_float32_marks(monkeypatch: pytest.MonkeyPa
     for frames in (3, 16, 1):
         assert mask_agreement(rough(images[:frames], log_mel[:frames]), wanted[:frames]) > MIN_MASK_AGREEMENT
 
-    (file,) = store.runtime_folder().rglob("model.xml")
+    (file,) = store.runtime_dir().rglob("model.xml")
     constants = [n for n in openvino.Core().read_model(file).get_ops() if n.get_type_name() == "Constant"]
     weights = [n for n in constants if n.get_element_type() == openvino.Type.i8]
     layers = [
@@ -67,7 +67,7 @@ def test_what_is_missing_and_what_it_computes_in_is_said(monkeypatch: pytest.Mon
     monkeypatch.setattr("save_avs._extras.find_spec", lambda _: SimpleNamespace(origin=""))
     (own,) = OpenVinoInt8().precisions
     other = {"bf16": "fp32", "fp32": "bf16"}[own]
-    with pytest.raises(UsageError, match=f"'{NAME}' computes in {own}, not in {other}"):
+    with pytest.raises(UsageError, match=f"'{NAME}' supports {own}, not {other}"):
         load_model(device="cpu", precision=other, runtime=NAME)
 
 
@@ -75,7 +75,7 @@ QUANTIZE = """
 import numpy as np
 import openvino
 from openvino import opset13 as op
-from save_avs.runtimes.int8_engine import quantize_tokens
+from save_avs.runtimes.openvino_int8 import quantize_tokens
 
 draw = np.random.default_rng(0)
 
