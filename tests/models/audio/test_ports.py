@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from save_avs.audio import log_mel_at
 from save_avs.errors import SaveAvsError
-from save_avs.models.audio.backbone import AudioBackbone, load_backbone, network_part
+from save_avs.models.audio.backbone import AudioBackbone, backbone_state, load_backbone
 from save_avs.models.audio.registry import BACKBONES
 from tests.support.audio_reference import chirp, cnn14, draw, openl3, port
 
@@ -133,4 +133,4 @@ def test_checkpoint_with_other_mel_filters_is_refused(pair: Pair) -> None:
     with pytest.raises(
         SaveAvsError, match=rf"other\.pth was trained with other mel filters than {kind.title}"
     ):
-        network_part(kind, state, source="other.pth")
+        backbone_state(kind, state, source="other.pth")
