@@ -8,7 +8,6 @@ turns whatever happens there into an outcome; the child never outlives its paren
         return model.name, lambda task: model(task)
 
     worker = WorkerProcess(set_up, "save-tiny")
-    worker.start()  # -> what set_up reported about itself
     match worker.run(7, Limits(seconds=60, memory=8_000_000_000)):
         case Completed(value): ...
         case Raised() | Died() | TimedOut() | MemoryExceeded() | Stopped(): ...
@@ -50,17 +49,11 @@ class WorkerStartError(SaveAvsError):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a task may take.
+    """What a task may take before the child is killed."""
 
-    Attributes:
-        seconds: for the whole task.
-        silence: seconds between two messages, heartbeats included.
-        memory: bytes the child may hold (resident set), polled every 50 ms.
-    """
-
-    seconds: float = inf
-    silence: float = inf
-    memory: float = inf
+    seconds: float = inf  # in total
+    silence: float = inf  # seconds between two messages, heartbeats included
+    memory: float = inf  # bytes of the child's resident set, polled every 50 ms
 
 
 @dataclass(frozen=True)
@@ -183,8 +176,7 @@ class WorkerProcess(Generic[Info, Task, Result]):
     @property
     def pid(self) -> int | None:
         """Process id of the child, None without one."""
-        process = self._process
-        return None if process is None else process.pid
+        return getattr(self._process, "pid", None)
 
     def start(self, *, stop: Event | None = None) -> Info:
         """Start a child unless one is ready, and return what its ``set_up`` reported.
@@ -198,19 +190,18 @@ class WorkerProcess(Generic[Info, Task, Result]):
                 return self._ready.value
             reason = ""
             for _ in range(self._start_attempts):
-                if self._closed.is_set():
-                    raise WorkerStartError("the worker was stopped")
-                self._spawn()
+                if not self._closed.is_set():
+                    self._spawn()
                 match outcome := self._supervise(self._start_limits, stop):
                     case Completed():
                         self._ready = outcome
                         return outcome.value
                     case Raised():
                         raise outcome.error
-                    case Died():
-                        reason = f"{outcome.reason} while it started"
-                    case TimedOut():
-                        reason = f"was not ready after {outcome.seconds:g} s"
+                    case Died(text):
+                        reason = f"{text} while it started"
+                    case TimedOut(seconds):
+                        reason = f"was not ready after {seconds:g} s"
                     case _:
                         raise WorkerStartError("the worker was stopped while it started")
             raise WorkerStartError(f"the worker {reason} (attempts: {self._start_attempts})")
@@ -238,7 +229,7 @@ class WorkerProcess(Generic[Info, Task, Result]):
             try:
                 self.start(stop=stop)
             except WorkerStartError:
-                if self._must_stop(stop):
+                if self._closed.is_set() or (stop and stop.is_set()):
                     return Stopped()
                 raise
             with suppress(OSError):  # of a child that has just died, as the first receive finds
@@ -299,7 +290,7 @@ class WorkerProcess(Generic[Info, Task, Result]):
 
     def _exceeded(self, limits: Limits, stop: Event | None, start: float, last: float) -> Failure | None:
         now = time.monotonic()
-        if self._must_stop(stop):
+        if self._closed.is_set() or (stop and stop.is_set()):
             return Stopped()
         if now - start > limits.seconds:
             return TimedOut(limits.seconds)
@@ -309,9 +300,6 @@ class WorkerProcess(Generic[Info, Task, Result]):
             if limits.memory < inf and psutil.Process(self.pid).memory_info().rss > limits.memory:
                 return MemoryExceeded(limits.memory)
         return None
-
-    def _must_stop(self, stop: Event | None) -> bool:
-        return self._closed.is_set() or (stop is not None and stop.is_set())
 
     def _exit_reason(self) -> str:
         self._process.join(_JOIN_TIMEOUT)

@@ -57,7 +57,7 @@ def test_only_requested_files_are_kept(served, video):
     job = served.ended(served.accepted(video, save="masks"))
     assert list(job["results"]) == ["masks.json", "waveform.json", "summary.json"]
     assert served.client.get(f"/v1/jobs/{job['id']}/result/overlay.mp4").status_code == 404
-    folder = served.service.store.folder(served.service.find(job["id"]))
+    folder = served.service.store.folder(served.service.registry.find(job["id"]))
     assert names(folder) == ["job.json", "result"]  # the video is gone
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from save_avs.errors import UsageError
 from save_avs.serving import url_fetch
-from save_avs.serving.errors import JobFailedError
+from save_avs.serving.job import JobFailedError
 from save_avs.serving.url_fetch import check_url, fetch
 from tests.support import file_server
 from tests.support.file_server import redirect, stall, status, without_length

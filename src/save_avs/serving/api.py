@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from save_avs.errors import UsageError, first_problem
 from save_avs.inference.settings import MASKS_FILE
 from save_avs.serving.auth import UPLOAD
-from save_avs.serving.error_responses import error_response, job_not_found
+from save_avs.serving.errors import error_response, job_not_found
 from save_avs.serving.job import ID_PATTERN, Job, JobOptions
 from save_avs.serving.job_store import VIDEO
 from save_avs.serving.results import RESULT_FILES, mask_png, read_masks, result_path, result_urls
@@ -22,7 +22,6 @@ from save_avs.serving.schema import (
     FramesView,
     Health,
     JobView,
-    LimitsView,
     ModelsView,
     ModelView,
     error_docs,
@@ -56,7 +55,7 @@ ServiceDep = Annotated[Service, Depends(_service)]
 
 
 def _job(service: ServiceDep, id: Annotated[str, PathParameter(pattern=ID_PATTERN)]) -> Job:
-    job = service.find(id)
+    job = service.registry.find(id)
     if job is None:
         raise job_not_found()
     return job
@@ -142,11 +141,11 @@ def _source_name(service: Service, form: UploadForm, url: str | None) -> str:
 
 
 def _view(service: Service, job: Job) -> JobView:
-    return JobView.of(
-        job,
-        progress=service.progress(job),
-        position=service.queue_position(job),
-        keep=service.limits.keep,
+    return JobView(
+        **dict(job),
+        expires=None if job.ended is None else job.ended + service.limits.keep,
+        progress=service.registry.progress(job),
+        queue_position=service.queue.position(job.id),
         results=result_urls(service.store, job),
     )
 
@@ -215,8 +214,7 @@ def get_mask(masks: MasksDep, index: Annotated[int, PathParameter(ge=0)]) -> Res
 @_routes.get("/v1/models", responses=error_docs(), tags=["server"])
 def list_models(service: ServiceDep) -> ModelsView:
     """List the models, and the limits of this server."""
-    models = [ModelView.model_validate(model, from_attributes=False) for model in service.models]
-    return ModelsView(models=models, limits=LimitsView.model_validate(service.limits, from_attributes=True))
+    return ModelsView(models=[ModelView(**model) for model in service.models], limits=service.limits)
 
 
 @_routes.get("/healthz", tags=["server"])

@@ -14,7 +14,7 @@ from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.api import make_routes
 from save_avs.serving.auth import AccessToken, AuthMiddleware, is_local_name
 from save_avs.serving.config import WorkerConfig
-from save_avs.serving.error_responses import add_error_handlers
+from save_avs.serving.errors import add_error_handlers
 from save_avs.serving.service import Service
 from save_avs.serving.web_ui import add_web_ui
 

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from save_avs.errors import UsageError
-from save_avs.serving.error_responses import error_response
+from save_avs.serving.errors import error_response
 
 LOGIN, STATIC, UPLOAD = "/login", "/static/", "/v1/segment"
 COOKIE = "save_avs"

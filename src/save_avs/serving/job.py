@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from save_avs.errors import SaveAvsError
 from save_avs.inference.settings import DEFAULT_OUTPUTS, OUTPUTS
 
 ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: whoever knows the id may see the job
@@ -87,6 +88,14 @@ class Job(BaseModel):
     attempts: int = 0
     warnings: list[str] = []
     error: JobError | None = None
+
+
+class JobFailedError(SaveAvsError):
+    """A video beyond the limits of the service, or one that cannot be fetched; ``code`` tells which."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class JobProgress(BaseModel):

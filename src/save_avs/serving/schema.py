@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
+from save_avs.serving.config import ServiceLimits
+from save_avs.serving.job import Job, JobError, JobOptions, JobProgress
 from save_avs.serving.upload import FILE
 
 _ID = "0f3a9c64e1d24b7a8c55d0e6b1f27a90"
@@ -14,6 +15,7 @@ _JOB_EXAMPLE = {
     "id": _ID,
     "state": "done",
     "name": "clip.mp4",
+    "url": None,
     "options": {"model": "save-tiny", "fps": "native", "threshold": 0.5, "save": ["overlay", "masks"]},
     "created": 1767225600.0,
     "started": 1767225600.1,
@@ -27,6 +29,7 @@ _JOB_EXAMPLE = {
         "remaining": None,
     },
     "queue_position": None,
+    "attempts": 1,
     "warnings": [],
     "error": None,
     "results": {"overlay.mp4": f"/v1/jobs/{_ID}/result/overlay.mp4"},
@@ -58,33 +61,15 @@ class ErrorView(BaseModel):
     error: JobError
 
 
-class JobView(BaseModel):
+class JobView(Job):
     """A job; times are seconds since 1970."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_JOB_EXAMPLE]})
 
-    id: str
-    state: JobState
-    name: str
-    options: JobOptions
-    created: float
-    started: float | None
-    ended: float | None
     expires: float | None = Field(description="when the job and its files are removed")
     progress: JobProgress
     queue_position: int | None = Field(description="jobs ahead of this one; null when it does not wait")
-    warnings: list[str]
-    error: JobError | None
     results: dict[str, str] = Field(description="URL of each result file by its name")
-
-    @classmethod
-    def of(
-        cls, job: Job, *, progress: JobProgress, position: int | None, keep: float, results: dict[str, str]
-    ) -> JobView:
-        """Make the view of a job."""
-        fields = {name: getattr(job, name) for name in cls.model_fields if hasattr(job, name)}
-        expires = None if job.ended is None else job.ended + keep
-        return cls(**fields, progress=progress, queue_position=position, expires=expires, results=results)
 
 
 class ModelView(BaseModel):
@@ -97,23 +82,11 @@ class ModelView(BaseModel):
     runtime: str
 
 
-class LimitsView(BaseModel):
-    """Limits of this server."""
-
-    size: int = Field(description="bytes per video")
-    duration: float = Field(description="seconds per video")
-    side: int = Field(description="pixels of a video's longer side")
-    time: float = Field(description="seconds per job")
-    memory: int = Field(description="bytes per worker, models included")
-    queue: int = Field(description="jobs that may wait")
-    keep: float = Field(description="seconds after which a finished job is removed")
-
-
 class ModelsView(BaseModel):
     """The models, the default first, and the limits."""
 
     models: list[ModelView]
-    limits: LimitsView
+    limits: ServiceLimits
 
 
 class FramesView(BaseModel):

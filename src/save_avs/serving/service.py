@@ -12,7 +12,7 @@ from threading import Event, Thread
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.errors import JobEndedError, ServiceError
-from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
+from save_avs.serving.job import Job, JobError, JobOptions, JobState
 from save_avs.serving.job_queue import JobQueue
 from save_avs.serving.job_registry import JobRegistry
 from save_avs.serving.job_store import VIDEO, JobStore, safe_name
@@ -33,6 +33,7 @@ class Service:
 
     Attributes:
         models: facts about each model, its name first.
+        store, registry, queue: of the jobs.
 
     Raises:
         UsageError: another server uses the folder.
@@ -42,12 +43,12 @@ class Service:
         self.limits, self.hosts = config.limits, config.hosts
         self.store = JobStore(root)
         self.models: tuple[ModelFacts, ...] = ()
-        self._queue = JobQueue(self.limits.queue, self.limits.workers)
-        self._registry = JobRegistry(self.store)
+        self.queue = JobQueue(self.limits.queue, self.limits.workers)
+        self.registry = JobRegistry(self.store)
         self._pool = WorkerPool(
-            config, queue=self._queue, registry=self._registry, store=self.store, on_end=self._count
+            config, queue=self.queue, registry=self.registry, store=self.store, on_end=self._count
         )
-        self.metrics = Metrics(waiting=lambda: len(self._queue), running=lambda: self._pool.running)
+        self.metrics = Metrics(waiting=lambda: len(self.queue), running=lambda: self._pool.running)
         self._closing = Event()
         self._cleaner = Thread(target=self._remove_expired, name="save-avs-cleaner", daemon=True)
 
@@ -62,7 +63,7 @@ class Service:
         if len(set(names)) < len(names):
             raise UsageError(f"Duplicate model name(s): {', '.join(names)}.")
         self.models = models
-        for job in self._registry.load():
+        for job in self.registry.load():
             self._resume(job)
         self._pool.start()
         self._cleaner.start()
@@ -70,7 +71,7 @@ class Service:
     def close(self) -> None:
         """Stop working. Jobs that are not done stay accepted, for the next server."""
         self._closing.set()
-        self._queue.close()
+        self.queue.close()
         self._pool.close()
         self.store.close()
 
@@ -87,7 +88,7 @@ class Service:
             QueueFullError: the queue is full.
         """
         try:
-            with self._queue.reserve(), self.store.incoming() as folder:
+            with self.queue.reserve(), self.store.incoming() as folder:
                 (folder / VIDEO).mkdir()
                 yield folder
         except SaveAvsError as error:
@@ -106,21 +107,9 @@ class Service:
             raise UsageError(f"Unknown model {options.model!r}. Choose from: {', '.join(names)}.")
         options = options.model_copy(update={"model": options.model or names[0]})
         job = Job(name=safe_name(name), options=options, url=url)
-        self._registry.add(job, incoming)
-        self._queue.put(job.id)
+        self.registry.add(job, incoming)
+        self.queue.put(job.id)
         return job
-
-    def find(self, id: str) -> Job | None:
-        """Return the job of an id."""
-        return self._registry.find(id)
-
-    def progress(self, job: Job) -> JobProgress:
-        """Return the progress of a job."""
-        return self._registry.progress(job)
-
-    def queue_position(self, job: Job) -> int | None:
-        """Return how many jobs are ahead of this one; None when it does not wait."""
-        return self._queue.position(job.id)
 
     def cancel(self, job: Job) -> Job:
         """Stop a job, wait until it has stopped, and return it.
@@ -128,42 +117,42 @@ class Service:
         Raises:
             JobEndedError: it has ended already.
         """
-        with self._registry.changed:
-            now = self.find(job.id)
+        with self.registry.changed:
+            now = self.registry.find(job.id)
             if now is None or now.state.ended:
                 raise JobEndedError(f"The job has already ended: {now.state if now else 'deleted'}.")
-            self._queue.remove(job.id)
+            self.queue.remove(job.id)
             if not self._pool.stop(job.id):
-                self._count(self._registry.finish(job.id, JobState.CANCELLED))
-            return self.find(job.id) or now
+                self._count(self.registry.finish(job.id, JobState.CANCELLED))
+            return self.registry.find(job.id) or now
 
     def delete(self, job: Job) -> None:
         """Remove a job with its files, stopping it first if it runs."""
-        with self._registry.changed:
+        with self.registry.changed:
             if not job.state.ended:
                 with suppress(JobEndedError):
                     self.cancel(job)
-            self._registry.remove(job.id)
+            self.registry.remove(job.id)
 
     def _count(self, job: Job) -> None:
         self.metrics.ended.labels(job.state, job.error.code if job.error else "").inc()
         if job.started is not None and job.ended is not None:
             self.metrics.seconds.observe(job.ended - job.started)
-            self._queue.record_duration(job.ended - job.started)
+            self.queue.record_duration(job.ended - job.started)
 
     def _resume(self, job: Job) -> None:
         """Queue a job of a previous server, unless it seems to have killed it."""
         if job.state is JobState.RUNNING and job.attempts >= _MAX_ATTEMPTS:
             text = f"The server was killed {job.attempts} times while it worked on this video."
-            self._count(self._registry.finish(job.id, JobState.FAILED, JobError(code="killed", message=text)))
+            self._count(self.registry.finish(job.id, JobState.FAILED, JobError(code="killed", message=text)))
         else:
-            self._registry.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
-            self._queue.put(job.id)
+            self.registry.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
+            self.queue.put(job.id)
 
     def _remove_expired(self) -> None:
         keep = self.limits.keep
         while not self._closing.wait(min(60.0, keep / 4)):
-            for job in self._registry.all():
+            for job in self.registry.all():
                 if job.ended is not None and time.time() - job.ended > keep:
                     try:
                         self.delete(job)

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from save_avs.errors import UsageError
-from save_avs.serving.errors import JobFailedError
+from save_avs.serving.job import JobFailedError
 
 _CHUNK = 1 << 16
 _IDLE_TIMEOUT = 20.0  # seconds without a byte
@@ -140,15 +140,7 @@ def _resolve(link: VideoUrl) -> tuple[socket.AddressFamily, tuple[str, int]]:
         raise JobFailedError("not_fetched", f"{link.host}: {error}") from error
     addresses = [ipaddress.ip_address(str(entry[4][0])) for entry in entries]
     public = all(address.is_global and not address.is_multicast for address in addresses)
-    if not public and not _is_address(link.host):
+    if not public and link.host not in map(str, addresses):  # an IP address on the list may be private
         raise UsageError(f"{link.host} resolves to a private address.")
     family, _, _, _, address = entries[0]
     return family, (str(address[0]), link.port)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -11,16 +11,18 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from save_avs._process import Channel
 from save_avs._text import print_traceback
 from save_avs.errors import MediaError, SaveAvsError
 from save_avs.serving.config import ServiceLimits, WorkerConfig
-from save_avs.serving.errors import JobFailedError
-from save_avs.serving.job import Job, JobError, JobProgress
+from save_avs.serving.job import Job, JobError, JobFailedError, JobProgress
 from save_avs.serving.job_store import RESULT, VIDEO
 from save_avs.serving.results import ARCHIVE, WAVEFORM
+
+if TYPE_CHECKING:
+    from save_avs.inference.pipeline import FrameProgress
 
 _PROGRESS_INTERVAL = 0.2  # seconds
 
@@ -53,29 +55,23 @@ def set_up(
 def _attempt(
     channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> JobError | None:
+    """Do a job; return what its owner is told about an error."""
     try:
         _segment(channel, config, models, job, folder)
         return None
+    except JobFailedError as error:
+        code, text = error.code, str(error)
+    except MediaError as error:
+        code, text = "unreadable", str(error)
+    except SaveAvsError as error:
+        code, text = "refused", str(error)
+    except MemoryError:
+        code, text = "memory", "The video needs more memory than this server has."
+    except OSError as error:
+        code, text = "system", f"The server could not write: {error.strerror or error}."
     except Exception as error:
-        return _job_error(error)
-
-
-def _job_error(error: Exception) -> JobError:
-    """What the owner of a job is told about an error."""
-    match error:
-        case JobFailedError():
-            code, text = error.code, str(error)
-        case MediaError():
-            code, text = "unreadable", str(error)
-        case SaveAvsError():
-            code, text = "refused", str(error)
-        case MemoryError():
-            code, text = "memory", "The video needs more memory than this server has."
-        case OSError():
-            code, text = "system", f"The server could not write: {error.strerror or error}."
-        case _:
-            print_traceback(error)
-            code, text = "internal", "The program failed on this video: see the server's log."
+        print_traceback(error)
+        code, text = "internal", "The program failed on this video: see the server's log."
     return JobError(code=code, message=text)
 
 
@@ -104,7 +100,7 @@ def _segment(
         outputs=tuple(options.save),
         directory=folder / RESULT,
         overwrite=True,
-        on_progress=_ProgressReporter(channel, limits).update,
+        on_progress=_progress_reporter(channel, limits),
         on_warning=channel.send,
     )
     write_summary(folder / RESULT / SUMMARY_FILE, {**result.summary(), "source": job.name})
@@ -142,28 +138,20 @@ def _check_duration(seconds: float, limits: ServiceLimits) -> None:
         )
 
 
-class _ProgressReporter:
-    """Reports progress a few times per second, and stops videos that are longer than their header says."""
+def _progress_reporter(channel: Channel, limits: ServiceLimits) -> Callable[[FrameProgress], None]:
+    """Report progress a few times per second, and stop videos that are longer than their header says."""
+    fields = JobProgress.model_fields.keys() - {"phase"}
+    last = 0.0
 
-    def __init__(self, channel: Channel, limits: ServiceLimits) -> None:
-        self._channel, self._limits = channel, limits
-        self._next = 0.0
+    def report(progress: FrameProgress) -> None:
+        nonlocal last
+        _check_duration(progress.time, limits)
+        if time.monotonic() >= last + _PROGRESS_INTERVAL:
+            last = time.monotonic()
+            values = {name: getattr(progress, name) for name in fields}
+            channel.send(JobProgress(phase="segmenting", **values))
 
-    def update(self, progress: Any) -> None:
-        """Report the progress of ``segment``."""
-        _check_duration(progress.time, self._limits)
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + _PROGRESS_INTERVAL
-        self._channel.send(
-            JobProgress(
-                phase="segmenting",
-                fraction=progress.fraction,
-                frames=progress.frames,
-                frames_per_second=progress.frames_per_second,
-                remaining=progress.remaining,
-            )
-        )
+    return report
 
 
 def _write_waveform(path: Path, times: Any, low: Any, high: Any) -> None:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable
 from threading import Event, Thread
 
-from save_avs._process import (
-    Completed,
-    Died,
-    Failure,
-    Limits,
-    MemoryExceeded,
-    Raised,
-    Stopped,
-    TimedOut,
-    WorkerProcess,
-    WorkerStartError,
-)
+from save_avs import _process
+from save_avs._process import Completed, Died, Failure, Limits, WorkerProcess, WorkerStartError
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.job import Job, JobError, JobState
 from save_avs.serving.job_queue import JobQueue
@@ -137,8 +128,7 @@ class WorkerPool:
         except WorkerStartError as error:
             outcome = Died(str(error), began=False)
         except Exception as error:
-            _log.exception("job %s", id)
-            outcome = Raised(error)
+            outcome = _process.Raised(error, traceback.format_exc())
         with registry.changed:
             del self._stops[id]
             state, problem = self._result(outcome)
@@ -155,20 +145,19 @@ class WorkerPool:
                 return JobState.DONE, None
             case Completed(error):
                 return JobState.FAILED, error
-            case Stopped():
+            case _process.Stopped():
                 return (JobState.ACCEPTED if self._closing.is_set() else JobState.CANCELLED), None
             case Died(began=False):  # of something else than this job
                 return JobState.ACCEPTED, None
             case Died(reason):
                 code, text = "crashed", f"The worker {reason} on this video."
-            case TimedOut(seconds):
+            case _process.TimedOut(seconds):
                 code, text = "timeout", f"The job took longer than this server's limit of {seconds:g} s."
-            case MemoryExceeded(limit):
-                code, text = (
-                    "memory",
-                    f"The video needs more memory than this server's limit of {limit / 1e6:g} MB.",
-                )
-            case _:
+            case _process.MemoryExceeded(limit):
+                code = "memory"
+                text = f"The video needs more memory than this server's limit of {limit / 1e6:g} MB."
+            case _process.Raised(error, trace):
+                _log.error("a job failed unexpectedly: %s\n%s", error, trace)
                 code, text = "internal", "The server failed: see its log."
         return JobState.FAILED, JobError(code=code, message=text)
 
