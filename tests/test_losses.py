@@ -57,7 +57,7 @@ def test_save_loss_is_the_sum_of_its_parts() -> None:
     torch.testing.assert_close(weighted.total, 2 * loss.bce + 0.5 * loss.iou)
 
 
-def test_frames_without_annotation_do_not_count() -> None:
+def test_losses_ignore_frames_without_annotation() -> None:
     logits, targets, _ = batch(5)
     has_mask = torch.tensor([True, False, True, False, False])
     loss = save_loss(logits, targets, has_mask).total
@@ -67,7 +67,7 @@ def test_frames_without_annotation_do_not_count() -> None:
     assert (gradient[has_mask] != 0).any(dim=(1, 2, 3)).all()
 
 
-def test_no_annotated_frame_gives_zero_with_a_gradient() -> None:
+def test_losses_without_an_annotated_frame_are_zero_with_a_gradient() -> None:
     logits, targets, every = batch()
     loss = save_loss(logits, targets, ~every).total
     loss.backward()
@@ -75,7 +75,7 @@ def test_no_annotated_frame_gives_zero_with_a_gradient() -> None:
     assert logits.grad is not None and (logits.grad == 0).all()
 
 
-def test_parts_of_a_batch_add_up_to_the_whole() -> None:
+def test_losses_of_micro_batches_add_up_to_the_batch() -> None:
     logits, targets, _ = batch(6)
     has_mask = torch.tensor([True, True, True, False, True, False])
     whole = save_loss(logits, targets, has_mask).total
@@ -86,7 +86,7 @@ def test_parts_of_a_batch_add_up_to_the_whole() -> None:
     torch.testing.assert_close(sum(parts), whole)
 
 
-def test_half_precision_logits_are_scored_in_float32() -> None:
+def test_losses_of_half_precision_logits_are_computed_in_float32() -> None:
     logits, targets, every = batch()
     half = logits.detach().bfloat16()
     loss = save_loss(half, targets, every).total
@@ -94,7 +94,7 @@ def test_half_precision_logits_are_scored_in_float32() -> None:
     torch.testing.assert_close(loss, save_loss(half.float(), targets, every).total)
 
 
-def test_shapes_that_would_broadcast_are_refused() -> None:
+def test_losses_refuse_shapes_that_would_broadcast() -> None:
     logits, targets, every = batch()
     with pytest.raises(ValueError, match=r"\[B,1,M,M\]"):
         bce_loss(logits, targets[:, 0], every)

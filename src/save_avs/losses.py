@@ -1,4 +1,4 @@
-"""Losses as pure functions: over annotated frames only, in float32, divided by a count the caller may give.
+"""Losses: pure functions over annotated frames, in float32, divided by a count the caller may pass.
 
 A process that holds part of a batch passes the whole batch's number of annotated frames as ``normalizer``:
 the gradients of all processes then add up to those of one. (Where they are averaged instead, as by
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-UNLABELED = 255  # a pixel whose class is not known; no benchmark has as many classes
+UNLABELED = 255  # a pixel of unknown class; no benchmark has as many classes
 
 
 class SaveLoss(NamedTuple):
@@ -27,11 +27,11 @@ class SaveLoss(NamedTuple):
 def bce_loss(
     logits: Tensor, targets: Tensor, has_mask: Tensor, normalizer: float | Tensor | None = None
 ) -> Tensor:
-    """Binary cross-entropy: mean over a frame's pixels, summed over annotated frames, over ``normalizer``.
+    """Return the binary cross-entropy: mean over a frame's pixels, summed over annotated frames, over ``normalizer``.
 
     Args:
         logits: [B,1,M,M].
-        targets: [B,1,M,M], 1 where it sounds.
+        targets: [B,1,M,M], 1 for sounding objects.
         has_mask: bool [B], the annotated frames.
         normalizer: what the sum is divided by; the number of annotated frames (at least 1) by default.
 
@@ -53,15 +53,15 @@ def soft_iou_loss(
     normalizer: float | Tensor | None = None,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Soft IoU loss, 1 - (sum p t + smooth) / (sum (p + t - p t) + smooth), per frame; reduced as `bce_loss`.
+    """Return the soft IoU loss, 1 - (sum p t + smooth) / (sum (p + t - p t) + smooth), per frame; reduced as `bce_loss`.
 
-    ``smooth`` is in pixels. A frame where nothing sounds has the loss S / (S + smooth), S the sum of its
-    probabilities: 0 for an empty prediction. Its gradient, smooth / (S + smooth)^2, is felt only once few
+    ``smooth`` is in pixels. A frame without a sounding object has the loss S / (S + smooth), S the sum of its
+    probabilities: 0 for an empty prediction. Its gradient, smooth / (S + smooth)^2, matters only once few
     pixels are left: until then cross-entropy has to empty the frame.
 
     Args:
         logits: [B,1,M,M].
-        targets: [B,1,M,M], 1 where it sounds.
+        targets: [B,1,M,M], 1 for sounding objects.
         has_mask: bool [B], the annotated frames.
         normalizer: what the sum is divided by; the number of annotated frames (at least 1) by default.
         smooth: added above and below the fraction; positive.
@@ -105,11 +105,11 @@ def save_loss(
 def class_loss(
     logits: Tensor, labels: Tensor, has_mask: Tensor, normalizer: float | Tensor | None = None
 ) -> Tensor:
-    """Cross-entropy of each pixel's class: mean over a frame's labeled pixels, then reduced as `bce_loss`.
+    """Return the cross-entropy of the classes: mean over a frame's labeled pixels, reduced as `bce_loss`.
 
     Args:
-        logits: [B,K,M,M], the background first.
-        labels: int64 [B,M,M]; `UNLABELED` where a pixel's class is not known.
+        logits: [B,K,M,M], background first.
+        labels: int64 [B,M,M]; `UNLABELED` for pixels of unknown class.
         has_mask: bool [B], the annotated frames.
         normalizer: what the sum is divided by; the number of annotated frames (at least 1) by default.
 

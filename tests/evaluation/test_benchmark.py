@@ -35,7 +35,7 @@ def by_hand(model, clips, name: str) -> dict[str, float]:
         for k in np.flatnonzero(sample.has_mask & sample.valid):
             size = protocol.scoring.size
             side = model.image_size if size == "network" else size
-            shape = sample.masks[k].shape if size == "truth" else (side, side)
+            shape = sample.masks[k].shape if size == "target" else (side, side)
             images = preprocess_frames(sample.frames[k : k + 1], model.image_size, "squash")
             with torch.inference_mode():
                 logits = model(images, torch.from_numpy(sample.log_mel[k : k + 1, None]))

@@ -34,7 +34,7 @@ def frames(b: int, seed: int, empty: tuple[int, ...] = (), h: int = 6, w: int = 
     return logits, targets
 
 
-def test_iou_of_hand_made_frames() -> None:
+def test_mask_ious_of_hand_made_frames() -> None:
     probs, targets = torch.zeros(4, 2, 2), torch.zeros(4, 2, 2, dtype=torch.bool)
     probs[0, 0] = 0.9  # two pixels marked, one of them right, one missed
     targets[0, :, 0] = True
@@ -45,13 +45,13 @@ def test_iou_of_hand_made_frames() -> None:
     np.testing.assert_allclose(mask_ious(counts), [1 / 3, 0.0, 3 / 4, 1.0], atol=1e-6)
 
 
-def test_iou_threshold_is_exclusive_and_can_be_chosen() -> None:
+def test_frame_counts_threshold_is_exclusive() -> None:
     probs, targets = torch.full((1, 2, 2), 0.5), torch.ones(1, 2, 2, dtype=torch.bool)
     assert mask_ious(frame_counts(probs, targets)).item() == 0.0
     assert mask_ious(frame_counts(probs, targets, 0.4)).item() == pytest.approx(1.0)
 
 
-def test_f_curve_of_a_hand_made_frame() -> None:
+def test_frame_f_curves_of_a_hand_made_frame() -> None:
     probs = torch.tensor([[[1.0, 0.6], [0.4, 0.0]]])
     targets = torch.tensor([[[True, False], [True, False]]])
     curve = frame_f_curves(probs, targets)[0]
@@ -69,7 +69,7 @@ levels = st.sampled_from([0.0, 0.25, 0.5, 1.0, 1 / 254, 127 / 254, 253 / 254]) |
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(levels, st.booleans()), min_size=12, max_size=12))
-def test_frames_score_as_the_formulas_say(pixels: list[tuple[float, bool]]) -> None:
+def test_frame_scores_equal_their_formulas(pixels: list[tuple[float, bool]]) -> None:
     probs = torch.tensor([p for p, _ in pixels]).reshape(2, 2, 3)
     targets = torch.tensor([t for _, t in pixels]).reshape(2, 2, 3)
     curves, scores = frame_f_curves(probs, targets).numpy(), mask_ious(frame_counts(probs, targets))
@@ -81,13 +81,13 @@ def test_frames_score_as_the_formulas_say(pixels: list[tuple[float, bool]]) -> N
             assert np.isnan(curve).all()
 
 
-def test_best_f_leaves_frames_without_a_curve_out() -> None:
+def test_best_f_score_ignores_frames_without_a_curve() -> None:
     curves = np.array([[0.2, 0.4], [np.nan, np.nan], [0.6, 0.0]])
     assert best_f_score(curves) == pytest.approx(0.4)
     assert np.isnan(best_f_score(curves[1:2]))
 
 
-def test_merging_processes_is_the_same_as_one() -> None:
+def test_mask_metric_merge_equals_one_process() -> None:
     logits, targets = frames(12, seed=6, empty=(4,))
     clips, positions = torch.arange(12) // 3, torch.arange(12) % 3
     one, whole, other = MaskMetric(), MaskMetric(), MaskMetric()
@@ -101,7 +101,7 @@ def test_merging_processes_is_the_same_as_one() -> None:
     assert sorted(zip(table.clips, table.positions, strict=True)) == [(i // 3, i % 3) for i in range(12)]
 
 
-def test_reset_forgets() -> None:
+def test_mask_metric_reset_forgets_all_frames() -> None:
     metric = MaskMetric()
     for protocol in PROTOCOLS.values():
         if protocol.scoring == FrameScoring() or protocol.scoring.size == 224:
@@ -114,7 +114,7 @@ def test_reset_forgets() -> None:
     assert np.isnan(metric.compute(DATASET)["f"])
 
 
-def test_frames_of_different_sizes_score_together() -> None:
+def test_mask_metric_accepts_frames_of_different_sizes() -> None:
     metric = MaskMetric()
     small, large = frames(2, seed=8), frames(1, seed=9, h=12, w=5)
     metric.update(*small, clips=[0, 0])
@@ -124,7 +124,7 @@ def test_frames_of_different_sizes_score_together() -> None:
     assert metric.compute(DATASET)["f"] == pytest.approx(np.mean(curves, axis=0).max(), abs=1e-6)
 
 
-def test_a_clip_s_sums_are_of_its_own_frames() -> None:
+def test_clip_table_sums_each_clips_own_frames() -> None:
     metric = MaskMetric()
     logits, targets = frames(4, seed=11, empty=(3,))
     metric.update(logits, targets, clips=[5, 2, 5, 2])
@@ -136,7 +136,7 @@ def test_a_clip_s_sums_are_of_its_own_frames() -> None:
     np.testing.assert_allclose(table.iou, [single[1] + single[3], single[0] + single[2]])
 
 
-def test_what_cannot_be_scored_is_refused() -> None:
+def test_mask_metric_refuses_invalid_input() -> None:
     logits, targets = frames(2, seed=10)
     metric = MaskMetric()
     with pytest.raises(ValueError, match="bool"):
@@ -145,13 +145,13 @@ def test_what_cannot_be_scored_is_refused() -> None:
         metric.update(logits[0], targets[0], clips=[0] * len(logits[0]))
     with pytest.raises(ValueError, match="NaN"):
         metric.update(torch.full_like(logits, torch.nan), targets, clips=[0, 0])
-    with pytest.raises(ValueError, match="one entry a frame"):
+    with pytest.raises(ValueError, match="one entry per frame"):
         metric.update(logits, targets, clips=[0])
-    with pytest.raises(ValueError, match="another view"):
+    with pytest.raises(ValueError, match="another frame scoring"):
         metric.compute(PROTOCOLS["gavs"])
 
 
-def test_thresholds_are_met_to_the_last_bit() -> None:
+def test_frame_f_curves_thresholds_are_exact_to_the_last_bit() -> None:
     thresholds = torch.linspace(0, 1 - 1e-10, 255)
     infinity = torch.tensor(torch.inf)
     beside = [thresholds.nextafter(infinity), thresholds.nextafter(-infinity)]

@@ -80,19 +80,19 @@ def metric_of(clips: Clips, name: str) -> MaskMetric:
     return metric
 
 
-def test_every_protocol_has_its_definition() -> None:
+def test_every_protocol_has_an_oracle() -> None:
     assert EXPECTED.keys() == PROTOCOLS.keys()
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 @pytest.mark.parametrize("case", CASES)
-def test_a_protocol_equals_its_definition(case, name: str) -> None:
+def test_protocol_equals_its_oracle(case, name: str) -> None:
     clips = case()
     found = metric_of(clips, name).compute(PROTOCOLS[name])
     assert (found["miou"], found["f"]) == pytest.approx(EXPECTED[name](clips), abs=2e-6)
 
 
-def test_protocols_are_told_apart_by_the_mixed_clips() -> None:
+def test_protocols_differ_on_mixed_clips() -> None:
     scores = {name: EXPECTED[name](mixed()) for name in PROTOCOLS}
     for name in ("official-batch4", "dataset", "sama", "cavp"):
         assert abs(scores[name][1] - scores["official"][1]) > 1e-4
@@ -103,7 +103,7 @@ def test_protocols_are_told_apart_by_the_mixed_clips() -> None:
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_only_silent_frames(name: str) -> None:
+def test_protocol_on_silent_frames_only(name: str) -> None:
     """mIoU is the share rightly left out; F is 0 in the public code, and nothing where no frame counts."""
     found = metric_of(only_silent(), name).compute(PROTOCOLS[name])
     miou, f = EXPECTED[name](only_silent())
@@ -114,13 +114,13 @@ def test_only_silent_frames(name: str) -> None:
         assert found["f"] == pytest.approx(f, abs=2e-6)
 
 
-def test_pooling_counts_the_background_alone_where_nothing_is_anywhere() -> None:
+def test_pooled_score_without_any_mask_is_of_the_background() -> None:
     found = metric_of(nothing_anywhere(), "cavp").compute(PROTOCOLS["cavp"])
     assert found == pytest.approx({"miou": 0.5, "f": 1.0})  # as the code has it: 0 / eps for the mask's IoU
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_scoring_drawn_clips_is_scoring_a_data_set_of_them(name: str) -> None:
+def test_score_clips_of_draws_equals_a_data_set_of_them(name: str) -> None:
     clips = mixed()
     table = metric_of(clips, name).table().by_clip()
     draws = np.random.default_rng(5).integers(len(clips), size=(6, len(clips)))
@@ -131,7 +131,7 @@ def test_scoring_drawn_clips_is_scoring_a_data_set_of_them(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_drawn_data_sets_may_be_of_different_lengths(name: str) -> None:
+def test_score_clips_accepts_draws_of_different_lengths(name: str) -> None:
     clips = mixed()
     table = metric_of(clips, name).table().by_clip()
     draws = np.array([[3, 9, 0, 5, 5, 1, 7, 8, 2], [4, 6, 1, 0, 3, -1, -1, -1, -1], [2, 2, 2, 8] + [-1] * 5])
@@ -141,12 +141,14 @@ def test_drawn_data_sets_may_be_of_different_lengths(name: str) -> None:
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_a_size_is_for_protocols_that_leave_it_open() -> None:
+def test_get_protocols_size_needs_a_configurable_protocol() -> None:
     official, dataset = get_protocols(["official", "dataset", "official"], size=96)
     assert (official.scoring.size, dataset.scoring.size) == (224, 96)
-    with pytest.raises(UsageError, match="official, sama is fixed: leave --size out, or add dataset"):
+    with pytest.raises(UsageError, match="official, sama is fixed: omit --size, or add dataset"):
         get_protocols(["official", "sama"], size=96)
-    with pytest.raises(UsageError, match="unknown protocol 'offical': choose of official, official-batch4"):
+    with pytest.raises(
+        UsageError, match="unknown protocol 'offical'\. Choose from: official, official-batch4"
+    ):
         get_protocols(["offical"])
     with pytest.raises(UsageError, match="no protocol given"):
         get_protocols([])

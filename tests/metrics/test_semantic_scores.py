@@ -49,12 +49,12 @@ def expected(found: np.ndarray, truth: np.ndarray, keep: slice = slice(None)) ->
     ],
 )
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_variant_equals_its_definition(variant, keep: slice, seed: int) -> None:
+def test_class_subset_equals_its_oracle(variant, keep: slice, seed: int) -> None:
     found, truth = draw(seed)
     assert metric_of(found, truth).compute(variant) == pytest.approx(expected(found, truth, keep))
 
 
-def test_the_official_no_background_keeps_the_background() -> None:
+def test_official_no_background_keeps_the_background() -> None:
     truth = np.zeros((2, 4, 4), np.int64)
     metric = metric_of(truth, truth, [0, 1])  # nothing but background, all of it right
     assert metric.compute("official-no-background")["miou"] == pytest.approx(1 / (CLASSES - 1))
@@ -62,14 +62,14 @@ def test_the_official_no_background_keeps_the_background() -> None:
 
 
 @pytest.mark.parametrize("empty", ["truth", "found"])
-def test_an_empty_side_scores_nothing_but_background(empty: str) -> None:
+def test_empty_prediction_or_target_scores_the_background_only(empty: str) -> None:
     found, truth = draw()
     (truth if empty == "truth" else found)[:] = 0
     assert metric_of(found, truth).compute() == pytest.approx(expected(found, truth))
     assert (score_semantic(metric_of(found, truth).table(), "f", "no-background")) == 0.0
 
 
-def test_a_class_that_never_occurs_counts_as_nothing_in_the_mean_and_is_named() -> None:
+def test_absent_class_counts_as_zero_and_has_a_nan_class_score() -> None:
     found, truth = draw()
     each = class_scores(metric_of(found, truth).table(), "miou")
     assert np.isnan(each[NEVER]) and np.isnan(each).sum() == 1
@@ -78,7 +78,7 @@ def test_a_class_that_never_occurs_counts_as_nothing_in_the_mean_and_is_named() 
     np.testing.assert_allclose(np.nan_to_num(class_scores(metric_of(found, truth).table(), "f")), scores)
 
 
-def test_merging_processes_is_the_same_as_one() -> None:
+def test_semantic_metric_merge_equals_one_process() -> None:
     found, truth = draw()
     one = metric_of(found, truth)
     clips = [i // 3 for i in range(12)]
@@ -88,7 +88,7 @@ def test_merging_processes_is_the_same_as_one() -> None:
     assert parts[1].table().clips.tolist() == [0, 1, 2, 3]
 
 
-def test_scoring_drawn_clips_is_scoring_a_data_set_of_them() -> None:
+def test_score_semantic_of_draws_equals_a_data_set_of_them() -> None:
     found, truth = draw()
     table = metric_of(found, truth).table()
     draws = np.array([[0, 0, 2, 3], [3, 1, -1, -1]])
@@ -99,7 +99,7 @@ def test_scoring_drawn_clips_is_scoring_a_data_set_of_them() -> None:
             assert value == pytest.approx(expected(found[frames], truth[frames], slice(1, None))[measure])
 
 
-def test_joined_tables_hold_the_clips_of_both() -> None:
+def test_semantic_table_join_holds_the_clips_of_both() -> None:
     found, truth = draw()
     whole, empty = metric_of(found, truth).table(), SemanticMetric(CLASSES).table()
     both = whole.join(whole)
@@ -108,7 +108,7 @@ def test_joined_tables_hold_the_clips_of_both() -> None:
     assert len(empty) == 0 and np.isnan(score_semantic(empty, "f"))
 
 
-def test_frames_of_different_sizes_score_together_and_reset_forgets() -> None:
+def test_semantic_metric_accepts_different_sizes_and_resets() -> None:
     metric = SemanticMetric(CLASSES)
     metric.update(torch.ones(1, 2, 2, dtype=torch.uint8), torch.ones(1, 2, 2, dtype=torch.uint8), [0])
     metric.update(torch.zeros(1, 5, 3, dtype=torch.int64), torch.ones(1, 5, 3, dtype=torch.uint8), [1])
@@ -117,7 +117,7 @@ def test_frames_of_different_sizes_score_together_and_reset_forgets() -> None:
     assert np.isnan(metric.compute()["miou"])
 
 
-def test_what_cannot_be_scored_is_refused() -> None:
+def test_semantic_metric_refuses_invalid_input() -> None:
     metric, labels = SemanticMetric(3), torch.zeros(2, 4, 4, dtype=torch.int64)
     with pytest.raises(ValueError, match="labels must be 0 to 2, got 3"):
         metric.update(labels, labels + 3, [0, 0])

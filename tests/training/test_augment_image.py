@@ -44,7 +44,7 @@ def same(one: AVSample, other: AVSample) -> bool:
     )
 
 
-def test_nothing_is_changed_unless_it_is_asked_for():
+def test_default_config_changes_nothing():
     clip = numbered()
     assert augment_images(clip, AugmentConfig(), rng()) is clip
 
@@ -63,7 +63,7 @@ def test_masks_and_labels_follow_the_frames_pixel_by_pixel(seed):
         assert np.array_equal(clip.labels[k], clip.labels[0])
 
 
-def test_scale_and_crop_say_how_much_is_shown():
+def test_random_window_respects_scale_and_crop():
     for seed in range(50):
         near = random_window(rng(seed), SIZE, scale=(1.0, 2.0), crop=1.0)
         assert 20 <= near.height <= 40 and near.width == pytest.approx(near.height * 1.5, abs=1)
@@ -76,7 +76,7 @@ def test_scale_and_crop_say_how_much_is_shown():
     assert tops == set(range(21))
 
 
-def test_a_window_and_a_mirror_show_what_they_should():
+def test_crop_and_flip_move_pixels():
     clip = numbered()
     part = crop(clip, Window(5, -2, 10, 20))
     assert np.array_equal(part.frames[:, :, 2:], clip.frames[:, 5:15, :18])
@@ -85,7 +85,7 @@ def test_a_window_and_a_mirror_show_what_they_should():
     assert same(flip(flip(clip)), clip)
 
 
-def test_colors_change_as_they_are_told_to():
+def test_adjust_color_of_each_factor():
     frames = numbered().frames
     assert np.array_equal(adjust_color(frames, brightness=1, contrast=1, saturation=1), frames)
     half = adjust_color(frames, brightness=0.5, contrast=1, saturation=1)
@@ -99,7 +99,7 @@ def test_colors_change_as_they_are_told_to():
     assert bright.max() == 255 and bright.min() == 0
 
 
-def test_an_item_depends_on_its_seed_and_number_alone():
+def test_item_depends_on_seed_and_index_alone():
     options = AugmentConfig(flip=0.5, scale=(0.7, 1.5), crop=0.8, color=0.4)
     clips = Clips([make_clip(k) for k in range(4)])
 
@@ -111,7 +111,7 @@ def test_an_item_depends_on_its_seed_and_number_alone():
     assert not any(torch.equal(item(i, seed=4).images, once[i]) for i in range(8))
 
 
-def test_validation_is_never_changed():
+def test_stream_without_an_order_is_not_augmented():
     clips = Clips([make_clip(0)])
     plain = ClipStream(clips, 64, "squash")[0]
     asked = ClipStream(clips, 64, "squash", augment=AugmentConfig(flip=1.0, color=0.9))[0]

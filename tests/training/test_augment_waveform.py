@@ -14,7 +14,7 @@ from tests.support import dataset_trees as trees
 from tests.support.tiny_model import tiny_config
 
 
-def test_augment_config_names_its_waveform_changes():
+def test_audio_fields_of_the_config():
     assert AugmentConfig().audio_fields == () and AugmentConfig(flip=1, mix_db=(1, 2)).audio_fields == ()
 
 
@@ -36,7 +36,7 @@ def stream(clips, **augment) -> ClipStream:
     return ClipStream(clips, 64, "squash", order=EpochShuffle(2, seed=1), augment=AugmentConfig(**augment))
 
 
-def test_patches_are_those_of_the_changed_sound(ms3):
+def test_log_mel_is_of_the_augmented_waveform(ms3):
     clips = open_dataset("ms3", ms3, "train")
     plain = stream(clips)
     louder, mixed = stream(clips, gain_db=6), stream(clips, mix=1.0)
@@ -48,12 +48,12 @@ def test_patches_are_those_of_the_changed_sound(ms3):
         assert torch.equal(mixed[i].log_mel, stream(clips, mix=1.0)[i].log_mel)
 
 
-def test_the_sound_that_is_put_back_unchanged_gives_the_same_patches(ms3):
+def test_read_with_the_clips_own_waveform_gives_the_same_log_mel(ms3):
     clips = open_dataset("ms3", ms3, "train")
     assert np.abs(clips.read(0, waveform=clips.waveform(0)).log_mel - clips[0].log_mel).max() < 1e-3
 
 
-def test_a_distractor_that_is_broken_is_named(ms3):
+def test_broken_distractor_is_named(ms3):
     clips = open_dataset("ms3", ms3, "train")
     (ms3 / "Multi-sources/ms3_data/audio_wav/train/_fvpYLXtQHQ_1.wav").write_text("text")
     with pytest.raises(DataError, match=r"_fvpYLXtQHQ_1\.wav: "):
@@ -70,7 +70,7 @@ def recipe(tmp_path, augment: str, features: str = ""):
     return load_recipe(path)
 
 
-def test_sound_that_was_turned_into_features_cannot_be_changed(tmp_path):
+def test_audio_augmentation_with_stored_features_is_refused(tmp_path):
     features = ", features: runs/features"
     with pytest.raises(
         RecipeError, match=r"train: augment\.mix changes the sound, but data\.features"
@@ -92,7 +92,7 @@ def test_sound_that_was_turned_into_features_cannot_be_changed(tmp_path):
         ("{hue: 1}", "stages.train.augment.hue: Extra inputs"),
     ],
 )
-def test_values_out_of_range_are_one_line(tmp_path, augment, problem):
+def test_augment_value_out_of_range_is_one_line(tmp_path, augment, problem):
     with pytest.raises(RecipeError) as caught:
         recipe(tmp_path, augment)
     assert problem in str(caught.value) and "\n" not in str(caught.value)

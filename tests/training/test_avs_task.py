@@ -1,4 +1,4 @@
-"""SAVE on clips of a data set: it learns, resumes bit for bit, and keeps what validation likes best."""
+"""The AVS task: learning, exact resume, and the weights of the best validation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rows(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_stopped_and_resumed_it_ends_where_it_would_have(workers, tmp_path):
+def test_resumed_run_ends_in_the_same_bits(workers, tmp_path):
     augment = {"flip": 0.5, "scale": (0.8, 1.4), "crop": 0.8, "color": 0.3}
     changes = {"epochs": 3, "steps": None, "augment": augment, "ema_decay": 0.5}
     stage = clip_stage(**changes)
@@ -67,7 +67,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(workers, tmp_path):
     assert second.best.state_dict() == whole.best.state_dict()
 
 
-def test_a_checkpoint_is_refused_beside_other_frozen_weights(tmp_path):
+def test_checkpoint_with_other_frozen_weights_is_refused(tmp_path):
     trainer(tmp_path, task(steps=2), clip_stage(steps=2)).run()
     other = trainer(tmp_path, task(tiny_model(seed=1), steps=4), clip_stage(steps=4))
     with pytest.raises(SaveAvsError, match="was saved with different frozen weights"):
@@ -81,7 +81,7 @@ def test_a_checkpoint_is_refused_beside_other_frozen_weights(tmp_path):
         (lambda path: torch.save({"step": 2}, path), "not a checkpoint of this version"),
     ],
 )
-def test_a_torn_or_foreign_checkpoint_is_one_line(tmp_path, spoil, message):
+def test_torn_or_foreign_checkpoint_is_a_one_line_error(tmp_path, spoil, message):
     trainer(tmp_path, task(steps=2), clip_stage(steps=2)).run()
     spoil(tmp_path / "checkpoint-00000002.pt")
     with pytest.raises(SaveAvsError, match=message) as caught:
@@ -89,7 +89,7 @@ def test_a_torn_or_foreign_checkpoint_is_one_line(tmp_path, spoil, message):
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_holds_no_frozen_parameter(tmp_path):
+def test_checkpoint_has_no_frozen_parameter(tmp_path):
     trainer(tmp_path, task(steps=2), clip_stage(steps=2)).run()
     for name in ("checkpoint-00000002.pt", "best.pt"):
         held = torch.load(tmp_path / name, weights_only=True)["modules"]
@@ -97,7 +97,7 @@ def test_a_checkpoint_holds_no_frozen_parameter(tmp_path):
         assert "model.sam.mask_decoder.iou_token.weight" in held
 
 
-def test_the_weights_of_the_best_validation_stay(tmp_path):
+def test_model_ends_with_the_best_validated_weights(tmp_path):
     """Validation is told to like step 2 of 6 best; the model must end as it was then."""
     stage = clip_stage(steps=6, batch_size=5)
     chosen = task(steps=6, batch_size=5)
@@ -117,7 +117,7 @@ def test_the_weights_of_the_best_validation_stay(tmp_path):
     assert any(not torch.equal(ends[k], v) for k, v in seen[6].items())
 
 
-def test_validation_is_the_protocol_named_dataset(tmp_path):
+def test_validation_equals_the_dataset_protocol(tmp_path):
     chosen = task(steps=1)
     shake(chosen.model)
     chosen.model.eval()
@@ -140,7 +140,7 @@ def test_each_epoch_reads_every_clip_once(tmp_path):
     assert sorted(read[:5]) == sorted(read[5:]) == list(range(5))
 
 
-def test_the_backbone_is_not_asked_where_its_features_are_known(tmp_path):
+def test_frozen_backbone_does_not_run_with_stored_features(tmp_path):
     network = tiny_model()
     features = np.random.default_rng(0).normal(size=(3, 128)).astype(np.float32)
     known = Clips([make_clip(k, features=features) for k in range(2)])
@@ -154,14 +154,14 @@ def test_the_backbone_is_not_asked_where_its_features_are_known(tmp_path):
         chosen.loss(batch, chosen.normalizer(batch))
 
 
-def test_it_learns_which_of_two_things_sounds(tmp_path):
+def test_training_learns_which_of_two_objects_sounds(tmp_path):
     stage = clip_stage(steps=40, batch_size=2, lr=5e-3)
     chosen = task(steps=40, batch_size=2, lr=5e-3, train=2)
     figures = trainer(tmp_path, chosen, stage).run()
     assert figures["miou"] > 0.8
 
 
-def test_a_semantic_stage_names_what_sounds(tmp_path):
+def test_semantic_stage_learns_the_classes(tmp_path):
     options = {"steps": 60, "batch_size": 2, "lr": 5e-3, "semantic_weight": 1.0}
     options["trainable"] = ("adapter", "audio_adapter", "mask_decoder", "semantic")
     stage = clip_stage(**options)
@@ -176,7 +176,7 @@ def test_a_semantic_stage_names_what_sounds(tmp_path):
     assert {"classes", "bce", "iou"} <= rows(tmp_path)[-2].keys()
 
 
-def test_ious_of_classes():
+def test_class_ious_of_hand_made_labels():
     truth = torch.tensor([[[0, 1], [1, UNLABELED]], [[2, 2], [0, 0]]])
     found = torch.tensor([[[0, 1], [0, 1]], [[2, 0], [0, 0]]])
     scores = class_ious(found, truth, 3)

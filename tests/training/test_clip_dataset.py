@@ -21,7 +21,7 @@ def stream(*clips, **options) -> ClipStream:
     return ClipStream(Clips(list(clips)), 64, options.pop("resize", "squash"), **options)
 
 
-def test_frames_without_a_mask_never_reach_the_model():
+def test_items_have_annotated_frames_only():
     valid = np.array([True, True, True, False])
     (item, padded) = (
         stream(make_clip(0, frames=5, annotated=1), make_clip(1, frames=4, valid=valid))[i] for i in (0, 1)
@@ -35,7 +35,7 @@ def test_frames_without_a_mask_never_reach_the_model():
     assert [tuple(truth.shape) for truth in batch.full_masks] == [(48, 48)] * 4
 
 
-def test_each_frame_keeps_its_own_sound():
+def test_kept_frames_keep_their_log_mel():
     clip = make_clip(0)
     clip.log_mel[:] = np.arange(3)[:, None, None]
     known = np.array([True, False, True])
@@ -43,12 +43,12 @@ def test_each_frame_keeps_its_own_sound():
     assert item.log_mel[:, 0, 0, 0].tolist() == [0.0, 2.0]
 
 
-def test_a_clip_without_any_mask_is_named():
+def test_clip_without_a_mask_is_a_data_error():
     with pytest.raises(DataError, match="clip-0: none of its frames has a mask"):
         stream(make_clip(0, annotated=0))[0]
 
 
-def test_the_truth_lies_where_the_picture_does():
+def test_masks_align_with_resized_images():
     for resize in ("squash", "pad"):
         item = stream(make_clip(1, size=(32, 64)), resize=resize)[0]
         red = torch.nn.functional.avg_pool2d(item.images[:, :1].float(), 4)
@@ -57,7 +57,7 @@ def test_the_truth_lies_where_the_picture_does():
         assert item.masks.sum() == item.masks[:, :, rows].sum() > 0
 
 
-def test_masks_become_shares_at_any_size():
+def test_mask_fractions_at_any_size():
     mask = np.zeros((1, 30, 30), bool)
     mask[0, :15, :10] = True
     assert mask_fractions(mask, 16, "squash").mean() == pytest.approx(mask.mean(), abs=0.01)
@@ -67,14 +67,14 @@ def test_masks_become_shares_at_any_size():
     assert padded[0, 0, :8].min() == 1 and padded[0, 0, 8:].max() == 0
 
 
-def test_labels_beside_a_padded_frame_are_unknown():
+def test_cell_labels_in_the_padding_are_unlabeled():
     labels = np.full((2, 20, 40), 7, np.uint8)
     cells = cell_labels(labels, 16, "pad")
     assert cells.dtype == torch.int64
     assert (cells[:, :8] == 7).all() and (cells[:, 8:] == UNLABELED).all()
 
 
-def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
+def test_flip_is_reproducible_and_covers_masks():
     clips = [make_clip(k) for k in range(8)]
     order = EpochShuffle(8, seed=5)
     plain, mirrored = (
@@ -94,7 +94,7 @@ def test_mirrored_items_are_mirrored_whole_and_always_the_same_ones():
     assert [i for i in range(24) if not torch.equal(plain[i].images, again[i].images)] == flipped
 
 
-def test_what_is_drawn_at_random_is_drawn_anew_in_each_epoch():
+def test_redraw_opens_the_clips_of_each_epoch():
     opened = []
 
     def redraw(epoch: int):
@@ -110,14 +110,14 @@ def test_what_is_drawn_at_random_is_drawn_anew_in_each_epoch():
     assert opened == [0, 1]
 
 
-def test_the_center_is_cut_out():
+def test_center_crop_keeps_the_middle_square():
     item = stream(make_clip(1, size=(32, 64)), center_crop=True)[0]
     whole = make_clip(1, size=(32, 64))
     assert item.full_masks[0].shape == (32, 32)
     assert torch.equal(item.full_masks[0], torch.from_numpy(whole.masks[0, :, 16:48]))
 
 
-def test_features_and_labels_travel_when_every_clip_has_them():
+def test_collate_keeps_features_and_labels_only_if_all_clips_have_them():
     features = np.ones((3, 128), np.float32)
     both = collate_clips([stream(make_clip(k, features=k * features))[0] for k in range(2)])
     assert both.clips.features[:, 0].tolist() == [0, 0, 0, 1, 1, 1]

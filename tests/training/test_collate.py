@@ -22,7 +22,7 @@ def sample(name: str, frames: int, value: int, padded: int = 0) -> AVSample:
     )
 
 
-def test_frames_of_all_clips_stand_in_one_row_each_with_its_sound():
+def test_collate_samples_concatenates_valid_frames():
     batch = collate_samples([sample("a", 2, 10), sample("b", 1, 20, padded=3)])
     assert batch.images.shape == (3, 3, 32, 32) and batch.images.dtype == torch.uint8
     assert batch.log_mel.shape == (3, 1, 96, 64)
@@ -32,7 +32,7 @@ def test_frames_of_all_clips_stand_in_one_row_each_with_its_sound():
     assert batch.names == ("a", "a", "b")
 
 
-def test_masks_are_shrunk_to_shares():
+def test_collate_samples_downsamples_masks():
     mask = np.zeros((1, 32, 32), bool)
     mask[0, :2, :4] = True  # half of the first 4 x 4 cell
     one = sample("a", 1, 0)
@@ -41,7 +41,7 @@ def test_masks_are_shrunk_to_shares():
     assert batch.masks[0, 0, 0, 0] == 0.5 and batch.masks.sum() == 0.5
 
 
-def test_every_frame_of_a_scene_has_its_cells_named():
+def test_collate_scenes_gives_each_frame_its_cell_groups():
     instances = np.full((2, 32, 32), -1, np.int8)
     instances[1, 16:, 16:] = 0
     batch = collate_scenes([SceneSample(sample("a", 2, 10), instances, (4,))])
@@ -49,7 +49,7 @@ def test_every_frame_of_a_scene_has_its_cells_named():
     assert batch.groups.tolist() == [[[0, 0], [0, 0]], [[0, 0], [0, 5]]]
 
 
-def test_cells_name_what_most_of_them_shows():
+def test_cell_group_is_the_most_frequent():
     instances = np.full((32, 32), -1, np.int8)
     instances[:16, :16] = 1
     instances[16:, 16:25] = 0  # nine columns of sixteen
@@ -68,7 +68,7 @@ def test_cells_name_what_most_of_them_shows():
     assert batch.masks.shape == (1, 1, 8, 8) and batch.point.shape == (1, 2) and batch.box.shape == (1, 4)
 
 
-def test_sounds_are_stacked():
+def test_collate_audio_stacks_sounds():
     sounds = [AudioTaggingSample(np.ones((96, 64), np.float32), np.array([0, 1], np.float32))] * 3
     batch = collate_audio(sounds)
     assert batch.log_mel.shape == (3, 1, 96, 64) and batch.targets.tolist() == [[0, 1]] * 3

@@ -1,4 +1,4 @@
-"""When training waits for data, it says so once."""
+"""Reports of waiting for data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.training_runs import STEPS, stats
 
 
 def lines_of(waits: list[float], *, step: int = 0) -> list[str]:
-    """What is said of steps of a tenth of a second with these shares of waiting."""
+    """Return the messages for steps of a tenth of a second with these shares of waiting."""
     lines: list[str] = []
     callback = DataWaitMonitor(lines.append, workers=2)
     callback.on_stage_begin("1-scenes", step, STEPS)
@@ -19,7 +19,7 @@ def lines_of(waits: list[float], *, step: int = 0) -> list[str]:
     return lines
 
 
-def test_a_starving_training_is_told_the_wait_and_what_to_do():
+def test_long_wait_is_reported_once_with_advice():
     (line,) = lines_of([0.5] * STEPS)
     assert line.startswith(
         "1-scenes: 50% of the time is spent waiting for data, 50 ms per step: increase workers"
@@ -35,15 +35,15 @@ def test_a_starving_training_is_told_the_wait_and_what_to_do():
         [0.9] * (WARMUP + WINDOW - 1),  # not enough seen
     ],
 )
-def test_nothing_is_said_of_short_or_first_waits(waits):
+def test_short_or_early_wait_is_not_reported(waits):
     assert lines_of(waits) == []
 
 
-def test_going_on_from_a_step_settles_again():
+def test_resumed_stage_warms_up_again():
     assert lines_of([0.9] * WARMUP + [0.0] * WINDOW, step=100) == []
 
 
-def test_each_stage_is_judged_anew():
+def test_each_stage_is_reported():
     lines: list[str] = []
     callback = DataWaitMonitor(lines.append, workers=0)
     for stage in ("a", "b"):

@@ -1,4 +1,4 @@
-"""Several processes train as one would, lose nothing when one of them is lost, and stop together."""
+"""Distributed training: equal to one process, recovery from a lost process, joint stops."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory):
     ("count", "grad_accum_steps", "sharding"),
     [(1, 2, "none"), (2, 1, "none"), (2, 2, "none"), (3, 1, "none"), (2, 1, "full"), (2, 2, "full")],
 )
-def test_a_step_is_the_same_however_it_is_split(alone, tmp_path, count, grad_accum_steps, sharding):
+def test_training_is_equal_for_any_split_of_a_step(alone, tmp_path, count, grad_accum_steps, sharding):
     results = run_together(
         count, lambda _: train(tmp_path, grad_accum_steps=grad_accum_steps, sharding=sharding, plain=True)
     )
@@ -91,7 +91,7 @@ def test_a_step_is_the_same_however_it_is_split(alone, tmp_path, count, grad_acc
         assert_same(other[2], alone[2])
 
 
-def test_frames_of_all_processes_are_validated_once(tmp_path):
+def test_validation_counts_the_frames_of_all_processes_once(tmp_path):
     """Five clips of one or two annotated frames, in two processes: the mean is over seven frames."""
 
     def look(rank: int):
@@ -106,7 +106,7 @@ def test_frames_of_all_processes_are_validated_once(tmp_path):
     assert rows[0] == rows[1] == {"miou": pytest.approx((0 + 1 + 1 + 2 + 3 + 3 + 4) / 7)}
 
 
-def test_what_was_saved_by_slices_goes_on_whole(tmp_path):
+def test_sharded_checkpoint_resumes_in_one_process(tmp_path):
     """A checkpoint does not depend on how many processes wrote it."""
     straight = train(tmp_path / "straight", steps=4, plain=True)
     run_together(2, lambda _: train(tmp_path / "moved", steps=4, sharding="full", plain=True, val_samples=2))
@@ -142,7 +142,7 @@ def lose(folder: Path, rank: int, killed_at: int | None):
     return task.modules.state_dict()
 
 
-def test_a_lost_process_ends_the_others_and_the_run_goes_on(tmp_path):
+def test_lost_process_stops_the_others_and_the_run_resumes(tmp_path):
     whole = run_together(2, lambda rank: lose(tmp_path / "straight", rank, None))
     left, gone = run_together(2, lambda rank: lose(tmp_path / "broken", rank, 3))
     assert gone is None
@@ -155,7 +155,7 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on(tmp_path):
     assert all(torch.equal(back[1][k], v) for k, v in whole[0].items())
 
 
-def test_one_that_is_told_to_stop_stops_all(tmp_path):
+def test_signal_to_one_process_stops_all(tmp_path):
     def work(rank: int):
         stage = clip_stage(steps=6, batch_size=4)
         task = make_task(stage)
@@ -177,7 +177,7 @@ def test_one_that_is_told_to_stop_stops_all(tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["stop", "skip"])
-def test_a_bad_sample_of_one_is_everyones(tmp_path, policy):
+def test_bad_sample_of_one_process_is_handled_by_all(tmp_path, policy):
     def work(rank: int):
         stage = clip_stage(epochs=1, steps=None, batch_size=4)
         task = make_task(stage, BrokenClips)
@@ -196,7 +196,7 @@ def test_a_bad_sample_of_one_is_everyones(tmp_path, policy):
     assert [row["reason"] for row in rows] == ["clip-3.png: cut short"]
 
 
-def test_shares_of_a_step_are_its_items_in_parts_of_nearly_one_length():
+def test_micro_batches_split_a_step_evenly():
     assert split_evenly(range(7), 3) == [range(0, 2), range(2, 5), range(5, 7)]
     taken = [
         list(MicroBatchSampler(1, 3, items_per_step=8, micro_batches=2, rank=r, world_size=2))
@@ -209,7 +209,7 @@ def test_shares_of_a_step_are_its_items_in_parts_of_nearly_one_length():
         MicroBatchSampler(0, 1, items_per_step=3, micro_batches=2, rank=0, world_size=2)
 
 
-def test_half_precision_without_a_gpu_is_refused():
+def test_fp16_without_a_gpu_is_refused():
     with pytest.raises(UsageError, match="precision=fp16 requires a GPU"):
         DistributedContext(precision="fp16", device="cpu")
 
@@ -217,7 +217,7 @@ def test_half_precision_without_a_gpu_is_refused():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_on_a_gpu_it_learns_in_half_precision(tmp_path, precision):
+def test_half_precision_training_on_a_gpu_learns(tmp_path, precision):
     stage = clip_stage(steps=40, batch_size=4)
     task = make_task(stage)
     callback = RecordingCallback()

@@ -12,7 +12,7 @@ from save_avs.training.optimizer import Optimizers
 from save_avs.training.schedule import cosine_with_warmup
 
 
-def test_warm_up_then_cosine_to_a_hundredth():
+def test_cosine_with_warmup_formula():
     rates = [cosine_with_warmup(step, 100, 10) for step in range(101)]
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert max(rates) == rates[9] == rates[10] == 1.0
@@ -22,11 +22,11 @@ def test_warm_up_then_cosine_to_a_hundredth():
     assert rates[30] == pytest.approx(0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 20 / 90)))
 
 
-def test_a_warm_up_longer_than_the_stage():
+def test_warmup_longer_than_the_stage():
     assert cosine_with_warmup(4, 5, 10) == 0.5
 
 
-def test_the_average_follows_the_formula():
+def test_ema_follows_its_formula():
     weight = nn.Parameter(torch.zeros(3))
     average = EMA({"w": weight}, decay=0.9)
     expected = 0.0
@@ -39,7 +39,7 @@ def test_the_average_follows_the_formula():
     assert average.shadow["w"].tolist() == pytest.approx([expected] * 3, rel=1e-5)
 
 
-def test_the_average_is_lent_to_the_model_and_given_back():
+def test_ema_applied_restores_the_weights_after_an_error():
     weight = nn.Parameter(torch.ones(2))
     average = EMA({"w": weight}, decay=0.5)
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_every_parameter_has_one_optimizer_and_vectors_do_not_decay(muon):
         assert matrix is parameters["image_encoder.blocks.0.weight"]
 
 
-def test_the_rate_of_a_step_is_a_share_of_the_peak():
+def test_step_scales_the_peak_learning_rate():
     net = Net()
     optimizers = Optimizers(dict(net.named_parameters()), muon=True, lr=0.1, weight_decay=0.0)
     net.head(net.image_encoder["blocks"][0](torch.ones(1, 4))).sum().backward()
@@ -84,7 +84,7 @@ def test_the_rate_of_a_step_is_a_share_of_the_peak():
     assert all(p.grad is None for p in net.parameters())
 
 
-def test_without_a_decay_the_average_is_the_weights_and_takes_no_memory():
+def test_ema_with_decay_zero_has_no_shadow():
     weight = torch.nn.Parameter(torch.ones(2))
     average = EMA({"w": weight}, decay=0.0)
     weight.data.fill_(5.0)

@@ -1,4 +1,4 @@
-"""A rehearsal uses everything once and keeps nothing."""
+"""The fast development run uses everything once and keeps nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def recipe(tmp_path) -> Recipe:
     )
 
 
-def test_every_stage_trains_validates_and_begins_with_the_one_before(tmp_path):
+def test_fast_dev_run_trains_and_validates_every_stage(tmp_path):
     callback = RecordingCallback()
     fast_dev_train(recipe(tmp_path), [callback])
     assert callback.stages == [("1-sounds", 0, 2), ("2-scenes", 0, 2)]
@@ -43,7 +43,7 @@ def test_every_stage_trains_validates_and_begins_with_the_one_before(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus"]
 
 
-def test_it_changes_how_long_and_where_and_nothing_else(tmp_path):
+def test_shortened_recipe_differs_in_length_and_folder_only(tmp_path):
     long = recipe(tmp_path)
     short = shorten_recipe(long)
     assert short.out.parent == long.out.parent and short.out != long.out

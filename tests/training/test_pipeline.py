@@ -83,7 +83,7 @@ def table(home: Path, model: Path, data: str, root: str, monkeypatch) -> dict:
     return json.loads((out / "report.json").read_text())
 
 
-def test_s4_then_ms3_from_it(home, monkeypatch):
+def test_s4_then_ms3_initialized_from_it(home, monkeypatch):
     s4 = experiment(home, "s4")
     kept = load_file(s4 / "model.safetensors")
     assert kept and not any(
@@ -105,7 +105,7 @@ def test_v3_zero_shot_then_one_shot(home, monkeypatch):
     assert table(home, zero, "v3-0", "v3", monkeypatch) and table(home, one, "v3-1", "v3", monkeypatch)
 
 
-def test_classes_on_the_same_clips(home):
+def test_semantic_stage_on_v3_clips(home):
     parts = ["adapter", "audio_adapter", "mask_decoder", "semantic"]
     data = {"name": "v2", "root": str(home / "v3")}
     model = experiment(

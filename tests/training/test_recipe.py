@@ -36,7 +36,7 @@ def test_every_recipe_in_configs_is_valid(path):
         assert stage.init_from in known or (CONFIGS / f"{Path(stage.init_from).parts[1]}.yaml").is_file()
 
 
-def test_a_recipe_says_only_what_differs_from_another():
+def test_extends_merges_over_the_other_recipe():
     s4, ms3 = (load_recipe(CONFIGS / f"{name}.yaml") for name in ("s4-256", "ms3-1024"))
     (one,), (other,) = s4.stages, ms3.stages
     assert other == one.model_copy(update={"data": one.data.model_copy(update={"name": "ms3"})})
@@ -44,7 +44,7 @@ def test_a_recipe_says_only_what_differs_from_another():
     assert (one.epochs, one.lr, one.min_lr, one.batch_size) == (80, 2e-4, 1e-7, 4)
 
 
-def test_slices_are_not_for_muon():
+def test_full_sharding_with_muon_is_refused():
     with pytest.raises(UsageError, match="sharding: full slices the matrices that muon needs whole"):
         load_recipe(CONFIGS / "save-tiny.yaml", ["sharding=full"])
     assert load_recipe(CONFIGS / "s4-256.yaml", ["sharding=full"]).sharding == "full"
@@ -67,14 +67,14 @@ def test_few_shot_recipe_takes_its_shots_by_override(shots):
         ({"a.yaml": "model: {preset: save-vit-x}"}, "unknown preset 'save-vit-x'"),
     ],
 )
-def test_what_cannot_be_extended(files, message, tmp_path):
+def test_invalid_extends_is_refused(files, message, tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=message):
         load_recipe(tmp_path / "a.yaml")
 
 
-def test_save_tiny_freezes_sams_encoder_where_it_learns_to_hear():
+def test_save_tiny_freezes_sams_encoder_in_its_first_avs_stage():
     stages = load_recipe(CONFIGS / "save-tiny.yaml").stages
     scenes = [stage for stage in stages if stage.task == "synthetic-avs"]
     assert scenes and {s.task for s in stages} == {"audio-tagging", "sam-pretraining", "synthetic-avs"}
@@ -108,7 +108,7 @@ def test_overrides_replace_values(recipe):
         ("workers", "Invalid override 'workers': expected key=value"),
     ],
 )
-def test_a_slip_is_one_clear_line(recipe, override, message):
+def test_invalid_override_is_one_line(recipe, override, message):
     with pytest.raises(UsageError) as caught:
         load_recipe(recipe, [override])
     text = str(caught.value)
@@ -127,7 +127,7 @@ def test_a_slip_is_one_clear_line(recipe, override, message):
         (MINIMAL.replace("name: tiny", "nam: tiny"), "recipe.yaml: model.name: Field required"),
     ],
 )
-def test_a_broken_file_is_one_clear_line(tmp_path, text, message):
+def test_invalid_file_is_one_line(tmp_path, text, message):
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
@@ -135,11 +135,11 @@ def test_a_broken_file_is_one_clear_line(tmp_path, text, message):
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_recipe_that_is_not_there(tmp_path):
+def test_missing_recipe(tmp_path):
     with pytest.raises(UsageError, match="no such recipe"):
         load_recipe(tmp_path / "none.yaml")
 
 
-def test_scene_settings_reach_the_composer():
+def test_scene_config_reaches_the_composer():
     options = SceneConfig(num_objects=(2, 3), texture_prob=0.5).options()
     assert (options.num_objects, options.texture_prob, options.augment) == ((2, 3), 0.5, True)

@@ -37,7 +37,7 @@ def recipe(*stages: dict, **changes) -> Recipe:
     return Recipe.model_validate({"model": model, "out": "runs/x", "stages": given, **changes})
 
 
-def test_what_a_stage_would_do():
+def test_report_describes_a_stage():
     found = check_recipe(recipe({}, precision="fp32"))
     assert not found.problems
     assert (
@@ -60,16 +60,16 @@ def test_what_a_stage_would_do():
         ([{"name": "a"}, {"name": "a"}], "stages: duplicate name a"),
     ],
 )
-def test_problems(stages, problem):
+def test_problem_is_reported(stages, problem):
     assert any(problem in line for line in check_recipe(recipe(*stages)).problems)
 
 
-def test_an_earlier_stage_and_a_model_folder_are_fine_to_start_from(tmp_path):
-    folder = save_model(tiny_model(), tmp_path)
+def test_init_from_an_earlier_stage_or_a_model_folder_is_valid(tmp_path):
+    folder = save_model(tiny_model(), tiny_config(), tmp_path)
     assert not check_recipe(recipe({"init_from": str(folder)}, {"init_from": "s0"})).problems
 
 
-def test_every_problem_is_found_at_once(clips, monkeypatch):
+def test_all_problems_are_reported_at_once(clips, monkeypatch):
     def broken(_: int):
         raise DataError("frame.png: is broken")
 
@@ -82,7 +82,7 @@ def test_every_problem_is_found_at_once(clips, monkeypatch):
         assert any(text in line for line in problems), text
 
 
-def test_the_estimate_is_what_a_real_step_keeps():
+def test_memory_estimate_equals_a_real_step():
     config = tiny_config(image_size=128)
     with torch.device("meta"):
         shapes = build_save(config)
@@ -103,7 +103,7 @@ def test_the_estimate_is_what_a_real_step_keeps():
     )
 
 
-def test_the_estimate_of_recomputed_blocks_is_the_most_a_real_step_keeps_at_a_time():
+def test_memory_estimate_with_activation_checkpointing_equals_a_real_step():
     config = tiny_config(image_size=128)
     with torch.device("meta"):
         shapes = build_save(config)
@@ -123,7 +123,7 @@ def test_the_estimate_of_recomputed_blocks_is_the_most_a_real_step_keeps_at_a_ti
     assert copies == 2 * (everything - sum(sizes) + max(sizes))
 
 
-def test_each_problem_of_a_file_is_a_line_and_the_code_is_two(tmp_path: Path, capfd):
+def test_validate_command_prints_a_line_per_problem_and_exits_with_2(tmp_path: Path, capfd):
     path = tmp_path / "bad.yaml"
     path.write_text(
         "model: {preset: save-vit-b}\nout: x\nstages:\n  train: {task: avs, data: {name: s4}, epochs: 0, "

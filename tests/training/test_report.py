@@ -1,4 +1,4 @@
-"""The report of a run, from its folder alone."""
+"""The report of a run, made from its folder alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.training_runs import (
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A first stage under way, with all there can be; a second one that has not begun."""
+    """A first stage in progress, with everything; a second one that has not started."""
     recipe = make_recipe(tmp_path / "run")
     write_run_record(recipe, processes=2)
     keeper = StageRecorder(recipe.out)
@@ -46,7 +46,7 @@ def images(page: str, kind: str) -> list[bytes]:
     return [base64.b64decode(found) for found in re.findall(rf"data:{kind};base64,([^\"]+)", page)]
 
 
-def test_the_report_shows_curves_figures_pictures_and_the_record(run):
+def test_report_shows_curves_metrics_images_and_record(run):
     page = write_report(run).read_text()
     (curves,) = images(page, r"image/svg\+xml")
     text = " ".join(ElementTree.fromstring(curves).itertext())
@@ -59,22 +59,22 @@ def test_the_report_shows_curves_figures_pictures_and_the_record(run):
     assert "1-scenes: 0" in page and "extends" not in page
 
 
-def test_the_report_needs_nothing_from_elsewhere(run):
+def test_report_is_self_contained(run):
     page = write_report(run).read_text()
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page) and "url(" not in page
 
 
-def test_a_moved_run_is_reported_from_where_it_lies(run, tmp_path):
+def test_report_of_a_moved_run(run, tmp_path):
     moved = run.rename(tmp_path / "moved")
     assert "200 / 400" in write_report(moved).read_text()
 
 
-def test_a_folder_that_is_no_run(tmp_path):
+def test_report_of_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"recipe\.yaml: no such recipe"):
         write_report(tmp_path)
 
 
-def test_the_weights_kept_are_those_of_the_highest_figure_where_it_chooses(tmp_path):
+def test_selected_validation_is_the_highest_monitored_or_the_last(tmp_path):
     recipe = make_recipe(tmp_path)
     figures = (float("nan"), 0.5, 0.5, 0.4)
     rows = [validation_row(step, figure) for step, figure in enumerate(figures, 1)]
@@ -90,7 +90,7 @@ def test_the_weights_kept_are_those_of_the_highest_figure_where_it_chooses(tmp_p
     )
 
 
-def test_a_run_that_went_back_counts_what_it_made_again():
+def test_split_rows_replaces_rows_of_a_resumed_run():
     rows = [training_row(50), validation_row(50, 0.1), training_row(100), validation_row(100, 0.2)]
     again = [training_row(75, loss=9.0), validation_row(100, 0.3)]
     training, validation = split_rows([*rows, *again])
@@ -98,13 +98,13 @@ def test_a_run_that_went_back_counts_what_it_made_again():
     assert validation == ({"step": 50, "miou": 0.1}, {"step": 100, "miou": 0.3})
 
 
-def test_a_row_that_a_kill_cut_short_is_left_out(run):
+def test_report_ignores_a_truncated_row(run):
     path = run / "1-scenes" / "metrics.jsonl"
     path.write_text(path.read_text() + '{"step": 250, "lo')
     assert write_report(run).is_file()
 
 
-def test_time_adds_up_over_sessions(tmp_path, monkeypatch):
+def test_progress_adds_up_time_over_sessions(tmp_path, monkeypatch):
     clock = iter([0.0, 5.0, 100.0, 107.0])
     own = SimpleNamespace(monotonic=lambda: next(clock))  # other threads of the process have theirs
     monkeypatch.setattr("save_avs.training.callbacks.stage_record.time", own)

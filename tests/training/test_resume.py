@@ -1,4 +1,4 @@
-"""Whatever ends a run, nothing that was saved is lost, and going on ends where it would have ended."""
+"""Interrupted runs: nothing saved is lost, and a resumed run ends in the same bits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def history(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_killed_twenty_times_at_any_moment_it_ends_in_the_same_bits(tmp_path):
+def test_run_killed_twenty_times_ends_in_the_same_bits(tmp_path):
     draw = random.Random(4)
     torch.set_num_threads(1)
     straight, figures = run(tmp_path / "straight", workers=1, checkpoint_interval_s=1e9)
@@ -94,7 +94,7 @@ def test_killed_twenty_times_at_any_moment_it_ends_in_the_same_bits(tmp_path):
     assert all(torch.equal(v, one["modules"][k]) for k, v in other["modules"].items())
 
 
-def test_told_to_stop_it_saves_and_says_how_to_go_on(tmp_path):
+def test_sigterm_saves_and_the_run_resumes(tmp_path):
     straight, figures = run(tmp_path / "straight", stage={"steps": 6})
 
     def tell(task):
@@ -117,7 +117,7 @@ def test_told_to_stop_it_saves_and_says_how_to_go_on(tmp_path):
     assert all(torch.equal(v, straight.modules.state_dict()[k]) for k, v in task.modules.state_dict().items())
 
 
-def test_told_to_stop_within_a_validation_it_stops_and_validates_when_it_goes_on(tmp_path):
+def test_sigint_during_validation_saves_and_validates_after_resume(tmp_path):
     def tell(task):
         score = task.metrics
 
@@ -152,7 +152,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [flip_a_bit, cut, empty])
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, spoil):
+def test_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path, spoil):
     run(tmp_path / "torn", stage={"steps": 4})
     kept = sorted(p.name for p in (tmp_path / "torn").glob("checkpoint-*.pt"))
     assert kept == ["checkpoint-00000003.pt", "checkpoint-00000004.pt"]
@@ -182,12 +182,12 @@ def poison(task, steps: set[int]) -> None:
     task.loss = poisoned
 
 
-def test_a_loss_that_is_no_number_names_its_clip(tmp_path):
+def test_non_finite_loss_names_its_clip(tmp_path):
     with pytest.raises(SaveAvsError, match=r"step \d: the loss or its gradient is not finite: clip-2;"):
         run(tmp_path, spoil=lambda task: poison(task, set(range(9))), stage={"steps": 6})
 
 
-def test_or_its_step_is_passed_over_and_counted(tmp_path):
+def test_non_finite_step_is_skipped_and_counted(tmp_path):
     callback = RecordingCallback()
     every = set(range(99))
     task, _ = run(
@@ -202,7 +202,7 @@ def test_or_its_step_is_passed_over_and_counted(tmp_path):
     assert all(v.isfinite().all() for v in task.modules.state_dict().values())
 
 
-def test_a_run_that_only_skips_ends(tmp_path):
+def test_run_of_skipped_steps_only_stops(tmp_path):
     def ruin(task):
         loss = task.loss
         task.loss = lambda batch, whole: {k: v * float("inf") for k, v in loss(batch, whole).items()}
@@ -211,7 +211,7 @@ def test_a_run_that_only_skips_ends(tmp_path):
         run(tmp_path, spoil=ruin, non_finite="skip", checkpoint_interval_s=1e9)
 
 
-def test_early_stop(tmp_path):
+def test_patience_stops_early(tmp_path):
     def decline(task):
         score, calls = task.metrics, iter(range(100))
         task.metrics = lambda batch: {**score(batch), "miou": torch.tensor([1.0 - next(calls) / 100])}
@@ -249,7 +249,7 @@ def assert_goes_on_after_a_full_disk(folder: Path, make_room) -> None:
     assert all(torch.equal(v, straight.modules.state_dict()[k]) for k, v in task.modules.state_dict().items())
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+def test_full_disk_keeps_the_previous_checkpoint(tmp_path):
     folder = tmp_path / "small"
     small_disk(folder, "20m")
     try:
@@ -271,7 +271,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
         subprocess.run(["umount", folder], check=True)
 
 
-def test_a_file_that_may_not_grow_leaves_the_checkpoint_before(tmp_path):
+def test_file_size_limit_keeps_the_previous_checkpoint(tmp_path):
     """The same where no disk can be mounted: files are limited in size."""
     folder = tmp_path / "limited"
     run(folder, stage={"steps": 2}, keep_checkpoints=1)

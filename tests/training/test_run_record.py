@@ -1,4 +1,4 @@
-"""The record of a run: a recipe that loads again, and the surroundings of each session."""
+"""The record of a run: a recipe that loads again, and the environment of each session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.training_runs import make_recipe
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def test_the_recipe_loads_again_as_it_was(tmp_path):
+def test_recorded_recipe_loads_unchanged(tmp_path):
     recipe = make_recipe(tmp_path / "run", trackers=["tensorboard"])
     write_run_record(recipe)
     assert load_recipe(recipe.out / "recipe.yaml") == recipe
@@ -27,13 +27,13 @@ def test_the_recipe_loads_again_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda p: p.name
 )
-def test_every_recipe_of_ours_loads_again(path, tmp_path):
+def test_recorded_config_recipe_loads_unchanged(path, tmp_path):
     recipe = load_recipe(path, [f"out={tmp_path}", "pretrained={sam: null, audio: null}"])
     write_run_record(recipe)
     assert load_recipe(tmp_path / "recipe.yaml") == recipe
 
 
-def test_a_session_says_what_ran_where(tmp_path, monkeypatch):
+def test_session_describes_command_weights_and_machine(tmp_path, monkeypatch):
     base = tmp_path / "sam.pth"
     base.write_bytes(b"weights")
     monkeypatch.setattr(sys, "argv", ["save-avs", "train", "a b.yaml"])
@@ -48,26 +48,26 @@ def test_a_session_says_what_ran_where(tmp_path, monkeypatch):
     assert session["cpu"]["name"] and session["cpu"]["cores"] >= 1
 
 
-def test_a_session_more_each_time(tmp_path):
+def test_each_run_adds_a_session(tmp_path):
     for processes in (1, 2):
         write_run_record(make_recipe(tmp_path), processes=processes)
     assert [session["processes"] for session in read_sessions(tmp_path)] == [1, 2]
 
 
-def test_a_broken_record_is_begun_again(tmp_path):
+def test_broken_record_is_replaced(tmp_path):
     (tmp_path / "environment.json").write_text("{")
     write_run_record(make_recipe(tmp_path))
     assert len(read_sessions(tmp_path)) == 1
 
 
-def test_a_base_that_is_not_there_stops_it_before_anything_is_written(tmp_path):
+def test_missing_pretrained_weights_stop_before_anything_is_written(tmp_path):
     recipe = make_recipe(tmp_path / "run", pretrained={"sam": "no/sam.pth"})
     with pytest.raises(UsageError, match=r"no/sam\.pth"):
         write_run_record(recipe)
     assert not recipe.out.exists()
 
 
-def test_the_state_of_a_repository(tmp_path):
+def test_git_state_of_a_repository(tmp_path):
     assert git_state(tmp_path) is None
     who = ["-c", "user.name=x", "-c", "user.email=x@y"]
     file = tmp_path / "a"
@@ -80,6 +80,6 @@ def test_the_state_of_a_repository(tmp_path):
     assert git_state(tmp_path) == {**clean, "dirty": True}
 
 
-def test_without_git_there_is_no_state(tmp_path, monkeypatch):
+def test_git_state_without_git(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_state(Path(__file__).parent) is None

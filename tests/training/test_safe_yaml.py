@@ -1,4 +1,4 @@
-"""YAML of strangers, looked over before anything is built of it."""
+"""Untrusted YAML is checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_unsafe_yaml_is_refused(tmp_path, text, why):
     assert why in refusal(tmp_path / "a.yaml")
 
 
-def test_what_is_no_text_or_no_file(tmp_path):
+def test_binary_or_missing_file_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"a: \xff")
     assert "UTF-8" in refusal(tmp_path / "a.yaml")
     assert "no such file" in refusal(tmp_path)
 
 
-def test_aliases_that_unfold_to_little_are_fine(tmp_path):
+def test_small_aliases_are_accepted(tmp_path):
     text = "a: &a {b: 1}\nc: [*a, *a]\n"
     (tmp_path / "a.yaml").write_text(text)
     assert read_yaml(tmp_path / "a.yaml") == text
@@ -54,7 +54,7 @@ def test_aliases_that_unfold_to_little_are_fine(tmp_path):
 
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(max_size=5), st.lists(st.integers() | st.text(max_size=5), max_size=4)))
-def test_what_yaml_writes_is_read(tmp_path_factory, values):
+def test_any_dumped_yaml_is_accepted(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("yaml") / "a.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     assert yaml.safe_load(read_yaml(path)) == values
@@ -62,7 +62,7 @@ def test_what_yaml_writes_is_read(tmp_path_factory, values):
 
 @settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=60))
-def test_any_bytes_are_text_or_a_line(tmp_path_factory, noise):
+def test_any_bytes_are_accepted_or_a_one_line_error(tmp_path_factory, noise):
     path = tmp_path_factory.mktemp("noise") / "a.yaml"
     path.write_bytes(noise)
     try:

@@ -7,7 +7,7 @@ from save_avs.training.schedule import clip_schedule
 from tests.support.training_clips import clip_stage
 
 
-def test_every_epoch_has_every_clip_once_and_its_own_order():
+def test_epoch_shuffle_has_every_clip_once_per_epoch():
     order = EpochShuffle(7, seed=3)
     items = [[order[7 * epoch + k] for k in range(7)] for epoch in range(4)]
     assert [[epoch for epoch, _ in row] for row in items] == [[k] * 7 for k in range(4)]
@@ -16,7 +16,7 @@ def test_every_epoch_has_every_clip_once_and_its_own_order():
     assert len(set(rows)) == 4
 
 
-def test_an_item_depends_on_the_seed_and_its_number_alone():
+def test_epoch_shuffle_depends_on_seed_and_index_alone():
     straight = [EpochShuffle(5, seed=1)[i] for i in range(23)]
     late = EpochShuffle(5, seed=1)
     assert [late[i] for i in range(11, 23)] == straight[11:]
@@ -24,7 +24,7 @@ def test_an_item_depends_on_the_seed_and_its_number_alone():
     assert [EpochShuffle(5, seed=2)[i] for i in range(23)] != straight
 
 
-def test_no_clips():
+def test_epoch_shuffle_without_clips_is_refused():
     with pytest.raises(ValueError, match="at least one clip"):
         EpochShuffle(0, seed=0)
 
@@ -39,19 +39,19 @@ def test_no_clips():
         ({"steps": 9, "batch_size": 4}, 8, 9, 2),
     ],
 )
-def test_epochs_become_steps(changes, train, steps, every):
+def test_clip_schedule_converts_epochs_to_steps(changes, train, steps, every):
     plain = {"steps": None} | changes
     plan = clip_schedule(clip_stage(**plain), train=train, val=10)
     assert (plan.steps, plan.validate_every, plan.items_per_step) == (steps, every, changes["batch_size"])
     assert plan.val_samples == 10
 
 
-def test_a_validation_on_some_clips():
+def test_clip_schedule_limits_val_samples():
     assert clip_schedule(clip_stage(val_samples=4), train=8, val=10).val_samples == 4
     assert clip_schedule(clip_stage(val_samples=40), train=8, val=10).val_samples == 10
 
 
 @pytest.mark.parametrize("changes", [{"epochs": 3}, {"steps": None}])
-def test_epochs_or_steps(changes):
+def test_both_or_neither_of_epochs_and_steps_is_refused(changes):
     with pytest.raises(ValueError, match="set either epochs or steps"):
         clip_stage(**changes)

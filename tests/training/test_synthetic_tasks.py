@@ -1,4 +1,4 @@
-"""Training on a micro corpus: it learns, it stops anywhere, and it goes on as if it had not stopped."""
+"""Training of the synthetic tasks on a micro corpus: learning, interruption and exact resume."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def die_at(chosen: Trainer, step: int) -> None:
         ("audio-tagging", 0, "adamw"),
     ],
 )
-def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimizer, corpus, tmp_path):
+def test_resumed_run_ends_in_the_same_bits(task, workers, optimizer, corpus, tmp_path):
     chosen = stage(task, optimizer=optimizer)
     whole = trainer(model(task), chosen, corpus, tmp_path / "straight", workers=workers)
     figures = whole.run()
@@ -109,7 +109,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(task, workers, optimize
     assert all(torch.equal(ends[k], v) for k, v in expected.items())
 
 
-def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
+def test_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
     chosen = trainer(model("synthetic-avs"), stage(), corpus, tmp_path, checkpoint_interval_s=0.0)
     die_at(chosen, 2)
     with pytest.raises(Killed):
@@ -119,7 +119,7 @@ def test_a_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_yamnet_learns_to_name_sounds_from_scratch(corpus, tmp_path):
+def test_audio_tagging_trains_yamnet_from_scratch(corpus, tmp_path):
     torch.manual_seed(0)
     network = build_save(tiny_config(audio="yamnet", classes=CLASSES, image_adapter=None))
     assert network.audio_classifier is not None and network.audio_classifier.in_features == 1024
@@ -139,7 +139,7 @@ def test_yamnet_learns_to_name_sounds_from_scratch(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("task", ["audio-tagging", "sam-pretraining", "synthetic-avs"])
-def test_only_what_is_named_moves(task, corpus, tmp_path):
+def test_only_trainable_modules_change(task, corpus, tmp_path):
     network = model(task)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     trainer(network, stage(task, steps=2), corpus, tmp_path).run()
@@ -155,7 +155,7 @@ def test_only_what_is_named_moves(task, corpus, tmp_path):
     assert not network.training
 
 
-def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
+def test_model_ends_with_the_ema_weights(corpus, tmp_path):
     chosen = trainer(model("synthetic-avs"), stage(steps=3), corpus, tmp_path)
     chosen.run()
     saved = torch.load(tmp_path / "checkpoint-00000003.pt", weights_only=True)
@@ -164,7 +164,7 @@ def test_the_model_ends_with_the_averaged_weights(corpus, tmp_path):
     assert not torch.equal(saved["ema"][name], saved["modules"][name])
 
 
-def test_it_writes_down_what_happens(corpus, tmp_path):
+def test_rows_and_events_are_logged(corpus, tmp_path):
     callback = RecordingCallback()
     trainer(model("synthetic-avs"), stage(), corpus, tmp_path, callback=callback).run()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -176,11 +176,11 @@ def test_it_writes_down_what_happens(corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_learns_to_mark_what_sounds(corpus, tmp_path):
+def test_synthetic_avs_training_raises_iou(corpus, tmp_path):
     chosen = stage(steps=60, batch_size=16, lr=5e-3, warmup_steps=10, validate_every=1000, val_samples=24)
     network = model("synthetic-avs")
-    trained = (*chosen.train, "sam", "audio_backbone")
-    chosen = chosen.model_copy(update={"train": trained})
+    trained = (*chosen.trainable, "sam", "audio_backbone")
+    chosen = chosen.model_copy(update={"trainable": trained})
     learner = trainer(network, chosen, corpus, tmp_path)
     before = learner.validate()["miou"]
     assert learner.run()["miou"] > before + 0.1
@@ -196,7 +196,7 @@ def recipe(corpus: Path, out: Path, **changes) -> Recipe:
     return Recipe.model_validate({"model": tiny_config(), **settings, **changes})
 
 
-def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_path):
+def test_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_path):
     folder = train(recipe(corpus, tmp_path))
     assert folder == tmp_path / "3-scenes" / "model"
     network = load_folder(folder)
@@ -216,13 +216,13 @@ def test_a_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_
     ]
 
 
-def test_a_stage_that_starts_from_nothing(corpus, tmp_path):
+def test_missing_init_from_is_refused(corpus, tmp_path):
     alone = recipe(corpus, tmp_path, stages=(stage("synthetic-avs", init_from="0-nowhere"),))
     with pytest.raises(UsageError, match="stage only: init_from=0-nowhere is neither"):
         train(alone)
 
 
-def test_a_corpus_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match="is no corpus"):
+def test_missing_corpus_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UsageError, match="is not a corpus"):
         train(recipe(tmp_path / "none", tmp_path / "out"))
     assert not (tmp_path / "out").exists()

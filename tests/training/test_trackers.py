@@ -1,4 +1,4 @@
-"""What trackers get: files that are read back."""
+"""Trackers: files that are read back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def steps(events: EventAccumulator, tag: str) -> list[int]:
     return [event.step for event in events.Scalars(tag)]
 
 
-def test_tensorboard_has_figures_and_pictures(tmp_path):
+def test_tensorboard_receives_metrics_and_images(tmp_path):
     callback = TrackerCallback(tmp_path, ["tensorboard"])
     callback.on_stage_begin("1-scenes", 0, 100)
     callback.on_log(training_row(50, loss=0.25))
@@ -39,7 +39,7 @@ def test_tensorboard_has_figures_and_pictures(tmp_path):
     assert (picture.step, picture.height, picture.width) == (50, 64, 3 * 64)
 
 
-def test_what_is_done_again_after_a_kill_stands_there_once(tmp_path):
+def test_tensorboard_has_steps_once_after_a_resume(tmp_path):
     for start, rows in (
         (0, (50, 100, 150)),
         (100, (150, 200)),
@@ -52,7 +52,7 @@ def test_what_is_done_again_after_a_kill_stands_there_once(tmp_path):
     assert steps(read_back(tmp_path, "1-scenes"), "train/loss") == [50, 100, 150, 200]
 
 
-def test_a_stage_that_begins_anew_leaves_nothing_of_the_former(tmp_path):
+def test_tensorboard_of_a_restarted_stage_has_new_steps_only(tmp_path):
     for last in (150, 100):
         callback = TrackerCallback(tmp_path, ["tensorboard"])
         callback.on_stage_begin("1-scenes", 0, 200)
@@ -62,7 +62,7 @@ def test_a_stage_that_begins_anew_leaves_nothing_of_the_former(tmp_path):
     assert steps(read_back(tmp_path, "1-scenes"), "train/loss") == [50, 100]
 
 
-def test_each_stage_has_its_own_curves(tmp_path):
+def test_tensorboard_separates_stages(tmp_path):
     callback = TrackerCallback(tmp_path, ["tensorboard"])
     for stage in ("1-scenes", "2-clips"):
         callback.on_stage_begin(stage, 0, 50)
@@ -74,17 +74,17 @@ def test_each_stage_has_its_own_curves(tmp_path):
     ]
 
 
-def test_figures_are_grouped_and_what_is_no_number_is_left_out():
+def test_grouped_drops_nan():
     row = {"step": 5, "loss": 1, "val_miou": 0.5, "val_marked_without_source": float("nan")}
     assert grouped(row) == {"train/loss": 1.0, "val/miou": 0.5}
 
 
-def test_sessions_tell_themselves_apart():
+def test_session_name_has_the_resumed_step():
     assert (session_name("a", 0), session_name("a", 40)) == ("a", "a from step 40")
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
-def test_a_missing_extra_is_one_line_before_any_training(name, tmp_path, monkeypatch):
+def test_missing_tracker_extra_is_one_line(name, tmp_path, monkeypatch):
     monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
     line = f"{name} is not installed: pip install 'save-avs[{name}]'"
     with pytest.raises(UsageError) as caught:
@@ -93,7 +93,7 @@ def test_a_missing_extra_is_one_line_before_any_training(name, tmp_path, monkeyp
     assert line in check_recipe(make_recipe(tmp_path, trackers=[name])).problems
 
 
-def test_a_folder_of_the_same_name_is_no_package(tmp_path, monkeypatch):
+def test_folder_named_as_a_tracker_is_not_a_package(tmp_path, monkeypatch):
     (tmp_path / "mlflow").mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "mlflow", raising=False)
@@ -101,7 +101,7 @@ def test_a_folder_of_the_same_name_is_no_package(tmp_path, monkeypatch):
         TrackerCallback(tmp_path, ["mlflow"])
 
 
-def test_a_tracker_that_nobody_knows(tmp_path):
+def test_unknown_tracker_is_refused(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("model: {name: tiny}\nout: x\nstages: []\ntrackers: [tensorbord]\n")
     with pytest.raises(RecipeError, match=r"trackers\.0: Input should be 'tensorboard', 'wandb' or 'mlflow'"):

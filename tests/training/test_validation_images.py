@@ -1,4 +1,4 @@
-"""Pictures of a validation: what the tasks give, how they are chosen and drawn."""
+"""Validation images: what the tasks return, how many are kept, how they are drawn."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("audio-tagging", []),
     ],
 )
-def test_a_composed_stage_shows_its_validation(name, names, corpus):
+def test_synthetic_task_images(name, names, corpus):
     stage = SyntheticStage.model_validate(
         {"name": "x", "task": name, "trainable": ["sam"], "steps": 1, "batch_size": 4, "lr": 1e-3}
     )
@@ -58,7 +58,7 @@ def test_a_composed_stage_shows_its_validation(name, names, corpus):
         assert picture.pred.min() >= 0 and picture.pred.max() <= 1
 
 
-def test_a_clip_stage_shows_what_its_scores_are_of():
+def test_avs_task_images_have_the_scored_predictions():
     clips = Clips([make_clip(k, annotated=2) for k in range(2)])
     task = AVSegmentationTask(tiny_model(), clip_stage(), train=clips, val=clips)
     batch = task.collate([task.val_stream[0], task.val_stream[1]])
@@ -70,7 +70,7 @@ def test_a_clip_stage_shows_what_its_scores_are_of():
     assert tuple(pictures[0].frame[32, 8]) == (220, 60, 30)
 
 
-def test_few_frames_of_a_clip_and_no_more_than_wanted():
+def test_add_images_limits_images_per_clip_and_in_all():
     asked: list[int] = []
 
     def pictures(batch: int):
@@ -86,7 +86,7 @@ def test_few_frames_of_a_clip_and_no_more_than_wanted():
     assert asked == [0, 1]
 
 
-def test_panels_show_truth_find_and_probability():
+def test_panels_show_target_prediction_and_probability():
     drawn = panels(make_validation_image(side=64, probability=0.75))
     assert drawn.shape == (64, 3 * 64, 3)
     gray = np.full(3, 90)
@@ -96,19 +96,19 @@ def test_panels_show_truth_find_and_probability():
     assert tuple(drawn[32, 128 + 8]) == (191, 191, 191) and not drawn[32, 128 + 60].any()
 
 
-def test_an_unsure_mask_is_seen_only_in_its_probabilities():
+def test_panels_of_a_probability_below_one_half():
     drawn = panels(make_validation_image(side=64, probability=0.25))
     assert (drawn[:, 64:128] == 90).all() and drawn[32, 128 + 8, 0] == 64
 
 
-def test_probabilities_are_of_the_logits():
+def test_pred_is_the_sigmoid_of_the_logits():
     logits = torch.tensor([-2.0, 0.0, 2.0, 4.0]).reshape(1, 1, 2, 2)
     images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     (picture,) = make_validation_images(images, logits.bfloat16(), torch.ones(1, 1, 2, 2), ["a"])
     assert picture.pred.ravel() == pytest.approx([0.1192, 0.5, 0.8808, 0.982], abs=1e-4)
 
 
-def test_a_sheet_of_one_or_many(tmp_path):
+def test_contact_sheet_size_of_one_and_many_images(tmp_path):
     for count in (1, 5):
         draw_contact_sheet(
             tmp_path / f"{count}.png", [make_validation_image(f"clip {k}") for k in range(count)], "title"

@@ -95,7 +95,7 @@ def _rows_by_shape(batch: FrameBatch) -> dict[Shape, list[int]]:
 
 def _comparison_shape(scoring: FrameScoring, target: Shape, image_size: int) -> Shape:
     """(height, width) at which frames are compared whose target has the size ``target``."""
-    if scoring.size == "truth":
+    if scoring.size == "target":
         return target
     side = image_size if scoring.size == "network" else scoring.size
     return side, side

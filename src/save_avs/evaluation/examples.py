@@ -50,7 +50,7 @@ def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tup
         clips: the data set it was evaluated on.
         table: scores of single frames.
     """
-    candidates = table.where(table.sounding) if table.sounding.any() else table
+    candidates = table.take(table.sounding) if table.sounding.any() else table
     rows, frame_ious = candidates.by_clip(), mask_ious(candidates.counts)
     means = rows.iou / rows.frames
     order = np.argsort(-means, kind="stable")

@@ -252,7 +252,7 @@ def _comparison_size(protocol: ScoringProtocol) -> str:
     if not protocol.size_is_configurable:
         return ""
     size = protocol.scoring.size
-    return "; compared at the target's own size" if size == "truth" else f"; compared at {size} x {size}"
+    return "; compared at the target's own size" if size == "target" else f"; compared at {size} x {size}"
 
 
 def _group_table(what: str, groups: Iterable[GroupScores]) -> str:

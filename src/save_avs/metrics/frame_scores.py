@@ -1,4 +1,4 @@
-"""The benchmark's scores of single frames: IoU, and F over a range of thresholds."""
+"""Scores of single frames as the benchmark computes them: IoU, and F over a range of thresholds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIN_MASK_AGREEMENT = 0.99  # mean IoU from which on two runtimes or precisions c
 
 
 def frame_counts(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
-    """Count pixels of each frame's mask, ``probs > threshold``, and of its truth.
+    """Count the pixels of each frame's mask, ``probs > threshold``, and of its target.
 
     Args:
         probs: [B,H,W].
@@ -25,44 +25,44 @@ def frame_counts(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tens
         threshold: a pixel is in the mask above it.
 
     Returns:
-        int64 [B,4] on the CPU: pixels in both, in the mask, in the truth, and in the frame.
+        int64 [B,4] on the CPU: pixels in both, in the mask, in the target, and in the frame.
 
     Raises:
-        ValueError: when shapes or types do not hold, or a probability is NaN.
+        ValueError: when shapes or types are wrong, or a probability is NaN.
     """
     check_frames(probs, targets)
-    mask, truth = (probs > threshold).flatten(1), targets.flatten(1)
+    mask, target = (probs > threshold).flatten(1), targets.flatten(1)
     pixels = torch.full((len(mask),), mask.shape[1], device=mask.device)
-    return torch.stack([(mask & truth).sum(1), mask.sum(1), truth.sum(1), pixels], dim=1).cpu()
+    return torch.stack([(mask & target).sum(1), mask.sum(1), target.sum(1), pixels], dim=1).cpu()
 
 
 def mask_ious(counts: ArrayLike) -> F64:
-    """IoU of each frame, f64 [B], from its counts [B,4] (`frame_counts`).
+    """Return the IoU of each frame, f64 [B], from its counts [B,4] (`frame_counts`).
 
-    A frame in which nothing sounds scores the share of its pixels that are rightly left out.
+    A frame without a sounding object scores the share of its pixels outside of the mask.
 
     Source: ``mask_iou`` of AVSBench (arXiv 2207.05042).
     """
-    shared, marked, truth, pixels = np.asarray(counts, np.float64).T
-    left_out = (pixels - marked) / (pixels + 1e-7)
-    return np.where(truth == 0, left_out, shared / (marked + truth - shared + 1e-7))
+    shared, masked, target, pixels = np.asarray(counts, np.float64).T
+    outside = (pixels - masked) / (pixels + 1e-7)
+    return np.where(target == 0, outside, shared / (masked + target - shared + 1e-7))
 
 
 def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
-    """F-score of each frame at 255 thresholds from 0 to 1, ``probs >= threshold``, beta^2 = 0.3.
+    """Return the F-score of each frame at 255 thresholds from 0 to 1, ``probs >= threshold``, beta^2 = 0.3.
 
-    Values outside 0..1 are allowed: the thresholds stay. One histogram of the values a frame, cumulated from
-    the top, stands for the 255 comparisons.
+    Values outside 0..1 are allowed: the thresholds stay. The 255 comparisons are one histogram of the values
+    per frame, accumulated from the top.
 
     Args:
         probs: [B,H,W].
         targets: bool [B,H,W].
 
     Returns:
-        f64 [B,255], on the CPU; a row of NaN for a frame in which nothing sounds, which the score leaves out.
+        f64 [B,255], on the CPU; a row of NaN for a frame without a sounding object, which scores leave out.
 
     Raises:
-        ValueError: when shapes or types do not hold, or a probability is NaN.
+        ValueError: when shapes or types are wrong, or a probability is NaN.
 
     Source: ``Eval_Fmeasure`` of AVSBench (arXiv 2207.05042).
     """
@@ -72,34 +72,36 @@ def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
     cells = _levels(probs.float().flatten(1)).add_(rows).mul_(2).add_(targets.flatten(1))  # [B,H*W]
     counts = torch.bincount(cells.flatten(), minlength=2 * frames * bins).cpu().double()
     reached = counts.reshape(frames, bins, 2).flip(1).cumsum(1).flip(1)  # pixels at a level or above it
-    marked, hits = reached[:, 1:].sum(2), reached[:, 1:, 1]  # [B,255]
-    truth = reached[:, :1, 1]  # [B,1]
-    precision, recall = hits / (marked + 1e-20), hits / (truth + 1e-20)
+    masked, hits = reached[:, 1:].sum(2), reached[:, 1:, 1]  # [B,255]
+    target = reached[:, :1, 1]  # [B,1]
+    precision, recall = hits / (masked + 1e-20), hits / (target + 1e-20)
     curves = ((1 + BETA2) * precision * recall / (BETA2 * precision + recall)).nan_to_num(0.0)
-    return curves.masked_fill(truth == 0, torch.nan)
+    return curves.masked_fill(target == 0, torch.nan)
 
 
 def check_frames(probs: Tensor, targets: Tensor) -> None:
-    """Check that probabilities and truth speak of the same frames.
+    """Check that probabilities and targets fit together.
 
     Raises:
-        ValueError: when shapes or types do not hold, or a probability is NaN.
+        ValueError: when shapes or types are wrong, or a probability is NaN.
     """
     if probs.ndim != 3 or not probs.is_floating_point():
         raise ValueError(f"probs must be float [B,H,W], got {probs.dtype} {list(probs.shape)}")
     if targets.shape != probs.shape or targets.dtype != torch.bool:
-        raise ValueError(f"targets must be bool, shaped as probs, got {targets.dtype} {list(targets.shape)}")
+        raise ValueError(
+            f"targets must be bool, of the shape of probs, got {targets.dtype} {list(targets.shape)}"
+        )
     if probs.numel() and probs.amax().isnan():  # a maximum passes NaN on
-        raise ValueError("probs hold NaN: the model's output is broken")
+        raise ValueError("probs contain NaN: the model's output is broken")
 
 
 def _levels(values: Tensor) -> Tensor:
-    """How many of the thresholds each value reaches, 0..255: f32 [B,N] to int32 [B,N].
+    """Count the thresholds that each value reaches, 0..255: f32 [B,N] to int32 [B,N].
 
-    But for rounding the thresholds are k / 254, so each value names the only one it need be compared with: a
-    tenth of the time of searching for it.
+    Up to rounding the thresholds are k / 254, so each value needs to be compared with one of them only: ten
+    times as fast as a search.
     """
-    # Surely reached; 0.001 covers rounding.
+    # Certainly reached; 0.001 covers rounding.
     below = (values * (THRESHOLDS - 1)).add_(0.999).clamp_(0, THRESHOLDS).int()
     next_one = _thresholds(str(values.device)).index_select(0, below.flatten()).view_as(values)
     return below.add_(values >= next_one)
@@ -107,13 +109,13 @@ def _levels(values: Tensor) -> Tensor:
 
 @cache
 def _thresholds(device: str) -> Tensor:
-    """Evenly spaced, float32 as in the public code, where 1 - 1e-10 rounds to 1; then NaN, never reached."""
+    """Return evenly spaced thresholds, float32 as in the public code, where 1 - 1e-10 rounds to 1; then NaN, never reached."""
     thresholds = torch.linspace(0, 1 - 1e-10, THRESHOLDS, dtype=torch.float32)
     return torch.cat([thresholds, torch.tensor([torch.nan])]).to(device)
 
 
 def mask_agreement(logits: Tensor, others: Tensor) -> float:
-    """Mean IoU over frames of the masks of two logits [N,1,M,M]; two empty masks agree."""
+    """Return the mean IoU over frames of the masks of two logits [N,1,M,M]; two empty masks agree."""
     one, other = logits.flatten(1) > 0, others.flatten(1) > 0
     union = (one | other).sum(1)
     return float(torch.where(union > 0, (one & other).sum(1) / union.clamp(min=1), 1.0).mean())

@@ -13,17 +13,17 @@ BENCHMARK_SIZE = 224  # side at which the benchmark's code compares masks, pixel
 
 @dataclass(frozen=True)
 class FrameScoring:
-    """How a frame's logits meet its truth.
+    """How a frame's logits are compared with its target.
 
     Attributes:
-        size: side of the square both are brought to in pixels, ``truth`` for the truth's own size, or
-            ``network`` for the size the model sees. Logits are resized bilinearly, the truth by nearest
+        size: side of the square both are resized to in pixels, ``target`` for the target's own size, or
+            ``network`` for the size of the model's input. Logits are resized bilinearly, targets by nearest
             neighbor.
         threshold: a pixel is in the mask when its probability is above it.
-        f_from_logits: F thresholds logits where it should threshold probabilities.
+        f_from_logits: F thresholds logits instead of probabilities.
     """
 
-    size: int | Literal["truth", "network"] = "truth"
+    size: int | Literal["target", "network"] = "target"
     threshold: float = 0.5
     f_from_logits: bool = False
 
@@ -33,14 +33,13 @@ class ScoringProtocol:
     """How frames become a score.
 
     Attributes:
-        name: what it is asked for by.
-        description: what it does, in one line of a report.
-        scoring: how single frames are compared.
-        clips_per_batch: clips that are scored by themselves before batches are averaged; None for one batch
-            of all.
-        pooled: intersections and unions are summed over the data set; the score is the mean of the marked
-            class's and the background's.
-        size_is_configurable: the user may choose the size.
+        name: for the command line.
+        description: one line for reports.
+        scoring: of single frames.
+        clips_per_batch: clips that are scored together before batches are averaged; None for one batch of all.
+        pooled: intersections and unions are summed over the data set; the score is the mean of the mask's and
+            the background's.
+        size_is_configurable: whether the user may choose the size.
     """
 
     name: str
@@ -52,16 +51,13 @@ class ScoringProtocol:
 
 
 _OFFICIAL = "the benchmark's public code, 224 x 224: mean IoU and best F of each batch of {}, averaged"
+_AT_224 = FrameScoring(BENCHMARK_SIZE)
 
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
-        ScoringProtocol(
-            "official", _OFFICIAL.format("1 clip"), FrameScoring(BENCHMARK_SIZE), clips_per_batch=1
-        ),
-        ScoringProtocol(
-            "official-batch4", _OFFICIAL.format("4 clips"), FrameScoring(BENCHMARK_SIZE), clips_per_batch=4
-        ),
+        ScoringProtocol("official", _OFFICIAL.format("1 clip"), _AT_224, clips_per_batch=1),
+        ScoringProtocol("official-batch4", _OFFICIAL.format("4 clips"), _AT_224, clips_per_batch=4),
         ScoringProtocol(
             "dataset", "every frame counts once; one F curve over all frames", size_is_configurable=True
         ),
@@ -73,14 +69,14 @@ PROTOCOLS = {
         ),
         ScoringProtocol(
             "gavs",
-            "GAVS's public code: threshold 0.4 at the truth's own size, batches of 1 clip",
+            "GAVS's public code: threshold 0.4 at the target's own size, batches of 1 clip",
             FrameScoring(threshold=0.4),
             clips_per_batch=1,
         ),
         ScoringProtocol(
             "cavp",
             "CAVP's public code, 224 x 224: pixels summed over the data set, mean of mask and background",
-            FrameScoring(BENCHMARK_SIZE),
+            _AT_224,
             pooled=True,
         ),
     )
@@ -88,23 +84,22 @@ PROTOCOLS = {
 
 
 def get_protocols(names: Iterable[str], size: int | None = None) -> tuple[ScoringProtocol, ...]:
-    """Protocols by name, each once; ``size`` sets the side where a protocol leaves it open.
+    """Return protocols by name, without duplicates; ``size`` sets the side where it is configurable.
 
     Raises:
-        UsageError: on an unknown name, and on a size that none of them asks for.
+        UsageError: on an unknown name, and on a size that no protocol can use.
     """
-    chosen = tuple(dict.fromkeys(names))
-    if unknown := [name for name in chosen if name not in PROTOCOLS]:
-        raise UsageError(f"unknown protocol '{unknown[0]}': choose of {', '.join(PROTOCOLS)}")
-    protocols = tuple(PROTOCOLS[name] for name in chosen)
+    unique = tuple(dict.fromkeys(names))
+    if unknown := [name for name in unique if name not in PROTOCOLS]:
+        raise UsageError(f"unknown protocol '{unknown[0]}'. Choose from: {', '.join(PROTOCOLS)}")
+    protocols = tuple(PROTOCOLS[name] for name in unique)
     if not protocols:
-        raise UsageError(f"no protocol given: choose of {', '.join(PROTOCOLS)}")
+        raise UsageError(f"no protocol given. Choose from: {', '.join(PROTOCOLS)}")
     if size is None:
         return protocols
     if not any(protocol.size_is_configurable for protocol in protocols):
-        free = ", ".join(name for name, protocol in PROTOCOLS.items() if protocol.size_is_configurable)
-        raise UsageError(f"the size of {', '.join(chosen)} is fixed: leave --size out, or add {free}")
+        others = ", ".join(name for name, protocol in PROTOCOLS.items() if protocol.size_is_configurable)
+        raise UsageError(f"the size of {', '.join(unique)} is fixed: omit --size, or add {others}")
     return tuple(
-        p if not p.size_is_configurable else replace(p, scoring=replace(p.scoring, size=size))
-        for p in protocols
+        replace(p, scoring=replace(p.scoring, size=size)) if p.size_is_configurable else p for p in protocols
     )
