@@ -147,7 +147,7 @@ def test_get_protocols_size_needs_a_configurable_protocol() -> None:
     with pytest.raises(UsageError, match="official, sama is fixed: omit --size, or add dataset"):
         get_protocols(["official", "sama"], size=96)
     with pytest.raises(
-        UsageError, match="unknown protocol 'offical'. Choose from: official, official-batch4"
+        UsageError, match=r"unknown protocol 'offical'\. Choose from: official, official-batch4"
     ):
         get_protocols(["offical"])
     with pytest.raises(UsageError, match="no protocol given"):
