@@ -65,7 +65,7 @@ def test_problem_is_reported(stages, problem):
 
 
 def test_init_from_an_earlier_stage_or_a_model_folder_is_valid(tmp_path):
-    folder = save_model(tiny_model(), tiny_config(), tmp_path)
+    folder = save_model(tiny_model(), tmp_path)
     assert not check_recipe(recipe({"init_from": str(folder)}, {"init_from": "s0"})).problems
 
 
