@@ -1,78 +1,88 @@
-"""A study as it is declared: one YAML file says which runs, the rest follows from it."""
+"""A grid study as it is declared in YAML, and its runs: a variant and a seed make a recipe."""
 
 from __future__ import annotations
 
-from importlib.resources import files
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.prompted import PromptKind as Prompt
+from save_avs.evaluation.prompted import PromptKind
+from save_avs.models.serialization import WEIGHTS
 from save_avs.synthesis.corpus import CorpusSplit
-from save_avs.training.recipe import RecipeChanges
+from save_avs.training.recipe import Recipe, RecipeChanges, load_recipe
 from save_avs.training.safe_yaml import read_yaml
-from save_avs.training.stage import SceneConfig, StrictModel
+from save_avs.training.setup import init_model_folder
+from save_avs.training.stage import SceneConfig, Stage, StrictModel
+from studies.results import run_name
 
-GRIDS = Path(str(files("studies"))) / "grids"
-NAMES = ("starting-point", "adapters", "compression", "resolution", "backbones")
+DECLARATIONS = Path(__file__).parent / "declarations"
+GRID_STUDIES = ("starting-point", "adapters", "compression", "resolution", "backbones")
+# Keys of a recipe that do not change the result of a run.
+_WITHOUT_EFFECT = {"out", "device", "workers", "checkpoint_interval_s", "keep_checkpoints", "trackers"}
 
 
-class Evaluation(StrictModel):
-    """What every run is scored on: the same scenes, or the test clips where its last stage is on clips.
+class EvaluationConfig(StrictModel):
+    """Scenes that every run is scored on; test clips where the last stage trains on clips.
 
     Attributes:
-        scenes, seed: how many are drawn, and of what.
+        scenes: number of scenes.
+        seed: of the scenes.
         split: of the corpus, or of the data set.
-        drawn: how scenes are drawn; as the last stage's, without augmentation, where None.
-        compare_at: side in pixels at which masks meet their truth; the model's own where None.
-        sizes: shares of the picture at which what sounds counts as medium, and as large.
+        scene_options: how scenes are drawn; by default as in the last stage, without augmentation.
+        compare_at: side in pixels at which masks are compared; by default the model's own.
+        size_thresholds: target areas from which on a sounding object counts as medium, and as large.
     """
 
     scenes: int = Field(default=300, gt=1)
     seed: int = 2024
     split: CorpusSplit = "test"
-    drawn: SceneConfig | None = None
+    scene_options: SceneConfig | None = None
     compare_at: int | None = Field(default=None, gt=0)
-    sizes: tuple[float, float] = (0.05, 0.15)
+    size_thresholds: tuple[float, float] = (0.05, 0.15)
 
 
-class Variant(RecipeChanges):
-    """One column of a grid: how it differs from what is common to all.
+class VariantConfig(RecipeChanges):
+    """A column of a grid: its changes of the recipe.
 
     Attributes:
-        says: what it is, in a few words of the report.
-        seeds: of its runs; the study's where None.
-        prompt: ask the SAM that the last stage starts from by its own prompt; nothing is trained.
+        description: a few words for the report.
+        seeds: of its runs; by default those of the study.
+        prompt: score the SAM that the last stage starts from with this prompt; nothing is trained.
     """
 
-    says: str = ""
+    description: str = ""
     seeds: tuple[int, ...] | None = None
-    prompt: Prompt | None = None
+    prompt: PromptKind | None = None
 
 
-class Study(StrictModel):
+class StudyConfig(StrictModel):
     """A grid of runs.
 
     Attributes:
-        title, question: over the report.
-        recipe: that is varied; a name is of the recipes beside the declaration.
-        common: changes of every variant.
-        variants: what is compared, in the report's order.
-        reference: the variant that the others are tested against.
-        seeds: of the runs of a variant that names none.
-        evaluation: what all are scored on.
+        title, question: head of the report.
+        recipe: the recipe that is varied; relative to the declaration.
+        common: changes that all variants share.
+        variants: in the report's order.
+        reference: the variant that all others are tested against.
+        seeds: of the runs of each variant that has none of its own.
+        evaluation: of all runs.
     """
 
     title: str
     question: str
     recipe: Path
     common: RecipeChanges = RecipeChanges()
-    variants: dict[str, Variant] = Field(min_length=1)
+    variants: dict[str, VariantConfig] = Field(min_length=1)
     reference: str
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    evaluation: Evaluation = Evaluation()
+    evaluation: EvaluationConfig = EvaluationConfig()
 
     @field_validator("variants", mode="before")
     @classmethod
@@ -82,33 +92,151 @@ class Study(StrictModel):
         return {str(name): {} if value is None else value for name, value in variants.items()}
 
     @model_validator(mode="after")
-    def _reference_is_there(self) -> Self:
+    def _reference_exists(self) -> Self:
         if self.reference not in self.variants:
-            raise ValueError(f"reference: no variant is called {self.reference}")
+            raise ValueError(f"reference: there is no variant '{self.reference}'")
         return self
 
-    def seeds_of(self, variant: str) -> tuple[int, ...]:
-        """The seeds of a variant's runs."""
-        own = self.variants[variant].seeds
-        return self.seeds if own is None else own
 
-
-def load_study(name_or_path: str | Path) -> Study:
-    """A study by its name, or of a YAML file of one's own.
+def load_study(name_or_path: str | Path) -> StudyConfig:
+    """Load a declared study by name, or one from a YAML file.
 
     Raises:
-        UsageError: when it is not there, or says what no study has: a line for each problem.
+        UsageError: there is no such file, or it has problems, which the message lists.
     """
     import yaml
 
-    path = GRIDS / f"{name_or_path}.yaml" if str(name_or_path) in NAMES else Path(name_or_path)
+    declared = str(name_or_path) in GRID_STUDIES
+    path = DECLARATIONS / f"{name_or_path}.yaml" if declared else Path(name_or_path)
     if not path.is_file():
-        raise UsageError(f"{path}: no such study; there are {', '.join(NAMES)}")
+        raise UsageError(f"{path}: no such study. Choose from: {', '.join(GRID_STUDIES)}, or a YAML file.")
     try:
-        study = Study.model_validate(yaml.safe_load(read_yaml(path)))
+        study = StudyConfig.model_validate(yaml.safe_load(read_yaml(path)))
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UsageError(f"{path}: {'; '.join(problems)}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error
     return study.model_copy(update={"recipe": path.parent / study.recipe})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training of a study.
+
+    Attributes:
+        variant, seed: of the run.
+        recipe: complete; its folder is inside the study's.
+        evaluation: of the study.
+        prompt: of a run without training.
+    """
+
+    variant: str
+    seed: int
+    recipe: Recipe
+    evaluation: EvaluationConfig
+    prompt: PromptKind | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the run and of its folder."""
+        return run_name(self.variant, self.seed)
+
+    @property
+    def stage(self) -> Stage:
+        """The last stage, which the study is about."""
+        return self.recipe.stages[-1]
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that is trained and scored, defaults left out; equal for runs with equal results."""
+        recipe = self.recipe.model_dump(mode="json", exclude=_WITHOUT_EFFECT, exclude_defaults=True)
+        recipe["model"].pop("name")
+        parts = [recipe, self.evaluation.model_dump(mode="json", exclude_defaults=True), self.prompt]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def identity(self) -> str:
+        """The digest, and a hash of each weight file that the run starts from.
+
+        Raises:
+            UsageError: a weight file is missing.
+        """
+        return " ".join((self.digest, *(_file_hash(folder / WEIGHTS) for folder in self.start_folders())))
+
+    def start_folders(self) -> list[Path]:
+        """Folders of the models that the run starts from and does not train itself.
+
+        Raises:
+            UsageError: one is missing.
+        """
+        return [init_model_folder(self.recipe, stage, start) for stage, start in self._starts()]
+
+    def _starts(self) -> Iterator[tuple[str, str]]:
+        own = {stage.name for stage in self.recipe.stages}
+        for stage in self.recipe.stages:
+            if stage.init_from is not None and stage.init_from not in own:
+                yield stage.name, stage.init_from
+
+
+def _file_hash(path: Path) -> str:
+    if not path.is_file():
+        raise UsageError(f"{path} is missing: train the model that the study starts from first.")
+    return _hash_unchanged(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _hash_unchanged(path: Path, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def make_runs(
+    study: StudyConfig,
+    folder: Path,
+    *,
+    recipe: Path | None = None,
+    overrides: Sequence[str] = (),
+    seeds: int | None = None,
+) -> tuple[Run, ...]:
+    """Make all runs of a study, variant by variant.
+
+    Args:
+        study: as declared.
+        folder: of the study; each run gets a folder in it.
+        recipe: in place of the study's.
+        overrides: ``key=value``, applied after everything declared.
+        seeds: number of runs of every variant, with seeds from 0; by default as declared.
+
+    Raises:
+        RecipeError: a variant gives no valid recipe.
+    """
+    runs = []
+    for variant, change in study.variants.items():
+        made = load_recipe(recipe or study.recipe, overrides, (study.common, change))
+        for seed in change.seeds or study.seeds if seeds is None else range(seeds):
+            stages = tuple(stage.model_copy(update={"seed": seed}) for stage in made.stages)
+            out = folder / run_name(variant, seed)
+            runs.append(
+                Run(
+                    variant=variant,
+                    seed=seed,
+                    recipe=made.model_copy(update={"out": out, "stages": stages}),
+                    evaluation=study.evaluation,
+                    prompt=change.prompt,
+                )
+            )
+    return tuple(runs)
+
+
+def select_runs(runs: Sequence[Run], names: Collection[str]) -> tuple[Run, ...]:
+    """Return the runs with these names or variants; all where ``names`` is empty.
+
+    Raises:
+        UsageError: no run or variant has one of the names.
+    """
+    known = {run.name for run in runs} | {run.variant for run in runs}
+    if unknown := [name for name in names if name not in known]:
+        variants = dict.fromkeys(run.variant for run in runs)
+        raise UsageError(f"Unknown run '{unknown[0]}'. Choose from: {', '.join(variants)}.")
+    return tuple(run for run in runs if not names or {run.name, run.variant} & set(names))

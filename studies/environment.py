@@ -1,19 +1,36 @@
-"""What one needs to know to make a study's figures again."""
+"""What is needed to reproduce a study: the command, the machine, the version."""
 
 from __future__ import annotations
 
+import platform
 import shlex
 import sys
 
+import torch
+
 import save_avs
-from studies.budget import machine
+from save_avs.training.run_record import cpu_name
+
+
+def command_line() -> str:
+    """The command that is running."""
+    return shlex.join(["python", "-m", "studies", *sys.argv[1:]])
+
+
+def describe_machine() -> str:
+    """CPU or GPU, threads, torch and system."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    threads = torch.get_num_threads()
+    plural = "s" if threads > 1 else ""
+    return f"{cpu_name()}, {threads} thread{plural}, torch {torch.__version__}, {platform.system()}"
 
 
 def describe_environment(**facts: object) -> dict[str, str]:
-    """The command and the machine, and what else is known of a study: seeds, sizes, data."""
+    """Command, machine and version, with further facts such as seeds, sizes and data."""
     return {
-        "command": f"save-avs {shlex.join(sys.argv[1:])}",
+        "command": command_line(),
         **{name.replace("_", " "): str(value) for name, value in facts.items()},
-        "machine": machine(),
+        "machine": describe_machine(),
         "version": save_avs.__version__,
     }

@@ -1,4 +1,4 @@
-"""What a run says of itself: a line now and then."""
+"""Progress lines of a run."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ from collections.abc import Callable, Mapping
 
 from save_avs.training.callbacks.base import Callback, StepStats
 
-TOLD = 5  # how often a stage, or a scoring, is told of
+LINES = 5  # per stage, and per scoring
 
 
 class LogCallback(Callback):
-    """Says now and then, in a line, how far a run is."""
+    """Logs a few lines about each stage of a training, and about the scoring after it.
 
-    def __init__(self, name: str, say: Callable[[str], None]) -> None:
-        self.name, self.say = name, say
+    Args:
+        name: of the run, which each line starts with.
+        log: called with each line.
+    """
+
+    def __init__(self, name: str, log: Callable[[str], None]) -> None:
+        self._name, self._log, self._stage = name, log, ""
 
     def on_stage_begin(self, stage: str, step: int, steps: int) -> None:
-        """Name the stage."""
-        self.stage = stage
+        """Remember the stage."""
+        self._stage = stage
 
     def on_step_end(self, stats: StepStats) -> None:
-        """Say where it stands, a few times a stage."""
-        if stats.step % max(1, stats.steps // TOLD) == 0:
-            self._line(
-                f"{stats.step}/{stats.steps}, loss {stats.loss:.3f}, {stats.frames_per_s:.1f} frames/s, "
-                f"{stats.eta_s:.0f} s left"
+        """Log loss and speed, a few times per stage."""
+        if stats.step % max(1, stats.steps // LINES) == 0:
+            self._log(
+                f"{self._name} {self._stage}: {stats.step}/{stats.steps}, loss {stats.loss:.3f}, "
+                f"{stats.frames_per_s:.1f} frames/s, {stats.eta_s:.0f} s left"
             )
 
     def on_log(self, row: Mapping[str, float]) -> None:
-        """Say the figures of a validation."""
-        figures = [f"{name[4:]} {value:.3f}" for name, value in row.items() if name.startswith("val_")]
-        if figures:
-            self._line("validation " + ", ".join(figures))
+        """Log the metrics of a validation."""
+        metrics = [f"{name[4:]} {value:.3f}" for name, value in row.items() if name.startswith("val_")]
+        if metrics:
+            self._log(f"{self._name} {self._stage}: validation {', '.join(metrics)}")
 
     def on_message(self, text: str) -> None:
-        """Pass it on."""
-        self.say(f"{self.name}: {text}")
+        """Log a message of the training."""
+        self._log(f"{self._name}: {text}")
 
-    def scored(self, done: int, of: int) -> None:
-        """Say how far the scoring is."""
-        if done % max(1, of // TOLD) == 0:
-            self.say(f"{self.name}: scored {done}/{of}")
-
-    def _line(self, text: str) -> None:
-        self.say(f"{self.name} {self.stage}: {text}")
+    def on_scored(self, done: int, total: int) -> None:
+        """Log the progress of the scoring."""
+        if done % max(1, total // LINES) == 0:
+            self._log(f"{self._name}: scored {done}/{total}")

@@ -1,5 +1,7 @@
-"""Does a model listen? Every picture under its own sound and under others."""
+"""Does a model follow the sound? Every frame under its own sound and under others."""
 
-from studies.audio_sensitivity.study import study_listening
+from studies.audio_sensitivity.clips import clip_trials
+from studies.audio_sensitivity.scenes import scene_trials
+from studies.audio_sensitivity.study import run_audio_sensitivity
 
-__all__ = ["study_listening"]
+__all__ = ["clip_trials", "run_audio_sensitivity", "scene_trials"]

@@ -1,67 +1,68 @@
-"""Models that need no ears, beside which a listening score is read."""
+"""Trivial models that do not listen, as references for the listening score."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from save_avs.audio.frontend import VGGISH
 from save_avs.audio.log_mel import SILENT_LOG_MEL
 from save_avs.models.save import Precision, Resize
 
-_LOUD = SILENT_LOG_MEL + 1.5  # mean log-mel over digital silence from which on something seems to sound
-_SURE = 9.0
+IMAGE_SIZE = 64
+_LOUD = SILENT_LOG_MEL + 1.5  # mean log-mel above digital silence from which on a sound counts as loud
+_LOGIT = 9.0
 
 
-class _Trivial:
-    """What all of them say of themselves."""
+class _Baseline:
+    """Common attributes."""
 
     resize: Resize = "squash"
     precision: Precision = "fp32"
     runtime = "torch"
     device = torch.device("cpu")
+    frontend = VGGISH
+    image_size = IMAGE_SIZE
 
-    def __init__(self, image_size: int) -> None:
-        self.image_size = image_size
 
-
-class Everything(_Trivial):
-    """Marks the whole picture, always."""
+class MarkEverything(_Baseline):
+    """Marks every pixel."""
 
     name = "marks everything"
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Images [B,3,S,S] and patches [B,1,96,64] to logits [B,1,S/4,S/4]."""
-        return _filled(images, _SURE)
+        """Images [B,3,S,S] and log-mel [B,1,frames,bands] to logits [B,1,S/4,S/4]."""
+        return _constant_logits(images, _LOGIT)
 
 
-class Nothing(_Trivial):
-    """Marks no pixel, ever."""
+class MarkNothing(_Baseline):
+    """Marks no pixel."""
 
     name = "marks nothing"
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Images [B,3,S,S] and patches [B,1,96,64] to logits [B,1,S/4,S/4]."""
-        return _filled(images, -_SURE)
+        """Images [B,3,S,S] and log-mel [B,1,frames,bands] to logits [B,1,S/4,S/4]."""
+        return _constant_logits(images, -_LOGIT)
 
 
-class MiddleWhenLoud(_Trivial):
-    """Marks the middle of the picture while there is any sound: it hears that, and not what."""
+class MarkCenterWhenLoud(_Baseline):
+    """Marks the center of the frame if there is any sound."""
 
     name = "marks the middle when it is loud"
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Images [B,3,S,S] and patches [B,1,96,64] to logits [B,1,S/4,S/4]."""
-        logits = _filled(images, -_SURE)
+        """Images [B,3,S,S] and log-mel [B,1,frames,bands] to logits [B,1,S/4,S/4]."""
+        logits = _constant_logits(images, -_LOGIT)
         quarter = logits.shape[-1] // 4
-        middle = slice(quarter, logits.shape[-1] - quarter)
-        logits[..., middle, middle] = _SURE
+        center = slice(quarter, logits.shape[-1] - quarter)
+        logits[..., center, center] = _LOGIT
         loud = log_mel.mean(dim=(1, 2, 3)) > _LOUD
-        return torch.where(loud.view(-1, 1, 1, 1), logits, -_SURE)
+        return torch.where(loud.view(-1, 1, 1, 1), logits, -_LOGIT)
 
 
-TRIVIAL = (Everything, Nothing, MiddleWhenLoud)
+BASELINES = (MarkEverything, MarkNothing, MarkCenterWhenLoud)
 
 
-def _filled(images: Tensor, value: float) -> Tensor:
+def _constant_logits(images: Tensor, value: float) -> Tensor:
     side = images.shape[-1] // 4
     return torch.full((len(images), 1, side, side), value)

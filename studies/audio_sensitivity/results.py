@@ -1,4 +1,4 @@
-"""All that a model answered, and the figures made of it."""
+"""All scores of a model, and the metrics made of them."""
 
 from __future__ import annotations
 
@@ -7,105 +7,84 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from save_avs.metrics.bootstrap import Estimate, draw_clusters, score_with_interval
+from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
 from save_avs.metrics.listening_score import SoundSwapScores, listening_score
-from save_avs.metrics.mask_metrics import clip_draw_counts
-from save_avs.types import F64, I64
-from studies.audio_sensitivity import trials as kinds
-from studies.audio_sensitivity.trials import Answer, Item
+from studies.audio_sensitivity import trials as conditions
+from studies.audio_sensitivity.trials import SensitivityScore, TestFrame
 
-WRONG = (kinds.IN_VIEW, kinds.ABSENT, kinds.OTHER_CLIP)  # wrong sounds, the most telling first
-DEGREES = (kinds.SHIFTED, kinds.MIXED, kinds.MIXED_NOISE, kinds.DISTRACTORS)
+WRONG_SOUNDS = (conditions.IN_VIEW, conditions.ABSENT, conditions.OTHER_CLIP)  # the most telling first
+LEVELED = (conditions.SHIFTED, conditions.MIXED, conditions.MIXED_NOISE, conditions.DISTRACTORS)
 
-Group = Callable[[Item], Iterable[str]]
+Grouping = Callable[[TestFrame], Iterable[str]]
 
 
 @dataclass(frozen=True)
-class Results:
-    """What a model made of every trial."""
+class SensitivityResults:
+    """A model's scores in all trials."""
 
-    answers: tuple[Answer, ...]
+    scores: tuple[SensitivityScore, ...]
 
     def wrong_sounds(self) -> tuple[str, ...]:
-        """The kinds of wrong sound that were tried, the most telling first."""
-        tried = {a.condition for a in self.answers}
-        return tuple(kind for kind in WRONG if kind in tried)
+        """The kinds of wrong sound in the trials, the most telling first."""
+        present = {s.condition for s in self.scores}
+        return tuple(kind for kind in WRONG_SOUNDS if kind in present)
 
     def levels(self, condition: str) -> tuple[float, ...]:
-        """The degrees of a condition, in the order they were tried."""
-        return tuple(dict.fromkeys(a.level for a in self.answers if a.condition == condition))
+        """The levels of a condition, in the order of the trials."""
+        return tuple(dict.fromkeys(s.level for s in self.scores if s.condition == condition))
 
-    def under(self, condition: str, level: float | None = None) -> tuple[Answer, ...]:
-        """The answers under one condition, or under one degree of it."""
-        return tuple(a for a in self.answers if a.condition == condition and level in {None, a.level})
+    def under(self, condition: str, level: float | None = None) -> tuple[SensitivityScore, ...]:
+        """The scores under a condition, or under one level of it."""
+        return tuple(s for s in self.scores if s.condition == condition and level in {None, s.level})
 
-    def hearings(self, wrong: str) -> SoundSwapScores:
-        """The frames heard both with their own sound and with a wrong one."""
-        own = {a.item.name: a.own for a in self.under(kinds.MATCHED)}
-        pairs = self.under(wrong)
+    def sound_swaps(self, wrong: str) -> SoundSwapScores:
+        """The IoUs of the frames that have trials both with their own sound and with a wrong one."""
+        own = {s.frame.name: s.own_iou for s in self.under(conditions.MATCHED)}
+        swapped = self.under(wrong)
         return SoundSwapScores(
-            np.array([own[a.item.name] for a in pairs]),
-            np.array([a.own for a in pairs]),
-            tuple(a.item.source for a in pairs),
+            np.array([own[s.frame.name] for s in swapped]),
+            np.array([s.own_iou for s in swapped]),
+            tuple(s.frame.source for s in swapped),
         )
 
-    def grouped(self, group: Group) -> dict[str, Results]:
-        """The results by what `group` says of each frame; a frame may be in several, or in none."""
-        names = sorted({name for a in self.answers for name in group(a.item)})
-        return {name: Results(tuple(a for a in self.answers if name in group(a.item))) for name in names}
+    def listening(self, wrong: str, *, seed: int) -> Estimate:
+        """The listening score for a kind of wrong sound."""
+        return listening_score(self.sound_swaps(wrong), seed=seed)
+
+    def grouped(self, grouping: Grouping) -> dict[str, SensitivityResults]:
+        """The results by group; a frame may be in several groups, or in none."""
+        names = sorted({name for s in self.scores for name in grouping(s.frame)})
+        return {
+            name: SensitivityResults(tuple(s for s in self.scores if name in grouping(s.frame)))
+            for name in names
+        }
 
 
-def by_class(item: Item) -> tuple[str, ...]:
-    """Every class that sounds in a frame."""
-    return item.classes
+def by_class(frame: TestFrame) -> tuple[str, ...]:
+    """Classes of the sounding objects."""
+    return frame.classes
 
 
-def by_objects(item: Item) -> tuple[str, ...]:
-    """How many things are in view, where that is known."""
-    return () if item.in_view is None else (str(item.in_view),)
+def by_objects(frame: TestFrame) -> tuple[str, ...]:
+    """Number of objects in view, where it is known."""
+    return () if frame.in_view is None else (str(frame.in_view),)
 
 
-def by_sources(item: Item) -> tuple[str, ...]:
-    """How many classes sound in a frame, where they are known."""
-    return (str(len(item.classes)),) if item.classes else ()
+def by_sources(frame: TestFrame) -> tuple[str, ...]:
+    """Number of classes that sound, where they are known."""
+    return (str(len(frame.classes)),) if frame.classes else ()
 
 
-def mean_of(values: Sequence[float], sources: Sequence[str], *, seed: int) -> Estimate:
-    """Mean of the values that are not NaN, with its interval over sources."""
-    known = ~np.isnan(np.asarray(values, np.float64))
-    kept = np.asarray(values, np.float64)[known]
-    if not len(kept):
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    of = [s for s, k in zip(sources, known, strict=True) if k]
-
-    def mean(rows: I64) -> F64:
-        weights = clip_draw_counts(rows, len(kept))
-        return (weights @ kept) / weights.sum(axis=1)
-
-    return as_figure(score_with_interval(mean, of, draw_clusters(of, seed=seed)), len(kept))
+def mean_own_iou(scores: Sequence[SensitivityScore], *, seed: int) -> Estimate:
+    """Mean IoU with the pixels of the frames' own sound."""
+    return bootstrap_mean([s.own_iou for s in scores], [s.frame.source for s in scores], seed=seed)
 
 
-def mean_own(answers: Sequence[Answer], *, seed: int) -> Estimate:
-    """Mean IoU with what sounds in the frames' own sound."""
-    return mean_of([a.own for a in answers], [a.item.source for a in answers], seed=seed)
+def mean_iou(scores: Sequence[SensitivityScore], *, seed: int) -> Estimate:
+    """Mean IoU with the target under the trial's sound."""
+    return bootstrap_mean([s.iou for s in scores], [s.frame.source for s in scores], seed=seed)
 
 
-def mean_heard(answers: Sequence[Answer], *, seed: int) -> Estimate:
-    """Mean IoU with what should be marked under the sound that was heard."""
-    return mean_of([a.heard for a in answers], [a.item.source for a in answers], seed=seed)
-
-
-def mean_area(answers: Sequence[Answer], *, seed: int) -> Estimate:
-    """Mean share of the picture that is marked."""
-    return mean_of([a.area for a in answers], [a.item.source for a in answers], seed=seed)
-
-
-def listening(results: Results, wrong: str, *, seed: int) -> Estimate:
-    """The listening score under a kind of wrong sound."""
-    hearings = results.hearings(wrong)
-    return as_figure(listening_score(hearings, seed=seed), len(hearings))
-
-
-def as_figure(score: Estimate, count: int) -> Estimate:
-    """A score as a cell of a report."""
-    return Estimate(score.value, score.low, score.high, count)
+def mean_area(scores: Sequence[SensitivityScore], *, seed: int) -> Estimate:
+    """Mean share of the frame that is marked."""
+    return bootstrap_mean([s.area for s in scores], [s.frame.source for s in scores], seed=seed)

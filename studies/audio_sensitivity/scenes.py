@@ -1,10 +1,9 @@
-"""Composed scenes under other sounds than their own: what should be marked is known whatever is heard."""
+"""Trials on composed scenes, for which the target is known under every sound."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,22 +20,24 @@ from save_avs.synthesis.scene import (
     random_noise,
     random_scene,
 )
-from save_avs.types import F32, U8, Bool
-from studies.audio_sensitivity import trials as kinds
+from save_avs.types import F32, Bool
+from studies.audio_sensitivity import trials as conditions
 from studies.audio_sensitivity.distractors import with_distractors
-from studies.audio_sensitivity.trials import Item, Trial
+from studies.audio_sensitivity.trials import SensitivityTrial, TestFrame
 
-TURN_S = 2.4  # how long the same things sound in a scene in which they take turns
+TURN_S = 2.4  # duration of a turn in scenes whose objects take turns sounding
 SHIFTS_S = (0.0, 0.4, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0, TURN_S)
-RATIOS_DB = (20.0, 10.0, 5.0, 0.0, -5.0, -10.0)
-MOST_DISTRACTORS = 3
-REACH_S = 0.6  # of sound on both sides of a frame: more than any front-end takes
+SNRS_DB = (20.0, 10.0, 5.0, 0.0, -5.0, -10.0)
+MAX_DISTRACTORS = 3
+CONTEXT_S = 0.6  # of sound before and after a frame, more than any front-end takes
 
 _SPAN = (0.0, 1.2)
 _TIME = 0.6  # the middle of it
-_PLAIN = SceneOptions(source_count_probs=(0.0, 0.5, 0.5), augment=False, texture_prob=0.0)
-_TURNS = SceneOptions(num_objects=(2, 4), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0)
-_LONE = SceneOptions(
+_SINGLE_TURN = SceneOptions(source_count_probs=(0.0, 0.5, 0.5), augment=False, texture_prob=0.0)
+_TWO_TURNS = SceneOptions(
+    num_objects=(2, 4), source_count_probs=(0.0, 1.0, 0.0), augment=False, texture_prob=0.0
+)
+_ONE_OBJECT = SceneOptions(
     num_objects=(1, 1),
     object_size=(0.3, 0.6),
     source_count_probs=(0.0, 1.0, 0.0),
@@ -45,137 +46,142 @@ _LONE = SceneOptions(
 )
 
 
-class View(NamedTuple):
-    """How scenes are given: the side of their pictures, pixels, and the front-end they are heard through."""
-
-    side: int
-    frontend: Frontend
-
-
 def scene_trials(
     corpus: Corpus, *, scenes: int, seed: int, side: int, frontend: Frontend = VGGISH
-) -> Iterator[list[Trial]]:
-    """Three scenes for each number, drawn from (seed, number) alone; the trials of a scene together.
+) -> Iterator[list[SensitivityTrial]]:
+    """Yield the trials of each scene: three scenes per number, which depend on (seed, number) alone.
 
     Args:
-        corpus: what scenes are drawn from.
-        scenes: how many of each kind.
-        seed: what they are drawn from.
-        side: of their pictures, pixels.
-        frontend: the front-end that they are heard through.
+        corpus: that scenes are made of.
+        scenes: number of scenes of each kind.
+        seed: of the scenes.
+        side: of the frames, pixels.
+        frontend: of the models.
     """
-    view = View(side, frontend)
     for i in range(scenes):
-        for k, draw in enumerate((_swaps_and_mixtures, _shifts, _crowds)):
-            trials = draw(np.random.default_rng((seed, i, k)), corpus, f"{i}-{k}", view)
+        for k, make in enumerate((_swaps_and_mixtures, _shifts, _distractors)):
+            trials = make(np.random.default_rng((seed, i, k)), corpus, f"{i}-{k}", side, frontend)
             if trials:
                 yield trials
 
 
-def _swaps_and_mixtures(rng: np.random.Generator, corpus: Corpus, name: str, view: View) -> list[Trial]:
-    """A scene under its own sound, wrong ones, none, and its own over others."""
-    scene = random_scene(rng, corpus, _PLAIN)
-    ask = _Scene(scene, name, view)
-    if not ask.sounding(_TIME).any():
+def _swaps_and_mixtures(
+    rng: np.random.Generator, corpus: Corpus, name: str, side: int, frontend: Frontend
+) -> list[SensitivityTrial]:
+    """A scene with its own sound, wrong ones, none, and its own mixed with others."""
+    scene = random_scene(rng, corpus, _SINGLE_TURN)
+    rendered = _RenderedScene(scene, name, side, frontend)
+    if not rendered.sounding(_TIME).any():
         return []
     noise = random_noise(rng, _SPAN)
-    nothing = np.zeros((view.side, view.side), bool)
-    own = _wave(scene.audio_sources)
-    heard = ", ".join(ask.heard_at(_TIME))
-    asked = [ask.about(kinds.MATCHED, own, ask.sounding(_TIME), sound=heard)]
-    quiet = [n for n in scene.silent_classes() if n in corpus.sounding and ask.showing(n).any()]
-    if quiet:
-        other = str(rng.choice(quiet))
-        waveform = _wave((_voice(rng, corpus, other), noise))
-        asked.append(ask.about(kinds.IN_VIEW, waveform, ask.showing(other), sound=other))
-    elsewhere = [n for n in corpus.sounding if n not in {t.cutout.group for t in scene.objects}]
-    if elsewhere:
-        other = str(rng.choice(elsewhere))
-        voice = _voice(rng, corpus, other)
-        asked.append(ask.about(kinds.ABSENT, _wave((voice, noise)), nothing, sound=other))
-        asked += ask.under(kinds.MIXED, own, _wave((voice,)))
-    asked += ask.under(kinds.MIXED_NOISE, own, _wave((random_noise(rng, _SPAN),)))
-    asked.append(ask.about(kinds.NOISE, _wave((noise,)), nothing))
-    asked.append(ask.about(kinds.MUTED, np.zeros_like(own), nothing))
-    return asked
+    nothing = np.zeros((side, side), bool)
+    own = _mix(scene.audio_sources)
+    description = ", ".join(rendered.classes(_TIME))
+    trials = [rendered.trial(conditions.MATCHED, own, rendered.sounding(_TIME), description=description)]
+    silent = [n for n in scene.silent_classes() if n in corpus.sounding and rendered.pixels_of(n).any()]
+    if silent:
+        other = str(rng.choice(silent))
+        waveform = _mix((_source(rng, corpus, other), noise))
+        trials.append(
+            rendered.trial(conditions.IN_VIEW, waveform, rendered.pixels_of(other), description=other)
+        )
+    absent = [n for n in corpus.sounding if n not in {o.cutout.group for o in scene.objects}]
+    if absent:
+        other = str(rng.choice(absent))
+        source = _source(rng, corpus, other)
+        waveform = _mix((source, noise))
+        trials.append(rendered.trial(conditions.ABSENT, waveform, nothing, description=other))
+        trials += rendered.mixtures(conditions.MIXED, own, _mix((source,)))
+    trials += rendered.mixtures(conditions.MIXED_NOISE, own, _mix((random_noise(rng, _SPAN),)))
+    trials.append(rendered.trial(conditions.NOISE, _mix((noise,)), nothing))
+    trials.append(rendered.trial(conditions.MUTED, np.zeros_like(own), nothing))
+    return trials
 
 
-def _shifts(rng: np.random.Generator, corpus: Corpus, name: str, view: View) -> list[Trial]:
-    """A scene in which two things take turns, seen in the first's turn, heard later and later.
+def _shifts(
+    rng: np.random.Generator, corpus: Corpus, name: str, side: int, frontend: Frontend
+) -> list[SensitivityTrial]:
+    """A frame in the first of two objects' turns, with later and later sound, in the end the second object's.
 
-    What is heard in the end is the second thing's; no trials where the two are not different, or hidden.
+    No trials if the two are not different objects, or one is hidden.
     """
-    scene = random_scene(rng, corpus, _TURNS, segments=2, segment_s=TURN_S)
-    ask = _Scene(scene, name, view)
+    scene = random_scene(rng, corpus, _TWO_TURNS, segments=2, segment_s=TURN_S)
+    rendered = _RenderedScene(scene, name, side, frontend)
     now, later = scene.segments
-    first, second = ask.sounding(now), ask.sounding(later)
+    first, second = rendered.sounding(now), rendered.sounding(later)
     if not first.any() or not second.any() or (first & second).any():
         return []
     return [
-        ask.about(kinds.SHIFTED, _wave(scene.audio_sources, now + shift), second, shift, seen_at=now)
+        rendered.trial(
+            conditions.SHIFTED, _mix(scene.audio_sources, now + shift), second, shift, frame_time=now
+        )
         for shift in SHIFTS_S
     ]
 
 
-def _crowds(rng: np.random.Generator, corpus: Corpus, name: str, view: View) -> list[Trial]:
-    """A lone thing that sounds, and more and more silent ones behind it."""
-    scene = random_scene(rng, corpus, _LONE)
-    own = _wave(scene.audio_sources)
-    crowd = with_distractors(rng, corpus, scene, MOST_DISTRACTORS, _LONE)
-    asked = []
-    for count in range(len(crowd.objects)):
-        ask = _Scene(replace(crowd, objects=crowd.objects[-1 - count :]), name, view)
-        asked.append(ask.about(kinds.DISTRACTORS, own, ask.sounding(_TIME), count))
-    return asked
+def _distractors(
+    rng: np.random.Generator, corpus: Corpus, name: str, side: int, frontend: Frontend
+) -> list[SensitivityTrial]:
+    """A single sounding object, with more and more silent ones behind it."""
+    scene = random_scene(rng, corpus, _ONE_OBJECT)
+    own = _mix(scene.audio_sources)
+    full = with_distractors(rng, corpus, scene, MAX_DISTRACTORS, _ONE_OBJECT)
+    trials = []
+    for count in range(len(full.objects)):
+        part = replace(full, objects=full.objects[-1 - count :])
+        rendered = _RenderedScene(part, name, side, frontend)
+        trials.append(rendered.trial(conditions.DISTRACTORS, own, rendered.sounding(_TIME), count))
+    return trials
 
 
-class _Scene:
-    """A scene painted once, asked about under many sounds."""
+class _RenderedScene:
+    """A scene rendered once, for trials with many sounds."""
 
-    def __init__(self, scene: Scene, name: str, view: View) -> None:
-        self.scene, self.name, self.frontend = scene, name, view.frontend
-        self.picture: U8
-        self.picture, self.instances = render_scene(scene, _TIME, view.side, view.side)
+    def __init__(self, scene: Scene, name: str, side: int, frontend: Frontend) -> None:
+        self._scene, self._name, self._frontend = scene, name, frontend
+        self._image, self._instances = render_scene(scene, _TIME, side, side)
 
     def sounding(self, time: float) -> Bool:
-        """Pixels of what sounds at a time in the scene's own sound."""
-        return np.isin(self.instances, self.scene.sounding_at(time))
+        """Pixels of the objects that sound at a time in the scene's own sound."""
+        return np.isin(self._instances, self._scene.sounding_at(time))
 
-    def showing(self, group: str) -> Bool:
+    def pixels_of(self, group: str) -> Bool:
         """Pixels of a class."""
-        return np.isin(
-            self.instances, [i for i, t in enumerate(self.scene.objects) if t.cutout.group == group]
-        )
+        places = [i for i, o in enumerate(self._scene.objects) if o.cutout.group == group]
+        return np.isin(self._instances, places)
 
-    def heard_at(self, time: float) -> tuple[str, ...]:
-        """Classes of the things that sound at a time."""
-        return tuple(sorted({self.scene.objects[i].cutout.group for i in self.scene.sounding_at(time)}))
+    def classes(self, time: float) -> tuple[str, ...]:
+        """Classes of the objects that sound at a time."""
+        return tuple(sorted({self._scene.objects[i].cutout.group for i in self._scene.sounding_at(time)}))
 
-    def about(
+    def trial(
         self,
         condition: str,
         waveform: F32,
-        heard: Bool,
+        target: Bool,
         level: float = 0.0,
         *,
-        seen_at: float = _TIME,
-        sound: str = "",
-    ) -> Trial:
-        """The scene as seen at a time, under a sound of twice `REACH_S`."""
-        item = Item(self.name, self.name, self.heard_at(seen_at), len(self.scene.objects))
-        patch = log_mel_at(waveform, SAMPLE_RATE, [REACH_S], frontend=self.frontend)[0]
-        own = self.sounding(seen_at)
-        return Trial(item, condition, float(level), self.picture, patch, own, heard, sound)
+        frame_time: float = _TIME,
+        description: str = "",
+    ) -> SensitivityTrial:
+        """The scene at a time with a waveform of twice `CONTEXT_S`."""
+        objects = len(self._scene.objects)
+        frame = TestFrame(self._name, self._name, self.classes(frame_time), objects)
+        log_mel = log_mel_at(waveform, SAMPLE_RATE, [CONTEXT_S], frontend=self._frontend)[0]
+        own = self.sounding(frame_time)
+        return SensitivityTrial(
+            frame, condition, float(level), self._image, log_mel, own, target, description
+        )
 
-    def under(self, condition: str, own: F32, other: F32) -> list[Trial]:
-        """The scene under its own sound over another one, that nothing in view makes, louder and louder."""
-        seen = self.sounding(_TIME)
-        return [self.about(condition, mix_at_snr(own, other, db), seen, db) for db in RATIOS_DB]
+    def mixtures(self, condition: str, own: F32, other: F32) -> list[SensitivityTrial]:
+        """The scene with its own sound over another one, louder and louder, that nothing in view makes."""
+        target = self.sounding(_TIME)
+        return [self.trial(condition, mix_at_snr(own, other, db), target, db) for db in SNRS_DB]
 
 
-def _voice(rng: np.random.Generator, corpus: Corpus, name: str) -> AudioSource:
+def _source(rng: np.random.Generator, corpus: Corpus, name: str) -> AudioSource:
     return random_audio_source(rng, corpus, name, _SPAN, augment=False)
 
 
-def _wave(audio_sources: tuple[AudioSource, ...], time: float = _TIME) -> F32:
-    return mix_audio(audio_sources, time - REACH_S, time + REACH_S)
+def _mix(audio_sources: tuple[AudioSource, ...], time: float = _TIME) -> F32:
+    return mix_audio(audio_sources, time - CONTEXT_S, time + CONTEXT_S)

@@ -1,4 +1,4 @@
-"""The listening study: models and what needs no ears, asked about the same pictures under the same sounds."""
+"""The study: models and baselines that do not listen, on the same frames under the same sounds."""
 
 from __future__ import annotations
 
@@ -6,75 +6,73 @@ from collections.abc import Callable, Iterable, Mapping
 
 from save_avs.errors import DataError
 from save_avs.inference.predictor import FrameModel
-from studies.audio_sensitivity import trials as kinds
-from studies.audio_sensitivity.baselines import TRIVIAL
-from studies.audio_sensitivity.charts import make_charts
-from studies.audio_sensitivity.examples import Example, example_of
-from studies.audio_sensitivity.results import Results, listening, mean_own
-from studies.audio_sensitivity.tables import make_sheets
-from studies.audio_sensitivity.trials import Answer, Trial, answer
+from studies.audio_sensitivity import trials as conditions
+from studies.audio_sensitivity.baselines import BASELINES
+from studies.audio_sensitivity.charts import SensitivityExample, make_charts, make_example
+from studies.audio_sensitivity.results import SensitivityResults, mean_own_iou
+from studies.audio_sensitivity.tables import make_tables
+from studies.audio_sensitivity.trials import SensitivityScore, SensitivityTrial, score_trials
 from studies.report import StudyReport
 
-EXAMPLES = 5  # pictures shown
-_QUESTION = "Does the model mark what is heard, or what it would mark whatever is heard?"
+EXAMPLES = 5
+_QUESTION = "Does the model mark the sounding object, or the same object under any sound?"
+_WRONG_SOUNDS = {
+    conditions.IN_VIEW: "the sound of another object in view",
+    conditions.ABSENT: "the sound of an object not in view",
+    conditions.OTHER_CLIP: "another clip's sound",
+}
 
 
-def study_listening(
+def run_audio_sensitivity(
     models: Mapping[str, FrameModel],
-    trials: Iterable[list[Trial]],
+    trials: Iterable[list[SensitivityTrial]],
     *,
     setting: Mapping[str, str],
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> StudyReport:
-    """Ask every model about every trial.
+    """Score every model in every trial, and report.
 
     Args:
-        models: by what the report calls them, the one whose pictures are shown first.
-        trials: `scene_trials` or `clip_trials`: a picture under each sound at a time.
-        setting: what one needs to know to do it again.
+        models: by name in the report; examples are of the first.
+        trials: from `scene_trials` or `clip_trials`: a frame under each sound at a time.
+        setting: what is needed to reproduce the study.
         seed: of intervals and tests.
-        progress: called with the number of pictures done.
+        progress: called with the number of frames done.
 
     Raises:
-        DataError: something sounds in no frame, or there is but one clip, so that nothing can be swapped.
+        DataError: no frame has a sounding object, or there is only one clip, so no sound can be swapped.
     """
-    deaf = {kind.name: kind(64) for kind in TRIVIAL}
-    found: dict[str, list[Answer]] = {name: [] for name in (*models, *deaf)}
-    examples: dict[str, Example] = {}  # one a source
+    baselines = {kind.name: kind() for kind in BASELINES}
+    scores: dict[str, list[SensitivityScore]] = {name: [] for name in (*models, *baselines)}
+    examples: dict[str, SensitivityExample] = {}  # by source
     first = next(iter(models.values()))
-    for done, asked in enumerate(trials, 1):
-        for name, model in {**models, **deaf}.items():
-            found[name] += answer(model, asked)
-        if len(examples) < EXAMPLES and (shown := example_of(first, asked)) is not None:
-            examples.setdefault(asked[0].item.source, shown)
+    for done, part in enumerate(trials, 1):
+        for name, model in {**models, **baselines}.items():
+            scores[name] += score_trials(model, part)
+        if len(examples) < EXAMPLES and (example := make_example(first, part)) is not None:
+            examples.setdefault(part[0].frame.source, example)
         progress(done)
-    results = {name: Results(tuple(answers)) for name, answers in found.items()}
-    heard, trivial = ({name: results[name] for name in group} for group in (models, deaf))
-    if not results or not next(iter(heard.values())).wrong_sounds():
-        raise DataError("no picture could be heard with a wrong sound: there is nothing to swap")
+    results = {name: SensitivityResults(tuple(found)) for name, found in scores.items()}
+    ours, trivial = ({name: results[name] for name in group} for group in (models, baselines))
+    if not next(iter(ours.values())).wrong_sounds():
+        raise DataError("No frame could be paired with a wrong sound: there is nothing to swap.")
     return StudyReport(
-        name="listening",
-        title="Does it listen?",
+        name="audio-sensitivity",
+        title="Audio sensitivity",
         question=_QUESTION,
         setting=setting,
-        text=tuple(_said(name, r, seed) for name, r in heard.items()),
-        sheets=tuple(make_sheets(heard, trivial, seed=seed)),
-        charts=tuple(make_charts(heard, trivial, list(examples.values()), seed=seed)),
+        text=tuple(_describe_score(name, found, seed) for name, found in ours.items()),
+        tables=tuple(make_tables(ours, trivial, seed=seed)),
+        charts=tuple(make_charts(ours, trivial, list(examples.values()), seed=seed)),
     )
 
 
-def _said(name: str, results: Results, seed: int) -> str:
-    """The score in words."""
-    quoted = results.wrong_sounds()[0]
-    score = listening(results, quoted, seed=seed)
-    fit = mean_own(results.under(kinds.MATCHED), seed=seed)
-    what = {
-        kinds.IN_VIEW: "the sound of another thing in view",
-        kinds.ABSENT: "the sound of a thing not in view",
-        kinds.OTHER_CLIP: "another clip's sound",
-    }[quoted]
+def _describe_score(name: str, results: SensitivityResults, seed: int) -> str:
+    wrong = results.wrong_sounds()[0]
+    miou = mean_own_iou(results.under(conditions.MATCHED), seed=seed)
     return (
-        f"{name}: listening score {score}. Of its fit to what sounds, mIoU {fit.value:.3f}, that share goes "
-        f"when {what} is heard instead. A model that does not hear scores 0, as do the table's last three."
+        f"{name}: listening score {results.listening(wrong, seed=seed)}. Of its mIoU with the sounding pixels, "
+        f"{miou.value:.3f}, that share is lost under {_WRONG_SOUNDS[wrong]}. A model that ignores sound scores "
+        "0, as do the last three of the table."
     )

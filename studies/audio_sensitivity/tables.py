@@ -1,4 +1,4 @@
-"""The tables of a listening study."""
+"""The tables of the report."""
 
 from __future__ import annotations
 
@@ -6,144 +6,148 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 
-from save_avs.metrics.bootstrap import Estimate
 from save_avs.metrics.listening_score import listening_difference
-from studies.audio_sensitivity import trials as kinds
+from studies.audio_sensitivity import trials as conditions
 from studies.audio_sensitivity.results import (
-    DEGREES,
-    Group,
-    Results,
+    LEVELED,
+    Grouping,
+    SensitivityResults,
     by_class,
     by_objects,
     by_sources,
-    listening,
     mean_area,
-    mean_heard,
-    mean_own,
+    mean_iou,
+    mean_own_iou,
 )
-from studies.report import Cell, Sheet
+from studies.report import Cell, Table, difference_cell
 
 UNITS = {
-    kinds.SHIFTED: "s later",
-    kinds.MIXED: "dB over it",
-    kinds.MIXED_NOISE: "dB over it",
-    kinds.DISTRACTORS: "silent things added",
+    conditions.SHIFTED: "s later",
+    conditions.MIXED: "dB SNR",
+    conditions.MIXED_NOISE: "dB SNR",
+    conditions.DISTRACTORS: "silent objects added",
 }
-_PLAIN = (kinds.MATCHED, kinds.IN_VIEW, kinds.ABSENT, kinds.OTHER_CLIP, kinds.NOISE, kinds.MUTED)
+_WITHOUT_LEVELS = (
+    conditions.MATCHED,
+    conditions.IN_VIEW,
+    conditions.ABSENT,
+    conditions.OTHER_CLIP,
+    conditions.NOISE,
+    conditions.MUTED,
+)
 
 
-class _Grouping(NamedTuple):
+class _GroupTable(NamedTuple):
     name: str
     title: str
     column: str
-    group: Group
+    grouping: Grouping
 
 
-_GROUPINGS = (
-    _Grouping("by_sources", "By the number of classes that sound", "sounding", by_sources),
-    _Grouping("by_objects", "By the number of things in view", "in view", by_objects),
-    _Grouping("by_class", "By class of what sounds", "class", by_class),
+_GROUP_TABLES = (
+    _GroupTable("by_sources", "By number of sounding classes", "sounding", by_sources),
+    _GroupTable("by_objects", "By number of objects in view", "in view", by_objects),
+    _GroupTable("by_class", "By class of the sounding object", "class", by_class),
 )
 
+Results = Mapping[str, SensitivityResults]
 
-def make_sheets(models: Mapping[str, Results], trivial: Mapping[str, Results], *, seed: int) -> list[Sheet]:
-    """Every table: scores, comparisons of models, conditions, degrees, classes, numbers of things."""
-    sheets = [_scores({**models, **trivial}, seed)]
+
+def make_tables(models: Results, baselines: Results, *, seed: int) -> list[Table]:
+    """Make all tables: scores, comparisons of models, conditions, levels, groups."""
+    tables = [_score_table({**models, **baselines}, seed)]
     if len(models) > 1:
-        sheets.append(_comparisons(models, seed))
-    sheets += [_conditions(models, seed), _degrees(models, seed)]
-    return sheets + [
-        _groups(models, grouping, seed)
-        for grouping in _GROUPINGS
-        if any(results.grouped(grouping.group) for results in models.values())
+        tables.append(_comparison_table(models, seed))
+    tables += [_condition_table(models, seed), _level_table(models, seed)]
+    return tables + [
+        _group_table(models, group, seed)
+        for group in _GROUP_TABLES
+        if any(results.grouped(group.grouping) for results in models.values())
     ]
 
 
-def _scores(models: Mapping[str, Results], seed: int) -> Sheet:
-    wrong = next(iter(models.values())).wrong_sounds()
-    return Sheet(
-        "scores",
-        "Listening scores, 0 deaf to 1, by the kind of wrong sound, beside the fit under the right one",
-        ("model", *(f"listening ({kind})" for kind in wrong), "mIoU, own sound"),
-        tuple(
-            (
-                name,
-                *(listening(results, kind, seed=seed) for kind in wrong),
-                mean_own(results.under(kinds.MATCHED), seed=seed),
-            )
-            for name, results in models.items()
-        ),
+def _wrong_sounds(models: Results) -> tuple[str, ...]:
+    return next(iter(models.values())).wrong_sounds()
+
+
+def _score_table(models: Results, seed: int) -> Table:
+    wrong = _wrong_sounds(models)
+    rows = tuple(
+        (
+            name,
+            *(results.listening(kind, seed=seed) for kind in wrong),
+            mean_own_iou(results.under(conditions.MATCHED), seed=seed),
+        )
+        for name, results in models.items()
+    )
+    columns = ("model", *(f"listening ({kind})" for kind in wrong), "mIoU, own sound")
+    return Table(
+        "scores", "Listening scores by kind of wrong sound, and mIoU under the own sound", columns, rows
     )
 
 
-def _comparisons(models: Mapping[str, Results], seed: int) -> Sheet:
+def _comparison_table(models: Results, seed: int) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for (first, ours), (second, theirs) in combinations(models.items(), 2):
         for kind in ours.wrong_sounds():
-            hearings = ours.hearings(kind), theirs.hearings(kind)
-            found = listening_difference(*hearings, seed=seed)
-            difference = Estimate(found.value, found.low, found.high, len(hearings[0]))
-            rows.append((second, first, kind, difference, found.p))
+            swaps = ours.sound_swaps(kind), theirs.sound_swaps(kind)
+            difference = listening_difference(*swaps, seed=seed)
+            rows.append((second, first, kind, difference_cell(difference, len(swaps[0])), difference.p))
     columns = ("model", "against", "wrong sound", "difference in listening", "p")
-    return Sheet("comparison", "Who listens better, on the same frames", columns, tuple(rows))
+    return Table("comparison", "Differences between models on the same frames", columns, tuple(rows))
 
 
-def _conditions(models: Mapping[str, Results], seed: int) -> Sheet:
+def _condition_table(models: Results, seed: int) -> Table:
     rows = [
         (
             name,
             condition,
-            mean_own(answers, seed=seed),
-            mean_heard(answers, seed=seed),
-            mean_area(answers, seed=seed),
-            len(answers),
+            mean_own_iou(scores, seed=seed),
+            mean_iou(scores, seed=seed),
+            mean_area(scores, seed=seed),
+            len(scores),
         )
         for name, results in models.items()
-        for condition in _PLAIN
-        if (answers := results.under(condition))
+        for condition in _WITHOUT_LEVELS
+        if (scores := results.under(condition))
     ]
-    columns = ("model", "sound", "mIoU with own sources", "mIoU with what is heard", "share marked", "frames")
-    return Sheet("conditions", "The same pictures under each sound", columns, tuple(rows))
+    columns = ("model", "sound", "mIoU, own sources", "mIoU, this sound's sources", "share marked", "frames")
+    return Table("conditions", "The same frames under each sound", columns, tuple(rows))
 
 
-def _degrees(models: Mapping[str, Results], seed: int) -> Sheet:
+def _level_table(models: Results, seed: int) -> Table:
     rows = [
         (
             name,
             condition,
             f"{level:g} {UNITS[condition]}",
-            mean_own(answers, seed=seed),
-            mean_heard(answers, seed=seed) if condition == kinds.SHIFTED else None,
-            len(answers),
+            mean_own_iou(scores, seed=seed),
+            mean_iou(scores, seed=seed) if condition == conditions.SHIFTED else None,
+            len(scores),
         )
         for name, results in models.items()
-        for condition in DEGREES
+        for condition in LEVELED
         for level in results.levels(condition)
-        if (answers := results.under(condition, level))
+        if (scores := results.under(condition, level))
     ]
-    columns = ("model", "how", "degree", "mIoU with what sounds", "mIoU with what sounds later", "frames")
-    return Sheet("degrees", "Shifted, mixed, crowded", columns, tuple(rows))
+    columns = ("model", "condition", "level", "mIoU, own sources", "mIoU, later sources", "frames")
+    return Table("levels", "Shifts, mixtures, distractors", columns, tuple(rows))
 
 
-def _groups(models: Mapping[str, Results], grouping: _Grouping, seed: int) -> Sheet:
-    wrong = next(iter(models.values())).wrong_sounds()
+def _group_table(models: Results, group: _GroupTable, seed: int) -> Table:
+    wrong = _wrong_sounds(models)
     rows = [
         (
             model,
-            part,
-            mean_own(matched, seed=seed),
-            *(listening(answers, kind, seed=seed) for kind in wrong),
+            name,
+            mean_own_iou(matched, seed=seed),
+            *(part.listening(kind, seed=seed) for kind in wrong),
             len(matched),
         )
         for model, results in models.items()
-        for part, answers in results.grouped(grouping.group).items()
-        if (matched := answers.under(kinds.MATCHED))
+        for name, part in results.grouped(group.grouping).items()
+        if (matched := part.under(conditions.MATCHED))
     ]
-    columns = (
-        "model",
-        grouping.column,
-        "mIoU, own sound",
-        *(f"listening ({kind})" for kind in wrong),
-        "frames",
-    )
-    return Sheet(grouping.name, grouping.title, columns, tuple(rows))
+    listening = (f"listening ({kind})" for kind in wrong)
+    columns = ("model", group.column, "mIoU, own sound", *listening, "frames")
+    return Table(group.name, group.title, columns, tuple(rows))

@@ -1,4 +1,4 @@
-"""One picture under one sound, and what a model made of it."""
+"""Trials, which pair a frame with a sound, and a model's scores on them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from save_avs.inference.predictor import FrameModel
 from save_avs.models.preprocess import postprocess_logits, preprocess_frames
 from save_avs.types import F32, U8, Bool
 
+# Conditions: the sound that a frame is paired with.
 MATCHED, IN_VIEW, ABSENT, OTHER_CLIP = "matched", "another in view", "not in view", "another clip"
 MUTED, NOISE = "muted", "faint noise"
 SHIFTED, MIXED, MIXED_NOISE, DISTRACTORS = "shifted", "mixed with a sound", "mixed with noise", "distractors"
 
 
 @dataclass(frozen=True)
-class Item:
-    """What a frame shows and has as its own sound.
+class TestFrame:
+    """A frame with its own sound.
 
     Attributes:
         name: unique in the study.
-        source: what it was taken from: frames of one source are drawn together.
-        classes: what sounds in it.
-        in_view: things in view, where that is known.
+        source: its clip or scene: frames of one source are drawn together.
+        classes: of the sounding objects.
+        in_view: number of objects in view, where it is known.
     """
+
+    __test__ = False  # no test case for pytest
 
     name: str
     source: str
@@ -36,84 +39,81 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One picture under one sound.
+class SensitivityTrial:
+    """A frame under one sound.
 
     Attributes:
-        item: the frame.
-        condition: how it is heard.
-        level: seconds, decibels or things, where the condition has degrees; 0 elsewhere.
-        picture: RGB u8 [H,W,3].
-        patch: log-mel of the sound, f32 [96,64].
-        own: pixels that sound in the frame's own sound, bool [H,W], some of them True.
-        heard: pixels that should be marked under this sound; None where nobody knows.
-        sound: the thing that is heard, in words.
+        frame: the frame.
+        condition: of the sound.
+        level: seconds, decibels or objects, where the condition has levels; else 0.
+        image: RGB u8 [H,W,3].
+        log_mel: of the sound, f32 [frames,bands].
+        own_target: pixels that sound in the frame's own sound, bool [H,W], some of them True.
+        target: pixels that should be marked under this sound; None where it is not known.
+        description: of the sound.
     """
 
-    item: Item
+    frame: TestFrame
     condition: str
     level: float
-    picture: U8
-    patch: F32
-    own: Bool
-    heard: Bool | None
-    sound: str = ""
+    image: U8
+    log_mel: F32
+    own_target: Bool
+    target: Bool | None
+    description: str = ""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a model made of a trial.
+class SensitivityScore:
+    """A model's score in a trial.
 
     Attributes:
-        item: the frame.
-        condition: how it was heard.
-        level: the degree of that.
-        own: IoU of the mask with what sounds in the frame's own sound.
-        heard: IoU of the mask with what should be marked; NaN where that is nothing or not known.
-        area: share of the picture that is marked.
+        frame: the frame.
+        condition: of the sound.
+        level: of the condition.
+        own_iou: IoU of the mask with the pixels that sound in the frame's own sound.
+        iou: IoU of the mask with the target; NaN where that is empty or not known.
+        area: share of the frame that is marked.
     """
 
-    item: Item
+    frame: TestFrame
     condition: str
     level: float
-    own: float
-    heard: float
+    own_iou: float
+    iou: float
     area: float
 
 
-def answer(model: FrameModel, trials: Sequence[Trial]) -> list[Answer]:
-    """What a model makes of trials about pictures of one size, asked all at once."""
+def score_trials(model: FrameModel, trials: Sequence[SensitivityTrial]) -> list[SensitivityScore]:
+    """Score a model on trials with frames of one size, as one batch."""
     return [
-        Answer(
-            trial.item,
+        SensitivityScore(
+            trial.frame,
             trial.condition,
             trial.level,
-            own=_iou(mask, trial.own),
-            heard=float("nan") if trial.heard is None else _iou(mask, trial.heard),
+            own_iou=_iou(mask, trial.own_target),
+            iou=float("nan") if trial.target is None else _iou(mask, trial.target),
             area=float(mask.mean()),
         )
-        for trial, mask in zip(trials, masks(model, trials), strict=True)
+        for trial, mask in zip(trials, predict_masks(model, trials), strict=True)
     ]
 
 
-def masks(model: FrameModel, trials: Sequence[Trial]) -> list[Bool]:
-    """What a model marks in each trial, bool [H,W] at the picture's size."""
+def predict_masks(model: FrameModel, trials: Sequence[SensitivityTrial]) -> list[Bool]:
+    """Return the mask of each trial, bool [H,W] at the frame's size."""
     batch = FrameBatch(
-        images=torch.cat(
-            [preprocess_frames(t.picture[None], model.image_size, model.resize) for t in trials]
-        ),
-        log_mel=torch.from_numpy(np.stack([t.patch for t in trials])).unsqueeze(1),
+        images=torch.cat([preprocess_frames(t.image[None], model.image_size, model.resize) for t in trials]),
+        log_mel=torch.from_numpy(np.stack([t.log_mel for t in trials])).unsqueeze(1),
         features=None,
-        targets=tuple(t.own for t in trials),
+        targets=tuple(t.own_target for t in trials),
         labels=(None,) * len(trials),
         clips=(0,) * len(trials),
         positions=tuple(range(len(trials))),
     )
     logits, _ = run_model(model, batch)
-    height, width = trials[0].own.shape
+    height, width = trials[0].own_target.shape
     return [(postprocess_logits(one, height, width, model.resize) > 0).cpu().numpy() for one in logits]
 
 
-def _iou(mask: Bool, truth: Bool) -> float:
-    """NaN where nothing is to be marked."""
-    return float((mask & truth).sum() / (mask | truth).sum()) if truth.any() else float("nan")
+def _iou(mask: Bool, target: Bool) -> float:
+    return float((mask & target).sum() / (mask | target).sum()) if target.any() else float("nan")

@@ -1,1 +1,6 @@
-"""Classes never heard in training, after none or a few examples: SAVE beside what it is compared with."""
+"""Unseen classes after no or a few examples: SAVE and baselines."""
+
+from studies.few_shot.config import FewShotConfig
+from studies.few_shot.study import run_few_shot
+
+__all__ = ["FewShotConfig", "run_few_shot"]

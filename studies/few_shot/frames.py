@@ -1,4 +1,4 @@
-"""Annotated frames in memory: pictures, sounds, truths, and what the frozen encoders say of them."""
+"""Annotated frames in memory, with the frozen encoders' features."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from save_avs.models.baselines import Features, Support, extract_features
 from save_avs.models.save import SAVE
 from save_avs.training.clip_dataset import ClipItem, ClipStream
 
-BATCH = 16
-JOIN = "+"  # between the names of classes that sound together
+BATCH_SIZE = 16
+SEPARATOR = "+"  # between classes that sound together
 
 
 @dataclass(frozen=True)
-class Frames:
+class FrameSet:
     """Frames of several clips.
 
     Attributes:
@@ -30,137 +30,138 @@ class Frames:
         log_mel: f32 [B,1,frames,bands].
         masks: share of each of the decoder's cells that sounds, f32 [B,1,M,M].
         features: of the frozen encoders.
-        truths: bool [H,W], one a frame, each at its own size.
-        clips: the place of each frame's clip in its data set.
-        classes: what sounds in each frame.
+        targets: bool [H,W] per frame, each at its own size.
+        clips: index in the data set of each frame's clip.
+        classes: sounding class of each frame.
     """
 
     images: Tensor
     log_mel: Tensor
     masks: Tensor
     features: Features
-    truths: tuple[Tensor, ...]
+    targets: tuple[Tensor, ...]
     clips: tuple[int, ...]
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def take(self, rows: Sequence[int]) -> Frames:
+    def take(self, rows: Sequence[int]) -> FrameSet:
         """Some of the frames."""
-        at = torch.as_tensor(rows, dtype=torch.int64)
-        return Frames(
-            images=self.images[at],
-            log_mel=self.log_mel[at],
-            masks=self.masks[at],
-            features=self.features.take(at),
-            truths=tuple(self.truths[i] for i in rows),
+        index = torch.as_tensor(rows, dtype=torch.int64)
+        return FrameSet(
+            images=self.images[index],
+            log_mel=self.log_mel[index],
+            masks=self.masks[index],
+            features=self.features.take(index),
+            targets=tuple(self.targets[i] for i in rows),
             clips=tuple(self.clips[i] for i in rows),
             classes=tuple(self.classes[i] for i in rows),
         )
 
-    def sounding(self) -> Frames:
-        """The frames in which something sounds: those that can be examples."""
+    def sounding(self) -> FrameSet:
+        """The frames with a sounding object, which can be examples."""
         return self.take(np.flatnonzero(self.masks.flatten(1).any(1).cpu().numpy()).tolist())
 
-    def by_class(self) -> dict[str, list[int]]:
+    def rows_by_class(self) -> dict[str, list[int]]:
         """The rows of each class, sorted by name."""
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(self.classes):
             rows.setdefault(name, []).append(row)
         return dict(sorted(rows.items()))
 
-    def first_of_each(self, count: int) -> Frames:
-        """The first frames of each class, at most so many."""
-        return self.take([row for rows in self.by_class().values() for row in rows[:count]])
+    def first_of_each(self, count: int) -> FrameSet:
+        """The first frames of each class, at most ``count``."""
+        return self.take([row for rows in self.rows_by_class().values() for row in rows[:count]])
 
     def support(self) -> Support:
-        """As examples of the classes, numbered in the order of their names."""
-        order = {name: k for k, name in enumerate(self.by_class())}
-        numbers = torch.tensor([order[name] for name in self.classes], device=self.masks.device)
-        return Support(self.features, self.masks, numbers)
+        """As a support set, classes numbered in the order of their names."""
+        numbers = {name: k for k, name in enumerate(self.rows_by_class())}
+        classes = torch.tensor([numbers[name] for name in self.classes], device=self.masks.device)
+        return Support(self.features, self.masks, classes)
 
     def batch(self) -> FrameBatch:
-        """As the scorebook takes them."""
+        """As a batch for scoring."""
         return FrameBatch(
             images=self.images,
             log_mel=self.log_mel,
             features=None,
-            targets=tuple(truth.numpy() for truth in self.truths),
+            targets=tuple(target.numpy() for target in self.targets),
             labels=(None,) * len(self),
             clips=self.clips,
             positions=tuple(self.clips[:row].count(clip) for row, clip in enumerate(self.clips)),
         )
 
 
-def read_frames(clips: AVDataset, places: Iterable[int], save: SAVE, *, examples: bool = False) -> Frames:
-    """Read the annotated frames of some clips, and let the encoders look at each once.
+def read_frame_set(
+    clips: AVDataset, indices: Iterable[int], save: SAVE, *, examples: bool = False
+) -> FrameSet:
+    """Read the annotated frames of some clips and extract their features.
 
     Args:
         clips: the data set.
-        places: of the clips in it.
-        save: whose encoders look, and as whose input the frames are made square.
-        examples: of each clip, only the first frame in which one class sounds.
+        indices: of the clips in it.
+        save: whose encoders extract the features.
+        examples: take only the first frame of each clip with a single sounding class.
 
     Raises:
-        DataError: when a clip is broken, or there is no frame to be had.
+        DataError: a clip is broken, or there is no such frame.
     """
     stream = ClipStream(clips, save.image_size, save.resize)
-    read: list[tuple[int, ClipItem]] = []
-    for place in places:
-        item = stream[place]
-        read += [(place, p) for p in (_first_example(clips, place, item) if examples else [item])]
-    if not read:
-        raise DataError(f"{clips.name}, split {clips.split}: in no frame does one class sound alone")
+    items: list[tuple[int, ClipItem]] = []
+    for i in indices:
+        item = stream[i]
+        items += [(i, part) for part in (_first_example(clips, i, item) if examples else [item])]
+    if not items:
+        raise DataError(f"{clips.name}, split {clips.split}: no frame has a single sounding class.")
     images, log_mel, masks = (
-        torch.cat([getattr(item, part) for _, item in read]).to(save.device)
+        torch.cat([getattr(item, part) for _, item in items]).to(save.device)
         for part in ("images", "log_mel", "masks")
     )
-    return Frames(
+    return FrameSet(
         images=images,
         log_mel=log_mel,
         masks=masks,
-        features=_look(save, images, log_mel),
-        truths=tuple(truth for _, item in read for truth in item.full_masks),
-        clips=tuple(place for place, item in read for _ in item.full_masks),
-        classes=tuple(name for place, item in read for name in _classes(clips, place, item)),
+        features=_extract_features(save, images, log_mel),
+        targets=tuple(target for _, item in items for target in item.full_masks),
+        clips=tuple(i for i, item in items for _ in item.full_masks),
+        classes=tuple(name for i, item in items for name in _frame_classes(clips, i, item)),
     )
 
 
-def read_chunks(clips: AVDataset, save: SAVE, *, clips_at_once: int = 4) -> Iterator[Frames]:
-    """All clips in order, a few at a time."""
+def read_in_parts(clips: AVDataset, save: SAVE, *, clips_at_once: int = 4) -> Iterator[FrameSet]:
+    """Read all clips in order, a few at a time."""
     for start in range(0, len(clips), clips_at_once):
-        yield read_frames(clips, range(start, min(start + clips_at_once, len(clips))), save)
+        yield read_frame_set(clips, range(start, min(start + clips_at_once, len(clips))), save)
 
 
-def class_of(metadata: ClipMetadata) -> str:
-    """What sounds in a clip; several things together are a class of their own."""
-    return JOIN.join(metadata.categories)
+def clip_class(metadata: ClipMetadata) -> str:
+    """Sounding class of a clip; several classes together are one of their own."""
+    return SEPARATOR.join(metadata.categories)
 
 
-def _first_example(clips: AVDataset, place: int, item: ClipItem) -> list[ClipItem]:
-    """A clip cut down to the first frame in which one class sounds; nothing where there is none."""
-    names = _classes(clips, place, item)
-    alone = [bool(item.masks[k].any()) and JOIN not in name for k, name in enumerate(names)]
-    at = np.flatnonzero(alone)[:1].tolist()
-    labels = None if item.labels is None else item.labels[at]
-    cut = {part: getattr(item, part)[at] for part in ("images", "log_mel", "masks")}
-    return [item._replace(**cut, labels=labels, full_masks=tuple(item.full_masks[k] for k in at)) for k in at]
+def _first_example(clips: AVDataset, i: int, item: ClipItem) -> list[ClipItem]:
+    """A clip cut down to its first frame with a single sounding class; empty without one."""
+    names = _frame_classes(clips, i, item)
+    single = [bool(item.masks[k].any()) and SEPARATOR not in name for k, name in enumerate(names)]
+    first = np.flatnonzero(single)[:1].tolist()
+    labels = None if item.labels is None else item.labels[first]
+    parts = {part: getattr(item, part)[first] for part in ("images", "log_mel", "masks")}
+    return [item._replace(**parts, labels=labels, full_masks=tuple(item.full_masks[k] for k in first)) for _ in first]
 
 
-def _classes(clips: AVDataset, place: int, item: ClipItem) -> list[str]:
-    """What sounds in each frame: as its labels have it, else as its clip is said to sound."""
+def _frame_classes(clips: AVDataset, i: int, item: ClipItem) -> list[str]:
+    """Sounding class of each frame: by its labels, else by its clip's categories."""
     if item.labels is None:
-        return [class_of(clips.metadata(place))] * len(item.full_masks)
-    shown = [set(frame.unique().tolist()) - {0, UNLABELED} for frame in item.labels]
-    return [JOIN.join(clips.classes[k] for k in sorted(labels)) for labels in shown]
+        return [clip_class(clips.metadata(i))] * len(item.full_masks)
+    labels = [set(frame.unique().tolist()) - {0, UNLABELED} for frame in item.labels]
+    return [SEPARATOR.join(clips.classes[k] for k in sorted(numbers)) for numbers in labels]
 
 
-def _look(save: SAVE, images: Tensor, log_mel: Tensor) -> Features:
-    parts = []
+def _extract_features(save: SAVE, images: Tensor, log_mel: Tensor) -> Features:
     with torch.autocast(save.device.type, torch.bfloat16, enabled=save.precision == "bf16"):
-        for start in range(0, len(images), BATCH):
-            parts.append(
-                extract_features(save, images[start : start + BATCH], log_mel[start : start + BATCH])
-            )
+        parts = [
+            extract_features(save, images[i : i + BATCH_SIZE], log_mel[i : i + BATCH_SIZE])
+            for i in range(0, len(images), BATCH_SIZE)
+        ]
     return Features(torch.cat([p.image for p in parts]), torch.cat([p.audio for p in parts]))

@@ -1,4 +1,4 @@
-"""The methods that are compared: what each does with the examples of a trial."""
+"""The methods: how each adapts to the examples of a trial."""
 
 from __future__ import annotations
 
@@ -15,100 +15,96 @@ from safetensors.torch import load_file, save_file
 from save_avs._files import atomic_path
 from save_avs.models.baselines import Baseline, Gavs, ProtoNet, PrototypeBaseline, RelationNet
 from save_avs.models.save import SAVE
-from studies.few_shot.frames import Frames
-from studies.few_shot.learning import Network, learn_episodes, learn_frames
-from studies.few_shot.settings import Settings
+from studies.few_shot.config import FewShotConfig
+from studies.few_shot.frames import FrameSet
+from studies.few_shot.training import Network, train_on_episodes, train_on_frames
 
-NAMES = {"save": "SAVE", "gavs": "GAVS's prompt", "protonet": "ProtoNet", "relationnet": "RelationNet"}
+TITLES = {"save": "SAVE", "gavs": "GAVS's prompt", "protonet": "ProtoNet", "relationnet": "RelationNet"}
 
 
 class Method(Protocol):
-    """A way to make use of examples."""
+    """A few-shot method."""
 
-    def after(self, examples: Frames | None, seed: int) -> Network:
-        """A network that has seen the examples; none at zero shots. It is good until the next call."""
+    def adapt(self, examples: FrameSet | None, seed: int) -> Network:
+        """Return a network adapted to the examples, None at zero shots. It is valid until the next call."""
         ...
 
 
 @dataclass(frozen=True)
-class Recall:
-    """Remembers the examples, without learning. Without any it has the seen classes to compare with."""
+class Prototypes:
+    """Compares with prototypes of the examples, without training; at zero shots with those of seen classes."""
 
     network: PrototypeBaseline
-    known: Frames
+    seen: FrameSet
 
-    def after(self, examples: Frames | None, seed: int) -> Network:
-        """The network with the examples in mind."""
-        self.network.set_support((self.known if examples is None else examples).support())
+    def adapt(self, examples: FrameSet | None, seed: int) -> Network:
+        """Set the support set."""
+        self.network.set_support((self.seen if examples is None else examples).support())
         return self.network
 
 
 @dataclass(frozen=True)
-class Tune:
-    """Trains a copy on the examples, as V3 goes on with a model of the seen classes."""
+class Finetuning:
+    """Fine-tunes a copy on the examples."""
 
     network: SAVE | Gavs
     epochs: int
-    batch: int
+    batch_size: int
     lr: float
 
-    def after(self, examples: Frames | None, seed: int) -> Network:
-        """The network itself without examples, else a copy that has learned from them."""
+    def adapt(self, examples: FrameSet | None, seed: int) -> Network:
+        """Return the network itself without examples, else a fine-tuned copy."""
         if examples is None:
             return self.network
         copy = self.network.clone_head() if isinstance(self.network, Gavs) else deepcopy(self.network)
-        learn_frames(copy, examples, epochs=self.epochs, batch=self.batch, lr=self.lr, seed=seed)
+        train_on_frames(copy, examples, epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, seed=seed)
         return copy
 
 
-def make_methods(save: SAVE, seen: Frames, settings: Settings, folder: Path) -> dict[str, Method]:
-    """Train the baselines on frames of seen classes, or read them from the folder, where they are kept."""
+def make_methods(save: SAVE, seen: FrameSet, config: FewShotConfig, folder: Path) -> dict[str, Method]:
+    """Train the baselines on frames of seen classes, or load them from the folder if they are there."""
     with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(config.seed)
         protonet, relationnet, gavs = ProtoNet(save), RelationNet(save), Gavs(save)
-    for head in (protonet, relationnet):
-        _train_once(head, folder, partial(_compare, head, seen, settings))
-    _train_once(gavs, folder, partial(_prompt, gavs, seen, settings))
-    known = seen.first_of_each(settings.most_shots)
-    tune = partial(Tune, epochs=settings.tune_epochs, batch=settings.tune_batch)
+    for baseline in (protonet, relationnet):
+        train = partial(
+            train_on_episodes,
+            baseline,
+            seen,
+            episodes=config.baseline_episodes,
+            ways=config.ways,
+            shots=config.max_shots,
+            queries=config.baseline_queries,
+            lr=config.baseline_lr,
+            seed=config.seed,
+        )
+        _train_or_load(baseline, folder, train)
+    train = partial(
+        train_on_frames,
+        gavs,
+        seen,
+        epochs=config.baseline_epochs,
+        batch_size=config.baseline_batch_size,
+        lr=config.baseline_lr,
+        seed=config.seed,
+    )
+    _train_or_load(gavs, folder, train)
+    few = seen.first_of_each(config.max_shots)
+    finetune = partial(Finetuning, epochs=config.finetune_epochs, batch_size=config.finetune_batch_size)
     return {
-        "save": tune(save, lr=settings.tune_lr),
-        "gavs": tune(gavs, lr=settings.head_lr),
-        "protonet": Recall(protonet, known),
-        "relationnet": Recall(relationnet, known),
+        "save": finetune(save, lr=config.finetune_lr),
+        "gavs": finetune(gavs, lr=config.baseline_lr),
+        "protonet": Prototypes(protonet, few),
+        "relationnet": Prototypes(relationnet, few),
     }
 
 
-def _train_once(head: Baseline, folder: Path, train: Callable[[], None]) -> None:
-    path = folder / f"{head.name}.safetensors"
+def _train_or_load(baseline: Baseline, folder: Path, train: Callable[[], None]) -> None:
+    path = folder / f"{baseline.name}.safetensors"
     if path.exists():
-        head.load_state_dict(load_file(path, device=str(head.device)))
+        baseline.load_state_dict(load_file(path, device=str(baseline.device)))
     else:
         train()
         with atomic_path(path) as part:
-            save_file({k: v.contiguous() for k, v in head.state_dict().items()}, part)
-    head.requires_grad_(False).eval()
-
-
-def _compare(head: PrototypeBaseline, seen: Frames, settings: Settings) -> None:
-    learn_episodes(
-        head,
-        seen,
-        episodes=settings.head_episodes,
-        ways=settings.ways,
-        shots=settings.most_shots,
-        queries=settings.head_queries,
-        lr=settings.head_lr,
-        seed=settings.seed,
-    )
-
-
-def _prompt(head: Gavs, seen: Frames, settings: Settings) -> None:
-    learn_frames(
-        head,
-        seen,
-        epochs=settings.head_epochs,
-        batch=settings.head_batch,
-        lr=settings.head_lr,
-        seed=settings.seed,
-    )
+            save_file({k: v.contiguous() for k, v in baseline.state_dict().items()}, part)
+    baseline.requires_grad_(False).eval()

@@ -1,5 +1,6 @@
-"""What a SAVE does inside, and whether the pictures of it can be believed."""
+"""What happens inside a SAVE, as images, and whether ablations confirm them."""
 
-from studies.interpretability.study import study_inside
+from studies.interpretability.frames import read_frames_at
+from studies.interpretability.study import run_interpretability
 
-__all__ = ["study_inside"]
+__all__ = ["read_frames_at", "run_interpretability"]

@@ -1,4 +1,4 @@
-"""What passes through a SAVE, caught by hooks: the model's own code knows nothing of it."""
+"""Activations of a SAVE, recorded by hooks; the model's code is not involved."""
 
 from __future__ import annotations
 
@@ -14,69 +14,71 @@ from torch import Tensor, nn
 from save_avs.models.sam.transformer import DownscalingAttention
 from save_avs.models.save import SAVE
 
+FINAL_ATTENTION = "final attention"
+
 
 @dataclass
 class Recording:
-    """One pass of B frames through a model; filled while it runs.
+    """One forward pass of B frames.
 
     Attributes:
-        entering: what enters each block, injection added, [B,h,w,C] a block.
-        leaving: what leaves it, [B,h,w,C] a block.
-        adapted: what its image adapter added, [B,h,w,C], for blocks that have one.
-        injections: what the sound added to every token, [B,C] or None a block.
-        prompt: the decoder's prompt tokens, [B,N,C]; None without.
-        attention: how the decoder's tokens look at the image, by layer, [B,heads,tokens,h*w].
-        logits: what came out, [B,1,M,M].
+        block_inputs: tokens that enter each block, injection added, [B,h,w,C].
+        block_outputs: tokens that leave each block, [B,h,w,C].
+        adapter_outputs: output of the image adapter of each block that has one, [B,h,w,C].
+        injections: vector that the sound adds to every token before each block, [B,C] or None.
+        prompt: prompt tokens of the decoder, [B,N,C], or None.
+        attention: attention of the decoder's tokens to the image, by layer, [B,heads,tokens,h*w].
+        logits: output of the model, [B,1,M,M].
     """
 
-    entering: dict[int, Tensor] = field(default_factory=dict)
-    leaving: dict[int, Tensor] = field(default_factory=dict)
-    adapted: dict[int, Tensor] = field(default_factory=dict)
+    block_inputs: dict[int, Tensor] = field(default_factory=dict)
+    block_outputs: dict[int, Tensor] = field(default_factory=dict)
+    adapter_outputs: dict[int, Tensor] = field(default_factory=dict)
     injections: list[Tensor | None] = field(default_factory=list)
     prompt: Tensor | None = None
     attention: dict[str, Tensor] = field(default_factory=dict)
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def before_adapter(self, block: int) -> Tensor:
-        """The tokens that leave a block, less what its adapter added, [B,h,w,C]."""
-        return self.leaving[block] - self.adapted[block]
+        """The output of a block less its adapter's, [B,h,w,C]."""
+        return self.block_outputs[block] - self.adapter_outputs[block]
 
     def relative_norm(self, block: int) -> Tensor:
         """Norm of a block's injection over the mean norm of the tokens it is added to, [B]; 0 without one."""
         injection = self.injections[block]
         if injection is None:
-            return self.entering[block].new_zeros(len(self.entering[block]))
-        tokens = self.entering[block] - injection[:, None, None, :]
+            return self.block_inputs[block].new_zeros(len(self.block_inputs[block]))
+        tokens = self.block_inputs[block] - injection[:, None, None, :]
         return injection.norm(dim=-1) / tokens.norm(dim=-1).mean(dim=(1, 2))
 
 
 @torch.inference_mode()
 def record(model: SAVE, images: Tensor, log_mel: Tensor) -> Recording:
-    """Run frames through a model and keep what passes: images [B,3,S,S], patches [B,1,96,64]."""
-    with _listening_in(model) as recording:
+    """Record a forward pass: images [B,3,S,S], log-mel [B,1,frames,bands]."""
+    with _recording(model) as recording:
         recording.logits = model(images.to(model.device), log_mel.to(model.device)).float()
     return recording
 
 
 def prompt_attention(model: SAVE, recording: Recording, layer: str) -> Tensor:
-    """How the prompt tokens look at the image in a layer, over heads and tokens averaged, [B,h,w]."""
-    own = 1 + model.sam.mask_decoder.mask_tokens.num_embeddings
+    """Attention of the prompt tokens to the image in a layer, averaged over heads and tokens, [B,h,w]."""
+    first = 1 + model.sam.mask_decoder.mask_tokens.num_embeddings  # after SAM's own output tokens
     grid = model.sam.image_encoder.image_embedding_size
-    return recording.attention[layer][:, :, own:].mean(dim=(1, 2)).unflatten(-1, (grid, grid))
+    return recording.attention[layer][:, :, first:].mean(dim=(1, 2)).unflatten(-1, (grid, grid))
 
 
 @contextmanager
-def _listening_in(model: SAVE) -> Iterator[Recording]:
+def _recording(model: SAVE) -> Iterator[Recording]:
     recording = Recording()
     encoder, decoder = model.sam.image_encoder, model.sam.mask_decoder.transformer
-    hooks = [model.audio_adapter.register_forward_hook(partial(_keep_sound, recording))]
+    hooks = [model.audio_adapter.register_forward_hook(partial(_keep_audio, recording))]
     for i, block in enumerate(encoder.blocks):
-        hooks.append(block.register_forward_pre_hook(partial(_keep_input, recording.entering, i)))
-        hooks.append(block.register_forward_hook(partial(_keep_output, recording.leaving, i)))
+        hooks.append(block.register_forward_pre_hook(partial(_keep_input, recording.block_inputs, i)))
+        hooks.append(block.register_forward_hook(partial(_keep_output, recording.block_outputs, i)))
         adapter: Any = block.adapter
         if adapter is not None:
-            hooks.append(adapter.register_forward_hook(partial(_keep_output, recording.adapted, i)))
-    for name, layer in _reading_layers(decoder).items():
+            hooks.append(adapter.register_forward_hook(partial(_keep_output, recording.adapter_outputs, i)))
+    for name, layer in _token_to_image_layers(decoder).items():
         hooks.append(layer.register_forward_pre_hook(partial(_keep_attention, recording.attention, name)))
     try:
         yield recording
@@ -85,13 +87,12 @@ def _listening_in(model: SAVE) -> Iterator[Recording]:
             hook.remove()
 
 
-def _reading_layers(transformer: Any) -> dict[str, DownscalingAttention]:
-    """The attentions in which tokens read the image, first to last."""
+def _token_to_image_layers(transformer: Any) -> dict[str, DownscalingAttention]:
     layers = {f"layer {i + 1}": layer.cross_attn_token_to_image for i, layer in enumerate(transformer.layers)}
-    return {**layers, "last look": transformer.final_attn_token_to_image}
+    return {**layers, FINAL_ATTENTION: transformer.final_attn_token_to_image}
 
 
-def _keep_sound(recording: Recording, _: nn.Module, __: Any, output: Any) -> None:
+def _keep_audio(recording: Recording, _: nn.Module, __: Any, output: Any) -> None:
     injections, recording.prompt = output
     recording.injections = list(injections)
 
@@ -105,7 +106,7 @@ def _keep_output(kept: dict[int, Tensor], i: int, _: nn.Module, __: Any, output:
 
 
 def _keep_attention(kept: dict[str, Tensor], name: str, layer: Any, inputs: tuple[Tensor, ...]) -> None:
-    """The layer's own softmax, computed once more of its inputs: the layer does not hand it out."""
+    """Compute the layer's softmax from its inputs, as the layer does not return it."""
     q, k = (
         proj(t).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
         for proj, t in ((layer.q_proj, inputs[0]), (layer.k_proj, inputs[1]))

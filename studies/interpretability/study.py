@@ -1,4 +1,4 @@
-"""The inside of a SAVE on a clip, and how far the pictures of it are to be believed."""
+"""The study: a model's inside at some frames of a video, tested by ablations on composed scenes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from save_avs.models.preprocess import preprocess_frames
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
 from studies.interpretability import charts
-from studies.interpretability.faithfulness import AVERAGE, TAKEN_OUT, Faithfulness, measure
-from studies.interpretability.moments import Moment
+from studies.interpretability.ablation import AudioEmbeddings
+from studies.interpretability.claims import ClaimTest, check_claims
+from studies.interpretability.faithfulness import AVERAGED, REMOVED, Faithfulness, measure_faithfulness
+from studies.interpretability.frames import TimedFrame
 from studies.interpretability.recorder import Recording, record
-from studies.interpretability.removal import Sound
-from studies.interpretability.sounds import ClassSounds, batch_of, class_sounds
-from studies.interpretability.tests import Verdict, verdicts
-from studies.report import Chart, Sheet, StudyReport
+from studies.interpretability.sounds import ClassEmbeddings, as_batch, class_embeddings
+from studies.report import Chart, StudyReport, Table
 
-_NEAREST = 10  # pairs of classes that are listed
+_SIMILAR_PAIRS = 10
 
 
-def study_inside(
+def run_interpretability(
     model: SAVE,
-    moments: Sequence[Moment],
+    frames: Sequence[TimedFrame],
     corpus: Corpus,
     *,
     scenes: int,
@@ -34,61 +34,63 @@ def study_inside(
     setting: Mapping[str, str],
     progress: Callable[[int], None] = lambda _: None,
 ) -> StudyReport:
-    """Look into a model at moments of a clip, and check what is seen there on composed scenes.
+    """Record a model at some frames, and test on composed scenes what the images claim.
 
     Args:
-        model: in evaluation mode; it computes in the precision of its weights.
-        moments: of one clip.
-        corpus: whose sounds are compared, and whose scenes the check is made on.
-        scenes: how many.
+        model: in evaluation mode; it runs in the precision of its weights.
+        frames: of one video.
+        corpus: whose sounds are compared, and whose scenes the tests use.
+        scenes: number of scenes.
         seed: of sounds, scenes and intervals.
-        setting: what one needs to know to do it again.
+        setting: what is needed to reproduce the study.
         progress: called with the number of scenes done.
 
     Raises:
-        UsageError: no sound reaches the model's inside.
+        UsageError: the model ignores sound.
     """
-    images = torch.cat([preprocess_frames(m.frame[None], model.image_size, model.resize) for m in moments])
-    recording = record(model, images, batch_of(np.stack([m.patch for m in moments])))
+    images = torch.cat([preprocess_frames(f.image[None], model.image_size, model.resize) for f in frames])
+    recording = record(model, images, as_batch(np.stack([f.log_mel for f in frames])))
     if recording.prompt is None and all(vector is None for vector in recording.injections):
-        raise UsageError(f"{model.name} does not hear: no sound reaches its blocks or its decoder")
-    sounds = class_sounds(model, corpus, seed=seed)
-    found = measure(model, corpus, sounds.sounds.mean(), scenes=scenes, seed=seed, progress=progress)
-    claims = verdicts(found, seed=seed)
+        raise UsageError(f"{model.name} ignores sound: neither its blocks nor its decoder receive any.")
+    classes = class_embeddings(model, corpus, seed=seed)
+    average = classes.audio.mean()
+    found = measure_faithfulness(model, corpus, average, scenes=scenes, seed=seed, progress=progress)
+    tests = check_claims(found, seed=seed)
     return StudyReport(
-        name="inside",
+        name="interpretability",
         title=f"Inside {model.name}",
-        question="What do adapters, injections and the prompt do, and do their pictures tell the truth?",
+        question="What do adapters, injections and the prompt do, and do ablations confirm it?",
         setting=setting,
-        text=_words(found, claims),
-        sheets=(_claims(claims), _changes(found, seed), _injections(recording, found), _nearest(sounds)),
-        charts=tuple(_charts(model, moments, recording, sounds, found)),
+        text=_text(found, tests),
+        tables=(
+            _claim_table(tests),
+            _ablation_table(found, seed),
+            _injection_table(recording, found),
+            _similarity_table(classes),
+        ),
+        charts=tuple(_charts(model, frames, recording, classes, found)),
     )
 
 
 def _charts(
     model: SAVE,
-    moments: Sequence[Moment],
+    frames: Sequence[TimedFrame],
     recording: Recording,
-    sounds: ClassSounds,
+    classes: ClassEmbeddings,
     found: Faithfulness,
 ) -> list[Chart]:
-    drawn = [charts.draw_attention(model, moments, recording)]
-    if recording.adapted:
-        place = _loudest(moments)
-        drawn.append(charts.draw_adapters(model, moments[place], recording, place))
+    made = [charts.draw_attention(model, frames, recording)]
+    if recording.adapter_outputs:
+        loudest = int(np.argmax([frame.log_mel.mean() for frame in frames]))
+        made.append(charts.draw_adapters(model, frames[loudest], recording, loudest))
     if found.blocks:
-        drawn.append(charts.draw_injections(moments, recording, _own_shares(recording, sounds.sounds.mean())))
-    drawn.append(charts.draw_classes(sounds))
-    return [*drawn, charts.draw_faithfulness(found)] if found.blocks else drawn
+        made.append(charts.draw_injections(recording, _own_shares(recording, classes.audio.mean())))
+    made.append(charts.draw_classes(classes))
+    return [*made, charts.draw_faithfulness(found)] if found.blocks else made
 
 
-def _loudest(moments: Sequence[Moment]) -> int:
-    return int(np.argmax([moment.patch.mean() for moment in moments]))
-
-
-def _own_shares(recording: Recording, average: Sound) -> list[float]:
-    """Of each block's injection, the share of its norm that the average sound has not, over the moments."""
+def _own_shares(recording: Recording, average: AudioEmbeddings) -> list[float]:
+    """Of each block's injection, the relative norm of its difference from the average one, over the frames."""
     shares = []
     for vector, mean in zip(recording.injections, average.injections, strict=True):
         if vector is None or mean is None:
@@ -98,72 +100,64 @@ def _own_shares(recording: Recording, average: Sound) -> list[float]:
     return shares
 
 
-def _words(found: Faithfulness, claims: Sequence[Verdict]) -> tuple[str, ...]:
-    """What the removals show, and which claims hold."""
-    removed = found.changes[TAKEN_OUT]
+def _text(found: Faithfulness, tests: Sequence[ClaimTest]) -> tuple[str, ...]:
+    """The effect of the ablations, and which claims hold."""
+    removed = found.changes[REMOVED]
     blocks = {f"block {i + 1}" for i in found.blocks}
     single = [removed[name].mask.mean() for name in blocks]
-    whole = [f"{name} by {c.mask.mean():.3f}" for name, c in removed.items() if name not in blocks]
+    others = [f"{name} by {c.mask.mean():.3f}" for name, c in removed.items() if name not in blocks]
     share = f"a single block's injection by {min(single):.3f} to {max(single):.3f}; " if single else ""
     by_verdict: dict[str, list[str]] = {}
-    for claim in sorted(claims, key=lambda claim: claim.rho.low):
-        checked = f"{claim.claim} ({claim.over}; {claim.change}; rho {claim.rho.value:.2f})"
-        by_verdict.setdefault(claim.words, []).append(checked)
+    for test in sorted(tests, key=lambda test: test.rho.low):
+        line = f"{test.claim} ({test.ranked}; {test.ablation}; rho {test.rho.value:.2f})"
+        by_verdict.setdefault(test.verdict, []).append(line)
     return (
-        f"Taking sound out changes the mask (1 - IoU, mean over scenes): {share}{', '.join(whole)}.",
-        *(f"Claims of which each {words}: {'; '.join(said)}." for words, said in by_verdict.items()),
+        f"Removing sound changes the mask (1 - IoU, mean over scenes): {share}{', '.join(others)}.",
+        *(f"A claim that {verdict}: {'; '.join(lines)}." for verdict, lines in by_verdict.items()),
     )
 
 
-def _claims(claims: Sequence[Verdict]) -> Sheet:
-    return Sheet(
+def _claim_table(tests: Sequence[ClaimTest]) -> Table:
+    return Table(
         "claims",
-        "Does removing it change what the picture claims? Spearman's rho over scenes",
-        ("claim", "checked by", "ranked over", "rho", "the claim"),
-        tuple((c.claim, c.change, c.over, c.rho, c.words) for c in claims),
+        "Claims of the images, tested by ablations: Spearman's rho over scenes",
+        ("claim", "tested by", "ranked over", "rho", "the claim"),
+        tuple((t.claim, t.ablation, t.ranked, t.rho, t.verdict) for t in tests),
     )
 
 
-def _changes(found: Faithfulness, seed: int) -> Sheet:
-    whole = ("nothing", "", None, None, bootstrap_mean(found.iou, seed=seed))
+def _ablation_table(found: Faithfulness, seed: int) -> Table:
     rows = [
-        (
-            name,
-            how,
-            bootstrap_mean(change.mask, seed=seed),
-            bootstrap_mean(change.probability, seed=seed),
-            bootstrap_mean(change.iou, seed=seed),
-        )
-        for how in (TAKEN_OUT, AVERAGE)
-        for name, change in found.changes[how].items()
+        (name, kind, *(bootstrap_mean(values, seed=seed) for values in change))
+        for kind in (REMOVED, AVERAGED)
+        for name, change in found.changes[kind].items()
     ]
-    columns = (
-        "removed",
-        "how",
-        "change of the mask",
-        "change of a probability",
-        "mIoU with what sounds",
-    )
-    title = "What each removal does; change of the mask is 1 - IoU with the whole model's"
-    return Sheet("removals", title, columns, (whole, *rows))
+    title = "Effect of each ablation; change of the mask is 1 - IoU with the full model's"
+    columns = ("ablated", "how", "change of the mask", "change of a probability", "mIoU")
+    full = ("nothing", "", None, None, bootstrap_mean(found.iou, seed=seed))
+    return Table("ablations", title, columns, (full, *rows))
 
 
-def _injections(recording: Recording, found: Faithfulness) -> Sheet:
+def _injection_table(recording: Recording, found: Faithfulness) -> Table:
     rows = tuple(
         (
             f"{block + 1}",
             float(recording.relative_norm(block).mean()),
-            float(found.claims.whole[:, k].mean()),
-            float(found.claims.own[:, k].mean()),
+            float(found.norms[:, k].mean()),
+            float(found.own_norms[:, k].mean()),
         )
         for k, block in enumerate(found.blocks)
     )
-    columns = ("block", "in the clip", "over the scenes", "of that, beside the average sound")
-    return Sheet("injections", "Norm of the injection over the tokens'", columns, rows)
+    columns = ("block", "in the video", "in the scenes", "in the scenes, less the average sound's")
+    return Table("injections", "Norm of the injection over the tokens'", columns, rows)
 
 
-def _nearest(sounds: ClassSounds) -> Sheet:
-    cosines = sounds.cosines()
+def _similarity_table(classes: ClassEmbeddings) -> Table:
+    cosines = classes.cosines()
     pairs = sorted(zip(*np.triu_indices(len(cosines), 1), strict=True), key=lambda pair: -cosines[pair])
-    rows = tuple((sounds.names[a], sounds.names[b], float(cosines[a, b])) for a, b in pairs[:_NEAREST])
-    return Sheet("nearest", "Classes whose injections are most alike", ("class", "class too", "cosine"), rows)
+    rows = tuple(
+        (classes.names[a], classes.names[b], float(cosines[a, b])) for a, b in pairs[:_SIMILAR_PAIRS]
+    )
+    return Table(
+        "similar_classes", "Classes with the most similar injections", ("class", "and", "cosine"), rows
+    )

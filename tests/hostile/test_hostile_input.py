@@ -19,7 +19,7 @@ def test_each_gives_a_result_or_a_line():
 def test_there_are_hundreds_of_them_of_every_kind():
     rooms = [case.room for case in run.CASES.values()]
     assert len(rooms) >= 300
-    assert set(rooms) == {"media", "weights", "recipe", "study", "masks", "tree", "shards", "corpus"}
+    assert set(rooms) == {"media", "weights", "recipe", "masks", "tree", "shards", "corpus"}
 
 
 def test_what_is_lost_is_seen(monkeypatch, capfd):

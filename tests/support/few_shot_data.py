@@ -1,4 +1,4 @@
-"""A corpus with three seen and two unseen classes, a small model, and budgets of moments."""
+"""A corpus with three seen and two unseen classes, a small model, and small budgets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from save_avs.models import SAVE
-from studies.few_shot.settings import Settings
+from studies.few_shot import FewShotConfig
 from tests.support.tiny_corpus import MANIFEST, make_corpus
 from tests.support.tiny_model import shake, tiny_model
 
@@ -19,9 +19,9 @@ QUICK = {
     "queries": 2,
     "pool": 5,
     "seen": 4,
-    "head_episodes": 3,
-    "head_epochs": 1,
-    "tune_epochs": 2,
+    "baseline_episodes": 3,
+    "baseline_epochs": 1,
+    "finetune_epochs": 2,
 }
 
 
@@ -37,5 +37,5 @@ def frozen_model() -> SAVE:
     return model.requires_grad_(False)
 
 
-def quick(**changes) -> Settings:
-    return Settings(**(QUICK | changes))
+def quick(**changes) -> FewShotConfig:
+    return FewShotConfig(**(QUICK | changes))

@@ -21,8 +21,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
         "save-avs eval save-tiny --data scenes --corpus things --scenes 100",
-        "save-avs study listening --corpus corpora/tuxpaint --scenes 300",
-        "save-avs study inside src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
+        "python -m studies audio-sensitivity --corpus corpora/tuxpaint --scenes 300",
+        "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
     ),
     "takes half a minute; tests/exports/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
@@ -43,16 +43,16 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "belongs to an exported folder; tests/exports/test_export.py runs it there": (
         "python run.py example.npz masks.npz",
     ),
-    "takes hours: trains every variant; tests/studies/test_study_runs.py": (
-        "save-avs study adapters",
-        "save-avs study adapters --jobs 2",
-        "save-avs study backbones --jobs 2 --runs compact,yamnet",
-        "save-avs study compression --jobs 2",
-        "save-avs study resolution --jobs 2",
-        "save-avs study starting-point",
-        "save-avs study compression --runs full,depthwise",
-        "save-avs study adapters --report-only",
-        "save-avs study adapters --recipe configs/s4-256.yaml stages.train.data.root=data/avsbench "
+    "takes hours: trains every variant; tests/studies/test_grid_runs.py": (
+        "python -m studies adapters",
+        "python -m studies adapters --jobs 2",
+        "python -m studies backbones --jobs 2 --runs compact,yamnet",
+        "python -m studies compression --jobs 2",
+        "python -m studies resolution --jobs 2",
+        "python -m studies starting-point",
+        "python -m studies compression --runs full,depthwise",
+        "python -m studies adapters --report-only",
+        "python -m studies adapters --recipe configs/s4-256.yaml stages.train.data.root=data/avsbench "
         "-o runs/studies/adapters-s4",
     ),
     "writes 660 MB, then trains ViT-B on it; tests/training/test_pipeline.py goes that way, small": (

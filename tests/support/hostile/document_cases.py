@@ -1,4 +1,4 @@
-"""Recipes, studies, masks.json: whatever a text file can do to whoever reads it."""
+"""Recipes and masks.json: whatever a text file can do to whoever reads it."""
 
 from __future__ import annotations
 
@@ -69,16 +69,11 @@ MASKS = {
 def cases() -> Iterator[Case]:
     """All of them."""
     yield from every(_recipes(), 15)
-    yield from every(_studies(), 15)
     yield from every(_masks(), 15)
 
 
 def _validate(made: Path, out: Path) -> list[str]:
     return ["validate", str(made), f"out={out}"] if made.suffix == ".yml" else ["validate", str(made)]
-
-
-def _study(made: Path, out: Path) -> list[str]:
-    return ["study", "grid", str(made), "--dry-run", "-o", str(out)]
 
 
 def _convert(made: Path, out: Path) -> list[str]:
@@ -105,24 +100,6 @@ def _recipes() -> Iterator[Case]:
         ("an output with a zero", b"out: out", b'out: "a\\0b"'),
     ):
         yield Case(f"recipe/{what}", written("doc.yaml", RECIPE.replace(old, new)), _validate, (0, 1, 2))
-
-
-def _studies() -> Iterator[Case]:
-    for what, content in YAML.items():
-        yield Case(f"study/{what}", written("doc.yaml", content), _study, (2,))
-    whole = b"title: t\nquestion: q\nrecipe: r.yaml\nvariants: {a: {}}\nreference: a\n"
-    for how, content in flips(whole, 3):
-        yield Case(f"study/{how}", written("doc.yaml", content), _study, (2,))
-    for what, old, new in (
-        ("a recipe that is not there", b"", b""),
-        ("a recipe that is itself", b"r.yaml", b"doc.yaml"),
-        ("a variant whose name leads out", b"{a: {}}", b"{a: {}, ../../hacked: {}}"),
-        ("a reference that is none", b"reference: a", b"reference: b"),
-        ("seeds without an end", b"reference: a", b"reference: a\nseeds: [" + b"1," * 30_000 + b"1]"),
-    ):
-        yield Case(
-            f"study/{what}", written("doc.yaml", whole.replace(old, new) if old else whole), _study, (2,)
-        )
 
 
 def _masks() -> Iterator[Case]:
