@@ -147,7 +147,10 @@ def _first_example(clips: AVDataset, i: int, item: ClipItem) -> list[ClipItem]:
     first = np.flatnonzero(single)[:1].tolist()
     labels = None if item.labels is None else item.labels[first]
     parts = {part: getattr(item, part)[first] for part in ("images", "log_mel", "masks")}
-    return [item._replace(**parts, labels=labels, full_masks=tuple(item.full_masks[k] for k in first)) for _ in first]
+    return [
+        item._replace(**parts, labels=labels, full_masks=tuple(item.full_masks[k] for k in first))
+        for _ in first
+    ]
 
 
 def _frame_classes(clips: AVDataset, i: int, item: ClipItem) -> list[str]:

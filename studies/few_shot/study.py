@@ -9,10 +9,10 @@ from typing import Any
 
 from save_avs._files import atomic_write
 from save_avs.errors import UsageError
-from save_avs.runtimes import load_model
-from save_avs.runtimes.loading import find_model_folder
 from save_avs.models.precision import resolve_precision
 from save_avs.models.save import SAVE
+from save_avs.runtimes import load_model
+from save_avs.runtimes.loading import find_model_folder
 from studies.environment import describe_environment
 from studies.few_shot.config import FewShotConfig
 from studies.few_shot.episodes import FewShotData, scene_data, v3_data

@@ -9,7 +9,7 @@ import pytest
 from save_avs.models.serialization import save_model
 from studies.cli import main
 from tests.support.tiny_corpus import make_corpus
-from tests.support.tiny_model import shake, tiny_config, tiny_model
+from tests.support.tiny_model import shake, tiny_model
 
 
 @pytest.fixture(scope="module")
