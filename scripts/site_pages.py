@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from save_avs.cli import app
-from save_avs.cli._introspection import iter_commands
+from save_avs.cli._console import iter_commands
 
 ROOT = Path(__file__).parents[1]
 DOCS = "docs/"
@@ -91,11 +91,18 @@ def command_page() -> str:
 def _section(words: str, command: Any) -> str:
     rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     table = ["| | | default |", "|---|---|---|", *rows]
-    examples = (command.epilog or "").replace("\b", "").removeprefix("Examples:").strip("\n ")
-    shown, _, rest = examples.partition("\n\n\n")
-    lines = "\n".join(line.strip() for line in shown.splitlines())
-    parts = [f"## {words}", command.help or "", "\n".join(table), f"```sh\n{lines.strip()}\n```", rest]
-    return "\n\n".join(parts) + "\n"
+    paragraphs = map(_paragraph, (command.help or "").split("\n\n"))
+    return "\n\n".join([f"## {words}", *paragraphs, "\n".join(table)]) + "\n"
+
+
+def _paragraph(text: str) -> str:
+    """Format a paragraph of help as Markdown; examples and tables, which start with \\b, as code."""
+    if not text.startswith("\b"):
+        return text
+    lines = [line.removeprefix("  ") for line in text.removeprefix("\b").strip("\n").splitlines()]
+    is_examples = lines[0] in ("Example:", "Examples:") or "save-avs " in lines[0]
+    lines = lines[1:] if lines[0].startswith("Example") else lines
+    return "\n".join([f"```{'sh' if is_examples else 'text'}", *lines, "```"])
 
 
 def _row(parameter: Any) -> str:

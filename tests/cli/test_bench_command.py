@@ -54,9 +54,9 @@ def test_a_table(folder, capsys):
 
 def test_slips(folder, capsys):
     assert main(["bench", "save-vit-b", "--choose"]) == 2
-    assert "--choose is for a model that is used" in capsys.readouterr().err
+    assert "--choose only applies to models" in capsys.readouterr().err
     assert main(["bench", str(folder), "--size", "512"]) == 2
-    assert "--size is for presets" in capsys.readouterr().err
+    assert "--size only applies to presets" in capsys.readouterr().err
 
 
 def test_runs_alternate_and_the_first_round_does_not_count():

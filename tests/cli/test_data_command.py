@@ -42,14 +42,14 @@ def test_the_s4_layout_has_three_splits_of_its_own_size(corpus, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--layout", "ms4"], "unknown layout 'ms4': choose one of clips, s4, ms3, avss, v3, synthetic"),
-        (["--split", "tset"], "unknown split 'tset' for clips: choose of train, val, test, zero-shot"),
-        (["--layout", "s4", "--split", "zero-shot"], "unknown split 'zero-shot' for s4"),
-        (["--split", "train", "--split", "test"], "one --split at a time"),
+        (["--layout", "ms4"], "Unknown layout 'ms4': choose from clips, s4, ms3, avss, v3, synthetic"),
+        (["--split", "tset"], "Unknown split 'tset' for clips: choose from train, val, test, zero-shot"),
+        (["--layout", "s4", "--split", "zero-shot"], "Unknown split 'zero-shot' for s4"),
+        (["--split", "train", "--split", "test"], "one split per folder"),
         (["--size", "640"], "--size 640: write it as WIDTHxHEIGHT"),
         (["--size", "0x10"], "--size 0x10: write it as WIDTHxHEIGHT"),
-        (["--layout", "v3", "--split", "train"], "v3 needs all of train, val, zero-shot: leave out --split"),
-        (["--layout", "s4", "--seconds", "3"], "clips of s4 have a length of their own: leave out --seconds"),
+        (["--layout", "v3", "--split", "train"], "v3 requires all of train, val, zero-shot: leave out --split"),
+        (["--layout", "s4", "--seconds", "3"], "Clips of s4 have a fixed length: leave out --seconds"),
         (["--count", "0"], "Invalid value for '--count'"),
     ],
 )
@@ -67,7 +67,7 @@ def test_a_folder_that_is_no_corpus(tmp_path, capsys):
 
 def test_an_output_that_exists(corpus, tmp_path, capsys):
     assert main(["data", "compose", corpus, "-o", str(tmp_path)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_packages_that_are_not_there(tmp_path, capsys):

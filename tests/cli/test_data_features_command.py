@@ -23,9 +23,9 @@ def features(root, *arguments: str) -> int:
 def test_the_bundled_models_backbone(root, capsys):
     arguments = ("--audio", "compact", "--weights", "save-tiny", "--device", "cpu")
     assert features(root, *arguments) == 0
-    assert "s4 train: 1 clips, 1 new\n" in capsys.readouterr().out
+    assert "s4 train: 1 clip, 1 new\n" in capsys.readouterr().out
     assert features(root, *arguments) == 0
-    assert "s4 test: 1 clips, 0 new\n" in capsys.readouterr().out
+    assert "s4 test: 1 clip, 0 new\n" in capsys.readouterr().out
     sample = with_features(open_dataset("s4", root, "test"), root.parent / "cache")[0]
     model = load_model("save-tiny", device="cpu", precision="fp32")
     with torch.inference_mode():
@@ -62,7 +62,7 @@ def test_one_split_alone(root, capsys):
         (["--audio", "compact"], "--weights is missing"),
         (["--weights", "nowhere.pth"], "nowhere.pth: no such file"),
         (["--audio", "compact", "--weights", "nowhere"], "no model 'nowhere'"),
-        (["--weights", "save-tiny"], "save-tiny holds the audio backbone compact, not vggish"),
+        (["--weights", "save-tiny"], "save-tiny contains the audio backbone compact, not vggish"),
         (["--audio", "wav2vec", "--weights", "x"], "unknown audio backbone 'wav2vec'"),
         (["--weights", "x", "--split", "tset"], "Unknown split 'tset'"),
     ],

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from save_avs.cli import main
-from save_avs.cli.data_shard import parse_size
+from save_avs.cli.data import parse_size
 from save_avs.datasets import open_dataset
 from save_avs.errors import UsageError
 from tests.support import dataset_trees as trees
@@ -15,7 +15,7 @@ def test_a_data_set_becomes_shards(tmp_path, capsys):
         main(["data", "shard", "ms3", str(tmp_path / "tree"), str(tmp_path / "out"), "--size", "64MB"]) == 0
     )
     said = capsys.readouterr()
-    assert "ms3 train: 1 clips in 1 shard\nms3 test: 1 clips in 1 shard\n" in said.out
+    assert "ms3 train: 1 clip in 1 shard\nms3 test: 1 clip in 1 shard\n" in said.out
     assert "1/1 ms3 train" in said.err
     assert len(open_dataset("ms3", tmp_path / "out", "test")) == 1
     assert main(["data", "check", str(tmp_path / "out"), "-o", str(tmp_path / "check")]) == 0
@@ -37,7 +37,7 @@ def test_one_split(tmp_path):
         (["ms3", "tree", "out", "--size", "large"], "--size large: write it as 64MB or 1GB"),
         (["ms3", "tree", "out", "--split", "tset"], "Unknown split 'tset'"),
         (["ms3", "tree", "out", "--split", "val"], "has no clip"),
-        (["ms3", "tree", "tree"], "exists already"),
+        (["ms3", "tree", "tree"], "already exists"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
@@ -52,7 +52,7 @@ def test_shards_are_not_sharded_again(tmp_path, capsys):
     trees.ms3(tmp_path / "tree")
     assert main(["data", "shard", "ms3", str(tmp_path / "tree"), str(tmp_path / "out")]) == 0
     assert main(["data", "shard", "ms3", str(tmp_path / "out"), str(tmp_path / "again")]) == 2
-    assert "holds shards already" in capsys.readouterr().err
+    assert "contains shards already" in capsys.readouterr().err
 
 
 def test_sizes():

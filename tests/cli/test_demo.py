@@ -15,7 +15,7 @@ def test_the_demo_marks_what_sounds_and_says_what_it_heard(tmp_path, monkeypatch
     assert main(["demo"]) == 0
     out = capsys.readouterr().out
     assert "runs/demo/sample/overlay.mp4" in out
-    assert out.index("heard:") < out.index("sure)") < out.index("seen:")
+    assert out.index("audio events:") < out.index("%)") < out.index("sounding objects:")
     folder = tmp_path / "runs/demo/sample"
     assert (folder / "overlay.mp4").stat().st_size > 10_000
     summary = json.loads((folder / "summary.json").read_text())

@@ -55,7 +55,7 @@ def test_a_report_is_never_overwritten_unasked(capsys, tmp_path: Path) -> None:
     (out / "report.md").write_text("mine")
     assert run("first", *S4, "-o", str(out)) == 2
     assert (out / "report.md").read_text() == "mine"
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert run("first", *S4, "-o", str(out), "--overwrite") == 0
     assert "official" in (out / "report.md").read_text()
 
@@ -103,16 +103,16 @@ def test_a_broken_clip_is_named_and_nothing_is_left(capsys, place: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("first", "--data", "s4"), "needs --root"),
-        (("first", "--data", "s9", "--root", "tree"), "unknown data set 's9'"),
+        (("first", "--data", "s4"), "requires --root"),
+        (("first", "--data", "s9", "--root", "tree"), "Unknown data set 's9'"),
         (("first", "--data", "s4", "--root", "nowhere"), "nowhere: no such folder"),
         (("first", *S4, "--protocol", "nope"), "unknown protocol 'nope'"),
         (("first", *S4, "--protocol", "official", "--size", "9"), "is fixed"),
-        (("first", *S4, "--split", "zero-shot"), "unknown split"),
+        (("first", *S4, "--split", "zero-shot"), "Unknown split"),
         (("nobody", *S4), "no model 'nobody'"),
-        (("first", *S4, "--scenes", "3"), "--scenes is for --data scenes"),
-        (("first", "--root", "tree"), "--root is for clips of a data set"),
-        (("first", "--json"), "--json is for clips of a data set"),
+        (("first", *S4, "--scenes", "3"), "--scenes only applies to --data scenes"),
+        (("first", "--root", "tree"), "--root only applies to datasets of clips"),
+        (("first", "--json"), "--json only applies to datasets of clips"),
         (("first", "second", "--data", "scenes"), "give one model"),
     ],
 )

@@ -27,14 +27,14 @@ def options(name: str) -> set[str]:
 
 def examples(name: str) -> list[str]:
     """Command lines in a command's help that call the program."""
-    text = (COMMANDS[name].epilog or "").replace("\b", "")
+    text = (COMMANDS[name].help or "").replace("\b", "")
     lines = [re.split(r" && | > ", line.strip()) for line in text.splitlines()]
     return [part for line in lines for part in line if "save-avs " in part or "save_avs " in part]
 
 
 @every
 def test_the_help_has_an_example_that_calls_it(name):
-    assert any(f"save-avs {name}" in line for line in examples(name)), COMMANDS[name].epilog
+    assert any(f"save-avs {name}" in line for line in examples(name)), COMMANDS[name].help
 
 
 @every
@@ -46,7 +46,19 @@ def test_its_examples_can_be_parsed(name):
 
 
 @every
-def test_it_can_be_told_how_much_to_say(name):
+def test_help_starts_with_a_sentence_and_its_own_examples(name):
+    first, examples_, *_ = (COMMANDS[name].help or "").split("\n\n")
+    assert first.endswith(".") and examples_.startswith(("\bExample", "\b\nExample"))
+
+
+@every
+def test_help_shows_flags_without_a_type(name, capsys):
+    assert main([*name.split(), "--help"]) == 0
+    assert "bool" not in capsys.readouterr().out
+
+
+@every
+def test_output_options_are_there(name):
     assert {"--quiet", "-q", "--verbose", "-v", "--no-color"} <= options(name)
 
 

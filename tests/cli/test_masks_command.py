@@ -47,8 +47,8 @@ def test_segment_and_convert_write_the_same(capsys):
 def test_refusals(capsys):
     source = str(segmented("masks") / "masks.json")
     for arguments, said in (
-        ([source, "--to", "gif"], "no format 'gif'; choose from"),
-        ([source, "--to", ""], "no format ''"),
+        ([source, "--to", "gif"], "Unknown format 'gif': choose from"),
+        ([source, "--to", ""], "Unknown format ''"),
         (["none.json", "--to", "coco"], "no such file"),
         (["clip.mp4", "--to", "coco"], "not a masks.json"),
     ):

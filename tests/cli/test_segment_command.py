@@ -246,6 +246,6 @@ class TestBadInput:
 
         monkeypatch.setattr("save_avs.video.VideoWriter.write", full)
         assert main(["segment", "clip.mp4", "-o", "out"]) == 1
-        said = "save-avs: overlay.mp4: No space left on device; make room, or write to another disk"
+        said = "save-avs: overlay.mp4: No space left on device; free some space, or write to another disk"
         assert lines(capsys.readouterr().err)[-1] == said
         assert names("out") == []

@@ -64,7 +64,7 @@ def test_fetching_prints_the_path_alone_on_stdout(known, sam, cache, capsys):
     assert said.out == f"{cache / 'small' / 'small.pth'}\n"
     assert "small.pth: fetched, sha256 " in said.err and "checked: a manifest" in said.err
     assert main(["weights", "fetch", "small", "--offline"]) == 0
-    assert "there already" in capsys.readouterr().err
+    assert "already in the cache" in capsys.readouterr().err
 
 
 def test_what_goes_wrong_is_one_line_with_its_code(known, sam, tmp_path, capsys):

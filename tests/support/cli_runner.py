@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from save_avs.cli import app
-from save_avs.cli._introspection import iter_commands
+from save_avs.cli._console import iter_commands
 
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = dict(iter_commands(PROGRAM))

@@ -1,4 +1,4 @@
-"""How much is said on stderr, and the options of every command that decide it."""
+"""Console output of the commands: printing, the output options of every command, apps and their help."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import functools
 import inspect
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from save_avs._text import escape_control_chars, escape_lines
 
 
 @dataclass
 class OutputSettings:
-    """What this run says: ``quiet``, only results, warnings and errors; ``verbose``, more than usual."""
+    """What this run prints: ``quiet``, only results, warnings and errors; ``verbose``, more than usual."""
 
     quiet: bool = False
     verbose: bool = False
@@ -27,82 +28,130 @@ output_settings = OutputSettings()
 
 
 def print_line(text: object, *, err: bool = False, start: str = "", end: str = "\n") -> None:
-    """Print one line: it stays one whatever names are in it, and they cannot steer the terminal."""
+    """Print one line; control characters are escaped, so that names cannot steer the terminal."""
     typer.echo(f"{start}{escape_control_chars(str(text))}{end}", err=err, nl=False)
 
 
 def print_block(text: str) -> None:
-    """Print what was laid out in lines: a table, or a JSON document, which stays the same document."""
+    """Print text of several lines, a table or a JSON document, on stdout."""
     typer.echo(escape_lines(text.removesuffix("\n")))
 
 
 def print_info(text: str, *, start: str = "", end: str = "\n") -> None:
-    """Print what is nice to know on stderr: progress, what was chosen, what was written besides."""
+    """Print progress or a remark on stderr, unless --quiet."""
     if not output_settings.quiet:
         print_line(text, err=True, start=start, end=end)
 
 
-def _tame_libraries() -> None:
-    """Let libraries' warnings, and what they log, be printed as plain lines too."""
-    logging.captureWarnings(True)
-    if logging.lastResort is not None:
-        logging.lastResort.setFormatter(_Plain())
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 frame``, ``2 frames``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-class _Plain(logging.Formatter):
-    """What libraries log, as lines that cannot steer the terminal."""
+def align_table(table: str) -> str:
+    """Pad the columns of a Markdown table to equal widths, as its rule aligns them."""
+    head, rule, *rows = [line[2:-2].split(" | ") for line in table.splitlines()]
+    widths = [max(map(len, column)) for column in zip(head, rule, *rows, strict=True)]
+    rights = [cell.endswith(":") for cell in rule]
+    columns = list(zip(widths, rights, strict=True))
+    rule = ["-" * (width - right) + ":" * right for width, right in columns]
+    padded = [
+        [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, (width, right) in zip(row, columns, strict=True)
+        ]
+        for row in (head, *rows)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (padded[0], rule, *padded[1:]))
+
+
+class _WithoutFlagTypes:
+    """Help that shows flags without a type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class _Command(_WithoutFlagTypes, TyperCommand):
+    pass
+
+
+class _Group(_WithoutFlagTypes, TyperGroup):
+    pass
+
+
+def make_app(help: str, commands: Mapping[str, Callable[..., Any]], **settings: Any) -> typer.Typer:
+    """Make an app of commands by name; each gets the output options, and its docstring is its help."""
+    app = typer.Typer(help=help, no_args_is_help=True, cls=_Group, **settings)
+    app.callback()(lambda: None)  # so that one command is a command too
+    for name, function in commands.items():
+        app.command(name, cls=_Command)(_with_output_options(function))
+    return app
+
+
+def iter_commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield each command under ``command`` with the words that call it, sorted.
+
+    Args:
+        command: from ``typer.main.get_command(app)``.
+        words: that call ``command`` itself.
+    """
+    for name, part in sorted(getattr(command, "commands", {}).items()):
+        yield from iter_commands(part, (*words, name))
+    if not hasattr(command, "commands"):
+        yield " ".join(words), command
+
+
+class _EscapingFormatter(logging.Formatter):
+    """Log records as lines that cannot steer the terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return escape_lines(super().format(record))
 
 
-def _without_color(wanted: bool) -> bool:
+def _disable_color(wanted: bool) -> bool:
     if wanted:
-        os.environ["NO_COLOR"] = "1"  # which whoever colors here asks
+        os.environ["NO_COLOR"] = "1"  # which libraries that print colors respect
     return wanted
 
 
-def _option(*names: str, about: str, **more: Any) -> Any:
-    return Annotated[bool, typer.Option(*names, help=about, rich_help_panel="Output", **more)]
+def _output_flag(*names: str, help: str, **settings: Any) -> Any:
+    return Annotated[bool, typer.Option(*names, help=help, rich_help_panel="Output", **settings)]
 
 
-_EVERY = {
-    "quiet": _option("--quiet", "-q", about="Only results, warnings and errors."),
-    "verbose": _option("--verbose", "-v", about="FFmpeg's words too, and where a failure happened."),
-    "no_color": _option(
-        "--no-color", about="No colors; as NO_COLOR=1.", callback=_without_color, is_eager=True
+_OUTPUT_OPTIONS = {
+    "quiet": _output_flag("--quiet", "-q", help="Print only results, warnings and errors."),
+    "verbose": _output_flag("--verbose", "-v", help="Show FFmpeg output and tracebacks."),
+    "no_color": _output_flag(
+        "--no-color", help="Print without colors, as with NO_COLOR=1.", callback=_disable_color, is_eager=True
     ),
 }
 
 
-def add_output_options(app: typer.Typer) -> None:
-    """Give every command of an app, and of the apps in it, the options that decide what is said."""
-    for command in app.registered_commands:
-        if command.callback is not None:
-            command.callback = _speaking(command.callback)
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            add_output_options(group.typer_instance)
-
-
-def _speaking(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with the options of every command, which are heard before it runs."""
+def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the command with the output options, which take effect before it runs."""
 
     @functools.wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, no_color: bool, **rest: Any) -> Any:
         output_settings.quiet, output_settings.verbose = quiet, verbose
-        _tame_libraries()
+        logging.captureWarnings(True)
+        if logging.lastResort is not None:  # prints what libraries log
+            logging.lastResort.setFormatter(_EscapingFormatter())
         if verbose:
             from av.logging import INFO, set_level
 
             set_level(INFO)
         return command(*args, **rest)
 
-    every = [
+    output = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hint)
-        for name, hint in _EVERY.items()
+        for name, hint in _OUTPUT_OPTIONS.items()
     ]
     own = inspect.signature(command, eval_str=True).parameters.values()
-    run.__signature__ = inspect.Signature([*own, *every])  # type: ignore[attr-defined]
-    run.__annotations__ = command.__annotations__ | _EVERY
+    run.__signature__ = inspect.Signature([*own, *output])  # type: ignore[attr-defined]
+    run.__annotations__ = command.__annotations__ | _OUTPUT_OPTIONS
     return run

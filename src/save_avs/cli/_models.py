@@ -1,17 +1,13 @@
-"""What the commands that run a model share."""
+"""Loading models for commands: announced on stderr, and from the Hub where the name says so."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from save_avs.cli._console import print_info
+from save_avs.cli._console import output_settings, print_info
 from save_avs.cli._progress import VideoProgress
-
-if TYPE_CHECKING:
-    from save_avs.inference.result_folders import SegmentationJob
-    from save_avs.models import SAVE
-    from save_avs.runtimes import RuntimeModel
 
 
 def resolve_model(name: str) -> str | Path:
@@ -19,31 +15,24 @@ def resolve_model(name: str) -> str | Path:
     from save_avs.runtimes.loading import find_model_folder
     from save_avs.weights.hub import HUB_PREFIX
 
-    return find_model_folder(name) if name.startswith(HUB_PREFIX) else name
+    if not name.startswith(HUB_PREFIX):
+        return name
+    from huggingface_hub.utils import disable_progress_bars
+
+    if output_settings.quiet or not sys.stderr.isatty():
+        disable_progress_bars()
+    return find_model_folder(name)
 
 
-def load_and_announce(name: str, *, device: str, precision: str) -> SAVE:
-    """Load a model, and say on stderr which, where it runs and in which arithmetic."""
-    from save_avs.runtimes import load_model
-
-    model = load_model(resolve_model(name), device=device, precision=precision)
-    _announce(model)
-    return model
-
-
-def announced_runtime(name: str, *, device: str, precision: str, runtime: str) -> SAVE | RuntimeModel:
-    """As ``load_and_announce``, computed by the runtime asked for."""
+def load_and_announce(name: str, *, device: str, precision: str, runtime: str = "torch") -> Any:
+    """Load a model (a SAVE, or a RuntimeModel with another runtime), and print what it is and how it runs."""
     from save_avs.runtimes import load_model
 
     model = load_model(resolve_model(name), device=device, precision=precision, runtime=runtime)
-    _announce(model)
+    print_info(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}")
     return model
 
 
-def _announce(model: SAVE | RuntimeModel) -> None:
-    print_info(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}")
-
-
-def display(job: SegmentationJob) -> VideoProgress:
-    """Show the progress of a job."""
+def display(job: Any) -> VideoProgress:
+    """Make the progress display of a SegmentationJob."""
     return VideoProgress(job.path.name)

@@ -1,4 +1,4 @@
-"""Where a report goes: never over another one that was not named."""
+"""Output folders of reports, which never replace one that was not named, and short names of models."""
 
 from __future__ import annotations
 
@@ -11,17 +11,27 @@ from save_avs.errors import UsageError
 EVALUATIONS, STUDIES = Path("runs/eval"), Path("runs/studies")
 
 
+def check_new_folder(output: Path) -> None:
+    """Check that a folder to make does not exist.
+
+    Raises:
+        UsageError: it exists.
+    """
+    if output.exists():
+        raise UsageError(f"{output} already exists: remove it, or name another folder")
+
+
 def resolve_output_dir(output: Path | None, default: Path, *, overwrite: bool) -> Path:
-    """The folder a report is to make: ``output``, or the next free name like ``default``.
+    """Return the folder for a report: ``output``, or the next free name like ``default``.
 
     Raises:
         UsageError: ``output`` exists and may not be overwritten.
     """
     if output is not None:
         if output.exists() and not overwrite:
-            raise UsageError(f"{output} exists already: name another folder, or give --overwrite")
+            raise UsageError(f"{output} already exists: name another folder, or add --overwrite")
         if output.exists() and not output.is_dir():
-            raise UsageError(f"{output} is no folder")
+            raise UsageError(f"{output} is not a folder")
         return output
     if overwrite:
         return default
@@ -30,18 +40,18 @@ def resolve_output_dir(output: Path | None, default: Path, *, overwrite: bool) -
 
 
 def default_eval_dir(models: Sequence[str], data: str, split: str) -> Path:
-    """Where the evaluation of models goes by default."""
+    """Return the default folder for an evaluation."""
     return EVALUATIONS / "-".join([*map(model_label, models), data, split])
 
 
 def model_label(model: str) -> str:
-    """What to call a model: its own name or its folder's; run and stage for a ``RUN/STAGE/model``."""
+    """Return a short name of a model: its folder's name; run and stage of ``RUN/STAGE/model``."""
     path = Path(model).resolve()
     return "-".join(path.parts[-3:-1]) if path.name == "model" else path.name
 
 
 def unique_names(models: Sequence[str]) -> dict[str, str]:
-    """A short name for each model, unlike the others': its own, or with a number."""
+    """Return the models by short names, which get a number where they would be equal."""
     names: dict[str, str] = {}
     for model in models:
         stem = model_label(model)

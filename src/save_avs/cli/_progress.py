@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from save_avs._text import escape_control_chars
-from save_avs.cli._console import output_settings, print_info, print_line
+from save_avs.cli._console import output_settings, plural, print_info, print_line
 
 if TYPE_CHECKING:
     from save_avs.inference import FrameProgress
+    from save_avs.weights.fetch import TransferProgress
 
-PLAIN_EVERY = 5.0  # seconds
 
+class ProgressDisplay:
+    """Progress within a ``with`` block; in a terminal, lines it prints stay above its bar.
 
-class ProgressDisplay(ABC):
-    """A bar while the block lasts, in a terminal. Lines printed with ``print_line`` stand above it, not in it."""
+    Args:
+        columns: names of rich's columns between the bar and the details.
+        interval: seconds between lines where there is no terminal.
+    """
 
-    _bar: Any = None
+    def __init__(self, *columns: str, interval: float = 5.0) -> None:
+        self._columns, self._interval = columns, interval
+        self._bar: Any = None
+        self._task: Any = None
+        self._description: str | None = None
+        self._printed_at = time.monotonic()
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not output_settings.quiet:
-            self._bar = self._make()
+            from rich import progress
+            from rich.console import Console
+
+            between = [getattr(progress, name)() for name in self._columns]
+            texts = [
+                progress.TextColumn(f"{{task.{name}}}", markup=False)
+                for name in ("description", "fields[detail]")
+            ]
+            self._bar = progress.Progress(
+                texts[0],
+                progress.BarColumn(),
+                *between,
+                texts[1],
+                console=Console(stderr=True),
+                transient=True,
+            )
             self._bar.start()
         return self
 
@@ -33,86 +57,105 @@ class ProgressDisplay(ABC):
         if self._bar is not None:
             self._bar.stop()
 
+    def show(
+        self,
+        description: str,
+        completed: float,
+        total: float | None,
+        *,
+        detail: str = "",
+        line: str = "",
+        force: bool = False,
+    ) -> None:
+        """Show the progress of the task of that description, in place of any other.
+
+        Args:
+            description: in front of the bar.
+            completed: of ``total``; None where the total is unknown.
+            total: the same unit.
+            detail: behind the bar.
+            line: what to print where there is no terminal.
+            force: print the line now, not only after the interval.
+        """
+        if self._bar is not None:
+            if description != self._description:
+                if self._task is not None:
+                    self._bar.remove_task(self._task)
+                self._task = self._bar.add_task(escape_control_chars(description), detail="")
+                self._description = description
+            self._bar.update(self._task, completed=completed, total=total, detail=detail)
+        elif line and (force or time.monotonic() - self._printed_at >= self._interval):
+            self._printed_at = time.monotonic()
+            self.print_info(line)
+
     def print_line(self, text: str) -> None:
         """Print a line on stderr."""
-        if self._bar is not None:
-            self._bar.console.print(escape_control_chars(text), markup=False, highlight=False, soft_wrap=True)
-        else:
+        if self._bar is None:
             print_line(text, err=True)
+        else:
+            self._bar.console.print(escape_control_chars(text), markup=False, highlight=False, soft_wrap=True)
 
     def print_info(self, text: str) -> None:
-        """Print a line on stderr, unless nothing but warnings is wanted there."""
+        """Print a line on stderr, unless --quiet."""
         if not output_settings.quiet:
             self.print_line(text)
 
-    @abstractmethod
-    def _make(self) -> Any:
-        """A rich progress bar with its columns."""
+    def warn(self, text: str) -> None:
+        """Print a warning on stderr."""
+        self.print_line(f"warning: {text}")
 
 
 class VideoProgress(ProgressDisplay):
-    """Shows how far one video is."""
+    """Progress of segmenting one video."""
 
     def __init__(self, name: str) -> None:
+        super().__init__("TaskProgressColumn")
         self._name = name
-        self._said_at = 0.0
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.show(self._name, 0, None, detail="opening")
+        return self
 
     def update(self, progress: FrameProgress) -> None:
-        """Show how far it is by now."""
-        if self._bar is not None:
-            fraction = progress.fraction
-            self._bar.update(
-                self._task,
-                total=None if fraction is None else 1.0,
-                completed=fraction or 0.0,
-                detail=_detail(progress),
-            )
-        elif progress.elapsed - self._said_at >= PLAIN_EVERY:
-            self._said_at = progress.elapsed
-            share = "" if progress.fraction is None else f"{100 * progress.fraction:.0f} %, "
-            self.print_info(f"{self._name}: {share}{_detail(progress)}")
-
-    def warn(self, text: str) -> None:
-        """Print something worth knowing on stderr."""
-        self.print_line(f"warning: {text}")
-
-    def _make(self) -> Any:
-        from rich.markup import escape
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-
-        bar = stderr_progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[detail]}"),
-        )
-        self._task = bar.add_task(escape(escape_control_chars(self._name)), total=None, detail="opening")
-        return bar
+        """Show the progress so far."""
+        detail = f"{plural(progress.frames, 'frame')}, {progress.frames_per_second:.1f} fps"
+        if progress.remaining is not None:
+            detail += f", {format_duration(progress.remaining)} left"
+        fraction = progress.fraction
+        share = "" if fraction is None else f"{fraction:.0%}, "
+        total = None if fraction is None else 1.0
+        self.show(self._name, fraction or 0.0, total, detail=detail, line=f"{self._name}: {share}{detail}")
 
 
-def stderr_progress(*columns: Any) -> Any:
-    """A rich progress bar that leaves nothing behind."""
-    from rich.console import Console
-    from rich.progress import Progress
+class DownloadProgress(ProgressDisplay):
+    """Progress of fetching files, one after another."""
 
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    def __init__(self) -> None:
+        super().__init__("DownloadColumn", "TransferSpeedColumn")
+
+    def update(self, progress: TransferProgress) -> None:
+        """Show the progress so far."""
+        of = "" if progress.total is None else f" of {format_size(progress.total)}"
+        line = f"{progress.file}: {progress.action}, {format_size(progress.done)}{of}"
+        self.show(f"{progress.action} {progress.file}", progress.done, progress.total, line=line)
 
 
-def count(what: str, done: int, of: int) -> None:
-    """Say how many of what are done: a line that counts in a terminal, else one every tenth of the way."""
+def print_count(noun: str, done: int, total: int) -> None:
+    """Print how many are done: a line that counts in a terminal, else one after every tenth."""
     if sys.stderr.isatty():
-        print_info(f"{done}/{of} {what}", start="\r", end="\n" if done == of else "")
-    elif done == of or done % max(1, of // 10) == 0:
-        print_info(f"{done}/{of} {what}")
-
-
-def _detail(progress: FrameProgress) -> str:
-    text = f"{progress.frames} frames, {progress.frames_per_second:.1f} fps"
-    return text if progress.remaining is None else f"{text}, {format_duration(progress.remaining)} left"
+        print_info(f"{done}/{total} {noun}", start="\r", end="\n" if done == total else "")
+    elif done == total or done % max(1, total // 10) == 0:
+        print_info(f"{done}/{total} {noun}")
 
 
 def format_duration(seconds: float) -> str:
-    """A time in hours, minutes and seconds: ``1:02:03``, or ``2:03``."""
+    """Format seconds as ``1:02:03`` or ``2:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_size(count: int) -> str:
+    """Format bytes, in MB from 0.1 MB on."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count:,} bytes"

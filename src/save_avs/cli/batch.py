@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from save_avs._extras import require
-from save_avs.cli._console import print_block, print_info, print_line
-from save_avs.cli._options import AsJson, Device, DryRun, Precision, Runtime
-from save_avs.cli.completion import model_names
+from save_avs._text import json_document
+from save_avs.cli._console import plural, print_block, print_info, print_line
+from save_avs.cli._options import AsJson, Device, DryRun, Fps, ModelName, Precision, Runtime, Threshold
 from save_avs.errors import MediaError, UsageError
-
-EXAMPLES = """Examples:
-
-\b
-  save-avs batch videos/ -o tables
-  save-avs batch 's3://bucket/clips/*.mp4' -o s3://bucket/tables --fps 1
-  save-avs batch --manifest clips.csv -o tables --overlay
-  save-avs batch --manifest clips.csv -o /shared/tables --address ray://head:10001
-
-\b
-The same command resumes a run that was stopped or killed (docs/batch.md).
-"""
 
 
 def batch(  # noqa: PLR0913, PLR0917, a command's options
@@ -44,21 +30,9 @@ def batch(  # noqa: PLR0913, PLR0917, a command's options
             help="Read more inputs from a list: text, .jsonl, .csv or .parquet.",
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="NAME|PATH|hf:OWNER/NAME",
-            help="Use a bundled model, a model folder, or one from the Hugging Face Hub.",
-            autocompletion=model_names,
-        ),
-    ] = "save-tiny",
-    fps: Annotated[
-        str, typer.Option("--fps", metavar="N|native", help="Segment N frames per second, or every frame.")
-    ] = "native",
-    threshold: Annotated[
-        float, typer.Option("--threshold", help="Mark pixels of a higher probability.")
-    ] = 0.5,
+    model: ModelName = "save-tiny",
+    fps: Fps = "native",
+    threshold: Threshold = 0.5,
     overlay: Annotated[bool, typer.Option("--overlay", help="Write overlay videos too.")] = False,
     address: Annotated[
         str | None,
@@ -93,8 +67,17 @@ def batch(  # noqa: PLR0913, PLR0917, a command's options
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> int:
-    """Segment many videos into Parquet tables of masks, one row per video."""
-    require("cluster", "fsspec", "pyarrow", "ray")
+    """Segment many videos into Parquet tables of masks, one row per video.
+
+    \b
+    Examples:
+      save-avs batch videos/ -o tables
+      save-avs batch 's3://bucket/clips/*.mp4' -o s3://bucket/tables --fps 1
+      save-avs batch --manifest clips.csv -o tables --overlay
+      save-avs batch --manifest clips.csv -o /shared/tables --address ray://head:10001
+
+    Run the same command again to resume.
+    """
     from save_avs.batch.manifest import find_videos
     from save_avs.batch.model_package import ModelPackage
     from save_avs.batch.output import OVERLAYS, BatchOutput
@@ -103,7 +86,7 @@ def batch(  # noqa: PLR0913, PLR0917, a command's options
     from save_avs.inference.settings import parse_fps
 
     if workers is not None and workers < 1:
-        raise UsageError(f"--workers must be 1 or more, not {workers}.")
+        raise UsageError(f"--workers must be 1 or more, not {workers}")
     videos = find_videos(inputs or [], manifest)
     settings = BatchSettings(
         device=device,
@@ -120,7 +103,7 @@ def batch(  # noqa: PLR0913, PLR0917, a command's options
     line = f"{len(plan.todo)} to do, {plan.done} done, {len(plan.failed)} failed"
     if dry_run:
         counts = {"version": 1, "todo": len(plan.todo), "done": plan.done, "failed": len(plan.failed)}
-        print_block(json.dumps(counts)) if as_json else print_line(f"{target.folder.url}: {line}")
+        print_block(json_document(counts)) if as_json else print_line(f"{target.folder.url}: {line}")
         return 0
     print_info(line)
     started = time.monotonic()
@@ -130,7 +113,7 @@ def batch(  # noqa: PLR0913, PLR0917, a command's options
 
 
 def _report(target: Any, paths: list[str], seconds: float, as_json: bool) -> int:
-    """Print what the tables hold of these videos now; returns the exit code."""
+    """Print the results of these videos in the tables, and return the exit code."""
     from save_avs.batch.output import DONE_TABLE, FAILED_TABLE
 
     done = target.rows(DONE_TABLE, ("version",))
@@ -146,10 +129,12 @@ def _report(target: Any, paths: list[str], seconds: float, as_json: bool) -> int
             "failed": [{key: row[key] for key in ("path", "status", "reason")} for row in failed],
             "seconds": seconds,
         }
-        print_block(json.dumps(report, indent=2))
+        print_block(json_document(report))
     else:
         for row in failed[:10]:
             print_line(f"failed: {row['reason']}", err=True)
         more = f", {len(failed)} failed (failed.parquet)" if failed else ""
-        print_line(f"{target.folder.url}: {count} of {len(paths)} videos done{more}; {seconds:.0f} s")
+        print_line(
+            f"{target.folder.url}: {count} of {plural(len(paths), 'video')} done{more}; {seconds:.0f} s"
+        )
     return MediaError.exit_code if failed else 0

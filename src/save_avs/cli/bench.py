@@ -1,35 +1,19 @@
-"""`save-avs bench`: how fast a model runs on this machine, and what runs it fastest."""
+"""`save-avs bench`: the speed of a model on this machine in every runtime and precision."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs.cli._console import print_block, print_info, print_line
-from save_avs.cli._options import AsJson
-from save_avs.cli.completion import model_names
+from save_avs._text import json_document, markdown_table
+from save_avs.cli._console import align_table, print_block, print_info, print_line
+from save_avs.cli._options import AsJson, complete_models
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
     from save_avs.evaluation.speed import SpeedMeasurement
-
-EXAMPLES = """Examples:
-
-\b
-  save-avs bench
-  save-avs bench --choose
-  save-avs bench save-vit-b --size 1024 --batch 1
-  save-avs bench runs/s4/model --json > speed.json
-
-\b
-Times are medians of runs taken in turns, on composed scenes. The limit is the
-fastest matrix product of the same rounds. --choose remembers the fastest way
-whose masks agree with float32's, and segment --runtime auto takes it.
-"""
 
 
 def bench(
@@ -38,87 +22,105 @@ def bench(
         typer.Argument(
             metavar="[NAME|PATH|PRESET]",
             help="A model, or a preset with random weights.",
-            autocompletion=model_names,
+            autocompletion=complete_models,
         ),
     ] = "save-tiny",
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Frames at once.")] = 8,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each way is timed.")] = 7,
-    size: Annotated[
-        int | None, typer.Option("--size", metavar="PX", help="Side of a preset's input.")
-    ] = None,
-    choose: Annotated[bool, typer.Option("--choose", help="Remember the fastest for this machine.")] = False,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Frames per batch.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of timings of each runtime.")] = 7,
+    size: Annotated[int | None, typer.Option("--size", metavar="PX", help="Input size of a preset.")] = None,
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Remember the fastest runtime for --runtime auto.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Time a model through every installed runtime and precision, beside the machine's own limit."""
+    """Measure a model's speed in every installed runtime and precision.
+
+    \b
+    Examples:
+      save-avs bench
+      save-avs bench --choose
+      save-avs bench save-vit-b --size 1024 --batch 1
+      save-avs bench runs/s4/model --json > speed.json
+
+    Times are medians of runs taken in turns, on composed scenes. The limit is the fastest matrix product of
+    the same rounds. --choose remembers the fastest runtime whose masks agree with those of float32.
+    """
     import torch
 
     from save_avs.models import PRESETS
 
     preset = model in PRESETS
     if preset and choose:
-        raise UsageError("--choose is for a model that is used: give a bundled name or a folder")
+        raise UsageError("--choose only applies to models: give a bundled name or a folder")
     if size is not None and not preset:
-        raise UsageError(f"--size is for presets ({', '.join(PRESETS)}); a model has its own")
-    speeds = _of_preset(model, size, batch, rounds) if preset else _of_model(model, batch, rounds)
+        raise UsageError(
+            f"--size only applies to presets ({', '.join(PRESETS)}); {model} has a fixed input size"
+        )
+    measure = _measure_preset if preset else _measure_model
+    speeds = measure(model, size, batch, rounds)
+    threads = torch.get_num_threads()
     if as_json:
-        about = {"model": model, "batch": batch, "rounds": rounds, "threads": torch.get_num_threads()}
-        print_block(json.dumps({**about, "torch": torch.__version__, "speeds": [asdict(s) for s in speeds]}))
+        settings = {
+            "model": model,
+            "batch": batch,
+            "rounds": rounds,
+            "threads": threads,
+            "torch": torch.__version__,
+        }
+        print_block(json_document({**settings, "speeds": [asdict(speed) for speed in speeds]}))
     else:
-        print_line(f"{model}, batch {batch}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-        print_block(_table(speeds, agree=not preset))
+        print_line(f"{model}, batch {batch}, {threads} threads, torch {torch.__version__}")
+        print_block(align_table(_table(speeds, with_agreement=not preset)))
     if choose:
-        _choose(model, speeds)
+        _remember_fastest(model, speeds)
     return 0
 
 
-def _of_model(name: str, batch: int, rounds: int) -> list[SpeedMeasurement]:
+def _measure_model(name: str, size: int | None, batch: int, rounds: int) -> list[SpeedMeasurement]:
     from save_avs.evaluation.speed import load_candidates, measure_speed
     from save_avs.models.profile import profile_model
     from save_avs.models.serialization import read_config
     from save_avs.runtimes.loading import find_model_folder
 
     folder = find_model_folder(name)
-    return measure_speed(
-        load_candidates(folder), profile_model(read_config(folder)), batch_size=batch, rounds=rounds
-    )
+    profile = profile_model(read_config(folder))
+    return measure_speed(load_candidates(folder), profile, batch_size=batch, rounds=rounds)
 
 
-def _of_preset(name: str, size: int | None, batch: int, rounds: int) -> list[SpeedMeasurement]:
+def _measure_preset(name: str, size: int | None, batch: int, rounds: int) -> list[SpeedMeasurement]:
     from save_avs.evaluation.speed import export_candidates, measure_speed
     from save_avs.models import SaveConfig, build_save
     from save_avs.models.profile import profile_model
 
-    config = SaveConfig.from_preset(name) if size is None else SaveConfig.from_preset(name, image_size=size)
-    with export_candidates(build_save(config).eval()) as ways:
-        return measure_speed(ways, profile_model(config), batch_size=batch, rounds=rounds)
+    config = SaveConfig.from_preset(name, **({} if size is None else {"image_size": size}))
+    with export_candidates(build_save(config).eval()) as candidates:
+        return measure_speed(candidates, profile_model(config), batch_size=batch, rounds=rounds)
 
 
-def _table(speeds: list[SpeedMeasurement], *, agree: bool) -> str:
-    """Markdown; whether masks agree means nothing where the weights are random."""
-    head = ["part", "runtime", "precision", "ms a frame", "times float32", "share of the limit", "GFLOP/s"]
+def _table(speeds: list[SpeedMeasurement], *, with_agreement: bool) -> str:
+    """Format a Markdown table; agreement of masks means nothing where the weights are random."""
+    head = ["part", "runtime", "precision", "ms per frame", "times float32", "share of the limit", "GFLOP/s"]
     rows = [
         [s.part, s.runtime, s.precision, f"{s.ms:.1f}", f"{s.ratio:.2f}", f"{s.share:.0%}", f"{s.peak:.0f}"]
         for s in speeds
     ]
-    if agree:
+    if with_agreement:
         head.append("mask IoU with float32")
         for row, speed in zip(rows, speeds, strict=True):
             row.append("" if speed.agreement is None else f"{speed.agreement:.4f}")
-    rules = ["---"] * 3 + ["--:"] * (len(head) - 3)
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, rules, *rows])
+    return markdown_table(head, rows, right_from=3)
 
 
-def _choose(model: str, speeds: list[SpeedMeasurement]) -> None:
+def _remember_fastest(model: str, speeds: list[SpeedMeasurement]) -> None:
     from save_avs.evaluation.speed import fast_cpu_precisions
     from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT
     from save_avs.runtimes.loading import find_model_folder
     from save_avs.runtimes.selection import RuntimeTiming, fastest_runtime, save_timings
 
-    folder: Path = find_model_folder(model)
-    same = [s for s in speeds if s.agreement is not None and s.agreement >= MIN_MASK_AGREEMENT]
-    file = save_timings(
-        folder, [RuntimeTiming(runtime=s.runtime, precision=s.precision, ms=s.ms) for s in same]
-    )
+    folder = find_model_folder(model)
+    agreeing = [s for s in speeds if s.agreement is not None and s.agreement >= MIN_MASK_AGREEMENT]
+    timings = [RuntimeTiming(runtime=s.runtime, precision=s.precision, ms=s.ms) for s in agreeing]
+    file = save_timings(folder, timings)
     for precision in fast_cpu_precisions():
         print_info(f"--runtime auto takes {fastest_runtime(folder, precision)} in {precision}")
     print_info(f"remembered in {file}")

@@ -1,72 +1,57 @@
-"""`save-avs data`: corpora, and clips composed from them."""
+"""`save-avs data`: corpora, clips composed from them, audio features and shards of datasets."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli import data_check, data_features, data_shard
-from save_avs.cli._console import print_info, print_line
-from save_avs.cli._options import DryRun
-from save_avs.cli._progress import count as count_progress
+from save_avs.cli._console import plural, print_info, print_line
+from save_avs.cli._options import DatasetName, DatasetRoot, Device, DryRun, Splits
+from save_avs.cli._output_dirs import check_new_folder
+from save_avs.cli._progress import print_count
 from save_avs.errors import UsageError
+
+if TYPE_CHECKING:
+    from save_avs.models.audio.backbone import AudioBackbone
 
 DEFAULT_CORPUS = Path("corpora/tuxpaint")
 LAYOUTS = ("clips", "s4", "ms3", "avss", "v3", "synthetic")
 SPLITS = ("train", "val", "test", "zero-shot")
 CLIP_SIZE, BENCHMARK_SIZE = (360, 640), (224, 224)
 CLIP_SECONDS = 8.0
-
-TUXPAINT_EXAMPLES = """Examples:
-
-\b
-  save-avs data tuxpaint
-  save-avs data tuxpaint corpora/tuxpaint --packages ~/debs
-
-\b
-It takes the Debian packages tuxpaint-stamps-default, tuxpaint-data,
-tuxmath-data, tuxtype-data, mate-backgrounds, ukui-wallpapers,
-lomiri-wallpapers-16.04, lomiri-wallpapers-20.04, palapeli-data,
-hugin-data, opencv-doc, scratch and fluid-soundfont-gm (530 MB; nothing
-is installed), and needs dpkg-deb, fluidsynth and the Python package mido.
-"""
-COMPOSE_EXAMPLES = """Examples:
-
-\b
-  save-avs data compose sample -o clips
-  save-avs data compose corpora/tuxpaint -o clips --count 20 --seconds 10 --masks
-  save-avs data compose corpora/tuxpaint -o avs --layout s4 --count 100
-  save-avs data compose sample -o v3 --layout v3 --count 10 --size 64x64
-"""
-
-app = typer.Typer(
-    help="Data sets: look them over; compose clips with exact masks from cutouts and sounds.",
-    no_args_is_help=True,
-)
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
-app.command("check", epilog=data_check.EXAMPLES)(data_check.check)
-app.command("features", epilog=data_features.EXAMPLES)(data_features.features)
-app.command("shard", epilog=data_shard.EXAMPLES)(data_shard.shard)
-
-
-@app.command("tuxpaint", epilog=TUXPAINT_EXAMPLES)
 def tuxpaint(
     target: Annotated[
-        Path, typer.Argument(metavar="[DIR]", show_default=str(DEFAULT_CORPUS), help="The corpus to make.")
+        Path, typer.Argument(metavar="[DIR]", show_default=str(DEFAULT_CORPUS), help="Corpus to build.")
     ] = DEFAULT_CORPUS,
     packages: Annotated[
         Path | None,
         typer.Option(
-            "--packages", metavar="DIR", help="Where .deb files lie already; others are downloaded."
+            "--packages", metavar="DIR", help="Folder with .deb files; missing ones are downloaded."
         ),
     ] = None,
     dry_run: DryRun = False,
 ) -> int:
-    """Build save-tiny's corpus, from Debian's Tux Paint stamps, photographs and a soundfont."""
+    """Build save-tiny's corpus from Debian's Tux Paint stamps, photographs and a soundfont.
+
+    \b
+    Examples:
+      save-avs data tuxpaint
+      save-avs data tuxpaint corpora/tuxpaint --packages ~/debs
+
+    \b
+    It takes the Debian packages tuxpaint-stamps-default, tuxpaint-data,
+    tuxmath-data, tuxtype-data, mate-backgrounds, ukui-wallpapers,
+    lomiri-wallpapers-16.04, lomiri-wallpapers-20.04, palapeli-data,
+    hugin-data, opencv-doc, scratch and fluid-soundfont-gm (530 MB; nothing
+    is installed), and needs dpkg-deb, fluidsynth and the Python package mido.
+    """
     from save_avs.synthesis.tuxpaint import build_tuxpaint_corpus
 
     if packages is not None and not packages.is_dir():
@@ -80,104 +65,109 @@ def tuxpaint(
     return 0
 
 
-@app.command("compose", epilog=COMPOSE_EXAMPLES)
 def compose(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus's folder, or: sample.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to make.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
     layout: Annotated[
-        str, typer.Option("--layout", metavar="|".join(LAYOUTS), help="mp4 files, or a benchmark's folders.")
+        str,
+        typer.Option("--layout", metavar="|".join(LAYOUTS), help="Video files, or a benchmark's folders."),
     ] = "clips",
-    count: Annotated[int, typer.Option("--count", min=1, help="How many clips, in each split.")] = 10,
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of clips per split.")] = 10,
     split: Annotated[
         list[str] | None,
         typer.Option(
             "--split",
             metavar="|".join(SPLITS),
             show_default="test; benchmarks: all of theirs",
-            help="Whose pictures and sounds to use; benchmarks take several.",
+            help="Split of the corpus to compose from; repeatable for benchmarks.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same clips.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed; the same one gives the same clips.")] = 0,
     seconds: Annotated[
         float | None,
         typer.Option("--seconds", min=0.1, show_default="8; benchmarks: their own", help="Length of a clip."),
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="WxH", show_default="640x360; benchmarks: 224x224", help="Of frames."),
+        typer.Option(
+            "--size", metavar="WxH", show_default="640x360; benchmarks: 224x224", help="Size of the frames."
+        ),
     ] = None,
     masks: Annotated[
-        bool, typer.Option("--masks", help="Write each frame's exact mask too (benchmarks always have them).")
+        bool, typer.Option("--masks", help="Write exact masks of each frame too; benchmarks always do.")
     ] = False,
     dry_run: DryRun = False,
 ) -> int:
-    """Compose clips: things on photographs that take turns sounding, with exact masks of what sounds."""
+    """Compose clips in which objects on photographs take turns sounding, with exact masks.
+
+    \b
+    Examples:
+      save-avs data compose sample -o clips
+      save-avs data compose corpora/tuxpaint -o clips --count 20 --seconds 10 --masks
+      save-avs data compose corpora/tuxpaint -o avs --layout s4 --count 100
+      save-avs data compose sample -o v3 --layout v3 --count 10 --size 64x64
+    """
     if layout not in LAYOUTS:
-        raise UsageError(f"unknown layout '{layout}': choose one of {', '.join(LAYOUTS)}")
-    if output.exists():
-        raise UsageError(f"{output} exists already; remove it or name another folder")
-    pixels = _size(size)
+        raise UsageError(f"Unknown layout '{layout}': choose from {', '.join(LAYOUTS)}")
+    check_new_folder(output)
+    pixels = _parse_frame_size(size)
     if dry_run:
-        print_line(f"would compose {count} clips a split from {corpus}, as {layout} -> {output}")
+        print_line(f"would compose {plural(count, 'clip')} per split from {corpus}, as {layout} -> {output}")
         return 0
+    settings: dict[str, Any] = {"count": count, "seed": seed, "progress": partial(print_count, "clips")}
     if layout == "clips":
-        folder = _compose_clips(
-            corpus,
+        from save_avs.synthesis.corpus import Corpus
+        from save_avs.synthesis.video_export import write_scene_videos
+
+        folder = write_scene_videos(
+            Corpus.load(corpus, _only_split(split)),
             output,
-            split=_one_split(split),
-            count=count,
-            seed=seed,
             seconds=CLIP_SECONDS if seconds is None else seconds,
             size=pixels or CLIP_SIZE,
             masks=masks,
+            **settings,
         )
     else:
         if seconds is not None:
-            raise UsageError(f"clips of {layout} have a length of their own: leave out --seconds")
+            raise UsageError(f"Clips of {layout} have a fixed length: leave out --seconds")
         folder = _compose_benchmark(
-            corpus, output, layout=layout, splits=split, count=count, seed=seed, size=pixels or BENCHMARK_SIZE
+            corpus, output, layout=layout, splits=split, size=pixels or BENCHMARK_SIZE, **settings
         )
     print_line(f"clips: {folder}")
     return 0
 
 
-def _compose_clips(corpus: str, output: Path, *, split: Any, **how: Any) -> Path:
-    from save_avs.synthesis.corpus import Corpus
-    from save_avs.synthesis.video_export import write_scene_videos
-
-    return write_scene_videos(Corpus.load(corpus, split), output, progress=_progress, **how)
-
-
 def _compose_benchmark(
-    corpus: str, output: Path, *, layout: str, splits: list[str] | None, **how: Any
+    corpus: str, output: Path, *, layout: str, splits: list[str] | None, **settings: Any
 ) -> Path:
     from save_avs.synthesis.corpus import Corpus
     from save_avs.synthesis.layout_files import LayoutRequest
-    from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
+    from save_avs.synthesis.layouts import LAYOUT_WRITERS
 
     writer = LAYOUT_WRITERS[layout]
-    chosen: list[Any] = list(dict.fromkeys(splits or writer.splits))
-    for name in chosen:
-        if name not in writer.splits:
-            raise UsageError(f"unknown split '{name}' for {layout}: choose of {', '.join(writer.splits)}")
+    chosen = _known_splits(splits or writer.splits, writer.splits, layout)
     if writer.needs_all_splits and set(chosen) != set(writer.splits):
-        raise UsageError(f"{layout} needs all of {', '.join(writer.splits)}: leave out --split")
+        raise UsageError(f"{layout} requires all of {', '.join(writer.splits)}: leave out --split")
     corpora = {name: Corpus.load(corpus, name) for name in chosen}
-    return write_layout(layout, LayoutRequest(corpora, progress=_progress, **how), output)
+    return writer.write(LayoutRequest(corpora, **settings), output)
 
 
-def _one_split(wanted: list[str] | None) -> str:
-    chosen = list(dict.fromkeys(wanted or ["test"]))
-    for name in chosen:
-        if name not in SPLITS:
-            raise UsageError(f"unknown split '{name}' for clips: choose of {', '.join(SPLITS)}")
+def _known_splits(splits: Any, known: Any, layout: str) -> list[Any]:
+    for name in splits:
+        if name not in known:
+            raise UsageError(f"Unknown split '{name}' for {layout}: choose from {', '.join(known)}")
+    return list(dict.fromkeys(splits))
+
+
+def _only_split(splits: list[str] | None) -> Any:
+    chosen = _known_splits(splits or ["test"], SPLITS, "clips")
     if len(chosen) > 1:
-        raise UsageError("one --split at a time, please: clips lie in one folder")
+        raise UsageError("Clips have one split per folder: give --split once")
     return chosen[0]
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
-    """WIDTHxHEIGHT to (height, width)."""
+def _parse_frame_size(text: str | None) -> tuple[int, int] | None:
+    """Parse WIDTHxHEIGHT to (height, width)."""
     if text is None:
         return None
     match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
@@ -186,5 +176,136 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(match[2]), int(match[1])
 
 
-def _progress(done: int, of: int) -> None:
-    count_progress("clips", done, of)
+def features(
+    name: DatasetName,
+    root: DatasetRoot,
+    audio: Annotated[
+        str, typer.Option("--audio", metavar="vggish|cnn14|...", help="Audio backbone.")
+    ] = "vggish",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            show_default="the backbone's own, as fetched",
+            help="Weights of the backbone: a file, published weights, or a model that contains it.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="CACHE", help="Folder for the features; may hold others."),
+    ] = Path("runs/features"),
+    split: Splits = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> int:
+    """Compute the audio features of every clip once; run the same command again to resume.
+
+    \b
+    Examples:
+      save-avs weights fetch vggish && save-avs data features s4 archives
+      save-avs weights fetch cnn14-16k && save-avs data features s4 archives --audio cnn14
+      save-avs data features ms3 archives --audio compact --weights save-tiny -o features
+    """
+    from save_avs.datasets import available_splits, open_dataset
+    from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, compute_features
+    from save_avs.models.audio.registry import backbone_class
+    from save_avs.runtimes.loading import resolve_device
+
+    kind = backbone_class(audio)
+    if weights is None and not kind.published_weights:
+        raise UsageError(f"--weights is missing: give the model folder that contains the {audio} backbone")
+    splits = dict.fromkeys(split or available_splits(name, root))
+    datasets = [open_dataset(name, root, part, frontend=kind.frontend) for part in splits]
+    if dry_run:
+        for clips in datasets:
+            clip_count = plural(len(clips), "clip")
+            print_line(
+                f"would compute {audio} features of {clips.name} {clips.split}: {clip_count} -> {output}"
+            )
+        return 0
+    backbone = _load_backbone(audio, weights or kind.published_weights[0])
+    cache = FeatureCache(output, backbone_identity(audio, backbone))
+    backbone.to(resolve_device(device))
+    for clips in datasets:
+        label = f"{clips.name} {clips.split}"
+        new = compute_features(clips, backbone, cache, progress=partial(print_count, label))
+        print_line(f"{label}: {plural(len(clips), 'clip')}, {new} new")
+    print_line(f"features: {output / cache.backbone}")
+    return 0
+
+
+def _load_backbone(name: str, weights: str) -> AudioBackbone:
+    """Load a backbone from a published file, fetched or given, or out of a model."""
+    from save_avs.models.audio.backbone import load_backbone
+    from save_avs.models.audio.registry import backbone_class
+    from save_avs.models.serialization import read_config
+    from save_avs.runtimes import load_model
+    from save_avs.runtimes.loading import BUNDLED, find_model_folder
+    from save_avs.weights.cache import resolve_weights
+
+    kind = backbone_class(name)
+    if kind.published_weights and weights not in BUNDLED and not (Path(weights) / "config.json").exists():
+        return load_backbone(kind, resolve_weights(weights))
+    actual = read_config(find_model_folder(weights)).audio
+    if actual != name:
+        raise UsageError(f"{weights} contains the audio backbone {actual}, not {name}")
+    return load_model(weights, device="cpu", precision="fp32").audio_backbone
+
+
+def shard(
+    name: DatasetName,
+    root: DatasetRoot,
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    split: Splits = None,
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZE", help="Approximate size of a shard: 64MB, 1GB.")
+    ] = "256MB",
+    dry_run: DryRun = False,
+) -> int:
+    """Write a dataset as WebDataset tar files with an index; OUT can then be used in place of ROOT.
+
+    \b
+    Examples:
+      save-avs data shard s4 archives shards/s4
+      save-avs data shard avss archives shards/avss --split train --size 1GB
+      save-avs train configs/s4-256.yaml stages.train.data.root=shards/s4
+    """
+    from save_avs.datasets import available_splits, open_dataset
+    from save_avs.datasets.shards import has_shards, write_shards
+
+    limit = parse_size(size)
+    check_new_folder(output)
+    if has_shards(root):
+        raise UsageError(f"{root} contains shards already: copy them as they are")
+    splits = dict.fromkeys(split or available_splits(name, root))
+    datasets = [open_dataset(name, root, part) for part in splits]
+    if not any(map(len, datasets)):
+        raise UsageError(f"{name} in {root} has no clips")
+    if dry_run:
+        for clips in datasets:
+            print_line(f"would shard {name} {clips.split}: {plural(len(clips), 'clip')} -> {output}")
+        return 0
+    folder = write_shards(
+        datasets,
+        output,
+        shard_bytes=limit,
+        progress=lambda part, *done: print_count(f"{name} {part}", *done),
+    )
+    for clips in datasets:
+        shards = plural(len(list(folder.glob(f"{clips.split}-*.tar"))), "shard")
+        print_line(f"{name} {clips.split}: {plural(len(clips), 'clip')} in {shards}")
+    print_line(f"shards: {folder}")
+    return 0
+
+
+def parse_size(text: str) -> int:
+    """Parse ``64MB``, ``1.5G`` or ``4096`` to bytes, in powers of ten.
+
+    Raises:
+        UsageError: when it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", text.strip(), re.IGNORECASE)
+    if match is None or not float(match[1]):
+        raise UsageError(f"--size {text}: write it as 64MB or 1GB")
+    return round(float(match[1]) * UNITS[match[2].upper()])

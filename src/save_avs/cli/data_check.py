@@ -11,33 +11,29 @@ import typer
 from save_avs.cli._console import print_block, print_info, print_line
 from save_avs.cli._options import AsJson, DryRun, Overwrite
 from save_avs.cli._output_dirs import resolve_output_dir
-from save_avs.cli._progress import count
+from save_avs.cli._progress import print_count
 from save_avs.errors import DataError
 
 if TYPE_CHECKING:
     from save_avs.datasets.check import DatasetReport, FileProblem
     from save_avs.visualization.contact_sheet import Tile
 
-EXAMPLES = """Examples:
-
-\b
-  save-avs data check archives
-  save-avs data check archives --data s4 --json
-  save-avs data check archives --data v2 -o looked-at
-"""
 DEFAULT = Path("runs/check")
-FINE, FAULTY = 0, 3
-SHOWN = 20  # of each list on the terminal; report.json names all
+OK, PROBLEMS_FOUND = 0, 3
+SHOWN = 20  # of each list on the terminal; report.json lists all
 SAMPLES = 4  # of each split on the contact sheet
 
 
 def check(
-    root: Annotated[
-        Path, typer.Argument(metavar="ROOT", help="The folder into which the archives were unpacked.")
-    ],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder in which the archives were unpacked.")],
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", metavar="NAME", show_default="all that lie there", help="s4, ms3, v2, ..."),
+        typer.Option(
+            "--data",
+            metavar="NAME",
+            show_default="all that are found",
+            help="Dataset to check: s4, ms3, v2, ...; repeatable.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -46,14 +42,21 @@ def check(
             "-o",
             metavar="DIR",
             show_default="runs/check, or the next free name",
-            help="Gets report.json and the contact sheets.",
+            help="Folder for report.json and the contact sheets.",
         ),
     ] = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
-    """Look over data sets: files missing or broken, counts, leaks between splits, stray pixels in labels."""
+    """Check datasets for missing and broken files, leaks between splits and stray pixels in masks.
+
+    \b
+    Examples:
+      save-avs data check archives
+      save-avs data check archives --data s4 --json
+      save-avs data check archives --data v2 -o check-v2
+    """
     from save_avs._files import atomic_write
     from save_avs.datasets.check import DatasetChecker, find_datasets
     from save_avs.datasets.registry import resolve_spec
@@ -61,13 +64,13 @@ def check(
     specs = [resolve_spec(name, root) for name in dict.fromkeys(data)] if data else find_datasets(root)
     folder = resolve_output_dir(output, DEFAULT, overwrite=overwrite)
     if dry_run:
-        print_line(f"would look over {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
-        return FINE
-    inspector = DatasetChecker(count)
-    reports = [inspector.check(spec, root) for spec in specs]
+        print_line(f"would check {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
+        return OK
+    checker = DatasetChecker(print_count)
+    reports = [checker.check(spec, root) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all
         reports = [r for r in reports if r.clips or any(f.kind == "broken" for f in r.problems)] or reports
-    document = json.dumps({"root": str(root), "data": [_plain(report) for report in reports]}, indent=1)
+    document = json.dumps({"root": str(root), "data": [_record(report) for report in reports]}, indent=1)
     atomic_write(folder / "report.json", document + "\n")
     for report in reports:
         _draw_sheet(report, folder / f"{report.name}.png")
@@ -78,23 +81,23 @@ def check(
             for line in _lines(report):
                 print_line(line)
     print_info(f"report and contact sheets: {folder}")
-    return FAULTY if any(report.problems for report in reports) else FINE
+    return PROBLEMS_FOUND if any(report.problems for report in reports) else OK
 
 
-def _plain(report: DatasetReport) -> dict[str, Any]:
-    """A report as plain values for JSON."""
+def _record(report: DatasetReport) -> dict[str, Any]:
+    """Return a report as JSON values."""
     return {
         "name": report.name,
         "title": report.title,
         "folder": str(report.folder),
-        "problems": [_fault(problem) for problem in report.table_problems],
+        "problems": [_problem_record(problem) for problem in report.table_problems],
         "splits": [
             {
                 "split": split.split,
                 "clips": split.clips,
                 "official": split.official,
                 "files": split.files,
-                "problems": [_fault(problem) for problem in split.problems],
+                "problems": [_problem_record(problem) for problem in split.problems],
                 "stray_pixels": [
                     {"path": str(path), "pieces": pieces} for path, pieces in split.stray_pixels
                 ],
@@ -106,7 +109,7 @@ def _plain(report: DatasetReport) -> dict[str, Any]:
 
 
 def _lines(report: DatasetReport) -> list[str]:
-    """A report as people read it."""
+    """Format a report as lines."""
     head = f"{'split':8}{'clips':>8}{'official':>10}{'files':>9}{'missing':>9}{'broken':>8}{'stray':>7}"
     lines = [f"{report.name}: {report.title}, in {report.folder}", f"  {head}"]
     for split in report.splits:
@@ -116,7 +119,7 @@ def _lines(report: DatasetReport) -> list[str]:
             f"  {split.split:8}{split.clips:8}{official:>10}{split.files:9}"
             f"{kinds.count('missing'):9}{kinds.count('broken'):8}{len(split.stray_pixels):7}"
         )
-    lines += _listed([_fault_line(problem) for problem in report.problems])
+    lines += _listed([_problem_line(problem) for problem in report.problems])
     if report.leaks:
         lines.append(f"  source videos with clips in more than one split: {len(report.leaks)}")
         lines += _listed([f"{source}: {_counts(where)}" for source, where in report.leaks.items()], "    ")
@@ -129,11 +132,11 @@ def _lines(report: DatasetReport) -> list[str]:
     return [*lines, ""]
 
 
-def _fault(problem: FileProblem) -> dict[str, str]:
+def _problem_record(problem: FileProblem) -> dict[str, str]:
     return {"path": str(problem.path), "kind": problem.kind, "reason": problem.reason}
 
 
-def _fault_line(problem: FileProblem) -> str:
+def _problem_line(problem: FileProblem) -> str:
     line = f"{problem.kind}: {problem.path}"
     return line if problem.kind == problem.reason else f"{line}: {problem.reason}"
 

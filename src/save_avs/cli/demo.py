@@ -7,38 +7,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli._console import print_line
+from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DryRun
 
 if TYPE_CHECKING:
     from save_avs.inference.audio_events import AudioEvent
-    from save_avs.inference.result_folders import SegmentationJob
-    from save_avs.models import SAVE
-
-DEFAULT_DIRECTORY = Path("runs/demo")
-
-EXAMPLES = """Examples:
-
-\b
-  save-avs demo
-  save-avs demo -o somewhere
-"""
 
 
 def demo(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Results go to DIR/sample/, or the next free name."
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder for the results, in DIR/sample/ or the next free name.",
         ),
-    ] = DEFAULT_DIRECTORY,
+    ] = Path("runs/demo"),
     dry_run: DryRun = False,
 ) -> int:
-    """Segment the bundled sample video with the bundled model, and say what was heard and where it lies."""
+    """Segment the bundled sample video with the bundled model, and print what sounds when.
+
+    \b
+    Examples:
+      save-avs demo
+      save-avs demo -o somewhere
+    """
     from importlib.resources import as_file, files
 
-    from save_avs.cli._models import load_and_announce
-    from save_avs.inference.audio_events import detect_audio_events
     from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
 
     with as_file(files("save_avs") / "bundled" / "sample.mp4") as sample:
@@ -46,38 +42,34 @@ def demo(
         if dry_run:
             print_line(f"would segment {sample.name} -> {job.folder}")
             return 0
+        from save_avs.cli._models import display, load_and_announce
+        from save_avs.inference import segment
+        from save_avs.inference.audio_events import detect_audio_events
+
         model = load_and_announce("save-tiny", device="auto", precision="auto")
-        _print_result(job, _segment(job, model), detect_audio_events(model, sample))
+        with display(job) as progress:
+            result = segment(
+                job.path,
+                model=model,
+                directory=job.folder,
+                on_progress=progress.update,
+                on_warning=progress.warn,
+            )
+        _print_result(result.summary(), detect_audio_events(model, sample))
+    print_line(f"overlay:  {job.folder / 'overlay.mp4'}")
+    print_line(f"timeline: {job.folder / 'timeline.png'}")
     return 0
 
 
-def _segment(job: SegmentationJob, model: SAVE) -> dict[str, Any]:
-    from save_avs.cli._models import display
-    from save_avs.inference import segment
-
-    with display(job) as shown:
-        result = segment(
-            job.path, model=model, directory=job.folder, on_progress=shown.update, on_warning=shown.warn
-        )
-    return result.summary()
-
-
-def _print_result(job: SegmentationJob, summary: dict[str, Any], sounds: list[AudioEvent]) -> None:
-    print_line(
-        f"{summary['frames']} frames in {summary['seconds']:.1f} s ({summary['frames_per_second']:.1f} fps)"
-    )
-    print_line("heard:")
-    for sound in sounds:
-        print_line(
-            f"  {sound.start:6.2f} s to {sound.end:6.2f} s: {sound.name} ({sound.probability:.0%} sure)"
-        )
-    print_line("seen:")
+def _print_result(summary: dict[str, Any], events: list[AudioEvent]) -> None:
+    frames, fps = plural(summary["frames"], "frame"), summary["frames_per_second"]
+    print_line(f"{frames} in {summary['seconds']:.1f} s ({fps:.1f} fps)")
+    print_line("audio events:")
+    for event in events:
+        print_line(f"  {event.start:6.2f} s to {event.end:6.2f} s: {event.name} ({event.probability:.0%})")
+    print_line("sounding objects:")
     for span in summary["spans"]:
-        print_line(
-            f"  {span['start']:6.2f} s to {span['end']:6.2f} s: something sounds, "
-            f"{100 * span['area']:.1f} % of the picture is marked"
-        )
+        area = f"{span['area']:.1%} of the image"
+        print_line(f"  {span['start']:6.2f} s to {span['end']:6.2f} s: {area}")
     if not summary["spans"]:
-        print_line("  nothing that sounds was found")
-    print_line(f"overlay:  {job.folder / 'overlay.mp4'}")
-    print_line(f"timeline: {job.folder / 'timeline.png'}")
+        print_line("  none found")

@@ -11,20 +11,19 @@ from save_avs.cli._options import AsJson
 if TYPE_CHECKING:
     from save_avs.diagnostics import Diagnostic
 
-EXAMPLES = """Examples:
-
-\b
-  save-avs doctor
-  save-avs doctor --json > doctor.json
-
-\b
-Exit code 0 when videos can be segmented, 1 when something essential fails.
-"""
 FAILED = 1
 
 
 def doctor(as_json: AsJson = False) -> int:
-    """Show versions, working codecs, devices and the cache, and how to get what is missing."""
+    """Show versions, working codecs, devices and the cache, and how to get what is missing.
+
+    \b
+    Examples:
+      save-avs doctor
+      save-avs doctor --json > doctor.json
+
+    Exit code 0 when videos can be segmented, 1 when something essential fails.
+    """
     from save_avs.diagnostics import run_diagnostics
 
     results = list(run_diagnostics())

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from save_avs.cli._console import print_block, print_line
-from save_avs.cli._options import AsJson, DryRun, Overwrite
-
-EXAMPLES = """Examples:
-
-\b
-  save-avs export save-tiny --to onnx
-  save-avs export runs/s4/model --to openvino -o s4-openvino --check clip.mp4
-  save-avs export runs/s4/model --to torch --precision bf16 --json
-
-\b
-The folder holds the graph (frames and sound in, probabilities out), model.json,
-run.py, an example and a README. It appears only when its own runner finds the
-masks that PyTorch finds on the clip.
-"""
+from save_avs._text import json_document
+from save_avs.cli._console import plural, print_block, print_line
+from save_avs.cli._options import AsJson, DryRun, Overwrite, complete_models
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A bundled model, or a model's folder.")],
-    to: Annotated[str, typer.Option("--to", metavar="onnx|openvino|torch", help="What will run it.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PATH", help="A bundled model, or a model's folder.", autocompletion=complete_models
+        ),
+    ],
+    to: Annotated[str, typer.Option("--to", metavar="onnx|openvino|torch", help="Target runtime.")],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            show_default="runs/export/<model>-<to>",
-            help="The folder to write.",
+            "--output", "-o", metavar="DIR", show_default="runs/export/<model>-<to>", help="Folder to write."
         ),
     ] = None,
     precision: Annotated[
         str,
         typer.Option(
-            "--precision", metavar="fp32|bf16", help="Arithmetic of the graph; bf16 with torch alone."
+            "--precision", metavar="fp32|bf16", help="Numeric precision of the graph; bf16 only with torch."
         ),
     ] = "fp32",
     check: Annotated[
@@ -51,14 +39,24 @@ def export(
             "--check",
             metavar="CLIP",
             show_default="the bundled sample",
-            help="A video with sound, on which the export must agree with PyTorch.",
+            help="Video with sound on which the export must agree with PyTorch.",
         ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> int:
-    """Export a model for another program, and check that it marks the same."""
+    """Export a model for another program, and check that its masks are the same.
+
+    \b
+    Examples:
+      save-avs export save-tiny --to onnx
+      save-avs export runs/s4/model --to openvino -o s4-openvino --check clip.mp4
+      save-avs export runs/s4/model --to torch --precision bf16 --json
+
+    The folder holds the graph (frames and sound in, probabilities out), model.json, run.py, an example and a
+    README. It appears only when its own runner gives the masks of PyTorch on the clip.
+    """
     from save_avs.cli._models import resolve_model
     from save_avs.runtimes.export import export_model
     from save_avs.runtimes.export_targets import get_target
@@ -71,10 +69,10 @@ def export(
         return 0
     found = export_model(source, folder, to=to, precision=precision, check=check, overwrite=overwrite)
     if as_json:
-        print_block(json.dumps({"version": 1, "folder": str(folder), "check": asdict(found)}, indent=2))
+        print_block(json_document({"version": 1, "folder": str(folder), "check": asdict(found)}))
         return 0
     print_line(
-        f"checked on {found.frames} frames of {found.clip} ({found.marked} with something marked): "
+        f"checked on {plural(found.frames, 'frame')} of {found.clip} ({found.marked} with a mask): "
         f"probabilities differ from PyTorch's by at most {found.largest_difference:.2g}, "
         f"mean IoU of the masks {found.mask_iou:.4f}",
         err=True,

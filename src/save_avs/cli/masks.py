@@ -7,53 +7,43 @@ from typing import Annotated
 
 import typer
 
-from save_avs.cli._console import print_line
+from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DryRun, Overwrite
 
-CONVERT_EXAMPLES = """Examples:
 
-\b
-  save-avs masks convert runs/segment/clip/masks.json --to coco
-  save-avs masks convert masks.json --to coco,npz,png -o formats
-  save-avs masks convert masks.json --to labelstudio --images /data/local-files/?d=clip/
-
-\b
-coco         masks.coco.json         a COCO data set
-npz          masks.npz               NumPy arrays
-png          masks/000123.png        a gray picture a frame
-cvat         masks.cvat.xml          CVAT 1.1
-labelstudio  masks.labelstudio.json  Label Studio tasks with brushes
-"""
-
-app = typer.Typer(help="Masks in the formats of other tools.", no_args_is_help=True)
-
-
-@app.callback()
-def _masks() -> None:
-    """Masks in the formats of other tools."""
-
-
-@app.command("convert", epilog=CONVERT_EXAMPLES)
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="MASKS.JSON", help="What `save-avs segment` wrote.")],
-    to: Annotated[str, typer.Option("--to", metavar="LIST", help="Of coco, npz, png, cvat, labelstudio.")],
+    source: Annotated[Path, typer.Argument(metavar="MASKS.JSON", help="File that `save-avs segment` wrote.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="LIST", help="Formats, of coco, npz, png, cvat, labelstudio."),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            show_default="formats, beside it",
-            help="The folder to write.",
+            "--output", "-o", metavar="DIR", show_default="formats, next to it", help="Folder to write."
         ),
     ] = None,
     images: Annotated[
-        str, typer.Option("--images", metavar="PREFIX", help="What stands before the names of pictures.")
+        str, typer.Option("--images", metavar="PREFIX", help="Prefix of the image names in the files.")
     ] = "",
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
 ) -> int:
-    """Write a video's masks in other formats, into a new folder."""
+    """Convert a video's masks to other formats, in a new folder.
+
+    \b
+    Examples:
+      save-avs masks convert runs/segment/clip/masks.json --to coco
+      save-avs masks convert masks.json --to coco,npz,png -o formats
+      save-avs masks convert masks.json --to labelstudio --images /data/local-files/?d=clip/
+
+    \b
+    coco         masks.coco.json         a COCO dataset
+    npz          masks.npz               NumPy arrays
+    png          masks/000123.png        one gray image per frame
+    cvat         masks.cvat.xml          CVAT 1.1
+    labelstudio  masks.labelstudio.json  Label Studio tasks with brushes
+    """
     from save_avs._files import atomic_folder
     from save_avs.errors import UsageError
     from save_avs.formats import MASK_FORMATS, load_masks_json
@@ -61,11 +51,11 @@ def convert(
 
     names = parse_outputs(to)
     if unknown := [name for name in names if name not in MASK_FORMATS] or (not names and [to]):
-        raise UsageError(f"no format {unknown[0]!r}; choose from {', '.join(MASK_FORMATS)}")
+        raise UsageError(f"Unknown format '{unknown[0]}': choose from {', '.join(MASK_FORMATS)}")
     masks = load_masks_json(source, image_prefix=images)
     folder = output or source.parent / "formats"
     if dry_run:
-        print_line(f"would write {', '.join(names)} of {len(masks.video_masks)} frames -> {folder}")
+        print_line(f"would write {', '.join(names)} of {plural(len(masks.video_masks), 'frame')} -> {folder}")
         return 0
     with atomic_folder(folder, overwrite=overwrite) as part:
         for name in names:

@@ -1,16 +1,25 @@
-"""`save-avs segment`: videos in, masks of what sounds out."""
+"""`save-avs segment`: masks of sounding objects in videos."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli._console import print_block, print_line
-from save_avs.cli._options import AsJson, Device, DryRun, Overwrite, Precision, Runtime
-from save_avs.cli.completion import model_names
+from save_avs._text import json_document
+from save_avs.cli._console import plural, print_block, print_line
+from save_avs.cli._options import (
+    AsJson,
+    Device,
+    DryRun,
+    Fps,
+    ModelName,
+    Overwrite,
+    Precision,
+    Runtime,
+    Threshold,
+)
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -18,19 +27,7 @@ if TYPE_CHECKING:
     from save_avs.inference.result_folders import ExistingPolicy
 
 DEFAULT_DIRECTORY = Path("runs/segment")
-DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
-INPUT_FAILED = MediaError.exit_code
-
-EXAMPLES = """Examples:
-
-\b
-  save-avs segment clip.mp4
-  save-avs segment clip.mp4 -o out --overwrite
-  save-avs segment videos/ 'more/**/*.webm' -o out --resume
-  save-avs segment clip.mp4 --fps 5 --save masks,png
-  save-avs segment clip.mp4 --save overlay,matte,coco
-  save-avs segment clip.mp4 --json > report.json
-"""
+DEFAULT_OUTPUTS = "overlay,masks,timeline"
 
 
 def segment(
@@ -38,7 +35,7 @@ def segment(
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Video files, folders to search for them, or globs.",
+            help="Video files, folders of them or glob patterns.",
         ),
     ] = None,
     output: Annotated[
@@ -48,25 +45,12 @@ def segment(
             "-o",
             metavar="DIR",
             show_default=str(DEFAULT_DIRECTORY),
-            help="Results go to DIR/<stem>/.",
+            help="Folder for the results, in DIR/<stem>/.",
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="NAME|PATH|hf:OWNER/NAME",
-            help="A bundled model, a model's folder, or one on a Hugging Face hub.",
-            autocompletion=model_names,
-        ),
-    ] = "save-tiny",
-    fps: Annotated[
-        str,
-        typer.Option("--fps", metavar="N|native", help="Frames a second to process; native: all."),
-    ] = "native",
-    threshold: Annotated[
-        float, typer.Option("--threshold", help="Pixels of a higher probability are marked.")
-    ] = 0.5,
+    model: ModelName = "save-tiny",
+    fps: Fps = "native",
+    threshold: Threshold = 0.5,
     precision: Precision = "auto",
     device: Device = "auto",
     runtime: Runtime = "auto",
@@ -75,41 +59,55 @@ def segment(
         typer.Option(
             "--save",
             metavar="LIST",
-            show_default=",".join(DEFAULT_OUTPUTS),
-            help="What to write, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
+            show_default=DEFAULT_OUTPUTS,
+            help="Outputs, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
         ),
     ] = None,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep finished results, do the rest.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep finished results and process the rest.")
+    ] = False,
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> int:
-    """Mark the things that sound in videos: an overlay video, masks, a timeline and a summary for each."""
+    """Segment sounding objects in videos: an overlay video, masks, a timeline and a summary of each.
+
+    \b
+    Examples:
+      save-avs segment clip.mp4
+      save-avs segment clip.mp4 -o out --overwrite
+      save-avs segment videos/ 'more/**/*.webm' -o out --resume
+      save-avs segment clip.mp4 --fps 5 --save masks,png
+      save-avs segment clip.mp4 --save overlay,matte,coco
+      save-avs segment clip.mp4 --json > report.json
+
+    `save-avs batch` segments many videos into tables.
+    """
     from save_avs.inference.result_folders import find_input_videos, plan_jobs
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
-    outputs = parse_outputs(",".join(DEFAULT_OUTPUTS) if save is None else save)
+    outputs = parse_outputs(DEFAULT_OUTPUTS if save is None else save)
     settings = SegmentationSettings(fps=parse_fps(fps), threshold=threshold, outputs=outputs)
     if not inputs:
         raise UsageError(
             "Missing argument INPUT: name a video file, a folder or a pattern such as 'clips/*.mp4'"
         )
     directory = output or DEFAULT_DIRECTORY
-    existing = _existing(overwrite, resume, named=output is not None)
+    existing = _existing_policy(overwrite, resume, named=output is not None)
     jobs = plan_jobs(find_input_videos(inputs), directory, existing)
     if dry_run:
         planned = [{"path": str(j.path), "folder": str(j.folder), "finished": j.finished} for j in jobs]
         if as_json:
-            print_block(json.dumps({"version": 1, "planned": planned}))
+            print_block(json_document({"version": 1, "planned": planned}))
             return 0
         for job in jobs:
             print_line(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
         return 0
 
-    from save_avs.cli._models import announced_runtime, display
+    from save_avs.cli._models import display, load_and_announce
     from save_avs.inference.multiple_inputs import segment_jobs
 
-    network = announced_runtime(model, device=device, precision=precision, runtime=runtime)
+    network = load_and_announce(model, device=device, precision=precision, runtime=runtime)
     outcomes: list[SegmentationOutcome] = []
     for outcome in segment_jobs(
         jobs, directory, settings, model=network, display=display, overwrite=overwrite
@@ -117,11 +115,11 @@ def segment(
         outcomes.append(outcome)
         _print_outcome(outcome, as_json)
     if as_json:
-        print_block(json.dumps(_report(outcomes, directory), indent=2))
-    return INPUT_FAILED if any(outcome.summary is None for outcome in outcomes) else 0
+        print_block(json_document(_report(outcomes, directory)))
+    return MediaError.exit_code if any(outcome.summary is None for outcome in outcomes) else 0
 
 
-def _existing(overwrite: bool, resume: bool, *, named: bool) -> ExistingPolicy:
+def _existing_policy(overwrite: bool, resume: bool, *, named: bool) -> ExistingPolicy:
     from save_avs.inference.result_folders import ExistingPolicy
 
     if overwrite and resume:
@@ -140,20 +138,24 @@ def _print_outcome(outcome: SegmentationOutcome, as_json: bool) -> None:
     elif job.finished:
         print_line(f"{job.path} -> {job.folder} (finished before, kept)", err=as_json)
     else:
+        frames, fps = plural(summary["frames"], "frame"), summary["frames_per_second"]
         print_line(
-            f"{job.path} -> {job.folder} ({summary['frames']} frames in {summary['seconds']:.1f} s, "
-            f"{summary['frames_per_second']:.1f} fps; {summary['marked_frames']} of them marked)",
+            f"{job.path} -> {job.folder} ({frames} in {summary['seconds']:.1f} s, {fps:.1f} fps; "
+            f"{summary['marked_frames']} with a mask)",
             err=as_json,
         )
 
 
 def _report(outcomes: list[SegmentationOutcome], directory: Path) -> dict[str, Any]:
-    """The document that --json prints."""
-    done = [outcome for outcome in outcomes if outcome.summary is not None]
-    failed = [outcome for outcome in outcomes if outcome.summary is None]
-    return {
-        "version": 1,
-        "directory": str(directory),
-        "results": [{"folder": str(o.job.folder), "kept": o.job.finished, **(o.summary or {})} for o in done],
-        "failed": [{"path": str(o.job.path), "reason": o.reason} for o in failed],
-    }
+    """Return the document that --json prints."""
+    results = [
+        {"folder": str(outcome.job.folder), "kept": outcome.job.finished, **outcome.summary}
+        for outcome in outcomes
+        if outcome.summary is not None
+    ]
+    failed = [
+        {"path": str(outcome.job.path), "reason": outcome.reason}
+        for outcome in outcomes
+        if outcome.summary is None
+    ]
+    return {"version": 1, "directory": str(directory), "results": results, "failed": failed}

@@ -8,71 +8,81 @@ from typing import Annotated
 import typer
 
 from save_avs.cli._console import print_line
-from save_avs.cli._options import Device, Precision, Runtime
-
-DEFAULT_DIRECTORY = Path("runs/serve")
-
-EXAMPLES = """Examples:
-
-\b
-  save-avs serve
-  save-avs serve --model save-tiny --model runs/s4/model --workers 2
-  SAVE_AVS_TOKEN=$(openssl rand -hex 24) save-avs serve --host 0.0.0.0
-  save-avs serve --no-page --max-size 100 --max-duration 60 --keep 1
-  curl -F file=@clip.mp4 http://127.0.0.1:7860/v1/segment
-
-\b
-The page is at /, the description of the REST service at /openapi.json.
-"""
+from save_avs.cli._options import Device, Precision, Runtime, complete_models
 
 
 def serve(  # noqa: PLR0913, PLR0917, a command's options
     host: Annotated[
-        str, typer.Option("--host", help="Where to listen; others than this machine need a token.")
-    ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 7860,
+        str, typer.Option("--host", help="Address to listen on; all but this machine's require a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 7860,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME|PATH", show_default="save-tiny", help="Once for each model."),
+        typer.Option(
+            "--model",
+            metavar="NAME|PATH",
+            show_default="save-tiny",
+            help="Model to serve; repeatable.",
+            autocompletion=complete_models,
+        ),
     ] = None,
     token: Annotated[
-        str | None,
-        typer.Option("--token", envvar="SAVE_AVS_TOKEN", help="What everybody must bring to use the server."),
+        str | None, typer.Option("--token", envvar="SAVE_AVS_TOKEN", help="Token clients must send.")
     ] = None,
     page: Annotated[
-        bool, typer.Option("--page/--no-page", help="The web page beside the REST service.")
+        bool, typer.Option("--page/--no-page", help="Serve the web page too, or only the REST service.")
     ] = True,
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Where jobs lie.")] = DEFAULT_DIRECTORY,
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Directory for job data.")] = Path(
+        "runs/serve"
+    ),
     allow_url: Annotated[
         list[str] | None,
         typer.Option(
             "--allow-url",
             metavar="HOST[:PORT]",
             show_default="none",
-            help="A host that videos may be fetched from; once for each.",
+            help="Host that videos may be fetched from; repeatable.",
         ),
     ] = None,
-    max_size: Annotated[float, typer.Option("--max-size", metavar="MB", help="Of a video.")] = 500,
-    max_duration: Annotated[float, typer.Option("--max-duration", metavar="S", help="Of a video.")] = 600,
+    max_size: Annotated[
+        float, typer.Option("--max-size", metavar="MB", help="Size limit for a video.")
+    ] = 500,
+    max_duration: Annotated[
+        float, typer.Option("--max-duration", metavar="S", help="Duration limit for a video (seconds).")
+    ] = 600,
     max_side: Annotated[
-        int, typer.Option("--max-side", metavar="PX", help="Of a video's longer side.")
+        int, typer.Option("--max-side", metavar="PX", help="Limit for the longer side of a video.")
     ] = 3840,
     max_time: Annotated[
-        float, typer.Option("--max-time", metavar="S", help="That an upload, and then a job, may take.")
+        float,
+        typer.Option("--max-time", metavar="S", help="Time limit for an upload, and for a job (seconds)."),
     ] = 3600,
     max_memory: Annotated[
-        float, typer.Option("--max-memory", metavar="MB", help="That a worker may hold, models included.")
+        float, typer.Option("--max-memory", metavar="MB", help="Memory limit for a worker with its models.")
     ] = 8000,
-    queue: Annotated[int, typer.Option("--queue", help="Jobs that may wait.")] = 64,
-    workers: Annotated[int, typer.Option("--workers", help="Jobs that run at once, a process each.")] = 1,
+    queue: Annotated[int, typer.Option("--queue", help="Number of jobs that may wait.")] = 64,
+    workers: Annotated[int, typer.Option("--workers", help="Number of worker processes.")] = 1,
     keep: Annotated[
-        float, typer.Option("--keep", metavar="HOURS", help="A finished job stays so long.")
+        float, typer.Option("--keep", metavar="HOURS", help="Time for which a finished job is kept.")
     ] = 24,
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",
 ) -> int:
-    """Serve a web page and a REST service that segment videos."""
+    """Serve a web page and a REST service that segment videos.
+
+    \b
+    Examples:
+      save-avs serve
+      save-avs serve --model save-tiny --model runs/s4/model --workers 2
+      SAVE_AVS_TOKEN=$(openssl rand -hex 24) save-avs serve --host 0.0.0.0
+      save-avs serve --no-page --max-size 100 --max-duration 60 --keep 1
+      curl -F file=@clip.mp4 http://127.0.0.1:7860/v1/segment
+
+    The page is at /, the description of the REST service at /openapi.json.
+    """
     from save_avs.serving.app import serve as run_server
     from save_avs.serving.auth import AccessToken
     from save_avs.serving.config import ServiceLimits, WorkerConfig

@@ -1,34 +1,21 @@
-"""`save-avs train` and `save-avs validate`: recipes."""
+"""`save-avs train` and `save-avs validate`: training recipes."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from save_avs.cli._console import print_line
+from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DryRun
 from save_avs.errors import UsageError
 
-if TYPE_CHECKING:
-    from save_avs.training.recipe_check import RecipeReport
-
-EXAMPLES = """Examples:
-
-\b
-  save-avs train configs/save-tiny.yaml
-  save-avs train configs/save-tiny.yaml out=runs/mine workers=1 stages.0.steps=200
-  save-avs train configs/s4-256.yaml --fast-dev-run
-  torchrun --nproc-per-node 4 -m save_avs train configs/s4-256.yaml
-  save-avs validate configs/s4-256.yaml stages.train.data.root=data/avsbench
-  save-avs train configs/s4-256.yaml stages.train.batch_size=8
-"""
-
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A recipe (YAML).")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values in place of the recipe's.")
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values that replace the recipe's.")
 ]
 
 
@@ -36,15 +23,22 @@ def train(
     config: Config,
     overrides: Overrides = None,
     fast_dev_run: Annotated[
-        bool, typer.Option(help="Rehearse: two steps of every stage, everything used once, nothing kept.")
+        bool, typer.Option("--fast-dev-run", help="Run two steps of every stage and keep nothing.")
     ] = False,
     dry_run: DryRun = False,
 ) -> int:
-    """Train a model by a recipe. Run the same command again to go on where it stopped.
+    """Train a model by a recipe; run the same command again to resume.
+
+    \b
+    Examples:
+      save-avs train configs/save-tiny.yaml
+      save-avs train configs/save-tiny.yaml out=runs/mine workers=1 stages.0.steps=200
+      save-avs train configs/s4-256.yaml --fast-dev-run
+      torchrun --nproc-per-node 4 -m save_avs train configs/s4-256.yaml
 
     Under torchrun, several processes train it together; the result is the same.
     """
-    from save_avs.cli._training_display import TrainingProgress
+    from save_avs.cli._training_progress import TrainingProgress
     from save_avs.training.fast_dev_run import fast_dev_train
     from save_avs.training.recipe import load_recipe
     from save_avs.training.run import train as run
@@ -52,49 +46,50 @@ def train(
     if dry_run:
         return validate(config, overrides)
     recipe = load_recipe(config, overrides)
-    main = os.environ.get("RANK", "0") == "0"  # torchrun's number of the process
-    with TrainingProgress() if main else nullcontext() as display:
-        callbacks = [display] if display else []
+    is_main = os.environ.get("RANK", "0") == "0"  # torchrun's
+    with TrainingProgress() if is_main else nullcontext() as progress:
+        callbacks = [progress] if progress else []
         if fast_dev_run:
             fast_dev_train(recipe, callbacks)
-            said = "every stage ran; nothing was kept"
+            message = "every stage ran; nothing was kept"
         else:
-            said = f"model: {run(recipe, callbacks)}"
-    if main:
-        print_line(said)
+            message = f"model: {run(recipe, callbacks)}"
+    if is_main:
+        print_line(message)
     return 0
 
 
 def validate(config: Config, overrides: Overrides = None) -> int:
-    """Check a recipe without training: keys, values, data, weights, memory. Exit code 2 if it cannot run."""
+    """Check a recipe without training: keys, values, data, weights, memory; exit code 2 if it cannot run.
+
+    \b
+    Examples:
+      save-avs validate configs/s4-256.yaml
+      save-avs validate configs/s4-256.yaml stages.train.data.root=data/avsbench
+    """
     from save_avs.training.recipe import RecipeError, load_recipe
 
     try:
         recipe = load_recipe(config, overrides)
     except RecipeError as error:
-        return _refuse(config, error.problems)
+        return _print_problems(config, error.problems)
     from save_avs.training.recipe_check import check_recipe
 
-    found = check_recipe(recipe)
-    _show(found)
-    if found.problems:
-        return _refuse(config, found.problems)
+    report = check_recipe(recipe)
+    for line in report.lines:
+        print_line(line)
+    for warning in report.warnings:
+        print_line(f"warning: {warning}", err=True)
+    if report.problems:
+        return _print_problems(config, report.problems)
     print_line(f"training would write to {recipe.out}")
     print_line(f"{config}: valid; run: save-avs train {' '.join([config, *(overrides or [])])}")
     return 0
 
 
-def _show(found: RecipeReport) -> None:
-    for line in found.lines:
-        print_line(line)
-    for warning in found.warnings:
-        print_line(f"warning: {warning}", err=True)
-
-
-def _refuse(config: str, problems: tuple[str, ...] | list[str]) -> int:
-    """Print every problem on a line of its own; the exit code."""
+def _print_problems(config: str, problems: Sequence[str]) -> int:
+    """Print every problem on a line of its own, and return the exit code."""
     for problem in problems:
         print_line(f"save-avs: {problem}", err=True)
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    print_line(f"{config}: {count}; nothing was trained", err=True)
+    print_line(f"{config}: {plural(len(problems), 'problem')}; nothing was trained", err=True)
     return UsageError.exit_code

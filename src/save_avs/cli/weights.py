@@ -1,4 +1,4 @@
-"""`save-avs weights`: the published checkpoints that full-size models stand on."""
+"""`save-avs weights`: pretrained weights that full-size models build on."""
 
 from __future__ import annotations
 
@@ -8,76 +8,41 @@ from typing import Annotated
 import typer
 
 from save_avs.cli._console import print_info, print_line
-from save_avs.cli._options import DryRun
-from save_avs.cli.completion import weight_names
+from save_avs.cli._options import DryRun, complete_weights
 from save_avs.errors import DataError
 
-LIST_EXAMPLES = """Example:
 
-\b
-  save-avs weights list
-
-\b
-SAVE_AVS_CACHE names the folder where weights are kept.
-"""
-FETCH_EXAMPLES = """Examples:
-
-\b
-  save-avs weights fetch sam-vit-b
-  save-avs weights fetch vggish --from ~/Downloads/vggish-10086976.pth
-  save-avs weights fetch sam-vit-b-hf --from https://mirror.example/sam-vit-base/
-  SAVE_AVS_CACHE=/data/weights save-avs weights fetch sam-vit-h --offline
-
-\b
-A fetch that was cut goes on where it stopped when it is run again.
-"""
-VERIFY_EXAMPLES = """Examples:
-
-\b
-  save-avs weights verify sam_vit_b_01ec64.pth
-  save-avs weights verify runs/s4/model
-"""
-CONVERT_EXAMPLES = """Examples:
-
-\b
-  save-avs weights convert sam_vit_b_01ec64.pth sam_vit_b.safetensors
-  save-avs weights convert sam-vit-base/ sam_vit_b.safetensors
-
-\b
-The tensors stay as they are, under Meta's names. The result is another
-file with a sha256 of its own: a model trained on the original asks for
-the original.
-"""
-
-app = typer.Typer(help="List, fetch, verify and convert published weights.", no_args_is_help=True)
-
-
-@app.command("list", epilog=LIST_EXAMPLES)
 def list_weights() -> int:
-    """List the weights that can be fetched, what is known of each, and which lie in the cache."""
-    from save_avs.cli._download_progress import format_size
+    """List the weights that can be fetched, what is known of each, and which are in the cache.
+
+    \b
+    Example:
+      save-avs weights list
+
+    SAVE_AVS_CACHE sets the cache folder.
+    """
+    from save_avs.cli._progress import format_size
     from save_avs.weights.cache import cache_dir, cached_path
     from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
     print_line(f"cache: {cache_dir()}", end="\n\n")
-    for known in PRETRAINED_WEIGHTS.values():
-        size = known.weights.size
-        there = all(cached_path(file, known.name).is_file() for file in known.files)
-        told = "size not published" if size is None else format_size(size)
-        cached = "; in the cache" if there else ""
-        print_line(f"{known.name}: {known.description}; {told}; {known.license}{cached}")
-        print_line(f"    {known.sha256_source}")
-        for file in known.files:
+    for weights in PRETRAINED_WEIGHTS.values():
+        size = weights.weights.size
+        fetched = all(cached_path(file, weights.name).is_file() for file in weights.files)
+        shown = "size not published" if size is None else format_size(size)
+        cached = "; in the cache" if fetched else ""
+        print_line(f"{weights.name}: {weights.description}; {shown}; {weights.license}{cached}")
+        print_line(f"    {weights.sha256_source}")
+        for file in weights.files:
             print_line(f"    {file.url}")
     return 0
 
 
-@app.command("fetch", epilog=FETCH_EXAMPLES)
 def fetch(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="As `save-avs weights list` has it.", autocompletion=weight_names
+            metavar="NAME", help="Name in `save-avs weights list`.", autocompletion=complete_weights
         ),
     ],
     sources: Annotated[
@@ -85,52 +50,64 @@ def fetch(
         typer.Option(
             "--from",
             metavar="URL|FILE",
-            help="Where to fetch it from, in place of the publisher; several are tried in turn.",
+            help="Source instead of the publisher; repeatable, and tried in turn.",
         ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Touch no network.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
     dry_run: DryRun = False,
 ) -> int:
-    """Fetch weights into the cache, checked, or check those that are there. Prints their path."""
-    from save_avs.cli._download_progress import DownloadProgress
+    """Fetch weights into the cache or check those that are there, and print their path.
+
+    \b
+    Examples:
+      save-avs weights fetch sam-vit-b
+      save-avs weights fetch vggish --from ~/Downloads/vggish-10086976.pth
+      save-avs weights fetch sam-vit-b-hf --from https://mirror.example/sam-vit-base/
+      SAVE_AVS_CACHE=/data/weights save-avs weights fetch sam-vit-h --offline
+
+    An interrupted fetch resumes when it is run again.
+    """
+    from save_avs.cli._progress import DownloadProgress
     from save_avs.weights.cache import cached_path
     from save_avs.weights.fetch import TransferReporter, fetch_weights
     from save_avs.weights.registry import get_pretrained_weights
 
-    wanted = get_pretrained_weights(name)
+    weights = get_pretrained_weights(name)
     if dry_run:
-        for file in wanted.files:
-            target = cached_path(file, wanted.name)
+        for file in weights.files:
+            target = cached_path(file, weights.name)
             origin = ", ".join(sources or [file.url])
-            print_line(f"{target}: {'is there' if target.is_file() else f'would be fetched from {origin}'}")
+            plan = "is in the cache" if target.is_file() else f"would be fetched from {origin}"
+            print_line(f"{target}: {plan}")
         return 0
-    with DownloadProgress() as shown:
-        files = fetch_weights(
-            wanted,
-            sources=sources or (),
-            offline=offline,
-            report=TransferReporter(shown.step, shown.print_line),
-        )
+    with DownloadProgress() as progress:
+        report = TransferReporter(progress.update, progress.print_line)
+        files = fetch_weights(weights, sources=sources or (), offline=offline, report=report)
     for file in files:
-        state = "fetched" if file.new else "there already"
+        state = "fetched" if file.new else "already in the cache"
         print_info(f"{file.path.name}: {state}, sha256 {file.identity.sha256}")
-    print_info(f"checked: {wanted.sha256_source}")
+    print_info(f"checked: {weights.sha256_source}")
     print_line(files[0].path)
     return 0
 
 
-@app.command("verify", epilog=VERIFY_EXAMPLES)
 def verify(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A checkpoint, or the folder that holds one.")],
 ) -> int:
-    """Say what a weight file or a model folder is, whether it is complete, and whether it is a known one."""
+    """Show what a weight file or a model folder is, and whether it is complete and published.
+
+    \b
+    Examples:
+      save-avs weights verify sam_vit_b_01ec64.pth
+      save-avs weights verify runs/s4/model
+    """
     from save_avs.models.weights_inspection import inspect_weights
 
     found = inspect_weights(path)
     rows = [("file", str(found.file)), ("holds", found.description)]
     if found.identity is not None:
         rows += [("size", f"{found.identity.size:,} bytes"), ("sha256", found.identity.sha256)]
-        rows += [("known", found.published or "no: its sha256 is none that we know")]
+        rows += [("known", found.published or "no: not the sha256 of any published weights")]
     for name, value in (*rows, *(("note", line) for line in found.notes)):
         if value:
             print_line(f"{name:8}{value}")
@@ -140,13 +117,23 @@ def verify(
     return 0
 
 
-@app.command("convert", epilog=CONVERT_EXAMPLES)
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Meta's .pth, or a Hugging Face folder.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="Meta's .pth file, or a Hugging Face folder.")
+    ],
     target: Annotated[Path, typer.Argument(metavar="DST", help="The .safetensors file to write.")],
     dry_run: DryRun = False,
 ) -> int:
-    """Write a SAM as one safetensors file with Meta's key names."""
+    """Convert a SAM to one safetensors file with Meta's key names.
+
+    \b
+    Examples:
+      save-avs weights convert sam_vit_b_01ec64.pth sam_vit_b.safetensors
+      save-avs weights convert sam-vit-base/ sam_vit_b.safetensors
+
+    The tensors do not change. The result is another file with its own sha256: a model trained on the original
+    still requires the original.
+    """
     from save_avs.models.sam.checkpoint import check_output_path, convert_sam, read_sam_checkpoint
     from save_avs.models.weights_inspection import describe_sam
 

@@ -20,7 +20,7 @@ SECONDS = 60.0  # at most, for a case
 MEMORY = 1 << 30  # bytes at most that a case may take beyond what the program has taken already
 _LEAVES = {"failed.jsonl"}  # what a run that failed may leave
 _UNEXPECTED = (
-    "add --verbose to see where"  # how the program ends a line about an error that it did not foresee
+    "add --verbose for the traceback"  # how the program ends a line about an error that it did not foresee
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from save_avs.cli import _training_display as training_display
-from save_avs.cli._training_display import TrainingProgress
+from save_avs.cli import _progress
+from save_avs.cli._training_progress import TrainingProgress
 from save_avs.training.callbacks.base import StepStats
 
 
@@ -16,7 +16,7 @@ def stats(step: int) -> StepStats:
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr(training_display.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_progress.time, "monotonic", lambda: now[0])
     return now
 
 
