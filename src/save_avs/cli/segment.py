@@ -81,7 +81,7 @@ def segment(
       save-avs segment clip.mp4 --save overlay,matte,coco
       save-avs segment clip.mp4 --json > report.json
 
-    `save-avs batch` segments many videos into tables.
+    For very many videos, see the command batch.
     """
     from save_avs.inference.result_folders import find_input_videos, plan_jobs
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
