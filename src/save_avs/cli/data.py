@@ -142,14 +142,14 @@ def _compose_benchmark(
 ) -> Path:
     from save_avs.synthesis.corpus import Corpus
     from save_avs.synthesis.layout_files import LayoutRequest
-    from save_avs.synthesis.layouts import LAYOUT_WRITERS
+    from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 
     writer = LAYOUT_WRITERS[layout]
     chosen = _known_splits(splits or writer.splits, writer.splits, layout)
     if writer.needs_all_splits and set(chosen) != set(writer.splits):
         raise UsageError(f"{layout} requires all of {', '.join(writer.splits)}: leave out --split")
     corpora = {name: Corpus.load(corpus, name) for name in chosen}
-    return writer.write(LayoutRequest(corpora, **settings), output)
+    return write_layout(layout, LayoutRequest(corpora, **settings), output)
 
 
 def _known_splits(splits: Any, known: Any, layout: str) -> list[Any]:
