@@ -48,7 +48,10 @@ def test_the_s4_layout_has_three_splits_of_its_own_size(corpus, tmp_path):
         (["--split", "train", "--split", "test"], "one split per folder"),
         (["--size", "640"], "--size 640: write it as WIDTHxHEIGHT"),
         (["--size", "0x10"], "--size 0x10: write it as WIDTHxHEIGHT"),
-        (["--layout", "v3", "--split", "train"], "v3 requires all of train, val, zero-shot: leave out --split"),
+        (
+            ["--layout", "v3", "--split", "train"],
+            "v3 requires all of train, val, zero-shot: leave out --split",
+        ),
         (["--layout", "s4", "--seconds", "3"], "Clips of s4 have a fixed length: leave out --seconds"),
         (["--count", "0"], "Invalid value for '--count'"),
     ],

@@ -183,6 +183,6 @@ def test_memory_that_runs_out_names_the_fix(error, place, monkeypatch, capsys):
     def burst(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("save_avs.models.load_model", burst)
+    monkeypatch.setattr("save_avs.runtimes.load_model", burst)
     assert main(["segment", *WORK["segment"]]) == 1
     assert "choose a smaller model" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from tests.support.sample_videos import BrightWhereLoud, make_video
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch, video) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("save_avs.models.load_model", lambda *_, **__: BrightWhereLoud())
+    monkeypatch.setattr("save_avs.runtimes.load_model", lambda *_, **__: BrightWhereLoud())
     shutil.copy(video, tmp_path / "clip.mp4")
     return tmp_path
 

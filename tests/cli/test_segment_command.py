@@ -17,7 +17,7 @@ from tests.support.sample_videos import BrightWhereLoud, make_sound, make_video
 def place(tmp_path, monkeypatch) -> Path:
     """An empty folder to work in, and a model that needs no weights."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("save_avs.models.load_model", lambda *_, **__: BrightWhereLoud())
+    monkeypatch.setattr("save_avs.runtimes.load_model", lambda *_, **__: BrightWhereLoud())
     return tmp_path
 
 

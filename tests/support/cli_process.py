@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-import save_avs.models
+import save_avs.runtimes
 from save_avs.cli import main
 from tests.support import sample_videos as stand_in
 
@@ -23,5 +23,5 @@ class Slow(stand_in.BrightWhereLoud):
 
 # a shell's background jobs ignore Ctrl-C, and what they start inherits that
 signal.signal(signal.SIGINT, signal.default_int_handler)
-save_avs.models.load_model = lambda *_, **__: Slow()
+save_avs.runtimes.load_model = lambda *_, **__: Slow()
 sys.exit(main())
