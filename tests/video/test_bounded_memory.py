@@ -12,12 +12,11 @@ from save_avs.video import VideoWriter
 
 READ_AND_WRITE = """
 import sys
-from save_avs.video import probe
-from save_avs.video import VideoWriter, read_clips
+from save_avs.video import VideoWriter, probe, read_video_chunks
 source, target = sys.argv[1:]
 info, count = probe(source), 0
 with VideoWriter(target, width=info.width, height=info.height, fps=info.fps, audio_from=source) as writer:
-    for chunk in read_clips(source):
+    for chunk in read_video_chunks(source):
         count += len(chunk)
         for frame, time in zip(chunk.frames, chunk.times):
             writer.write(frame, float(time))

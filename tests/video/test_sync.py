@@ -32,7 +32,7 @@ def clicks_and_flashes(path, seconds: float):
 
 
 def rewrite(source, target):
-    """What the overlay does: frames through read_clips, sound through audio_from."""
+    """What the overlay does: frames through read_video_chunks, audio through audio_from."""
     info = probe(source)
     with VideoWriter(target, width=info.width, height=info.height, fps=info.fps, audio_from=source) as writer:
         for chunk in read_video_chunks(source):
