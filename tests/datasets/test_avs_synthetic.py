@@ -26,7 +26,7 @@ class _Touch:
         return Path.touch, (self.path,)
 
 
-def test_annotations_are_read_by_position_and_validate_is_val(root):
+def test_annotation_columns_go_by_position_and_validate_is_val(root):
     _, *rows = (root / "annotations.csv").read_text().splitlines()
     renamed = "a,b,c,d,e,f,g,split,i"  # only 'split' goes by name
     (root / "annotations.csv").write_text("\n".join([renamed, *rows]) + "\n")
@@ -38,14 +38,14 @@ def test_annotations_are_read_by_position_and_validate_is_val(root):
     assert np.flatnonzero(sample.masks[0][:, 0]).tolist() == [3]
 
 
-def test_the_split_column_may_stand_elsewhere(root):
+def test_split_column_is_found_by_name(root):
     lines = [line.split(",") for line in (root / "annotations.csv").read_text().splitlines()]
     moved = [",".join([*row[:2], row[7], row[3], *row[4:7], row[2], row[8]]) for row in lines]
     (root / "annotations.csv").write_text("\n".join(moved) + "\n")
     assert [len(open_dataset("synthetic", root, split)) for split in ("train", "val", "test")] == [3, 1, 1]
 
 
-def test_the_second_patch_goes_with_the_picture(root):
+def test_image_is_paired_with_the_second_patch(root):
     sample = open_dataset("synthetic", root, "val")[0]
     waveform = trees.patches_of(root / "audios/d3.wav")
     assert np.array_equal(sample.log_mel, waveform[1:2]) and not np.allclose(
@@ -53,7 +53,7 @@ def test_the_second_patch_goes_with_the_picture(root):
     )
 
 
-def test_training_draws_a_sound_of_the_class_from_seed_and_index(root):
+def test_training_audio_is_drawn_from_seed_and_index(root):
     def sounds(seed: int) -> list[str]:
         clips = open_dataset("synthetic", root, "train", seed=seed)
         return [entry.paths.audio.stem for entry in clips.entries]
@@ -65,12 +65,12 @@ def test_training_draws_a_sound_of_the_class_from_seed_and_index(root):
     assert any(names[0] != names[1] for names in drawn)  # the index counts, not the picture
 
 
-def test_validation_and_test_keep_the_sound_of_the_table(root):
+def test_validation_audio_is_the_tables(root):
     for seed in range(3):
         assert open_dataset("synthetic", root, "val", seed=seed).entries[0].paths.audio.stem == "d3"
 
 
-def test_the_table_of_sounds_runs_no_code(root):
+def test_audio_table_runs_no_code(root):
     harm = root / "harm"
     (root / "category_for_vggsound_audios.pkl").write_bytes(pickle.dumps({7: [_Touch(harm)]}))
     with pytest.raises(DataError, match="which is never run"):
@@ -79,14 +79,14 @@ def test_the_table_of_sounds_runs_no_code(root):
 
 
 @pytest.mark.parametrize("content", [[1, 2], {7: "d0"}, {7: [1]}, {7: {"d0": 1}}])
-def test_a_table_of_sounds_of_another_shape_is_refused(root, content):
+def test_audio_table_of_another_shape_is_refused(root, content):
     (root / "category_for_vggsound_audios.pkl").write_bytes(pickle.dumps(content))
     with pytest.raises(DataError, match="must hold a dictionary from class index to lists of audio files"):
         open_dataset("synthetic", root, "train")
 
 
 @pytest.mark.parametrize("text", ["", "a,b,split\n1,2,train\n", "a,b,c,d,e,f,g,h,i\n1,2,3,4,5,6,7,8,9\n"])
-def test_annotations_without_their_columns_are_refused(root, text):
+def test_annotations_without_required_columns_are_refused(root, text):
     (root / "annotations.csv").write_text(text)
     with pytest.raises(DataError, match="must have 9 columns in each row, one of them named 'split'"):
         open_dataset("synthetic", root, "test")

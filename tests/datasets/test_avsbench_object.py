@@ -44,14 +44,14 @@ def test_s4_train_has_the_mask_of_frame_1_only(s4):
     assert sample.valid.all() and sample.labels is None and sample.features is None
 
 
-def test_s4_test_has_five_masks_and_frames_in_order(s4):
+def test_s4_test_has_five_masks_and_ordered_frames(s4):
     sample = open_dataset("s4", s4, "test")[0]
     assert sample.has_mask.all() and rows_of(sample.masks) == [[1], [2], [3], [4], [5]]
     assert sample.frames.shape == (5, trees.H, trees.W, 3)
     assert sample.frames[:, 0, 0, 0].tolist() == [40, 80, 120, 160, 200]
 
 
-def test_s4_facts_come_without_opening_files(s4):
+def test_s4_metadata_opens_no_files(s4):
     clips = open_dataset("s4", s4, "test")
     metadata = clips.metadata(0)
     assert (metadata.name, metadata.source) == ("ab_cdefghi-_0_5000", "ab_cdefghi-")
@@ -71,7 +71,7 @@ def test_ms3_clips_of_one_video_share_their_source(ms3):
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "L", "L255", "LA", "RGB", "RGBA", "I;16"])
-def test_any_non_zero_pixel_is_mask_whatever_the_mode(ms3, mode):
+def test_nonzero_pixels_are_mask_in_every_image_mode(ms3, mode):
     path = ms3 / "Multi-sources/ms3_data/gt_masks/test/_fvpYLXtQHQ_1/_fvpYLXtQHQ_1_2.png"
     row = trees.mask(3, 255 if mode == "L255" else 1)
     image = Image.fromarray(row)
@@ -93,7 +93,7 @@ def test_any_non_zero_pixel_is_mask_whatever_the_mode(ms3, mode):
     assert rows_of(open_dataset("ms3", ms3, "test")[0].masks)[1] == [3]
 
 
-def test_frame_i_is_paired_with_the_patch_that_begins_at_096_i(s4):
+def test_frame_i_is_paired_with_the_patch_at_096_i(s4):
     sample = open_dataset("s4", s4, "test")[0]
     loudest = sample.log_mel[:, 10:80].mean(axis=1).argmax(axis=1)
     assert (np.diff(loudest) > 0).all()  # the tone rises from patch to patch, within a patch it is one
@@ -123,7 +123,7 @@ def test_audio_shorter_than_a_patch_is_padded_with_silence(s4):
 
 @pytest.mark.parametrize("part", ["visual_frames", "gt_masks"])
 @pytest.mark.parametrize("fault", ["missing", "broken"])
-def test_a_missing_or_broken_file_is_named(s4, part, fault):
+def test_missing_or_broken_image_is_named(s4, part, fault):
     path = sorted((s4 / f"Single-source/s4_data/{part}/test").rglob("*_2.png"))[0]
     if fault == "missing":
         path.unlink()
@@ -141,7 +141,7 @@ def test_missing_audio_is_named(s4):
         open_dataset("s4", s4, "test")[0]
 
 
-def test_masks_at_another_size_are_brought_to_the_frames_by_nearest_neighbor(s4):
+def test_mask_at_another_scale_is_resized_to_its_frame(s4):
     path = sorted((s4 / "Single-source/s4_data/gt_masks/test").rglob("*_2.png"))[0]
     Image.fromarray(np.kron(trees.mask(2), np.ones((2, 2), np.uint8)) > 0).save(path)
     assert rows_of(open_dataset("s4", s4, "test")[0].masks)[1] == [2]
@@ -154,7 +154,7 @@ def test_frames_of_different_sizes_are_refused(s4):
         open_dataset("s4", s4, "test")[0]
 
 
-def test_the_subsets_own_folder_is_a_root_too(s4):
+def test_subset_folder_is_accepted_as_root(s4):
     assert len(open_dataset("s4", s4 / "Single-source", "test")) == 1
 
 
@@ -172,12 +172,12 @@ def test_wrong_usage_is_one_line(s4, name, split, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_root_that_is_not_there(tmp_path):
+def test_missing_root_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no such folder"):
         open_dataset("s4", tmp_path / "nowhere", "test")
 
 
-def test_a_table_without_its_columns_is_refused(s4):
+def test_table_without_required_columns_is_refused(s4):
     trees.table(s4 / "Single-source/s4_meta_data.csv", "name,split\nx,test\n")
     with pytest.raises(DataError, match=r"s4_meta_data\.csv: has no column start, category"):
         open_dataset("s4", s4, "test")

@@ -39,7 +39,7 @@ def test_a_label_beyond_the_classes_is_refused(root):
         open_dataset("v2", root, "test")[0]
 
 
-def test_without_label2idx_classes_are_called_by_number(root):
+def test_classes_are_numbers_without_label2idx(root):
     (root / "label2idx.json").unlink()
     classes = open_dataset("v2", root, "test").classes
     assert classes[:2] == ("background", "1") and len(classes) == 71
@@ -66,7 +66,7 @@ def test_labels_rgb_has_the_3_bit_palette():
     assert len({tuple(color) for color in palette().tolist()}) == 256
 
 
-def test_a_color_that_no_class_has_is_refused(root):
+def test_color_outside_the_palette_is_refused(root):
     clip = root / "v2/E38OzFQIb1M_230000_240000"
     (clip / "labels_semantic/0.png").unlink()
     trees.save(np.full((trees.H, trees.W, 3), (128, 1, 0), np.uint8), clip / "labels_rgb/0.png")
@@ -105,7 +105,7 @@ def test_a_obj_is_split_and_cleaned(a_obj, names):
     assert parse_objects(a_obj) == names
 
 
-def test_facts_name_what_sounds_and_the_source_video(root):
+def test_metadata_has_categories_and_source_video(root):
     metadata = open_dataset("v1m", root, "train").metadata(0)
     assert metadata.categories == ("emergency-car", "horse") and metadata.source == "_fvpYLXtQHQ"
     assert open_dataset("v2", root, "test").metadata(0).source == "E38OzFQIb1M"
@@ -124,7 +124,7 @@ def test_avss_is_all_three_subsets(root):
     assert [len(open_dataset(name, root, "train")) for name in ("v1s", "v1m", "v2")] == [1, 1, 1]
 
 
-def test_clips_of_5_frames_stand_beside_clips_of_10(root):
+def test_avss_mixes_clips_of_5_and_10_frames(root):
     clips = open_dataset("avss", root, "train")
     assert [len(clips[i].valid) for i in range(3)] == [5, 5, 10]
     assert all(clips[i].valid.all() for i in range(3))
@@ -171,7 +171,7 @@ def test_v3_reads_v1m_clips_too(root):
     assert sample.frames.shape[0] == 5 and sample.has_mask.all()
 
 
-def test_a_v3_clip_that_metadata_lacks_is_named(root):
+def test_v3_clip_missing_from_metadata_is_named(root):
     (root / "v3_1_shot_test.csv").write_text(f"{trees.AVSS_HEAD}\nx,x_0_10000,,,,v3_1_shot_train,v2\n")
     with pytest.raises(DataError, match=r"v3_1_shot_test\.csv: 1 clips are not in metadata\.csv, such as x"):
         open_dataset("v3-1", root, "test")

@@ -53,18 +53,18 @@ FAULTS = {
         ("synthetic", trees.synthetic, "masks/i4.png"),
     ],
 )
-def test_pictures_and_masks(name, tree, pattern, fault, tmp_path):
+def test_broken_image_or_mask_is_one_line(name, tree, pattern, fault, tmp_path):
     (path,) = tree(tmp_path).glob(pattern)
     spoil, reason = FAULTS[fault]
     spoil(path)
     with pytest.raises(DataError) as caught:
         open_dataset(name, tmp_path, "test")[0]
-    said = str(caught.value)
-    assert said.startswith(f"{path}: ") and said.endswith(reason) and "\n" not in said
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and message.endswith(reason) and "\n" not in message
 
 
 @pytest.mark.parametrize("fault", ["missing", "empty", "text", "folder", "infinite"])
-def test_sounds(fault, tmp_path):
+def test_broken_audio_is_one_line(fault, tmp_path):
     path = trees.avss(tmp_path) / "v1m/_fvpYLXtQHQ_1/audio.wav"
     (FAULTS | {"infinite": (infinite, "not finite")})[fault][0](path)
     clips = open_dataset("v1m", tmp_path, "test")
@@ -81,7 +81,7 @@ def test_sounds(fault, tmp_path):
         ("v1m", trees.avss, "v1m/_fvpYLXtQHQ_1/labels_semantic/2.png"),
     ],
 )
-def test_an_annotation_of_another_shape_than_its_frame(name, tree, pattern, tmp_path):
+def test_annotation_of_another_aspect_ratio_is_refused(name, tree, pattern, tmp_path):
     (path,) = tree(tmp_path).glob(pattern)
     shaped(path)
     with pytest.raises(DataError, match=r"is 10 x 10, its frame 20 x 12: not the same image") as caught:
@@ -99,7 +99,7 @@ def film(folder: Path, *, sound: bool) -> Path:
     return path
 
 
-def test_films(tmp_path):
+def test_broken_video_is_one_line(tmp_path):
     path = film(tmp_path, sound=True)
     clips = open_dataset("folder", tmp_path, "test")
     assert clips[0].frames.shape == (1, 12, 20, 3)

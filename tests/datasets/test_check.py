@@ -20,7 +20,7 @@ def ms3(tmp_path):
     return trees.ms3(tmp_path)
 
 
-def test_a_whole_tree_is_fine(ms3):
+def test_complete_data_set_has_no_problems(ms3):
     report = check("ms3", ms3)
     assert not report.problems and [split.clips for split in report.splits] == [1, 0, 1]
     assert [split.files for split in report.splits] == [11, 0, 11]
@@ -29,14 +29,14 @@ def test_a_whole_tree_is_fine(ms3):
 
 def test_every_missing_and_broken_file_is_named(ms3):
     data = ms3 / "Multi-sources/ms3_data"
-    gone = data / "visual_frames/_fvpYLXtQHQ_1/_fvpYLXtQHQ_1.mp4_3.png"
-    torn = data / "gt_masks/test/_fvpYLXtQHQ_1/_fvpYLXtQHQ_1_2.png"
-    mute = data / "audio_wav/train/_fvpYLXtQHQ_0.wav"
-    gone.unlink()
-    torn.write_text("text")
-    mute.write_bytes(b"")
+    missing = data / "visual_frames/_fvpYLXtQHQ_1/_fvpYLXtQHQ_1.mp4_3.png"
+    truncated = data / "gt_masks/test/_fvpYLXtQHQ_1/_fvpYLXtQHQ_1_2.png"
+    silent_audio = data / "audio_wav/train/_fvpYLXtQHQ_0.wav"
+    missing.unlink()
+    truncated.write_text("text")
+    silent_audio.write_bytes(b"")
     found = {finding.path: finding.kind for finding in check("ms3", ms3).problems}
-    assert found == {gone: "missing", torn: "broken", mute: "broken"}
+    assert found == {missing: "missing", truncated: "broken", silent_audio: "broken"}
 
 
 def test_leaks_are_reported(ms3):
@@ -54,7 +54,7 @@ def test_missing_and_broken_tables_are_named(tmp_path):
     assert "meta_v3_seen_val.csv" in [f.path.name for f in check("v3-5", root).problems]
 
 
-def test_the_sets_of_a_tree_are_found(tmp_path):
+def test_data_sets_of_a_folder_are_found(tmp_path):
     trees.s4(tmp_path)
     trees.ms3(tmp_path)
     assert [spec.name for spec in find_datasets(tmp_path)] == ["s4", "ms3"]
@@ -63,14 +63,14 @@ def test_the_sets_of_a_tree_are_found(tmp_path):
     assert [spec.name for spec in find_datasets(tmp_path)] == names
 
 
-def test_a_folder_without_data_sets(tmp_path):
+def test_folder_without_data_sets_is_refused(tmp_path):
     with pytest.raises(UsageError, match="No known data set"):
         find_datasets(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):
         find_datasets(tmp_path / "nowhere")
 
 
-def test_stray_pixels_are_tiny_pieces_beside_larger_ones():
+def test_stray_components_are_tiny_ones_next_to_larger_ones():
     truth = np.zeros((224, 224), np.uint8)
     truth[10:60, 10:60] = 1
     assert count_stray_components(truth) == 0
@@ -85,7 +85,7 @@ def test_stray_pixels_are_tiny_pieces_beside_larger_ones():
     assert count_stray_components(np.zeros((4, 4), np.uint8)) == 0
 
 
-def test_stray_pixels_of_a_tree_are_listed(ms3):
+def test_annotations_with_stray_pixels_are_listed(ms3):
     path = ms3 / "Multi-sources/ms3_data/gt_masks/test/_fvpYLXtQHQ_1/_fvpYLXtQHQ_1_2.png"
     mask = np.zeros((224, 224), np.uint8)
     mask[:100] = 1
@@ -94,7 +94,7 @@ def test_stray_pixels_of_a_tree_are_listed(ms3):
     assert check("ms3", ms3).splits[2].stray_pixels == [(path, 1)]
 
 
-def test_a_file_that_two_sets_share_is_read_once(tmp_path, monkeypatch):
+def test_file_shared_by_two_data_sets_is_read_once(tmp_path, monkeypatch):
     from save_avs.datasets import check as module
 
     root, seen = trees.avss(tmp_path), []

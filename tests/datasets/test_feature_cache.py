@@ -37,7 +37,7 @@ def cache_of(folder: Path, backbone: nn.Module) -> FeatureCache:
     return FeatureCache(folder, backbone_identity("mean", backbone))
 
 
-def test_features_are_what_the_backbone_makes_of_each_clip(clips, tmp_path):
+def test_features_match_the_backbone(clips, tmp_path):
     backbone = Mean()
     assert compute_features(clips, backbone, cache_of(tmp_path / "cache", backbone)) == len(clips) == 3
     for i, sample in enumerate(with_features(clips, tmp_path / "cache")[k] for k in range(3)):
@@ -45,7 +45,7 @@ def test_features_are_what_the_backbone_makes_of_each_clip(clips, tmp_path):
         assert np.allclose(sample.features, clips[i].log_mel.mean(1), atol=1e-6)
 
 
-def test_a_second_run_computes_only_what_is_lacking(clips, tmp_path):
+def test_second_run_computes_only_missing_features(clips, tmp_path):
     backbone = Mean()
     cache = cache_of(tmp_path / "cache", backbone)
     compute_features(clips, backbone, cache)
@@ -57,7 +57,7 @@ def test_a_second_run_computes_only_what_is_lacking(clips, tmp_path):
     assert compute_features(clips, backbone, cache) == 0
 
 
-def test_a_run_that_breaks_off_keeps_what_it_had_and_leaves_nothing_torn(clips, tmp_path, monkeypatch):
+def test_interrupted_run_keeps_finished_features(clips, tmp_path, monkeypatch):
     from save_avs.datasets import feature_cache as features
 
     monkeypatch.setattr(features, "BATCH_CLIPS", 1)
@@ -88,13 +88,13 @@ def test_other_weights_have_other_features(clips, tmp_path):
         with_features(clips, tmp_path / "cache", backbone=backbone_identity("mean", Mean(3.0)))
 
 
-def test_identity_is_of_the_weights_not_of_their_file():
+def test_backbone_identity_depends_on_weights_only():
     assert backbone_identity("mean", Mean(1.0)) == backbone_identity("mean", Mean(1.0))
     assert backbone_identity("mean", Mean(1.0)) != backbone_identity("mean", Mean(1.5))
     assert backbone_identity("mean", Mean(1.0)) != backbone_identity("other", Mean(1.0))
 
 
-def test_another_sound_has_no_features_and_the_line_says_what_to_run(clips, tmp_path):
+def test_missing_features_name_the_command_to_run(clips, tmp_path):
     backbone = Mean()
     compute_features(clips, backbone, cache_of(tmp_path / "cache", backbone))
     with_sound = with_features(clips, tmp_path / "cache")
@@ -104,12 +104,12 @@ def test_another_sound_has_no_features_and_the_line_says_what_to_run(clips, tmp_
     assert "\n" not in str(caught.value)
 
 
-def test_an_empty_cache_says_so(clips, tmp_path):
+def test_empty_cache_is_refused(clips, tmp_path):
     with pytest.raises(UsageError, match="has no features"):
         with_features(clips, tmp_path / "cache")
 
 
-def test_the_set_around_says_what_the_set_inside_says(clips, tmp_path):
+def test_feature_dataset_passes_metadata_through(clips, tmp_path):
     backbone = Mean()
     compute_features(clips, backbone, cache_of(tmp_path / "cache", backbone))
     around = with_features(clips, tmp_path / "cache")

@@ -24,7 +24,7 @@ from tests.support import dataset_trees as trees
 ARRAYS = ("frames", "log_mel", "masks", "has_mask", "valid", "labels")
 
 
-def films(root: Path) -> Path:
+def videos(root: Path) -> Path:
     for name in ("a", "b.c"):
         (root / "train").mkdir(parents=True, exist_ok=True)
         path = root / "train" / f"{name}.mp4"
@@ -43,7 +43,7 @@ TREES = [
     ("avss", trees.avss),
     ("v3-0", trees.v3),
     ("synthetic", trees.synthetic),
-    ("folder", films),
+    ("folder", videos),
 ]
 
 
@@ -61,7 +61,7 @@ def equal(one: AVSample, other: AVSample) -> bool:
 
 
 @pytest.mark.parametrize(("name", "tree"), TREES)
-def test_samples_are_the_trees_to_the_bit(name, tree, tmp_path):
+def test_sharded_samples_are_identical_to_the_bit(name, tree, tmp_path):
     root = tree(tmp_path / "tree")
     if name == "avss":  # one annotation is there in colors alone
         (root / "v1m/_fvpYLXtQHQ_0/labels_semantic/2.png").unlink()
@@ -80,7 +80,7 @@ def test_samples_are_the_trees_to_the_bit(name, tree, tmp_path):
             assert equal(shards.read(i, waveform=louder), clips.read(i, waveform=louder))
 
 
-def test_any_tar_tool_reads_them_as_webdataset_lays_them_out(tmp_path):
+def test_shards_follow_webdatasets_convention(tmp_path):
     root = trees.s4(tmp_path / "tree")
     folder = sharded("s4", root)
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -90,16 +90,16 @@ def test_any_tar_tool_reads_them_as_webdataset_lays_them_out(tmp_path):
     ]
     with tarfile.open(folder / "test-000000.tar") as tar:
         names = tar.getnames()
-        told = json.load(tar.extractfile("000000.json"))
+        described = json.load(tar.extractfile("000000.json"))
         frame = tar.extractfile("000000.frame1.png").read()
     fields = [f"frame{k}.png" for k in range(5)] + [f"mask{k}.png" for k in range(5)]
     assert names == [f"000000.{field}" for field in [*fields, "audio.wav", "json"]]
-    assert told["name"] == "ab_cdefghi-_0_5000" and told["categories"] == ["male_speech"]
+    assert described["name"] == "ab_cdefghi-_0_5000" and described["categories"] == ["male_speech"]
     (source,) = (root / "Single-source/s4_data/visual_frames/test").rglob("*_2.png")
     assert frame == source.read_bytes()
 
 
-def test_clips_are_consecutive_and_shards_as_large_as_asked(tmp_path):
+def test_clips_are_consecutive_and_shards_reach_the_size(tmp_path):
     root = trees.avss(tmp_path / "tree")
     folder = sharded("avss", root, size=300_000)
     tars = sorted(folder.glob("train-*.tar"))
@@ -129,7 +129,7 @@ class Read:
         return self.clips[i].frames
 
 
-def test_workers_read_beside_each_other(tmp_path):
+def test_worker_processes_read_in_parallel(tmp_path):
     folder = sharded("synthetic", trees.synthetic(tmp_path / "tree"))
     clips = open_dataset("synthetic", folder, "train")
     expected = [clips[i].frames for i in range(3)]  # the shard is open before the workers begin
@@ -140,7 +140,7 @@ def test_workers_read_beside_each_other(tmp_path):
     assert all(np.array_equal(sent[i].frames, expected[i]) for i in range(3))
 
 
-def test_one_open_file_a_shard(tmp_path):
+def test_each_shard_is_opened_once(tmp_path):
     clips = open_dataset("avss", sharded("avss", trees.avss(tmp_path / "tree")), "train")
     shards = {id(part.path.shard): part.path.shard for entry in clips.entries for part in entry.files()}
     assert len(shards) == 1
@@ -153,12 +153,12 @@ def test_one_open_file_a_shard(tmp_path):
     assert "_file" not in vars(pickle.loads(pickle.dumps(shard)))
 
 
-def test_a_torn_shard_is_one_line(tmp_path):
+def test_truncated_shard_is_one_line(tmp_path):
     folder = sharded("ms3", trees.ms3(tmp_path / "tree"))
     path = folder / "test-000000.tar"
-    whole = path.read_bytes()
+    complete = path.read_bytes()
     clips = open_dataset("ms3", folder, "test")
-    path.write_bytes(whole[:5000])
+    path.write_bytes(complete[:5000])
     with pytest.raises(DataError, match=r"test-000000\.tar: 5000 bytes instead of \d+; copy the shard again"):
         open_dataset("ms3", folder, "test")
     with pytest.raises(
@@ -173,7 +173,7 @@ def test_a_torn_shard_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("member", ["frame0.png", "mask2.png", "audio.wav"])
-def test_a_flipped_bit_is_found_in_the_member_that_has_it(member, tmp_path):
+def test_flipped_bit_is_found_in_its_member(member, tmp_path):
     folder = sharded("ms3", trees.ms3(tmp_path / "tree"))
     path = folder / "test-000000.tar"
     with tarfile.open(path) as tar:
@@ -186,14 +186,14 @@ def test_a_flipped_bit_is_found_in_the_member_that_has_it(member, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"version": 1}', "[1]", '{"version": 2}'])
-def test_a_foreign_index_is_one_line(text, tmp_path):
+def test_foreign_index_is_one_line(text, tmp_path):
     (tmp_path / "shards.json").write_text(text)
     with pytest.raises(DataError, match=r"shards\.json: ") as caught:
         open_dataset("s4", tmp_path, "train")
     assert "\n" not in str(caught.value)
 
 
-def test_a_clip_that_cannot_be_read_is_named_and_nothing_stays(tmp_path):
+def test_unreadable_clip_is_named_and_no_folder_remains(tmp_path):
     root = trees.s4(tmp_path / "tree")
     path = next(root.rglob("*_3.png"))
     path.write_bytes(b"torn")
@@ -210,7 +210,7 @@ def test_shards_of_another_data_set_and_folders_that_exist_are_refused(tmp_path)
         sharded("s4", tmp_path / "tree")
 
 
-def test_the_check_looks_over_shards_as_over_trees(tmp_path):
+def test_check_covers_shards(tmp_path):
     folder = sharded("ms3", trees.ms3(tmp_path / "tree"))
     (spec,) = find_datasets(folder)
     report = DatasetChecker().check(spec, folder)
@@ -226,7 +226,7 @@ def test_the_check_looks_over_shards_as_over_trees(tmp_path):
     assert (finding.kind, finding.path) == ("missing", folder / "train-000000.tar")
 
 
-def test_what_a_data_set_draws_is_drawn_once_for_its_shards(tmp_path):
+def test_random_audio_is_drawn_once_for_shards(tmp_path):
     root = trees.synthetic(tmp_path / "tree")
     assert resolve_spec("synthetic", root).has_random_audio
     folder = sharded("synthetic", root)

@@ -35,7 +35,7 @@ READERS = {
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
-def test_what_is_no_file_is_not_waited_for(tmp_path, name, kind):
+def test_special_files_are_refused_without_waiting(tmp_path, name, kind):
     path = tmp_path / name
     match kind:
         case "pipe":
@@ -49,24 +49,24 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, name, kind):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_name_that_no_file_can_have():
+def test_impossible_file_name_is_refused():
     with pytest.raises(OSError, match="not a file"):
         open_regular(Path("a\0b"))
 
 
-def test_a_sound_that_is_a_pipe(tmp_path):
+def test_audio_that_is_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.wav")
     with pytest.raises(MediaError, match="not a file"):
         read_audio_file(tmp_path / "a.wav", sample_rate=16_000)
 
 
-def test_a_manifest_that_is_a_pipe(tmp_path):
+def test_manifest_that_is_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "corpus.json")
     with pytest.raises(UsageError, match="not a file"):
         Manifest.load(tmp_path)
 
 
-def test_a_picture_that_declares_gigabytes_is_refused(tmp_path):
+def test_image_that_declares_gigabytes_is_refused(tmp_path):
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 1, 0, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
@@ -79,7 +79,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def test_a_playlist_in_place_of_a_sound_asks_nobody(tmp_path):
+def test_playlist_instead_of_audio_connects_nowhere(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"

@@ -29,17 +29,17 @@ def root(tmp_path):
     )
 
 
-def test_what_data_compose_writes_can_be_read(root):
+def test_composed_videos_can_be_read(root):
     clips = open_dataset("folder", root, "test")
     sample = clips[0]
     assert len(clips) == 2 and sample.frames.shape == (3, 48, 64, 3)  # one frame a second
     assert sample.has_mask.all() and sample.valid.all()
-    told = json.loads((root / "scenes.json").read_text())
-    seen = {v["class"] for v in told[0]["audio_sources"] if v["in_view"]}
+    described = json.loads((root / "scenes.json").read_text())
+    seen = {v["class"] for v in described[0]["audio_sources"] if v["in_view"]}
     assert clips.metadata(0).categories == tuple(sorted(seen))
 
 
-def test_masks_belong_to_the_frames_of_their_numbers(root):
+def test_masks_belong_to_frames_by_number(root):
     from PIL import Image
 
     sample = open_dataset("folder", root, "test")[1]
@@ -48,7 +48,7 @@ def test_masks_belong_to_the_frames_of_their_numbers(root):
             assert np.array_equal(sample.masks[k], np.asarray(image))
 
 
-def test_sound_is_paired_by_time(root):
+def test_audio_is_paired_by_time(root):
     sample = open_dataset("folder", root, "test")[0]
     waveform = read_audio_file(root / "scene-0000.mp4", sample_rate=16_000)
     expected = log_mel_at(waveform, 16_000, [0.0, 1.0, 2.0])
@@ -88,14 +88,14 @@ def test_without_split_folders_all_is_test(root):
         open_dataset("folder", root, "train")
 
 
-def test_a_folder_without_masks_is_no_data_set(root):
+def test_folder_without_masks_is_refused(root):
     for masks in root.glob("*.masks"):
         masks.rename(masks.with_suffix(".aside"))
     with pytest.raises(UsageError, match=r"expected NAME\.mp4 next to NAME\.masks/000000\.png"):
         open_dataset("folder", root, "test")
 
 
-def test_broken_films_and_masks_are_named(root):
+def test_broken_videos_and_masks_are_named(root):
     (root / "scene-0001.masks/000008.png").write_text("no picture")
     with pytest.raises(DataError, match=r"000008\.png: not an image"):
         open_dataset("folder", root, "test")[1]
@@ -104,7 +104,7 @@ def test_broken_films_and_masks_are_named(root):
         open_dataset("folder", root, "test")[0]
 
 
-def test_masks_of_frames_that_do_not_exist(root):
+def test_masks_of_missing_frames_are_an_error(root):
     for mask in (root / "scene-0000.masks").iterdir():
         mask.rename(mask.with_stem(f"9{mask.stem}"))
     with pytest.raises(DataError, match="none of its frames has a mask"):

@@ -22,28 +22,28 @@ VOICES = (
 
 
 @pytest.mark.parametrize("cut", [0.25, 0.50003, 1.0, 1.73, 2.5])
-def test_windows_join_without_a_seam(cut):
+def test_mixed_windows_join_without_a_seam(cut):
     joined = np.concatenate([mix_audio(VOICES, -0.5, cut), mix_audio(VOICES, cut, 3.4)])
-    whole = mix_audio(VOICES, -0.5, 3.4)
-    assert joined.shape == whole.shape
-    assert np.allclose(joined, whole, atol=1e-6)
+    complete = mix_audio(VOICES, -0.5, 3.4)
+    assert joined.shape == complete.shape
+    assert np.allclose(joined, complete, atol=1e-6)
 
 
-def test_a_voice_sounds_within_its_span_alone():
+def test_audio_source_sounds_only_within_its_span():
     waveform = mix_audio(VOICES[2:3], 0.0, 2.0)
     on, off = int(0.5 * SAMPLE_RATE), int(0.9 * SAMPLE_RATE)
     assert not waveform[:on].any() and not waveform[off:].any()
     assert np.abs(waveform[on:off]).max() > 0.02
 
 
-def test_voices_add_up_and_are_clipped():
+def test_audio_sources_add_up_and_are_clipped():
     parts = sum(mix_audio([v], 0.0, 2.0) for v in VOICES)
     assert np.allclose(mix_audio(VOICES, 0.0, 2.0), np.clip(parts, -1, 1), atol=1e-6)
     loud = AudioSource("a", np.full(SAMPLE_RATE, 0.9, np.float32), (0.0, 1.0), gain=5.0)
     assert mix_audio([loud], 0.1, 0.9).max() == 1.0
 
 
-def test_a_sound_repeats_after_its_gap():
+def test_audio_source_repeats_after_its_gap():
     tone = np.linspace(0.1, 0.5, SAMPLE_RATE // 2, dtype=np.float32)
     waveform = mix_audio([AudioSource("a", tone, (0.0, 3.0), gap=0.25)], 0.0, 3.0)
     period = int(0.75 * SAMPLE_RATE)
@@ -66,7 +66,7 @@ def test_speed_shifts_the_pitch():
     assert np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE)[spectrum.argmax()] == pytest.approx(550, abs=2)
 
 
-def test_no_voice_is_digital_silence():
+def test_mix_without_sources_is_digital_silence():
     assert not mix_audio((), 0.0, 1.0).any()
     assert np.all(scene_log_mel((), [0.6]) == np.float32(SILENT_LOG_MEL))
 
@@ -79,7 +79,7 @@ def test_background_noise_is_faint():
     assert min(levels) > -81 and max(levels) < -43
 
 
-def test_a_patch_hears_what_is_around_its_time():
+def test_log_mel_patch_covers_the_audio_around_its_time():
     early = scene_log_mel(VOICES, [0.7])
     assert early.shape == (1, 96, 64)
     both = scene_log_mel(VOICES, [0.7, 2.0])

@@ -21,13 +21,13 @@ def test_the_bundled_corpus_serves_every_split(split):
     assert corpus.silent == ("silent",) and len(corpus.cutouts["silent"]) == 3
 
 
-def test_its_manifest_names_files_that_are_there():
+def test_bundled_manifest_names_existing_files():
     root = find_corpus("sample")
     manifest = Manifest.load(root)
     assert all((root / name).is_file() for name in [*manifest.splits, *manifest.test_from_s])
 
 
-def test_every_kind_of_file_has_its_licence_beside_it():
+def test_every_kind_of_bundled_file_has_a_license():
     text = (BUNDLED / "scenes" / "LICENCE.md").read_text(encoding="utf-8")
     for photograph in (BUNDLED / "scenes" / "backgrounds").iterdir():
         assert f"backgrounds/{photograph.name}" in text
@@ -35,13 +35,13 @@ def test_every_kind_of_file_has_its_licence_beside_it():
     assert "sample.mp4" in text and "tuxpaint-stamps-default" in text and "fluid-soundfont-gm" in text
 
 
-def test_it_is_small():
+def test_bundled_corpus_is_small():
     files = [p for p in (BUNDLED / "scenes").rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) < 2.3e6
     assert (BUNDLED / "sample.mp4").stat().st_size < 0.7e6
 
 
-def test_the_sample_clip_takes_turns_and_falls_silent():
+def test_sample_clip_alternates_sources_and_ends_silent():
     info = probe(BUNDLED / "sample.mp4")
     assert (info.width, info.height) == (640, 360)
     waveform = read_audio_file(BUNDLED / "sample.mp4", sample_rate=16_000)

@@ -22,12 +22,12 @@ from tests.support.tiny_corpus import (
 
 
 def looks_of(corpus: Corpus) -> set[str]:
-    return {look.name for looks in corpus.cutouts.values() for look in looks}
+    return {cutout.name for looks in corpus.cutouts.values() for cutout in looks}
 
 
 def backgrounds_of(corpus: Corpus) -> set[str]:
     names = {color: name for name, color in BACKGROUNDS.items()}
-    return {names[tuple(int(v) for v in picture[0, 0])] for picture in corpus.backgrounds}
+    return {names[tuple(int(v) for v in frame[0, 0])] for frame in corpus.backgrounds}
 
 
 def test_zero_shot_classes_are_in_no_other_split(corpus_root):
@@ -45,17 +45,17 @@ def test_labels_are_the_same_in_every_split(corpus_root):
     }
 
 
-def test_held_out_looks_are_for_their_split_alone(train, test):
+def test_held_out_cutouts_are_for_their_split_only(train, test):
     assert {"square-0", "square-1"} <= looks_of(train) and "square-2" not in looks_of(train)
-    assert [look.name for look in test.cutouts["square"]] == ["square-2"]
-    assert [look.held_out for look in test.cutouts["square"]] == [True]
-    assert not any(look.held_out for looks in train.cutouts.values() for look in looks)
+    assert [cutout.name for cutout in test.cutouts["square"]] == ["square-2"]
+    assert [cutout.held_out for cutout in test.cutouts["square"]] == [True]
+    assert not any(cutout.held_out for looks in train.cutouts.values() for cutout in looks)
     assert not test.cutouts["disc"][0].held_out  # a class's only look serves every split
 
 
-def test_silent_things_are_split_too(train, test):
-    assert {look.name for look in train.cutouts["silent"]} == {"tree", "cloud"}
-    assert {look.name for look in test.cutouts["silent"]} == {"stone", "cloud"}
+def test_silent_objects_are_split_too(train, test):
+    assert {cutout.name for cutout in train.cutouts["silent"]} == {"tree", "cloud"}
+    assert {cutout.name for cutout in test.cutouts["silent"]} == {"stone", "cloud"}
     assert train.silent == test.silent == ("silent",)
 
 
@@ -74,7 +74,7 @@ def test_backgrounds_of_the_test_are_unseen_in_training(corpus_root):
     }
 
 
-def test_a_stretch_of_sound_is_kept_for_testing(train, test):
+def test_end_of_a_recording_is_kept_for_testing(train, test):
     (heard,), (held,) = train.sounds["square"], test.sounds["square"]
     assert loudest_hertz(heard) == pytest.approx(TONES["square"], abs=2)
     assert loudest_hertz(held) == pytest.approx(HELD_TONE, abs=2)
@@ -100,9 +100,9 @@ def test_a_class_without_a_sound_for_a_split_does_not_sound_there(tmp_path):
     assert "bar" not in corpus.sounding and "bar" not in corpus.silent
 
 
-def test_a_picture_with_a_mask_beside_it_is_a_cutout(tmp_path):
-    picture = Image.new("RGB", (50, 40), (10, 20, 30))
-    picture.save(tmp_path / "thing.jpg")
+def test_image_with_a_mask_file_is_a_cutout(tmp_path):
+    frame = Image.new("RGB", (50, 40), (10, 20, 30))
+    frame.save(tmp_path / "thing.jpg")
     mask = Image.new("L", (50, 40))
     mask.paste(1, (5, 8, 25, 18))  # any non-zero value is the thing
     mask.save(tmp_path / "thing.mask.png")
@@ -120,7 +120,7 @@ def test_a_cutout_is_cropped_to_its_outline_and_kept_small(tmp_path):
     assert (rgba[..., 3] > 250).all()
 
 
-def test_sounds_lose_their_pauses_and_are_leveled():
+def test_sounds_lose_pauses_and_are_normalized():
     tone = 0.02 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
     waveform = np.concatenate([tone, np.zeros(32_000), tone]).astype(np.float32)
     prepared = prepare_sound(waveform)
@@ -134,7 +134,7 @@ def test_a_very_short_sound_is_kept():
 
 
 @pytest.mark.parametrize("waveform", [np.zeros(16_000, np.float32), np.ones(100, np.float32)])
-def test_silence_is_no_sound(waveform):
+def test_silent_sound_is_refused(waveform):
     with pytest.raises(ValueError, match="silent, or shorter"):
         prepare_sound(waveform)
 
@@ -165,7 +165,7 @@ def test_a_split_with_nothing_in_it(tmp_path):
         Corpus.load(root, "val")
 
 
-def test_other_files_in_the_folders_are_passed_over(tmp_path):
+def test_other_files_in_corpus_folders_are_ignored(tmp_path):
     root = make_corpus(tmp_path / "corpus")
     for folder in ("backgrounds", "cutouts/disc"):
         (root / folder / "README.txt").write_text("not a picture")

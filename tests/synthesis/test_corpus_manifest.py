@@ -53,7 +53,7 @@ def test_what_is_written_is_read(tmp_path_factory, manifest):
 
 
 @pytest.mark.parametrize("second", ["NaN", "Infinity"])
-def test_a_second_that_is_no_number_is_refused(tmp_path, second):
+def test_test_start_that_is_not_a_number_is_refused(tmp_path, second):
     (tmp_path / "corpus.json").write_text(f'{{"test_from_s": {{"sounds/a/a.wav": {second}}}}}')
     with pytest.raises(UsageError, match=r"corpus\.json: test_from_s\.sounds/a/a\.wav"):
         Manifest.load(tmp_path)

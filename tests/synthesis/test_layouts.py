@@ -79,7 +79,7 @@ def test_ms3_has_one_or_two_sounding_classes_in_view(written):
     assert {len(sounding_classes_in_view(scene)) for scene in scenes} == {1, 2}
 
 
-def test_avss_says_the_same_in_indices_colors_and_words(written):
+def test_avss_indices_colors_and_categories_agree(written):
     root = written("avss")
     names = json.loads((root / "label2idx.json").read_text())
     assert names["background"] == 0 and sorted(names.values()) == list(range(len(names)))
@@ -119,7 +119,7 @@ def test_v3_unseen_classes_are_those_of_the_zero_shot_split(written):
         assert "ghost" not in {name for i in range(len(seen)) for name in seen.metadata(i).categories}
 
 
-def test_v3_shots_grow_and_never_stand_in_the_test(written):
+def test_v3_shots_are_nested_and_never_in_the_test(written):
     root = written("v3")
     before: set[str] = set()
     for shots in (1, 3, 5):
@@ -141,13 +141,13 @@ def test_v3_needs_more_clips_than_unseen_classes(corpus_root, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_synthetic_sounds_are_the_pictures_second_patch(written):
+def test_synthetic_images_get_the_second_patch(written):
     clips = open_dataset("synthetic", written("synthetic"), "val")
     wav = clips.entries[0].paths.audio
     assert np.array_equal(clips[0].log_mel, trees.patches_of(wav)[1:2])
 
 
-def test_a_folder_that_exists_is_left_alone(train, tmp_path):
+def test_existing_folder_is_left_unchanged(train, tmp_path):
     for layout in LAYOUT_WRITERS:
         with pytest.raises(UsageError, match="already exists"):
             write_layout(layout, LayoutRequest({"train": train}, 1), tmp_path)

@@ -38,14 +38,14 @@ def test_item_i_depends_on_seed_and_i_alone(train):
     assert not np.array_equal(first[0].frames, first[1].frames)
 
 
-def test_things_and_sounds_are_repeatable_too(train):
+def test_prompt_and_tagging_streams_are_repeatable(train):
     objects = PromptStream(train, OPTIONS, 64, seed=1)
     assert same(objects[4][:2], objects[4][:2]) and same(objects[4][3:], objects[4][3:])
     sounds = AudioTaggingStream(train, OPTIONS, seed=1)
     assert same(sounds[4], sounds[4])
 
 
-def test_a_silent_thing_is_never_of_a_class_that_sounds(train):
+def test_silent_object_is_never_of_a_sounding_class(train):
     for scene in scenes(train, SceneOptions(num_objects=(2, 4)), segments=3):
         for time in scene.segments:
             sources = scene.sounding_at(time)
@@ -55,14 +55,14 @@ def test_a_silent_thing_is_never_of_a_class_that_sounds(train):
             assert not silent & {v.name for v in scene.audio_sources if v.active_at(time)}
 
 
-def test_kinds_that_never_sound_have_no_voice_and_no_mask(train):
+def test_silent_groups_have_no_audio_source_and_no_mask(train):
     for scene in scenes(train, SceneOptions(num_objects=(3, 4), silent_object_prob=0.9)):
         never = {i for i, t in enumerate(scene.objects) if t.cutout.group == "silent"}
         assert not never & {i for time in scene.segments for i in scene.sounding_at(time)}
         assert all(v.name != "silent" for v in scene.audio_sources)
 
 
-def test_the_share_of_sources_is_as_asked(train):
+def test_source_counts_follow_their_probabilities(train):
     options = SceneOptions(
         num_objects=(3, 3), silent_object_prob=0.0, source_count_probs=(0.2, 0.5, 0.3), off_screen_prob=0.5
     )
@@ -78,7 +78,7 @@ def test_off_screen_sounds_are_of_classes_not_in_view_and_mark_nothing(train):
         assert scene.sounding_at(scene.segments[0]) == ()
 
 
-def test_nothing_is_absent_when_every_class_is_in_view(train):
+def test_no_off_screen_sound_when_every_class_is_in_view(train):
     options = SceneOptions(
         num_objects=(4, 4), silent_object_prob=0.0, source_count_probs=(1.0, 0.0, 0.0), off_screen_prob=1.0
     )
@@ -86,7 +86,7 @@ def test_nothing_is_absent_when_every_class_is_in_view(train):
         assert {v.name for v in scene.audio_sources} == {None}
 
 
-def test_turns_change_what_sounds(train):
+def test_sounding_objects_change_between_segments(train):
     options = SceneOptions(num_objects=(3, 3), silent_object_prob=0.0)
     turns = [
         s.sounding_at(t) for s in scenes(train, options, 10, segments=4, segment_s=2.0) for t in s.segments
@@ -96,16 +96,16 @@ def test_turns_change_what_sounds(train):
     assert scene.duration == 8.0 and scene.segments == (1.0, 3.0, 5.0, 7.0)
 
 
-def test_what_is_heard_is_what_is_marked(train):
+def test_mask_marks_the_classes_in_the_audio(train):
     """Every source contributes to the sound at the time it is a source, and to no other time."""
     options = SceneOptions(num_objects=(3, 3), silent_object_prob=0.0, augment=False)
     for scene in scenes(train, options, 8, segments=2):
         for i, time in enumerate(scene.segments):
-            for voice in (v for v in scene.audio_sources if v.name is not None):
-                alone = mix_audio([voice], time - 0.3, time + 0.3)
-                assert (np.abs(alone).max() > 1e-3) == voice.active_at(time)
-                in_view = [k for k, t in enumerate(scene.objects) if t.cutout.group == voice.name]
-                assert (set(in_view) <= set(scene.sounding_at(time))) or not voice.active_at(time)
+            for audio_source in (v for v in scene.audio_sources if v.name is not None):
+                alone = mix_audio([audio_source], time - 0.3, time + 0.3)
+                assert (np.abs(alone).max() > 1e-3) == audio_source.active_at(time)
+                in_view = [k for k, t in enumerate(scene.objects) if t.cutout.group == audio_source.name]
+                assert (set(in_view) <= set(scene.sounding_at(time))) or not audio_source.active_at(time)
             expected = scene_log_mel(
                 tuple(v for v in scene.audio_sources if v.active_at(scene.segments[i])), [time]
             )
@@ -124,27 +124,27 @@ def test_training_scenes_use_training_material_only(train, test):
             assert {id(v.waveform) for v in scene.audio_sources if v.name is not None} <= waves
 
 
-def test_moving_things_go_straight_and_turn_back_before_the_edge(train):
+def test_moving_objects_turn_back_before_the_edge(train):
     options = SceneOptions(num_objects=(3, 3), motion=True)
     objects = [t for s in scenes(train, options, 20, segments=4, segment_s=5.0) for t in s.objects]
     assert 0.3 < np.mean([any(t.velocity) for t in objects]) < 0.9
-    for thing in objects:
-        places = np.array([thing.position_at(t) for t in np.arange(0, 20, 0.1)])
-        assert np.all(places >= np.minimum(thing.center, 0.15) - 1e-9)
-        assert np.all(places <= np.maximum(thing.center, 0.85) + 1e-9)
+    for item in objects:
+        places = np.array([item.position_at(t) for t in np.arange(0, 20, 0.1)])
+        assert np.all(places >= np.minimum(item.center, 0.15) - 1e-9)
+        assert np.all(places <= np.maximum(item.center, 0.85) + 1e-9)
         steps = np.abs(np.diff(places, axis=0))
-        speed = 0.1 * np.abs(thing.velocity)
+        speed = 0.1 * np.abs(item.velocity)
         assert np.all(steps <= speed + 1e-9)
         assert np.all((np.abs(steps - speed) < 1e-9).mean(axis=0) > 0.9)  # all but the turns
 
 
-def test_a_still_thing_stays_where_it_was_put(train):
+def test_still_object_does_not_move(train):
     objects = [t for s in scenes(train, SceneOptions(augment=False)) for t in s.objects]
     assert any(min(t.center) < 0.15 or max(t.center) > 0.85 for t in objects)
     assert all(t.position_at(1.0) == t.center for t in objects)
 
 
-def test_a_still_scene_is_painted_once_and_a_moving_one_at_each_time(train):
+def test_still_scene_is_rendered_once(train):
     still = SceneStream(train, SceneOptions(augment=False), 64, 2, seed=2)[0].sample
     assert np.array_equal(still.frames[0], still.frames[1])
     fast = SceneOptions(num_objects=(4, 4), motion=True, augment=False)
@@ -152,7 +152,7 @@ def test_a_still_scene_is_painted_once_and_a_moving_one_at_each_time(train):
     assert any(not np.array_equal(m.frames[0], m.frames[1]) for m in moving)
 
 
-def test_streamed_masks_are_the_painted_sources(train):
+def test_streamed_masks_match_the_rendered_sources(train):
     stream = SceneStream(train, OPTIONS, 64, 2, seed=8)
     for i in range(10):
         sample, shown, groups = stream[i]
@@ -164,7 +164,7 @@ def test_streamed_masks_are_the_painted_sources(train):
             assert np.array_equal(sample.masks[view], np.isin(instances, scene.sounding_at(time)))
 
 
-def test_a_prompt_names_the_thing_it_lies_on(train):
+def test_prompt_lies_on_its_object(train):
     stream = PromptStream(train, OPTIONS, 96, seed=6)
     for i in range(20):
         sample = stream[i]
@@ -176,7 +176,7 @@ def test_a_prompt_names_the_thing_it_lies_on(train):
         assert np.abs(sample.box - tight).max() <= slack
 
 
-def test_labels_of_a_mixture_are_the_classes_heard(train):
+def test_tagging_targets_are_the_classes_in_the_mixture(train):
     stream = AudioTaggingStream(train, SceneOptions(source_count_probs=(0.0, 1.0, 0.0)), seed=6)
     for i in range(10):
         sample = stream[i]

@@ -43,18 +43,18 @@ def test_the_ten_zero_shot_classes_are_in_no_training_stage():
         assert relatives <= {name}
 
 
-def test_a_stamp_serves_one_group():
+def test_each_stamp_serves_one_group():
     counts = Counter(a.stamp for a in ASSIGNED)
     assert counts.most_common(1)[0][1] == 1
 
 
-def test_what_is_for_nothing_is_in_nothing():
+def test_excluded_stamps_are_unassigned():
     taken = {a.stamp for a in ASSIGNED}
     assert not taken & set(PLAN["never"])
     assert not taken & {"food/thing_mirror", "symbols/star"}
 
 
-def test_a_class_with_enough_looks_keeps_one_for_the_test():
+def test_class_with_three_appearances_keeps_one_for_testing():
     for name, entry in PLAN["classes"].items():
         mine = {a.stamp: a.splits for a in ASSIGNED if a.group == name}
         for image in entry["appearances"]:
@@ -64,7 +64,7 @@ def test_a_class_with_enough_looks_keeps_one_for_the_test():
         assert ("test" in entry) == (len(appearances(entry)) >= 3), name
 
 
-def test_silent_things_are_split_one_to_four_and_creatures_are_for_prompts_alone():
+def test_one_in_five_silent_stamps_is_for_testing():
     silent = [a for a in ASSIGNED if a.group == "silent"]
     held = [a for a in silent if a.splits == ("test", "zero-shot")]
     assert {a.splits for a in silent} == {("test", "zero-shot"), ("train", "val")}
@@ -72,20 +72,20 @@ def test_silent_things_are_split_one_to_four_and_creatures_are_for_prompts_alone
     assert {a.splits for a in ASSIGNED if a.group == "promptable"} == {("train", "val")}
 
 
-def test_every_class_can_be_seen_and_heard():
+def test_every_class_has_appearances_and_sounds():
     for entry in [*PLAN["classes"].values(), *PLAN["zero_shot"].values()]:
         assert entry["appearances"] and (entry.get("sounds") or entry.get("notes"))
     assert 60 <= len(PLAN["classes"]) + len(PLAN["zero_shot"]) <= 80
 
 
-def test_photographs_of_the_test_are_not_those_of_training():
+def test_backgrounds_of_splits_are_disjoint():
     lists = PLAN["backgrounds"]
     assert set(lists) == {"train", "val", "test"}
     names = [name for photographs in lists.values() for name in photographs]
     assert len(names) == len(set(names)) and all(lists.values())
 
 
-def test_the_outside_checks_own_photographs_are_left_alone():
+def test_plasma_wallpapers_are_not_used():
     packages = [
         name for value in PLAN["packages"].values() for name in ([value] if isinstance(value, str) else value)
     ]
@@ -107,7 +107,7 @@ def test_phrases_stay_within_the_instrument(notes):
             assert all(note.channel == 9 for note in phrase)
 
 
-def test_midi_files_hold_the_notes(tmp_path):
+def test_midi_file_has_the_notes(tmp_path):
     mido = pytest.importorskip("mido")
     from save_avs.synthesis.midi import Note, write_midi
 
@@ -120,7 +120,7 @@ def test_midi_files_hold_the_notes(tmp_path):
     assert struck == {60: 0.0, 64: 0.7}
 
 
-def test_what_is_missing_is_said_before_any_work(tmp_path, monkeypatch):
+def test_missing_tools_are_reported_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(
         tuxpaint.shutil, "which", lambda tool: None if tool == "fluidsynth" else f"/usr/bin/{tool}"
     )
@@ -132,7 +132,7 @@ def test_what_is_missing_is_said_before_any_work(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_corpus_that_exists_is_left_alone(tmp_path, monkeypatch):
+def test_existing_corpus_is_left_unchanged(tmp_path, monkeypatch):
     monkeypatch.setattr(tuxpaint.shutil, "which", lambda tool: f"/usr/bin/{tool}")
     with pytest.raises(UsageError, match="already exists"):
         build_tuxpaint_corpus(tmp_path)
