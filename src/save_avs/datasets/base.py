@@ -14,7 +14,7 @@ from save_avs.types import F32, AVSample
 
 @dataclass(frozen=True)
 class ClipMetadata:
-    """What is known of a clip without opening its files.
+    """Description of a clip that needs none of its files.
 
     Attributes:
         name: unique within the data set.
@@ -58,7 +58,7 @@ class AVDataset(Protocol):
         ...
 
     def metadata(self, i: int) -> ClipMetadata:
-        """Return what is known of a clip without opening its files."""
+        """Describe a clip without opening its files."""
         ...
 
 
@@ -121,7 +121,7 @@ class DatasetWrapper:
         return len(self.clips)
 
     def metadata(self, i: int) -> ClipMetadata:
-        """Return what is known of a clip without opening its files."""
+        """Describe a clip without opening its files."""
         return self.clips.metadata(i)
 
 

@@ -30,7 +30,7 @@ _THREADS = min(8, 2 * (os.cpu_count() or 1))
 
 @dataclass(frozen=True)
 class FileProblem:
-    """What is wrong with a file.
+    """Problem of a file.
 
     Attributes:
         path: the file; in shards, the shard and its member.
@@ -45,7 +45,7 @@ class FileProblem:
 
 @dataclass
 class SplitReport:
-    """What was found in one split.
+    """Findings in one split.
 
     Attributes:
         split: its name.
@@ -66,14 +66,14 @@ class SplitReport:
 
 @dataclass
 class DatasetReport:
-    """What was found in one data set.
+    """Findings in one data set.
 
     Attributes:
         name: of the data set.
         title: its full name.
         folder: that holds it.
-        table_problems: what is wrong with its tables.
-        splits: what was found in each.
+        table_problems: missing and broken tables.
+        splits: findings in each.
         leaks: source videos with clips in more than one split: how many in each.
         opened: the splits that could be opened.
     """
@@ -174,7 +174,7 @@ class DatasetChecker:
 
 
 def _check_file(file: ClipFile) -> tuple[FileProblem | None, int]:
-    """Return what is wrong with a file, and the stray components of an annotation."""
+    """Check a file; return its problem and the stray components of an annotation."""
     try:
         value = file.read(file.path)
     except DataError as error:

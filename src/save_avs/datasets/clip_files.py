@@ -35,7 +35,7 @@ FileT_co = TypeVar("FileT_co", bound=StoredFile, covariant=True)
 
 @dataclass(frozen=True)
 class ClipPaths(Generic[FileT_co]):
-    """Files of a clip: what a reader opens and a writer fills.
+    """Paths of a clip's files, for readers and writers.
 
     Attributes:
         frames: the image of each frame.
@@ -116,7 +116,7 @@ def log_mel_per_second(waveform: F32, frontend: Frontend) -> F32:
 
     Args:
         waveform: mono at the front-end's rate, f32 [S]; padded with silence if it is shorter than a patch.
-        frontend: what the patches are.
+        frontend: defines the patches.
     """
     shortest = math.ceil(VGGISH.duration * frontend.sample_rate)
     padded = np.pad(waveform, (0, max(0, shortest - len(waveform))))

@@ -45,9 +45,9 @@ class ClipFile(NamedTuple):
     """A file of a clip.
 
     Attributes:
-        kind: what it holds.
+        kind: of content.
         path: the file.
-        read: reads it alone; raises DataError if it is missing or broken.
+        read: reads this file; raises DataError if it is missing or broken.
     """
 
     kind: Literal["frame", "annotation", "audio", "video"]
@@ -152,7 +152,7 @@ class VideoFileClip:
     """A video, and masks of some of its frames.
 
     Attributes:
-        metadata: what is known of it.
+        metadata: name and categories.
         path: the video.
         masks: the mask of each annotated frame, by the frame's index in the video.
     """
@@ -284,7 +284,7 @@ class ClipDataset:
         return replace(self, frontend=frontend)
 
     def metadata(self, i: int) -> ClipMetadata:
-        """Return what is known of a clip without opening its files."""
+        """Describe a clip without opening its files."""
         return self.entries[i].metadata
 
     def log_mel(self, i: int) -> F32:

@@ -1,7 +1,7 @@
 """Data sets in tar shards, after WebDataset's convention, with an index that gives random access.
 
 ``shards.json`` is next to the tar files. It lists the clips of each split and the offset of each of their
-files, so opening a data set reads this file alone, and clips can be read in any order. Writing reads every
+files, so opening a data set reads only this file, and clips can be read in any order. Writing reads every
 member back before the folder appears.
 """
 

@@ -1,4 +1,4 @@
-"""What distinguishes one benchmark subset from another: its tables, paths and counts."""
+"""Specs of benchmark subsets: tables, paths, official counts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class DatasetSpec:
     """A benchmark subset.
 
     Attributes:
-        name: what ``open_dataset`` and ``--data`` call it.
+        name: for ``open_dataset`` and ``--data``.
         title: full name.
         folders: folders below a root that may hold it, the archive's own layout first.
         tables: its tables; the first one marks the folder.
         official_counts: clips in each split of the official release.
-        entries: (folder, split, seed) to the clips of the split; the seed is for what is drawn at random.
+        entries: (folder, split, seed) to the clips of the split; the seed is for random audio.
         classes: folder to class names; none for masks.
         has_random_audio: whether clips of ``train`` change with the seed.
         expected: files that mark the folder, where that is not a table.

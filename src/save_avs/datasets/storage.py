@@ -23,7 +23,7 @@ _HINT = "copy the shard again, or rewrite it: save-avs data shard --help"
 
 
 class CorruptShardError(DataError):
-    """A shard no longer holds what was written, so no fallback may stand in for the member."""
+    """A member of a shard no longer has the content that was written."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the layouts of composed scenes share: the request, the scenes drawn for it, the files of a clip."""
+"""Shared by all layouts of composed scenes: the request, its scenes, the files of a clip."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ WriteAnnotation = Callable[[Path, InstanceMap, Scene, float], None]  # path, ins
 
 @dataclass(frozen=True)
 class LayoutRequest:
-    """What to write.
+    """Clips to write in a layout.
 
     Attributes:
         corpora: the splits, each with what it may use.
         count: clips in each split.
-        seed: clip i of a split depends on (seed, the split's name, i) alone.
+        seed: clip i of a split depends on (seed, the split's name, i) only.
         size: (height, width) of frames and masks, pixels.
         progress: called after each clip.
     """

@@ -1,4 +1,4 @@
-"""Endless training data, composed on the fly: item i depends on (seed, i) alone, so any run can resume.
+"""Endless training data, composed on the fly: item i depends only on (seed, i), so any run can resume.
 
 Also the frames of composed scenes on which models are calibrated, timed and evaluated.
 """

@@ -87,7 +87,7 @@ def write_scene_videos(
 ) -> Path:
     """Write a new folder of videos: ``scene-0000.mp4``, ..., and ``scenes.json``, which describes each.
 
-    Video i depends on (seed, i) alone. With ``masks``, its masks are in ``scene-0000.masks/``.
+    Video i depends only on (seed, i). With ``masks``, its masks are in ``scene-0000.masks/``.
 
     Raises:
         UsageError: the folder exists.
