@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from save_avs.audio.augment import match_rms, mix_at_snr, time_shift
-from save_avs.datasets.base import WaveformDataset
+from save_avs.datasets.clips import ClipDataset
 from save_avs.types import F32
 from studies.audio_sensitivity import trials as conditions
 from studies.audio_sensitivity.trials import SensitivityTrial, TestFrame
@@ -29,7 +29,7 @@ class _Sound(NamedTuple):
     description: str = ""
 
 
-def clip_trials(clips: WaveformDataset, *, seed: int) -> Iterator[list[SensitivityTrial]]:
+def clip_trials(clips: ClipDataset, *, seed: int) -> Iterator[list[SensitivityTrial]]:
     """Yield the trials of each annotated frame with a sounding object.
 
     The other clip is drawn from (seed, index) among those of another source and without a shared category; if
@@ -61,7 +61,7 @@ def clip_trials(clips: WaveformDataset, *, seed: int) -> Iterator[list[Sensitivi
             ]
 
 
-def _sounds(clips: WaveformDataset, i: int, seed: int) -> Iterator[_Sound]:
+def _sounds(clips: ClipDataset, i: int, seed: int) -> Iterator[_Sound]:
     """Yield the sounds for a clip, its own first."""
     own, metadata = clips.waveform(i), clips.metadata(i)
     yield _Sound(conditions.MATCHED, 0.0, own, ", ".join(metadata.categories))
@@ -77,7 +77,7 @@ def _sounds(clips: WaveformDataset, i: int, seed: int) -> Iterator[_Sound]:
         yield _Sound(conditions.MIXED, db, mix_at_snr(own, other, db), description)
 
 
-def _other_clip(clips: WaveformDataset, i: int, rng: np.random.Generator) -> int | None:
+def _other_clip(clips: ClipDataset, i: int, rng: np.random.Generator) -> int | None:
     """Index of a random clip of another source without a shared category; None if there is none."""
     own = clips.metadata(i)
     for k in rng.permutation(len(clips)).tolist():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from save_avs.audio.frontend import Frontend
-from save_avs.types import F32, AVSample
+from save_avs.types import AVSample
 
 
 @dataclass(frozen=True)
@@ -59,36 +58,6 @@ class AVDataset(Protocol):
 
     def metadata(self, i: int) -> ClipMetadata:
         """Describe a clip without opening its files."""
-        ...
-
-
-@runtime_checkable
-class WaveformDataset(AVDataset, Protocol):
-    """A data set whose waveforms can be read, changed and put back, or given to another front-end."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Sample rate of ``waveform``, in Hz."""
-        ...
-
-    def with_frontend(self, frontend: Frontend) -> AVDataset:
-        """Return the same clips with the log-mel of another front-end."""
-        ...
-
-    def waveform(self, i: int) -> F32:
-        """Read the audio of a clip, mono, f32 [S].
-
-        Raises:
-            DataError: it is missing or broken; the message names the file.
-        """
-        ...
-
-    def read(self, i: int, *, waveform: F32 | None = None) -> AVSample:
-        """Read a clip; its log-mel is computed from ``waveform`` if one is given.
-
-        Raises:
-            DataError: a file is missing or broken; the message names it.
-        """
         ...
 
 

@@ -244,7 +244,7 @@ ClipEntry = ImageSequenceClip | VideoFileClip
 
 @dataclass(frozen=True)
 class ClipDataset:
-    """One split of a data set; a :class:`save_avs.datasets.base.WaveformDataset`.
+    """One split of a data set, whose waveforms can be changed and put back, or given to another front-end.
 
     Attributes:
         name: of the data set.

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from save_avs.datasets.base import AVDataset, ClipMetadata, WaveformDataset
+from save_avs.datasets.base import AVDataset, ClipMetadata
+from save_avs.datasets.clips import ClipDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.accumulator import ScoreAccumulator
 from save_avs.evaluation.examples import pick_examples
@@ -71,7 +72,7 @@ def evaluate_clips(
         DataError: a file is missing or broken, or no frame is annotated.
     """
     chosen = get_protocols(protocols, size)
-    if isinstance(clips, WaveformDataset):
+    if isinstance(clips, ClipDataset):
         clips = clips.with_frontend(model.frontend)
     classes = _count_labels(model, clips)
     accumulator = ScoreAccumulator(

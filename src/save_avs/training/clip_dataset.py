@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from save_avs.audio.augment import augment_waveform
-from save_avs.datasets.base import AVDataset, WaveformDataset
+from save_avs.datasets.base import AVDataset
+from save_avs.datasets.clips import ClipDataset
 from save_avs.errors import DataError
 from save_avs.losses import UNLABELED
 from save_avs.models.preprocess import get_preprocess_shape, preprocess_frames
@@ -132,7 +133,7 @@ class ClipStream:
         clips = self._clips_of(epoch)
         if not self.augment.audio_fields:
             return clips[index]
-        if not isinstance(clips, WaveformDataset):
+        if not isinstance(clips, ClipDataset):
             raise TypeError(f"{clips.name} does not expose its audio, so audio augmentation is not supported")
         rng = np.random.default_rng((self.order.seed, i, AUDIO_RNG))
         return _with_augmented_audio(clips, index, self.augment, rng)
@@ -159,7 +160,7 @@ class ClipStream:
 
 
 def _with_augmented_audio(
-    clips: WaveformDataset, index: int, options: AugmentConfig, rng: np.random.Generator
+    clips: ClipDataset, index: int, options: AugmentConfig, rng: np.random.Generator
 ) -> AVSample:
     """Read a clip with its sound augmented; the sound of any other clip may be mixed in."""
 
