@@ -42,8 +42,9 @@ lint: dev
 	@$(BIN)/ruff format --check .
 
 types: dev
-	@echo "== pyright: types"
+	@echo "== pyright: types, and that those of the public API are complete"
 	@$(BIN)/pyright
+	@$(BIN)/python scripts/check_public_types.py
 
 imports: dev
 	@echo "== import-linter: rooms import only rooms below them"
