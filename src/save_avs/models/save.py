@@ -66,9 +66,11 @@ class SAVE(nn.Module):
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter
         self.semantic = semantic
-        self.classes = tuple(classes)
+        self.classes: tuple[str, ...] = tuple(classes)
         audio_dim = audio_adapter.audio_dim
-        self.audio_classifier = nn.Linear(audio_dim, len(self.classes)) if self.classes else None
+        self.audio_classifier: nn.Linear | None = (
+            nn.Linear(audio_dim, len(self.classes)) if self.classes else None
+        )
 
     @property
     def image_size(self) -> int:

@@ -28,10 +28,10 @@ class SemanticHead(nn.Module):
 
     def __init__(self, classes: Sequence[str], *, dim: int) -> None:
         super().__init__()
-        self.classes = tuple(classes)
-        self.embeddings = nn.Parameter(torch.empty(len(self.classes), dim))
-        self.bias = nn.Parameter(torch.zeros(len(self.classes)))
-        self.hypernetwork = MLP(dim, dim, dim // 8, 3)
+        self.classes: tuple[str, ...] = tuple(classes)
+        self.embeddings: nn.Parameter = nn.Parameter(torch.empty(len(self.classes), dim))
+        self.bias: nn.Parameter = nn.Parameter(torch.zeros(len(self.classes)))
+        self.hypernetwork: MLP = MLP(dim, dim, dim // 8, 3)
         nn.init.normal_(self.embeddings)
 
     def forward(self, token: Tensor, upscaled: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from save_avs._extras import require
+from save_avs.audio import Frontend
 from save_avs.errors import UsageError
 from save_avs.models.config import SaveConfig
 from save_avs.models.pretrained import PretrainedPaths
@@ -39,13 +40,13 @@ class RuntimeModel:
     def __init__(
         self, config: SaveConfig, session: InferenceSession, *, precision: Precision, runtime: str
     ) -> None:
-        self.name = config.name
-        self.image_size = config.image_size
+        self.name: str = config.name
+        self.image_size: int = config.image_size
         self.resize: Resize = config.resize
-        self.frontend = config.frontend
-        self.device = torch.device("cpu")
+        self.frontend: Frontend = config.frontend
+        self.device: torch.device = torch.device("cpu")
         self.precision: Precision = precision
-        self.runtime = runtime
+        self.runtime: str = runtime
         self._session = session
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:

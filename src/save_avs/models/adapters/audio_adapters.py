@@ -49,14 +49,14 @@ class ResidualAudioAdapter(nn.Module):
         self.audio_dim = audio_dim
         self.residual = residual
         self.tokens = tokens
-        self.first_injected_block = {"all": 0, "last": blocks - 1, "none": blocks}[inject_into]
-        self.in_proj = nn.Linear(audio_dim, hidden)
-        self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(blocks))
+        self.first_injected_block: int = {"all": 0, "last": blocks - 1, "none": blocks}[inject_into]
+        self.in_proj: nn.Linear = nn.Linear(audio_dim, hidden)
+        self.layers: nn.ModuleList = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(blocks))
         injected = blocks - self.first_injected_block
-        self.block_proj = nn.ModuleList(
+        self.block_proj: nn.ModuleList = nn.ModuleList(
             zero_linear(hidden, embed_dim) for _ in range(min(injected, 1) if shared else injected)
         )
-        self.prompt_proj = nn.Linear(hidden, tokens * prompt_embed_dim) if tokens else None
+        self.prompt_proj: nn.Linear | None = nn.Linear(hidden, tokens * prompt_embed_dim) if tokens else None
 
     def forward(self, audio: Tensor) -> tuple[list[Tensor | None], Tensor | None]:
         """Audio vectors [B,audio_dim] to one [B,C] or None per block, and the prompt [B,tokens,width]."""
@@ -92,8 +92,8 @@ class SamaAudioAdapter(nn.Module):
     def __init__(self, *, audio_dim: int, blocks: int, embed_dim: int, hidden: int = 512) -> None:
         super().__init__()
         self.audio_dim = audio_dim
-        self.layers = nn.ModuleList(nn.Linear(audio_dim, hidden) for _ in range(blocks))
-        self.block_proj = zero_linear(hidden, embed_dim)
+        self.layers: nn.ModuleList = nn.ModuleList(nn.Linear(audio_dim, hidden) for _ in range(blocks))
+        self.block_proj: nn.Linear = zero_linear(hidden, embed_dim)
 
     def forward(self, audio: Tensor) -> tuple[list[Tensor | None], None]:
         """Audio vectors [B,audio_dim] to one [B,C] per block."""

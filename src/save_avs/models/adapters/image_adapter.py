@@ -40,11 +40,11 @@ class ImageAdapter(nn.Module):
         if not 0 < ratio <= 1:
             raise ValueError(f"ratio must be in (0, 1], not {ratio}")
         hidden = max(1, int(dim * ratio))
-        self.down = nn.Linear(dim, hidden, bias=False)
-        self.up = nn.Linear(hidden, dim, bias=False)
-        self.spatial = _spatial_branch(dim, hidden, spatial)
-        self.norm = nn.LayerNorm(dim)
-        self.gate = nn.Parameter(torch.zeros(dim))
+        self.down: nn.Linear = nn.Linear(dim, hidden, bias=False)
+        self.up: nn.Linear = nn.Linear(hidden, dim, bias=False)
+        self.spatial: nn.Module | None = _spatial_branch(dim, hidden, spatial)
+        self.norm: nn.LayerNorm = nn.LayerNorm(dim)
+        self.gate: nn.Parameter = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,H,W,C] -> [B,H,W,C]."""

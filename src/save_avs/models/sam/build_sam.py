@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from save_avs.models.sam.image_encoder import ImageEncoderViT
@@ -34,7 +36,7 @@ class SamConfig(BaseModel):
         iou_head_hidden_dim: its hidden width.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     patch_size: int = Field(default=16, gt=0, le=1 << 10)
     embed_dim: int = Field(default=768, gt=0, le=1 << 14)

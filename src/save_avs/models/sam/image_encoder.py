@@ -17,7 +17,7 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, patch_size: int, in_chans: int, embed_dim: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
+        self.proj: nn.Conv2d = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,3,S,S] -> [B,S/patch,S/patch,C]."""
@@ -36,10 +36,12 @@ class Block(nn.Module):
 
     def __init__(self, dim: int, *, num_heads: int, mlp_dim: int, input_size: int, window_size: int) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, num_heads=num_heads, input_size=input_size, window_size=window_size)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = MLPBlock(dim, mlp_dim)
+        self.norm1: nn.LayerNorm = nn.LayerNorm(dim, eps=1e-6)
+        self.attn: Attention = Attention(
+            dim, num_heads=num_heads, input_size=input_size, window_size=window_size
+        )
+        self.norm2: nn.LayerNorm = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp: MLPBlock = MLPBlock(dim, mlp_dim)
         self.adapter = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,13 +99,13 @@ class ImageEncoderViT(nn.Module):
         self.image_size = image_size
         self.embed_dim = embed_dim
         self.out_chans = out_chans
-        self.image_embedding_size = image_size // patch_size
+        self.image_embedding_size: int = image_size // patch_size
         self.activation_checkpointing = False
-        self.patch_embed = PatchEmbed(patch_size, 3, embed_dim)
-        self.pos_embed = nn.Parameter(
+        self.patch_embed: PatchEmbed = PatchEmbed(patch_size, 3, embed_dim)
+        self.pos_embed: nn.Parameter = nn.Parameter(
             torch.zeros(1, self.image_embedding_size, self.image_embedding_size, embed_dim)
         )
-        self.blocks = nn.ModuleList(
+        self.blocks: nn.ModuleList = nn.ModuleList(
             Block(
                 embed_dim,
                 num_heads=num_heads,
@@ -113,7 +115,7 @@ class ImageEncoderViT(nn.Module):
             )
             for i in range(depth)
         )
-        self.neck = nn.Sequential(
+        self.neck: nn.Sequential = nn.Sequential(
             nn.Conv2d(embed_dim, out_chans, 1, bias=False),
             LayerNorm2d(out_chans),
             nn.Conv2d(out_chans, out_chans, 3, padding=1, bias=False),

@@ -18,7 +18,7 @@ class MLP(nn.Module):
     def __init__(self, input_dim: int, hidden_dim: int, output_dim: int, num_layers: int) -> None:
         super().__init__()
         widths = [input_dim, *[hidden_dim] * (num_layers - 1), output_dim]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers: nn.ModuleList = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         """[...,input_dim] -> [...,output_dim]."""
@@ -54,19 +54,19 @@ class MaskDecoder(nn.Module):
         super().__init__()
         dim, num_mask_tokens = transformer_dim, num_multimask_outputs + 1
         self.transformer = transformer
-        self.iou_token = nn.Embedding(1, dim)
-        self.mask_tokens = nn.Embedding(num_mask_tokens, dim)
-        self.output_upscaling = nn.Sequential(
+        self.iou_token: nn.Embedding = nn.Embedding(1, dim)
+        self.mask_tokens: nn.Embedding = nn.Embedding(num_mask_tokens, dim)
+        self.output_upscaling: nn.Sequential = nn.Sequential(
             nn.ConvTranspose2d(dim, dim // 4, 2, stride=2),
             LayerNorm2d(dim // 4),
             nn.GELU(),
             nn.ConvTranspose2d(dim // 4, dim // 8, 2, stride=2),
             nn.GELU(),
         )
-        self.output_hypernetworks_mlps = nn.ModuleList(
+        self.output_hypernetworks_mlps: nn.ModuleList = nn.ModuleList(
             MLP(dim, dim, dim // 8, 3) for _ in range(num_mask_tokens)
         )
-        self.iou_prediction_head = MLP(dim, iou_head_hidden_dim, num_mask_tokens, iou_head_depth)
+        self.iou_prediction_head: MLP = MLP(dim, iou_head_hidden_dim, num_mask_tokens, iou_head_depth)
 
     def forward(
         self,

@@ -57,10 +57,10 @@ class PromptEncoder(nn.Module):
         self.embed_dim = embed_dim
         self.image_embedding_size = image_embedding_size
         self.image_size = image_size
-        self.pe_layer = PositionEmbeddingRandom(embed_dim)
-        self.point_embeddings = nn.ModuleList(nn.Embedding(1, embed_dim) for _ in range(4))
-        self.not_a_point_embed = nn.Embedding(1, embed_dim)
-        self.mask_downscaling = nn.Sequential(
+        self.pe_layer: PositionEmbeddingRandom = PositionEmbeddingRandom(embed_dim)
+        self.point_embeddings: nn.ModuleList = nn.ModuleList(nn.Embedding(1, embed_dim) for _ in range(4))
+        self.not_a_point_embed: nn.Embedding = nn.Embedding(1, embed_dim)
+        self.mask_downscaling: nn.Sequential = nn.Sequential(
             nn.Conv2d(1, mask_in_chans // 4, 2, stride=2),
             LayerNorm2d(mask_in_chans // 4),
             nn.GELU(),
@@ -69,7 +69,7 @@ class PromptEncoder(nn.Module):
             nn.GELU(),
             nn.Conv2d(mask_in_chans, embed_dim, 1),
         )
-        self.no_mask_embed = nn.Embedding(1, embed_dim)
+        self.no_mask_embed: nn.Embedding = nn.Embedding(1, embed_dim)
 
     def get_dense_pe(self) -> Tensor:
         """Position of every cell of the image embedding, [1,C,h,h]."""

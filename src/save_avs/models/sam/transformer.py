@@ -14,10 +14,10 @@ class DownscalingAttention(nn.Module):
         super().__init__()
         internal_dim = embed_dim // downsample_rate
         self.num_heads = num_heads
-        self.q_proj = nn.Linear(embed_dim, internal_dim)
-        self.k_proj = nn.Linear(embed_dim, internal_dim)
-        self.v_proj = nn.Linear(embed_dim, internal_dim)
-        self.out_proj = nn.Linear(internal_dim, embed_dim)
+        self.q_proj: nn.Linear = nn.Linear(embed_dim, internal_dim)
+        self.k_proj: nn.Linear = nn.Linear(embed_dim, internal_dim)
+        self.v_proj: nn.Linear = nn.Linear(embed_dim, internal_dim)
+        self.out_proj: nn.Linear = nn.Linear(internal_dim, embed_dim)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries [B,Q,C], keys and values [B,K,C] -> [B,Q,C]."""
@@ -45,14 +45,14 @@ class TwoWayAttentionBlock(nn.Module):
         super().__init__()
         cross = {"num_heads": num_heads, "downsample_rate": attention_downsample_rate}
         self.skip_first_layer_pe = skip_first_layer_pe
-        self.self_attn = DownscalingAttention(embed_dim, num_heads=num_heads)
-        self.norm1 = nn.LayerNorm(embed_dim)
-        self.cross_attn_token_to_image = DownscalingAttention(embed_dim, **cross)
-        self.norm2 = nn.LayerNorm(embed_dim)
-        self.mlp = MLPBlock(embed_dim, mlp_dim, nn.ReLU)
-        self.norm3 = nn.LayerNorm(embed_dim)
-        self.norm4 = nn.LayerNorm(embed_dim)
-        self.cross_attn_image_to_token = DownscalingAttention(embed_dim, **cross)
+        self.self_attn: DownscalingAttention = DownscalingAttention(embed_dim, num_heads=num_heads)
+        self.norm1: nn.LayerNorm = nn.LayerNorm(embed_dim)
+        self.cross_attn_token_to_image: DownscalingAttention = DownscalingAttention(embed_dim, **cross)
+        self.norm2: nn.LayerNorm = nn.LayerNorm(embed_dim)
+        self.mlp: MLPBlock = MLPBlock(embed_dim, mlp_dim, nn.ReLU)
+        self.norm3: nn.LayerNorm = nn.LayerNorm(embed_dim)
+        self.norm4: nn.LayerNorm = nn.LayerNorm(embed_dim)
+        self.cross_attn_image_to_token: DownscalingAttention = DownscalingAttention(embed_dim, **cross)
 
     def forward(
         self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor
@@ -88,7 +88,7 @@ class TwoWayTransformer(nn.Module):
         self, *, depth: int, embed_dim: int, num_heads: int, mlp_dim: int, attention_downsample_rate: int = 2
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
+        self.layers: nn.ModuleList = nn.ModuleList(
             TwoWayAttentionBlock(
                 embed_dim,
                 num_heads=num_heads,
@@ -98,10 +98,10 @@ class TwoWayTransformer(nn.Module):
             )
             for i in range(depth)
         )
-        self.final_attn_token_to_image = DownscalingAttention(
+        self.final_attn_token_to_image: DownscalingAttention = DownscalingAttention(
             embed_dim, num_heads=num_heads, downsample_rate=attention_downsample_rate
         )
-        self.norm_final_attn = nn.LayerNorm(embed_dim)
+        self.norm_final_attn: nn.LayerNorm = nn.LayerNorm(embed_dim)
 
     def forward(self, image: Tensor, image_pe: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Image [B,C,H,W], its position [1,C,H,W], tokens [B,N,C] -> tokens [B,N,C], image [B,HW,C]."""
