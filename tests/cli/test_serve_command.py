@@ -1,4 +1,4 @@
-"""`save-avs serve` before it listens: what it refuses, and what it says."""
+"""`save-avs serve` before it listens: invalid options, a taken port, a missing model, the help."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])
-def test_others_are_let_in_only_with_a_token(host, capsys):
+def test_a_network_address_requires_a_token(host, capsys):
     assert main(["serve", "--host", host]) == 2
     assert f"--host {host} is reachable from the network; set --token" in capsys.readouterr().err
     assert main(["serve", "--host", host, "--token", "short"]) == 2
@@ -32,7 +32,7 @@ def test_others_are_let_in_only_with_a_token(host, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--queue", "0"], "Invalid limit queue=0: it must be above 0."),
         (["--max-duration", "-1"], "Invalid limit duration=-1: it must be above 0."),
@@ -42,26 +42,26 @@ def test_others_are_let_in_only_with_a_token(host, capsys):
         (["--allow-url", ""], "Invalid host"),
     ],
 )
-def test_limits_are_checked_before_anything(arguments, said, capsys):
+def test_an_invalid_option_is_refused_in_one_line(arguments, message, capsys):
     assert main(["serve", *arguments]) == 2
     err = capsys.readouterr().err
-    assert said in err and len(err.strip().splitlines()) == 1
+    assert message in err and len(err.strip().splitlines()) == 1
 
 
-def test_a_file_cannot_hold_jobs(capsys):
+def test_a_file_as_data_folder_is_refused(capsys):
     Path("jobs.txt").touch()
     assert main(["serve", "--no-page", "--port", "0", "--data", "jobs.txt"]) == 2
     assert "is a file: choose a folder" in capsys.readouterr().err
 
 
-def test_a_taken_port_is_said(capsys):
+def test_a_taken_port_is_reported(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", "--no-page", "--port", str(port)]) == 1
     assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in capsys.readouterr().err
 
 
-def test_a_model_that_is_not_there_is_said(tmp_path):
+def test_a_missing_model_is_reported(tmp_path):
     command = [sys.executable, "-m", "save_avs", "serve", "--port", "0", "--no-page", "--model", "nowhere"]
     done = subprocess.run(
         command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
@@ -70,7 +70,7 @@ def test_a_model_that_is_not_there_is_said(tmp_path):
     assert done.stderr.startswith("save-avs: no model 'nowhere'") and len(done.stderr.splitlines()) == 1
 
 
-def test_the_room_is_not_loaded_for_help():
+def test_help_imports_none_of_the_heavy_packages():
     code = (
         "import sys; from save_avs.cli import main; code = main(['serve', '--help']);"
         "heavy = {'torch', 'fastapi', 'uvicorn', 'numpy'} & set(sys.modules);"

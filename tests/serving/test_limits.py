@@ -50,7 +50,7 @@ def test_a_full_queue_answers_429_with_retry_after(stalled, video):
     stalled.client.post(f"/v1/jobs/{waiting[0]}/cancel")
     last = stalled.accepted(video)
     assert 'save_avs_refused_total{reason="queue_full"} 1.0' in stalled.client.get("/metrics").text
-    # Nobody cancels the one that goes on and on: its time ends it, and the others are done.
+    # The running job is ended by its time limit; then the waiting ones are done.
     job = stalled.ended(running)
     assert job["state"] == "failed" and job["error"]["code"] == "timeout"
     assert 4.9 < job["ended"] - job["started"] < 10

@@ -20,8 +20,8 @@ from save_avs.serving.web_ui import add_web_ui
 
 _DESCRIPTION = (
     "Find and mask the sounding objects in videos. Upload a video to `/v1/segment`, follow the job it "
-    "becomes, and read its result files. Whoever knows the id of a job may see, cancel and delete it; nobody "
-    "can list jobs."
+    "becomes, and read its result files. Anyone who knows the id of a job may see, cancel and delete it; "
+    "nobody can list jobs."
 )
 
 

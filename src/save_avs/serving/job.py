@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from save_avs.errors import SaveAvsError
 from save_avs.inference.settings import DEFAULT_OUTPUTS, OUTPUTS
 
-ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: whoever knows the id may see the job
+ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: anyone who knows the id may see the job
 
 
 class JobState(StrEnum):
@@ -69,7 +69,7 @@ class Job(BaseModel):
     """One video on its way through the service.
 
     Attributes:
-        id: unguessable; whoever knows it may see, cancel and delete the job.
+        id: unguessable; anyone who knows it may see, cancel and delete the job.
         name: file name of the video, as its sender called it.
         url: where the video is fetched from; None when it was uploaded.
         created, started, ended: seconds since 1970; None until it happens.

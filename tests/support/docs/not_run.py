@@ -63,7 +63,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "SAVE_AVS_CACHE=tries/bases save-avs eval tries/run/train/model --data s4 --root tries/s4 "
         "-o tries/report",
     ),
-    "serves until it is stopped; tests/cli/test_serve_command.py, tests/serving/test_guard.py": (
+    "serves until it is stopped; tests/cli/test_serve_command.py, tests/serving/test_auth.py": (
         "save-avs serve",
         "save-avs serve --host 0.0.0.0",
         "export SAVE_AVS_TOKEN=$(openssl rand -hex 24)",
@@ -85,4 +85,4 @@ OTHERS = {
 }
 
 # Blocks that another test runs whole, by their first command.
-BLOCKS_ELSEWHERE = {"server=http://127.0.0.1:7860": "tests/serving/test_service_document.py"}
+BLOCKS_ELSEWHERE = {"server=http://127.0.0.1:7860": "tests/serving/test_service_docs.py"}

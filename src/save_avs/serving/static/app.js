@@ -366,9 +366,9 @@ class Timeline {
   }
 
   drawAxis() {
-    const room = Math.max(2, this.root.clientWidth / 80);
+    const maxTicks = Math.max(2, this.root.clientWidth / 80);
     const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600];
-    const step = steps.find((width) => this.end / width <= room) ?? 7200;
+    const step = steps.find((width) => this.end / width <= maxTicks) ?? 7200;
     const ticks = [];
     for (let i = 0; i * step < this.end * 0.97; i++) {
       const tick = element("span", { textContent: clock(i * step, this.end) });
