@@ -27,7 +27,7 @@ class SaveLoss(NamedTuple):
 def bce_loss(
     logits: Tensor, targets: Tensor, has_mask: Tensor, normalizer: float | Tensor | None = None
 ) -> Tensor:
-    """Return the binary cross-entropy: mean over a frame's pixels, summed over annotated frames, over ``normalizer``.
+    """Return the binary cross-entropy: mean over a frame's pixels, summed over annotated frames.
 
     Args:
         logits: [B,1,M,M].
@@ -53,11 +53,12 @@ def soft_iou_loss(
     normalizer: float | Tensor | None = None,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Return the soft IoU loss, 1 - (sum p t + smooth) / (sum (p + t - p t) + smooth), per frame; reduced as `bce_loss`.
+    """Return the soft IoU loss, reduced as `bce_loss`.
 
-    ``smooth`` is in pixels. A frame without a sounding object has the loss S / (S + smooth), S the sum of its
-    probabilities: 0 for an empty prediction. Its gradient, smooth / (S + smooth)^2, matters only once few
-    pixels are left: until then cross-entropy has to empty the frame.
+    It is 1 - (sum p t + smooth) / (sum (p + t - p t) + smooth) per frame. ``smooth`` is in pixels. A
+    frame without a sounding object has the loss S / (S + smooth), S the sum of its probabilities: 0 for
+    an empty prediction. Its gradient, smooth / (S + smooth)^2, matters only once few pixels are left:
+    until then cross-entropy has to empty the frame.
 
     Args:
         logits: [B,1,M,M].

@@ -100,7 +100,7 @@ def test_overrides_replace_values(recipe):
         ("stages.0.lr=-1", "stages.0.lr: Input should be greater than 0"),
         (
             "stages.0.task=sing",
-            "stages.0.task: Input should be one of 'audio-tagging', 'sam-pretraining', 'synthetic-avs', 'avs'",
+            "stages.0.task: Input should be one of 'audio-tagging', 'sam-pretraining', 'synthetic-avs'",
         ),
         ("stages.0.scenes.off_screen_prob=1.5", "off_screen_prob: Input should be less than or equal to 1"),
         ("model.image_adapter.ratio=2", "model.image_adapter.ratio: Input should be less than or equal to 1"),

@@ -109,7 +109,7 @@ def _levels(values: Tensor) -> Tensor:
 
 @cache
 def _thresholds(device: str) -> Tensor:
-    """Return evenly spaced thresholds, float32 as in the public code, where 1 - 1e-10 rounds to 1; then NaN, never reached."""
+    """Return evenly spaced float32 thresholds, the last 1 - 1e-10 rounded to 1; then NaN, never reached."""
     thresholds = torch.linspace(0, 1 - 1e-10, THRESHOLDS, dtype=torch.float32)
     return torch.cat([thresholds, torch.tensor([torch.nan])]).to(device)
 

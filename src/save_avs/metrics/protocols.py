@@ -36,7 +36,7 @@ class ScoringProtocol:
         name: for the command line.
         description: one line for reports.
         scoring: of single frames.
-        clips_per_batch: clips that are scored together before batches are averaged; None for one batch of all.
+        clips_per_batch: clips that are scored together before batches are averaged; None for one batch.
         pooled: intersections and unions are summed over the data set; the score is the mean of the mask's and
             the background's.
         size_is_configurable: whether the user may choose the size.

@@ -143,7 +143,7 @@ def _counted(classes: int, subset: ClassSubset) -> Bool:
 
 
 def _count(labels: Tensor, classes: int) -> Tensor:
-    """Count pixels of each label in each frame, int64 [B,classes] on the CPU; of labels [B,H,W] <= ``classes``."""
+    """Count pixels of each label in each frame, int64 [B,classes] on the CPU; labels [B,H,W]."""
     rows = torch.arange(len(labels), device=labels.device)[:, None] * (classes + 1)
     cells = labels.flatten(1).long() + rows
     counts = torch.bincount(cells.flatten(), minlength=len(labels) * (classes + 1))
@@ -151,7 +151,7 @@ def _count(labels: Tensor, classes: int) -> Tensor:
 
 
 def _frame_scores(counts: F64) -> tuple[F64, F64, F64]:
-    """Return IoU, F and whether the class occurs, each [N,K], from pixels shared, pred and target, [N,3,K]."""
+    """Return IoU, F and whether the class occurs, each [N,K], of pixels shared, pred, target, [N,3,K]."""
     shared, pred, target = counts.transpose(1, 0, 2)
     union = pred + target - shared
     iou = shared / np.maximum(union, 1)

@@ -67,8 +67,8 @@ class CheckpointManager:
             earlier = self.files()
             intact = f"{earlier[0].name} is intact" if earlier else "there is no earlier one"
             raise SaveAvsError(
-                f"{path}: {error.strerror}: the checkpoint of step {state['step']} was not written, {intact}; "
-                "free some space and run the same command again to resume"
+                f"{path}: {error.strerror}: the checkpoint of step {state['step']} was not written, "
+                f"{intact}; free some space and run the same command again to resume"
             ) from error
         for old in self.files()[self.keep :]:
             old.unlink()
@@ -212,8 +212,8 @@ def read_checkpoint(path: Path, frozen: int) -> dict[str, Any]:
         )
     if state["frozen_checksum"] != frozen:
         raise SaveAvsError(
-            f"{path} was saved with different frozen weights; use the same pretrained weights and init_from, or "
-            "delete its folder to restart"
+            f"{path} was saved with different frozen weights; use the same pretrained weights and init_from, "
+            "or delete its folder to restart"
         )
     return state
 

@@ -65,8 +65,9 @@ def collate_samples(samples: Sequence[AVSample]) -> AVBatch:
 class PromptBatch(NamedTuple):
     """Images, one object of each to segment, and the group of each cell.
 
-    images u8 [B,3,S,S]; point f32 [B,2] inside the object, pixels; box f32 [B,4]; by_box bool [B], whether the
-    prompt is the box; masks f32 [B,1,S/4,S/4]; groups int64 [B,S/16,S/16], 0 for the background, else 1 + group.
+    images u8 [B,3,S,S]; point f32 [B,2] inside the object, pixels; box f32 [B,4]; by_box bool [B], whether
+    the prompt is the box; masks f32 [B,1,S/4,S/4]; groups int64 [B,S/16,S/16], 0 for the background, else
+    1 + group.
     """
 
     images: Tensor

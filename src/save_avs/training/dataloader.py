@@ -1,4 +1,4 @@
-"""Data loading: micro-batches of each step per process, from worker processes, with unreadable samples reported."""
+"""Data loading: the micro-batches of each step and process; unreadable samples are reported."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ class MicroBatchSampler:
     ) -> None:
         if items_per_step < micro_batches * world_size:
             raise UsageError(
-                f"a step of {items_per_step} items cannot be split over {world_size} processes with {micro_batches} "
-                "micro-batches each: increase batch_size, or decrease grad_accum_steps"
+                f"a step of {items_per_step} items cannot be split over {world_size} processes with "
+                f"{micro_batches} micro-batches each: increase batch_size, or decrease grad_accum_steps"
             )
         self.start, self.steps, self.items_per_step = start, steps, items_per_step
         self.micro_batches, self.rank, self.world_size = micro_batches, rank, world_size
@@ -196,7 +196,7 @@ class StageDataLoader:
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """Yield groups of ``size`` items, the last perhaps shorter (``itertools.batched`` came with Python 3.12)."""
+    """Yield groups of ``size`` items, the last perhaps shorter (``itertools.batched`` of Python 3.12)."""
     source = iter(items)
     while group := tuple(islice(source, size)):
         yield group

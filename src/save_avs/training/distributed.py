@@ -33,7 +33,7 @@ class DistributedContext:
         precision: ``bf16`` and ``fp16`` train under automatic mixed precision, ``fp16`` with a scaled loss.
         device: ``auto``, or as torch names it; under torchrun every process has a GPU of its own.
         sharding: ``none`` keeps the whole model in every process and averages gradients (DDP); ``full`` gives
-            every process a slice of each weight, gradient and average (FSDP2), for models too large for one GPU.
+            every process a slice of each weight, gradient and average (FSDP2): for very large models.
 
     Raises:
         UsageError: when the device is not available, or cannot train in this precision.
@@ -83,7 +83,7 @@ class DistributedContext:
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
         """Keep the gradients of a block to this process, for all but the last micro-batch of a step.
 
-        FSDP2 reduces them anyway: a process has no room for the gradients of all slices.
+        FSDP2 reduces them anyway: a process does not hold the gradients of all slices.
         """
         return nullcontext() if self.sharding == "full" else self._accelerator.no_sync(module)
 

@@ -1,4 +1,4 @@
-"""Tensors that may be sharded over processes (DTensor): full values, local shards, and copies between them."""
+"""Tensors that may be sharded over processes (DTensor): full values, local shards, copies."""
 
 from __future__ import annotations
 

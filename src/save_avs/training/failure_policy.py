@@ -67,8 +67,8 @@ class FailurePolicy:
         self.consecutive_skips += 1
         if self.consecutive_skips == MAX_CONSECUTIVE_SKIPS:
             raise SaveAvsError(
-                f"{self.logger.stage}, {text}; {MAX_CONSECUTIVE_SKIPS} such steps in a row: lower lr, and resume "
-                "from an earlier checkpoint"
+                f"{self.logger.stage}, {text}; {MAX_CONSECUTIVE_SKIPS} such steps in a row: lower lr, and "
+                "resume from an earlier checkpoint"
             )
         self.logger.message(f"{text}; skipped")
 

@@ -33,7 +33,7 @@ def fast_dev_train(recipe: Recipe, callbacks: Sequence[Callback] = ()) -> None:
 
 
 def shorten_recipe(recipe: Recipe) -> Recipe:
-    """Return the recipe with a few steps per stage, a checkpoint after each, and an output folder of its own."""
+    """Return the recipe with a few steps per stage, a checkpoint after each, and its own output folder."""
     changes = {
         "out": recipe.out.with_name(f".{recipe.out.name}.fast-dev-run"),
         "stages": tuple(_shorten(stage) for stage in recipe.stages),

@@ -57,7 +57,7 @@ class Optimizers:
         return self.all[0].param_groups[0]["lr"]
 
     def step(self, lr_factor: float, scaler: Any = None) -> None:
-        """Step with ``lr_factor`` times the peak learning rate, through the gradient scaler of fp16 if any."""
+        """Step with ``lr_factor`` times the peak learning rate, through the fp16 gradient scaler if any."""
         for optimizer in self.all:
             for group in optimizer.param_groups:
                 group["lr"] = self.peak_lr * lr_factor

@@ -154,9 +154,9 @@ def _length(stage: SyntheticStage | ClipStage, splits: Splits | None) -> str:
     train, val = len(splits.train), len(splits.val)
     schedule = clip_schedule(stage, train=train, val=val)
     return (
-        f"{stage.data.name}, {train} training and {val} validation clips; {train / stage.batch_size:.1f} steps of "
-        f"{stage.batch_size} clips per epoch, {schedule.steps} steps in all; validation every "
-        f"{schedule.validate_every} steps on {schedule.val_samples} clips"
+        f"{stage.data.name}, {train} training and {val} validation clips; "
+        f"{train / stage.batch_size:.1f} steps of {stage.batch_size} clips per epoch, "
+        f"{schedule.steps} steps in all; validation every {schedule.validate_every} steps on {schedule.val_samples} clips"
     )
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file with curves, metrics, images and the record, made from its folder alone."""
+"""The report of a run: one HTML file with curves, metrics, images and record, made from its folder."""
 
 from __future__ import annotations
 

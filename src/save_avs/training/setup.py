@@ -110,8 +110,8 @@ def init_model_folder(recipe: Recipe, stage: str, init_from: str) -> Path:
         return find_model_folder(init_from)
     except UsageError as error:
         raise UsageError(
-            f"stage {stage}: init_from={init_from} is neither an earlier stage with a model, nor a bundled model, "
-            "nor a model folder: train it first"
+            f"stage {stage}: init_from={init_from} is neither an earlier stage with a model, nor a bundled "
+            "model, nor a model folder: train it first"
         ) from error
 
 

@@ -59,6 +59,6 @@ def interrupted(number: int, stage: str, step: int) -> InterruptedRunError:
 
 
 def ignore_stop_signals() -> None:
-    """Ignore the signals in a worker: a terminal or a scheduler sends them to all, and the trainer ends it."""
+    """Ignore the signals in a worker: a terminal sends them to all processes, and the trainer ends it."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -87,8 +87,9 @@ class SyntheticStage(StageBase):
     """A stage on scenes composed on the fly.
 
     Attributes:
-        task: ``audio-tagging`` trains the audio backbone to classify sounds; ``sam-pretraining`` trains SAM to
-            segment the object at a point or in a box; ``synthetic-avs`` trains SAVE to segment sounding objects.
+        task: ``audio-tagging`` trains the audio backbone to classify sounds; ``sam-pretraining`` trains SAM
+            to segment the object at a point or in a box; ``synthetic-avs`` trains SAVE to segment sounding
+            objects.
         steps: optimizer steps.
         batch_size: frames per step.
         views: sounds that each composed image is paired with.
@@ -125,7 +126,7 @@ class DatasetConfig(StrictModel):
     Attributes:
         name: as ``save_avs.datasets.open_dataset`` knows it: s4, ms3, ...
         root: the folder that its archives were unpacked into.
-        features: the folder that ``save-avs data features`` filled; None runs the audio backbone in each step.
+        features: folder made by ``save-avs data features``; None runs the audio backbone in each step.
     """
 
     name: str
@@ -225,8 +226,8 @@ class ClipStage(StageBase):
         _check_micro_batches(self.grad_accum_steps, self.batch_size)
         if self.data.features is not None and self.augment.audio_fields:
             raise ValueError(
-                f"augment.{self.augment.audio_fields[0]} changes the sound, but data.features were computed from "
-                "the unchanged sound: remove one of them"
+                f"augment.{self.augment.audio_fields[0]} changes the sound, but data.features were computed "
+                "from the unchanged sound: remove one of them"
             )
         return self
 

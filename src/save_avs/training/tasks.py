@@ -1,4 +1,4 @@
-"""Training tasks on synthetic data: audio tagging, SAM pre-training by prompts, and SAVE on composed scenes."""
+"""Training tasks on synthetic data: audio tagging, SAM pre-training, and SAVE on composed scenes."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Task(Protocol):
     def loss(self, batch: Any, total: Normalizer) -> dict[str, Tensor]:
         """Return the loss terms of a batch, ``loss`` being the one to differentiate.
 
-        Each is a sum over frames, divided by ``total``: the frames of the whole step, of which the batch may be
-        a part.
+        Each is a sum over frames, divided by ``total``: the frames of the whole step, of which the batch may
+        be a part.
         """
         ...
 

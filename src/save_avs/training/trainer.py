@@ -222,7 +222,7 @@ class Trainer:
         return self.step - self.best.step >= patience * self.schedule.validate_every
 
     def _finish(self) -> dict[str, float]:
-        """Leave the averaged weights in the model, the best if the task monitors one; returns their metrics."""
+        """Leave the averaged weights in the model, the best if monitored; returns their metrics."""
         self.train_step.ema.swap()
         metrics = self.metrics
         if self.best.step:
@@ -283,6 +283,6 @@ class Trainer:
         checkpoints = self.checkpoints.files()
         how = f"resume from {checkpoints[0].name}" if checkpoints else "restart this stage"
         return SaveAvsError(
-            f"{self.stage.name}, step {self.step}: another of the {self.distributed.world_size} processes is gone; "
-            f"run the same command again to {how}"
+            f"{self.stage.name}, step {self.step}: another of the {self.distributed.world_size} processes is "
+            f"gone; run the same command again to {how}"
         )

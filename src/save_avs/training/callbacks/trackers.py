@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from save_avs._extras import require
 from save_avs.training.callbacks.base import Callback, ValidationImage
@@ -24,24 +24,8 @@ from save_avs.types import U8
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
-class StageTracker(Protocol):
-    """What a tracker does in a stage."""
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        """Send the values of a step."""
-        ...
-
-    def log_images(self, images: Mapping[str, U8], step: int) -> None:
-        """Send the images of a step, u8 [H,W,3] each."""
-        ...
-
-    def finish(self) -> None:
-        """Flush and close."""
-        ...
-
-
-class _AccelerateTracker:
-    """A started tracker of Accelerate."""
+class StageTracker:
+    """A started tracker of Accelerate for one stage."""
 
     def __init__(self, tracker: Any) -> None:
         self._tracker = tracker
@@ -51,12 +35,16 @@ class _AccelerateTracker:
         """Send the values of a step."""
         self._tracker.log(values, step=step)
 
+    def log_images(self, images: Mapping[str, U8], step: int) -> None:
+        """Send the images of a step, u8 [H,W,3] each."""
+        self._tracker.log_images({key: [image] for key, image in images.items()}, step=step)
+
     def finish(self) -> None:
         """Flush and close."""
         self._tracker.finish()
 
 
-class TensorBoardStage(_AccelerateTracker):
+class TensorBoardStage(StageTracker):
     """Event files in ``OUT/tensorboard/STAGE``."""
 
     def __init__(self, out: Path, stage: str, step: int) -> None:
@@ -72,7 +60,7 @@ class TensorBoardStage(_AccelerateTracker):
         self._tracker.log_images(batches, step=step, dataformats="NHWC")
 
 
-class WandbStage(_AccelerateTracker):
+class WandbStage(StageTracker):
     """An offline run in ``OUT/wandb``; ``wandb sync`` uploads it."""
 
     def __init__(self, out: Path, stage: str, step: int) -> None:
@@ -81,12 +69,8 @@ class WandbStage(_AccelerateTracker):
         name: Any = session_name(stage, step)
         super().__init__(WandBTracker("save-avs", name=name, group=out.name, dir=str(out), mode="offline"))
 
-    def log_images(self, images: Mapping[str, U8], step: int) -> None:
-        """Send images."""
-        self._tracker.log_images({key: [image] for key, image in images.items()}, step=step)
 
-
-class MLflowStage(_AccelerateTracker):
+class MLflowStage(StageTracker):
     """A run in the database ``OUT/mlflow.db``, its images in ``OUT/mlflow``."""
 
     def __init__(self, out: Path, stage: str, step: int) -> None:
