@@ -50,7 +50,7 @@ def _profile(config: str, trainable: tuple[str, ...]) -> ModelProfile:
 
 
 def training_flops(recipe: Recipe) -> float:
-    """Operations of a forward pass over all frames of all stages; audio tagging needs the audio backbone only."""
+    """Operations of a forward pass over all frames; audio tagging only needs the audio backbone."""
     flops = profile_recipe(recipe).flops
     model, audio = sum(flops.values()), flops["audio backbone"]
     return sum(count_frames(s) * (audio if s.task == "audio-tagging" else model) for s in recipe.stages)

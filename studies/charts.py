@@ -41,7 +41,7 @@ def draw_quality(
     runs: Mapping[str, Sequence[float]],
     reference: str,
 ) -> Figure:
-    """Draw a bar per variant with its interval and a dot per run; next to it, its difference from the reference."""
+    """Draw a bar per variant with its interval, a dot per run, and the difference from the reference."""
     figure = new_figure(_WIDTH, _MARGIN + _BAR * len(miou))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for y, (name, estimate) in enumerate(miou.items()):

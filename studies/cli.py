@@ -257,7 +257,7 @@ def few_shot(
     numbers = tuple(sorted({int(part) for part in shots.split(",")}))
     config = FewShotConfig(shots=numbers, episodes=episodes, ways=ways, seed=seed)
     folder = output or STUDIES / "few-shot"
-    root = root or Path("corpora/stamps")
+    root = root or Path("corpora/tuxpaint")
     report = run_few_shot(model, data, root, config, folder, precision=precision, device=device, log=log)
     print_report(report, report.save(folder / "report", overwrite=True))  # made from the trials, which stay
     return 0

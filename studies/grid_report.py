@@ -20,10 +20,10 @@ from studies.statistics import CrossedBootstrap, SeedSample
 _METHOD = (
     "mIoU is the mean over all seeds and units (scenes, or clips), which are the same for every run. "
     "Intervals are 95 % percentile bootstraps of 2000 draws that resample units, the same for all variants, "
-    "and the seeds of each variant; with one seed they cover other scenes only, and with three they are still "
-    "too narrow for other seeds. p is of a paired permutation test over units against the reference (means "
-    "over seeds, 9999 swaps), corrected by Holm for the number of variants; it tests whether these models "
-    "differ on other scenes, not whether trainings with other seeds would."
+    "and the seeds of each variant; with one seed they cover other scenes only, and with three they are "
+    "still too narrow for other seeds. p is of a paired permutation test over units against the reference "
+    "(means over seeds, 9999 swaps), corrected by Holm for the number of variants; it tests whether these "
+    "models differ on other scenes, not whether trainings with other seeds would."
 )
 UnitFilter = Callable[[Unit], bool]
 
@@ -209,8 +209,8 @@ def _charts(
         return ()
     reference = results.study.reference
     caption = (
-        f"Left: mIoU of each variant with its 95 % interval, and its runs as dots. Right: the difference from "
-        f"{reference} on the same scenes, whose interval is narrower because it is paired."
+        "Left: mIoU of each variant with its 95 % interval, and its runs as dots. Right: the difference "
+        f"from {reference} on the same scenes, whose interval is narrower because it is paired."
     )
     runs = {name: [_mean_iou(run) for run in runs] for name, runs in results.runs.items()}
     first = {name: runs[0] for name, runs in results.runs.items()}

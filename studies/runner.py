@@ -35,8 +35,8 @@ IDENTITY = "digest"  # file in the folder of a run
 def find_results(runs: Sequence[Run], folder: Path, committed: str | None = None) -> dict[str, RunResult]:
     """Return the results of runs that exist already, by name.
 
-    A result with the same recipe and starting weights belongs to a run, whichever study it was made for. It is
-    looked for in the study's folder and in the folders next to it.
+    A result with the same recipe and starting weights belongs to a run, whichever study it was made for. It
+    is looked for in the study's folder and in the folders next to it.
 
     Args:
         runs: of the study.
@@ -217,7 +217,7 @@ def execute_run(run: Run, log: Log) -> RunResult:
 
 
 def time_variants(runs: Sequence[Run], results: Mapping[str, RunResult], log: Log) -> dict[str, RunResult]:
-    """Time all trained variants interleaved if one of them has no time yet, and return the results with times."""
+    """Return the results with inference times, timing all variants interleaved if one has none."""
     recipes = {run.variant: run.recipe for run in runs if run.name in results and run.prompt is None}
     if all(r.ms_per_frame is not None for r in results.values() if r.variant in recipes):
         return dict(results)

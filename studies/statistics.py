@@ -1,8 +1,8 @@
 """Means over seeds and scenes, and paired tests between variants that saw the same scenes.
 
 Every run of a study is scored on the same units (scenes, or clips), so units are crossed with seeds. An
-interval resamples both: the units' sources, the same for all variants, and of each variant as many seeds as it
-has. With one seed only units are resampled, and the interval does not cover other seeds.
+interval resamples both: the units' sources, the same for all variants, and of each variant as many seeds as
+it has. With one seed only units are resampled, and the interval does not cover other seeds.
 """
 
 from __future__ import annotations

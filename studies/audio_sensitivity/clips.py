@@ -1,7 +1,7 @@
 """Trials on the clips of a data set.
 
-Under another clip's sound, all that is known is that the clip's own objects should not be marked, as the other
-clip has none of their classes.
+Under another clip's sound, all that is known is that the clip's own objects should not be marked, as the
+other clip has none of their classes.
 """
 
 from __future__ import annotations

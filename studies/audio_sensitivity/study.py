@@ -72,7 +72,7 @@ def _describe_score(name: str, results: SensitivityResults, seed: int) -> str:
     wrong = results.wrong_sounds()[0]
     miou = mean_own_iou(results.under(conditions.MATCHED), seed=seed)
     return (
-        f"{name}: listening score {results.listening(wrong, seed=seed)}. Of its mIoU with the sounding pixels, "
-        f"{miou.value:.3f}, that share is lost under {_WRONG_SOUNDS[wrong]}. A model that ignores sound scores "
-        "0, as do the last three of the table."
+        f"{name}: listening score {results.listening(wrong, seed=seed)}. Of its mIoU with the sounding "
+        f"pixels, {miou.value:.3f}, that share is lost under {_WRONG_SOUNDS[wrong]}. A model that ignores "
+        "sound scores 0, as do the last three of the table."
     )

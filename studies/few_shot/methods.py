@@ -32,7 +32,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Prototypes:
-    """Compares with prototypes of the examples, without training; at zero shots with those of seen classes."""
+    """Compares with prototypes of the examples, at zero shots of seen classes, without training."""
 
     network: PrototypeBaseline
     seen: FrameSet

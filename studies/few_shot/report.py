@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 REFERENCE = "save"
 _METRIC_TITLES = {"miou": "mIoU", "f": "F-score"}
 _QUESTION = (
-    "How well are classes segmented that training never saw or heard, without examples or with a few, by SAVE "
-    "and by few-shot methods?"
+    "How well are classes segmented that training never saw or heard, without examples or with a few, by "
+    "SAVE and by few-shot methods?"
 )
 _TEXT = (
-    "Zero shots: SAVE and GAVS's prompt as trained on the seen classes; ProtoNet and RelationNet compare with "
-    "examples of all seen classes, having no others. With shots: SAVE (adapters and decoder) and GAVS's prompt "
-    "are fine-tuned on the examples; ProtoNet and RelationNet compute prototypes of them, without training. All "
-    "three baselines use the frozen encoders of the same SAVE, without injections, and were trained on frames "
-    "of seen classes.",
+    "Zero shots: SAVE and GAVS's prompt as trained on the seen classes; ProtoNet and RelationNet compare "
+    "with examples of all seen classes, having no others. With shots: SAVE (adapters and decoder) and "
+    "GAVS's prompt are fine-tuned on the examples; ProtoNet and RelationNet compute prototypes of them, "
+    "without training. All three baselines use the frozen encoders of the same SAVE, without injections, "
+    "and were trained on frames of seen classes.",
     "mIoU: every frame counts once, at its target's size. Intervals are 95 % percentile bootstraps over "
-    "{units}. Differences are paired, on the same frames; p is of a permutation test that swaps whole {units}, "
-    "corrected by Holm for all comparisons of its table.",
+    "{units}. Differences are paired, on the same frames; p is of a permutation test that swaps whole "
+    "{units}, corrected by Holm for all comparisons of its table.",
 )
 _SCENE_TEXT = (
     "Episodes draw their frames from one pool, so the intervals cover other episodes, not other classes or "

@@ -52,14 +52,14 @@ def draw_attention(model: SAVE, frames: Sequence[TimedFrame], recording: Recordi
             axes.set_title(heading, fontsize=8, color=TEXT_COLOR, loc="left", pad=3)
             axes.set_axis_off()
     caption = (
-        "Attention of the decoder's prompt tokens to the image, averaged over heads, each map on its own scale "
-        "and brightened. Whether it shows where the mask comes from is tested in the table of claims."
+        "Attention of the decoder's prompt tokens to the image, averaged over heads, each map on its own "
+        "scale and brightened. Whether it shows where the mask comes from is tested in the table of claims."
     )
     return Chart("attention", caption, figure)
 
 
 def draw_adapters(model: SAVE, frame: TimedFrame, recording: Recording, row: int) -> Chart:
-    """A column per block: tokens before and after its image adapter in one basis of colors, and the change."""
+    """A column per block: tokens before and after its image adapter, as colors, and the change."""
     blocks = sorted(recording.adapter_outputs)
     columns, bands = min(_COLUMNS, len(blocks)), -(-len(blocks) // _COLUMNS)
     figure = new_figure(1.35 * columns, 4.1 * bands)
@@ -85,9 +85,9 @@ def draw_adapters(model: SAVE, frame: TimedFrame, recording: Recording, row: int
             if column == 0:
                 axes.set_ylabel(label, fontsize=8, color=TEXT_COLOR)
     caption = (
-        f"At {frame.time:.2f} s, the tokens of each block before and after its image adapter, their first three "
-        "principal components as red, green and blue; both images of a block share a basis. Below, the norm of "
-        "the adapter's output over that of its input, each map on its own scale, with its mean."
+        f"At {frame.time:.2f} s, the tokens of each block before and after its image adapter, their first "
+        "three principal components as red, green and blue; both images of a block share a basis. Below, "
+        "the norm of the adapter's output over that of its input, each map on its own scale, with its mean."
     )
     return Chart("adapters", caption, figure)
 
@@ -110,8 +110,8 @@ def draw_injections(recording: Recording, own_shares: Sequence[float]) -> Chart:
     axes.set_ylim(0, 1.25 * float(norms.max()))
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper right")
     caption = (
-        "Norm of the vector that the sound adds to every token before a block, over the mean norm of the tokens; "
-        "a dot is a frame. Orange: its difference from the average sound's."
+        "Norm of the vector that the sound adds to every token before a block, over the mean norm of the "
+        "tokens; a dot is a frame. Orange: its difference from the average sound's."
     )
     return Chart("injections", caption, figure)
 
@@ -130,8 +130,8 @@ def draw_classes(classes: ClassEmbeddings) -> Chart:
     axes.set_title("Similarity of injections", loc="left", fontsize=10, color=TEXT_COLOR)
     figure.colorbar(image, ax=axes, shrink=0.6, label="cosine")
     caption = (
-        "Injections of all blocks, concatenated and averaged over the sounds of a class, less their mean over "
-        f"classes, whose norm is {classes.common_share():.0%} of an injection's."
+        "Injections of all blocks, concatenated and averaged over the sounds of a class, less their mean "
+        f"over classes, whose norm is {classes.common_share():.0%} of an injection's."
     )
     return Chart("classes", caption, figure)
 
@@ -157,8 +157,9 @@ def draw_faithfulness(found: Faithfulness) -> Chart:
         axes.set_ylabel("measured: change of the mask, 1 - IoU", fontsize=8, color=TEXT_COLOR)
     _draw_ablations(figure.add_subplot(1, 3, 3), found)
     caption = (
-        "Left, middle: the claim about each block (numbered; small dots are scenes, large ones their medians) and "
-        "the change of the mask without it. Right: the effect of each ablation, averaged over scenes."
+        "Left, middle: the claim about each block (numbered; small dots are scenes, large ones their "
+        "medians) and the change of the mask without it. Right: the effect of each ablation, averaged over "
+        "scenes."
     )
     return Chart("faithfulness", caption, figure)
 

@@ -2,8 +2,8 @@
 
 The chart of injections claims: the larger a block's injection relative to the tokens it is added to, the more
 sound the block contributes to the mask. So each block's injection is removed, or replaced by the average
-sound's, and the change of the mask is ranked against the claim. Likewise for the prompt's attention: where it is
-high, the mask should change when the prompt is removed.
+sound's, and the change of the mask is ranked against the claim. Likewise for the prompt's attention: where it
+is high, the mask should change when the prompt is removed.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Faithfulness:
         own_norms: the same for its difference from the average sound's injection, f64 [N,blocks].
         iou: IoU of the full model with the sounding objects, f64 [N].
         changes: by kind (`REMOVED`, `AVERAGED`) and ablation.
-        attention: by layer, the rank correlation over a scene's cells between the prompt's attention to a cell
-            and the cell's change when the prompt is removed, f64 [N].
+        attention: by layer, the rank correlation over a scene's cells between the prompt's attention and the
+            change when the prompt is removed, f64 [N].
     """
 
     blocks: tuple[int, ...]

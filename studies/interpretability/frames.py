@@ -29,7 +29,7 @@ class TimedFrame:
 def read_frames_at(
     path: str | Path, times: Sequence[float] = (), frontend: Frontend = VGGISH
 ) -> list[TimedFrame]:
-    """Read the frames of a video that are nearest to some times, in order; without times, a few evenly spread.
+    """Read the frames of a video nearest to some times, in order; without times, a few evenly spread.
 
     Raises:
         UsageError: there is no such file, or a time is after its end.

@@ -90,7 +90,7 @@ def _charts(
 
 
 def _own_shares(recording: Recording, average: AudioEmbeddings) -> list[float]:
-    """Of each block's injection, the relative norm of its difference from the average one, over the frames."""
+    """Relative norm of the difference of each block's injection from the average one, over the frames."""
     shares = []
     for vector, mean in zip(recording.injections, average.injections, strict=True):
         if vector is None or mean is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.cli import main
+from studies.cli import main as run_studies
 from tests.support.cli_runner import PROGRAM as TREE
 from tests.support.cli_runner import parse
 from tests.support.docs.code_blocks import PAGES, PROGRAM, ROOT, RUNNABLE, Command, commands, fences, mentions
@@ -64,6 +65,8 @@ def run(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
             assert main(arguments) == 0, command.where
         elif program == "python" and arguments[0] == "-c":
             exec(arguments[1], {})
+        elif command.words[:3] == ["python", "-m", "studies"]:
+            assert run_studies(arguments[2:]) == 0, command.where
         elif program == "ffmpeg" and shutil.which("ffmpeg"):
             subprocess.run(command.words, check=True, capture_output=True, timeout=60)
         else:

@@ -75,7 +75,9 @@ def test_gavs_trains_its_prompt_and_adapters(seen):
 def test_protonet_trains_its_temperatures_on_episodes(seen):
     net = ProtoNet(frozen_model())
     train_on_episodes(net, seen, episodes=5, ways=2, shots=2, queries=1, lr=0.1, seed=0)
-    assert net.looking.exp().item() != pytest.approx(20) and net.listening.exp().item() != pytest.approx(20)
+    assert net.log_image_scale.exp().item() != pytest.approx(
+        20
+    ) and net.log_audio_scale.exp().item() != pytest.approx(20)
 
 
 def run(root, folder, **changes):

@@ -57,13 +57,13 @@ def evaluate_clips(
 
     Args:
         model: in evaluation mode, with its device and precision resolved.
-        clips: one split of a data set; its audio passes through the model's front-end if it provides waveforms.
+        clips: one split of a data set; waveforms, if it has them, pass through the model's front-end.
         protocols: names from ``save_avs.metrics.PROTOCOLS``.
         size: side at which ``dataset`` compares, pixels; by default the target's own size.
         batch_size: frames per batch, across clips; no score depends on it.
         seed: of the intervals.
         resamples: data sets drawn for the intervals.
-        broken: ``stop`` at the first broken clip, or ``skip`` it; skipped clips are named in the report, whose
+        broken: ``stop`` at the first broken clip, or ``skip`` it; the report names skipped clips, and its
             scores are then of other clips than the benchmark's.
         progress: called after each batch; its ``time`` and ``duration`` count clips.
 
@@ -156,8 +156,8 @@ def _count_labels(model: FrameModel, clips: AVDataset) -> int:
         return 0
     if known != tuple(clips.classes):
         raise UsageError(
-            f"{model.name} names {len(known)} classes, {clips.name} has {len(clips.classes)} that are not the "
-            "same: use a model trained on this data set's classes, or one without a semantic head."
+            f"{model.name} names {len(known)} classes, {clips.name} has {len(clips.classes)} others: "
+            "use a model trained on this data set's classes, or one without a semantic head."
         )
     return len(known)
 

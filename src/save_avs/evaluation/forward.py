@@ -173,6 +173,6 @@ def _check_features(model: Any, features: Tensor) -> None:
     expected = model.audio_adapter.audio_dim
     if features.shape[1] != expected:
         raise UsageError(
-            f"The data set's audio features have {features.shape[1]} values, but {model.name} takes {expected}: "
-            "compute them with the model's audio backbone."
+            f"The data set's audio features have {features.shape[1]} values, but {model.name} takes "
+            f"{expected}: compute them with the model's audio backbone."
         )

@@ -129,7 +129,8 @@ class SceneReport:
             ("F-score (benchmark's, protocol `dataset`)", f"{self.f_score:.3f}", "", f"{self.scenes}")
         )
         return (
-            f"{heading}; {self.scenes} scenes, {self.with_silent_object:.0%} of them with a silent object.\n\n"
+            f"{heading}; {self.scenes} scenes, {self.with_silent_object:.0%} of them with a silent object."
+            "\n\n"
             f"{markdown_table(('metric', 'mean', '95 % interval', 'scenes'), rows)}\n"
         )
 
