@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Build the wheel, install it into an empty environment, and segment a clip from another folder.
+# Build the wheel, install it without extras into an empty environment, segment a clip from another folder, and check
+# that all that needs an extra says so.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,3 +18,6 @@ env --unset=PYTHONPATH HOME="$work/home" XDG_CACHE_HOME="$work/home/cache" \
     "$venv/bin/save-avs" segment clip.mp4 --output out --json >report.json 2>run.log ||
     { cat run.log >&2; exit 1; }
 "$venv/bin/python" "$root/scripts/check_outputs.py" out/clip report.json
+
+echo "== wheel: commands that need an extra"
+env --unset=PYTHONPATH HOME="$work/home" "$venv/bin/python" "$root/scripts/check_extras.py" "$root/configs/miniature.yaml"

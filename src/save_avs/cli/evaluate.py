@@ -66,7 +66,7 @@ def evaluate(  # noqa: PLR0913, PLR0917, a command's options
         typer.Option(
             "--data",
             metavar="NAME",
-            help="Dataset, of s4, ms3, v1s, v1m, v2, avss, v3-0, v3-1, v3-3, v3-5, synthetic, folder, scenes.",
+            help="Dataset: s4, ms3, v1s, v1m, v2, avss, v3-0, v3-1, v3-3, v3-5, synthetic, folder, scenes.",
         ),
     ] = SCENES,
     root: Annotated[

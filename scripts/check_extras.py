@@ -1,0 +1,113 @@
+"""Run every command and option value that needs an extra, where no extra is installed.
+
+    python scripts/check_extras.py RECIPE
+
+Each must print its pip command and exit with 2. With HIDE_EXTRAS=1 the packages of all extras are hidden
+first, so that the check also runs in an environment that has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.metadata import metadata, requires
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+USAGE_ERROR = 2
+_EXTRA = re.compile(r"^([\w.-]+).*?;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
+_CORE_TOO = ("jinja2", "pyyaml", "safetensors")  # packages of an extra that the core has as well
+
+
+def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each extra with a command line that needs it."""
+    clip = str(files("save_avs") / "bundled" / "sample.mp4")
+    for runtime in ("onnx", "openvino", "openvino-int8"):
+        yield runtime, ["segment", clip, "-o", "out", "--device", "cpu", "--runtime", runtime]
+    for target in ("onnx", "openvino"):
+        yield target, ["export", "save-tiny", "--to", target]
+    for page in ("--page", "--no-page"):
+        yield "serve", ["serve", "--port", "0", page]
+    Path("clips.csv").write_text(f"path\n{clip}\n")
+    Path("clips.parquet").write_bytes(b"PAR1")
+    for inputs in (
+        [clip],
+        ["--manifest", "clips.csv"],
+        ["--manifest", "clips.parquet"],
+        ["s3://bucket/*.mp4"],
+    ):
+        yield "cluster", ["batch", *inputs, "-o", "tables"]
+    yield "tuxpaint", ["data", "tuxpaint", "corpus"]
+    for tracker in ("tensorboard", "wandb", "mlflow"):
+        for command in ("validate", "train"):
+            yield tracker, [command, recipe, "corpus=sample", f"trackers=[{tracker}]"]
+
+
+class Hidden:
+    """An import finder for which packages are not installed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = set(names)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Fail for a hidden package; leave others to the next finder."""
+        if name.partition(".")[0] in self._names:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
+def hide_extras() -> None:
+    """Hide the packages of every extra from imports."""
+    import importlib.util
+    from importlib.metadata import packages_distributions
+
+    wanted = {m[1].lower() for line in requires("save-avs") or [] if (m := _EXTRA.match(line))} - set(
+        _CORE_TOO
+    )
+    names = [
+        module
+        for module, owners in packages_distributions().items()
+        if wanted & {owner.lower() for owner in owners}
+    ]
+    sys.meta_path.insert(0, Hidden(names))  # type: ignore[arg-type]
+    find = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, package=None: None if name in names else find(name, package)
+
+
+def run(arguments: list[str]) -> tuple[int, str]:
+    """Run a command line in this process; return its exit code and what it printed."""
+    from save_avs.cli import main
+
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        code = main(arguments)
+    return code, output.getvalue()
+
+
+def check(recipe: str) -> list[str]:
+    """Run all command lines, and return what is wrong."""
+    problems, covered = [], set()
+    for extra, arguments in command_lines(recipe):
+        covered.add(extra)
+        code, output = run(arguments)
+        if code != USAGE_ERROR or f"pip install 'save-avs[{extra}]'" not in output:
+            problems.append(f"save-avs {' '.join(arguments)}: exit code {code}, printed: {output.strip()}")
+    if not os.environ.get("HIDE_EXTRAS"):  # the metadata of a source checkout may be older
+        extras = metadata("save-avs").get_all("Provides-Extra") or []
+        problems += [f"no command line of this check needs the extra {e}" for e in extras if e not in covered]
+    return problems
+
+
+if __name__ == "__main__":
+    path = str(Path(sys.argv[1]).resolve())
+    if os.environ.get("HIDE_EXTRAS"):
+        hide_extras()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        found = check(path)
+    print("\n".join(found) or "every command that needs an extra names it")
+    sys.exit(bool(found))
