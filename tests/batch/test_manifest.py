@@ -27,7 +27,7 @@ def test_read_manifest_returns_the_same_list_from_every_format(tmp_path):
         'n,path\n1,a b.mp4\n2,s3://bucket/ä.mp4\n3,"""quoted"", name.mp4"\n', encoding="utf-8"
     )
     (tmp_path / "list.jsonl").write_text(
-        '{"path": "a b.mp4", "n": 1}\n"s3://bucket/\\u00e4.mp4"\n\n{"url": "\\"quoted\\", name.mp4"}\n'
+        '{"path": "a b.mp4", "n": 1}\n{"path": "s3://bucket/\\u00e4.mp4"}\n\n{"path": "\\"quoted\\", name.mp4"}\n'
     )
     parquet.write_table(pa.table({"url": LOCATIONS, "n": [1, 2, 3]}), tmp_path / "list.parquet")
     for suffix in ("txt", "csv", "jsonl", "parquet"):
@@ -38,9 +38,9 @@ def test_read_manifest_returns_the_same_list_from_every_format(tmp_path):
     ("name", "content", "part"),
     [
         ("a.jsonl", b'{"path": "x"}\n{"path"', "not a list of videos"),
-        ("a.jsonl", b'{"file": "x"}', "line 1: no path or url"),
-        ("a.jsonl", b"[1]", "line 1: no path or url"),
-        ("a.csv", b"file\nx\n", "line 2: no path or url"),
+        ("a.jsonl", b'{"file": "x"}', "no column path or url"),
+        ("a.jsonl", b"[1]", "not a list of videos"),
+        ("a.csv", b"file\nx\n", "no column path or url"),
         ("a.parquet", b"PAR1", "not a list of videos"),
     ],
 )
@@ -99,7 +99,7 @@ class TestLocalCopy:
         assert "\n" not in str(said.value)
 
 
-WHOLE = b'{"path": "a b.mp4", "n": 1}\n"s3://bucket/x.mp4"\n'
+WHOLE = b'{"path": "a b.mp4", "n": 1}\n{"path": "s3://bucket/x.mp4"}\n'
 
 
 @BOUNDED
@@ -116,7 +116,11 @@ def test_read_manifest_of_damaged_content_lists_or_refuses(tmp_path_factory, con
 
 
 @BOUNDED
-@given(clips=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)))
+@given(
+    clips=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1
+    )
+)
 def test_read_manifest_returns_names_unchanged(tmp_path_factory, clips):
     path = tmp_path_factory.getbasetemp() / "list.jsonl"
     path.write_text("".join(f"{json.dumps({'path': clip})}\n" for clip in clips))

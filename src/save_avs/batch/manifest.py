@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +35,7 @@ def find_videos(inputs: Sequence[str], manifest: Path | None) -> list[Video]:
 def read_manifest(path: Path) -> list[str]:
     """Read a list of paths and URLs; its suffix names the format: .jsonl, .csv, .parquet, otherwise text.
 
-    Tables have a column ``path`` or ``url``; a JSON line is an object with such a key, or the path itself.
-    Relative paths start in the current folder.
+    Text has one per line; tables have a column ``path`` or ``url``. Relative paths start in the current folder.
 
     Raises:
         UsageError: the file does not exist.
@@ -47,70 +43,35 @@ def read_manifest(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
-    read = _READERS.get(path.suffix.lower(), _read_text)
     try:
-        return [location for location in read(path) if location]
-    # errors of pyarrow and json are ValueErrors
-    except (ValueError, csv.Error, OSError, RecursionError) as error:
+        if path.suffix.lower() not in (".jsonl", ".csv", ".parquet"):
+            text = path.read_text(encoding="utf-8", errors="surrogateescape")  # names may hold any bytes
+            locations = [line.strip("\r") for line in text.split("\n")]
+        else:
+            locations = _read_column(path)
+    except (ValueError, KeyError, NotImplementedError, OSError) as error:  # bases of pyarrow's errors
         raise DataError(f"{path}: not a list of videos ({' '.join(str(error).split())})") from error
+    if bad := [name for name in locations if "\0" in name]:
+        raise DataError(f"{path}: not a list of videos ({bad[0]!r} is not a file name)")
+    return [location for location in locations if location]
 
 
-def _read_text(path: Path) -> Iterator[str]:
-    for number, line in enumerate(_lines(path), 1):
-        yield _location(line, f"line {number}")
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="surrogateescape") as lines:  # file names may hold any bytes
-        for line in lines:
-            yield line.strip("\r\n")
-
-
-def _read_jsonl(path: Path) -> Iterator[str]:
-    for number, line in enumerate(_lines(path), 1):
-        if line.strip():
-            yield _location(json.loads(line), f"line {number}")
-
-
-def _read_csv(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            yield _location(row, f"line {number}")
-
-
-def _read_parquet(path: Path) -> Iterator[str]:
+def _read_column(path: Path) -> list[str]:
+    """Return the column of paths or URLs of a table."""
     require("cluster", "pyarrow")
-    from pyarrow import parquet
+    import pyarrow as pa
+    from pyarrow import csv, json, parquet
 
-    with parquet.ParquetFile(path) as file:
-        column = next((name for name in _COLUMNS if name in file.schema_arrow.names), None)
-        if column is None:
-            raise ValueError(f"no column {' or '.join(_COLUMNS)}")
-        for batch in file.iter_batches(columns=[column]):
-            for number, value in enumerate(batch.column(0).to_pylist(), 1):
-                yield _location({column: value}, f"row {number}")
-
-
-def _location(value: Any, where: str) -> str:
-    if isinstance(value, Mapping):
-        value = next((value[name] for name in _COLUMNS if name in value), None)
-    if not isinstance(value, str):
-        raise ValueError(f"{where}: no {' or '.join(_COLUMNS)}")
-    if "\0" in value or not _is_encodable(value):
-        raise ValueError(f"{where}: not a possible file name")
-    return value
-
-
-def _is_encodable(name: str) -> bool:
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-_READERS: dict[str, Callable[[Path], Iterator[str]]] = {
-    ".jsonl": _read_jsonl,
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-}
+    strings: Any = {name: pa.string() for name in _COLUMNS}
+    match path.suffix.lower():
+        case ".csv":
+            table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=strings))
+        case ".jsonl":
+            schema = pa.schema(strings)
+            table = json.read_json(path, parse_options=json.ParseOptions(explicit_schema=schema))
+        case _:
+            table = parquet.read_table(path, memory_map=False)
+    for name in _COLUMNS:
+        if name in table.column_names and table[name].null_count < len(table):
+            return [value or "" for value in table[name].cast(pa.string()).to_pylist()]
+    raise ValueError(f"no column {' or '.join(_COLUMNS)}")
