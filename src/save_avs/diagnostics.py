@@ -1,4 +1,4 @@
-"""Diagnostics of an installation: versions, codecs, CPU and devices, weights cache, extras, the bundled model."""
+"""Diagnostics of an installation: versions, codecs, devices, weights cache, extras, the bundled model."""
 
 from __future__ import annotations
 

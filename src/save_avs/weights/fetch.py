@@ -187,7 +187,7 @@ class _FileFetch:
         return f"{source.rstrip('/')}/{self.file.file}" if _holds_several(source) else source
 
     def _applies(self, source: str) -> bool:
-        """Return whether a source is for this file: of a single file its name shows it, or is none of ours."""
+        """Return whether a source is for this file: a folder is; a file by its name, or if unknown."""
         name = (
             unquote(urlsplit(source).path).rsplit("/", 1)[-1]
             if _is_remote(source)

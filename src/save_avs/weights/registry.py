@@ -1,4 +1,4 @@
-"""Pretrained weights that others publish: where to download them, and the size, sha256 and license of each."""
+"""Pretrained weights that others publish: where to download them, and size, sha256 and license of each."""
 
 from __future__ import annotations
 

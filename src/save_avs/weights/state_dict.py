@@ -52,7 +52,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def state_dict_mismatches(module: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """List how a state dict differs from a module's: one phrase per kind, with every key; empty if it fits."""
+    """List how a state dict differs from a module's: one phrase per kind, with all keys; empty if none."""
     own = module.state_dict()
     shapes = [
         f"{key} is {list(state[key].shape)} instead of {list(own[key].shape)}"

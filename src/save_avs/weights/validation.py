@@ -34,7 +34,7 @@ def detect_format(file: Path) -> WeightsFormat:
 
 
 def find_defect(file: Path, wanted: str = "") -> str | None:
-    """Describe why a file is not weights (or, named .json, not JSON), or incomplete; None if nothing shows it.
+    """Describe why a file is not weights (or, named .json, not JSON), or incomplete; None if it seems fine.
 
     Of torch's older format only the start is checked: it does not hold its length.
 
