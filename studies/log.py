@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from save_avs.training.callbacks.base import Callback, StepStats
+from save_avs.training.callbacks.callback import Callback, StepStats
 
 LINES = 5  # per stage, and per scoring
 

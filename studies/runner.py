@@ -17,7 +17,7 @@ from save_avs._files import atomic_write
 from save_avs._text import escape_control_chars
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.training.history import read_history
-from save_avs.training.run import train
+from save_avs.training.run_recipe import train
 from save_avs.training.setup import with_corpus_classes
 from save_avs.training.signals import InterruptedRunError
 from save_avs.training.stage import SyntheticStage

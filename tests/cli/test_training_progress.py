@@ -6,7 +6,7 @@ import pytest
 
 from save_avs.cli import _progress
 from save_avs.cli._training_progress import TrainingProgress
-from save_avs.training.callbacks.base import StepStats
+from save_avs.training.callbacks.callback import StepStats
 
 
 def stats(step: int) -> StepStats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from save_avs.training.callbacks.base import Callback
+from save_avs.training.callbacks.callback import Callback
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.trainer import Trainer, TrainerOptions
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from save_avs.training.callbacks.base import StepStats, ValidationImage
+from save_avs.training.callbacks.callback import StepStats, ValidationImage
 from save_avs.training.recipe import Recipe
 from tests.support.tiny_model import tiny_config
 

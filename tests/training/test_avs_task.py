@@ -16,7 +16,7 @@ from save_avs.models import SAVE
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.training.avs_task import AVSegmentationTask, class_ious
 from save_avs.training.trainer import Trainer
-from save_avs.training.validation import mean_metric
+from save_avs.training.validation_loop import mean_metric
 from tests.support.recording_callback import make_trainer
 from tests.support.tiny_model import shake, tiny_model
 from tests.support.training_clips import Clips, clip_stage, make_clip

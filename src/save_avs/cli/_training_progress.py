@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from save_avs.cli._progress import ProgressDisplay, format_duration
-from save_avs.training.callbacks.base import Callback, StepStats
+from save_avs.training.callbacks.callback import Callback, StepStats
 
 GB = 1e9
 

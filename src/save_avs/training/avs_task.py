@@ -12,7 +12,7 @@ from save_avs.losses import UNLABELED, class_loss, save_loss
 from save_avs.metrics import PROTOCOLS, frame_counts, mask_ious
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.models.save import SAVE
-from save_avs.training.callbacks.base import ValidationImage
+from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import make_validation_images
 from save_avs.training.clip_dataset import ClipBatch, ClipStream, EpochShuffle, collate_clips
 from save_avs.training.schedule import clip_schedule

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
-from save_avs.training.callbacks.base import Callback
+from save_avs.training.callbacks.callback import Callback
 from save_avs.training.recipe import Recipe
-from save_avs.training.run import distributed_context, train
+from save_avs.training.run_recipe import distributed_context, train
 from save_avs.training.stage import ClipStage, SyntheticStage
 
 STEPS = 2

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._files import atomic_write
-from save_avs.training.callbacks.base import Callback, StepStats, ValidationImage
+from save_avs.training.callbacks.callback import Callback, StepStats, ValidationImage
 from save_avs.training.throughput import ThroughputMeter
 
 METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"

@@ -43,8 +43,8 @@ class Recipe(StrictModel):
     Attributes:
         model: a complete config, or ``preset: save-vit-b`` and what differs from it.
         pretrained: weights of the frozen parts; random where None.
-        corpus: folder made by ``save-avs data stamps``, or one of your own in its layout; required by stages
-            on composed scenes.
+        corpus: folder made by ``save-avs data tuxpaint``, or one of your own in its layout; required by
+            stages on composed scenes.
         out: run folder; each stage gets a folder in it.
         precision: ``bf16`` and ``fp16`` train under automatic mixed precision.
         device: ``auto`` takes a GPU if there is one.

@@ -156,7 +156,8 @@ def _length(stage: SyntheticStage | ClipStage, splits: Splits | None) -> str:
     return (
         f"{stage.data.name}, {train} training and {val} validation clips; "
         f"{train / stage.batch_size:.1f} steps of {stage.batch_size} clips per epoch, "
-        f"{schedule.steps} steps in all; validation every {schedule.validate_every} on {schedule.val_samples} clips"
+        f"{schedule.steps} steps in all; validation "
+        f"every {schedule.validate_every} steps on {schedule.val_samples} clips"
     )
 
 

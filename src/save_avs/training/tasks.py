@@ -13,7 +13,7 @@ from save_avs.losses import save_loss
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.streams import AudioTaggingStream, PromptStream, SceneStream, group_names
-from save_avs.training.callbacks.base import ValidationImage
+from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import make_validation_images
 from save_avs.training.collate import (
     AudioTaggingBatch,

@@ -11,7 +11,7 @@ import torch
 
 from save_avs.errors import DataError, SaveAvsError
 from save_avs.models.adapters.freeze import freeze_except
-from save_avs.training.callbacks.base import Callback
+from save_avs.training.callbacks.callback import Callback
 from save_avs.training.checkpoint import (
     BestCheckpoint,
     CheckpointManager,
@@ -30,7 +30,7 @@ from save_avs.training.stage import StageBase
 from save_avs.training.step import TrainStep
 from save_avs.training.tasks import Normalizer, Task
 from save_avs.training.throughput import ThroughputMeter
-from save_avs.training.validation import validate
+from save_avs.training.validation_loop import validate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from save_avs.training.callbacks.base import Callback, StepStats
+from save_avs.training.callbacks.callback import Callback, StepStats
 
 WARMUP, WINDOW = 50, 200  # steps: while workers start; those that are judged together
 LIMIT = 0.2  # share of the time

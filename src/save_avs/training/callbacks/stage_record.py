@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from save_avs._files import atomic_write
-from save_avs.training.callbacks.base import Callback, StepStats, ValidationImage
+from save_avs.training.callbacks.callback import Callback, StepStats, ValidationImage
 from save_avs.training.callbacks.validation_images import draw_contact_sheet
 
 PROGRESS, IMAGES = "progress.json", "validation_images.png"

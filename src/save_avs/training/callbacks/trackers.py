@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._extras import require
-from save_avs.training.callbacks.base import Callback, ValidationImage
+from save_avs.training.callbacks.callback import Callback, ValidationImage
 from save_avs.training.callbacks.validation_images import panels
 from save_avs.training.recipe import Tracker
 from save_avs.types import U8

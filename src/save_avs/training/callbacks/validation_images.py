@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from save_avs._files import atomic_path
-from save_avs.training.callbacks.base import ValidationImage
+from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.types import F32, U8
 from save_avs.visualization.contact_sheet import BACKGROUND_COLOR, TEXT_COLOR
 from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask

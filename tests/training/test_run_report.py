@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.training.callbacks.base import StepStats
+from save_avs.training.callbacks.callback import StepStats
 from save_avs.training.callbacks.stage_record import StageRecorder
 from save_avs.training.history import read_history, split_rows
-from save_avs.training.report import write_report
 from save_avs.training.run_record import write_run_record
+from save_avs.training.run_report import write_report
 from tests.support.training_runs import (
     make_recipe,
     make_validation_image,

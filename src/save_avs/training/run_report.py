@@ -39,7 +39,7 @@ def write_report(run_folder: str | Path) -> Path:
     recipe = load_recipe(folder / RECIPE).model_copy(update={"out": folder})  # it may have been moved
     page = render_html(
         "save_avs.training",
-        "report.html.jinja",
+        "run_report.html.jinja",
         run=folder.resolve().name,
         model=recipe.model.name,
         stages=[_section(read_history(recipe, stage)) for stage in recipe.stages],

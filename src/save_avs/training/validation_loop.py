@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.callbacks.base import ValidationImage
+from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import add_images
 from save_avs.training.collate import to_device
 from save_avs.training.dataloader import BadSample, MicroBatch
