@@ -164,7 +164,7 @@ class FrameMask:
 class VideoMasks:
     """The masks of a video: one COCO run-length code per processed frame, decoded on access.
 
-    ``masks[i]`` is a `FrameMask`, ``masks[i:j]`` another ``VideoMasks``, and iteration gives every `FrameMask`.
+    ``masks[i]`` is a `FrameMask`, ``masks[i:j]`` another ``VideoMasks``; iteration yields every `FrameMask`.
 
     Attributes:
         size: (H, W) of every mask, the video's own.

@@ -131,6 +131,6 @@ def test_checkpoint_with_other_mel_filters_is_refused(pair: Pair) -> None:
     # today's librosa takes openl3's norm=1 to mean that the weights of a band add up to 1
     state = {kind.mel_filters_key: filters / filters.sum(1 - axis, keepdim=True)}
     with pytest.raises(
-        SaveAvsError, match=rf"other\.pth was trained with other mel filters than {kind.title}"
+        SaveAvsError, match=rf"other\.pth was trained with other mel filters than .*{kind.title}"
     ):
         backbone_state(kind, state, source="other.pth")
