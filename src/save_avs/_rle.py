@@ -90,7 +90,7 @@ def decode_run_lengths(counts: bytes) -> NDArray[np.int64]:
 
 
 def row_run_lengths(mask: Mask) -> list[int]:
-    """Return the lengths of the runs of equal pixels in a mask, bool [H,W], row by row, from ``mask[0,0]`` on."""
+    """Return the lengths of the runs of equal pixels of a mask, bool [H,W], row by row."""
     return _runs(mask.reshape(-1)).tolist()
 
 
@@ -100,7 +100,7 @@ def _runs(flat: Mask) -> NDArray[np.int64]:
 
 
 def bounding_box(mask: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns that the marked pixels of a mask, bool [H,W], span; empty slices for none."""
+    """Return the rows and columns that the marked pixels of a mask, bool [H,W], span; empty for none."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return slice(0, 0), slice(0, 0)

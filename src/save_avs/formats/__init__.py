@@ -1,4 +1,4 @@
-"""Masks as files: masks.json, and the formats of other tools by name (add a module and a line in the table)."""
+"""Masks as files: masks.json, and the formats of other tools (a module and a line in the table each)."""
 
 from __future__ import annotations
 

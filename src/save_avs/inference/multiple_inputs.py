@@ -49,7 +49,7 @@ def segment_jobs(
 ) -> Iterator[SegmentationOutcome]:
     """Segment each video into its folder and yield the outcome.
 
-    Videos that cannot be read or finished go into ``failed.jsonl`` of ``directory``, and the next one follows.
+    Videos that cannot be read or finished go into ``failed.jsonl`` of ``directory``.
     Finished jobs are yielded with the summary they have.
     """
     failures = FailureLog(directory, [job.path for job in jobs])

@@ -84,7 +84,7 @@ class Prediction:
 
 
 class _ModelInput(NamedTuple):
-    """The frames of a chunk that are not silent: N positions, images u8 [N,3,S,S], log_mel f32 [N,F,bands]."""
+    """The frames of a chunk with sound: N positions, images u8 [N,3,S,S], log_mel f32 [N,F,bands]."""
 
     positions: NDArray[np.intp]
     images: Tensor

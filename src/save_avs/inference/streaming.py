@@ -53,7 +53,7 @@ def stream(
     Args:
         source: a file; or live: a URL (``rtsp://...``), a camera (``/dev/video0``), a named pipe.
         model: from ``load_model``, or its name or folder.
-        audio_source: live: where the sound comes from if not from the source itself, such as ``alsa:default``.
+        audio_source: live: where the sound comes from if not from ``source``, such as ``alsa:default``.
         fps: frames to process per second; None for every frame.
         threshold: pixels of a higher probability are marked.
         chunk: frames per forward pass of the model, at most.

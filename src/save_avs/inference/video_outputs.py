@@ -28,7 +28,7 @@ class VideoOutputs:
         return self.overlay is not None or self.matte is not None
 
     def write(self, frame: U8, mask: Bool, time: float, *, drawn: U8 | None = None) -> None:
-        """Write a frame, u8 [H,W,3], with its mask, bool [H,W]; ``drawn`` is its overlay, if drawn already."""
+        """Write a frame, u8 [H,W,3], with its mask, bool [H,W]; ``drawn`` is its overlay, if available."""
         if self.overlay is not None:
             self.overlay.write(draw_mask(frame, mask) if drawn is None else drawn, time)
         if self.matte is not None:

@@ -33,7 +33,7 @@ class Tile:
 
 
 def fit_tile(image: U8, side: int) -> Image.Image:
-    """Resize an image, u8 [H,W,3], to fill a square tile of ``side`` pixels, less a line between neighbors."""
+    """Resize an image, u8 [H,W,3], to fit a square tile of ``side`` pixels, less a line between tiles."""
     tile = Image.fromarray(np.ascontiguousarray(image))
     scale = (side - 2) / max(tile.size)
     return tile.resize((max(1, round(tile.width * scale)), max(1, round(tile.height * scale))))
