@@ -50,7 +50,7 @@ def find_sounding_spans(masks: VideoMasks) -> list[SoundingSpan]:
 
 
 def _frame_ends(masks: VideoMasks) -> F64:
-    """Return when each frame ends, f64 [T]: when the next begins; the last lasts as long as the one before."""
+    """Return when each frame ends, f64 [T]: at the next one; the last lasts as long as the one before."""
     times = np.array(masks.times, dtype=np.float64)
     steps = np.diff(times)
     return np.append(times[1:], times[-1:] + (steps[-1:] if len(steps) else 0.0))
@@ -60,8 +60,8 @@ def _frame_ends(masks: VideoMasks) -> F64:
 class SegmentationResult:
     """The masks of a video.
 
-    ``len(result)`` is the number of processed frames, ``result[i]`` one of them as a `FrameMask` (index,
-    time, score, mask), ``result[i:j]`` another result with those frames, and iteration gives every `FrameMask`.
+    ``len(result)`` is the number of processed frames and ``result[i]`` one of them, a `FrameMask` with index,
+    time, score and mask. ``result[i:j]`` is another result with those frames. Iteration gives every `FrameMask`.
 
     Attributes:
         source: the video; a file must still exist for ``save`` and ``overlay``.
