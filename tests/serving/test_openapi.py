@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from save_avs.serving.app import make_app
+from save_avs.serving.auth import AccessToken
+
 # How many it makes up for each operation; more find no more here, and take longer.
 EXAMPLES = "5"
 
@@ -42,3 +45,16 @@ def test_the_document_has_examples_and_errors(served):
     for status in ("400", "413", "415", "422", "429", "507"):
         assert post["responses"][status]["content"]["application/json"]["schema"] == error
     assert told["components"]["schemas"]["JobView"]["examples"]
+
+
+def test_every_route_is_known(served):
+    """A route that is not listed here needs a limit on what it reads, and a token."""
+    app = make_app(served.service, token=AccessToken("correct-horse-battery"))
+    schema = set(served.client.get("/openapi.json").json()["paths"])
+    assert {route.path for route in app.routes} - schema == {
+        "/",
+        "/login",
+        "/openapi.json",
+        "/static",
+        "/static/sample.mp4",
+    }

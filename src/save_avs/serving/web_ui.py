@@ -24,7 +24,7 @@ def add_web_ui(app: FastAPI, *, token: AccessToken | None, page: bool) -> None:
         routes.add_api_route(f"{STATIC}sample.mp4", lambda: FileResponse(_SAMPLE), methods=["GET"])
     if token is not None:
         _add_login(routes, token)
-    app.include_router(routes)
+    app.router.routes.extend(routes.routes)
     app.mount(STATIC.rstrip("/"), StaticFiles(directory=_FILES))
 
 
