@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return save_model(model, tmp_path / "model")
 
 
-def test_a_model_is_timed_and_its_choice_remembered(folder, capsys):
+def test_choose_remembers_the_fastest_runtime(folder, capsys):
     assert main(["bench", str(folder), "--batch", "2", "--rounds", "1", "--json", "--choose"]) == 0
     out, err = capsys.readouterr()
     speeds = json.loads(out)["speeds"]
@@ -52,7 +52,7 @@ def test_a_table(folder, capsys):
     assert len({line.count("|") for line in (head, rule, *rows)}) == 1
 
 
-def test_slips(folder, capsys):
+def test_wrong_options_are_one_line(folder, capsys):
     assert main(["bench", "save-vit-b", "--choose"]) == 2
     assert "--choose only applies to models" in capsys.readouterr().err
     assert main(["bench", str(folder), "--size", "512"]) == 2

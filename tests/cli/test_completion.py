@@ -64,7 +64,7 @@ def completed(shell: str, words: str, program: Path) -> str:
         ("save-avs segment --model save-", ["save-tiny"]),
     ],
 )
-def test_a_shell_is_told(shell, words, offered, program):
+def test_shell_completes_commands_and_names(shell, words, offered, program):
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     said = completed(shell, words, program)
@@ -73,7 +73,7 @@ def test_a_shell_is_told(shell, words, offered, program):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_is_shown(shell, program):  # whatever shell, or none, has started us
+def test_completion_script_is_printed(shell, program):  # whatever shell, or none, has started us
     done = subprocess.run(
         [program / "save-avs", "--show-completion", shell],
         env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},

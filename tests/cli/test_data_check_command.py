@@ -18,7 +18,7 @@ def check(root, *arguments: str) -> int:
     return main(["data", "check", str(root), "-o", str(root.parent / "out"), "--overwrite", *arguments])
 
 
-def test_a_whole_tree_is_fine(root, capsys):
+def test_complete_dataset_has_no_problems(root, capsys):
     assert check(root) == 0
     said = capsys.readouterr()
     assert "s4: AVSBench-object Single-source (S4)" in said.out and "ms3: " in said.out
@@ -30,7 +30,7 @@ def test_a_whole_tree_is_fine(root, capsys):
             assert sheet.width > 400
 
 
-def test_faults_are_named_and_end_in_3(root, capsys):
+def test_problems_are_listed_with_exit_code_3(root, capsys):
     gone = root / "Single-source/s4_data/audio_wav/train/bird/__GOGlHL23s_4000_9000.wav"
     gone.unlink()
     assert check(root, "--data", "s4") == 3
@@ -62,7 +62,7 @@ def test_links_in_the_output_folder_are_not_written_through(root):
     assert json.loads((out / "report.json").read_text())["data"]
 
 
-def test_long_lists_are_cut_on_the_terminal_alone(root, capsys, monkeypatch):
+def test_long_lists_are_cut_on_the_terminal_only(root, capsys, monkeypatch):
     monkeypatch.setattr(data_check, "SHOWN", 5)
     for path in root.rglob("*.png"):
         path.unlink()
@@ -74,7 +74,7 @@ def test_long_lists_are_cut_on_the_terminal_alone(root, capsys, monkeypatch):
     assert not list((root.parent / "out").glob("*.png"))
 
 
-def test_subsets_that_a_tree_lacks_are_left_out(tmp_path, capsys):
+def test_missing_subsets_are_left_out(tmp_path, capsys):
     root = trees.avss(tmp_path / "archives")
     for row in ("v1s", "v1m"):
         lines = [line for line in (root / "metadata.csv").read_text().splitlines() if not line.endswith(row)]

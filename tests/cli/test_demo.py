@@ -10,7 +10,7 @@ from save_avs.cli import main
 
 
 @pytest.mark.slow
-def test_the_demo_marks_what_sounds_and_says_what_it_heard(tmp_path, monkeypatch, capsys):
+def test_demo_writes_an_overlay_and_prints_audio_events(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["demo"]) == 0
     out = capsys.readouterr().out

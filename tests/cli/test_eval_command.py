@@ -122,7 +122,7 @@ def test_wrong_usage_is_one_line(arguments, said: str, capsys) -> None:
     assert len(lines) == 1 and said in lines[0]
 
 
-def test_scenes_are_still_there(capsys, tmp_path: Path) -> None:
+def test_evaluation_on_scenes(capsys, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run("first", "--data", "scenes", "--corpus", "corpus", "--scenes", "3", "-o", str(out)) == 0
     assert "digital silence" in capsys.readouterr().out

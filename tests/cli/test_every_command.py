@@ -63,7 +63,7 @@ def test_output_options_are_there(name):
 
 
 @every
-def test_what_writes_somewhere_can_be_rehearsed_and_never_replaces_unasked(name):
+def test_commands_with_output_have_dry_run(name):
     if "--output" in options(name):
         assert "--dry-run" in options(name), f"{name} writes to --output and has no --dry-run"
 
@@ -134,7 +134,7 @@ def everything(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", REHEARSED)
-def test_a_rehearsal_says_something_and_writes_nothing(name, place, capsys):
+def test_dry_run_prints_a_plan_and_writes_nothing(name, place, capsys):
     before = everything(place.parent)
     assert main([*name.split(), *WORK[name], "--dry-run"]) == 0
     assert capsys.readouterr().out.strip()
@@ -179,7 +179,7 @@ def test_a_second_report_takes_another_name(place):
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
     ],
 )
-def test_memory_that_runs_out_names_the_fix(error, place, monkeypatch, capsys):
+def test_out_of_memory_names_the_remedy(error, place, monkeypatch, capsys):
     def burst(*_: object, **__: object) -> None:
         raise error
 

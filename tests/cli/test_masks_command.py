@@ -77,7 +77,7 @@ def alphas(path: Path) -> np.ndarray:
 
 
 class TestMatte:
-    def test_alpha_is_the_mask_with_the_sound_beside_it(self):
+    def test_alpha_is_the_mask_and_the_sound_is_kept(self):
         folder = segmented("matte,masks")
         video_masks = load_masks_json(folder / "masks.json").video_masks
         masks = np.stack([video_masks.mask(i) for i in range(len(video_masks))])

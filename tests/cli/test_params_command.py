@@ -29,7 +29,7 @@ def test_numbers_in_full(capsys):
     assert all(row["total"] == row["frozen"] + row["trained"] == sum(row["parts"].values()) for row in rows)
 
 
-def test_slips(capsys):
+def test_wrong_options_are_one_line(capsys):
     assert main(["params", "save-vit-g"]) == 2
     assert "no model 'save-vit-g'" in capsys.readouterr().err
     assert main(["params", "save-vit-b", "--spatial", "wide"]) == 2

@@ -82,7 +82,7 @@ def test_a_file_name_that_is_no_text(video, tmp_path):
 STEERING = "a\x1b]0;x\x07\nsave-avs: all is well\u202e.mp4"
 
 
-def test_names_that_would_steer_the_terminal(video, tmp_path):
+def test_control_characters_in_names_are_escaped(video, tmp_path):
     shutil.copy(video, tmp_path / STEERING)
     (tmp_path / f"torn {STEERING}").write_bytes(b"no video")
     done = run(LAUNCH, "segment", ".", "-o", "out", cwd=tmp_path)
@@ -94,7 +94,7 @@ def test_names_that_would_steer_the_terminal(video, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_nothing_half_written(number, code, tmp_path):
+def test_signal_leaves_no_partial_output(number, code, tmp_path):
     make_video(tmp_path / "first.mp4", frames=5)
     make_video(tmp_path / "second.mp4", frames=200)
     process = subprocess.Popen(

@@ -145,7 +145,7 @@ class TestManyVideos:
         assert entry["path"] == "bad.mp4" and "bad.mp4" in entry["reason"]
         assert "failed: bad.mp4" in capsys.readouterr().err
 
-    def test_a_mended_file_leaves_the_list(self, clip):
+    def test_repaired_file_leaves_the_list(self, clip):
         Path("bad.mp4").write_text("no video\n" * 50)
         assert main(["segment", "bad.mp4", "clip.mp4", "-o", "out", "--save", "masks"]) == 3
         shutil.copy(clip, "bad.mp4")
@@ -203,7 +203,7 @@ class TestBadInput:
         assert line.startswith("failed: bad.mp4: ")
         assert names("out") == ["failed.jsonl"]
 
-    def test_a_file_that_breaks_off_is_done_up_to_there(self, place, capsys):
+    def test_truncated_video_is_segmented_up_to_its_end(self, place, capsys):
         truncated(place / "cut.mp4", 0.7)
         assert main(["segment", "cut.mp4", "-o", "out", "--save", "masks"]) == 0
         warnings = [line for line in lines(capsys.readouterr().err) if line.startswith("warning: cut.mp4: ")]

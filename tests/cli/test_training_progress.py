@@ -20,7 +20,7 @@ def clock(monkeypatch) -> list[float]:
     return now
 
 
-def test_plain_lines_come_now_and_then_and_at_the_end(clock, capsys):
+def test_lines_are_printed_at_intervals_and_at_the_end(clock, capsys):
     with TrainingProgress() as display:
         display.on_stage_begin("1-scenes", 0, 100)
         for step in range(1, 101):
@@ -33,7 +33,7 @@ def test_plain_lines_come_now_and_then_and_at_the_end(clock, capsys):
     assert lines[0] == f"1-scenes 30/100: {figures}"
 
 
-def test_figures_of_validations_are_always_said(clock, capsys):
+def test_metrics_of_validations_are_always_printed(clock, capsys):
     with TrainingProgress() as display:
         display.on_stage_begin("1-scenes", 0, 100)
         display.on_log({"step": 50, "loss": 0.5, "lr": 1e-3})

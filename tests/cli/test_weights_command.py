@@ -67,7 +67,7 @@ def test_fetching_prints_the_path_alone_on_stdout(known, sam, cache, capsys):
     assert "already in the cache" in capsys.readouterr().err
 
 
-def test_what_goes_wrong_is_one_line_with_its_code(known, sam, tmp_path, capsys):
+def test_failures_are_one_line_with_their_exit_code(known, sam, tmp_path, capsys):
     assert "choose from sam-vit-b" in fails(capsys, 2, "fetch", "sam-vit-g")
     assert "--offline forbids a download" in fails(capsys, 2, "fetch", "small", "--offline")
     assert "only http, https and file" in fails(capsys, 2, "fetch", "small", "--from", "ftp://x/y")
@@ -79,7 +79,7 @@ def test_what_goes_wrong_is_one_line_with_its_code(known, sam, tmp_path, capsys)
     assert 'not a weight file but text ("xxx' in fails(capsys, 3, "verify", str(tmp_path / "stub"))
 
 
-def test_verifying(known, sam, capsys):
+def test_verify_describes_a_checkpoint(known, sam, capsys):
     assert main(["weights", "verify", str(sam)]) == 0
     out = capsys.readouterr().out
     assert "holds   SAM 32 wide, 3 blocks" in out and "known   small (a manifest)" in out
@@ -87,7 +87,7 @@ def test_verifying(known, sam, capsys):
     assert out.endswith("complete\n")
 
 
-def test_converting(sam, tmp_path, capsys):
+def test_convert_writes_safetensors(sam, tmp_path, capsys):
     target = tmp_path / "sam.safetensors"
     assert main(["weights", "convert", str(sam), str(target)]) == 0
     assert capsys.readouterr().out == f"SAM 32 wide, 3 blocks, at 64 px (no published size): {target}\n"
@@ -96,7 +96,7 @@ def test_converting(sam, tmp_path, capsys):
     assert "must be named .safetensors" in fails(capsys, 2, "convert", str(sam), str(tmp_path / "sam.pth"))
 
 
-def test_listing_and_fetching_do_not_wait_for_torch():
+def test_list_and_fetch_do_not_import_torch():
     code = (
         "import sys; from save_avs.cli import main;"
         "codes = main(['weights', 'list']), main(['weights', 'fetch', 'vggish', '--offline']);"

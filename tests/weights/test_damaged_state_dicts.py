@@ -68,7 +68,7 @@ def test_any_header(tmp_path_factory, header):
 
 @BOUNDED
 @given(state=st.dictionaries(st.none() | st.integers() | st.text(max_size=5), VALUES, max_size=2))
-def test_what_holds_no_tensors(tmp_path_factory, state):
+def test_file_without_tensors_is_refused(tmp_path_factory, state):
     path = tmp_path_factory.getbasetemp() / "values.pth"
     torch.save({**state, "x": torch.ones(1)}, path)
     read_or_refused(path, path.read_bytes())
@@ -80,7 +80,7 @@ STATES = st.dictionaries(st.text(min_size=1, max_size=4), NUMBERS.map(torch.tens
 
 @BOUNDED
 @given(state=STATES, name=st.sampled_from(sorted(FORMS)))
-def test_what_is_saved_is_read(tmp_path_factory, state, name):
+def test_saved_state_dict_is_read(tmp_path_factory, state, name):
     path = tmp_path_factory.getbasetemp() / name
     if path.suffix == ".safetensors":
         path.write_bytes(save(state))
@@ -91,7 +91,7 @@ def test_what_is_saved_is_read(tmp_path_factory, state, name):
     assert all(torch.equal(found[key], state[key]) for key in state)
 
 
-def test_parts_of_an_archive_over_each_other_are_refused(tmp_path):
+def test_archive_with_overlapping_entries_is_refused(tmp_path):
     """A list of members that all lie in one place: each takes none of the file and all of its size."""
     torch.save({"a": torch.zeros(100_000)}, tmp_path / "w.pth")
     with zipfile.ZipFile(tmp_path / "w.pth", "a") as archive:

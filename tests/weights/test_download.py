@@ -53,21 +53,21 @@ def failure(server: FileServer, part: Path, **options) -> SaveAvsError:
     return caught.value
 
 
-def test_a_whole_file_and_its_progress(server, part):
+def test_complete_download_reports_progress(server, part):
     heard = []
     assert get(server, part, on_bytes=lambda done, total: heard.append((done, total))) == CONTENT
     assert heard[0] == (0, 600_000) and heard[-1] == (600_000, 600_000)
     assert heard == sorted(heard) and len(server.requests) == 1
 
 
-def test_a_cut_is_gone_on_from_where_it_was(server, part):
+def test_interrupted_download_resumes_with_a_range_request(server, part):
     server.script = [cut(0.5), cut(0.5)]
     assert get(server, part) == CONTENT
     assert [request.get("Range") for request in server.requests] == [None, "bytes=300000-", "bytes=450000-"]
     assert server.requests[1]["If-Range"] == '"one"'
 
 
-def test_a_stall_is_gone_on_from(server, part):
+def test_stalled_download_resumes(server, part):
     server.script = [stall]
     began = time.monotonic()
     assert get(server, part) == CONTENT
@@ -75,7 +75,7 @@ def test_a_stall_is_gone_on_from(server, part):
     assert server.requests[1]["Range"] == "bytes=300000-"
 
 
-def test_another_run_goes_on_too(server, part):
+def test_download_resumes_in_another_run(server, part):
     server.script = [cut(0.5)] * 3
     line = str(failure(server, part))
     assert (
@@ -86,72 +86,72 @@ def test_another_run_goes_on_too(server, part):
     assert server.requests[-1]["Range"] == "bytes=525000-"
 
 
-def test_what_is_there_whole_is_not_asked_for_again(server, part):
+def test_complete_file_needs_no_request(server, part):
     get(server, part)
     get(server, part)
     assert len(server.requests) == 1
 
 
-def test_a_file_that_changed_begins_anew(server, part):
+def test_changed_file_is_downloaded_from_the_start(server, part):
     server.script = [cut(0.5), changing(OTHER, '"two"')]
     assert get(server, part) == OTHER
     assert server.requests[1]["If-Range"] == '"one"'
 
 
-def test_a_file_that_changed_twice_is_told_by_its_new_mark(server, part):
+def test_changed_file_is_resumed_by_its_new_etag(server, part):
     server.script = [cut(0.5), changing(OTHER, '"two"', cut(0.5))]
     assert get(server, part) == OTHER
     assert server.requests[2]["If-Range"] == '"two"' and server.requests[2]["Range"] == "bytes=300000-"
 
 
-def test_a_file_that_shrank(server, part):
+def test_file_that_became_shorter_is_downloaded_from_the_start(server, part):
     server.script = [cut(0.5), changing(CONTENT[:1000], '"one"')]
     assert get(server, part) == CONTENT[:1000]
 
 
-def test_a_server_that_ignores_ranges_begins_anew(server, part):
+def test_server_without_ranges_sends_the_complete_file(server, part):
     server.ranges = False
     server.script = [cut(0.5)]
     assert get(server, part) == CONTENT
 
 
-def test_without_a_mark_to_tell_the_file_by_it_begins_anew(server, part):
+def test_file_without_etag_is_downloaded_from_the_start(server, part):
     server.etag = None
     server.script = [cut(0.5)]
     assert get(server, part) == CONTENT
     assert "Range" not in server.requests[1]
 
 
-def test_a_weak_mark_does_not_do(server, part):
+def test_weak_etag_is_not_used_to_resume(server, part):
     server.etag = 'W/"one"'
     server.script = [cut(0.5)]
     assert get(server, part) == CONTENT
     assert "Range" not in server.requests[1]
 
 
-def test_a_wrong_range_is_not_appended(server, part):
+def test_wrong_range_is_not_appended(server, part):
     server.script = [cut(0.5), wrong_range]
     assert get(server, part) == CONTENT
 
 
-def test_a_part_from_another_address_is_not_gone_on_with(server, part):
+def test_partial_file_of_another_url_is_not_resumed(server, part):
     part.write_bytes(OTHER[:1000])
     assert get(server, part) == CONTENT
 
 
-def test_no_length_told(server, part):
+def test_response_without_length_is_read_to_the_end(server, part):
     server.script = [without_length]
     assert get(server, part) == CONTENT
 
 
-def test_more_promised_than_sent(server, part):
+def test_shorter_body_than_announced_is_an_interruption(server, part):
     server.etag = None
     server.script = [says(700_000)] * 3
     error = failure(server, part)
     assert "the connection was cut at 600,000 of 700,000 bytes, after 3 attempts" in str(error)
 
 
-def test_another_size_than_known_is_refused_before_it_is_sent(server, part):
+def test_announced_size_other_than_the_known_one_is_refused(server, part):
     error = failure(server, part, size=600_001)
     assert isinstance(error, DataError)
     assert "the server has 600,000 bytes instead of 600,001" in str(error)
@@ -159,13 +159,13 @@ def test_another_size_than_known_is_refused_before_it_is_sent(server, part):
 
 
 @pytest.mark.parametrize(("code", "said"), [(404, "not found"), (403, "access denied"), (410, "gone")])
-def test_what_is_not_there_is_told_at_once(server, part, code, said):
+def test_client_errors_are_not_retried(server, part, code, said):
     server.script = [status(code)]
     assert f"{said} ({code})" in str(failure(server, part))
     assert len(server.requests) == 1
 
 
-def test_a_server_in_trouble_is_asked_again(server, part):
+def test_server_errors_are_retried(server, part):
     server.script = [status(500), status(503)]
     assert get(server, part) == CONTENT
     server.script = [status(500)] * 3
@@ -173,7 +173,7 @@ def test_a_server_in_trouble_is_asked_again(server, part):
     assert "the server answers 500 (Internal Server Error), after 3 attempts" in str(failure(server, part))
 
 
-def test_the_pauses_grow(server, part, monkeypatch):
+def test_backoff_doubles(server, part, monkeypatch):
     pauses = []
     own = SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)  # other threads have theirs
     monkeypatch.setattr("save_avs.weights.download.time", own)
@@ -182,18 +182,18 @@ def test_the_pauses_grow(server, part, monkeypatch):
     assert pauses == [1, 2, 4, 8]
 
 
-def test_a_try_that_brought_much_does_not_count(part):
+def test_attempts_with_progress_do_not_count_as_failures(part):
     with serving(random.Random(2).randbytes(8 * 2**20)) as server:
         server.script = [cut(0.3)] * 4  # more than QUICK bears in a row
         assert get(server, part) == server.content
 
 
-def test_nobody_there(part):
+def test_unreachable_server_is_an_error(part):
     with pytest.raises(SaveAvsError, match=r"cannot be reached \(Connection refused\), after 2 attempts"):
         download("http://127.0.0.1:9/x", part, retry=RetryPolicy(timeout=1, attempts=2, backoff=0.01))
 
 
-def test_redirects_are_followed_to_the_web_only(server, part, tmp_path):
+def test_redirects_are_followed_to_http_and_https_only(server, part, tmp_path):
     server.script = [redirect("/elsewhere")]
     assert get(server, part) == CONTENT
     assert server.paths == ["/weights.pth", "/elsewhere"]

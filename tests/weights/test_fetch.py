@@ -70,7 +70,7 @@ def visible(folder: Path) -> set[str]:
     return {p.name for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")}
 
 
-def test_a_file_comes_into_the_cache_and_is_recorded(server, content, cache):
+def test_fetched_file_is_in_the_cache_and_recorded(server, content, cache):
     known = one(server, content)
     fetched = get(known)
     assert fetched.new and fetched.path == cache / "small" / "weights.pth"
@@ -82,7 +82,7 @@ def test_a_file_comes_into_the_cache_and_is_recorded(server, content, cache):
     assert visible(cache) == {"weights.pth", "weights.pth.identity.json"}
 
 
-def test_it_is_there_whole_or_not_at_all(server, content, cache):
+def test_file_appears_complete_or_not_at_all(server, content, cache):
     known = one(server, content)
     server.script = [cut(0.5), stall]
     refusal(known, SaveAvsError)
@@ -105,7 +105,7 @@ def test_a_stub_is_refused_by_its_content_where_no_size_is_known(server, content
     assert visible(cache) == set() and not list(cache.rglob("*.part"))
 
 
-def test_a_wrong_file_of_the_right_size(server, content, cache):
+def test_wrong_file_of_the_right_size_is_refused(server, content, cache):
     known = one(server, content)
     server.content = content[:-1] + bytes([content[-1] ^ 1])
     assert "its sha256 is" in refusal(known)
@@ -115,7 +115,7 @@ def test_a_wrong_file_of_the_right_size(server, content, cache):
     assert get(known).path.read_bytes() == content  # nothing of the wrong one was gone on with
 
 
-def test_a_shorter_length_than_the_files_is_seen(server, content, cache):
+def test_truncated_archive_is_refused(server, content, cache):
     known = one(server, content, size=None, sha256=None)
     server.script = [lambda handler: short(handler, content[:-1000])]
     assert "it is cut short" in refusal(known)
@@ -128,7 +128,7 @@ def short(handler, body: bytes) -> None:
     handler.wfile.write(body)
 
 
-def test_only_the_first_digits_of_a_hash_are_known(server, content, cache):
+def test_sha256_prefix_is_checked(server, content, cache):
     start = hashlib.sha256(content).hexdigest()[:8]
     assert get(one(server, content, sha256=None, sha256_prefix=start)).new
     wrong = PretrainedWeights(
@@ -137,7 +137,7 @@ def test_only_the_first_digits_of_a_hash_are_known(server, content, cache):
     assert f"its sha256 starts with {start} instead of 0badc0de" in refusal(wrong)
 
 
-def test_without_a_hash_the_first_download_is_what_counts(server, content, cache):
+def test_without_a_published_sha256_the_recorded_one_is_checked(server, content, cache):
     known = one(server, content, size=None, sha256=None)
     fetched = get(known)
     changed = content.replace(b"\x00\x00\x80?", b"\x00\x00\x00?", 1)
@@ -146,7 +146,7 @@ def test_without_a_hash_the_first_download_is_what_counts(server, content, cache
     assert "it is not the file that was fetched" in refusal(known)
 
 
-def test_a_file_that_rotted_in_the_cache(server, content, cache):
+def test_damaged_file_in_the_cache_is_refused(server, content, cache):
     known = one(server, content)
     path = get(known).path
     path.write_bytes(content[:-5])
@@ -180,7 +180,7 @@ class TestSources:
         (tmp_path / "empty").touch()
         assert "empty (0 bytes)" in refusal(one(server, content), sources=[str(tmp_path / "empty")])
 
-    def test_the_next_one_where_one_fails(self, server, content, cache):
+    def test_next_source_is_tried_after_a_failure(self, server, content, cache):
         said = []
         with serving(content) as mirror:
             mirror.script = [status(404)]
@@ -206,7 +206,7 @@ class TestSources:
             get(other, sources=[server.url.removesuffix("weights.pth") + "base/"])
             assert server.paths == ["/base/model.safetensors"]
 
-    def test_a_single_file_stands_for_the_weights_or_for_the_file_of_its_name(self, cache, tmp_path):
+    def test_single_file_is_matched_by_its_name_or_taken_as_the_weights(self, cache, tmp_path):
         save_file({"a": torch.ones(3)}, tmp_path / "mine.safetensors")
         (tmp_path / "config.json").write_text("{}")
         sources = [str(tmp_path / "config.json"), str(tmp_path / "mine.safetensors")]
@@ -214,7 +214,7 @@ class TestSources:
         assert files[0].path.read_bytes() == (tmp_path / "mine.safetensors").read_bytes()
 
     @pytest.mark.parametrize("source", ["ftp://x/y.pth", "s3://x/y.pth", "data://x"])
-    def test_only_the_web_and_files(self, server, content, cache, source):
+    def test_only_http_https_and_file_sources_are_accepted(self, server, content, cache, source):
         line = refusal(one(server, content), UsageError, sources=[source])
         assert "only http, https and file" in line and server.requests == []
 
@@ -222,14 +222,14 @@ class TestSources:
         assert "no such file or folder" in refusal(one(server, content), UsageError, sources=["/no/where"])
 
 
-def test_offline_asks_nobody(server, content, cache):
+def test_offline_makes_no_request(server, content, cache):
     line = refusal(one(server, content), UsageError, offline=True)
     assert "--offline forbids a download" in line and server.requests == []
     refusal(one(server, content), UsageError, offline=True, sources=[server.url])
     assert server.requests == []
 
 
-def test_a_torn_safetensors_is_seen(cache, tmp_path):
+def test_truncated_safetensors_is_refused(cache, tmp_path):
     save_file({"a": torch.ones(300)}, tmp_path / "model.safetensors")
     whole = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "config.json").write_text("{}")
@@ -239,7 +239,7 @@ def test_a_torn_safetensors_is_seen(cache, tmp_path):
         assert "model.safetensors is not model.safetensors: it" in line
 
 
-def test_two_at_once_fetch_it_once(server, content, cache):
+def test_concurrent_fetches_download_once(server, content, cache):
     gate = threading.Event()
 
     def slow(handler) -> None:
@@ -258,7 +258,7 @@ def test_two_at_once_fetch_it_once(server, content, cache):
     assert len(server.requests) == 1
 
 
-def test_random_bytes_never_pass_for_weights(server, content, cache):
+def test_random_bytes_are_refused(server, content, cache):
     draw = random.Random(3)
     for i in range(20):
         server.content = draw.randbytes(draw.randrange(1, 300))

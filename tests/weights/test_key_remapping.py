@@ -29,14 +29,14 @@ NAMES = {
 }
 
 
-def test_names() -> None:
+def test_keys_are_renamed() -> None:
     state = {name: torch.tensor(float(i)) for i, name in enumerate(NAMES)}
     renamed = remap_transformers_sam(state)
     assert list(renamed) == list(NAMES.values())
     assert [tensor.item() for tensor in renamed.values()] == list(range(len(NAMES)))
 
 
-def test_the_matrix_stored_twice_comes_out_once() -> None:
+def test_position_matrix_stored_twice_comes_out_once() -> None:
     one = torch.ones(2, 4)
     keys = (
         "shared_image_embedding.positional_embedding",
@@ -45,6 +45,6 @@ def test_the_matrix_stored_twice_comes_out_once() -> None:
     assert len(remap_transformers_sam(dict.fromkeys(keys, one))) == 1
 
 
-def test_only_transformers_names_are_taken_for_such() -> None:
+def test_only_keys_of_transformers_are_recognized() -> None:
     assert is_transformers_sam({"vision_encoder.pos_embed": torch.ones(1)})
     assert not is_transformers_sam({"image_encoder.pos_embed": torch.ones(1)})

@@ -38,7 +38,7 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth", "w.bin"])
-def test_tensors_come_back(tmp_path: Path, name: str) -> None:
+def test_tensors_are_read_back(tmp_path: Path, name: str) -> None:
     (save_file if name.endswith("safetensors") else torch.save)(STATE, tmp_path / name)
     found = read_state_dict(str(tmp_path / name))
     assert found.keys() == STATE.keys()
@@ -52,7 +52,7 @@ def test_a_nested_state_dict_is_taken_out(tmp_path: Path, nest: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["numpy._core.multiarray", "numpy.core.multiarray"])
-def test_arrays_of_numbers_beside_the_tensors_are_read_past(tmp_path: Path, module: str) -> None:
+def test_plain_arrays_next_to_the_tensors_are_accepted(tmp_path: Path, module: str) -> None:
     """PANNs' files hold the state of the sampler that drew their batches."""
     arrays = [np.arange(3), np.zeros((2, 2), np.float32), np.ones(2, bool)]
     sampler = {"indexes": arrays, "queue": [1, 2]}
@@ -86,7 +86,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> No
     assert not trace.exists()
 
 
-def test_what_is_no_weight_file_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("hello, these are no weights\n")
     (tmp_path / "empty.pth").write_bytes(b"")
     (tmp_path / "text.safetensors").write_text("hello, these are no weights\n")
@@ -108,7 +108,7 @@ OPCODES = {
 
 @pytest.mark.parametrize("code", OPCODES.values(), ids=OPCODES)
 @pytest.mark.parametrize("zipped", [True, False])
-def test_code_written_by_hand_is_refused_too(tmp_path: Path, code: bytes, zipped: bool) -> None:
+def test_handwritten_pickle_code_is_refused(tmp_path: Path, code: bytes, zipped: bool) -> None:
     path = tmp_path / "evil.pth"
     if zipped:
         torch.save(STATE, path)
@@ -128,7 +128,7 @@ def test_code_written_by_hand_is_refused_too(tmp_path: Path, code: bytes, zipped
 
 @pytest.mark.parametrize("form", ["zip", "old torch format", "safetensors"])
 @pytest.mark.parametrize("share", [0.9999, 0.95, 0.7, 0.5, 0.1, 0.01, 0.001])
-def test_a_file_cut_short_is_refused(tmp_path: Path, form: str, share: float) -> None:
+def test_truncated_file_is_refused(tmp_path: Path, form: str, share: float) -> None:
     path = tmp_path / ("w.safetensors" if form == "safetensors" else "w.pth")
     weights = {"a": torch.zeros(10_000)}
     if form == "safetensors":
@@ -141,7 +141,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, form: str, share: float) ->
 
 
 @pytest.mark.parametrize("form", ["zip", "old torch format", "safetensors"])
-def test_wherever_it_is_cut_it_is_one_line(tmp_path: Path, form: str) -> None:
+def test_file_truncated_anywhere_is_refused_in_one_line(tmp_path: Path, form: str) -> None:
     path = tmp_path / ("w.safetensors" if form == "safetensors" else "w.pth")
     if form == "safetensors":
         save_file(STATE, path)
@@ -153,7 +153,7 @@ def test_wherever_it_is_cut_it_is_one_line(tmp_path: Path, form: str) -> None:
         refusal(path)
 
 
-def test_an_archive_that_unpacks_to_more_than_it_is_is_refused_unread(tmp_path: Path) -> None:
+def test_compressed_archive_is_refused_before_it_is_read(tmp_path: Path) -> None:
     torch.save(STATE, tmp_path / "w.pth")
     with zipfile.ZipFile(tmp_path / "w.pth") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -164,7 +164,7 @@ def test_an_archive_that_unpacks_to_more_than_it_is_is_refused_unread(tmp_path: 
     assert "compressed" in refusal(tmp_path / "bomb.pth")
 
 
-def test_a_git_lfs_pointer_is_told(tmp_path: Path) -> None:
+def test_git_lfs_pointer_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     assert "git lfs pull" in refusal(tmp_path / "model.safetensors")
 

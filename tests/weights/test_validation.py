@@ -25,13 +25,13 @@ def make(folder: Path, form: WeightsFormat) -> Path:
 @pytest.mark.parametrize(
     "form", [WeightsFormat.SAFETENSORS, WeightsFormat.TORCH_ZIP, WeightsFormat.TORCH_LEGACY]
 )
-def test_whole_files(tmp_path, form):
+def test_complete_files_have_no_defect(tmp_path, form):
     path = make(tmp_path, form)
     assert detect_format(path) is form and find_defect(path) is None
 
 
 @pytest.mark.parametrize("form", [WeightsFormat.SAFETENSORS, WeightsFormat.TORCH_ZIP])
-def test_cut_files(tmp_path, form):
+def test_truncated_files_have_a_defect(tmp_path, form):
     path = make(tmp_path, form)
     whole = path.read_bytes()
     for length in range(0, len(whole), 1 if len(whole) < 500 else 11):
@@ -39,14 +39,14 @@ def test_cut_files(tmp_path, form):
         assert find_defect(path), length
 
 
-def test_a_longer_safetensors_is_not_whole_either(tmp_path):
+def test_safetensors_longer_than_its_header_states_has_a_defect(tmp_path):
     path = make(tmp_path, WeightsFormat.SAFETENSORS)
     whole = path.read_bytes()
     path.write_bytes(whole + b"more")
     assert find_defect(path) == f"it has {len(whole) + 4:,} bytes instead of the {len(whole):,} of its header"
 
 
-def test_other_things(tmp_path):
+def test_other_content_is_described(tmp_path):
     (tmp_path / "page.pth").write_text("<!DOCTYPE html><html>\nNot here</html>")
     assert (
         find_defect(tmp_path / "page.pth")
@@ -58,7 +58,7 @@ def test_other_things(tmp_path):
     assert "a Git LFS pointer" in str(find_defect(tmp_path / "lfs.pth"))
 
 
-def test_json_is_wanted_where_the_name_says_so(tmp_path):
+def test_file_named_json_must_be_json(tmp_path):
     (tmp_path / "config.json").write_text('{"a": 1}')
     assert find_defect(tmp_path / "config.json") is None
     (tmp_path / "config.json").write_text("<html>")

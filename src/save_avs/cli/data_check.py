@@ -1,4 +1,4 @@
-"""`save-avs data check`: what lies in a folder of data sets, and what is wrong with it."""
+"""`save-avs data check`: missing files, leaks and other problems of datasets."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _listed(items: list[str], indent: str = "  ") -> list[str]:
 
 
 def _draw_sheet(report: DatasetReport, path: Path) -> None:
-    """Draw the contact sheet of a data set, of what can be read."""
+    """Draw the contact sheet of a dataset, of the samples that can be read."""
     from save_avs.visualization.contact_sheet import draw_contact_sheet
 
     tiles = [tile for clips in report.opened for tile in _tiles(clips)]
@@ -161,7 +161,7 @@ def _draw_sheet(report: DatasetReport, path: Path) -> None:
 
 
 def _tiles(clips: Any) -> list[Tile]:
-    """Samples spread over a split: of each the first annotated frame, best one in which something sounds."""
+    """Samples spread over a split: of each the first annotated frame, preferably one with a mask."""
     from save_avs.visualization.contact_sheet import Tile
 
     step = max(1, len(clips) // SAMPLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, Wei
 from save_avs.weights.validation import find_defect
 
 _CHUNK = 2**20  # bytes copied at a time
+_logger = logging.getLogger(__name__)
 
 
 class TransferProgress(NamedTuple):
@@ -35,7 +37,7 @@ class TransferReporter(NamedTuple):
     """Callbacks of a transfer: ``on_progress`` is called often, ``on_message`` with a line worth reading."""
 
     on_progress: Callable[[TransferProgress], None] = lambda progress: None
-    on_message: Callable[[str], None] = lambda line: None
+    on_message: Callable[[str], None] = _logger.warning
 
 
 NO_REPORT = TransferReporter()
