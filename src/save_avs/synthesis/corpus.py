@@ -51,7 +51,9 @@ def parse_split(name: str) -> CorpusSplit:
 
 
 class Manifest(BaseModel):
-    """``corpus.json``: files and classes that are not for every split. File names are relative to the corpus, with slashes.
+    """``corpus.json``: files and classes that are not for every split.
+
+    File names are relative to the corpus, with slashes.
 
     Attributes:
         splits: file to the splits it serves; files not listed serve all.

@@ -77,10 +77,10 @@ def _trees(root: Path) -> None:
 def _models(root: Path) -> None:
     source = tiny_model(seed=3, image_size=128, image_adapter=None)
     shake(source)
-    (root / "pretrained").mkdir()
-    torch.save(source.sam.state_dict(), root / "pretrained" / "sam.pth")
+    (root / "bases").mkdir()
+    torch.save(source.sam.state_dict(), root / "bases" / "sam.pth")
     heard = {key: value.contiguous() for key, value in source.audio_backbone.state_dict().items()}
-    save_file(heard, root / "pretrained" / "ear.safetensors")
+    save_file(heard, root / "bases" / "ear.safetensors")
     for seed, name in enumerate(MODELS):
         model = tiny_model(seed=seed)
         shake(model, seed)
