@@ -28,7 +28,7 @@ TINY = {
     "audio_adapter": {"hidden": 24},
 }
 RUN = {"precision": "fp32", "workers": 0}
-BASES = {"sam": "bases/sam.pth", "audio": "bases/ear.safetensors"}
+BASES = {"sam": "pretrained/sam.pth", "audio": "pretrained/ear.safetensors"}
 STAGES = 4  # of a list: in save-tiny's, every task has come by then
 QUICK = {"image_size": 64, "steps": 1, "batch_size": 2, "val_samples": 2}
 # Recipe to what replaces its values, and those of each of its stages.
@@ -77,10 +77,10 @@ def _trees(root: Path) -> None:
 def _models(root: Path) -> None:
     source = tiny_model(seed=3, image_size=128, image_adapter=None)
     shake(source)
-    (root / "bases").mkdir()
-    torch.save(source.sam.state_dict(), root / "bases" / "sam.pth")
+    (root / "pretrained").mkdir()
+    torch.save(source.sam.state_dict(), root / "pretrained" / "sam.pth")
     heard = {key: value.contiguous() for key, value in source.audio_backbone.state_dict().items()}
-    save_file(heard, root / "bases" / "ear.safetensors")
+    save_file(heard, root / "pretrained" / "ear.safetensors")
     for seed, name in enumerate(MODELS):
         model = tiny_model(seed=seed)
         shake(model, seed)
