@@ -61,7 +61,7 @@ class SegmentationResult:
     """The masks of a video.
 
     ``len(result)`` is the number of processed frames and ``result[i]`` one of them, a `FrameMask` with index,
-    time, score and mask. ``result[i:j]`` is another result with those frames. Iteration gives every `FrameMask`.
+    time, score and mask. ``result[i:j]`` is another result with those frames. Iteration gives each frame.
 
     Attributes:
         source: the video; a file must still exist for ``save`` and ``overlay``.
