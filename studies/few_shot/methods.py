@@ -31,7 +31,7 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
-class Prototypes:
+class PrototypeMethod:
     """Compares with prototypes of the examples, at zero shots of seen classes, without training."""
 
     network: PrototypeBaseline
@@ -44,7 +44,7 @@ class Prototypes:
 
 
 @dataclass(frozen=True)
-class Finetuning:
+class FinetuningMethod:
     """Fine-tunes a copy on the examples."""
 
     network: SAVE | Gavs
@@ -90,12 +90,12 @@ def make_methods(save: SAVE, seen: FrameSet, config: FewShotConfig, folder: Path
     )
     _train_or_load(gavs, folder, train)
     few = seen.first_of_each(config.max_shots)
-    finetune = partial(Finetuning, epochs=config.finetune_epochs, batch_size=config.finetune_batch_size)
+    finetune = partial(FinetuningMethod, epochs=config.finetune_epochs, batch_size=config.finetune_batch_size)
     return {
         "save": finetune(save, lr=config.finetune_lr),
         "gavs": finetune(gavs, lr=config.baseline_lr),
-        "protonet": Prototypes(protonet, few),
-        "relationnet": Prototypes(relationnet, few),
+        "protonet": PrototypeMethod(protonet, few),
+        "relationnet": PrototypeMethod(relationnet, few),
     }
 
 

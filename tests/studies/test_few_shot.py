@@ -20,7 +20,7 @@ from studies import few_shot
 from studies.cli import main
 from studies.few_shot import FewShotConfig
 from studies.few_shot.episodes import scene_data
-from studies.few_shot.methods import TITLES, Finetuning
+from studies.few_shot.methods import TITLES, FinetuningMethod
 from studies.few_shot.results import FewShotResults, FewShotScores
 from studies.few_shot.study import claim_folder, score_trials
 from studies.few_shot.training import compute_loss, train_on_episodes, train_on_frames
@@ -49,7 +49,7 @@ def state(network):
 def test_finetuning_trains_adapters_and_decoder_of_a_copy(seen):
     model = frozen_model()
     before = state(model)
-    finetuning = Finetuning(model, epochs=8, batch_size=4, lr=3e-3)
+    finetuning = FinetuningMethod(model, epochs=8, batch_size=4, lr=3e-3)
     assert finetuning.adapt(None, 0) is model
     copy = finetuning.adapt(seen, 0)
     assert not moved(model, before)

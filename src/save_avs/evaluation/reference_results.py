@@ -1,4 +1,4 @@
-"""Figures that papers report, to stand beside ours. They are theirs: nothing here was measured again."""
+"""Results as published in papers; none of them was measured again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEST_CLIPS = {
     "v3-3": 510,
     "v3-5": 488,
 }
-"""Clips that the published figures are of."""
+"""Clips of the test splits that the published results are of."""
 
 OFFICIAL = "the benchmark's public code; the batch size is not stated"
 UNKNOWN = "not known"
@@ -22,14 +22,14 @@ SAMA_F = "its code leaves the sigmoid out of F: that F is not comparable; it sco
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """What a paper reports for a data set.
+    """A paper's result on a data set.
 
     Attributes:
-        method: and its venue.
-        miou: per cent, as printed there.
-        f: per cent; None where the paper has none.
-        protocol: which code scored it, as far as that is known.
-        caveat: what to mind when it stands beside ours.
+        method: name and venue.
+        miou: per cent, as printed.
+        f: per cent; None if the paper has none.
+        protocol: code that scored it, as far as it is known.
+        caveat: for comparisons with our scores.
     """
 
     method: str
@@ -51,9 +51,9 @@ _TAVIS = "TAViS, 1024 px (ICCV 2025)"
 _SAVE_CAVEAT = "mIoU only; which protocol the paper used is not known"
 
 
-def _save(*figures: tuple[str, int, float]) -> tuple[PublishedResult, ...]:
+def _save(*results: tuple[str, int, float]) -> tuple[PublishedResult, ...]:
     return tuple(
-        PublishedResult(name.format(side), miou, None, UNKNOWN, _SAVE_CAVEAT) for name, side, miou in figures
+        PublishedResult(name.format(side), miou, None, UNKNOWN, _SAVE_CAVEAT) for name, side, miou in results
     )
 
 
@@ -106,10 +106,10 @@ _MASKS = {
 
 
 def published_mask_results(data: str, split: str) -> tuple[PublishedResult, ...]:
-    """What papers report for the masks of a data set; they are of its test split."""
+    """Return the published results for the masks of a data set's test split."""
     return _MASKS.get(data, ()) if split == "test" else ()
 
 
 def published_label_results(data: str, split: str) -> tuple[PublishedResult, ...]:
-    """What papers report for the label maps of AVSBench-semantic, all its subsets together."""
+    """Return the published results for the label maps of AVSBench-semantic, all subsets together."""
     return _AVSS if (data, split) == ("avss", "test") else ()
