@@ -1,4 +1,4 @@
-"""A SAVE with any audio backbone: built, saved, loaded, exported; whoever feeds it asks how it hears."""
+"""A SAVE with each audio backbone: save, load, runtimes, segmentation, evaluation at its sample rate."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from tests.support import dataset_trees as trees
 from tests.support.sample_videos import make_video
 from tests.support.tiny_model import SAM, shake, tiny_config
 
-EARS = ("cnn14", "openl3-mel128-512", "yamnet")
+BACKBONE_NAMES = ("cnn14", "openl3-mel128-512", "yamnet")
 
 
-@pytest.fixture(scope="module", params=EARS)
+@pytest.fixture(scope="module", params=BACKBONE_NAMES)
 def model(request: pytest.FixtureRequest) -> SAVE:
-    return ear(request.param)
+    return untrained_model(request.param)
 
 
-def config(ear: str) -> SaveConfig:
+def config(backbone: str) -> SaveConfig:
     """The smallest model with an audio backbone, called as that is."""
-    return tiny_config(name=ear, audio=ear, sam=SAM | {"depth": 2}, classes=("a", "b"))
+    return tiny_config(name=backbone, audio=backbone, sam=SAM | {"depth": 2}, classes=("a", "b"))
 
 
-def ear(name: str) -> SAVE:
+def untrained_model(name: str) -> SAVE:
     torch.manual_seed(0)
     model = build_save(config(name)).eval()
     shake(model.audio_adapter)
@@ -50,7 +50,7 @@ def batch(model: SAVE, frames: int) -> tuple[Tensor, Tensor]:
     return images, torch.randn(frames, 1, *model.frontend.shape, generator=draw)
 
 
-def test_a_model_folder_comes_back(model: SAVE, tmp_path: Path) -> None:
+def test_model_folder_round_trips(model: SAVE, tmp_path: Path) -> None:
     again = load_model(save_model(model, tmp_path / "m"), device="cpu", precision="fp32")
     assert again.frontend == model.frontend
     with torch.inference_mode():
@@ -59,8 +59,8 @@ def test_a_model_folder_comes_back(model: SAVE, tmp_path: Path) -> None:
         assert (logits[0] - logits[1]).abs().max() > 0
 
 
-def test_it_stands_on_a_published_file(tmp_path: Path) -> None:
-    source = ear("yamnet").audio_backbone
+def test_published_backbone_weights_are_not_saved(tmp_path: Path) -> None:
+    source = untrained_model("yamnet").audio_backbone
     classifier = {"classifier.weight": torch.ones(521, 1024), "classifier.bias": torch.ones(521)}
     torch.save({**source.state_dict(), **classifier}, tmp_path / "yamnet.pth")
     model = build_from_pretrained(config("yamnet"), audio=tmp_path / "yamnet.pth").eval()
@@ -74,7 +74,9 @@ def test_it_stands_on_a_published_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["cnn14"], indirect=True)
 @pytest.mark.parametrize("runtime", [name for name, kind in RUNTIMES.items() if "fp32" in kind.precisions])
-def test_it_is_exported(model: SAVE, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runtime_matches_torch(
+    model: SAVE, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for package in RUNTIMES[runtime].packages:
         pytest.importorskip(package)
     monkeypatch.setenv("SAVE_AVS_CACHE", str(tmp_path / "cache"))
@@ -85,7 +87,7 @@ def test_it_is_exported(model: SAVE, runtime: str, tmp_path: Path, monkeypatch: 
     torch.testing.assert_close(other(*batch(model, 3)), expected, atol=1e-3, rtol=1e-3)
 
 
-def test_a_video_is_segmented_at_the_rate_it_hears(model: SAVE, tmp_path: Path) -> None:
+def test_video_is_segmented_at_the_backbones_sample_rate(model: SAVE, tmp_path: Path) -> None:
     seen: list[Tensor] = []
     hook = model.audio_backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     video = make_video(tmp_path / "v.mp4", frames=8, fps=4)
@@ -98,24 +100,23 @@ def test_a_video_is_segmented_at_the_rate_it_hears(model: SAVE, tmp_path: Path) 
     assert isinstance(detect_audio_events(model, video), list)
 
 
-def test_silence_is_told_whatever_the_level_says() -> None:
+def test_silence_is_detected_with_relative_decibels() -> None:
     """OpenL3's decibels are below the loudest of a patch: rounding errors would be as loud as anything."""
     sample_rate = OPENL3_MEL128.sample_rate
     hiss = (1e-9 * np.random.default_rng(0).standard_normal(2 * sample_rate)).astype(np.float32)
     log_mel = log_mel_at(hiss, sample_rate, [1.0], frontend=OPENL3_MEL128)
     assert log_mel.std() > 1
     frames = np.zeros((1, 64, 64, 3), np.uint8)
-    model = ear("openl3-mel128-512")
+    model = untrained_model("openl3-mel128-512")
     model.audio_backbone.register_forward_pre_hook(lambda *_: pytest.fail("asked"))
     prediction = Predictor(model).predict(VideoChunk(frames, np.array([1.0]), hiss, 0.0, sample_rate))
     assert not prediction.masks.any() and is_silent(log_mel_at(hiss, sample_rate, [1.0])).all()
 
 
 @pytest.mark.parametrize("frontend", [YAMNET, OPENL3_MEL128])
-def test_clips_are_heard_around_the_middle_of_vggishs_patches(frontend, tmp_path: Path) -> None:
+def test_dataset_log_mel_is_centered_like_vggishs(frontend, tmp_path: Path) -> None:
     clips = open_dataset("s4", trees.s4(tmp_path), "test", frontend=frontend)
-    wav = clips.entries[0].parts()
-    (path,) = (part.path for part in wav if part.kind == "sound")
+    (path,) = (file.path for file in clips.entries[0].files() if file.kind == "audio")
     waveform = read_waveform(path, frontend.sample_rate)
     assert (
         len(waveform) == len(clips.waveform(0)) == len(read_waveform(path)) * frontend.sample_rate // 16_000
@@ -130,8 +131,8 @@ def test_clips_are_heard_around_the_middle_of_vggishs_patches(frontend, tmp_path
     assert clips.with_frontend(VGGISH).frontend == VGGISH
 
 
-def test_evaluation_and_features_hear_as_the_model_does(tmp_path: Path) -> None:
-    model = ear("yamnet")
+def test_evaluation_and_feature_cache_use_the_models_frontend(tmp_path: Path) -> None:
+    model = untrained_model("yamnet")
     # opened for VGGish, whose patches are of the same shape as YAMNet's
     clips = open_dataset("s4", trees.s4(tmp_path), "test")
     report = evaluate_clips(model, clips, ["dataset"], resamples=10)
@@ -139,5 +140,5 @@ def test_evaluation_and_features_hear_as_the_model_does(tmp_path: Path) -> None:
     own = clips.with_frontend(model.frontend)
     assert compute_features(own, model.audio_backbone, cache) == len(clips)
     stored = evaluate_clips(model, with_features(own, tmp_path / "cache"), ["dataset"], resamples=10)
-    assert stored.about.features == stored.about.frames == report.about.frames > 0
+    assert stored.info.features == stored.info.frames == report.info.frames > 0
     assert stored.scores[0].overall.scores["miou"].value == report.scores[0].overall.scores["miou"].value

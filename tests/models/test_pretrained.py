@@ -1,4 +1,4 @@
-"""A model on published checkpoints: what is saved, where the bases are found, and when they are refused."""
+"""Models on published checkpoints: what is saved, where checkpoints are found, when they are rejected."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_the_parts_are_the_files(files):
+def test_parts_equal_the_checkpoints(files):
     model = build_from_pretrained(tiny_config(), **files)
     sam = load_sam(files["sam"], image_size=64)
     state = model.sam.state_dict()
@@ -66,7 +66,7 @@ def test_the_parts_are_the_files(files):
     assert model.pretrained is not None and model.pretrained.refs.sam == identify_file(files["sam"])
 
 
-def test_only_what_was_trained_is_saved(files, tmp_path):
+def test_only_trained_tensors_are_saved(files, tmp_path):
     model = trained(files)
     folder = save_model(model, tmp_path / "model")
     kept = load_file(folder / "model.safetensors").keys()
@@ -84,7 +84,7 @@ def sizes(file: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("size", [64, 96, 128])
-def test_a_folder_and_its_bases_give_back_the_model(files, tmp_path, size):
+def test_folder_and_checkpoints_restore_the_model(files, tmp_path, size):
     model = trained(files, image_size=size)
     folder = save_model(model, tmp_path / "model")
     back = load_folder(folder, pretrained=list(files.values()))
@@ -96,7 +96,7 @@ def test_a_folder_and_its_bases_give_back_the_model(files, tmp_path, size):
         torch.testing.assert_close(back(*tiny_batch(1, size)), model(*tiny_batch(1, size)))
 
 
-def test_a_loaded_model_saves_the_same_again(files, tmp_path):
+def test_loaded_model_saves_identical_files(files, tmp_path):
     first = save_model(trained(files), tmp_path / "first")
     back = load_folder(first, pretrained=files["sam"].parent)
     second = save_model(back, tmp_path / "second")
@@ -104,7 +104,7 @@ def test_a_loaded_model_saves_the_same_again(files, tmp_path):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
-def test_what_was_trained_once_is_saved_though_it_is_frozen_now(files, tmp_path):
+def test_changed_tensors_are_saved_even_if_frozen(files, tmp_path):
     model = trained(files)
     with torch.no_grad():
         model.sam.image_encoder.pos_embed[0, 0, 0, 0] += 1e-6
@@ -114,7 +114,7 @@ def test_what_was_trained_once_is_saved_though_it_is_frozen_now(files, tmp_path)
     assert same(load_folder(folder, pretrained=list(files.values())), model)
 
 
-def test_one_base_alone(files, tmp_path):
+def test_sam_checkpoint_alone(files, tmp_path):
     model = build_from_pretrained(tiny_config(), sam=files["sam"])
     folder = save_model(model, tmp_path / "model")
     kept = load_file(folder / "model.safetensors")
@@ -123,14 +123,14 @@ def test_one_base_alone(files, tmp_path):
     assert same(load_folder(folder, pretrained=files["sam"]), model)
 
 
-def test_without_a_base_everything_is_saved(tmp_path):
+def test_model_without_checkpoints_is_saved_whole(tmp_path):
     folder = save_model(tiny_model(), tmp_path / "model")
     assert load_file(folder / "model.safetensors").keys() == tiny_model().state_dict().keys()
     assert not read_config(folder).pretrained
     assert "holds the whole model" in (folder / "README.md").read_text()
 
 
-def test_a_card_written_by_hand_stays(tmp_path):
+def test_existing_model_card_is_kept(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "README.md").write_text("mine")
     save_model(tiny_model(), tmp_path / "model")
@@ -140,7 +140,7 @@ def test_a_card_written_by_hand_stays(tmp_path):
 class TestFinding:
     """Where a base is looked for, and what is refused."""
 
-    def test_in_the_cache_under_any_name(self, files, tmp_path):
+    def test_found_in_the_cache_under_any_name(self, files, tmp_path):
         model = trained(files)
         folder = save_model(model, tmp_path / "model")
         (tmp_path / "cache" / "deep").mkdir(parents=True)
@@ -148,14 +148,14 @@ class TestFinding:
             file.rename(tmp_path / "cache" / "deep" / f"{i}.bin")
         assert same(load_model(folder, device="cpu", precision="fp32"), model)
 
-    def test_nowhere(self, files, tmp_path):
+    def test_missing_checkpoint_is_a_usage_error(self, files, tmp_path):
         folder = save_model(trained(files), tmp_path / "model")
         with pytest.raises(
-            UsageError, match=r"weights sam\.pth .*which were not found: give its path as base"
+            UsageError, match=r"weights sam\.pth .*which were not found: give its path as pretrained"
         ):
             load_model(folder)
 
-    def test_a_known_one_is_asked_for_by_name(self, files, tmp_path, monkeypatch):
+    def test_message_for_known_weights_says_how_to_fetch_them(self, files, tmp_path, monkeypatch):
         sam = identify_file(files["sam"])
         file = WeightsFile(file="sam.pth", url="", size=sam.size, sha256=sam.sha256)
         known = PRETRAINED_WEIGHTS["sam-vit-b"]
@@ -174,7 +174,7 @@ class TestFinding:
         files["sam"].rename(place)
         assert build_from_pretrained(tiny_config(), sam="sam-vit-b").pretrained.refs.sam.name == "sam-vit-b"
 
-    def test_a_file_that_is_another(self, files, tmp_path):
+    def test_other_file_of_the_same_name_is_rejected(self, files, tmp_path):
         folder = save_model(trained(files), tmp_path / "model")
         state = torch.load(files["sam"], weights_only=True)
         state["image_encoder.neck.0.weight"] += 1  # of the same size
@@ -189,20 +189,20 @@ class TestFinding:
             "requires the base weights sam.pth" in line and f"{other} is sam.pth" in line and "\n" not in line
         )
 
-    def test_a_path_that_is_not_there(self, files, tmp_path):
+    def test_missing_path_is_rejected(self, files, tmp_path):
         folder = save_model(trained(files), tmp_path / "model")
         with pytest.raises(UsageError, match="no such file or folder; give the base weights"):
             load_model(folder, pretrained=tmp_path / "gone.pth")
 
 
-def test_a_sam_of_another_size_is_refused_in_one_line(files):
+def test_sam_of_another_size_is_rejected(files):
     config = tiny_config(sam={**SAM, "depth": 5, "global_attn_indexes": (1, 4)})
     with pytest.raises(SaveAvsError) as caught:
         build_from_pretrained(config, sam=files["sam"])
     assert "depth 3 instead of 5, global_attn_indexes (1,) instead of (1, 4)" in str(caught.value)
 
 
-def test_another_backbone_than_the_configs_is_refused(files):
+def test_other_backbone_than_the_configs_is_rejected(files):
     with pytest.raises(SaveAvsError, match=r"compact\.safetensors does not fit VGGish; .*missing"):
         build_from_pretrained(tiny_config(audio="vggish"), audio=files["audio"])
 
@@ -210,7 +210,7 @@ def test_another_backbone_than_the_configs_is_refused(files):
 class TestContinuing:
     """A stage that starts from a folder which stands on bases."""
 
-    def test_on_the_same_bases(self, files, tmp_path):
+    def test_same_checkpoints(self, files, tmp_path):
         first = trained(files)
         folder = save_model(first, tmp_path / "first")
         second = build_from_pretrained(tiny_config(), **files)
@@ -219,7 +219,7 @@ class TestContinuing:
         again = save_model(second, tmp_path / "second")
         assert (again / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
-    def test_at_another_size_the_bases_own_positions_are_resampled(self, files, tmp_path):
+    def test_positions_are_resampled_from_the_checkpoint_at_another_size(self, files, tmp_path):
         folder = save_model(trained(files), tmp_path / "first")
         second = build_from_pretrained(tiny_config(image_size=128), **files)
         init_from_folder(second, folder)
@@ -227,14 +227,14 @@ class TestContinuing:
         assert torch.equal(second.sam.image_encoder.pos_embed, published.image_encoder.pos_embed)
 
     @pytest.mark.parametrize("kind", ["sam", "audio"])
-    def test_a_model_on_other_bases_is_refused(self, files, tmp_path, kind):
+    def test_model_on_other_checkpoints_is_rejected(self, files, tmp_path, kind):
         folder = save_model(trained(files), tmp_path / "first")
-        with pytest.raises(SaveAvsError, match=f"as its {kind} weights: build the model on the same file"):
+        with pytest.raises(SaveAvsError, match=f"as its {kind} weights: build on the same file"):
             init_from_folder(build_from_pretrained(tiny_config(), **{**files, kind: None}), folder)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64])
-def test_a_bit_sum_tells_the_smallest_change(dtype):
+def test_checksum_changes_with_the_smallest_change(dtype):
     tensor = (torch.randn(3, 4) * 100).to(dtype)
     before = checksum(tensor)
     assert checksum(tensor.clone()) == before

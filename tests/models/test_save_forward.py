@@ -12,7 +12,7 @@ def shaken():
 
 
 @torch.no_grad()
-def test_each_frame_meets_its_own_sound():
+def test_batch_pairs_each_frame_with_its_sound():
     model = shaken()
     images, log_mel = tiny_batch(3)
     together = model(images, log_mel)
@@ -24,7 +24,7 @@ def test_each_frame_meets_its_own_sound():
 
 
 @torch.no_grad()
-def test_another_sound_changes_its_frame_alone():
+def test_sound_changes_only_its_frame():
     model = shaken()
     images, log_mel = tiny_batch(3)
     before = model(images, log_mel)
@@ -34,7 +34,7 @@ def test_another_sound_changes_its_frame_alone():
 
 
 @torch.no_grad()
-def test_sound_reaches_the_mask_by_the_prompt_and_by_the_encoder():
+def test_sound_affects_masks_by_prompt_or_injections_alone():
     images, log_mel = tiny_batch(1)
     for options in ({"tokens": 1, "inject_into": "none"}, {"tokens": 0, "inject_into": "all"}):
         model = tiny_model(audio_adapter={"hidden": 24, **options})
@@ -43,7 +43,7 @@ def test_sound_reaches_the_mask_by_the_prompt_and_by_the_encoder():
 
 
 @torch.no_grad()
-def test_bytes_and_floats_are_the_same_picture():
+def test_byte_and_float_images_give_equal_logits():
     model = shaken()
     images, log_mel = tiny_batch(1)
     assert torch.equal(model(images, log_mel), model(images.float(), log_mel))

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("runtime", ["torch", "auto"])
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
-def test_a_pipe_is_not_waited_for(folder: Path, file: str, runtime: str) -> None:
+def test_pipe_is_rejected_without_blocking(folder: Path, file: str, runtime: str) -> None:
     (folder / file).unlink()
     os.mkfifo(folder / file)
     with pytest.raises(UsageError, match=file):
@@ -37,7 +37,7 @@ def rewrite(folder: Path, **changes) -> None:
     (folder / "config.json").write_text(json.dumps(config | changes))
 
 
-def test_a_folder_gives_back_the_model(folder):
+def test_folder_round_trips(folder):
     model = tiny_model()
     shake(model)
     back = load_folder(folder)
@@ -47,7 +47,7 @@ def test_a_folder_gives_back_the_model(folder):
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in back.state_dict().items())
 
 
-def test_half_precision_on_disk_full_in_memory(tmp_path):
+def test_half_precision_on_disk_is_full_in_memory(tmp_path):
     model = tiny_model()
     shake(model)
     save_model(model, tmp_path / "half", dtype=torch.float16)
@@ -87,7 +87,7 @@ def test_load_model_takes_a_folder(folder):
         ({"resize": "stretch"}, "resize: Input should be 'squash' or 'pad'"),
     ],
 )
-def test_a_config_with_a_slip_is_one_clear_line(folder, changes, message):
+def test_invalid_config_is_a_one_line_usage_error(folder, changes, message):
     rewrite(folder, **changes)
     with pytest.raises(UsageError) as caught:
         read_config(folder)
@@ -95,32 +95,37 @@ def test_a_config_with_a_slip_is_one_clear_line(folder, changes, message):
     assert message in text and "config.json" in text and "\n" not in text
 
 
-def test_a_config_that_is_no_json(folder):
+def test_config_that_is_not_json(folder):
     (folder / "config.json").write_text("name: tiny")
     with pytest.raises(UsageError, match=r"config\.json: Expecting value"):
         read_config(folder)
 
 
-def test_an_unknown_backbone(folder):
+def test_unknown_backbone_is_rejected(folder):
     rewrite(folder, audio="wav2vec")
     with pytest.raises(UsageError, match="unknown audio backbone 'wav2vec': choose one of"):
         load_folder(folder)
 
 
-def test_folders_that_are_not_there(tmp_path):
+def test_missing_folders_are_rejected(tmp_path):
     with pytest.raises(UsageError, match="not a model folder"):
         load_folder(tmp_path)
     with pytest.raises(UsageError, match=r"no model '.*nowhere': give a bundled name"):
         load_model(tmp_path / "nowhere")
 
 
-def test_a_folder_without_weights(folder):
+def test_misspelled_bundled_name_is_suggested():
+    with pytest.raises(UsageError, match="no model 'sav-tiny': did you mean 'save-tiny'"):
+        load_model("sav-tiny")
+
+
+def test_folder_without_weights_is_rejected(folder):
     (folder / "model.safetensors").unlink()
     with pytest.raises(UsageError, match="no such file"):
         load_folder(folder)
 
 
-def test_weights_that_do_not_fit_are_named(folder):
+def test_mismatched_weights_are_named(folder):
     state = load_file(folder / "model.safetensors")
     state["extra"] = state.pop("audio_adapter.in_proj.bias")
     save_file(state, folder / "model.safetensors")
@@ -151,13 +156,13 @@ def test_defaults_are_the_papers():
 class TestContinuing:
     """The next stage begins with the weights of the one before."""
 
-    def test_same_size_same_parts(self, folder):
+    def test_same_size_and_parts(self, folder):
         model = tiny_model(seed=9)
         init_from_folder(model, folder)
         before = load_folder(folder)
         assert all(torch.equal(v, before.state_dict()[k]) for k, v in model.state_dict().items())
 
-    def test_adapters_that_were_not_there_stay_fresh(self, tmp_path):
+    def test_new_adapters_keep_their_initial_values(self, tmp_path):
         early = tiny_config(image_adapter=None)
         model = build_save(early)
         shake(model)
@@ -169,7 +174,7 @@ class TestContinuing:
         assert all(torch.equal(later.state_dict()[k], v) for k, v in model.state_dict().items())
 
     @pytest.mark.parametrize("size", [32, 80, 128])
-    def test_at_another_size_positions_are_resampled(self, folder, size):
+    def test_positions_are_resampled_at_another_size(self, folder, size):
         config = tiny_config(image_size=size)
         later = build_save(config)
         init_from_folder(later, folder)
@@ -184,7 +189,7 @@ class TestContinuing:
         assert state["image_encoder.blocks.0.attn.rel_pos_h"].shape == (5, 16)  # windowed
         assert later(*tiny_batch(1, size)).shape == (1, 1, size // 4, size // 4)
 
-    def test_a_constant_position_stays_constant(self, tmp_path):
+    def test_constant_positions_stay_constant(self, tmp_path):
         model = tiny_model()
         with torch.no_grad():
             model.sam.image_encoder.pos_embed.fill_(0.25)
@@ -194,12 +199,12 @@ class TestContinuing:
         init_from_folder(later, tmp_path / "model")
         assert torch.allclose(later.sam.image_encoder.pos_embed, torch.tensor(0.25))
 
-    def test_anything_else_that_differs_is_named(self, folder):
+    def test_other_mismatches_are_named(self, folder):
         config = tiny_config(sam={**SAM, "depth": 2})
         with pytest.raises(SaveAvsError, match=r"unexpected: .*blocks\.2\."):
             init_from_folder(build_save(config), folder)
 
-    def test_parts_that_are_to_be_fresh_stay_as_they_were(self, folder):
+    def test_reset_parts_keep_their_values(self, folder):
         other = tiny_config(audio_adapter={"kind": "sama", "hidden": 8})
         later = build_save(other)
         own = {k: v.clone() for k, v in later.state_dict().items() if k.startswith("audio_adapter.")}
@@ -210,13 +215,13 @@ class TestContinuing:
         kept = [k for k in before.state_dict() if not k.startswith("audio_adapter.")]
         assert len(kept) > 50 and all(torch.equal(state[k], before.state_dict()[k]) for k in kept)
 
-    def test_a_fresh_part_of_the_same_shape_is_not_loaded_either(self, folder):
+    def test_reset_part_of_the_same_shape_is_not_loaded(self, folder):
         later = tiny_model(seed=9)
         own = {k: v.clone() for k, v in later.state_dict().items()}
         init_from_folder(later, folder, reset=("audio_adapter", "sam.mask_decoder"))
         taken = [k for k, v in later.state_dict().items() if not torch.equal(v, own[k])]
         assert taken and not any(k.startswith(("audio_adapter.", "sam.mask_decoder.")) for k in taken)
 
-    def test_a_fresh_part_that_no_model_has_is_refused(self, folder):
+    def test_unknown_reset_part_is_rejected(self, folder):
         with pytest.raises(UsageError, match="has no audio"):
             init_from_folder(tiny_model(), folder, reset=("audio",))

@@ -1,4 +1,4 @@
-"""What a file is said to be: whose, of which size, whole or not, known or not."""
+"""Inspection of weight files and model folders."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def problem(path: Path) -> str:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_published_sizes_have_their_names(preset):
+def test_published_sizes_are_named(preset):
     assert describe_sam(PRESETS[preset], 1024) == f"ViT-{preset[-1].upper()} at 1024 px"
 
 
-def test_a_sam_of_meta(sam):
+def test_meta_sam(sam):
     found = fine(inspect_weights(sam))
     assert found.description.startswith(
         "SAM 32 wide, 3 blocks, at 64 px (no published size), Meta's key names, torch's"
@@ -57,7 +57,7 @@ def test_a_sam_of_meta(sam):
     assert found.identity == identify_file(sam) and found.published == ""
 
 
-def test_a_sam_that_lacks_something(sam):
+def test_incomplete_sam(sam):
     state = torch.load(sam, weights_only=True)
     del state["mask_decoder.iou_token.weight"]
     state["more"] = torch.zeros(1)
@@ -65,7 +65,7 @@ def test_a_sam_that_lacks_something(sam):
     assert inspect_weights(sam).problems == ["1 missing: mask_decoder.iou_token.weight", "1 unexpected: more"]
 
 
-def test_a_hugging_face_folder(tmp_path):
+def test_hugging_face_folder(tmp_path):
     torch.manual_seed(0)
     vision = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 64}
     small = SamConfig(
@@ -91,7 +91,7 @@ def test_vggish(tmp_path):
     assert found.problems == ["1 missing: embeddings.4.bias"]
 
 
-def test_a_backbone_with_its_classifier(tmp_path):
+def test_backbone_with_its_classifier(tmp_path):
     state = {key: tensor.contiguous() for key, tensor in YAMNet().state_dict().items()}
     torch.save({**state, "classifier.weight": torch.zeros(521, 1024)}, tmp_path / "yamnet.pth")
     assert fine(inspect_weights(tmp_path / "yamnet.pth")).description.startswith("YAMNet, torch's format")
@@ -99,7 +99,7 @@ def test_a_backbone_with_its_classifier(tmp_path):
     assert problem(tmp_path / "more.safetensors") == "1 unexpected: classes"
 
 
-def test_what_is_something_else(tmp_path):
+def test_unrelated_files(tmp_path):
     torch.save({"layer.weight": torch.ones(2)}, tmp_path / "other.pth")
     assert "neither a SAM nor an audio backbone" in problem(tmp_path / "other.pth")
     (tmp_path / "stub.pth").write_text("hello")
@@ -110,7 +110,7 @@ def test_what_is_something_else(tmp_path):
         inspect_weights(tmp_path / "nowhere")
 
 
-def test_pickled_code_is_told_and_not_run(tmp_path):
+def test_pickled_code_is_reported_and_not_run(tmp_path):
     class Evil:
         def __reduce__(self):
             return Path.mkdir, (tmp_path / "trace",)
@@ -121,7 +121,7 @@ def test_pickled_code_is_told_and_not_run(tmp_path):
 
 
 class TestKnown:
-    """How a file stands to the published ones."""
+    """Comparison with published files."""
 
     @pytest.fixture
     def published(self, sam, monkeypatch) -> PretrainedWeights:
@@ -133,23 +133,23 @@ class TestKnown:
         monkeypatch.setitem(PRETRAINED_WEIGHTS, "mine", known)
         return known
 
-    def test_by_its_sha256_under_any_name(self, sam, published):
+    def test_recognized_by_sha256_under_any_name(self, sam, published):
         sam.rename(sam.with_name("renamed.pth"))
         assert fine(inspect_weights(sam.with_name("renamed.pth"))).published == "mine (a manifest)"
 
-    def test_a_file_that_bears_the_name_and_is_another(self, sam, published):
+    def test_other_file_with_a_published_name(self, sam, published):
         whole = sam.read_bytes()
         sam.write_bytes(whole[:-1])
         assert f"is named like mine, but it has {len(whole) - 1:,} bytes" in problem(sam)
         sam.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         assert "is named like mine, but its sha256 is" in problem(sam)
 
-    def test_the_stand_in_of_61_bytes(self, tmp_path):
+    def test_stub_with_a_published_name(self, tmp_path):
         stub = tmp_path / "sam_vit_b_01ec64.pth"
         stub.write_text("x" * 61)
         assert "is named like sam-vit-b, but it has 61 bytes instead of 375,042,383" in problem(stub)
 
-    def test_by_what_was_recorded(self, sam):
+    def test_recognized_by_its_record(self, sam):
         write_record(sam, identify_file(sam, "sam-vit-b-hf"))
         assert "sam-vit-b-hf, as recorded at its first download" in fine(inspect_weights(sam)).published
         state = torch.load(sam, weights_only=True)
@@ -159,13 +159,13 @@ class TestKnown:
 
 
 class TestModelFolders:
-    """Folders of a SAVE, with bases and without."""
+    """Folders of a SAVE, with pretrained checkpoints and without."""
 
-    def test_a_whole_model(self, tmp_path):
+    def test_whole_model(self, tmp_path):
         folder = save_model(tiny_model(), tmp_path / "model")
         assert fine(inspect_weights(folder)).description.startswith("a whole SAVE: tiny, 64 px; ")
 
-    def test_what_it_adds_to_a_base(self, sam, tmp_path, cache):
+    def test_trained_part_of_a_model(self, sam, tmp_path, cache):
         model = build_from_pretrained(tiny_config(), sam=sam)
         shake(model.audio_adapter)
         folder = save_model(model, tmp_path / "model")
@@ -176,7 +176,7 @@ class TestModelFolders:
         assert found.description.startswith("the trained part of a SAVE: tiny")
         assert found.notes[0].endswith(str(cache / "sam.pth"))
 
-    def test_an_incomplete_one(self, sam, tmp_path, cache):
+    def test_incomplete_model(self, sam, tmp_path, cache):
         folder = save_model(build_from_pretrained(tiny_config(), sam=sam), tmp_path / "model")
         cache.mkdir()
         sam.rename(cache / "sam.pth")
@@ -185,14 +185,14 @@ class TestModelFolders:
         save_file({k: v for k, v in state.items() if k not in gone}, folder / "model.safetensors")
         assert inspect_weights(folder).problems == [f"2 missing: {gone[1]}, {gone[0]}"]
 
-    def test_a_broken_config(self, tmp_path):
+    def test_invalid_config(self, tmp_path):
         folder = save_model(tiny_model(), tmp_path / "model")
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | {"image_size": -1}))
         assert "image_size: Input should be greater than 0" in problem(folder)
 
 
-def test_the_bundled_model():
+def test_bundled_model():
     from save_avs.runtimes.loading import find_model_folder
 
     assert (

@@ -53,7 +53,7 @@ def plain_sam(model: SAVE, **changes) -> Sam:
 
 @pytest.mark.parametrize("size", [64, 80])
 @pytest.mark.parametrize("spatial", SPATIAL)
-def test_the_image_embedding_is_sams(spatial, size):
+def test_image_embedding_equals_sams(spatial, size):
     changes = {"image_size": size, **adapters(0.25, spatial)}
     model = tiny_model(**changes)
     sam = plain_sam(model, **changes)
@@ -66,7 +66,7 @@ def test_the_image_embedding_is_sams(spatial, size):
 
 
 @pytest.mark.parametrize("options", AUDIO)
-def test_whatever_the_audio_path(options):
+def test_image_embedding_equals_sams_for_every_audio_adapter(options):
     model = tiny_model(**audio(*options))
     sam = plain_sam(model)
     images, log_mel = tiny_batch()
@@ -77,7 +77,7 @@ def test_whatever_the_audio_path(options):
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 3])
-def test_the_decoder_is_sams_given_the_same_tokens(tokens):
+def test_decoder_equals_sams_with_the_same_tokens(tokens):
     model = tiny_model(**audio(True, True, tokens, "all"))
     sam = plain_sam(model)
     images, log_mel = tiny_batch()
@@ -140,20 +140,20 @@ def check_gradients(tokens: int, inject_into: str, **changes) -> None:
 
 @pytest.mark.parametrize("options", AUDIO)
 @pytest.mark.parametrize("spatial", SPATIAL)
-def test_everything_learns_after_one_step(spatial, options):
+def test_every_parameter_gets_a_gradient_after_one_step(spatial, options):
     check_gradients(options[2], options[3], **adapters(0.25, spatial), **audio(*options))
 
 
 @pytest.mark.parametrize("size", [64, 80])
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("spatial", SPATIAL[:4])
-def test_everything_learns_at_any_ratio_and_grid(spatial, ratio, size):
+def test_every_parameter_gets_a_gradient_at_any_ratio_and_grid(spatial, ratio, size):
     # wide enough that at the smallest ratio not every ReLU of a block is dead by chance
     wide = {**SAM, "embed_dim": 96}
     check_gradients(1, "all", image_size=size, sam=wide, **adapters(ratio, spatial))
 
 
-def test_at_the_very_first_step_only_gates_and_projections_wait():
+def test_first_step_trains_only_gates_of_image_adapters():
     """What the zero start keeps from learning at once: all of an image adapter but its gate."""
     model = tiny_model()
     freeze_except(model, TRAINABLE)

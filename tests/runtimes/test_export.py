@@ -13,7 +13,9 @@ import pytest
 
 from save_avs.cli import main
 from save_avs.errors import SaveAvsError
+from save_avs.inference.settings import SegmentationSettings
 from save_avs.models import build_save
+from save_avs.models.preprocess import MASK_THRESHOLD
 from save_avs.models.serialization import load_folder, save_model
 from save_avs.runtimes.export import export_model
 from save_avs.runtimes.export_check import read_check_chunk, reference_probabilities, run_check
@@ -71,7 +73,7 @@ def exported(folder: Path, clip: Path, tmp_path_factory: pytest.TempPathFactory)
     return out
 
 
-def test_torch(exported, folder, capsys):
+def test_torch_export(exported, folder, capsys):
     check_folder(exported, "torch")
     assert main(["export", str(folder), "--to", "torch", "-o", str(exported)]) == 2
     assert "already exists" in capsys.readouterr().err
@@ -79,7 +81,7 @@ def test_torch(exported, folder, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
-def test_other_runtimes(target, folder, clip, tmp_path):
+def test_onnx_and_openvino_exports(target, folder, clip, tmp_path):
     for package in TARGETS[target].runtime.packages:
         pytest.importorskip(package)
     export_model(folder, tmp_path / "out", to=target, check=clip)
@@ -87,7 +89,7 @@ def test_other_runtimes(target, folder, clip, tmp_path):
 
 
 @pytest.mark.slow
-def test_bfloat16(folder, clip, tmp_path):
+def test_bfloat16_export(folder, clip, tmp_path):
     """Random weights decide narrowly, so whether the masks agree is chance: either outcome is honest."""
     try:
         found = export_model(folder, tmp_path / "out", to="torch", precision="bf16", check=clip)
@@ -97,7 +99,11 @@ def test_bfloat16(folder, clip, tmp_path):
         assert 0 < found.largest_difference < 0.2
 
 
-def test_an_export_that_disagrees_is_refused(exported, folder, clip):
+def test_threshold_is_that_of_segmentation():
+    assert SegmentationSettings().threshold == MASK_THRESHOLD
+
+
+def test_disagreeing_export_is_rejected(exported, folder, clip):
     model = load_folder(folder)
     seen = read_check_chunk(clip, model.frontend.sample_rate)
     wanted = reference_probabilities(model, seen)
@@ -106,7 +112,7 @@ def test_an_export_that_disagrees_is_refused(exported, folder, clip):
         run_check(exported, seen, 1 - wanted, name="square.mp4")
 
 
-def test_an_export_that_fails_leaves_nothing(folder, clip, tmp_path, monkeypatch):
+def test_failed_export_leaves_no_files(folder, clip, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "save_avs.runtimes.export.trace_end_to_end", lambda model: None
     )  # no program to write
@@ -115,7 +121,7 @@ def test_an_export_that_fails_leaves_nothing(folder, clip, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_in_one_line(folder, clip, tmp_path):
+def test_full_disk_is_a_one_line_error(folder, clip, tmp_path):
     """As far as a program sees: no file may grow beyond what is left."""
     script = "import resource, sys; from save_avs.cli import main; "
     script += "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); sys.exit(main())"
@@ -135,14 +141,14 @@ def test_a_full_disk_is_said_in_one_line(folder, clip, tmp_path):
         (["--to", "torch", "--check", "none.mp4"], "no such file"),
     ],
 )
-def test_wrong_wishes(arguments, said, folder, tmp_path, monkeypatch, capsys):
+def test_invalid_options_are_usage_errors(arguments, said, folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", str(folder), *arguments]) == 2
     assert said in capsys.readouterr().err
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_silent_clip_checks_nothing(folder, mute_video, tmp_path, capsys):
+def test_silent_video_is_rejected(folder, mute_video, tmp_path, capsys):
     where = ["-o", str(tmp_path / "out"), "--check", str(mute_video)]
     assert main(["export", str(folder), "--to", "torch", *where]) == 2
     assert "name a video with sound" in capsys.readouterr().err

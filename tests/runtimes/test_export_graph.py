@@ -21,7 +21,7 @@ def axis(count: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("count", [16, 63, 64, 65, 200, 1080])
-def test_products_are_torchs_resizing(count):
+def test_resize_matrices_match_torch(count):
     lines = torch.rand(1, 1, count, 5)
     small = F.interpolate(lines, size=(64, 5), mode="bilinear", antialias=True)[0, 0]
     found = downscale_matrix(axis(count), torch.tensor(64.0), 64) @ lines[0, 0]
@@ -50,7 +50,7 @@ def clip_of(height: int, width: int) -> VideoChunk:
 
 @pytest.mark.parametrize("resize", ["squash", "pad"])
 @pytest.mark.parametrize("size", SIZES)
-def test_the_graph_finds_what_the_predictor_finds(size, resize):
+def test_graph_matches_predictor(size, resize):
     model = tiny_model(resize=resize)
     shake(model)
     whole, clip = EndToEndModel(model), clip_of(*size)

@@ -1,4 +1,4 @@
-"""Other runtimes than torch: the same logits, exports that are kept, choices that are remembered."""
+"""Runtimes: parity with torch, cached exports, selection by timings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def logits(model: SAVE | RuntimeModel, frames: int) -> torch.Tensor:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
-def test_a_runtime_gives_torchs_logits_for_any_number_of_frames(name: str, folder: Path) -> None:
+def test_runtime_matches_torch_for_any_number_of_frames(name: str, folder: Path) -> None:
     for package in RUNTIMES[name].packages:
         pytest.importorskip(package)
     torchs = load_model(folder, device="cpu", precision="fp32")
@@ -53,14 +53,14 @@ def test_a_runtime_gives_torchs_logits_for_any_number_of_frames(name: str, folde
 
 
 @pytest.mark.slow
-def test_bfloat16_through_openvino_stays_near_float32(folder: Path) -> None:
+def test_openvino_bfloat16_is_close_to_float32(folder: Path) -> None:
     pytest.importorskip("openvino")
     near = logits(load_model(folder, device="cpu", precision="bf16", runtime="openvino"), 2)
     exact = logits(load_model(folder, device="cpu", precision="fp32"), 2)
     assert (near - exact).norm() < 0.05 * exact.norm()
 
 
-def test_an_export_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_is_cached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Counting:
         name, packages, precisions = "counting", (), ("fp32",)
         exports = 0
@@ -81,7 +81,7 @@ def test_an_export_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not list(store.runtime_dir().rglob(".part-*"))
 
 
-def test_a_failed_export_leaves_nothing(folder: Path) -> None:
+def test_failed_export_leaves_no_files(folder: Path) -> None:
     def fail(into: Path) -> None:
         (into / "half").write_text("x")
         raise RuntimeError
@@ -91,7 +91,7 @@ def test_a_failed_export_leaves_nothing(folder: Path) -> None:
     assert not list((store.runtime_dir() / "key").iterdir())
 
 
-def test_auto_takes_the_fastest_that_was_measured(folder: Path) -> None:
+def test_auto_selects_the_fastest_measured_runtime(folder: Path) -> None:
     assert load_model(folder, device="cpu", precision="fp32", runtime="auto").runtime == "torch"
     slow, fast = (
         RuntimeTiming(runtime="onnx", precision="fp32", ms=3),
@@ -103,7 +103,7 @@ def test_auto_takes_the_fastest_that_was_measured(folder: Path) -> None:
     assert fastest_runtime(folder, "bf16") in ("openvino", None)  # None where its package is not installed
 
 
-def test_wrong_wishes_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_runtimes_are_one_line_usage_errors(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="unknown runtime 'tea': choose one of auto, torch"):
         load_model(folder, device="cpu", runtime="tea")
     monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
@@ -114,7 +114,7 @@ def test_wrong_wishes_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch
         load_model(folder, device="cpu", precision="bf16", runtime="onnx")
 
 
-def test_a_bfloat16_model_holds_bfloat16_and_marks_what_float32_marks(folder: Path) -> None:
+def test_bfloat16_model_is_close_to_float32(folder: Path) -> None:
     half = load_model(folder, device="cpu", precision="bf16")
     assert half.dtype == torch.bfloat16
     exact = logits(load_model(folder, device="cpu", precision="fp32"), 2)

@@ -68,7 +68,7 @@ def build_from_pretrained(
             None: random weights.
 
     Returns:
-        The model on the CPU, float32. Nothing but the loaded audio backbone is frozen: the caller says what is
+        The model on the CPU, float32. Only the loaded audio backbone is frozen: the caller chooses what is
         trained (``freeze_except(model, ["adapter", "audio_adapter", "mask_decoder"])`` as in the paper).
 
     Raises:

@@ -15,9 +15,9 @@ class SemanticHead(nn.Module):
 
     w_k = MLP(t + e_k);   logits_k(y, x) = w_k . u(y, x) + b_k
 
-    t is the single mask's token after the transformer (it knows what sounds), e_k a learned embedding of class
-    k, u the upscaled embedding (it knows what is where). One MLP, a hypernetwork like SAM's, serves all
-    classes, so that a class costs one embedding and a bias.
+    t is the single mask's token after the transformer (it knows what sounds), e_k a learned embedding of
+    class k, u the upscaled embedding (it knows what is where). One MLP, a hypernetwork like SAM's, serves
+    all classes, so that a class costs one embedding and a bias.
 
     Args:
         classes: names, the background first.

@@ -152,7 +152,7 @@ def _check_pretrained(model: SAVE, wanted: PretrainedRefs, folder: str | Path) -
         if one is not None and not one.matches(other):
             instead = "" if other is None else f", not on {other}"
             raise SaveAvsError(
-                f"{folder} was built on {one} as its {kind} weights: build the model on the same file{instead}"
+                f"{folder} was built on {one} as its {kind} weights: build on the same file{instead}"
             )
 
 

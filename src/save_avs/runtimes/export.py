@@ -1,4 +1,4 @@
-"""Export of a model to a self-contained folder: graph, facts, runner and example, checked before it appears."""
+"""Export of a model to a self-contained folder: graph, facts, runner, example; checked before it appears."""
 
 from __future__ import annotations
 

@@ -92,9 +92,9 @@ def run_check(folder: Path, chunk: VideoChunk, reference: F32, *, name: str) -> 
     )
     if not check.mask_iou >= MIN_MASK_AGREEMENT:
         raise SaveAvsError(
-            f"the export disagrees with PyTorch on {name}: mean IoU of the masks {check.mask_iou:.4f}, below "
-            f"{MIN_MASK_AGREEMENT}, probabilities differ by up to {check.largest_difference:.2g}; nothing was "
-            "written"
+            f"the export disagrees with PyTorch on {name}: mean IoU of the masks {check.mask_iou:.4f} "
+            f"(at least {MIN_MASK_AGREEMENT} is required), probabilities differ by up to "
+            f"{check.largest_difference:.2g}; nothing was written"
         )
     return check
 

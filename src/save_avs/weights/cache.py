@@ -110,11 +110,11 @@ def find_weights(wanted: FileIdentity, given: tuple[Path, ...] = ()) -> Path:
     for file in (*others, *cached):
         if file.stat().st_size == wanted.size and sha256_of(file) == wanted.sha256:
             return file
-    advice = f"give its path as base, or put it into {cache_dir()}"
+    advice = f"give its path as pretrained, or put it into {cache_dir()}"
     if wanted.name in PRETRAINED_WEIGHTS:
         fetched = cached_path(PRETRAINED_WEIGHTS[wanted.name].weights, wanted.name)
         others += [fetched] if fetched.is_file() else []
-        advice = f"run `save-avs weights fetch {wanted.name}`, or give its path as base"
+        advice = f"run `save-avs weights fetch {wanted.name}`, or give its path as pretrained"
     if others:
         listed = ", ".join(f"{file} is {identify_file(file)}" for file in others)
         raise DataError(f"This model requires the base weights {wanted}, but {listed}: {advice}")

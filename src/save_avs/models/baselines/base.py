@@ -14,7 +14,7 @@ from save_avs.models.save import SAVE, Precision, Resize
 
 
 class Features(NamedTuple):
-    """Features of frames from the frozen encoders: image [B,C,h,w], without any sound in it, and audio [B,D]."""
+    """Features of frames from the frozen encoders: image [B,C,h,w], independent of sound, and audio [B,D]."""
 
     image: Tensor
     audio: Tensor

@@ -63,10 +63,10 @@ class Gavs(Baseline):
         hidden: inner width of the prompt.
         bottleneck: inner width of the adapters as a share of the decoder's.
 
-    Source: GAVS, Wang et al. 2024, arXiv 2309.07929. From its public code: widths, noise scaled by the audio's
-    standard deviation, the frozen decoder. From the paper's overview alone, and so in our form: the image cue,
-    the learned noise scale, the alignment of audio and image. Its further adapters in the encoder's last
-    blocks are left out, as its code allows: so features need to be computed only once.
+    Source: GAVS, Wang et al. 2024, arXiv 2309.07929. From its public code: widths, noise scaled by the
+    audio's standard deviation, the frozen decoder. From the paper's overview alone, and so in our form: the
+    image cue, the learned noise scale, the alignment of audio and image. Its further adapters in the
+    encoder's last blocks are left out, as its code allows: so features need to be computed only once.
     """
 
     trainable = ("prompt", "align", "adapter")

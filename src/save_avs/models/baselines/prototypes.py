@@ -16,7 +16,7 @@ UPSCALE = 4  # the model's logits have four times the grid's side
 
 
 class Support(NamedTuple):
-    """Examples: features of B frames, masks of the sounding object f32 [B,1,M,M] in 0..1, classes int64 [B]."""
+    """Examples: features of B frames, masks f32 [B,1,M,M] in 0..1, classes int64 [B]."""
 
     features: Features
     masks: Tensor

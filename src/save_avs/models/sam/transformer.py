@@ -8,7 +8,7 @@ from save_avs.models.sam.common import MLPBlock
 
 
 class DownscalingAttention(nn.Module):
-    """Multi-head attention whose inner width is ``embed_dim / downsample_rate``; SAM's decoder `Attention`."""
+    """SAM's decoder attention: multi-head, with inner width ``embed_dim / downsample_rate``."""
 
     def __init__(self, embed_dim: int, *, num_heads: int, downsample_rate: int = 1) -> None:
         super().__init__()
