@@ -173,6 +173,7 @@ def test_what_the_hub_lacks_is_named(server, tmp_path, name, kind, message):
 
 def test_unreachable_hub_is_named(cache, monkeypatch):
     use("http://127.0.0.1:9", monkeypatch)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between the client's attempts
     with pytest.raises(
         SaveAvsError, match=r"127\.0\.0\.1:9 cannot be reached, and hf:owner/tiny@main is not"
     ):
