@@ -108,9 +108,9 @@ def _paragraph(text: str) -> str:
 def _row(parameter: Any) -> str:
     names = [f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("-")]
     value = parameter.metavar or ("" if names else parameter.name.upper())
-    named = ", ".join(names) or f"`{value}`"
+    name = ", ".join(names) or f"`{value}`"
     default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
-    shown = "" if default in (None, False, ()) or callable(default) else f"`{default}`"
-    said = (getattr(parameter, "help", None) or "").replace("|", "\\|")
-    taken = f" `{value}`" if names and value else ""
-    return f"| {named}{taken} | {said} | {shown} |"
+    shown = "" if default in (None, False, (), "") or callable(default) else f"`{default}`"
+    value = f" `{value}`" if names and value else ""
+    cells = (name + value, getattr(parameter, "help", None) or "", shown)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
