@@ -8,7 +8,7 @@ from pathlib import Path
 
 from save_avs.errors import UsageError
 
-EVALUATIONS, STUDIES = Path("runs/eval"), Path("runs/studies")
+EVALUATIONS = Path("runs/eval")
 
 
 def check_new_folder(output: Path) -> None:

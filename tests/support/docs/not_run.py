@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 NOT_RUN: dict[str, tuple[str, ...]] = {
-    "takes 530 MB of Debian packages; tests/data/test_stamps_plan.py": (
+    "takes 530 MB of Debian packages; tests/synthesis/test_tuxpaint.py": (
         "save-avs data tuxpaint corpora/tuxpaint",
         "save-avs data tuxpaint",
     ),
-    "downloads published weights; tests/checkpoints/test_fetch.py fetches from a server of its own": (
+    "downloads published weights; tests/weights/test_fetch.py fetches from a server of its own": (
         "save-avs weights fetch sam-vit-b",
         "save-avs weights fetch vggish",
         "save-avs weights fetch cnn14-16k",
     ),
-    "needs published weights; tests/audio/test_ports.py, tests/cli/test_data_features_command.py": (
+    "needs published weights; tests/models/audio/test_ports.py, tests/cli/test_data_features_command.py": (
         "save-avs data features s4 ROOT -o features",
         "save-avs data features s4 data/avsbench -o runs/features",
         "save-avs data features s4 archives --audio cnn14",
@@ -24,7 +24,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m studies audio-sensitivity --corpus corpora/tuxpaint --scenes 300",
         "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
     ),
-    "takes half a minute; tests/exports/test_export.py exports a smaller model": (
+    "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
     ),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
@@ -40,7 +40,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python benchmarks/soak.py",
     ),
     "needs atheris, which no check installs": ("python fuzz/parsers.py masks -max_total_time=120",),
-    "belongs to an exported folder; tests/exports/test_export.py runs it there": (
+    "belongs to an exported folder; tests/runtimes/test_export.py runs it there": (
         "python run.py example.npz masks.npz",
     ),
     "takes hours: trains every variant; tests/studies/test_grid_runs.py": (
@@ -69,7 +69,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "export SAVE_AVS_TOKEN=$(openssl rand -hex 24)",
         'curl -H "Authorization: Bearer $SAVE_AVS_TOKEN" -F file=@clip.mp4 http://server:7860/v1/segment',
     ),
-    "asks the Hugging Face hub; tests/checkpoints/test_hub.py has a server of its own": (
+    "asks the Hugging Face hub; tests/weights/test_hub.py has a server of its own": (
         "save-avs segment clip.mp4 --model hf:owner/name",
     ),
 }
@@ -77,10 +77,10 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
 # Programs that are not ours.
 OTHERS = {
     "hf": "the hub's own tool",
-    "make": "tests/documents/test_commands.py looks the target up in the Makefile",
+    "make": "tests/docs/test_commands.py looks the target up in the Makefile",
     "sort": "the system's",
     "split": "the system's",
-    "pip": "tests/documents/test_commands.py looks the extra up in pyproject.toml",
+    "pip": "tests/docs/test_commands.py looks the extra up in pyproject.toml",
     "tensorboard": "a server",
 }
 
