@@ -6,7 +6,7 @@ over frames with a sounding object: M is the mean IoU of the mask with the sound
 sound; W the mean IoU of the mask with the same pixels, under a wrong sound, of something else. A model that
 ignores sound gives one mask under both and scores exactly 0, however good the mask; one that leaves the
 object completely when its sound is gone scores 1. A factor on all IoUs changes nothing, so M is reported next
-to the score, not in it. docs/evaluation.md lists what the score does not see.
+to the score, not in it. docs/background/listening-score.md lists what the score does not measure.
 """
 
 from __future__ import annotations
