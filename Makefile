@@ -1,4 +1,4 @@
-# What a newcomer needs: `make demo` and `make test`. Both set up what they need and are quick when run again.
+# `make demo` to see it work, `make test` to check it. Both set up what they need; later runs start at once.
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -8,19 +8,24 @@ PACKAGE_STAMP := $(VENV)/.package-installed
 DEV_STAMP := $(VENV)/.dev-installed
 RELEASE_STAMP := $(VENV)/.release-installed
 SETUP := pyproject.toml constraints.txt
-# What the audio backbones are compared with: their modules are loaded one by one, without what they depend on.
+# Ports that the audio backbones are compared with; their modules are loaded one by one, without their dependencies.
 PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
 
-.PHONY: help demo test install dev system lint types imports docs pytest wheel sbom audit clean
+# The packages whose tests are quick; `make test-fast` runs these without those marked slow.
+QUICK := $(addprefix tests/,audio datasets formats inference metrics models synthesis training video visualization weights) \
+	$(wildcard tests/test_*.py)
+
+.PHONY: help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
 
 help:
-	@echo "make demo     set up .venv, then segment the bundled sample video with the bundled model"
-	@echo "make test     set up .venv with the tools, then run every check:"
-	@echo "              ruff, pyright, import contracts, the documents, the wheel in an empty environment, pytest"
-	@echo "make install  only the environment of 'make demo';  make dev: only that of 'make test'"
+	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
+	@echo "make test       set up .venv with the tools, then run every check:"
+	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, pytest"
+	@echo "make test-fast  the quick unit tests, for an edit loop"
+	@echo "make install    only the environment of 'make demo';  make dev: only that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest: one check of 'make test'"
-	@echo "make sbom     what a release consists of: dist/save-avs-VERSION.cdx.json;  make audit: its known holes"
-	@echo "make clean    remove the environments and build leftovers"
+	@echo "make sbom       list the packages of a release: dist/save-avs-VERSION.cdx.json;  make audit: their known vulnerabilities"
+	@echo "make clean      remove the environments and build leftovers"
 	@echo "Variables: PYTHON=python3.12 (to set up with), JOBS=2 (test processes), AUDIT='-s osv' (options of pip-audit)"
 
 demo: install
@@ -28,6 +33,10 @@ demo: install
 	@$(BIN)/save-avs demo
 
 test: lint types imports docs wheel pytest
+
+test-fast: dev
+	@echo "== pytest: quick unit tests, $(JOBS) processes, one torch thread each"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(QUICK)
 
 install: $(PACKAGE_STAMP)
 
@@ -37,21 +46,21 @@ system:
 	@bash scripts/system_packages.sh
 
 lint: dev
-	@echo "== ruff: style, and formatting"
+	@echo "== ruff: style and formatting"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
 types: dev
-	@echo "== pyright: types, and that those of the public API are complete"
+	@echo "== pyright: types, complete for the public API"
 	@$(BIN)/pyright
 	@$(BIN)/python scripts/check_public_types.py
 
 imports: dev
-	@echo "== import-linter: rooms import only rooms below them"
+	@echo "== import-linter: packages import only packages below them"
 	@$(BIN)/lint-imports
 
 docs: dev
-	@echo "== mkdocs: the documents as a site, build/site/index.html"
+	@echo "== mkdocs: the documentation site, build/site/index.html"
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: dev
@@ -79,17 +88,17 @@ $(BIN)/python:
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 $(PACKAGE_STAMP): $(SETUP) | $(BIN)/python
-	@echo "== setup: installing save-avs and what it stands on into $(VENV) (minutes the first time)"
+	@echo "== setup: installing save-avs and its dependencies into $(VENV) (minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
 $(RELEASE_STAMP): $(SETUP) $(PACKAGE_STAMP) | $(BIN)/python
-	@echo "== setup: installing the tools of a release into $(VENV)"
+	@echo "== setup: installing the release tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group release
 	@touch $@
 
 $(DEV_STAMP): $(SETUP) Makefile $(PACKAGE_STAMP) | $(BIN)/python
-	@echo "== setup: installing the tools of the checks into $(VENV)"
+	@echo "== setup: installing the development tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	@$(BIN)/python -m pip install --quiet --no-deps $(PORTS)
 	@touch $@

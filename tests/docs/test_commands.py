@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ show is run as it stands, or is listed with the reason why not."""
+"""Every command that README.md and docs/ show is run as written, or listed with the reason why not."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         elif program == "ffmpeg" and shutil.which("ffmpeg"):
             subprocess.run(command.words, check=True, capture_output=True, timeout=60)
         else:
-            assert program == "ffmpeg", f"{command.where}: neither run nor listed in elsewhere.py"
+            assert program == "ffmpeg", f"{command.where}: neither run nor listed in not_run.py"
     if "--json" in arguments:
         json.loads(said.getvalue())
     if command.output is not None:
@@ -116,7 +116,7 @@ def test_tests_named_in_a_reason_exist(reason):
 
 def test_extras_and_targets_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
     for page in PAGES:
         text = (ROOT / page).read_text()
         assert set(re.findall(r"save-avs\[(\w+)\]", text)) <= set(project["optional-dependencies"]), page

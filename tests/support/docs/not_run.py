@@ -1,4 +1,4 @@
-"""The documents' commands that are not run here, and why. What they call must exist all the same."""
+"""Commands of the documentation that no test runs, with the reason. The programs they call must exist."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs data tuxpaint corpora/tuxpaint",
         "save-avs data tuxpaint",
     ),
-    "downloads published weights; tests/weights/test_fetch.py fetches from a server of its own": (
+    "downloads published weights; tests/weights/test_fetch.py fetches from a local server": (
         "save-avs weights fetch sam-vit-b",
         "save-avs weights fetch vggish",
         "save-avs weights fetch cnn14-16k",
@@ -20,13 +20,14 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs train configs/s4-256.yaml model.audio=cnn14 pretrained.audio=cnn14-16k",
     ),
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
-        "save-avs eval save-tiny --data scenes --corpus things --scenes 100",
+        "save-avs eval save-tiny --data scenes --corpus objects --scenes 100",
         "python -m studies audio-sensitivity --corpus corpora/tuxpaint --scenes 300",
         "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
     ),
     "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
     ),
+    "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
     "takes most of an hour; tests/hostile/test_hostile_input.py tries the quick ones": (
         "python tests/hostile/run.py",
@@ -55,7 +56,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m studies adapters --recipe configs/s4-256.yaml stages.train.data.root=data/avsbench "
         "-o runs/studies/adapters-s4",
     ),
-    "writes 660 MB, then trains ViT-B on it; tests/training/test_pipeline.py goes that way, small": (
+    "writes 660 MB, then trains ViT-B on it; tests/training/test_pipeline.py runs the same pipeline small": (
         "python scripts/random_bases.py tries/bases",
         "save-avs train configs/s4-256.yaml out=tries/run pretrained.sam=tries/bases/sam.pth "
         "pretrained.audio=tries/bases/vggish.pth stages.train.data.root=tries/s4 stages.train.epochs=2 "
@@ -65,21 +66,20 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "serves until it is stopped; tests/cli/test_serve_command.py, tests/serving/test_auth.py": (
         "save-avs serve",
+        ".venv/bin/save-avs serve",
         "save-avs serve --host 0.0.0.0",
         "export SAVE_AVS_TOKEN=$(openssl rand -hex 24)",
         'curl -H "Authorization: Bearer $SAVE_AVS_TOKEN" -F file=@clip.mp4 http://server:7860/v1/segment',
     ),
-    "asks the Hugging Face hub; tests/weights/test_hub.py has a server of its own": (
+    "needs the Hugging Face Hub; tests/weights/test_hub.py has a local server": (
         "save-avs segment clip.mp4 --model hf:owner/name",
     ),
 }
 
 # Programs that are not ours.
 OTHERS = {
-    "hf": "the hub's own tool",
+    "hf": "the Hub's own tool",
     "make": "tests/docs/test_commands.py looks the target up in the Makefile",
-    "sort": "the system's",
-    "split": "the system's",
     "pip": "tests/docs/test_commands.py looks the extra up in pyproject.toml",
     "tensorboard": "a server",
 }

@@ -37,7 +37,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "miniature": ({}, {"init_from": "runs/s4/model", "reset": ["audio_classifier"]}),
     "save-tiny": ({}, QUICK),
     "studies/base": ({}, QUICK),
-    "own-things": ({}, QUICK | {"init_from": "runs/s4/model"}),
+    "own-objects": ({}, QUICK | {"init_from": "runs/s4/model"}),
 }
 
 
@@ -47,7 +47,7 @@ def make_sandbox(root: Path) -> Path:
     _trees(root)
     _models(root)
     make_corpus(root / "corpora" / "tuxpaint")
-    make_corpus(root / "things", manifest=False)
+    make_corpus(root / "objects", manifest=False)
     for name, (whole, stage) in SMALL.items():
         _recipe(root / "configs", name, whole, stage)
     shutil.copytree(ROOT / "src" / "save_avs" / "bundled", root / "src" / "save_avs" / "bundled")
