@@ -24,6 +24,7 @@ from save_avs.inference.sources import VideoSource, array_source, file_source
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
 from save_avs.types import F32, F64, U8, VideoChunk, VideoMasksBuilder
+from save_avs.video.frame_reader import ReadReport
 from save_avs.visualization import Thumbnails, WaveformEnvelope, draw_mask
 
 _logger = logging.getLogger(__name__)
@@ -231,6 +232,7 @@ class _Pipeline:
         self._masks = VideoMasksBuilder((source.video.height, source.video.width))
         self._envelope = WaveformEnvelope()
         self._thumbnails = Thumbnails()
+        self._read_report = ReadReport()
 
     def run(self, predictor: Predictor) -> SegmentationResult:
         """Read and predict in a thread each; write in the caller's."""
@@ -240,6 +242,7 @@ class _Pipeline:
             fps=settings.fps,
             chunk=min(settings.batch_size, chunk),
             sample_rate=predictor.model.frontend.sample_rate,
+            report=self._read_report,
             on_warning=self._warnings.append,
         )
         frames = 0
@@ -265,6 +268,7 @@ class _Pipeline:
             envelope=self._envelope,
             thumbnails=tuple(self._thumbnails.kept),
             total_frames=frames,
+            read_report=self._read_report,
         )
 
     def _consume(self, prediction: Prediction, videos: VideoOutputs) -> None:

@@ -19,6 +19,7 @@ from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
 from save_avs.video import VideoInfo
+from save_avs.video.frame_reader import ReadReport
 from save_avs.visualization import WaveformEnvelope, draw_mask, plot_timeline, save_figure
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class SegmentationResult:
         envelope: of the waveform.
         thumbnails: some frames with their masks drawn in, (time, u8 [h,w,3]).
         total_frames: processed frames of the whole video; a slice has fewer.
+        read_report: frames that the video has, and how many had a wrong timestamp.
 
     Examples:
         >>> import save_avs
@@ -92,6 +94,7 @@ class SegmentationResult:
     envelope: WaveformEnvelope
     thumbnails: tuple[tuple[float, U8], ...]
     total_frames: int
+    read_report: ReadReport
 
     def __repr__(self) -> str:
         height, width = self.video_masks.size
@@ -257,6 +260,7 @@ class SegmentationResult:
             "model": dict(self.model),
             "settings": {"fps": self.settings.fps or "native", "threshold": self.settings.threshold},
             "frames": len(self),
+            **asdict(self.read_report),
             "marked_frames": int(np.count_nonzero(areas)),
             "marked_area": float(areas.mean()) if len(areas) else 0.0,
             "spans": [asdict(span) for span in find_sounding_spans(self.video_masks)],

@@ -15,6 +15,7 @@ from save_avs._text import resolved_path_text
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
+from save_avs.video.frame_reader import ReadReport
 
 _AUDIO_MARGIN = 0.5  # seconds of sound before and after a chunk
 
@@ -71,8 +72,14 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
     )
 
     def read_chunks(
-        *, chunk: int = 16, on_warning: Callable[[str], None] | None = None, **_: Any
+        *,
+        chunk: int = 16,
+        report: ReadReport | None = None,
+        on_warning: Callable[[str], None] | None = None,
+        **_: Any,
     ) -> Iterator[VideoChunk]:
+        if report is not None:
+            report.frames_decoded = len(arrays)
         if not has_audio and on_warning is not None:
             on_warning(f"{name}: has no sound")
         buffer = AudioBuffer()

@@ -121,6 +121,8 @@ def decode(container: InputContainer, *streams: Any, on_damage: Callable[[str, b
             return
         if packet.size:
             truncated = packet.is_corrupt
+        elif packet.dts is not None:  # Theora, AVI: the last frame is shown for longer
+            continue
         try:
             frames = packet.decode()
         except FFmpegError as error:

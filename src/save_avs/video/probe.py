@@ -12,6 +12,7 @@ from typing import Any
 from save_avs.errors import MediaError
 from save_avs.video.container import decode, open_media, pick_audio, pick_video
 from save_avs.video.rotation import orientation_of
+from save_avs.video.timestamps import best_effort_times
 
 _MAX_PIXELS = 15360 * 8640
 
@@ -62,13 +63,14 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             what = "no video in it" if pick_audio(container) is None else "sound only, no video"
             raise MediaError(f"{path}: {what}")
         _check_size(path, stream.codec_context.width, stream.codec_context.height)
-        frame = next(decode(container, stream, on_damage=_ignore_damage), None)
+        decoded = decode(container, stream, on_damage=_ignore_damage)
+        frame, first_time = next(best_effort_times(decoded, container, stream), (None, None))
         if frame is None:
             raise MediaError(f"{path}: no frame can be decoded ({stream.codec_context.name})")
         orientation = orientation_of(frame)
         width, height = orientation.size(frame.width, frame.height)
         aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-        video_start = frame.time or 0.0
+        video_start = first_time or 0.0
         audio = _first_audio_frame(path)
         origin = video_start if audio is None else min(video_start, audio.time or 0.0)
         return VideoInfo(

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from save_avs.types import U8, VideoChunk
 from save_avs.video.audio_blocks import AudioWindowReader, sample_range
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.container import Warn, check_fps, decode, ignore_warning, open_media, pick_video
+from save_avs.video.container import Warn, check_fps, ignore_warning
+from save_avs.video.frame_reader import FrameReader, ReadReport, TimedFrame
 from save_avs.video.probe import VideoInfo, probe
-from save_avs.video.rotation import UprightConverter
 
 # Limits of a chunk whatever its frame count: large frames, or long pauses between them.
 _MAX_CHUNK_BYTES = 1 << 27
 _MAX_CHUNK_SECONDS = 60.0
-# Seconds between the end of the last frame and the end that the header declares: more, and the file was cut.
-_CUT = 0.5
 
 
 def read_video_chunks(
@@ -30,6 +26,7 @@ def read_video_chunks(
     chunk: int = 16,
     sample_rate: int = 16000,
     audio_margin: float = 0.5,
+    report: ReadReport | None = None,
     on_warning: Warn | None = None,
 ) -> Generator[VideoChunk, None, None]:
     """Read a video as a stream of chunks, in bounded memory whatever its length.
@@ -45,6 +42,7 @@ def read_video_chunks(
         chunk: frames per chunk at most (fewer when they are very large or far apart in time).
         sample_rate: audio samples per second.
         audio_margin: seconds of audio on each side of a chunk's frames.
+        report: filled in while the chunks are read.
         on_warning: called with one line for each thing worth knowing: no audio, damage, a cut file.
 
     Raises:
@@ -60,11 +58,18 @@ def read_video_chunks(
     """
     check_fps(fps)
     info = probe(path)
-    return _chunks(info, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning)
+    reader = FrameReader(info, report or ReadReport(), on_warning or ignore_warning)
+    return _chunks(info, reader, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning)
 
 
 def _chunks(
-    info: VideoInfo, fps: float | None, chunk: int, sample_rate: int, audio_margin: float, on_warning: Warn
+    info: VideoInfo,
+    reader: FrameReader,
+    fps: float | None,
+    chunk: int,
+    sample_rate: int,
+    audio_margin: float,
+    on_warning: Warn,
 ) -> Generator[VideoChunk, None, None]:
     audio = None
     if info.has_audio:
@@ -75,7 +80,7 @@ def _chunks(
     else:
         on_warning(f"{info.path}: has no sound")
     index = 0
-    for times, frames in _batches(_images(info, fps, on_warning), chunk):
+    for times, frames in _batches(_images(reader, fps), chunk):
         start, end = sample_range(times, audio_margin, sample_rate)
         yield VideoChunk(
             frames=frames,
@@ -88,13 +93,12 @@ def _chunks(
         index += len(frames)
 
 
-def _images(info: VideoInfo, fps: float | None, on_warning: Warn) -> Iterator[tuple[float, U8]]:
-    reader = _FrameReader(info, on_warning)
+def _images(reader: FrameReader, fps: float | None) -> Iterator[tuple[float, U8]]:
     if fps is None:
         for frame in reader:
             yield frame.time, reader.rgb(frame)
         return
-    converted: _TimedFrame | None = None
+    converted: TimedFrame | None = None
     image: U8 | None = None
     for time, frame in _resample_frames(iter(reader), 1 / fps):
         if image is None or frame is not converted:
@@ -102,7 +106,7 @@ def _images(info: VideoInfo, fps: float | None, on_warning: Warn) -> Iterator[tu
         yield time, image
 
 
-def _resample_frames(frames: Iterator[_TimedFrame], interval: float) -> Iterator[tuple[float, _TimedFrame]]:
+def _resample_frames(frames: Iterator[TimedFrame], interval: float) -> Iterator[tuple[float, TimedFrame]]:
     """Pair each time of an even grid, from the first frame on, with the frame nearest to it."""
     before = next(frames, None)
     if before is None:
@@ -133,91 +137,3 @@ def _batches(images: Iterator[tuple[float, U8]], chunk: int) -> Iterator[tuple[l
         times.append(time)
     if times:
         yield times, frames[: len(times)]
-
-
-@dataclass(frozen=True)
-class _TimedFrame:
-    """A decoded PyAV frame that is not converted yet; ``time`` and ``duration`` in seconds."""
-
-    time: float
-    duration: float
-    decoded: Any
-
-
-class _FrameReader:
-    """Decodes the frames of one file in order of time; ``rgb`` converts those that are needed.
-
-    ``on_warning`` is called once for damage, for a cut file (and how far it could be read), for timestamps
-    that run backwards, and for a frame size that changes.
-    """
-
-    def __init__(self, info: VideoInfo, on_warning: Warn) -> None:
-        self._info = info
-        self._on_warning = on_warning
-        self._warned: set[str] = set()
-        self._rgb = UprightConverter(info.width, info.height)
-        self._end = 0.0
-        self._failure = ""
-
-    def __iter__(self) -> Iterator[_TimedFrame]:
-        step = 1 / self._info.fps
-        last: float | None = None
-        with open_media(self._info.path) as container:
-            stream: Any = pick_video(container)
-            stream.thread_type = "AUTO"
-            for frame in decode(container, stream, on_damage=self._on_damage):
-                time = self._time(frame, last, step)
-                if last is not None and time <= last:
-                    self._warn("order", f"timestamps run backwards at {last:.2f} s: those frames are skipped")
-                    continue
-                if last is not None:
-                    step = time - last
-                last = time
-                duration = float(frame.duration * frame.time_base) if frame.duration else step
-                self._end = time + duration
-                yield _TimedFrame(time, duration, frame)
-        self._check_end()
-
-    def _time(self, frame: Any, last: float | None, step: float) -> float:
-        if frame.pts is not None:
-            return float(frame.pts * frame.time_base) - self._info.origin
-        # Raw streams (.h264) have no timestamps: their frames follow at the frame rate.
-        return 0.0 if last is None else last + step
-
-    def rgb(self, frame: _TimedFrame) -> U8:
-        """Convert to upright RGB, u8 [H,W,3] of the size in ``info``."""
-        if not self._rgb.fits(frame.decoded):
-            self._warn(
-                "size", f"the frame size changes at {frame.time:.2f} s: scaled to that of the first frame"
-            )
-        return self._rgb(frame.decoded)
-
-    def _on_damage(self, reason: str, fatal: bool) -> None:
-        if fatal:
-            self._failure = reason
-        else:
-            self._warn(
-                "damage",
-                f"damaged at {self._end:.2f} s ({reason}): frames that cannot be decoded are skipped",
-            )
-
-    def _check_end(self) -> None:
-        declared = self._info.duration
-        if declared is not None and declared - self._end > _CUT and declared - self._end_of_streams() > _CUT:
-            self._warn("end", f"can be read only up to {self._end:.2f} s of {declared:.2f} s")
-        elif self._failure:
-            self._warn("end", f"can be read only up to {self._end:.2f} s ({self._failure})")
-
-    def _end_of_streams(self) -> float:
-        """End of the last packet of any stream: audio may continue after the last frame."""
-        end = 0.0
-        with open_media(self._info.path) as container:
-            for packet in container.demux():
-                if packet.pts is not None:
-                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        return end - self._info.origin
-
-    def _warn(self, kind: str, message: str) -> None:
-        if kind not in self._warned:
-            self._warned.add(kind)
-            self._on_warning(f"{self._info.path}: {message}")
