@@ -66,7 +66,6 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "serves until it is stopped; tests/cli/test_serve_command.py, tests/serving/test_auth.py": (
         "save-avs serve",
-        ".venv/bin/save-avs serve",
         "save-avs serve --host 0.0.0.0",
         "export SAVE_AVS_TOKEN=$(openssl rand -hex 24)",
         'curl -H "Authorization: Bearer $SAVE_AVS_TOKEN" -F file=@clip.mp4 http://server:7860/v1/segment',
