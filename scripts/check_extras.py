@@ -43,7 +43,6 @@ def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
         ["s3://bucket/*.mp4"],
     ):
         yield "cluster", ["batch", *inputs, "-o", "tables"]
-    yield "tuxpaint", ["data", "tuxpaint", "corpus"]
     for tracker in ("tensorboard", "wandb", "mlflow"):
         for command in ("validate", "train"):
             yield tracker, [command, recipe, "corpus=sample", f"trackers=[{tracker}]"]

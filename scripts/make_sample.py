@@ -1,6 +1,6 @@
 """Make what is bundled of the stamps corpus: a small corpus, and the sample clip composed from it.
 
-    save-avs data tuxpaint corpora/tuxpaint
+    python scripts/build_tuxpaint_corpus.py corpora/tuxpaint
     python scripts/make_sample.py corpora/tuxpaint
 
 Writes scenes/ and sample.mp4 under src/save_avs/bundled/; LICENCE.md and GPL-2.txt in scenes/ are kept.

@@ -13,13 +13,13 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from save_avs.errors import UsageError
-from save_avs.evaluation.prompted import PromptKind
 from save_avs.models.serialization import WEIGHTS
 from save_avs.synthesis.corpus import CorpusSplit
 from save_avs.training.recipe import Recipe, RecipeChanges, load_recipe
 from save_avs.training.safe_yaml import read_yaml
 from save_avs.training.setup import init_model_folder
 from save_avs.training.stage import SceneConfig, Stage, StrictModel
+from studies.prompted_scenes import PromptKind
 from studies.results import run_name
 
 DECLARATIONS = Path(__file__).parent / "declarations"

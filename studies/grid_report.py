@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from save_avs.evaluation.scenes import EMPTY_TARGET, OWN_SOUND
-from save_avs.metrics.bootstrap import Difference, Estimate, correct_differences
+from save_avs.metrics.bootstrap import Difference, Estimate
 from studies.charts import draw_costs, draw_quality
 from studies.config import StudyConfig
 from studies.environment import command_line
 from studies.report import Chart, StudyReport, Table, difference_cell
 from studies.results import RunResult, Unit
 from studies.scoring import CLIP
-from studies.statistics import CrossedBootstrap, SeedSample
+from studies.statistics import CrossedBootstrap, SeedSample, correct_differences
 
 _METHOD = (
     "mIoU is the mean over all seeds and units (scenes, or clips), which are the same for every run. "

@@ -14,7 +14,6 @@ from torch import Tensor
 from save_avs.datasets import open_dataset
 from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.evaluation.benchmark_timer import time_call, time_interleaved
-from save_avs.evaluation.prompted import evaluate_prompted
 from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
 from save_avs.models import SAVE, build_save
 from save_avs.models.precision import resolve_precision, set_precision
@@ -27,6 +26,7 @@ from save_avs.training.recipe import Recipe
 from save_avs.training.setup import stage_config
 from save_avs.training.stage import ClipStage, SyntheticStage
 from studies.config import Run
+from studies.prompted_scenes import evaluate_prompted
 from studies.results import Unit
 
 PROTOCOL = "official"

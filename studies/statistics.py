@@ -1,4 +1,4 @@
-"""Means over seeds and scenes, and paired tests between variants that saw the same scenes.
+"""Means over seeds and scenes, paired tests between variants that saw the same scenes, Holm's correction.
 
 Every run of a study is scored on the same units (scenes, or clips), so units are crossed with seeds. An
 interval resamples both: the units' sources, the same for all variants, and of each variant as many seeds as
@@ -7,8 +7,9 @@ it has. With one seed only units are resampled, and the interval does not cover 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from save_avs.metrics.bootstrap import (
     percentile_interval,
 )
 from save_avs.types import F64
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,24 @@ class CrossedBootstrap:
         drawn_seeds = np.random.default_rng(seed).integers(seeds, size=(len(self._draws), seeds))
         by_seed = np.stack([mean_of_rows(values, self._draws) for values in sample.values])  # [seeds,R]
         return np.take_along_axis(by_seed, drawn_seeds.T, axis=0).mean(axis=0)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Correct p values for their number, so that the probability of any false positive keeps its level.
+
+    NaN stays and does not count. Source: Holm 1979, "A simple sequentially rejective multiple test
+    procedure".
+    """
+    order = sorted((i for i, p in enumerate(ps) if not np.isnan(p)), key=lambda i: ps[i])
+    corrected, highest = list(ps), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * ps[i]))
+        corrected[i] = highest
+    return corrected
+
+
+def correct_differences(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:
+    """Apply Holm's correction to the p values of all differences of a table."""
+    corrected = holm([difference.p for difference in differences.values()])
+    pairs = zip(differences.items(), corrected, strict=True)
+    return {key: replace(difference, p=p) for (key, difference), p in pairs}

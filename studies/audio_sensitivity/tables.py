@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 
-from save_avs.metrics.listening_score import listening_difference
 from studies.audio_sensitivity import trials as conditions
+from studies.audio_sensitivity.listening_score import listening_difference
 from studies.audio_sensitivity.results import (
     LEVELED,
     Grouping,

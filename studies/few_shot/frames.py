@@ -13,9 +13,9 @@ from save_avs.datasets.base import AVDataset, ClipMetadata
 from save_avs.errors import DataError
 from save_avs.evaluation.forward import FrameBatch
 from save_avs.losses import UNLABELED
-from save_avs.models.baselines import Features, Support, extract_features
 from save_avs.models.save import SAVE
 from save_avs.training.clip_dataset import ClipItem, ClipStream
+from studies.few_shot.baselines import Features, Support, extract_features
 
 BATCH_SIZE = 16
 SEPARATOR = "+"  # between classes that sound together

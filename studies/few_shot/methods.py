@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from save_avs._files import atomic_path
-from save_avs.models.baselines import Baseline, Gavs, ProtoNet, PrototypeBaseline, RelationNet
 from save_avs.models.save import SAVE
+from studies.few_shot.baselines import Baseline, Gavs, ProtoNet, PrototypeBaseline, RelationNet
 from studies.few_shot.config import FewShotConfig
 from studies.few_shot.frames import FrameSet
 from studies.few_shot.training import Network, train_on_episodes, train_on_frames

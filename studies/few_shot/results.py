@@ -18,7 +18,6 @@ from save_avs.metrics import PROTOCOLS, ClipTable, score_clips
 from save_avs.metrics.bootstrap import (
     Difference,
     Estimate,
-    correct_differences,
     draw_clusters,
     paired_difference,
     score_with_interval,
@@ -27,6 +26,7 @@ from save_avs.metrics.mask_metrics import MetricName
 from studies.few_shot.episodes import FewShotTrial
 from studies.few_shot.methods import Method
 from studies.few_shot.training import predict
+from studies.statistics import correct_differences
 
 PROTOCOL = PROTOCOLS["dataset"]
 _COLUMNS = tuple(column.name for column in fields(ClipTable))

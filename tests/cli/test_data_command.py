@@ -73,14 +73,7 @@ def test_an_output_that_exists(corpus, tmp_path, capsys):
     assert "already exists" in capsys.readouterr().err
 
 
-def test_missing_packages_folder_is_refused(tmp_path, capsys):
-    assert main(["data", "tuxpaint", str(tmp_path / "corpus"), "--packages", str(tmp_path / "debs")]) == 2
-    assert "--packages" in capsys.readouterr().err and not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "command", [["data"], ["data", "tuxpaint"], ["data", "compose"], ["data", "check"], ["data", "features"]]
-)
+@pytest.mark.parametrize("command", [["data"], ["data", "compose"], ["data", "check"], ["data", "features"]])
 def test_help_lists_commands_and_examples(command, capsys):
     assert main([*command, "--help"]) == 0
     text = capsys.readouterr().out

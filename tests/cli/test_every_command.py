@@ -95,7 +95,6 @@ WORK = {
     "data compose": ("sample", "-o", "out"),
     "data shard": ("s4", "tree", "out", "--split", "test"),
     "data features": ("s4", "tree", "--split", "test"),
-    "data tuxpaint": ("out",),
     "demo": (),
     "export": ("model", "--to", "torch"),
     "doctor": (),

@@ -1,4 +1,4 @@
-"""Cluster bootstrap, paired permutation test and Holm's correction, against formulas and scipy."""
+"""Cluster bootstrap and paired permutation test, against formulas and scipy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from scipy.stats import bootstrap, permutation_test
 from save_avs.metrics.bootstrap import (
     bootstrap_mean,
     draw_clusters,
-    holm,
     paired_difference,
     score_with_interval,
 )
@@ -149,20 +148,3 @@ def test_bootstrap_mean_ignores_nan() -> None:
 def test_bootstrap_mean_of_nothing_is_nan() -> None:
     assert math.isnan(bootstrap_mean([]).value)
     assert bootstrap_mean([]).count == 0
-
-
-def test_holm_worked_example():
-    """Four tests at 0.01, 0.04, 0.03, 0.005: times 4, 3, 2, 1 in their order, never falling."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.9]) == [1.0, 1.0] and holm([]) == []
-
-
-def test_holm_ignores_nan():
-    found = holm([0.02, float("nan"), 0.5])
-    assert found[0] == pytest.approx(0.04) and np.isnan(found[1]) and found[2] == 0.5
-
-
-def test_holm_keeps_the_family_wise_error_rate():
-    draws = np.random.default_rng(0).uniform(size=(2000, 8))
-    alarms = np.mean([min(holm(list(ps))) <= 0.05 for ps in draws])
-    assert 0.035 < alarms < 0.062

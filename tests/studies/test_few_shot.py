@@ -12,13 +12,13 @@ import torch
 from save_avs.errors import UsageError
 from save_avs.metrics import ClipTable
 from save_avs.models import save_model
-from save_avs.models.baselines import Gavs, ProtoNet
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest
 from save_avs.synthesis.layouts import write_layout
 from studies import few_shot
 from studies.cli import main
 from studies.few_shot import FewShotConfig
+from studies.few_shot.baselines import Gavs, ProtoNet
 from studies.few_shot.episodes import scene_data
 from studies.few_shot.methods import TITLES, FinetuningMethod
 from studies.few_shot.results import FewShotResults, FewShotScores

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from studies.statistics import CrossedBootstrap, SeedSample
+from studies.statistics import CrossedBootstrap, SeedSample, holm
 
 UNITS = 400
 
@@ -62,3 +62,20 @@ def test_units_of_one_source_are_drawn_together():
     together = SeedSample(alone.values, tuple(str(i // 4) for i in range(400)))
     width = [f.high - f.low for f in (CrossedBootstrap(s.sources).mean(s) for s in (alone, together))]
     assert width[1] == pytest.approx(2 * width[0], rel=0.15)
+
+
+def test_holm_worked_example():
+    """Four tests at 0.01, 0.04, 0.03, 0.005: times 4, 3, 2, 1 in their order, never falling."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_holm_ignores_nan():
+    found = holm([0.02, float("nan"), 0.5])
+    assert found[0] == pytest.approx(0.04) and np.isnan(found[1]) and found[2] == 0.5
+
+
+def test_holm_keeps_the_family_wise_error_rate():
+    draws = np.random.default_rng(0).uniform(size=(2000, 8))
+    alarms = np.mean([min(holm(list(ps))) <= 0.05 for ps in draws])
+    assert 0.035 < alarms < 0.062

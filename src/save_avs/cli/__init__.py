@@ -89,7 +89,6 @@ _GROUPS = {
             "check": data_check.check,
             "features": data.features,
             "shard": data.shard,
-            "tuxpaint": data.tuxpaint,
             "compose": data.compose,
         },
     ),

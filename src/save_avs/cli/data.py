@@ -1,4 +1,4 @@
-"""`save-avs data`: corpora, clips composed from them, audio features and shards of datasets."""
+"""`save-avs data`: clips composed from a corpus, audio features and shards of datasets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from save_avs.cli._console import plural, print_info, print_line
+from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DatasetName, DatasetRoot, Device, DryRun, Splits
 from save_avs.cli._output_dirs import check_new_folder
 from save_avs.cli._progress import print_count
@@ -18,51 +18,11 @@ from save_avs.errors import UsageError
 if TYPE_CHECKING:
     from save_avs.models.audio.backbone import AudioBackbone
 
-DEFAULT_CORPUS = Path("corpora/tuxpaint")
 LAYOUTS = ("clips", "s4", "ms3", "avss", "v3", "synthetic")
 SPLITS = ("train", "val", "test", "zero-shot")
 CLIP_SIZE, BENCHMARK_SIZE = (360, 640), (224, 224)
 CLIP_SECONDS = 8.0
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
-
-
-def tuxpaint(
-    target: Annotated[
-        Path, typer.Argument(metavar="[DIR]", show_default=str(DEFAULT_CORPUS), help="Corpus to build.")
-    ] = DEFAULT_CORPUS,
-    packages: Annotated[
-        Path | None,
-        typer.Option(
-            "--packages", metavar="DIR", help="Folder with .deb files; missing ones are downloaded."
-        ),
-    ] = None,
-    dry_run: DryRun = False,
-) -> int:
-    """Build save-tiny's corpus from Debian's Tux Paint stamps, photographs and a soundfont.
-
-    \b
-    Examples:
-      save-avs data tuxpaint
-      save-avs data tuxpaint corpora/tuxpaint --packages ~/debs
-
-    \b
-    It takes the Debian packages tuxpaint-stamps-default, tuxpaint-data,
-    tuxmath-data, tuxtype-data, mate-backgrounds, ukui-wallpapers,
-    lomiri-wallpapers-16.04, lomiri-wallpapers-20.04, palapeli-data,
-    hugin-data, opencv-doc, scratch and fluid-soundfont-gm (530 MB; nothing
-    is installed), and needs dpkg-deb, fluidsynth and the Python package mido.
-    """
-    from save_avs.synthesis.tuxpaint import build_tuxpaint_corpus
-
-    if packages is not None and not packages.is_dir():
-        raise UsageError(f"--packages {packages}: no such folder")
-    if dry_run:
-        source = "530 MB of Debian packages" if packages is None else f"the packages in {packages}"
-        print_line(f"would build {target} from {source}")
-        return 0
-    folder = build_tuxpaint_corpus(target, packages=packages, report=print_info)
-    print_line(f"corpus: {folder}")
-    return 0
 
 
 def compose(

@@ -125,10 +125,7 @@ def evaluate(  # noqa: PLR0913, PLR0917, a command's options
       save-avs eval save-tiny --data s4 --root AVSBench --split test
       save-avs eval runs/s4/model --data ms3 --root AVSBench --protocol official --protocol cavp
       save-avs eval save-tiny runs/s4/model --data s4 --root AVSBench --json
-
-    \b
-      save-avs data tuxpaint corpora/tuxpaint
-      save-avs eval save-tiny --data scenes --split test
+      save-avs eval save-tiny --data scenes --corpus sample
     """
     request = _Request(**locals())
     if data == SCENES:

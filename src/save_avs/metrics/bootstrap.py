@@ -1,4 +1,4 @@
-"""Confidence intervals and paired tests of any score over clips: cluster bootstrap, permutation test, Holm.
+"""Confidence intervals and paired tests of any score over clips: cluster bootstrap, permutation test.
 
 Clips of one source video resemble each other: treated as independent they would make intervals too narrow.
 So sources are drawn (or swapped), each with all its clips. A data set with one clip per source is the plain
@@ -8,17 +8,14 @@ bootstrap.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from save_avs.metrics.mask_metrics import NO_CLIP
 from save_avs.types import F64, I64, Bool
-
-Key = TypeVar("Key")
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
@@ -211,24 +208,3 @@ def percentile_interval(scores: F64) -> tuple[float, float]:
         return math.nan, math.nan
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Correct p values for their number, so that the probability of any false positive keeps its level.
-
-    NaN stays and does not count. Source: Holm 1979, "A simple sequentially rejective multiple test
-    procedure".
-    """
-    order = sorted((i for i, p in enumerate(ps) if not np.isnan(p)), key=lambda i: ps[i])
-    corrected, highest = list(ps), 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * ps[i]))
-        corrected[i] = highest
-    return corrected
-
-
-def correct_differences(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:
-    """Apply Holm's correction to the p values of all differences of a table."""
-    corrected = holm([difference.p for difference in differences.values()])
-    pairs = zip(differences.items(), corrected, strict=True)
-    return {key: replace(difference, p=p) for (key, difference), p in pairs}

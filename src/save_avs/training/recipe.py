@@ -43,7 +43,7 @@ class Recipe(StrictModel):
     Attributes:
         model: a complete config, or ``preset: save-vit-b`` and what differs from it.
         pretrained: weights of the frozen parts; random where None.
-        corpus: folder made by ``save-avs data tuxpaint``, or one of your own in its layout; required by
+        corpus: folder of cutouts, sounds and backgrounds (see ``save_avs.synthesis.corpus``); required by
             stages on composed scenes.
         out: run folder; each stage gets a folder in it.
         precision: ``bf16`` and ``fp16`` train under automatic mixed precision.

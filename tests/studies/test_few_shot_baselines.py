@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from save_avs.models.baselines import Features, Gavs, ProtoNet, RelationNet, Support, extract_features
-from save_avs.models.baselines.prototypes import make_prototypes
+from studies.few_shot.baselines import Features, Gavs, ProtoNet, RelationNet, Support, extract_features
+from studies.few_shot.baselines.prototypes import make_prototypes
 from tests.support.tiny_model import shake, tiny_batch, tiny_model
 
 SOUND = 128

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.models.baselines.prototypes import PrototypeBaseline, Prototypes
 from save_avs.models.save import SAVE
+from studies.few_shot.baselines.prototypes import PrototypeBaseline, Prototypes
 
 
 class RelationNet(PrototypeBaseline):

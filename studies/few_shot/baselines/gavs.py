@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.models.baselines.base import Baseline, Features
-from save_avs.models.baselines.prototypes import cell_shares, masked_average
 from save_avs.models.save import SAVE
+from studies.few_shot.baselines.base import Baseline, Features
+from studies.few_shot.baselines.prototypes import cell_shares, masked_average
 
 
 class SemanticPrompt(nn.Module):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from save_avs.evaluation import evaluate_scenes, prompted
-from save_avs.evaluation.prompted import PROMPT_KINDS, evaluate_prompted
+from save_avs.evaluation import evaluate_scenes
 from save_avs.models import SAVE
 from save_avs.synthesis.corpus import Corpus
+from studies import prompted_scenes as prompted
+from studies.prompted_scenes import PROMPT_KINDS, evaluate_prompted
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import shake, tiny_model
 

@@ -7,9 +7,8 @@ from collections import Counter
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.synthesis import tuxpaint
-from save_avs.synthesis.midi import phrases
-from save_avs.synthesis.tuxpaint import KINDS, assign_images, build_tuxpaint_corpus, load_plan
+from scripts import build_tuxpaint_corpus as tuxpaint
+from scripts.build_tuxpaint_corpus import KINDS, assign_images, build_tuxpaint_corpus, load_plan, phrases
 
 ZERO_SHOT = {"tiger", "owl", "bassoon", "donkey", "gorilla", "turkey", "hornet", "whale", "kettle", "fox"}
 PLAN = load_plan()
@@ -109,7 +108,7 @@ def test_phrases_stay_within_the_instrument(notes):
 
 def test_midi_file_has_the_notes(tmp_path):
     mido = pytest.importorskip("mido")
-    from save_avs.synthesis.midi import Note, write_midi
+    from scripts.build_tuxpaint_corpus import Note, write_midi
 
     write_midi(tmp_path / "a.mid", [Note(0.0, 0, 40, 60), Note(0.7, 0, 40, 64)])
     now, struck = 0.0, {}
@@ -126,8 +125,8 @@ def test_missing_tools_are_reported_before_any_work(tmp_path, monkeypatch):
     )
     with pytest.raises(UsageError, match="requires fluidsynth: apt-get install fluidsynth"):
         build_tuxpaint_corpus(tmp_path / "corpus")
-    monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"mido is not installed: pip install 'save-avs\[tuxpaint\]'"):
+    monkeypatch.setattr("scripts.build_tuxpaint_corpus.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"requires mido: pip install --group corpus"):
         build_tuxpaint_corpus(tmp_path / "corpus")
     assert not list(tmp_path.iterdir())
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.models.baselines.base import Baseline, Features
+from studies.few_shot.baselines.base import Baseline, Features
 
 EPSILON = 1e-6
 UPSCALE = 4  # the model's logits have four times the grid's side

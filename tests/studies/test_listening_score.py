@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from save_avs.metrics.listening_score import SoundSwapScores, listening_difference, listening_score
+from studies.audio_sensitivity.listening_score import SoundSwapScores, listening_difference, listening_score
 
 
 def swaps(right, wrong, per_source: int = 1) -> SoundSwapScores:

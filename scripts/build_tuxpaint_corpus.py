@@ -1,37 +1,52 @@
-"""The training corpus of save-tiny, from Debian's free Tux Paint stamps, photographs and a soundfont.
+"""Build the training corpus of save-tiny, from Debian's free Tux Paint stamps, photographs and a soundfont.
 
-``tuxpaint.yaml`` says which image belongs to which sound, and to which split.
+    python scripts/build_tuxpaint_corpus.py corpora/tuxpaint
+    python scripts/build_tuxpaint_corpus.py corpora/tuxpaint --packages ~/debs
+
+``tuxpaint.yaml`` says which packages are used, and which image belongs to which sound and to which split. It
+takes 530 MB of Debian packages (nothing is installed), and needs dpkg-deb, fluidsynth and the Python package
+mido (``pip install --group corpus``).
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import resources
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import yaml
 from PIL import Image
 
-from save_avs._extras import require
 from save_avs._files import atomic_folder
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.synthesis.corpus import CorpusSplit, Manifest, load_cutout
-from save_avs.synthesis.midi import phrases, play
 from save_avs.synthesis.output_files import shrink_image, write_wav
 from save_avs.types import F32
 from save_avs.video.audio_reader import read_audio_file
 
+DEFAULT_TARGET = "corpora/tuxpaint"
 TEST_SHARE = 0.3  # of a long recording, from its end, kept for testing
 MIN_TEST_S = 0.7
 MIN_SIDE = 40  # smaller stamps have no outline worth learning
 PHOTO_SIDE = 1280
 KINDS: tuple[str, ...] = ("silent", "promptable")  # groups of stamps without sound
+
+TAIL_S = 1.6  # kept after the start of the last note
+_LENGTH_S = 0.9
+_TICKS = 960  # per second: 480 per quarter note at 120 quarter notes per minute
+_DRUMS = 9  # General MIDI's channel of percussion
+_PHRASES, _DRUM_PHRASES = 16, 8
+_SECOND_NOTE = (4, 7, -5, 12)  # semitones from the first
 
 Plan = Mapping[str, Any]
 Report = Callable[[str], None]
@@ -55,7 +70,8 @@ def build_tuxpaint_corpus(
         UsageError: the target exists, or a required tool does not.
         SaveAvsError: a package cannot be downloaded.
     """
-    require("tuxpaint", "mido")
+    if find_spec("mido") is None:
+        raise UsageError("building the Tux Paint corpus requires mido: pip install --group corpus")
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             raise UsageError(f"building the Tux Paint corpus requires {tool}: apt-get install {package}")
@@ -68,7 +84,7 @@ def build_tuxpaint_corpus(
 
 def load_plan() -> Plan:
     """Read ``tuxpaint.yaml``."""
-    return yaml.safe_load(resources.files("save_avs.synthesis").joinpath("tuxpaint.yaml").read_text("utf-8"))
+    return yaml.safe_load(Path(__file__).with_name("tuxpaint.yaml").read_text("utf-8"))
 
 
 class AssignedImage(NamedTuple):
@@ -232,3 +248,95 @@ class _CorpusBuilder:
 def _shorter_side(path: Path) -> int:
     with Image.open(path) as image:
         return min(image.size)
+
+
+class Note(NamedTuple):
+    """One note: start in seconds, MIDI channel, program and key."""
+
+    start: float
+    channel: int
+    program: int
+    key: int
+
+
+def phrases(notes: Mapping[str, Any]) -> Iterator[list[Note]]:
+    """Yield phrases of an instrument, spread over its range, the same every time.
+
+    Args:
+        notes: ``{program, keys: [lowest, highest]}`` of a melody instrument; or ``{drums: [key, ...]}``,
+            struck one after another; or ``{pattern: [key, ...]}``, the same faster.
+    """
+    if "program" in notes:
+        yield from _melodies(notes["program"], *notes["keys"])
+    elif "pattern" in notes:
+        yield from _beats(notes["pattern"], fastest=0.14, growth=0.02)
+    else:
+        yield from _beats(notes["drums"], fastest=0.2, growth=0.03)
+
+
+def _melodies(program: int, low: int, high: int) -> Iterator[list[Note]]:
+    for i, key in enumerate(np.linspace(low, high, _PHRASES).round().astype(int).tolist()):
+        second = min(max(key + _SECOND_NOTE[i % len(_SECOND_NOTE)], low), high)
+        yield [Note(0.0, 0, program, key), Note(0.7, 0, program, second)]
+
+
+def _beats(keys: list[int], *, fastest: float, growth: float) -> Iterator[list[Note]]:
+    for i in range(_DRUM_PHRASES):
+        step = fastest + growth * i
+        yield [Note(k * step, _DRUMS, 0, key) for k, key in enumerate(np.roll(keys, i).tolist())]
+
+
+def play(notes: list[Note], soundfont: Path) -> F32:
+    """Play a phrase at 16 kHz, f32 [S], until 1.6 s after the start of its last note.
+
+    Raises:
+        SaveAvsError: FluidSynth fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        midi, audio = Path(folder) / "notes.mid", Path(folder) / "notes.wav"
+        write_midi(midi, notes)
+        options = ["-ni", "-g", "0.8", "-r", "44100", "-F", str(audio)]
+        call = ["fluidsynth", *options, str(soundfont), str(midi)]
+        result = subprocess.run(call, capture_output=True, text=True, check=False)
+        if result.returncode:
+            reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise SaveAvsError(f"FluidSynth failed on {soundfont.name}: {reason}")
+        waveform = read_audio_file(audio, sample_rate=SAMPLE_RATE)
+    return waveform[: int((notes[-1].start + TAIL_S) * SAMPLE_RATE)]
+
+
+def write_midi(path: Path, notes: list[Note]) -> None:
+    """Write notes as a standard MIDI file, format 0, at 960 ticks per second."""
+    import mido
+
+    timed: list[tuple[float, Any]] = [(0.0, None)]
+    for start, channel, program, key in notes:
+        timed.append((start, mido.Message("program_change", channel=channel, program=program)))
+        timed.append((start, mido.Message("note_on", channel=channel, note=key, velocity=100)))
+        timed.append((start + _LENGTH_S, mido.Message("note_off", channel=channel, note=key)))
+    timed.sort(key=lambda pair: pair[0])
+    ticks = [round(seconds * _TICKS) for seconds, _ in timed]
+    track = mido.MidiTrack(
+        message.copy(time=now - before)
+        for (before, now), (_, message) in zip(pairwise(ticks), timed[1:], strict=True)
+    )
+    mido.MidiFile(tracks=[track], ticks_per_beat=480).save(str(path))
+
+
+def main() -> None:
+    """Build the corpus that the command line names."""
+    parser = argparse.ArgumentParser(description="Build the training corpus of save-tiny.")
+    parser.add_argument("target", nargs="?", default=DEFAULT_TARGET, help="folder to make")
+    parser.add_argument("--packages", type=Path, help="folder with .deb files; missing ones are downloaded")
+    arguments = parser.parse_args()
+    if arguments.packages is not None and not arguments.packages.is_dir():
+        parser.error(f"--packages {arguments.packages}: no such folder")
+    try:
+        print(f"corpus: {build_tuxpaint_corpus(arguments.target, packages=arguments.packages)}")
+    except SaveAvsError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
