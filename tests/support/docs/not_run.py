@@ -30,13 +30,13 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
     "takes most of an hour; tests/hostile/test_hostile_input.py tries the quick ones": (
-        "python tests/hostile/run.py",
-        "python tests/hostile/run.py --quick",
-        "python tests/hostile/run.py masks/ pipe",
+        "python -m tests.support.hostile.run_cases",
+        "python -m tests.support.hostile.run_cases --quick",
+        "python -m tests.support.hostile.run_cases masks/ pipe",
     ),
     "kills and disturbs programs for minutes; tests/faults, tests/batch/test_batch_run.py": (
-        "python tests/faults/disturb.py --tries 2",
-        "python tests/faults/disturb.py train SIGKILL",
+        "python -m tests.support.faults.disturb --tries 2",
+        "python -m tests.support.faults.disturb train SIGKILL",
         "python -m tests.support.batch_kills",
         "python benchmarks/soak.py",
     ),
