@@ -15,6 +15,7 @@ from save_avs._rle import (
     decode_run_lengths,
     encode_rle,
     rle_area,
+    rle_bounding_box,
 )
 
 
@@ -96,3 +97,11 @@ def test_bounding_box_of_marked_pixels_and_of_none():
     assert bounding_box(mask) == (slice(0, 0), slice(0, 0))
     mask[1, 4] = mask[3, 2] = True
     assert bounding_box(mask) == (slice(1, 4), slice(2, 5))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (17, 31)])
+def test_bounding_box_of_a_code_equals_that_of_its_mask(share, size):
+    for seed in range(20):
+        mask = np.random.default_rng(seed).random(size) < share
+        assert rle_bounding_box(encode_rle(mask), size) == bounding_box(mask)

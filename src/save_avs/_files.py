@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import uuid
@@ -11,7 +12,54 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from save_avs.errors import UsageError
+from save_avs.errors import ExistingFolderError
+
+try:
+    import fcntl
+except ImportError:  # Windows: runs at the same time are told apart by nothing
+    fcntl = None
+
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def path_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a path against other threads and processes, waiting for whoever has it.
+
+    The lock file next to ``path`` is removed at the end, which filelock leaves in place; who has waited for a
+    removed one takes a new one. A file system without locks is used without.
+    """
+    file = path.with_name(f".{path.name[:60]}.lock")
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _wait_for_lock(descriptor, path)
+            try:
+                if not os.path.samestat(os.fstat(descriptor), file.stat()):
+                    continue
+            except FileNotFoundError:
+                continue
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, path: Path) -> None:
+    if fcntl is None:
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _logger.warning("%s: another run is writing it; waiting for its end", path)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP):
+            raise
 
 
 @contextmanager
@@ -44,33 +92,40 @@ def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder next to ``folder``, renamed to ``folder`` when the block succeeds.
 
     If the block fails or is interrupted, the temporary folder is removed and an existing ``folder`` stays
-    as it was.
+    as it was. Of several runs with one folder each waits for the one before.
 
     Raises:
-        UsageError: ``folder`` exists, before or after the block, and ``overwrite`` is false.
+        ExistingFolderError: ``folder`` exists, before or after the block, and ``overwrite`` is false.
     """
     if folder.exists() and not overwrite:
-        raise UsageError(f"{folder} already exists: choose another folder, or add --overwrite")
+        raise ExistingFolderError(f"{folder} already exists: choose another folder, or add --overwrite")
     stem = folder.name[:60]  # keeps the temporary names within what file systems allow
     partial = folder.with_name(f".{stem}.partial")
     previous = folder.with_name(f".{stem}.previous")
-    _remove(partial)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if folder.exists():
-            if not overwrite:
-                raise UsageError(f"{folder} was created by another program in the meantime: run again")
-            _remove(previous)
-            folder.rename(previous)
-        partial.rename(folder)
-        _remove(previous)
-    except BaseException:
-        if previous.exists() and not folder.exists():
-            previous.rename(folder)
-        raise
-    finally:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with path_lock(folder):
+        _refuse_new(folder, overwrite)
         _remove(partial)
+        partial.mkdir()
+        try:
+            yield partial
+            _refuse_new(folder, overwrite)
+            if folder.exists():
+                _remove(previous)
+                folder.rename(previous)
+            partial.rename(folder)
+            _remove(previous)
+        except BaseException:
+            if previous.exists() and not folder.exists():
+                previous.rename(folder)
+            raise
+        finally:
+            _remove(partial)
+
+
+def _refuse_new(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and not overwrite:
+        raise ExistingFolderError(f"{folder} was created by another program in the meantime: run again")
 
 
 def _remove(path: Path) -> None:

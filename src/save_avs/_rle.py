@@ -50,6 +50,25 @@ def rle_area(counts: bytes) -> int:
     return int(decode_run_lengths(counts)[1::2].sum())
 
 
+def rle_bounding_box(counts: bytes, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the rows and columns that the marked pixels of a code span, without decoding it; empty for none.
+
+    Raises:
+        ValueError: the code is malformed, or of another size than ``size`` (H, W).
+    """
+    runs = checked_run_lengths(counts, size)
+    ends = np.cumsum(runs)
+    marked = (np.arange(len(runs)) % 2 == 1) & (runs > 0)
+    first, last = (ends - runs)[marked], ends[marked] - 1
+    if not len(first):
+        return slice(0, 0), slice(0, 0)
+    height = size[0]
+    columns = slice(int(first[0] // height), int(last[-1] // height) + 1)
+    if (first // height != last // height).any():  # a run that goes on in the next column has both ends
+        return slice(0, height), columns
+    return slice(int((first % height).min()), int((last % height).max()) + 1), columns
+
+
 def checked_run_lengths(counts: bytes, size: tuple[int, int]) -> NDArray[np.int64]:
     """Return the run lengths of a code that decodes to a mask of ``size`` (H, W).
 

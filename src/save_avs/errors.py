@@ -28,6 +28,10 @@ class UsageError(SaveAvsError):
     exit_code = 2
 
 
+class ExistingFolderError(UsageError):
+    """A results folder that exists and must not be replaced."""
+
+
 class MediaError(SaveAvsError):
     """A file that exists but cannot be read as video: not media, empty, audio only, truncated."""
 

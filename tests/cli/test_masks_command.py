@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import av
@@ -12,8 +13,9 @@ import pytest
 from pycocotools.coco import COCO
 
 from save_avs.cli import main
-from save_avs.formats import MASK_FORMATS, load_masks_json
+from save_avs.formats import MASK_FORMATS, MaskDocument, load_masks_json, write_masks_json
 from save_avs.inference import segment
+from save_avs.types import VideoMasks
 from tests.support.sample_videos import BrightWhereLoud, make_video
 
 
@@ -58,6 +60,29 @@ def test_refusals(capsys):
     assert main(["masks", "convert", source, "--to", "coco", "-o", "there"]) == 2
     assert main(["masks", "convert", source, "--to", "npz", "-o", "there", "--overwrite"]) == 0
     assert [path.name for path in Path("there").iterdir()] == ["masks.npz"]
+
+
+@pytest.mark.parametrize("to", ["coco", "cvat", "labelstudio"])
+def test_huge_empty_masks_take_no_time(to):
+    write_huge(frames=5000)
+    start = time.perf_counter()
+    assert main(["masks", "convert", "huge.json", "--to", to]) == 0
+    assert time.perf_counter() - start < 60  # decoded, they would be 650 GB
+
+
+def test_more_pixels_than_any_film_are_refused_as_images(capsys):
+    write_huge(frames=10000)
+    assert main(["masks", "convert", "huge.json", "--to", "png"]) == 2
+    assert "too many for png: convert it to coco" in capsys.readouterr().err
+    assert not Path("formats").exists()
+
+
+def write_huge(frames: int) -> None:
+    """Write a masks.json of 16K frames without a mark."""
+    size = (8192, 16384)
+    masks = VideoMasks.from_rows(size, [(i, i / 25, 0.0, b"PPPPP4") for i in range(frames)])
+    video = {"path": "huge.mp4", "width": size[1], "height": size[0], "fps": 25.0, "duration": 1.0}
+    write_masks_json("huge.json", MaskDocument(masks, video, {"name": "none"}))
 
 
 def test_to_coco(tmp_path):

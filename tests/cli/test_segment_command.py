@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from save_avs.cli import main
 from save_avs.formats import load_masks_json
+from save_avs.inference.sources import file_source
 from tests.support.sample_videos import BrightWhereLoud, make_sound, make_video
 
 
@@ -144,6 +146,46 @@ class TestManyVideos:
         (entry,) = map(json.loads, Path("out/failed.jsonl").read_text().splitlines())
         assert entry["path"] == "bad.mp4" and "bad.mp4" in entry["reason"]
         assert "failed: bad.mp4" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (MemoryError(), "bad.mp4: out of memory: scale the video down"),
+            (ValueError("times must increase:\n1 s"), "bad.mp4: ValueError: times must increase: 1 s"),
+            (PermissionError(13, "Permission denied", "bad.mp4"), "permission denied (bad.mp4)"),
+        ],
+    )
+    def test_any_error_of_one_file_does_not_stop_the_rest(self, error, said, clip, monkeypatch):
+        def fail_or_open(path):
+            if path.name == "bad.mp4":
+                raise error
+            return file_source(path)
+
+        monkeypatch.setattr("save_avs.inference.pipeline.file_source", fail_or_open)
+        shutil.copy(clip, "bad.mp4")
+        assert main(["segment", "bad.mp4", "clip.mp4", "-o", "out", "--save", "masks"]) == 3
+        assert names("out") == ["clip", "failed.jsonl"]
+        (entry,) = map(json.loads, Path("out/failed.jsonl").read_text().splitlines())
+        assert entry["path"] == "bad.mp4" and said in entry["reason"]
+
+    def test_size_that_the_encoder_refuses_does_not_stop_the_rest(self, clip):
+        ffmpeg = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=s=65000x16:r=5:d=0.4"]
+        subprocess.run([*ffmpeg, "-c:v", "ffv1", "wide.mkv"], check=True)
+        assert main(["segment", "wide.mkv", "clip.mp4", "-o", "out"]) == 3
+        (entry,) = map(json.loads, Path("out/failed.jsonl").read_text().splitlines())
+        assert "wide.mkv: FFmpeg cannot write an output video" in entry["reason"]
+        assert names("out/clip") == FOUR
+
+    def test_error_that_all_files_have_in_common_ends_the_run(self, clip, monkeypatch, capsys):
+        def fail(*_):
+            raise RuntimeError("the model is broken")
+
+        monkeypatch.setattr(BrightWhereLoud, "forward", fail)
+        for name in ("b.mp4", "c.mp4", "d.mp4"):
+            shutil.copy(clip, name)
+        assert main(["segment", ".", "-o", "out"]) == 1
+        assert "RuntimeError: the model is broken" in capsys.readouterr().err
+        assert len(Path("out/failed.jsonl").read_text().splitlines()) == 2
 
     def test_repaired_file_leaves_the_list(self, clip):
         Path("bad.mp4").write_text("no video\n" * 50)

@@ -52,7 +52,7 @@ class TestPlanJobs:
         finish(tmp_path / "clip", here)
         assert plan_jobs([there, here], tmp_path, ExistingPolicy.RESUME) == [
             SegmentationJob(there, tmp_path / "clip-2"),
-            SegmentationJob(here, tmp_path / "clip", finished=True),
+            SegmentationJob(here, tmp_path / "clip"),
         ]
 
     def test_resume_skips_folders_without_a_summary(self, tmp_path):

@@ -10,6 +10,8 @@ import typer
 from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DryRun, Overwrite
 
+MAX_IMAGE_PIXELS = 1 << 40  # of all frames: five hours of 1080p30
+
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="MASKS.JSON", help="File that `save-avs segment` wrote.")],
@@ -53,6 +55,9 @@ def convert(
     if unknown := [name for name in names if name not in MASK_FORMATS] or (not names and [to]):
         raise UsageError(f"Unknown format '{unknown[0]}': choose from {', '.join(MASK_FORMATS)}")
     masks = load_masks_json(source, image_prefix=images)
+    pixels = len(masks.video_masks) * masks.video_masks.size[0] * masks.video_masks.size[1]
+    if pixels > MAX_IMAGE_PIXELS and (images_named := [name for name in names if name in ("png", "npz")]):
+        raise UsageError(f"{source}: {pixels:.0e} pixels, too many for {images_named[0]}: convert it to coco")
     folder = output or source.parent / "formats"
     if dry_run:
         print_line(f"would write {', '.join(names)} of {plural(len(masks.video_masks), 'frame')} -> {folder}")

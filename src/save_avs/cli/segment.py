@@ -23,8 +23,11 @@ from save_avs.cli._options import (
 from save_avs.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from save_avs.inference.multiple_inputs import SegmentationOutcome
-    from save_avs.inference.result_folders import ExistingPolicy
+    from save_avs.inference.result_folders import ExistingPolicy, SegmentationJob
+    from save_avs.inference.settings import SegmentationSettings
 
 DEFAULT_DIRECTORY = Path("runs/segment")
 DEFAULT_OUTPUTS = "overlay,masks,timeline"
@@ -65,7 +68,10 @@ def segment(
     ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep finished results and process the rest.")
+        bool,
+        typer.Option(
+            "--resume", help="Keep finished results of the same files and options; process the rest."
+        ),
     ] = False,
     as_json: AsJson = False,
     dry_run: DryRun = False,
@@ -96,12 +102,7 @@ def segment(
     existing = _existing_policy(overwrite, resume, named=output is not None)
     jobs = plan_jobs(find_input_videos(inputs), directory, existing)
     if dry_run:
-        planned = [{"path": str(j.path), "folder": str(j.folder), "finished": j.finished} for j in jobs]
-        if as_json:
-            print_block(json_document({"version": 1, "planned": planned}))
-            return 0
-        for job in jobs:
-            print_line(f"{job.path} -> {job.folder}{' (finished)' if job.finished else ''}")
+        _print_plan(jobs, settings, existing, as_json)
         return 0
 
     from save_avs.cli._models import display, load_and_announce
@@ -109,9 +110,7 @@ def segment(
 
     network = load_and_announce(model, device=device, precision=precision, runtime=runtime)
     outcomes: list[SegmentationOutcome] = []
-    for outcome in segment_jobs(
-        jobs, directory, settings, model=network, display=display, overwrite=overwrite
-    ):
+    for outcome in segment_jobs(jobs, directory, settings, model=network, display=display, existing=existing):
         outcomes.append(outcome)
         _print_outcome(outcome, as_json)
     if as_json:
@@ -131,11 +130,30 @@ def _existing_policy(overwrite: bool, resume: bool, *, named: bool) -> ExistingP
     return ExistingPolicy.REFUSE if named else ExistingPolicy.NEXT_FREE
 
 
+def _print_plan(
+    jobs: Sequence[SegmentationJob], settings: SegmentationSettings, existing: ExistingPolicy, as_json: bool
+) -> None:
+    """Print what --dry-run finds; models are not compared, since none is loaded."""
+    from save_avs.inference.result_folders import ExistingPolicy, find_staleness
+
+    planned = []
+    for job in jobs:
+        known = existing is ExistingPolicy.RESUME and job.folder.exists()
+        stale = find_staleness(job.folder, job.path, settings, {}) if known else ""
+        entry = {"path": str(job.path), "folder": str(job.folder), "finished": known and not stale}
+        planned.append(entry)
+        if not as_json:
+            state = " (finished)" if entry["finished"] else f" (again: {stale})" if stale else ""
+            print_line(f"{job.path} -> {job.folder}{state}")
+    if as_json:
+        print_block(json_document({"version": 1, "planned": planned}))
+
+
 def _print_outcome(outcome: SegmentationOutcome, as_json: bool) -> None:
     job, summary = outcome.job, outcome.summary
     if summary is None:
         print_line(f"failed: {outcome.reason}", err=True)
-    elif job.finished:
+    elif outcome.kept:
         print_line(f"{job.path} -> {job.folder} (finished before, kept)", err=as_json)
     else:
         frames, fps = plural(summary["frames"], "frame"), summary["frames_per_second"]
@@ -149,7 +167,7 @@ def _print_outcome(outcome: SegmentationOutcome, as_json: bool) -> None:
 def _report(outcomes: list[SegmentationOutcome], directory: Path) -> dict[str, Any]:
     """Return the document that --json prints."""
     results = [
-        {"folder": str(outcome.job.folder), "kept": outcome.job.finished, **outcome.summary}
+        {"folder": str(outcome.job.folder), "kept": outcome.kept, **outcome.summary}
         for outcome in outcomes
         if outcome.summary is not None
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._files import atomic_write
-from save_avs._rle import bounding_box, rle_area
+from save_avs._rle import rle_area, rle_bounding_box
 from save_avs.formats.masks_json import LABEL, MaskDocument, rle_json
 
 CATEGORY_ID = 1
@@ -50,7 +50,7 @@ def write_coco(path: Path, document: MaskDocument) -> None:
 
 def _annotation(document: MaskDocument, i: int, number: int) -> dict[str, Any]:
     masks = document.video_masks
-    rows, columns = bounding_box(masks.mask(i))
+    rows, columns = rle_bounding_box(masks.counts[i], masks.size)
     return {
         "id": number,
         "image_id": masks.indices[i],

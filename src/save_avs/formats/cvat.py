@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 from save_avs._files import atomic_path
-from save_avs._rle import bounding_box, row_run_lengths
+from save_avs._rle import bounding_box, rle_area, row_run_lengths
 from save_avs.formats.masks_json import LABEL, MaskDocument
 from save_avs.types import Bool
 
@@ -45,14 +45,14 @@ def _images(document: MaskDocument) -> Iterator[Xml.Element]:
     written: set[int] = (
         set()
     )  # at a rate above the video's own, several processed frames are one of its frames
-    for number, frame in zip(document.frame_numbers(), document.video_masks, strict=True):
-        if number in written or not frame.mask.any():
+    for i, number in enumerate(document.frame_numbers()):
+        if number in written or not rle_area(document.video_masks.counts[i]):
             continue
         written.add(number)
         name = f"{document.image_prefix}frame_{number:06d}.png"
         image = Xml.Element("image", id=str(number), name=name, width=str(width), height=str(height))
         attributes = {"label": LABEL, "source": "auto", "occluded": "0", "z_order": "0"}
-        Xml.SubElement(image, "mask", attributes | _encode_mask(frame.mask))
+        Xml.SubElement(image, "mask", attributes | _encode_mask(document.video_masks.mask(i)))
         yield image
 
 

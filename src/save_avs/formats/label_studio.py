@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from save_avs._rle import row_run_lengths
+from save_avs._rle import rle_area, row_run_lengths
 from save_avs.formats.masks_json import LABEL, MaskDocument, write_json_rows
 from save_avs.types import Bool
 
@@ -26,13 +26,14 @@ def write_label_studio(path: Path, document: MaskDocument) -> None:
 
 
 def _tasks(document: MaskDocument) -> Iterator[dict[str, Any]]:
-    for i, frame in enumerate(document.video_masks):
+    masks = document.video_masks
+    for i, (index, time, score) in enumerate(zip(masks.indices, masks.times, masks.scores, strict=True)):
         prediction = {
             "model_version": str(document.model.get("name", "")),
-            "score": round(frame.score, 6),
-            "result": [_brush(frame.mask, frame.index)] if frame.mask.any() else [],
+            "score": round(score, 6),
+            "result": [_brush(masks.mask(i), index)] if rle_area(masks.counts[i]) else [],
         }
-        data = {"image": document.image_name(i), "frame": frame.index, "time": round(frame.time, 6)}
+        data = {"image": document.image_name(i), "frame": index, "time": round(time, 6)}
         yield {"data": data, "predictions": [prediction]}
 
 

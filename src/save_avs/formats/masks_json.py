@@ -6,19 +6,21 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from save_avs._files import atomic_path
-from save_avs._rle import checked_run_lengths
+from save_avs._rle import MAX_PIXELS, checked_run_lengths
 from save_avs.errors import UsageError
 from save_avs.types import VideoMasks
 
 LABEL = "sounding object"
 VERSION = 1
 _MAX_FRAMES = 1 << 31
+_MAX_SIDE = (1 << 16) - 1  # of a frame, in any video format
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -97,7 +99,9 @@ def load_masks_json(path: str | Path, *, image_prefix: str = "") -> MaskDocument
         video, model = content["video"], content["model"]
         _check_header(video, model)
         size = (int(video["height"]), int(video["width"]))
+        _check_size(size)
         rows = [_parse_frame(entry, size) for entry in content["frames"]]
+        _check_order([index for index, *_ in rows])
     except _MALFORMED as error:
         raise UsageError(f"{path}: not a masks.json, or damaged{_reason(error)}") from error
     if content.get("version") != VERSION:
@@ -123,6 +127,18 @@ def _check_header(video: Mapping[str, Any], model: Any) -> None:
         raise TypeError("'video.path' must be a string and 'model' an object")
     if not (video["fps"] is None or math.isfinite(video["fps"])):
         raise ValueError(f"video.fps is {video['fps']}")
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    height, width = size
+    if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE and height * width <= MAX_PIXELS):
+        raise ValueError(f"no video has {width} x {height} pixels")
+
+
+def _check_order(indices: list[int]) -> None:
+    for before, index in pairwise(indices):
+        if index <= before:
+            raise ValueError(f"frame {index} follows frame {before}: every frame once, in order")
 
 
 def _parse_frame(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, float, bytes]:

@@ -19,6 +19,7 @@ from save_avs.inference.predictor import FrameModel, Prediction, Predictor
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.result import SegmentationResult
 from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
+from save_avs.inference.result_key import file_fingerprint
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
 from save_avs.inference.sources import VideoSource, array_source, file_source
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
@@ -254,6 +255,8 @@ class _Pipeline:
                 frames += len(prediction.chunk)
                 self._report(frames, float(prediction.chunk.times[-1]))
             self._flush_warnings()
+            if self._source.fingerprint and file_fingerprint(video.path) != self._source.fingerprint:
+                raise MediaError(f"{video.path}: changed while it was segmented: run again")
             if not frames:  # raised before the videos are closed, which cannot be empty
                 raise MediaError(f"{video.path}: no frame can be decoded")
         seconds = time.perf_counter() - self._started
@@ -305,4 +308,5 @@ def describe_model(model: FrameModel) -> Mapping[str, Any]:
         "runtime": model.runtime,
         "image_size": model.image_size,
         "resize": model.resize,
+        "checksum": getattr(model, "checksum", ""),
     }

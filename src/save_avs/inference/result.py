@@ -14,6 +14,7 @@ from save_avs._files import atomic_folder, atomic_write
 from save_avs._text import json_document, path_text
 from save_avs.errors import MediaError, UsageError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
+from save_avs.inference.result_key import result_key
 from save_avs.inference.settings import MASKS_FILE, SUMMARY_FILE, TIMELINE_FILE, SegmentationSettings
 from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
@@ -252,13 +253,14 @@ class SegmentationResult:
 
     def summary(self) -> dict[str, Any]:
         """Return what summary.json contains."""
-        areas = self.video_masks.areas()
+        areas, whole = self.video_masks.areas(), len(self) == self.total_frames
         return {
             "version": 1,
             "source": self.source.name,
             "video": self._video_json(),
             "model": dict(self.model),
             "settings": {"fps": self.settings.fps or "native", "threshold": self.settings.threshold},
+            "key": result_key(self.source.fingerprint, self.settings, self.model) if whole else None,
             "frames": len(self),
             **asdict(self.read_report),
             "marked_frames": int(np.count_nonzero(areas)),

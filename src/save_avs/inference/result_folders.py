@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from save_avs._files import atomic_write
+from save_avs._files import atomic_write, path_lock
 from save_avs._text import path_text, resolved_path_text
 from save_avs.errors import UsageError
-from save_avs.inference.settings import OVERLAY_FILE, SUMMARY_FILE
+from save_avs.inference.result_key import file_fingerprint, find_difference, result_key
+from save_avs.inference.settings import OVERLAY_FILE, SUMMARY_FILE, SegmentationSettings, output_file
 from save_avs.video import find_videos
 
 FAILURES_FILE = "failed.jsonl"
@@ -54,18 +55,16 @@ class ExistingPolicy(Enum):
 
 @dataclass(frozen=True)
 class SegmentationJob:
-    """One video and its results folder; ``finished`` when an earlier run has completed it."""
+    """One video and its results folder."""
 
     path: Path
     folder: Path
-    finished: bool = False
 
 
 def plan_jobs(paths: Sequence[Path], directory: Path, existing: ExistingPolicy) -> list[SegmentationJob]:
     """Give each video its folder: ``<stem>``, or ``<stem>-2`` and so on where videos share a stem.
 
-    With ``RESUME`` a folder with the results of this very video counts as finished, and one of another video
-    is skipped.
+    With ``RESUME`` a folder with results of this very video is its folder, and one of another video is skipped.
 
     Raises:
         UsageError: ``directory`` is a file, or with ``REFUSE`` a folder exists.
@@ -98,14 +97,42 @@ def _plan_job(
         if existing is not ExistingPolicy.RESUME or not folder.exists():
             return SegmentationJob(path, folder)
         if _source_of_summary(folder) == resolved_path_text(path):
-            return SegmentationJob(path, folder, finished=True)
+            return SegmentationJob(path, folder)
     raise AssertionError("unreachable: count() does not end")
 
 
 def _source_of_summary(folder: Path) -> Any:
     """Return the video that a results folder is of; None when it does not say."""
-    summary = folder / SUMMARY_FILE
-    return _parse_source(summary.read_text(encoding="utf-8")) if summary.is_file() else None
+    return (read_summary(folder) or {}).get("source")
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """Return the summary of a results folder; None where there is none that can be read."""
+    try:
+        summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return summary if isinstance(summary, dict) else None
+
+
+def find_staleness(folder: Path, path: Path, settings: SegmentationSettings, model: Mapping[str, Any]) -> str:
+    """Return in words why an existing results folder is not what a run would write; empty where it is.
+
+    Without a description of the model, models are not compared.
+
+    Raises:
+        OSError: the video cannot be read.
+    """
+    summary = read_summary(folder) or {}
+    if summary.get("source") != resolved_path_text(path):
+        return "it is of another file"
+    wanted = result_key(file_fingerprint(path), settings, model)
+    if not model:
+        del wanted["model"]
+    if difference := find_difference(summary.get("key"), wanted):
+        return difference
+    missing = [name for name in map(output_file, settings.outputs) if not (folder / name).exists()]
+    return f"{missing[0]} is missing" if missing else ""
 
 
 def _parse_source(text: str) -> Any:
@@ -123,20 +150,21 @@ class FailureLog:
 
     def __init__(self, directory: Path, retried: Collection[Path]) -> None:
         self._path = directory / FAILURES_FILE
-        names = {resolved_path_text(path) for path in retried}
-        previous = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
-        self._lines = [line for line in previous if _parse_source(line) not in names]
-        if len(self._lines) < len(previous):
-            self._write()
+        if self._path.is_file():
+            self._update({resolved_path_text(path) for path in retried})
 
     def add(self, path: Path, reason: str) -> None:
         """Add a video; the line is on disk when this returns."""
         entry = {"path": path_text(path), "source": resolved_path_text(path), "reason": reason}
-        self._lines.append(json.dumps(entry))
-        self._write()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._update({entry["source"]}, json.dumps(entry))
 
-    def _write(self) -> None:
-        if self._lines:
-            atomic_write(self._path, "".join(f"{line}\n" for line in self._lines))
-        else:
-            self._path.unlink(missing_ok=True)
+    def _update(self, removed: Collection[str], *added: str) -> None:
+        """Remove the lines of some videos and add others; runs at the same time keep each other's."""
+        with path_lock(self._path):
+            previous = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
+            lines = [line for line in previous if _parse_source(line) not in removed] + [*added]
+            if lines:
+                atomic_write(self._path, "".join(f"{line}\n" for line in lines))
+            else:
+                self._path.unlink(missing_ok=True)

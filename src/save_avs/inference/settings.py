@@ -17,6 +17,18 @@ MASKS_FILE = "masks.json"
 TIMELINE_FILE = "timeline.png"
 SUMMARY_FILE = "summary.json"
 
+_VIEW_FILES = {
+    "overlay": OVERLAY_FILE,
+    "matte": MATTE_FILE,
+    "masks": MASKS_FILE,
+    "timeline": TIMELINE_FILE,
+}
+
+
+def output_file(name: str) -> str:
+    """Return the file or folder that an output is written to."""
+    return _VIEW_FILES[name] if name in _VIEW_FILES else MASK_FORMATS[name].file
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from save_avs._text import resolved_path_text
+from save_avs.inference.result_key import file_fingerprint
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
@@ -29,12 +30,14 @@ class VideoSource:
         name: identifies the video in written files: the absolute path of a file.
         audio: its sound, as keyword arguments of ``VideoWriter``.
         read_chunks: reads the video from the start; takes the options of ``read_video_chunks``.
+        fingerprint: of the file as it was opened; empty for arrays.
     """
 
     video: VideoInfo
     name: str
     audio: Mapping[str, Any]
     read_chunks: Callable[..., Iterator[VideoChunk]]
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
 
 
 def file_source(path: Path) -> VideoSource:
@@ -46,7 +49,8 @@ def file_source(path: Path) -> VideoSource:
     """
     video = probe(path)
     audio = {"audio_from": path} if video.has_audio else {}
-    return VideoSource(video, resolved_path_text(path), audio, partial(read_video_chunks, path))
+    chunks = partial(read_video_chunks, path)
+    return VideoSource(video, resolved_path_text(path), audio, chunks, file_fingerprint(path))
 
 
 def array_source(arrays: VideoChunk, name: str) -> VideoSource:

@@ -40,6 +40,7 @@ class SAVE(nn.Module):
         pretrained: the published checkpoints it was built on; None for none.
         config: what it was built from; None when it was not built by ``build_save``.
         runtime: always "torch".
+        checksum: of the files it was loaded from; empty for one built in memory.
 
     Source: Nguyen & Park 2024, arXiv 2407.02004.
     """
@@ -58,6 +59,7 @@ class SAVE(nn.Module):
         super().__init__()
         self.name = name
         self.runtime = "torch"
+        self.checksum: str = ""
         self.resize: Resize = resize
         self.precision: Precision = "fp32"
         self.pretrained: PretrainedDelta | None = None

@@ -14,6 +14,7 @@ from save_avs.models.precision import resolve_precision, set_precision
 from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.save import SAVE, Precision
 from save_avs.models.serialization import CONFIG, WEIGHTS, load_folder
+from save_avs.runtimes.cache import model_key
 from save_avs.runtimes.registry import AUTO, TORCH, RuntimeModel, get_runtime, open_runtime
 from save_avs.runtimes.selection import fastest_runtime
 from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
@@ -78,10 +79,13 @@ def load_model(
     resolved = resolve_precision(precision, torch_device)
     chosen = _resolve_runtime(runtime, folder, resolved, torch_device)
     if chosen == TORCH:
-        return set_precision(load_folder(folder, pretrained=pretrained).to(torch_device), resolved)
-    if precision == "auto" and resolved not in get_runtime(chosen).precisions:
-        resolved = "fp32"
-    return open_runtime(chosen, folder, resolved, pretrained)
+        model = set_precision(load_folder(folder, pretrained=pretrained).to(torch_device), resolved)
+    else:
+        if precision == "auto" and resolved not in get_runtime(chosen).precisions:
+            resolved = "fp32"
+        model = open_runtime(chosen, folder, resolved, pretrained)
+    model.checksum = model_key(folder)
+    return model
 
 
 def find_model_folder(name_or_path: str | Path) -> Path:

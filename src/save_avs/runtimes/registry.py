@@ -35,6 +35,7 @@ class RuntimeModel:
         device: always the CPU.
         precision: what the session computes in.
         runtime: the runtime's name.
+        checksum: of the model's files; empty until ``load_model`` sets it.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RuntimeModel:
         self.device: torch.device = torch.device("cpu")
         self.precision: Precision = precision
         self.runtime: str = runtime
+        self.checksum: str = ""
         self._session = session
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:

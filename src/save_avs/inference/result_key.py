@@ -1,0 +1,67 @@
+"""What a result was made of, and how: an earlier result is reused only where nothing differs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from save_avs._files import open_regular
+from save_avs.inference.settings import SegmentationSettings
+
+_SAMPLE = 1 << 20  # bytes hashed at either end of a file
+_MODEL = ("name", "checksum", "precision", "runtime")
+
+
+def file_fingerprint(path: Path) -> dict[str, Any]:
+    """Identify the content of a file: its size, time of change, and a hash of its first and last MiB.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    stat = path.stat()
+    with open_regular(path) as file:
+        digest = hashlib.sha256(file.read(_SAMPLE))
+        file.seek(max(0, stat.st_size - _SAMPLE))
+        digest.update(file.read(_SAMPLE))
+    return {"size": stat.st_size, "modified": stat.st_mtime_ns, "sha256": digest.hexdigest()}
+
+
+def result_key(
+    fingerprint: Mapping[str, Any], settings: SegmentationSettings, model: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return all that decides what a results folder contains, as JSON has it."""
+    options = asdict(settings) | {"outputs": sorted(settings.outputs)}
+    return {
+        "version": version("save-avs"),
+        "source": dict(fingerprint),
+        "model": {name: model.get(name, "") for name in _MODEL},
+        "settings": {name: list(x) if isinstance(x, tuple) else x for name, x in options.items()},
+    }
+
+
+def find_difference(found: Any, wanted: Mapping[str, Any]) -> str:
+    """Return in words in what two keys differ; empty where they do not."""
+    if not isinstance(found, dict):
+        return "an earlier version wrote it"
+    return ", ".join(_differences(found, wanted))
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        before = found.get(name)
+        if before == value:
+            continue
+        if name == "source":
+            yield "the file has changed"
+        elif isinstance(value, dict) and isinstance(before, dict):
+            yield from _differences(before, value)
+        else:
+            yield f"{name} was {_text(before)}, is {_text(value)}"
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else "native" if value is None else str(value)
