@@ -1,4 +1,4 @@
-# `make demo` to see it work, `make test` to check it. Both set up what they need; later runs start at once.
+# `make demo` shows that it works, `make test` checks it. Both set up what they need on the first run.
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -8,10 +8,10 @@ PACKAGE_STAMP := $(VENV)/.package-installed
 DEV_STAMP := $(VENV)/.dev-installed
 RELEASE_STAMP := $(VENV)/.release-installed
 SETUP := pyproject.toml constraints.txt
-# Ports that the audio backbones are compared with; their modules are loaded one by one, without their dependencies.
+# Third-party ports that tests compare the audio backbones with; installed without their dependencies.
 PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
 
-# The packages whose tests are quick; `make test-fast` runs these without those marked slow.
+# Directories with quick tests; `make test-fast` runs their tests that are not marked slow.
 QUICK := $(addprefix tests/,audio datasets formats inference metrics models synthesis training video visualization weights) \
 	$(wildcard tests/test_*.py)
 
@@ -19,14 +19,14 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
-	@echo "make test       set up .venv with the tools, then run every check:"
+	@echo "make test       set up .venv with the development tools, then run every check:"
 	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, pytest"
-	@echo "make test-fast  the quick unit tests, for an edit loop"
-	@echo "make install    only the environment of 'make demo';  make dev: only that of 'make test'"
+	@echo "make test-fast  the quick unit tests, for use while editing"
+	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest: one check of 'make test'"
-	@echo "make sbom       list the packages of a release: dist/save-avs-VERSION.cdx.json;  make audit: their known vulnerabilities"
+	@echo "make sbom       list the packages of a release in dist/save-avs-VERSION.cdx.json;  make audit: check them for known vulnerabilities"
 	@echo "make clean      remove the environments and build leftovers"
-	@echo "Variables: PYTHON=python3.12 (to set up with), JOBS=2 (test processes), AUDIT='-s osv' (options of pip-audit)"
+	@echo "Variables: PYTHON=python3.12 (for setup), JOBS=2 (test processes), AUDIT='-s osv' (options of pip-audit)"
 
 demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
@@ -82,13 +82,13 @@ clean:
 $(BIN)/python:
 	@echo "== setup: creating $(VENV) with $(PYTHON)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "save-avs needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+		{ echo "save-avs needs Python 3.11 or newer; choose one with: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
-		{ rm -rf $(VENV); echo "no venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+		{ rm -rf $(VENV); echo "cannot create $(VENV): on Debian and Ubuntu, install the venv module with apt install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 $(PACKAGE_STAMP): $(SETUP) | $(BIN)/python
-	@echo "== setup: installing save-avs and its dependencies into $(VENV) (minutes the first time)"
+	@echo "== setup: installing save-avs and its dependencies into $(VENV) (takes minutes)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 

@@ -1,9 +1,9 @@
-"""The benchmark's F-score beside its published loop, and the metrics of a whole evaluation.
+"""F-score against the loop of AVSBench's code, and the metrics of a whole evaluation.
 
     python benchmarks/metrics.py [--clips 740] [--rounds 5] [--threads N]
 
-740 clips of five frames at 224 px are AVSBench's S4 test split. Masks are smooth random ones: what is counted
-does not change the time.
+AVSBench's S4 test split has 740 clips of five frames at 224 px. Masks are smooth random ones; the time does
+not depend on them.
 """
 
 from __future__ import annotations
@@ -24,74 +24,81 @@ from save_avs.metrics import PROTOCOLS, MaskMetric, frame_f_curves
 
 SIDE, FRAMES = 224, 5
 BETA2 = 0.3
-REPEATS = 20  # of what takes too little time to be measured once
+REPEATS = 20  # calls per measurement of the fast implementation
 
 
-def frames(seed: int) -> tuple[Tensor, Tensor]:
-    """Logits f32 and truth bool of a clip, [5,224,224]: they overlap, as a fair model's do."""
-    draw = torch.Generator().manual_seed(seed)
-    coarse = torch.randn(2, FRAMES, 8, 8, generator=draw)
+def random_clip(seed: int) -> tuple[Tensor, Tensor]:
+    """Return logits f32 and targets bool of a clip, [5,224,224], overlapping as those of a trained model."""
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(2, FRAMES, 8, 8, generator=rng)
     smooth = F.interpolate(coarse, size=(SIDE, SIDE), mode="bicubic")
     return 4 * (smooth[0] + smooth[1]) - 2, smooth[1] > 0.3
 
 
-def published_loop(probs: Tensor, targets: Tensor) -> Tensor:
-    """F at 255 thresholds, f64 [B,255], frame by frame and threshold by threshold as in AVSBench's code."""
+def reference_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
+    """Return F at 255 thresholds, f64 [B,255], by AVSBench's loop over frames and thresholds."""
     thresholds = torch.linspace(0, 1 - 1e-10, 255)
     curves = torch.zeros(len(probs), 255, dtype=torch.float64)
-    for frame, (mask, truth) in enumerate(zip(probs, targets.float(), strict=True)):
+    for frame, (prob, target) in enumerate(zip(probs, targets.float(), strict=True)):
         for i in range(255):
-            marked = (mask >= thresholds[i]).float()
-            hits = (marked * truth).sum()
-            precision, recall = hits / (marked.sum() + 1e-20), hits / (truth.sum() + 1e-20)
+            predicted = (prob >= thresholds[i]).float()
+            true_positives = (predicted * target).sum()
+            precision = true_positives / (predicted.sum() + 1e-20)
+            recall = true_positives / (target.sum() + 1e-20)
             curves[frame, i] = (1 + BETA2) * precision * recall / (BETA2 * precision + recall)
     return curves.nan_to_num(0.0)
 
 
-def seconds(run: Callable[[], object]) -> float:
+def time_call(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-def f_scores(rounds: int) -> tuple[float, float, float]:
-    """Milliseconds a frame of ours and of the published loop, in turns, and their largest difference."""
-    logits, targets = frames(0)
+def compare_f_scores(rounds: int) -> tuple[float, float, float]:
+    """Return ms per frame of ours and of the reference, timed alternately, and their largest difference."""
+    logits, targets = random_clip(0)
     probs = logits.sigmoid()
-    ours, theirs = [], []
+    ours, reference = [], []
     for _ in range(rounds):
-        ours.append(seconds(lambda: [frame_f_curves(probs, targets) for _ in range(REPEATS)]) / REPEATS)
-        theirs.append(seconds(lambda: published_loop(probs, targets)))
-    apart = (frame_f_curves(probs, targets) - published_loop(probs, targets)).abs().max().item()
-    return 1e3 * median(ours) / FRAMES, 1e3 * median(theirs) / FRAMES, apart
+        ours.append(time_call(lambda: [frame_f_curves(probs, targets) for _ in range(REPEATS)]) / REPEATS)
+        reference.append(time_call(lambda: reference_f_curves(probs, targets)))
+    difference = (frame_f_curves(probs, targets) - reference_f_curves(probs, targets)).abs().max().item()
+    return 1e3 * median(ours) / FRAMES, 1e3 * median(reference) / FRAMES, difference
 
 
-def evaluation(clips: int) -> float:
-    """Seconds for the metrics of a whole test split: mean IoU and F, updated clip by clip."""
+def time_evaluation(clips: int) -> float:
+    """Return the seconds for mean IoU and F of a whole test split, updated clip by clip."""
     protocol = PROTOCOLS["official"]
-    metric, spent = MaskMetric(protocol.scoring), 0.0
+    metric, seconds = MaskMetric(protocol.scoring), 0.0
     for clip in range(clips):
-        logits, targets = frames(clip)
-        spent += seconds(lambda i=clip, x=logits, y=targets: metric.update(x, y, [i] * FRAMES, range(FRAMES)))
-    return spent + seconds(lambda: metric.compute(protocol))
+        logits, targets = random_clip(clip)
+        seconds += time_call(
+            lambda i=clip, x=logits, y=targets: metric.update(x, y, [i] * FRAMES, range(FRAMES))
+        )
+    return seconds + time_call(lambda: metric.compute(protocol))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clips", type=int, default=740)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1, help="processor threads")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    ours, theirs, apart = f_scores(given.rounds)
-    whole = evaluation(given.clips)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    ours, reference, difference = compare_f_scores(args.rounds)
+    total = time_evaluation(args.clips)
     table = Table(title=f"metrics, {SIDE} px")
-    for heading in ("what", "ours", "published loop", "ratio", "largest difference"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for heading in ("metric", "ours", "AVSBench's loop", "ratio", "largest difference"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
     table.add_row(
-        "F curve, ms a frame", f"{ours:.2f}", f"{theirs:.1f}", f"{theirs / ours:.0f}", f"{apart:.0e}"
+        "F curve, ms per frame",
+        f"{ours:.2f}",
+        f"{reference:.1f}",
+        f"{reference / ours:.0f}",
+        f"{difference:.0e}",
     )
-    table.add_row(f"mean IoU and F of {given.clips} clips x {FRAMES} frames, s", f"{whole:.2f}", "", "", "")
+    table.add_row(f"mean IoU and F of {args.clips} clips x {FRAMES} frames, s", f"{total:.2f}", "", "", "")
     load = os.getloadavg()[0]
     Console(width=110).print(
         table, f"torch {torch.__version__}, {torch.get_num_threads()} threads, load {load:.1f}, medians"

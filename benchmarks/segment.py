@@ -1,10 +1,10 @@
-"""`save-avs segment` on a composed video, each time as a process of its own: speed, memory, start-up.
+"""Speed, memory and start-up of `save-avs segment` on a composed video, each run in a new process.
 
     python benchmarks/segment.py [--seconds 10 60] [--ten-minutes] [--rounds 3] [--against SRC]
 
-Everything counts: start-up, decoding, the model on every frame, the overlay with its sound, masks, timeline.
-``--against`` names the `src` folder of another checkout, which runs in turns with this one. Processor time is
-printed beside the wall clock because it depends less on what else the machine does.
+Times include start-up, decoding, the model on every frame, the overlay with its audio, masks and timeline.
+``--against`` is the `src` folder of another checkout, whose runs alternate with those of this one. CPU time
+is printed next to wall-clock time because it depends less on other load.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import av
 from rich.console import Console
 from rich.table import Table
 
-HERE = Path(__file__).resolve().parent.parent / "src"
+SOURCE = Path(__file__).resolve().parent.parent / "src"
 SCENE_SECONDS, LEAD_IN = 10, 0.08
 MODULE = [sys.executable, "-m", "save_avs"]
 FIRST_MASK = """
@@ -37,53 +37,53 @@ save_avs.segment(sys.argv[1], model="save-tiny", on_progress=lambda progress: os
 
 @dataclass(frozen=True)
 class Run:
-    """What a process took: seconds by the clock and of the processors, and its peak memory in MB."""
+    """Wall-clock and CPU seconds of a process, and its peak memory in MB."""
 
     seconds: float
-    processor: float
-    peak: float
+    cpu_seconds: float
+    peak_mb: float
 
 
 def run(command: Sequence[str], source: Path) -> Run:
-    """Run a command with the package of a `src` folder."""
+    """Run a command with the package in a `src` folder."""
     start = time.perf_counter()
     environment = os.environ | {"PYTHONPATH": str(source)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    said = process.stderr.read() if process.stderr else b""
+    stderr = process.stderr.read() if process.stderr else b""
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(said.decode())
+        raise SystemExit(stderr.decode())
     return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def compose(folder: Path, size: str) -> Path:
-    """A scene of the bundled corpus: things that move on a photograph and take turns sounding, 25 fps."""
+    """Compose a scene of the bundled corpus, 25 fps: objects move on a photograph and take turns sounding."""
     options = {"-o": folder, "--count": 1, "--seconds": SCENE_SECONDS, "--size": size, "--seed": 5}
-    words = [str(word) for option in options.items() for word in option]
-    run([*MODULE, "data", "compose", "sample", *words], HERE)
+    arguments = [str(value) for option in options.items() for value in option]
+    run([*MODULE, "data", "compose", "sample", *arguments], SOURCE)
     return next(folder.glob("*.mp4"))
 
 
 def repeat(scene: Path, seconds: int, path: Path) -> Path:
-    """Play a scene again and again, without coding it anew; the sound's lead-in has room in between."""
+    """Repeat a scene up to a duration without reencoding; ``LEAD_IN`` separates the copies' audio."""
     with av.open(str(scene)) as source, av.open(str(path), "w") as target:
         streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
-        for turn in range(seconds // SCENE_SECONDS):
+        for copy in range(seconds // SCENE_SECONDS):
             source.seek(0)
             for packet in source.demux():
                 if packet.dts is None or packet.pts is None:
                     continue
-                offset = round(turn * (SCENE_SECONDS + LEAD_IN) / packet.time_base)
+                offset = round(copy * (SCENE_SECONDS + LEAD_IN) / packet.time_base)
                 packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
     return path
 
 
-def segment(clip: Path, sources: Sequence[Path], rounds: int, folder: Path) -> list[list[str]]:
-    """Rows of the table of speeds, one a source; the sources take turns."""
+def time_segment(clip: Path, sources: Sequence[Path], rounds: int, folder: Path) -> list[list[str]]:
+    """Time the command; return a row of the speed table for each source. Runs of the sources alternate."""
     command = [*MODULE, "segment", str(clip), "-o", str(folder), "--overwrite"]
     runs: dict[Path, list[Run]] = {source: [] for source in sources}
     rates: dict[Path, list[float]] = {source: [] for source in sources}
@@ -95,71 +95,73 @@ def segment(clip: Path, sources: Sequence[Path], rounds: int, folder: Path) -> l
         rates[source].append(summary["frames_per_second"])
     rows = []
     for source in sources:
-        seconds, processor, peak = (
+        seconds, cpu_seconds, peak_mb = (
             median(column) for column in zip(*map(astuple, runs[source]), strict=True)
         )
-        figures = [
+        cells = [
             f"{frames}",
             f"{frames / seconds:.1f}",
             f"{median(rates[source]):.1f}",
             f"{seconds:.2f}",
-            f"{1e3 * processor / frames:.1f}",
-            f"{peak:.0f}",
+            f"{1e3 * cpu_seconds / frames:.1f}",
+            f"{peak_mb:.0f}",
         ]
-        rows.append([clip.stem, source.parent.name, *figures])
+        rows.append([clip.stem, source.parent.name, *cells])
     return rows
 
 
-def start_up(clip: Path, sources: Sequence[Path], rounds: int) -> list[list[str]]:
-    """Rows of the table of start-ups, one a source; the sources take turns."""
+def time_start_up(clip: Path, sources: Sequence[Path], rounds: int) -> list[list[str]]:
+    """Time starts; return a row of the start-up table for each command and source."""
     commands = {
         "save-avs --help": [*MODULE, "--help"],
         "import save_avs": [sys.executable, "-c", "import save_avs"],
         "import torch": [sys.executable, "-c", "import torch"],
-        "to the first masks": [sys.executable, "-c", FIRST_MASK, str(clip)],
+        "first masks": [sys.executable, "-c", FIRST_MASK, str(clip)],
     }
     rows = []
     for name, command in commands.items():
-        taken: dict[Path, list[float]] = {source: [] for source in sources}
+        seconds: dict[Path, list[float]] = {source: [] for source in sources}
         for source in list(sources) * rounds:
-            taken[source].append(run(command, source).seconds)
-        rows += [[name, source.parent.name, f"{median(taken[source]):.2f}"] for source in sources]
+            seconds[source].append(run(command, source).seconds)
+        rows += [[name, source.parent.name, f"{median(seconds[source]):.2f}"] for source in sources]
     return rows
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table whose figures stand right."""
-    made = Table(title=title)
+def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Make a table with right-aligned numbers."""
+    table = Table(title=title)
     for i, column in enumerate(columns):
-        made.add_column(column, justify="left" if i < 2 else "right")
+        table.add_column(column, justify="left" if i < 2 else "right")
     for row in rows:
-        made.add_row(*row)
-    return made
+        table.add_row(*row)
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=int, nargs="+", default=[10, 60], help="lengths, multiples of 10")
-    parser.add_argument("--ten-minutes", action="store_true", help="a clip of 600 s too")
+    parser.add_argument(
+        "--seconds", type=int, nargs="+", default=[10, 60], help="durations of the clips, multiples of 10"
+    )
+    parser.add_argument("--ten-minutes", action="store_true", help="add a clip of 600 s")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", default="1280x720")
     parser.add_argument("--against", type=Path, metavar="SRC", help="src folder of another checkout")
-    given = parser.parse_args()
-    sources = [HERE] + ([given.against.resolve()] if given.against else [])
+    args = parser.parse_args()
+    sources = [SOURCE] + ([args.against.resolve()] if args.against else [])
     with TemporaryDirectory() as name:
         folder = Path(name)
-        scene = compose(folder / "scene", given.size)
+        scene = compose(folder / "scene", args.size)
         rows = []
-        for seconds in [*given.seconds, *([600] if given.ten_minutes else [])]:
+        for seconds in [*args.seconds, *([600] if args.ten_minutes else [])]:
             clip = repeat(scene, seconds, folder / f"{seconds} s.mp4")
-            rows += segment(clip, sources, given.rounds, folder / "out")
-        starts = start_up(scene, sources, given.rounds)
+            rows += time_segment(clip, sources, args.rounds, folder / "out")
+        starts = time_start_up(scene, sources, args.rounds)
     columns = ["clip", "checkout", "frames", "frames/s", "after start-up", "s", "CPU ms/frame", "peak MB"]
     Console(width=110).print(
-        table(f"save-avs segment, {given.size}, 25 fps", columns, rows),
-        table("start-up", ["what", "checkout", "s"], starts),
-        f"medians of {given.rounds}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
-        f"torch {version('torch')}, save-tiny at its own precision",
+        make_table(f"save-avs segment, {args.size}, 25 fps", columns, rows),
+        make_table("start-up", ["command", "checkout", "s"], starts),
+        f"medians of {args.rounds} rounds; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
+        f"torch {version('torch')}, save-tiny at its default precision",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether the fast way of training reaches the plain way's validation loss: a small SAVE, composed scenes."""
+"""Validation loss of our training and of the reference: a small SAVE on composed scenes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from statistics import mean, stdev
 
 import torch
-from plain import plain_loss
+from reference_training import reference_loss
 from rich.table import Table
 from torch import Tensor
 
@@ -22,11 +22,11 @@ from save_avs.training.schedule import cosine_with_warmup
 from save_avs.types import AVBatch
 
 PARTS = ["adapter", "audio_adapter", "mask_decoder"]
-SIZE, SCENES, VALIDATED = 64, 8, 64
+IMAGE_SIZE, BATCH_SIZE, VAL_SCENES = 64, 8, 64
 CONFIG = SaveConfig.model_validate(
     {
         "name": "small",
-        "image_size": SIZE,
+        "image_size": IMAGE_SIZE,
         "audio": "compact",
         "sam": {
             "embed_dim": 64,
@@ -48,15 +48,15 @@ def our_loss(model: SAVE, batch: AVBatch) -> Tensor:
 
 
 def batches(split: str, seed: int, count: int) -> Iterator[AVBatch]:
-    """Batches of composed scenes of the bundled corpus, each heard with one sound."""
+    """Yield batches of composed scenes of the bundled corpus, each under one sound."""
     corpus = Corpus.load("sample", "train" if split == "train" else "val")
-    stream = SceneStream(corpus, SceneOptions(), SIZE, views=1, seed=seed)
+    stream = SceneStream(corpus, SceneOptions(), IMAGE_SIZE, views=1, seed=seed)
     for i in range(count):
-        yield collate_samples([stream[k].sample for k in range(i * SCENES, (i + 1) * SCENES)])
+        yield collate_samples([stream[k].sample for k in range(i * BATCH_SIZE, (i + 1) * BATCH_SIZE)])
 
 
-def trained(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, bf16: bool) -> SAVE:
-    """A model trained from the seed's weights on the seed's scenes, its blocks recomputed unless plain."""
+def train_model(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, bf16: bool) -> SAVE:
+    """Train a model; weights and scenes depend on the seed, and bf16 comes with activation checkpointing."""
     torch.manual_seed(seed)
     model = build_save(CONFIG).train()
     freeze_except(model, PARTS)
@@ -74,22 +74,22 @@ def trained(loss: Callable[[SAVE, AVBatch], Tensor], seed: int, steps: int, *, b
 
 @torch.inference_mode()
 def validation_loss(model: SAVE, scenes: list[AVBatch]) -> float:
-    """In float32, whatever the model was trained in."""
+    """Return the mean loss, in float32."""
     return mean(float(our_loss(model, batch)) for batch in scenes)
 
 
 def compare(seeds: int, steps: int) -> Table:
-    """Validation losses of both ways, seed by seed, and their spread over seeds."""
-    scenes = list(batches("val", 10_000, VALIDATED // SCENES))
-    plain, ours = [], []
+    """Tabulate the validation losses of both by seed, and their spread over seeds."""
+    scenes = list(batches("val", 10_000, VAL_SCENES // BATCH_SIZE))
+    reference, ours = [], []
     for seed in range(seeds):
-        plain.append(validation_loss(trained(plain_loss, seed, steps, bf16=False), scenes))
-        ours.append(validation_loss(trained(our_loss, seed, steps, bf16=True), scenes))
-    before = validation_loss(build_save(CONFIG).eval(), scenes)
-    table = Table(title=f"validation loss after {steps} steps ({before:.3f} untrained)")
-    for heading in ("way", *(f"seed {seed}" for seed in range(seeds)), "mean", "standard deviation"):
-        table.add_column(heading, justify="left" if heading == "way" else "right")
-    for name, values in (("plain, float32", plain), ("ours, bf16, recompute", ours)):
+        reference.append(validation_loss(train_model(reference_loss, seed, steps, bf16=False), scenes))
+        ours.append(validation_loss(train_model(our_loss, seed, steps, bf16=True), scenes))
+    untrained = validation_loss(build_save(CONFIG).eval(), scenes)
+    table = Table(title=f"validation loss after {steps} steps ({untrained:.3f} untrained)")
+    for heading in ("method", *(f"seed {seed}" for seed in range(seeds)), "mean", "standard deviation"):
+        table.add_column(heading, justify="left" if heading == "method" else "right")
+    for name, values in (("reference, float32", reference), ("ours, bf16, activation checkpointing", ours)):
         cells = [f"{value:.4f}" for value in (*values, mean(values), stdev(values))]
         table.add_row(name, *cells)
     return table

@@ -1,8 +1,8 @@
-"""Put a trained model into the package.
+"""Copy a trained model into the package.
 
     python scripts/bundle_model.py runs/save-tiny/9-patchwork-256/model
 
-Writes half precision to src/save_avs/bundled/save-tiny/; the model card beside it is written by hand.
+Writes float16 weights to src/save_avs/bundled/save-tiny/; the model card there is written by hand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TARGET = Path(__file__).parents[1] / "src/save_avs/bundled/save-tiny"
 
 
 def main(source: str) -> None:
-    """Copy the model of a folder, as float16."""
+    """Save the model of a folder as float16."""
     model = load_folder(source)
     save_model(model, TARGET, dtype=torch.float16)
     parameters = sum(p.numel() for p in model.parameters())

@@ -2,8 +2,8 @@
 
     python scripts/check_extras.py RECIPE
 
-Each must print its pip command and exit with 2. With HIDE_EXTRAS=1 the packages of all extras are hidden
-first, so that the check also runs in an environment that has them.
+Each must print a pip command and exit with 2. HIDE_EXTRAS=1 hides the packages of all extras, so the check
+also runs in an environment that has them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 USAGE_ERROR = 2
 _EXTRA = re.compile(r"^([\w.-]+).*?;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
-_CORE_TOO = ("jinja2", "pyyaml", "safetensors")  # packages of an extra that the core has as well
+_ALSO_CORE = ("jinja2", "pyyaml", "safetensors")  # packages of an extra that save-avs itself requires, too
 
 
 def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
@@ -48,14 +48,14 @@ def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
             yield tracker, [command, recipe, "corpus=sample", f"trackers=[{tracker}]"]
 
 
-class Hidden:
-    """An import finder for which packages are not installed."""
+class HidingFinder:
+    """Import finder that reports packages as not installed."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = set(names)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Fail for a hidden package; leave others to the next finder."""
+        """Raise ModuleNotFoundError for a hidden package; leave others to the next finder."""
         if name.partition(".")[0] in self._names:
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
@@ -65,15 +65,15 @@ def hide_extras() -> None:
     import importlib.util
     from importlib.metadata import packages_distributions
 
-    wanted = {m[1].lower() for line in requires("save-avs") or [] if (m := _EXTRA.match(line))} - set(
-        _CORE_TOO
+    hidden = {m[1].lower() for line in requires("save-avs") or [] if (m := _EXTRA.match(line))} - set(
+        _ALSO_CORE
     )
     names = [
         module
         for module, owners in packages_distributions().items()
-        if wanted & {owner.lower() for owner in owners}
+        if hidden & {owner.lower() for owner in owners}
     ]
-    sys.meta_path.insert(0, Hidden(names))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, HidingFinder(names))  # type: ignore[arg-type]
     find = importlib.util.find_spec
     importlib.util.find_spec = lambda name, package=None: None if name in names else find(name, package)
 
@@ -89,7 +89,7 @@ def run(arguments: list[str]) -> tuple[int, str]:
 
 
 def check(recipe: str) -> list[str]:
-    """Run all command lines, and return what is wrong."""
+    """Run all command lines and return the problems."""
     problems, covered = [], set()
     for extra, arguments in command_lines(recipe):
         covered.add(extra)
@@ -98,7 +98,7 @@ def check(recipe: str) -> list[str]:
             problems.append(f"save-avs {' '.join(arguments)}: exit code {code}, printed: {output.strip()}")
     if not os.environ.get("HIDE_EXTRAS"):  # the metadata of a source checkout may be older
         extras = metadata("save-avs").get_all("Provides-Extra") or []
-        problems += [f"no command line of this check needs the extra {e}" for e in extras if e not in covered]
+        problems += [f"extra {e}: no command line of this check needs it" for e in extras if e not in covered]
     return problems
 
 
@@ -107,6 +107,6 @@ if __name__ == "__main__":
     if os.environ.get("HIDE_EXTRAS"):
         hide_extras()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        found = check(path)
-    print("\n".join(found) or "every command that needs an extra names it")
-    sys.exit(bool(found))
+        problems = check(path)
+    print("\n".join(problems) or "every command that needs an extra says so")
+    sys.exit(bool(problems))

@@ -1,7 +1,7 @@
-"""Check that the public API has complete types: `pyright --verifytypes`, for the public names alone.
+"""Check that the public API has complete types, with `pyright --verifytypes`.
 
-Pyright counts every module without a leading underscore as public. Public here are the names of
-`save_avs.__all__` (for a module: its own `__all__`) and those that docs/reference/python.md lists.
+Pyright treats every module without a leading underscore as public. This check is limited to the names in
+`save_avs.__all__` (for a module, its own `__all__`) and those that docs/reference/python.md lists.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def defined_in(value: Any, module: ModuleType) -> bool:
 
 
 def definition(name: str, value: Any) -> str:
-    """Return the dotted name under which an object is defined, which is the one that pyright reports."""
+    """Return the dotted name of an object's definition, which pyright reports."""
     if inspect.isclass(value) or inspect.isfunction(value):
         return f"{value.__module__}.{value.__qualname__}"
     return name
@@ -58,7 +58,9 @@ def verify() -> list[dict[str, Any]]:
     """Return pyright's report of every symbol of the package."""
     pyright = Path(sys.executable).with_name("pyright")
     search_path = [str(ROOT / "src"), sysconfig.get_paths()["purelib"]]
-    with tempfile.TemporaryDirectory() as folder:  # away from pyproject.toml, whose settings would apply
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # outside the repository, so that its pyproject.toml does not apply
         run = subprocess.run(
             [pyright, "--verifytypes", "save_avs", "--ignoreexternal", "--outputjson"],
             capture_output=True,
@@ -77,13 +79,13 @@ def main() -> int:
     symbols = [
         s for s in verify() if any(s["name"] == root or s["name"].startswith(f"{root}.") for root in roots)
     ]
-    bad = [symbol for symbol in symbols if not symbol["isTypeKnown"]]
-    for symbol in bad:
+    incomplete = [symbol for symbol in symbols if not symbol["isTypeKnown"]]
+    for symbol in incomplete:
         print(symbol["name"])
         for diagnostic in symbol["diagnostics"]:
             print("   ", diagnostic["message"].replace("\xa0", " ").replace("\n", "\n    "))
-    print(f"{len(symbols) - len(bad)} of {len(symbols)} public symbols have complete types")
-    return 1 if bad or not symbols else 0
+    print(f"{len(symbols) - len(incomplete)} of {len(symbols)} public symbols have complete types")
+    return 1 if incomplete or not symbols else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the wheel, install it without extras into an empty environment, segment a clip from another folder, and check
-# that all that needs an extra says so.
+# that every command that needs an extra says so.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,4 +1,4 @@
-"""Make what is bundled of the stamps corpus: a small corpus, and the sample clip composed from it.
+"""Make the bundled corpus, a part of Tux Paint's stamps, and the sample clip composed from it.
 
     python scripts/build_tuxpaint_corpus.py corpora/tuxpaint
     python scripts/make_sample.py corpora/tuxpaint
@@ -27,7 +27,7 @@ from save_avs.video.audio_reader import read_audio_file
 
 BUNDLED = Path(__file__).parents[1] / "src" / "save_avs" / "bundled"
 CLASSES = ("dog", "duck", "elephant", "fire engine", "horse", "owl", "rooster", "trumpet", "violin")
-NOTES = ("note-03", "note-06", "note-09", "note-12")  # of each instrument; the first is a test note
+NOTES = ("note-03", "note-06", "note-09", "note-12")  # of each instrument; the first is for testing
 SILENT = (
     "banana",
     "soccer",
@@ -51,11 +51,11 @@ TURNS = {"rooster": ((0.6, 2.6), (5.4, 7.2)), "elephant": ((3.0, 5.0), (5.4, 7.2
 
 
 def make_scenes(source: Path, target: Path) -> None:
-    """Copy a part of the corpus: photographs smaller, sounds as FLAC."""
+    """Copy a part of the corpus, with smaller backgrounds, and sounds as FLAC."""
     for kind in ("cutouts", "sounds", "backgrounds"):
         shutil.rmtree(target / kind, ignore_errors=True)
     renamed = {}
-    for file in sorted(wanted(source)):
+    for file in sorted(files_to_copy(source)):
         copy = target / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".wav":
@@ -66,27 +66,27 @@ def make_scenes(source: Path, target: Path) -> None:
         else:
             shutil.copyfile(file, copy)
         renamed[file.relative_to(source).as_posix()] = copy.relative_to(target).as_posix()
-    whole = Manifest.load(source)
+    manifest = Manifest.load(source)
     Manifest(
-        splits={renamed[f]: s for f, s in sorted(whole.splits.items()) if f in renamed},
-        test_from_s={renamed[f]: s for f, s in sorted(whole.test_from_s.items()) if f in renamed},
-        zero_shot=tuple(name for name in whole.zero_shot if name in CLASSES),
+        splits={renamed[f]: s for f, s in sorted(manifest.splits.items()) if f in renamed},
+        test_from_s={renamed[f]: s for f, s in sorted(manifest.test_from_s.items()) if f in renamed},
+        zero_shot=tuple(name for name in manifest.zero_shot if name in CLASSES),
         license=LICENCE,
     ).save(target)
 
 
-def wanted(source: Path) -> list[Path]:
-    """The files to take."""
-    looks = [p for name in CLASSES for p in (source / "cutouts" / name).glob("*.png")]
+def files_to_copy(source: Path) -> list[Path]:
+    """List the files that are bundled."""
+    cutouts = [p for name in CLASSES for p in (source / "cutouts" / name).glob("*.png")]
     sounds = [p for name in CLASSES for p in (source / "sounds" / name).glob("*.wav")]
     sounds = [p for p in sounds if not p.stem.startswith("note-") or p.stem in NOTES]
     silent = [source / "cutouts" / "silent" / f"{name}.png" for name in SILENT]
     backgrounds = [source / "backgrounds" / f"{name}.jpg" for name in BACKGROUNDS]
-    return [*looks, *sounds, *silent, *backgrounds]
+    return [*cutouts, *sounds, *silent, *backgrounds]
 
 
 def write_flac(path: Path, waveform: F32) -> None:
-    """Write mono sound at 16 kHz without loss, the same bytes each time."""
+    """Write a mono waveform at 16 kHz losslessly; the same waveform gives the same bytes."""
     with av.open(str(path), "w", format="flac", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
         samples = np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16)[None]
@@ -97,12 +97,12 @@ def write_flac(path: Path, waveform: F32) -> None:
 
 
 def sample_scene(corpus: Corpus, photograph: Path) -> Scene:
-    """Rooster, then elephant, then both, then silence; a bus that never sounds."""
-    looks = {look.name: look for looks in corpus.cutouts.values() for look in looks}
+    """Compose a scene: rooster, then elephant, then both, then silence, and a bus that is always silent."""
+    cutouts = {cutout.name: cutout for group in corpus.cutouts.values() for cutout in group}
     objects = (
-        SceneObject(looks["double_decker_bus"], (0.55, 0.7), 0.42),
-        SceneObject(looks["elephant"], (0.22, 0.6), 0.66, velocity=(0.012, 0.0)),
-        SceneObject(looks["rooster"], (0.84, 0.62), 0.52, velocity=(-0.012, 0.004)),
+        SceneObject(cutouts["double_decker_bus"], (0.55, 0.7), 0.42),
+        SceneObject(cutouts["elephant"], (0.22, 0.6), 0.66, velocity=(0.012, 0.0)),
+        SceneObject(cutouts["rooster"], (0.84, 0.62), 0.52, velocity=(-0.012, 0.004)),
     )
     audio_sources = [
         AudioSource(name, corpus.sounds[name][0], span, gain=1.5, gap=0.1)
@@ -111,13 +111,13 @@ def sample_scene(corpus: Corpus, photograph: Path) -> Scene:
     ]
     hum = random_noise(np.random.default_rng(0), (0.0, SECONDS))
     with Image.open(photograph) as image:
-        picture = np.asarray(image.convert("RGB"))
-    background = Background(picture, (0.45, 0.2, 1.0, 0.75), False, (1.1, 1.1, 1.1))
+        pixels = np.asarray(image.convert("RGB"))
+    background = Background(pixels, (0.45, 0.2, 1.0, 0.75), False, (1.1, 1.1, 1.1))
     return Scene(background, objects, (*audio_sources, hum), SECONDS, segments=(1.6, 4.0, 6.3))
 
 
 def main(source: Path) -> None:
-    """Make both, and say how large they are."""
+    """Make both, and print their sizes."""
     make_scenes(source, BUNDLED / "scenes")
     clip = BUNDLED / "sample.mp4"
     photograph = source / "backgrounds" / f"{BACKGROUNDS[0]}.jpg"

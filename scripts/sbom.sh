@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write dist/save-avs-VERSION.cdx.json: what an installation of the wheel consists of (CycloneDX), seen in an environment that holds nothing else.
+# Write dist/save-avs-VERSION.cdx.json, a CycloneDX list of the packages that installing the wheel brings, from an environment with nothing else.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,7 +1,7 @@
-"""MkDocs hook: pages of the site that do not lie in docs/, and links that lead out of it.
+"""MkDocs hook: pages of the site from outside docs/, and links to files outside it.
 
-README.md and the other pages beside docs/ become pages of it; so does what --help says of every command.
-Other files that pages link to are served below files/, as they are.
+README.md and other files in the repository's root become pages, and so does the help of every command. Other
+files that pages link to are served unchanged under files/.
 """
 
 from __future__ import annotations
@@ -35,57 +35,59 @@ _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages, and the files that pages link to."""
+    """Add the pages from outside docs/ and the files that pages link to."""
     for source, page in PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
     files.append(File.generated(config, COMMANDS, content=command_page()))
-    linked = {place for file in files.documentation_pages() for place in _outside(file)}
-    for place in sorted(linked):
-        files.append(File.generated(config, f"files/{place}", abs_src_path=str(ROOT / place)))
+    linked = {path for file in files.documentation_pages() for path in _linked_files(file)}
+    for path in sorted(linked):
+        files.append(File.generated(config, f"files/{path}", abs_src_path=str(ROOT / path)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Lead the page's links to where the site has what they name."""
-    here = page.file.src_uri
+    """Point the page's links to where the site has their targets."""
+    source = page.file.src_uri
 
-    def moved(link: re.Match[str]) -> str:
-        place = _place(here, link[2])
-        target = None if place is None else _on_site(place)
+    def rewrite(link: re.Match[str]) -> str:
+        path = _resolve(source, link[2])
+        target = None if path is None else _site_path(path)
         if target is None:
             return link[0]
-        return f"{link[1]}{posixpath.relpath(target, posixpath.dirname(here) or '.')}{link[3] or ''})"
+        return f"{link[1]}{posixpath.relpath(target, posixpath.dirname(source) or '.')}{link[3] or ''})"
 
-    return _LINK.sub(moved, markdown)
+    return _LINK.sub(rewrite, markdown)
 
 
-def _outside(file: File) -> Iterator[str]:
-    """What a page links to of the repository that is neither in docs/ nor a page."""
+def _linked_files(file: File) -> Iterator[str]:
+    """Yield the files of the repository that a page links to and that are neither in docs/ nor a page."""
     for link in _LINK.finditer(file.content_string):
-        place = _place(file.src_uri, link[2])
-        if place and place not in PAGES and not place.startswith(DOCS):
-            yield place
+        path = _resolve(file.src_uri, link[2])
+        if path and path not in PAGES and not path.startswith(DOCS):
+            yield path
 
 
-def _place(page: str, link: str) -> str | None:
-    """The file of the repository that a link of a page names; None where it names none."""
+def _resolve(page: str, link: str) -> str | None:
+    """Return the file of the repository that a link on a page points to; None where it is not one."""
     if "://" in link or page == COMMANDS:
         return None
     source = SOURCES.get(page, DOCS + page)
-    place = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
-    return place if (ROOT / place).is_file() else None
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
+    return path if (ROOT / path).is_file() else None
 
 
-def _on_site(place: str) -> str:
-    if place in PAGES:
-        return PAGES[place]
-    return place.removeprefix(DOCS) if place.startswith(DOCS) else f"files/{place}"
+def _site_path(path: str) -> str:
+    if path in PAGES:
+        return PAGES[path]
+    return path.removeprefix(DOCS) if path.startswith(DOCS) else f"files/{path}"
 
 
 def command_page() -> str:
-    """Every command with its arguments, options and examples, as --help says them."""
+    """Format the help of every command: arguments, options and examples."""
     sections = (_section(words, command) for words, command in iter_commands(typer.main.get_command(app)))
-    return "\n".join(["# Command line\n\nWhat `save-avs COMMAND --help` says, on one page.\n", *sections])
+    return "\n".join(
+        ["# Command line\n\nThe output of `save-avs COMMAND --help` for every command.\n", *sections]
+    )
 
 
 def _section(words: str, command: Any) -> str:

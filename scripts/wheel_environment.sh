@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# wheel_environment.sh FOLDER: build the wheel into FOLDER, and install it into .venv-wheel, where nothing else is but what it needs.
-# The environment is kept between runs (only the wheel is put in anew) until this file, pyproject.toml or constraints.txt change.
+# wheel_environment.sh FOLDER: build the wheel into FOLDER, and install it into .venv-wheel, which has only its dependencies.
+# The environment is reused, with the wheel reinstalled, until this file, pyproject.toml or constraints.txt changes.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

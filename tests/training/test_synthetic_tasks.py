@@ -189,8 +189,8 @@ def test_synthetic_avs_training_raises_iou(corpus, tmp_path):
 def recipe(corpus: Path, out: Path, **changes) -> Recipe:
     stages = (
         stage("audio-tagging", name="1-sounds", steps=1),
-        stage("sam-pretraining", name="2-things", init_from="1-sounds", steps=1, image_size=32),
-        stage("synthetic-avs", name="3-scenes", init_from="2-things", steps=1),
+        stage("sam-pretraining", name="2-objects", init_from="1-sounds", steps=1, image_size=32),
+        stage("synthetic-avs", name="3-scenes", init_from="2-objects", steps=1),
     )
     settings = {"corpus": corpus, "out": out, "precision": "fp32", "workers": 0, "stages": stages}
     return Recipe.model_validate({"model": tiny_config(), **settings, **changes})
@@ -202,7 +202,7 @@ def test_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_pa
     network = load_folder(folder)
     config = network.config
     assert config.classes == CLASSES and config.image_size == network.image_size == 64
-    small = load_folder(tmp_path / "2-things" / "model")
+    small = load_folder(tmp_path / "2-objects" / "model")
     early = small.config
     assert early.image_adapter is None and small.image_size == 32
     ear = "audio_backbone.head.weight"
@@ -212,7 +212,7 @@ def test_recipe_trains_its_stages_in_turn_and_skips_finished_ones(corpus, tmp_pa
     callback = RecordingCallback()
     train(recipe(corpus, tmp_path), [callback])
     assert [line.split(",")[0] for line in callback.messages] == [
-        f"{n}: already trained" for n in ("1-sounds", "2-things", "3-scenes")
+        f"{n}: already trained" for n in ("1-sounds", "2-objects", "3-scenes")
     ]
 
 

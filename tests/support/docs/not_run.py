@@ -57,11 +57,11 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "-o runs/studies/adapters-s4",
     ),
     "writes 660 MB, then trains ViT-B on it; tests/training/test_pipeline.py runs the same pipeline small": (
-        "python scripts/random_bases.py tries/bases",
-        "save-avs train configs/s4-256.yaml out=tries/run pretrained.sam=tries/bases/sam.pth "
-        "pretrained.audio=tries/bases/vggish.pth stages.train.data.root=tries/s4 stages.train.epochs=2 "
+        "python scripts/make_random_weights.py tries/weights",
+        "save-avs train configs/s4-256.yaml out=tries/run pretrained.sam=tries/weights/sam.pth "
+        "pretrained.audio=tries/weights/vggish.pth stages.train.data.root=tries/s4 stages.train.epochs=2 "
         "precision=fp32 workers=0",
-        "SAVE_AVS_CACHE=tries/bases save-avs eval tries/run/train/model --data s4 --root tries/s4 "
+        "SAVE_AVS_CACHE=tries/weights save-avs eval tries/run/train/model --data s4 --root tries/s4 "
         "-o tries/report",
     ),
     "serves until it is stopped; tests/cli/test_serve_command.py, tests/serving/test_auth.py": (

@@ -1,10 +1,9 @@
-"""The plain way to train a SAM with adapters on sound and picture: the baseline of `training.py`.
+"""Reference training step of a SAM with image and audio adapters: the baseline of `training.py`.
 
-What the public trainers have in common, in our words and on the weights of a SAVE, so that both ways compute
-the same loss: windows are padded to full size, position terms are added to the logits, convolutions are the
-library's, the audio backbone hears the same sounds at every step, the mask decoder takes one frame after
-another, and all of it is float32. The encoder takes all frames of a step at once, which is kinder to the
-baseline than a loop would be.
+It has what the public trainers have in common, reimplemented on the weights of a SAVE, so both compute the
+same loss: windows padded to full size, position terms added to the attention logits, torch's convolutions,
+the audio backbone run at every step, the mask decoder run frame by frame, and float32 throughout. The encoder
+takes all frames of a step at once, which is faster than the loop that some trainers have.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from peers import PaddedAttention
+from reference_models import PaddedAttention
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,13 +22,13 @@ from save_avs.models.sam import Block
 from save_avs.types import AVBatch
 
 
-def plain_loss(model: SAVE, batch: AVBatch) -> Tensor:
-    """The loss of a step, frame by frame; the image adapters' spatial branch must be ``full``."""
+def reference_loss(model: SAVE, batch: AVBatch) -> Tensor:
+    """Return the loss of a step, decoded frame by frame; the image adapters need spatial branch ``full``."""
     encoder, prompts = model.sam.image_encoder, model.sam.prompt_encoder
     injections, prompt = model.audio_adapter(model.audio_backbone(batch.log_mel))
     x = encoder.patch_embed(model.sam.preprocess(batch.images)) + encoder.pos_embed
     for block, injection in zip(encoder.blocks, injections, strict=True):
-        x = run_block(cast(Block, block), x + injection[:, None, None, :])
+        x = forward_block(cast(Block, block), x + injection[:, None, None, :])
     embeddings = encoder.neck(x.permute(0, 3, 1, 2))
     losses = []
     for i in range(len(batch.images)):
@@ -42,16 +41,16 @@ def plain_loss(model: SAVE, batch: AVBatch) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def run_block(block: Block, x: Tensor) -> Tensor:
+def forward_block(block: Block, x: Tensor) -> Tensor:
     """[B,H,W,C] -> [B,H,W,C]."""
     attend = PaddedAttention(block.attn, windowed=block.attn.window_size != x.shape[1])
     x = x + attend(block.norm1(x))
     y = block.norm2(x)
-    return x + block.mlp(y) + adapt(cast(ImageAdapter, block.adapter), y)
+    return x + block.mlp(y) + forward_adapter(cast(ImageAdapter, block.adapter), y)
 
 
-def adapt(adapter: ImageAdapter, x: Tensor) -> Tensor:
-    """The image adapter with the library's convolutions, [B,H,W,C] -> [B,H,W,C]."""
+def forward_adapter(adapter: ImageAdapter, x: Tensor) -> Tensor:
+    """Run an image adapter with torch's convolutions, [B,H,W,C] -> [B,H,W,C]."""
     down, up = (adapter.get_parameter(f"spatial.{i}.weight") for i in (0, 2))
     y = x * adapter.up(adapter.down(x.mean(dim=(1, 2), keepdim=True)).relu()).sigmoid()
     s = F.conv2d(y.permute(0, 3, 1, 2), down, stride=2, padding=1).relu()

@@ -1,9 +1,9 @@
-"""Write random weights in the published formats, to try the way from data to table without the real ones.
+"""Write random SAM and VGGish weights in the published formats, to try training without downloading any.
 
-    python scripts/random_bases.py DIR [vit_b|vit_l|vit_h]
+    python scripts/make_random_weights.py DIR [vit_b|vit_l|vit_h]
 
-writes DIR/sam.pth, a SAM of 1024 px under Meta's key names, and DIR/vggish.pth, under torchvggish's.
-A model on them knows nothing; that they load, train, save and come back is what they are for.
+Writes DIR/sam.pth, a SAM at 1024 px with Meta's keys, and DIR/vggish.pth with torchvggish's keys. They
+are for checking that a pipeline loads, trains, saves and evaluates; the masks are meaningless.
 """
 
 from __future__ import annotations

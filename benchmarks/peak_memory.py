@@ -1,4 +1,4 @@
-"""Peak memory of a case beyond its weights, in a process of its own."""
+"""Peak memory of a case beyond its weights, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from cases import Case
+from inference_cases import Case
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak_megabytes(case: Case) -> float | None:
-    """What one run takes on top of the weights; None where the system does not say; Linux does."""
+    """Return the memory that a run needs beyond the weights; None on systems other than Linux."""
     if not CLEAR.exists():
         return None
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -23,7 +23,7 @@ def peak_megabytes(case: Case) -> float | None:
 def _measure(case: Case) -> float:
     with torch.inference_mode():
         run = case.build()
-        CLEAR.write_text("5")  # the highest mark so far is forgotten
+        CLEAR.write_text("5")  # resets VmHWM
         before = _kilobytes("VmRSS")
         run()
         return (_kilobytes("VmHWM") - before) / 1024
