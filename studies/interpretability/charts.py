@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 8  # blocks per row
 _MIN_CHANGE = 1e-3  # lower end of the logarithmic axis
-_CLIPPED = 2.0  # per cent of the tokens at either end of a color's range
+_CLIPPED = 2.0  # percent of the tokens at either end of a color's range
 
 
 def draw_attention(model: SAVE, frames: Sequence[TimedFrame], recording: Recording) -> Chart:

@@ -47,7 +47,7 @@ class Comparison:
     rows: tuple[ComparedScore, ...]
 
     def table(self) -> str:
-        """Format differences, intervals and p values as Markdown, scores in per cent."""
+        """Format differences, intervals and p values as Markdown, scores in percent."""
         rows = [
             (
                 f"`{row.protocol}`",

@@ -26,8 +26,8 @@ class PublishedResult:
 
     Attributes:
         method: name and venue.
-        miou: per cent, as printed.
-        f: per cent; None if the paper has none.
+        miou: percent, as printed.
+        f: percent; None if the paper has none.
         protocol: code that scored it, as far as it is known.
         caveat: for comparisons with our scores.
     """

@@ -153,7 +153,7 @@ class BenchmarkReport:
     clip_scores: ClipScores
 
     def table(self) -> str:
-        """Format all scores as Markdown, in per cent, next to published ones."""
+        """Format all scores as Markdown, in percent, next to published ones."""
         info, first = self.info, self.scores[0]
         published = published_mask_results(info.data, info.split)
         parts = [_heading(info), _protocol_table(self.scores, published), _protocol_list(self.scores)]
@@ -196,7 +196,7 @@ class BenchmarkReport:
 
 
 def percent(value: float) -> str:
-    """Format a score in 0..1 as per cent; a dash for NaN."""
+    """Format a score in 0..1 as a percentage; a dash for NaN."""
     return "–" if math.isnan(value) else f"{100 * value:.1f}"
 
 
@@ -209,7 +209,7 @@ def _heading(info: EvaluationInfo) -> str:
     text = (
         f"{info.model} ({info.image_size} px, {info.resize}, {info.precision}) on {info.data}, split "
         f"{info.split}: {info.clips} clips of {info.sources} source videos, {info.frames} frames, "
-        f"{info.silent_frames} of them without a sounding object. Per cent, with 95 % bootstrap intervals "
+        f"{info.silent_frames} of them without a sounding object. Percentages, with 95 % bootstrap intervals "
         "over source videos."
     )
     if info.skipped:

@@ -55,7 +55,7 @@ def set_up(
 def _attempt(
     channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> JobError | None:
-    """Do a job; return what its owner is told about an error."""
+    """Run a job; return the error for its owner, or None."""
     try:
         _segment(channel, config, models, job, folder)
         return None
