@@ -1,20 +1,17 @@
-"""A process that tries cases one after another, within limits: batch.py NAME... ; a line of JSON for each."""
+"""A process that tries cases within limits: names come on stdin, reports go to stdout, a line of JSON each."""
 
 from __future__ import annotations
 
 import json
 import os
 import resource
-import sys
 from dataclasses import asdict
 from pathlib import Path
-
-HERE = Path(__file__).parent
 
 ADDRESSES = 4 << 30  # bytes at most that the process may take beyond what it has taken at its start
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     import torch
 
     import save_avs.inference  # noqa: F401, what it takes to be imported is no case's
@@ -27,10 +24,11 @@ def main(names: list[str]) -> None:
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + ADDRESSES, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    lines = os.fdopen(os.dup(1), "w")
-    for name in names:
-        print(json.dumps(asdict(attempt(CASES[name]))), file=lines, flush=True)
+    names, reports = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a case must not read the names
+    for line in names:
+        print(json.dumps(asdict(attempt(CASES[json.loads(line)]))), file=reports, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,4 +1,4 @@
-"""Try hostile and broken inputs, and print a table: python tests/hostile/run.py [--quick] [WORD...].
+"""Try hostile and broken inputs, and print a table: python -m tests.support.hostile.run_cases [--quick] [WORD...].
 
 Words choose the cases in whose names one of them stands. Exit code 1 where a case is lost. The cases run in
 processes of their own, within limits of memory and time; one that ends its process, or never ends, is lost.
@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,32 +26,56 @@ START = 30.0  # seconds more for the first case of a process, which imports ever
 BATCH = 200  # cases of a process
 
 
-def reports(names: Sequence[str]) -> Iterator[Report]:
-    """What becomes of each case."""
-    waiting = list(names)
-    while waiting:
-        some = waiting[:BATCH]
-        for report in _batch(some):
-            waiting.remove(report.name)
-            yield report
+class CaseRunner:
+    """A process that tries cases, started again after one that ended it or that never ended."""
 
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._tried = 0
 
-def _batch(names: list[str]) -> Iterator[Report]:
-    """The reports of a process; where it ends early, one of the case that ended it."""
-    command = [sys.executable, str(HERE / "batch.py"), *names]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        for name in names:
-            patience = threading.Timer(SECONDS + START, process.kill)
-            patience.start()
+    def run(self, name: str) -> Report:
+        """Try one case; a process that ends, or must be killed, is reported as the case's fault."""
+        if self._process is None or self._tried == BATCH:
+            self._start()
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        self._tried += 1
+        timeout = threading.Timer(SECONDS + START, process.kill)
+        timeout.start()
+        try:
+            print(json.dumps(name), file=process.stdin, flush=True)
             line = process.stdout.readline()
-            patience.cancel()
-            if not line:
-                process.kill()
-                yield Report(name, process.wait(), "its process ended, or did not", "", 0.0, 0, 0)
-                return
-            yield Report(**json.loads(line))
+        except BrokenPipeError:
+            line = ""
+        timeout.cancel()
+        if not line:
+            return Report(name, self._stop(), "its process ended, or did not", "", 0.0, 0, 0)
+        return Report(**json.loads(line))
+
+    def __enter__(self) -> CaseRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        self._stop()
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "batch.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        self._tried = 0
+
+    def _stop(self) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        with suppress(BrokenPipeError), process:
+            process.kill()
+        return process.returncode
 
 
 @dataclass
@@ -100,10 +125,12 @@ def main(arguments: list[str]) -> int:
     """Run what the command line asks for."""
     words = [word for word in arguments if not word.startswith("-")]
     found = []
-    for report in reports(chosen(words, quick="--quick" in arguments)):
-        found.append(report)
-        state = f"LOST ({report.wrong})" if report.wrong else "ok"
-        print(f"{state} {report.code} {report.seconds:.2f} s {report.name}: {report.said}", file=sys.stderr)
+    with CaseRunner() as runner:
+        for name in chosen(words, quick="--quick" in arguments):
+            report = runner.run(name)
+            found.append(report)
+            state = f"LOST ({report.wrong})" if report.wrong else "ok"
+            print(f"{state} {report.code} {report.seconds:.2f} s {name}: {report.said}", file=sys.stderr)
     print(table(found))
     return int(any(report.wrong for report in found))
 
