@@ -21,7 +21,8 @@ from tests.support.file_server import serving
 LOCATIONS = ["a b.mp4", "s3://bucket/ä.mp4", '"quoted", name.mp4']
 
 
-def test_read_manifest_returns_the_same_list_from_every_format(tmp_path):
+@pytest.mark.parametrize("suffix", ["txt", "csv", "jsonl", "parquet"])
+def test_read_manifest_returns_the_same_list_from_every_format(suffix, tmp_path):
     (tmp_path / "list.txt").write_text("\n".join([*LOCATIONS, "", ""]), encoding="utf-8")
     (tmp_path / "list.csv").write_text(
         'n,path\n1,a b.mp4\n2,s3://bucket/ä.mp4\n3,"""quoted"", name.mp4"\n', encoding="utf-8"
@@ -30,8 +31,7 @@ def test_read_manifest_returns_the_same_list_from_every_format(tmp_path):
         '{"path": "a b.mp4", "n": 1}\n{"path": "s3://bucket/\\u00e4.mp4"}\n\n{"path": "\\"quoted\\", name.mp4"}\n'
     )
     parquet.write_table(pa.table({"url": LOCATIONS, "n": [1, 2, 3]}), tmp_path / "list.parquet")
-    for suffix in ("txt", "csv", "jsonl", "parquet"):
-        assert read_manifest(tmp_path / f"list.{suffix}") == LOCATIONS
+    assert read_manifest(tmp_path / f"list.{suffix}") == LOCATIONS
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,14 @@ def test_as_video_keeps_undecodable_paths_distinct():
     assert len(names) == 2 and all(name.encode() for name in names)
 
 
-def test_overlay_name_is_one_safe_folder_name():
-    for name in ("/a/../../x.mp4", "http://h/..%2f..%2fx.mp4?a=/../b", "/a/.mp4", "/a/" + "ü" * 200 + ".mp4"):
-        folder = overlay_name(as_video(name).id)
-        assert "/" not in folder and "." not in folder and len(folder.encode()) < 255
+@pytest.mark.parametrize(
+    "name",
+    ["/a/../../x.mp4", "http://h/..%2f..%2fx.mp4?a=/../b", "/a/.mp4", f"/a/{'ü' * 200}.mp4"],
+    ids=["parents", "address", "no stem", "long"],
+)
+def test_overlay_name_is_one_safe_folder_name(name):
+    folder = overlay_name(as_video(name).id)
+    assert "/" not in folder and "." not in folder and len(folder.encode()) < 255
 
 
 class TestLocalCopy:

@@ -46,16 +46,24 @@ def test_segment_and_convert_write_the_same(capsys):
         assert arrays["masks"].shape == (40, 64, 96) and len(video_masks) == 40
 
 
-def test_refusals(capsys):
+@pytest.mark.parametrize(
+    ("source", "format", "said"),
+    [
+        ("masks.json", "gif", "Unknown format 'gif': choose from"),
+        ("masks.json", "", "Unknown format ''"),
+        ("none.json", "coco", "no such file"),
+        ("clip.mp4", "coco", "not a masks.json"),
+    ],
+    ids=["unknown format", "empty format", "missing file", "video"],
+)
+def test_convert_refuses(source, format, said, capsys):
+    Path("masks.json").write_text("{}")
+    assert main(["masks", "convert", source, "--to", format]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_convert_overwrites_only_when_asked_to():
     source = str(segmented("masks") / "masks.json")
-    for arguments, said in (
-        ([source, "--to", "gif"], "Unknown format 'gif': choose from"),
-        ([source, "--to", ""], "Unknown format ''"),
-        (["none.json", "--to", "coco"], "no such file"),
-        (["clip.mp4", "--to", "coco"], "not a masks.json"),
-    ):
-        assert main(["masks", "convert", *arguments]) == 2
-        assert said in capsys.readouterr().err
     assert main(["masks", "convert", source, "--to", "coco", "-o", "there"]) == 0
     assert main(["masks", "convert", source, "--to", "coco", "-o", "there"]) == 2
     assert main(["masks", "convert", source, "--to", "npz", "-o", "there", "--overwrite"]) == 0

@@ -122,9 +122,9 @@ def test_signal_leaves_no_partial_output(number, code, tmp_path):
     ("arguments", "waiting"),
     [(["segment", "x.mp4"], "PASSIVE"), (["train", "r.yaml"], None), ([], "PASSIVE")],
 )
-def test_only_training_lets_torchs_threads_spin(arguments, waiting, monkeypatch):
-    for given in ({}, {"OMP_WAIT_POLICY": "ACTIVE"}):  # the user's word goes first
-        monkeypatch.setattr(os, "environ", dict(given))
-        cli._set_threads(arguments)
-        assert os.environ.get("OMP_WAIT_POLICY") == given.get("OMP_WAIT_POLICY", waiting)
-        assert os.environ.get("OPENBLAS_NUM_THREADS") == "1"
+@pytest.mark.parametrize("given", [{}, {"OMP_WAIT_POLICY": "ACTIVE"}], ids=["unset", "set by the user"])
+def test_only_training_lets_torchs_threads_spin(given, arguments, waiting, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(given))
+    cli._set_threads(arguments)
+    assert os.environ.get("OMP_WAIT_POLICY") == given.get("OMP_WAIT_POLICY", waiting)
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == "1"

@@ -55,7 +55,7 @@ class TestOneVideo:
         assert main(["segment", "clip.mp4", "--save", "masks"]) == 0
         assert names("runs/segment") == ["clip", "clip-2"]
 
-    def test_what_is_saved_can_be_chosen(self, clip):
+    def test_save_option_chooses_the_files(self, clip):
         assert main(["segment", "clip.mp4", "-o", "out", "--save", "masks,png"]) == 0
         assert names("out/clip") == ["masks", "masks.json", "summary.json"]
         assert len(names("out/clip/masks")) == 40

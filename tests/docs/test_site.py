@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_nothing_is_loaded_from_elsewhere(site):
+def test_pages_load_no_file_from_another_host(site):
     pages = list(site.rglob("*.html"))
     assert pages
     for page in pages:

@@ -58,7 +58,7 @@ def test_every_block_runs_again_in_the_backward_pass_and_keeps_its_input_alone()
     assert kept_again < kept / 2
 
 
-def test_nothing_runs_twice_without_gradients():
+def test_blocks_run_once_without_gradients():
     model = learning_model(activation_checkpointing=True)
     calls = []
     model.sam.image_encoder.blocks[0].register_forward_hook(lambda *_: calls.append(1))

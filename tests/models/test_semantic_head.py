@@ -91,7 +91,7 @@ def test_a_model_folder_keeps_it(tmp_path):
     assert torch.equal(back.semantic.embeddings, named.semantic.embeddings)
 
 
-def test_it_may_be_added_to_a_trained_model(tmp_path):
+def test_head_may_be_added_to_a_trained_model(tmp_path):
     plain, _ = pair()
     folder = save_model(plain, tmp_path)
     config = tiny_config(**NAMING)

@@ -58,7 +58,7 @@ def test_the_bundled_model_marks_what_float32_marks(monkeypatch: pytest.MonkeyPa
     load_model(device="cpu", runtime=NAME)
 
 
-def test_what_is_missing_and_what_it_computes_in_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_an_error_and_precision_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "save_avs._extras.find_spec", lambda name: None if name == "nncf" else SimpleNamespace(origin="")
     )

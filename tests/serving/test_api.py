@@ -109,15 +109,20 @@ def test_a_video_without_sound_is_done_with_a_warning(served, mute_video):
     assert served.client.get(job["results"]["summary.json"]).json()["marked_frames"] == 0
 
 
-def test_a_file_that_is_no_video_fails_with_the_reason(served, tmp_path):
-    for content, message in (
-        (b"just text", "clip.mp4: cannot be read as video"),
-        (b"", "the file is empty"),
-        (make_sound(tmp_path / "sound.mp4").read_bytes(), "sound only, no video"),
-    ):
-        job = served.ended(served.accepted(content))
-        assert job["state"] == "failed" and job["error"]["code"] == "unreadable"
-        assert message in job["error"]["message"] and job["results"] == {}
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b"just text"), "clip.mp4: cannot be read as video"),
+        (lambda path: path.touch(), "the file is empty"),
+        (make_sound, "sound only, no video"),
+    ],
+    ids=["text", "empty", "sound only"],
+)
+def test_a_file_that_is_no_video_fails_with_the_reason(make, message, served, tmp_path):
+    make(tmp_path / "file.mp4")
+    job = served.ended(served.accepted((tmp_path / "file.mp4").read_bytes()))
+    assert job["state"] == "failed" and job["error"]["code"] == "unreadable"
+    assert message in job["error"]["message"] and job["results"] == {}
 
 
 def test_videos_beyond_the_limits_fail_with_the_limit(served, tmp_path):

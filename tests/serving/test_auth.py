@@ -36,17 +36,21 @@ def guarded(tmp_path: Path, secret: str | None, at: str = "http://localhost:7860
 @pytest.mark.parametrize(
     "path", ["/", "/v1/models", "/v1/jobs/1", "/metrics", "/openapi.json", "/config", "//healthz"]
 )
-def test_every_route_requires_the_token(path, tmp_path):
-    client = guarded(tmp_path, SECRET, at="https://masks.example.org")
-    for header in (
+@pytest.mark.parametrize(
+    "header",
+    [
         {},
         {"Authorization": f"Bearer {SECRET}x"},
         {"Authorization": "Bearer"},
         {"Authorization": SECRET},
-    ):
-        answer = client.get(path, headers=header)
-        assert answer.status_code == 401 and answer.headers["WWW-Authenticate"] == "Bearer"
-        assert answer.json()["error"]["code"] == "no_token"
+    ],
+    ids=["no header", "wrong token", "no token", "no scheme"],
+)
+def test_every_route_requires_the_token(path, header, tmp_path):
+    client = guarded(tmp_path, SECRET, at="https://masks.example.org")
+    answer = client.get(path, headers=header)
+    assert answer.status_code == 401 and answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.json()["error"]["code"] == "no_token"
     assert client.post(path, headers={"Cookie": f"{COOKIE}={SECRET}"}).status_code == 401
     assert client.get(path, headers={"Authorization": f"bearer {SECRET}"}).text == "in"
 
@@ -86,12 +90,15 @@ def test_loopback_names_are_accepted_without_a_token(host, tmp_path):
     assert guarded(tmp_path, None).get("/", headers={"Host": host}).text == "in"
 
 
-def test_a_request_with_a_foreign_origin_is_refused(tmp_path):
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:9999", "null"])
+def test_a_request_with_a_foreign_origin_is_refused(origin, method, tmp_path):
+    answer = guarded(tmp_path, None).request(method, "/v1/segment", headers={"Origin": origin})
+    assert answer.status_code == 403 and answer.json()["error"]["code"] == "foreign_page"
+
+
+def test_a_request_with_its_own_origin_or_none_is_accepted(tmp_path):
     client = guarded(tmp_path, None)
-    for origin in ("https://evil.example", "http://localhost:9999", "null"):
-        for method in ("POST", "DELETE"):
-            answer = client.request(method, "/v1/segment", headers={"Origin": origin})
-            assert answer.status_code == 403 and answer.json()["error"]["code"] == "foreign_page"
     assert client.post("/v1/segment", headers={"Origin": "http://localhost:7860"}).text == "in"
     assert client.post("/v1/segment").text == "in"  # programs send no origin
 

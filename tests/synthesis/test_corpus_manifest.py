@@ -46,7 +46,7 @@ def test_any_document_is_read_or_refused(tmp_path_factory, content):
         license=NAMES,
     )
 )
-def test_what_is_written_is_read(tmp_path_factory, manifest):
+def test_written_manifest_reads_back_equal(tmp_path_factory, manifest):
     root = tmp_path_factory.getbasetemp()
     manifest.save(root)
     assert Manifest.load(root) == manifest

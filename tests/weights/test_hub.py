@@ -163,7 +163,7 @@ def test_malformed_name_is_refused(name):
     ],
     ids=["repository", "revision", "file"],
 )
-def test_what_the_hub_lacks_is_named(server, tmp_path, name, kind, message):
+def test_error_names_a_missing_repository_or_file(server, tmp_path, name, kind, message):
     (tmp_path / "text").mkdir()
     (tmp_path / "text/README.md").write_text("words")
     server.push(tmp_path / "text", "text")

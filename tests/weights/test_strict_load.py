@@ -26,7 +26,7 @@ def test_assigning_fills_a_module_on_the_meta_device() -> None:
     assert target.weight.requires_grad
 
 
-def test_nothing_is_loaded_if_a_key_or_shape_differs() -> None:
+def test_load_changes_no_weights_if_a_key_or_shape_differs() -> None:
     target = nn.Linear(2, 3)
     before = target.bias.detach().clone()
     with pytest.raises(SaveAvsError, match="a file does not fit Linear") as error:

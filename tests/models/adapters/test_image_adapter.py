@@ -78,7 +78,7 @@ def transcription(x: np.ndarray, module: ImageAdapter) -> np.ndarray:
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("spatial", SPATIAL)
 @pytest.mark.parametrize("ratio", [0.25, 0.5])
-def test_it_computes_the_formulas(spatial, grid, ratio):
+def test_adapter_computes_the_formulas(spatial, grid, ratio):
     module = adapter(8, ratio=ratio, spatial=spatial)
     x = torch.randn(2, *grid, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     expected = np.stack([transcription(image.numpy(), module) for image in x])

@@ -45,7 +45,7 @@ def test_tensors_are_kept_under_metas_names(tmp_path, publisher):
     assert all(torch.equal(found[key], state[key]) for key in state)
 
 
-def test_nothing_is_written_for_an_invalid_sam(tmp_path):
+def test_invalid_sam_writes_no_file(tmp_path):
     source, state = sources(tmp_path)["meta"]
     torch.save({**state, "image_encoder.more": torch.zeros(1)}, source)
     with pytest.raises(SaveAvsError, match=r"1 unexpected: image_encoder\.more"):

@@ -15,12 +15,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.support.hostile.all_cases import CASES
 from tests.support.hostile.attempt import SECONDS, Report
-
-HERE = Path(__file__).parent
 
 START = 30.0  # seconds more for the first case of a process, which imports everything
 BATCH = 200  # cases of a process
@@ -61,7 +58,7 @@ class CaseRunner:
     def _start(self) -> None:
         self._stop()
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "batch.py")],
+            [sys.executable, "-m", "tests.support.hostile.batch"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -87,9 +87,9 @@ def _with_code() -> Iterator[Case]:
     yield _file("a program of TorchScript", script)
 
 
-def _zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+def _zipped(members: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
+    with zipfile.ZipFile(out, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return out.getvalue()
@@ -145,7 +145,14 @@ def _blown(members: dict[str, bytes], name: str) -> Make:
 
     def make(folder: Path) -> Path:
         path = folder / "w.pth"
-        path.write_bytes(_zipped({**members, name: bytes(2 << 30)}, zipfile.ZIP_DEFLATED))
+        zeros = bytes(16 << 20)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for other, content in members.items():
+                if other != name:
+                    archive.writestr(other, content)
+            with archive.open(name, "w", force_zip64=True) as member:
+                for _ in range((2 << 30) // len(zeros)):
+                    member.write(zeros)
         return path
 
     return make
