@@ -28,7 +28,8 @@ def test_read_manifest_returns_the_same_list_from_every_format(suffix, tmp_path)
         'n,path\n1,a b.mp4\n2,s3://bucket/ä.mp4\n3,"""quoted"", name.mp4"\n', encoding="utf-8"
     )
     (tmp_path / "list.jsonl").write_text(
-        '{"path": "a b.mp4", "n": 1}\n{"path": "s3://bucket/\\u00e4.mp4"}\n\n{"path": "\\"quoted\\", name.mp4"}\n'
+        '{"path": "a b.mp4", "n": 1}\n{"path": "s3://bucket/\\u00e4.mp4"}\n\n'
+        '{"path": "\\"quoted\\", name.mp4"}\n'
     )
     parquet.write_table(pa.table({"url": LOCATIONS, "n": [1, 2, 3]}), tmp_path / "list.parquet")
     assert read_manifest(tmp_path / f"list.{suffix}") == LOCATIONS

@@ -50,5 +50,5 @@ def test_every_command_has_its_place(site):
 
 def test_links_out_of_the_documents_lead_to_files_of_the_site(site):
     api = (site / "guides/python.html").read_text()
-    assert 'href="files/examples/watch.py"' in api
+    assert 'href="../files/examples/watch.py"' in api
     assert (site / "files/examples/watch.py").read_bytes() == (ROOT / "examples/watch.py").read_bytes()

@@ -1,4 +1,4 @@
-"""A command that is killed while it works; all faults and commands: python -m tests.support.faults.disturb."""
+"""An interrupted command goes on when run again; all faults: python -m tests.support.faults.disturb."""
 
 from __future__ import annotations
 

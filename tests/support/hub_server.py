@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on this machine, for one repository: what huggingface_hub asks of it, over the file server."""
+"""A local Hugging Face Hub with one repository: the requests of huggingface_hub, over the file server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGE = (".safetensors",)  # stored by their sha256; other files are git blobs
 
 @dataclass
 class Hub:
-    """One repository: ``revisions`` name commits, each commit has files; ``downloads`` holds the next answers."""
+    """One repository: ``revisions`` name commits with their files; ``downloads`` holds the next answers."""
 
     server: FileServer
     name: str = "owner/tiny"

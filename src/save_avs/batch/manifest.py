@@ -35,7 +35,8 @@ def find_videos(inputs: Sequence[str], manifest: Path | None) -> list[Video]:
 def read_manifest(path: Path) -> list[str]:
     """Read a list of paths and URLs; its suffix names the format: .jsonl, .csv, .parquet, otherwise text.
 
-    Text has one per line; tables have a column ``path`` or ``url``. Relative paths start in the current folder.
+    Text has one per line; tables have a column ``path`` or ``url``. Relative paths start in the working
+    folder.
 
     Raises:
         UsageError: the file does not exist.

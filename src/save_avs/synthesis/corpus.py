@@ -188,7 +188,8 @@ def find_corpus(root: str | Path) -> Path:
     if not (Path(root) / "cutouts").is_dir():
         raise UsageError(
             f"{root} is not a corpus: it has no cutouts/ folder. Fill one as docs/guides/own-data.md says, "
-            f"build save-tiny's (scripts/build_tuxpaint_corpus.py {root}), or use the bundled one, '{BUNDLED}'."
+            f"build save-tiny's (scripts/build_tuxpaint_corpus.py {root}), "
+            f"or use the bundled one, '{BUNDLED}'."
         )
     return Path(root)
 

@@ -22,7 +22,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
         "save-avs eval save-tiny --data scenes --corpus objects --scenes 100",
         "python -m studies audio-sensitivity --corpus corpora/tuxpaint --scenes 300",
-        "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
+        "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint "
+        "--scenes 100",
     ),
     "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",

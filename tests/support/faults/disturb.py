@@ -1,4 +1,4 @@
-"""Disturb commands while they work, and print a table: python -m tests.support.faults.disturb [--tries N] [WORD...].
+"""Disturb running commands and print a table: python -m tests.support.faults.disturb [--tries N] [WORD...].
 
 Each try lets a command work in a folder of its own, disturbs it, looks whether what is called done then is
 whole, lets the same command go on undisturbed, and compares what has come of it with what an undisturbed run

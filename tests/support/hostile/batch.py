@@ -1,4 +1,4 @@
-"""A process that tries cases within limits: names come on stdin, reports go to stdout, a line of JSON each."""
+"""A process that tries cases within limits: names on stdin, reports on stdout, a line of JSON each."""
 
 from __future__ import annotations
 

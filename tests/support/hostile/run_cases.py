@@ -1,4 +1,4 @@
-"""Try hostile and broken inputs, and print a table: python -m tests.support.hostile.run_cases [--quick] [WORD...].
+"""Try hostile inputs and print a table: python -m tests.support.hostile.run_cases [--quick] [WORD...].
 
 Words choose the cases in whose names one of them stands. Exit code 1 where a case is lost. The cases run in
 processes of their own, within limits of memory and time; one that ends its process, or never ends, is lost.
