@@ -1,17 +1,20 @@
-"""Downloads over a server that cuts, stalls, lies and changes its mind."""
+"""Downloads from a server that cuts, stalls, sends wrong sizes and changes its files."""
 
 from __future__ import annotations
 
 import random
 import time
+import urllib.request
 from collections.abc import Iterator
+from email.message import Message
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from save_avs.errors import DataError, SaveAvsError
-from save_avs.weights.download import RetryPolicy, discard_partial, download
+from save_avs.weights.download import RetryPolicy, _SecureRedirects, discard_partial, download
 from tests.support.file_server import (
     FileServer,
     changing,
@@ -205,3 +208,11 @@ def test_redirect_to_another_scheme_is_refused(scheme, server, part, tmp_path):
     server.script = [redirect((tmp_path / "secret").as_uri() if scheme == "file" else "ftp://127.0.0.1/x")]
     failure(server, part)
     assert not part.exists() or b"secret" not in part.read_bytes()
+
+
+def test_redirect_from_https_to_http_is_refused():
+    request = urllib.request.Request("https://example.org/weights.pth")
+    with pytest.raises(SaveAvsError, match="which is not followed"):
+        _SecureRedirects().redirect_request(
+            request, BytesIO(), 302, "Found", Message(), "http://example.org/weights.pth"
+        )
