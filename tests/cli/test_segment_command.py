@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -277,6 +278,38 @@ class TestBadInput:
         (line,) = lines(err)
         assert line.startswith("save-avs: ") and said in line
         assert names() == ["clip.mp4", "empty"]
+
+    @pytest.mark.parametrize(
+        ("place_refused", "said"),
+        [
+            (".", ". cannot be written to: choose another folder with -o"),
+            ("clip.mp4", "clip.mp4 cannot be read"),
+        ],
+    )
+    @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+    def test_permissions_are_checked_before_the_model_is_loaded(
+        self, place_refused, said, dry_run, clip, monkeypatch, capsys
+    ):
+        monkeypatch.setattr("save_avs.runtimes.load_model", None)
+        access = os.access  # root may do everything
+        monkeypatch.setattr("os.access", lambda path, mode: str(path) != place_refused and access(path, mode))
+        assert main(["segment", "clip.mp4", "-o", "out", *dry_run]) == 2
+        assert said in capsys.readouterr().err and names() == ["clip.mp4"]
+
+    def test_one_unreadable_file_of_several_is_shown_by_a_dry_run(self, clip, monkeypatch, capsys):
+        shutil.copy(clip, "bad.mp4")
+        monkeypatch.setattr("os.access", lambda path, _: str(path) != "bad.mp4")
+        assert main(["segment", "bad.mp4", "clip.mp4", "--dry-run"]) == 0
+        assert "(cannot be read: change its permissions)" in lines(capsys.readouterr().out)[0]
+
+    def test_recording_that_was_not_finished_says_so(self, clip, capsys):
+        data = make_video(clip.with_name("whole.mp4")).read_bytes()
+        clip.with_name("whole.mp4").unlink()
+        index = data.index(b"moov") - 4
+        rest = index + int.from_bytes(data[index : index + 4])
+        clip.write_bytes(data[:index] + data[rest:])
+        assert main(["segment", "clip.mp4", "-o", "out"]) == 3
+        assert "moov, is missing: the recording or download was not finished" in capsys.readouterr().err
 
     def test_one_wrong_path_stops_all_before_any_work(self, clip):
         assert main(["segment", "clip.mp4", "nothing.mp4", "-o", "out"]) == 2

@@ -7,9 +7,11 @@ import json
 import av
 import numpy as np
 import pytest
+import torch
 
 import save_avs
 from save_avs.errors import UsageError
+from save_avs.inference.arrays import make_chunk
 from save_avs.types import VideoChunk
 from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence
 
@@ -74,13 +76,102 @@ def test_saved_overlay_of_arrays_has_the_waveform(tmp_path):
             arrays(2)[0], {"fps": 1, "times": [0, 1]}, UsageError, "fps or times", id="fps-and-times"
         ),
         pytest.param(arrays(2)[0][:0], {"fps": 1}, UsageError, "no frame", id="no-frames"),
-        pytest.param(arrays(2)[0].astype(np.float32), {"fps": 1}, ValueError, "uint8", id="float-frames"),
-        pytest.param(arrays(2)[0], {"times": [0.0]}, ValueError, "times must", id="too-few-times"),
+        pytest.param(arrays(2)[0], {"times": [0.0]}, UsageError, "times must", id="too-few-times"),
+        pytest.param(arrays(2)[0], {"times": [1.0, 0.5]}, UsageError, "times must increase", id="times-back"),
+        pytest.param(arrays(2)[0], {"times": [0.0, np.nan]}, UsageError, "times has values", id="nan-times"),
+        pytest.param(arrays(2)[0], {"fps": -1}, UsageError, "fps must", id="negative-fps"),
+        pytest.param(arrays(2)[0], {"fps": "fast"}, UsageError, "fps must", id="fps-text"),
+        pytest.param(
+            arrays(2)[0], {"fps": 1, "sample_rate": 0}, UsageError, "sample_rate must", id="no-sample-rate"
+        ),
+        pytest.param(arrays(2)[0] - 300.0, {"fps": 1}, UsageError, "from -300 to", id="negative-frames"),
+        pytest.param(arrays(2)[0] * np.nan, {"fps": 1}, UsageError, "NaN", id="nan-frames"),
+        pytest.param(arrays(2)[0][..., 0], {"fps": 1}, UsageError, "4 axes", id="gray-frames"),
+        pytest.param(arrays(2)[0][..., :2], {"fps": 1}, UsageError, "must be RGB", id="two-channels"),
+        pytest.param([[[["a"]]]], {"fps": 1}, UsageError, "must be numbers", id="text-frames"),
+        pytest.param([[[[1, 2, 3]]], [[[1], [2]]]], {"fps": 1}, UsageError, "axes|array", id="ragged-frames"),
+        pytest.param(7, {"fps": 1}, UsageError, "no frames", id="a-number"),
     ],
 )
 def test_invalid_arrays_raise(frames, options, error, message):
     with pytest.raises(error, match=message):
         segmented(frames, arrays(2)[1], **options)
+
+
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        pytest.param(np.array([0, np.nan]), "NaN", id="nan"),
+        pytest.param(np.array([0, np.inf]), "NaN or infinite", id="infinite"),
+        pytest.param(np.zeros((2, 2, 2)), "1 or 2 axes", id="three-axes"),
+        pytest.param(np.zeros((40, 50)), r"must be \[S\]", id="forty-channels"),
+        pytest.param(np.zeros(9, bool), "not bool", id="bool"),
+        pytest.param(["a"], "must be numbers", id="text"),
+        pytest.param(np.zeros(9, complex), "must be numbers", id="complex"),
+    ],
+)
+def test_invalid_waveforms_raise(waveform, message):
+    with pytest.raises(UsageError, match=message):
+        segmented(arrays(2)[0], waveform, fps=10)
+
+
+FRAME_FORMS = {
+    "list": list,
+    "nested list": lambda frames: frames.tolist(),
+    "int64": lambda frames: frames.astype(np.int64),
+    "uint16": lambda frames: frames.astype(np.uint16) * 257,
+    "float 0..255": lambda frames: frames.astype(np.float64),
+    "float 0..1": lambda frames: frames.astype(np.float16) / 255,
+    "tensor": torch.from_numpy,
+    "tensor of channels first": lambda frames: torch.from_numpy(frames).permute(0, 3, 1, 2),
+    "bfloat16": lambda frames: torch.from_numpy(frames).bfloat16() / 255,
+    "list of tensors": lambda frames: [torch.from_numpy(frame) for frame in frames],
+    "view": np.asfortranarray,
+}
+
+
+@pytest.mark.parametrize("form", FRAME_FORMS)
+def test_frames_of_any_form_give_the_same_masks(form):
+    frames, waveform = arrays(5)
+    same = segmented(FRAME_FORMS[form](frames), waveform, fps=10)
+    assert same.video_masks.counts == segmented(frames, waveform, fps=10).video_masks.counts
+    assert same.masks.any()
+
+
+def whole(waveform, kind):
+    return np.rint(waveform * np.iinfo(kind).max).astype(kind)
+
+
+SOUND_FORMS = {
+    "list": lambda wave: wave.tolist(),
+    "float64": lambda wave: wave.astype(np.float64),
+    "float16": lambda wave: wave.astype(np.float16),
+    "int16": lambda wave: whole(wave, np.int16),
+    "int32": lambda wave: whole(wave.astype(np.float64), np.int32),
+    "int8": lambda wave: whole(wave, np.int8),
+    "uint8": lambda wave: (whole(wave, np.int8).astype(int) + 128).astype(np.uint8),
+    "list of integers": lambda wave: whole(wave, np.int16).tolist(),
+    "[S,1]": lambda wave: wave[:, None],
+    "[S,2]": lambda wave: np.stack([1.5 * wave, 0.5 * wave], axis=1),
+    "[2,S]": lambda wave: np.stack([1.5 * wave, 0.5 * wave]),
+    "tensor [1,S]": lambda wave: torch.from_numpy(wave)[None],
+    "tensor with a gradient": lambda wave: torch.from_numpy(wave).requires_grad_(),
+}
+
+
+@pytest.mark.parametrize("form", SOUND_FORMS)
+def test_waveforms_of_any_form_are_the_same_sound(form):
+    frames, waveform = arrays(4)
+    chunk = make_chunk(frames, SOUND_FORMS[form](waveform), fps=10, times=None, sample_rate=RATE)
+    assert chunk.waveform.dtype == np.float32 and chunk.waveform.shape == waveform.shape
+    np.testing.assert_allclose(chunk.waveform, waveform, atol=0.01)
+
+
+def test_waveform_beyond_its_range_gives_a_warning():
+    frames, waveform = arrays(4)
+    (warning,) = segmented(frames, 32768 * waveform, fps=10).warnings
+    assert warning == "arrays: the waveform reaches 1.64e+04: floats should be in -1..1"
+    assert not segmented(frames, waveform, fps=10).warnings
 
 
 def test_predict_batch_fills_batches_across_chunks():

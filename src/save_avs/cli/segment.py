@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,11 +140,15 @@ def _print_plan(
     planned = []
     for job in jobs:
         known = existing is ExistingPolicy.RESUME and job.folder.exists()
-        stale = find_staleness(job.folder, job.path, settings, {}) if known else ""
+        if not os.access(job.path, os.R_OK):
+            stale = "cannot be read: change its permissions"
+        else:
+            reason = find_staleness(job.folder, job.path, settings, {}) if known else ""
+            stale = f"again: {reason}" if reason else ""
         entry = {"path": str(job.path), "folder": str(job.folder), "finished": known and not stale}
         planned.append(entry)
         if not as_json:
-            state = " (finished)" if entry["finished"] else f" (again: {stale})" if stale else ""
+            state = " (finished)" if entry["finished"] else f" ({stale})" if stale else ""
             print_line(f"{job.path} -> {job.folder}{state}")
     if as_json:
         print_block(json_document({"version": 1, "planned": planned}))

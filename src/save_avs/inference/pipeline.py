@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
-import numpy as np
+from numpy.typing import ArrayLike
 
 from save_avs._files import atomic_folder
 from save_avs.errors import MediaError, UsageError
+from save_avs.inference.arrays import make_chunk
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.result import SegmentationResult
@@ -24,7 +25,7 @@ from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
 from save_avs.inference.sources import VideoSource, array_source, file_source
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
-from save_avs.types import F32, F64, U8, VideoChunk, VideoMasksBuilder
+from save_avs.types import VideoMasksBuilder
 from save_avs.video.frame_reader import ReadReport
 from save_avs.visualization import Thumbnails, WaveformEnvelope, draw_mask
 
@@ -153,11 +154,11 @@ def segment(
 
 
 def segment_arrays(
-    frames: U8,
-    waveform: F32 | None = None,
+    frames: ArrayLike,
+    waveform: ArrayLike | None = None,
     *,
     fps: float | None = None,
-    times: F64 | Sequence[float] | None = None,
+    times: ArrayLike | None = None,
     sample_rate: int = 16000,
     model: FrameModel | str | Path = "save-tiny",
     threshold: float = 0.5,
@@ -168,8 +169,10 @@ def segment_arrays(
     """Segment the sounding objects in frames in memory.
 
     Args:
-        frames: RGB u8 [T,H,W,3], at least one.
-        waveform: mono sound f32 [S] in -1..1, from time 0 on; None for no sound.
+        frames: RGB [T,H,W,3] or [T,3,H,W], at least one: an array, a tensor or a list of frames; 0..255, or
+            floats in 0..1.
+        waveform: sound from time 0 on, [S], [S,C] or [C,S]: floats in -1..1, or integers over the range of
+            their type; channels are averaged. None for no sound.
         fps: frames per second; or else ``times``.
         times: of each frame, seconds [T], increasing.
         sample_rate: of ``waveform``, Hz.
@@ -180,8 +183,8 @@ def segment_arrays(
         name: what its files call it.
 
     Raises:
-        UsageError: wrong options, no such model, or neither or both of ``fps`` and ``times``.
-        ValueError: arrays of another shape or type.
+        UsageError: wrong options, no such model, neither or both of ``fps`` and ``times``, or arrays of another
+            shape, or with NaN.
 
     Examples:
         >>> import numpy as np, save_avs
@@ -193,15 +196,7 @@ def segment_arrays(
     """
     if (fps is None) == (times is None):
         raise UsageError("no frame times: give either fps or times")
-    if not len(frames):
-        raise UsageError("there are no frames to segment")
-    chunk = VideoChunk(
-        frames=frames,
-        times=np.arange(len(frames)) / fps if fps else np.asarray(times, dtype=np.float64),
-        waveform=np.zeros(0, dtype=np.float32) if waveform is None else waveform,
-        waveform_start=0.0,
-        sample_rate=sample_rate,
-    )
+    chunk = make_chunk(frames, waveform, fps=fps, times=times, sample_rate=sample_rate)
     settings = SegmentationSettings(threshold=threshold, outputs=outputs, batch_size=batch_size)
     return _Pipeline(array_source(chunk, name), settings).run(_build_predictor(model, settings))
 

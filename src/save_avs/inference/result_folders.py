@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -67,7 +68,8 @@ def plan_jobs(paths: Sequence[Path], directory: Path, existing: ExistingPolicy) 
     With ``RESUME`` a folder with results of this very video is its folder, and one of another video is skipped.
 
     Raises:
-        UsageError: ``directory`` is a file, or with ``REFUSE`` a folder exists.
+        UsageError: ``directory`` is a file or cannot be written to, no video can be read, or with ``REFUSE`` a
+            folder exists.
     """
     for parent in (directory, *directory.parents):
         if parent.exists() and not parent.is_dir():
@@ -84,7 +86,19 @@ def plan_jobs(paths: Sequence[Path], directory: Path, existing: ExistingPolicy) 
         raise UsageError(
             f"{present[0]}{others} already exists: add --resume (keep finished results) or --overwrite"
         )
+    _check_permissions(directory, jobs)
     return jobs
+
+
+def _check_permissions(directory: Path, jobs: Sequence[SegmentationJob]) -> None:
+    above = next(parent for parent in (directory, *directory.parents) if parent.exists())
+    for folder in (above, *(job.folder for job in jobs if job.folder.exists())):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            advice = "choose another folder with -o, or change its permissions"
+            raise UsageError(f"{folder} cannot be written to: {advice}")
+    unreadable = [job.path for job in jobs if job.path.exists() and not os.access(job.path, os.R_OK)]
+    if unreadable and len(unreadable) == len(jobs):
+        raise UsageError(f"{unreadable[0]} cannot be read: change its permissions, such as with chmod +r")
 
 
 def _plan_job(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from save_avs._text import resolved_path_text
+from save_avs.inference.arrays import LOUD
 from save_avs.inference.result_key import file_fingerprint
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
@@ -75,6 +76,8 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
         origin=0.0,
     )
 
+    peak = float(np.abs(arrays.waveform).max(initial=0))
+
     def read_chunks(
         *,
         chunk: int = 16,
@@ -86,6 +89,8 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
             report.frames_decoded = len(arrays)
         if not has_audio and on_warning is not None:
             on_warning(f"{name}: has no sound")
+        if peak > LOUD and on_warning is not None:
+            on_warning(f"{name}: the waveform reaches {peak:.3g}: floats should be in -1..1")
         buffer = AudioBuffer()
         buffer.add(AudioBlock(0, arrays.waveform[:, None]))
         for first in range(0, len(arrays), chunk):

@@ -61,7 +61,26 @@ def open_media(path: str | os.PathLike[str]) -> InputContainer:
         options = {"protocol_whitelist": "file"}
         return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"{path}: cannot be read as video ({error_reason(error)})") from error
+        unfinished = "its index, moov, is missing: the recording or download was not finished"
+        reason = unfinished if _lacks_index(path) else error_reason(error)
+        raise MediaError(f"{path}: cannot be read as video ({reason})") from error
+
+
+def _lacks_index(path: Path) -> bool:
+    """Return whether an MP4 or MOV has no ``moov`` box, which recorders write when they stop."""
+    kinds: set[bytes] = set()
+    if not os.access(path, os.R_OK):
+        return False
+    with path.open("rb") as file:
+        while len(head := file.read(8)) == 8:
+            size = int.from_bytes(head[:4])
+            kinds.add(head[4:])
+            if size == 1:
+                size = int.from_bytes(file.read(8)) - 8
+            if size < 8 or b"ftyp" not in kinds:
+                break
+            file.seek(size - 8, os.SEEK_CUR)
+    return {b"ftyp", b"mdat"} <= kinds and b"moov" not in kinds
 
 
 def _is_playlist(path: Path) -> bool:
