@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from faster_coco_eval.core import mask as coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycocotools import mask as coco
 
 from save_avs._rle import (
     bounding_box,
@@ -46,7 +46,7 @@ def test_checked_run_lengths_accepts_exactly_what_decodes(height, width, noise, 
     try:
         coco.decode({"size": [height, width], "counts": counts})
         fine = all(48 <= byte < 112 for byte in counts) and _filled(counts) == height * width
-    except ValueError:
+    except (ValueError, RuntimeError):
         fine = False
     try:
         checked_run_lengths(counts, (height, width))

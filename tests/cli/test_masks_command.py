@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
+from faster_coco_eval import COCO
 
 from save_avs.cli import main
 from save_avs.formats import MASK_FORMATS, MaskDocument, load_masks_json, write_masks_json

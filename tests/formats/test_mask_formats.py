@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from faster_coco_eval import COCO
 from PIL import Image
-from pycocotools.coco import COCO
 
 from save_avs.formats import LABEL, MASK_FORMATS, MaskDocument, load_masks_json, write_masks_json
 from save_avs.types import Bool, VideoMasksBuilder

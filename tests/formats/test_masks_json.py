@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from faster_coco_eval.core import mask as coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycocotools import mask as coco
 
 from save_avs.errors import UsageError
 from save_avs.formats import MaskDocument, load_masks_json, write_masks_json
