@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def path_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a path against other threads and processes, waiting for whoever has it.
+    """Hold the lock of a path against other threads and processes, waiting until it is free.
 
     The lock file next to ``path`` is removed at the end, which filelock leaves in place; who has waited for a
     removed one takes a new one. A file system without locks is used without.

@@ -64,7 +64,7 @@ def rle_bounding_box(counts: bytes, size: tuple[int, int]) -> tuple[slice, slice
         return slice(0, 0), slice(0, 0)
     height = size[0]
     columns = slice(int(first[0] // height), int(last[-1] // height) + 1)
-    if (first // height != last // height).any():  # a run that goes on in the next column has both ends
+    if (first // height != last // height).any():  # a run that continues in the next column has both ends
         return slice(0, height), columns
     return slice(int((first % height).min()), int((last % height).max()) + 1), columns
 

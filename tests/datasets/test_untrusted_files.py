@@ -1,4 +1,4 @@
-"""What lies where a data set's file should be: pipes, devices, bombs, playlists that lead elsewhere."""
+"""Untrusted dataset files: pipes, devices, bombs and playlists in place of images and audio."""
 
 from __future__ import annotations
 

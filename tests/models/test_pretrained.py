@@ -208,7 +208,7 @@ def test_other_backbone_than_the_configs_is_rejected(files):
 
 
 class TestContinuing:
-    """A stage that starts from a folder which stands on bases."""
+    """A stage initialized from a model folder that refers to pretrained weights."""
 
     def test_same_checkpoints(self, files, tmp_path):
         first = trained(files)

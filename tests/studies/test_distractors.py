@@ -32,5 +32,5 @@ def test_distractors_stand_behind_and_make_no_sound(corpus: Corpus, seed: int) -
     groups = [thing.cutout.group for thing in crowd.objects]
     assert len(set(groups)) == 4 and crowd.sounding_at(0.6) == (3,)
     (plain, alone), (full, among) = (render_scene(s, 0.6, 64, 64) for s in (scene, crowd))
-    assert (np.equal(alone, 0) == np.equal(among, 3)).all()  # the thing that sounds hides nothing less
+    assert (np.equal(alone, 0) == np.equal(among, 3)).all()  # distractors hide none of it
     assert (plain != full).any() and len(np.unique(among)) > 2

@@ -56,7 +56,7 @@ def test_prompts_name_what_sounds(monkeypatch, corpus, model):
     assert found["box"].metrics["all"].value > 2 * found["image"].metrics["all"].value
     for trial in found["image"].trials:
         assert trial.value == pytest.approx(trial.target_area)
-    for trial in found["point"].trials:  # each point lies in what sounds: one pixel, or two
+    for trial in found["point"].trials:  # each point is in a sounding object: one pixel, or two
         assert round(trial.value * trial.target_area * 64 * 64) in {1, 2}
 
 

@@ -1,4 +1,4 @@
-"""Models that are told what the tiny corpus sounds and looks like: one listens, the others do not."""
+"""Models that know the sounds and appearances of the tiny corpus: one listens, the others do not."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SalientWhenLoud(Ears):
 
 
 class Dice(Ears):
-    """Marks things that it draws anew for each sound."""
+    """Marks random objects, drawn again for each sound."""
 
     def heard(self, log_mel: Tensor) -> Tensor:
         seeds = [int(abs(float(patch.double().sum())) * 1e6) for patch in log_mel]

@@ -1,4 +1,4 @@
-"""Small data sets in memory, and a model that answers them as it is told."""
+"""Small datasets in memory, and a model with prescribed predictions for them."""
 
 from __future__ import annotations
 

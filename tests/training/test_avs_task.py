@@ -98,7 +98,7 @@ def test_checkpoint_has_no_frozen_parameter(tmp_path):
 
 
 def test_model_ends_with_the_best_validated_weights(tmp_path):
-    """Validation is told to like step 2 of 6 best; the model must end as it was then."""
+    """Step 2 of 6 has the best validation score; the model must end with its weights."""
     stage = clip_stage(steps=6, batch_size=5)
     chosen = task(steps=6, batch_size=5)
     loop = trainer(tmp_path, chosen, stage)

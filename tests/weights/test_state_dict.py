@@ -1,4 +1,4 @@
-"""Reading weight files: only tensors come out, and a bad file is told in one line."""
+"""Reading weight files: only tensors come out, and a bad file is a one-line error."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_hugging_face_folder_loads(tmp_path: Path, form: str) -> None:
 def test_positions_are_resampled_to_a_smaller_image(state, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "sam.pth")
     sam = load_sam(tmp_path / "sam.pth", image_size=64)
-    # Half as many cells without aligned corners: each lies in the middle of four.
+    # Half as many cells without aligned corners: each is in the middle of four.
     old = state["image_encoder.pos_embed"][0]
     middle = (old[0::2, 0::2] + old[1::2, 0::2] + old[0::2, 1::2] + old[1::2, 1::2]) / 4
     torch.testing.assert_close(sam.image_encoder.pos_embed[0], middle)
