@@ -11,8 +11,9 @@ SETUP := pyproject.toml constraints.txt
 # Third-party ports that tests compare the audio backbones with; installed without their dependencies.
 PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
 
-# Directories with quick tests; `make test-fast` runs their tests that are not marked slow.
-QUICK := $(addprefix tests/,audio datasets formats inference metrics models synthesis training video visualization weights) \
+# Quick tests; `make test-fast` runs those that are not marked slow.
+QUICK := $(addprefix tests/,audio datasets formats inference metrics models synthesis video visualization weights) \
+	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py schedule.py) \
 	$(wildcard tests/test_*.py)
 
 .PHONY: help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean

@@ -108,10 +108,15 @@ def test_pred_is_the_sigmoid_of_the_logits():
     assert picture.pred.ravel() == pytest.approx([0.1192, 0.5, 0.8808, 0.982], abs=1e-4)
 
 
+def image_size(path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 def test_contact_sheet_size_of_one_and_many_images(tmp_path):
     for count in (1, 5):
         draw_contact_sheet(
             tmp_path / f"{count}.png", [make_validation_image(f"clip {k}") for k in range(count)], "title"
         )
-    one, many = (Image.open(tmp_path / f"{count}.png").size for count in (1, 5))
+    one, many = (image_size(tmp_path / f"{count}.png") for count in (1, 5))
     assert many[0] > 1.8 * one[0] and many[1] > 2 * one[1]
