@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, overload
 
 import numpy as np
@@ -16,6 +16,7 @@ I64 = NDArray[np.int64]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+MaskRow = tuple[int, int, float, float, bytes]  # index, source index, time, score, run lengths
 
 
 def _require(condition: bool, message: str) -> None:
@@ -34,6 +35,8 @@ class VideoChunk:
         waveform_start: time of ``waveform[0]`` in seconds, on the same clock as ``times``.
         sample_rate: samples of ``waveform`` per second.
         first_index: index of ``frames[0]`` among all frames read from this video.
+        source_indices: index of each frame among all frames that the source has, in the order in which they
+            are shown, i64 [T]; repeated where a frame was read more than once. If empty: from ``first_index``.
 
     Raises:
         ValueError: a shape, a type or the order of times is wrong.
@@ -52,6 +55,7 @@ class VideoChunk:
     waveform_start: float
     sample_rate: int
     first_index: int = 0
+    source_indices: I64 = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         """Check shapes, types and the order of times."""
@@ -63,6 +67,9 @@ class VideoChunk:
             self.waveform.ndim == 1 and self.waveform.dtype == np.float32, "waveform must be float32 [S]"
         )
         _require(self.sample_rate > 0, "sample_rate must be positive")
+        if not len(self.source_indices):
+            object.__setattr__(self, "source_indices", self.first_index + np.arange(len(self.frames)))
+        _require(len(self.source_indices) == len(self.frames), "source_indices must be [T], one per frame")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -149,12 +156,14 @@ class FrameMask:
 
     Attributes:
         index: number of the frame among all frames read from the video.
+        source_index: number of the frame among all frames that the video has, read or not.
         time: its presentation time in seconds.
         score: mean probability inside the mask, 0 when it is empty.
         mask: pixels of sounding objects, bool [H,W].
     """
 
     index: int
+    source_index: int
     time: float
     score: float
     mask: Bool
@@ -168,7 +177,8 @@ class VideoMasks:
 
     Attributes:
         size: (H, W) of every mask, the video's own.
-        indices: index of each processed frame in the video's frame order, ascending.
+        indices: index of each processed frame among the processed ones, ascending.
+        source_indices: index of each among all frames of the video, in the order in which they are shown.
         times: presentation time of each in seconds.
         scores: mean probability inside each mask, 0 when it is empty.
         counts: compressed COCO run lengths of each mask.
@@ -185,21 +195,23 @@ class VideoMasks:
 
     size: tuple[int, int]
     indices: tuple[int, ...]
+    source_indices: tuple[int, ...]
     times: tuple[float, ...]
     scores: tuple[float, ...]
     counts: tuple[bytes, ...]
 
     def __post_init__(self) -> None:
         """Check that every column has one entry per frame."""
+        columns = (self.source_indices, self.times, self.scores, self.counts)
         _require(
-            len(self.indices) == len(self.times) == len(self.scores) == len(self.counts),
-            "indices, times, scores and counts must have the same length",
+            all(len(column) == len(self.indices) for column in columns),
+            "indices, source_indices, times, scores and counts must have the same length",
         )
 
     @classmethod
-    def from_rows(cls, size: tuple[int, int], rows: Sequence[tuple[int, float, float, bytes]]) -> Self:
-        """Collect (index, time, score, COCO run lengths) of each frame."""
-        return cls(size, *zip(*rows, strict=True)) if rows else cls(size, (), (), (), ())
+    def from_rows(cls, size: tuple[int, int], rows: Sequence[MaskRow]) -> Self:
+        """Collect (index, source index, time, score, COCO run lengths) of each frame."""
+        return cls(size, *zip(*rows, strict=True)) if rows else cls(size, (), (), (), (), ())
 
     def __repr__(self) -> str:
         return f"VideoMasks({len(self)} frame{'s' * (len(self) != 1)} of {self.size[1]}x{self.size[0]})"
@@ -216,9 +228,10 @@ class VideoMasks:
     def __getitem__(self, key: slice) -> VideoMasks: ...
     def __getitem__(self, key: int | slice) -> FrameMask | VideoMasks:
         if isinstance(key, slice):
-            columns = (self.indices[key], self.times[key], self.scores[key], self.counts[key])
-            return VideoMasks(self.size, *columns)
-        return FrameMask(self.indices[key], self.times[key], self.scores[key], self.mask(key))
+            names = ("indices", "source_indices", "times", "scores", "counts")
+            return VideoMasks(self.size, *(getattr(self, name)[key] for name in names))
+        numbers = (self.indices[key], self.source_indices[key])
+        return FrameMask(*numbers, self.times[key], self.scores[key], self.mask(key))
 
     def mask(self, i: int) -> Bool:
         """Decode the mask of the i-th processed frame, bool [H,W]."""
@@ -239,17 +252,20 @@ class VideoMasksBuilder:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
-        self._rows: list[tuple[int, float, float, bytes]] = []
+        self._rows: list[MaskRow] = []
 
-    def add(self, mask: Bool, *, index: int, time: float, score: float) -> None:
-        """Add the mask of a frame, bool [H,W].
+    def add(
+        self, mask: Bool, *, index: int, time: float, score: float, source_index: int | None = None
+    ) -> None:
+        """Add the mask of a frame, bool [H,W]; its index in the source is ``index`` unless it is given.
 
         Raises:
             ValueError: the mask has another size.
         """
         if mask.shape != self._size:
             raise ValueError(f"mask of shape {mask.shape}, expected {self._size}")
-        self._rows.append((int(index), float(time), float(score), encode_rle(mask)))
+        source_index = index if source_index is None else source_index
+        self._rows.append((int(index), int(source_index), float(time), float(score), encode_rle(mask)))
 
     def build(self) -> VideoMasks:
         """Return the masks added so far."""

@@ -30,10 +30,11 @@ def example_masks() -> Bool:
     return masks
 
 
-def document_of(masks: Bool, *, step: float = 1 / FPS, images: str = "") -> MaskDocument:
+def document_of(masks: Bool, *, every: float = 1, images: str = "") -> MaskDocument:
     builder = VideoMasksBuilder(masks.shape[1:])
     for i, mask in enumerate(masks):
-        builder.add(mask, index=i, time=i * step, score=0.9 if mask.any() else 0)
+        score = 0.9 if mask.any() else 0
+        builder.add(mask, index=i, source_index=int(i * every), time=i / FPS, score=score)
     return MaskDocument(builder.build(), VIDEO, {"name": "tiny"}, images)
 
 
@@ -96,18 +97,23 @@ def test_cvat_is_read_by_datumaro(tmp_path):
         np.testing.assert_array_equal(np.asarray(annotation.image).astype(bool), masks[number])
 
 
-def test_cvat_counts_the_videos_own_frames():
-    masks = example_masks()
-    assert document_of(masks).frame_numbers() == list(range(7))
-    assert document_of(masks, step=0.3).frame_numbers() == [0, 3, 6, 9, 12, 15, 18]
-    assert document_of(masks, step=0.05).frame_numbers() == [0, 0, 1, 2, 2, 2, 3]
-    assert document_of(masks[:1]).frame_numbers() == [0]
+def test_cvat_numbers_are_those_of_the_video_and_never_repeat(tmp_path):
+    path, _ = written("cvat", tmp_path, every=0.5)
+    numbers = [int(image.get("id", -1)) for image in ElementTree.parse(path).iter("image")]
+    assert numbers == [0, 1, 2]
+    path, _ = written("cvat", tmp_path, every=7)
+    numbers = [int(image.get("id", -1)) for image in ElementTree.parse(path).iter("image")]
+    assert numbers == [0, 7, 21, 28, 35]
 
 
-def test_cvat_above_the_video_rate_writes_no_frame_twice(tmp_path):
-    path, _ = written("cvat", tmp_path, step=0.05)
-    numbers = [image.get("id") for image in ElementTree.parse(path).iter("image")]
-    assert len(numbers) == len(set(numbers))
+def test_source_index_is_written_and_read(tmp_path):
+    document = document_of(example_masks(), every=5)
+    write_masks_json(tmp_path / "masks.json", document)
+    assert load_masks_json(tmp_path / "masks.json").video_masks == document.video_masks
+    assert document.video_masks.source_indices == (0, 5, 10, 15, 20, 25, 30)
+    path, _ = written("coco", tmp_path, every=5)
+    images = json.loads(path.read_text())["images"]
+    assert [(image["id"], image["source_index"]) for image in images] == [(i, 5 * i) for i in range(7)]
 
 
 def test_label_studio(tmp_path):

@@ -21,6 +21,7 @@ DONE = "done"
 FRAME = pa.struct(
     [
         ("index", pa.int64()),  # among the processed frames
+        ("source_index", pa.int64()),  # among all frames of the video
         ("time", pa.float64()),  # seconds
         ("score", pa.float32()),  # mean probability inside the mask, 0 where it is empty
         ("counts", pa.string()),  # compressed COCO run lengths, column by column
@@ -57,10 +58,14 @@ def video_row(result: SegmentationResult, **columns: Any) -> dict[str, Any]:
         "duration": result.video.duration,
         "warnings": list(result.warnings),
         "frames": [
-            {"index": index, "time": time, "score": score, "counts": counts.decode("ascii")}
-            for index, time, score, counts in zip(
-                masks.indices, masks.times, masks.scores, masks.counts, strict=True
-            )
+            {
+                "index": masks.indices[i],
+                "source_index": masks.source_indices[i],
+                "time": masks.times[i],
+                "score": masks.scores[i],
+                "counts": masks.counts[i].decode("ascii"),
+            }
+            for i in range(len(masks))
         ],
         **columns,
     }
@@ -72,6 +77,7 @@ def video_masks(row: Mapping[str, Any]) -> VideoMasks:
     return VideoMasks(
         size=(row["height"], row["width"]),
         indices=tuple(frame["index"] for frame in frames),
+        source_indices=tuple(frame["source_index"] for frame in frames),
         times=tuple(frame["time"] for frame in frames),
         scores=tuple(frame["score"] for frame in frames),
         counts=tuple(frame["counts"].encode("ascii") for frame in frames),

@@ -64,7 +64,7 @@ def segment(
             "--save",
             metavar="LIST",
             show_default=DEFAULT_OUTPUTS,
-            help="Outputs, of overlay, matte, masks, timeline, png, coco, npz, cvat, labelstudio.",
+            help="Outputs, of overlay, matte, masks, timeline, frames, png, coco, npz, cvat, labelstudio.",
         ),
     ] = None,
     overwrite: Overwrite = False,

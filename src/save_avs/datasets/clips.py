@@ -201,7 +201,7 @@ def _annotated_frames(path: Path, masks: Mapping[int, Path]) -> Iterator[Annotat
     last = -1
     for chunk in read_video_chunks(path):
         for k, time in enumerate(chunk.times):
-            mask = masks.get(chunk.first_index + k)
+            mask = masks.get(int(chunk.source_indices[k]))
             second = math.floor(time / INTERVAL_S + 1e-6)
             if mask is not None and second != last:
                 last = second

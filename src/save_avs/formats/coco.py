@@ -24,6 +24,7 @@ def build_coco_dataset(document: MaskDocument) -> dict[str, Any]:
             "width": width,
             "height": height,
             "time": round(masks.times[i], 6),
+            "source_index": masks.source_indices[i],
         }
         for i, index in enumerate(masks.indices)
     ]

@@ -1,7 +1,7 @@
 """CVAT XML 1.1: masks on frames, for tasks created from a video or from its images.
 
 CVAT has no masks in tracks, so each marked frame is an ``image`` of its own; a task created from the video
-finds it by its frame number.
+finds it by its frame number, which counts every frame of the video.
 """
 
 from __future__ import annotations
@@ -42,10 +42,8 @@ def _meta(document: MaskDocument) -> Xml.Element:
 
 def _images(document: MaskDocument) -> Iterator[Xml.Element]:
     height, width = document.video_masks.size
-    written: set[int] = (
-        set()
-    )  # at a rate above the video's own, several processed frames are one of its frames
-    for i, number in enumerate(document.frame_numbers()):
+    written: set[int] = set()  # several processed frames can be one frame of the video
+    for i, number in enumerate(document.video_masks.source_indices):
         if number in written or not rle_area(document.video_masks.counts[i]):
             continue
         written.add(number)

@@ -21,13 +21,14 @@ def write_png(folder: Path, document: MaskDocument) -> None:
 
 
 def write_npz(path: Path, document: MaskDocument) -> None:
-    """Write masks bool [T,H,W], indices i64 [T], times f64 [T] and scores f64 [T].
+    """Write masks bool [T,H,W], indices and source_indices i64 [T], times and scores f64 [T].
 
     Masks are decoded one by one, so that memory does not grow with the video.
     """
     masks = document.video_masks
     columns = {
         "indices": np.array(masks.indices, np.int64),
+        "source_indices": np.array(masks.source_indices, np.int64),
         "times": np.array(masks.times, np.float64),
         "scores": np.array(masks.scores, np.float64),
     }

@@ -33,7 +33,12 @@ def _tasks(document: MaskDocument) -> Iterator[dict[str, Any]]:
             "score": round(score, 6),
             "result": [_brush(masks.mask(i), index)] if rle_area(masks.counts[i]) else [],
         }
-        data = {"image": document.image_name(i), "frame": index, "time": round(time, 6)}
+        data = {
+            "image": document.image_name(i),
+            "frame": index,
+            "source_index": masks.source_indices[i],
+            "time": round(time, 6),
+        }
         yield {"data": data, "predictions": [prediction]}
 
 

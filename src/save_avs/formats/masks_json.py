@@ -10,12 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from save_avs._files import atomic_path
 from save_avs._rle import MAX_PIXELS, checked_run_lengths
 from save_avs.errors import UsageError
-from save_avs.types import VideoMasks
+from save_avs.types import MaskRow, VideoMasks
 
 LABEL = "sounding object"
 VERSION = 1
@@ -44,23 +42,19 @@ class MaskDocument:
         """Return the file name of the i-th processed frame, as the PNGs of masks are named."""
         return f"{self.image_prefix}{self.video_masks.indices[i]:06d}.png"
 
-    def frame_numbers(self) -> list[int]:
-        """Return the number, from 0, of each processed frame among the frames of the video file.
-
-        Where every frame was processed that is its index, else it follows from its time.
-        """
-        times, fps = np.array(self.video_masks.times), float(self.video["fps"] or 0)
-        every_frame = not fps or len(times) < 2 or 0.75 < float(np.diff(times).mean()) * fps < 1.25
-        numbers = np.array(self.video_masks.indices) if every_frame else np.rint((times - times[0]) * fps)
-        return numbers.astype(int).tolist()
-
 
 def write_masks_json(path: str | Path, document: MaskDocument) -> None:
     """Write masks.json: a line for each processed frame, empty masks included."""
     masks = document.video_masks
     frames = (
-        {"index": index, "time": round(time, 6), "score": round(score, 6), "segmentation": rle_json(masks, i)}
-        for i, (index, time, score) in enumerate(zip(masks.indices, masks.times, masks.scores, strict=True))
+        {
+            "index": masks.indices[i],
+            "source_index": masks.source_indices[i],
+            "time": round(masks.times[i], 6),
+            "score": round(masks.scores[i], 6),
+            "segmentation": rle_json(masks, i),
+        }
+        for i in range(len(masks))
     )
     header = {"version": VERSION, "video": dict(document.video), "model": dict(document.model)}
     start = json.dumps(header, ensure_ascii=False, allow_nan=False)[:-1]
@@ -141,8 +135,8 @@ def _check_order(indices: list[int]) -> None:
             raise ValueError(f"frame {index} follows frame {before}: every frame once, in order")
 
 
-def _parse_frame(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, float, float, bytes]:
-    """Return (index, time, score, code) of a frame."""
+def _parse_frame(entry: Mapping[str, Any], size: tuple[int, int]) -> MaskRow:
+    """Return (index, source index, time, score, code) of a frame."""
     rle = entry["segmentation"]
     if tuple(rle["size"]) != size:
         raise ValueError(f"frame {entry['index']} has size {rle['size']}, the video {list(size)}")
@@ -152,6 +146,9 @@ def _parse_frame(entry: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, 
     except ValueError as error:
         raise ValueError(f"the mask of frame {entry['index']} does not cover the frame: {error}") from error
     index, time, score = int(entry["index"]), float(entry["time"]), float(entry["score"])
-    if not 0 <= index < _MAX_FRAMES or not math.isfinite(time) or not math.isfinite(score):
+    source_index = int(entry.get("source_index", index))
+    if not 0 <= index < _MAX_FRAMES or not 0 <= source_index < _MAX_FRAMES:
+        raise ValueError(f"frame {index} is frame {source_index} of its source")
+    if not math.isfinite(time) or not math.isfinite(score):
         raise ValueError(f"frame {index} at {time} s with a score of {score}")
-    return index, time, score, counts
+    return index, source_index, time, score, counts

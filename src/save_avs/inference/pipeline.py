@@ -274,10 +274,11 @@ class _Pipeline:
         self._envelope.add(chunk.waveform, chunk.waveform_start, chunk.sample_rate)
         for i, (image, moment) in enumerate(zip(chunk.frames, chunk.times.tolist(), strict=True)):
             mask, score = prediction.masks[i], float(prediction.scores[i])
-            self._masks.add(mask, index=chunk.first_index + i, time=moment, score=score)
+            index, source_index = chunk.first_index + i, int(chunk.source_indices[i])
+            self._masks.add(mask, index=index, source_index=source_index, time=moment, score=score)
             drawn = draw_mask(image, mask) if videos.overlay or self._thumbnails.wants() else image
             self._thumbnails.add(moment, drawn)
-            videos.write(image, mask, moment, drawn=drawn)
+            videos.write(image, mask, moment, index=index, drawn=drawn)
 
     def _report(self, frames: int, moment: float) -> None:
         self._flush_warnings()

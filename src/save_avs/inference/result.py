@@ -157,7 +157,7 @@ class SegmentationResult:
         with atomic_folder(Path(directory), overwrite=overwrite) as folder:
             with open_video_outputs(folder, self.source, self.settings) as videos:
                 for image, frame in self._images() if videos.any else ():
-                    videos.write(image, frame.mask, frame.time)
+                    videos.write(image, frame.mask, frame.time, index=frame.index)
             self.write_records(folder)
         return Path(directory)
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from save_avs.errors import UsageError
 from save_avs.formats import MASK_FORMATS
 
-OUTPUTS = ("overlay", "matte", "masks", "timeline", *MASK_FORMATS)
+OUTPUTS = ("overlay", "matte", "masks", "timeline", "frames", *MASK_FORMATS)
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
 OVERLAY_FILE = "overlay.mp4"
 MATTE_FILE = "matte.mov"
 MASKS_FILE = "masks.json"
+FRAMES_FOLDER = "frames"
 TIMELINE_FILE = "timeline.png"
 SUMMARY_FILE = "summary.json"
 

@@ -103,6 +103,7 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
                 waveform=buffer.window(start, end)[:, 0] if has_audio else arrays.waveform,
                 waveform_start=start / arrays.sample_rate,
                 first_index=first,
+                source_indices=arrays.source_indices[part],
             )
 
     audio = {"audio": (arrays.waveform, arrays.sample_rate)} if has_audio else {}

@@ -22,7 +22,8 @@ class SegmentedFrame(FrameMask):
     """A frame and its mask.
 
     Attributes:
-        index: number of the frame in the source; numbers of dropped frames are missing.
+        index: number of the frame among those read; numbers of dropped frames are missing.
+        source_index: number of the frame among all frames of the source.
         time: seconds from the start.
         score: mean probability inside the mask, 0 when it is empty.
         mask: pixels of sounding objects, bool [H,W].
@@ -105,5 +106,6 @@ def _frames(predictor: Predictor, chunks: Iterable[VideoChunk]) -> Iterator[Segm
     for prediction in predictor(chunks):
         chunk = prediction.chunk
         for i, time in enumerate(chunk.times.tolist()):
+            numbers = (chunk.first_index + i, int(chunk.source_indices[i]))
             score, mask = float(prediction.scores[i]), prediction.masks[i]
-            yield SegmentedFrame(chunk.first_index + i, time, score, mask, chunk.frames[i])
+            yield SegmentedFrame(*numbers, time, score, mask, chunk.frames[i])

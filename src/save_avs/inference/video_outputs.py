@@ -1,4 +1,4 @@
-"""Overlay and matte videos, written frame by frame."""
+"""Overlay and matte videos and the images of frames, written frame by frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from save_avs.inference.settings import MATTE_FILE, OVERLAY_FILE, SegmentationSettings
+from PIL import Image
+
+from save_avs._files import atomic_path
+from save_avs.inference.settings import FRAMES_FOLDER, MATTE_FILE, OVERLAY_FILE, SegmentationSettings
 from save_avs.inference.sources import VideoSource
 from save_avs.types import U8, Bool
 from save_avs.video import VideoWriter
@@ -17,18 +20,22 @@ from save_avs.visualization import apply_mask_as_alpha, draw_mask
 
 @dataclass(frozen=True)
 class VideoOutputs:
-    """Open video writers; None for a video that is not written."""
+    """Open video writers, and the folder of images; None for what is not written."""
 
     overlay: VideoWriter | None
     matte: VideoWriter | None
+    frames: Path | None
 
     @property
     def any(self) -> bool:
         """Whether frames are needed at all."""
-        return self.overlay is not None or self.matte is not None
+        return any((self.overlay, self.matte, self.frames))
 
-    def write(self, frame: U8, mask: Bool, time: float, *, drawn: U8 | None = None) -> None:
+    def write(self, frame: U8, mask: Bool, time: float, *, index: int, drawn: U8 | None = None) -> None:
         """Write a frame, u8 [H,W,3], with its mask, bool [H,W]; ``drawn`` is its overlay, if available."""
+        if self.frames is not None:
+            with atomic_path(self.frames / f"{index:06d}.png") as part:
+                Image.fromarray(frame).save(part, compress_level=1)
         if self.overlay is not None:
             self.overlay.write(draw_mask(frame, mask) if drawn is None else drawn, time)
         if self.matte is not None:
@@ -48,7 +55,9 @@ def open_video_outputs(
 
     with ExitStack() as stack:
         yield VideoOutputs(
-            open_output("overlay", OVERLAY_FILE, H264), open_output("matte", MATTE_FILE, PRORES_4444)
+            open_output("overlay", OVERLAY_FILE, H264),
+            open_output("matte", MATTE_FILE, PRORES_4444),
+            folder / FRAMES_FOLDER if folder is not None and "frames" in settings.outputs else None,
         )
 
 

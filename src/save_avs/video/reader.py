@@ -18,6 +18,8 @@ from save_avs.video.probe import VideoInfo, probe
 _MAX_CHUNK_BYTES = 1 << 27
 _MAX_CHUNK_SECONDS = 60.0
 
+_Image = tuple[float, U8, int]  # time in seconds, RGB [H,W,3], index in the source
+
 
 def read_video_chunks(
     path: str | os.PathLike[str],
@@ -80,7 +82,7 @@ def _chunks(
     else:
         on_warning(f"{info.path}: has no sound")
     index = 0
-    for times, frames in _batches(_images(reader, fps), chunk):
+    for times, frames, indices in _batches(_images(reader, fps), chunk):
         start, end = sample_range(times, audio_margin, sample_rate)
         yield VideoChunk(
             frames=frames,
@@ -89,21 +91,22 @@ def _chunks(
             waveform_start=start / sample_rate,
             sample_rate=sample_rate,
             first_index=index,
+            source_indices=np.array(indices, dtype=np.int64),
         )
         index += len(frames)
 
 
-def _images(reader: FrameReader, fps: float | None) -> Iterator[tuple[float, U8]]:
+def _images(reader: FrameReader, fps: float | None) -> Iterator[_Image]:
     if fps is None:
         for frame in reader:
-            yield frame.time, reader.rgb(frame)
+            yield frame.time, reader.rgb(frame), frame.index
         return
     converted: TimedFrame | None = None
     image: U8 | None = None
     for time, frame in _resample_frames(iter(reader), 1 / fps):
         if image is None or frame is not converted:
             converted, image = frame, reader.rgb(frame)
-        yield time, image
+        yield time, image, frame.index
 
 
 def _resample_frames(frames: Iterator[TimedFrame], interval: float) -> Iterator[tuple[float, TimedFrame]]:
@@ -123,17 +126,18 @@ def _resample_frames(frames: Iterator[TimedFrame], interval: float) -> Iterator[
         count += 1
 
 
-def _batches(images: Iterator[tuple[float, U8]], chunk: int) -> Iterator[tuple[list[float], U8]]:
-    times: list[float] = []
+def _batches(images: Iterator[_Image], chunk: int) -> Iterator[tuple[list[float], U8, list[int]]]:
+    times, indices = list[float](), list[int]()
     frames = np.empty(0, dtype=np.uint8)
-    for time, image in images:
+    for time, image, index in images:
         limit = max(1, min(chunk, _MAX_CHUNK_BYTES // image.nbytes))
         if times and (len(times) >= limit or time - times[0] > _MAX_CHUNK_SECONDS):
-            yield times, frames[: len(times)]
-            times = []
+            yield times, frames[: len(times)], indices
+            times, indices = [], []
         if not times:
             frames = np.empty((limit, *image.shape), dtype=np.uint8)
         frames[len(times)] = image
         times.append(time)
+        indices.append(index)
     if times:
-        yield times, frames[: len(times)]
+        yield times, frames[: len(times)], indices
