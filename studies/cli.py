@@ -9,75 +9,83 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from save_avs._text import escape_control_chars, escape_lines
-from save_avs.errors import DataError, SaveAvsError, UsageError
+from save_avs.cli._console import make_app, print_block, print_info, print_line
+from save_avs.cli._exit import run_app
+from save_avs.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from studies.report import StudyReport
 
 STUDIES = Path("runs/studies")
+PROGRAM = "python -m studies"
+RESUME = "Run the same command again to resume."
+HELP = """Run experiments on the paper's open questions; each writes a report with statistics.
+
+\b
+Examples:
+  python -m studies adapters --dry-run
+  python -m studies adapters --report-only
+  python -m studies audio-sensitivity save-tiny
+"""
 GRIDS = {
-    "starting-point": "The frozen base without sound, with SAM's own prompts.",
-    "adapters": "Each adapter, each part of the audio path, and SAMA-AVS's audio path.",
-    "compression": "The image adapters' ratio and spatial branch.",
-    "resolution": "Image size: quality by size of the sounding object, time, memory.",
-    "backbones": "Audio backbones trained on the same sounds.",
+    "starting-point": "Score the frozen base model without sound, with SAM's own prompts.",
+    "adapters": "Compare each adapter, each part of the audio path, and SAMA-AVS's audio path.",
+    "compression": "Compare the image adapters' reduction ratios and spatial branches.",
+    "resolution": "Compare image sizes: quality by size of the sounding object, time, memory.",
+    "backbones": "Compare audio backbones trained on the same sounds.",
+}
+_GRID_EXAMPLES = {  # options of the second example; the first is a dry run
+    "starting-point": "--report-only",
+    "adapters": "--runs none,both --seeds 1",
+    "compression": "--runs full,depthwise",
+    "resolution": "--jobs 2",
+    "backbones": "--jobs 2 --runs compact,yamnet",
 }
 PRINTED = ("quality", "cost")  # tables of a grid that are printed; the report has all
-USAGE, INTERRUPTED = 2, 130
-_USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # of the option parser
-
-app = typer.Typer(
-    name="studies",
-    help="Experiments on the paper's open questions; each ends in a report with statistics.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the recipe, in every run.")
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the recipe, for every run.")
 ]
 RecipeFile = Annotated[
-    Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe in place of the study's.")
+    Path | None, typer.Option("--recipe", metavar="FILE", help="Recipe to use instead of the study's.")
 ]
 Only = Annotated[
-    str | None, typer.Option("--runs", metavar="A,B", help="Only these variants, or runs such as A-seed0.")
+    str | None,
+    typer.Option("--runs", metavar="A,B", help="Run only these variants, or runs such as A-seed0."),
 ]
 Seeds = Annotated[
-    int | None, typer.Option("--seeds", min=1, help="Runs per variant.", show_default="as declared")
+    int | None, typer.Option("--seeds", min=1, help="Number of runs per variant.", show_default="as declared")
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Runs at a time, each with its share of the cores.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", min=1, help="Runs in parallel, each with its share of the cores.")
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="DIR", show_default=f"{STUDIES}/NAME", help="Output folder."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and their expected time, and stop.")]
-ReportOnly = Annotated[bool, typer.Option("--report-only", help="Report the finished runs, and stop.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and their expected time, then exit.")]
+ReportOnly = Annotated[bool, typer.Option("--report-only", help="Report the finished runs, then exit.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device of the model.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device that runs the model.")]
 Precision = Annotated[
     str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Numeric precision of the model.")
 ]
-Corpus = Annotated[Path, typer.Option("--corpus", metavar="DIR", help="Corpus that scenes are made of.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all random draws.")]
-
-
-def log(line: str) -> None:
-    """Print a line about the progress on stderr."""
-    typer.echo(escape_control_chars(line), err=True)
+Corpus = Annotated[
+    Path, typer.Option("--corpus", metavar="DIR", help="Corpus from which scenes are composed.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed.")]
 
 
 def print_report(report: StudyReport, folder: Path, tables: Container[str] | None = None) -> None:
-    """Print the tables of a report, or those with some names, and where the report is."""
+    """Print the tables of a report, all or those with some names, and the path of the report."""
     for table in report.tables:
         if tables is None or table.name in tables:
-            typer.echo(escape_lines(f"{table.title}\n\n{table.markdown()}\n"))
-    typer.echo(escape_control_chars(f"report: {folder / 'report.md'}"))
+            print_block(f"{table.title}\n\n{table.markdown()}\n\n")
+    print_line(f"report: {folder / 'report.md'}")
 
 
 def grid(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The declaration of a study (YAML).")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Declaration of a study (YAML).")],
     overrides: Overrides = None,
     recipe: RecipeFile = None,
     runs: Only = None,
@@ -87,25 +95,31 @@ def grid(
     dry_run: DryRun = False,
     report_only: ReportOnly = False,
 ) -> int:
-    """A grid of your own."""
+    """Run a grid study declared in a YAML file, such as those in studies/declarations.
+
+    \b
+    Examples:
+      python -m studies grid my-study.yaml --dry-run
+      python -m studies grid my-study.yaml --jobs 2
+    """
     from studies.grid import GridStudy
 
     if dry_run and report_only:
-        raise UsageError("--dry-run and --report-only exclude each other: give one of them.")
+        raise UsageError("--dry-run and --report-only cannot be combined: use one of them")
     study = GridStudy(file, output, recipe=recipe, overrides=overrides or (), seeds=seeds)
     only = runs.split(",") if runs else ()
     if dry_run:
-        typer.echo(escape_lines(study.plan(only)))
+        print_block(study.plan(only))
         return 0
-    outcome = study.run(only, jobs=jobs, report_only=report_only, log=log)
+    outcome = study.run(only, jobs=jobs, report_only=report_only, log=print_info)
     print_report(outcome.report, outcome.folder, PRINTED)
     for name, problem in outcome.failed.items():
-        log(f"{name} failed: {problem}")
+        print_line(f"{name} failed: {problem}", err=True)
     return DataError.exit_code if outcome.failed else 0
 
 
 def _declared(name: str) -> Callable[..., int]:
-    """The command of a declared study."""
+    """Return the command of a declared study."""
 
     def command(
         overrides: Overrides = None,
@@ -119,7 +133,13 @@ def _declared(name: str) -> Callable[..., int]:
     ) -> int:
         return grid(name, overrides, recipe, runs, seeds, jobs, output, dry_run, report_only)
 
-    command.__doc__ = GRIDS[name]
+    command.__doc__ = f"""{GRIDS[name]}
+
+    \b
+    Examples:
+      {PROGRAM} {name} --dry-run
+      {PROGRAM} {name} {_GRID_EXAMPLES[name]}
+    """
     return command
 
 
@@ -129,21 +149,30 @@ def audio_sensitivity(
         typer.Argument(metavar="NAME|PATH", help="Models to compare.", show_default="save-tiny"),
     ] = None,
     data: Annotated[
-        str, typer.Option("--data", help="scenes, or a data set: s4, ms3, v1s, v1m, v2, avss, folder, ...")
+        str,
+        typer.Option(
+            "--data", metavar="scenes|NAME", help="Composed scenes, or a dataset: s4, ms3, v2, avss, ..."
+        ),
     ] = "scenes",
     root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="Folder of the data set.")
+        Path | None, typer.Option("--root", metavar="DIR", help="Folder that contains the dataset.")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
+    split: Annotated[str, typer.Option("--split", metavar="train|val|test", help="Split to use.")] = "test",
     corpus: Corpus = Path("sample"),
-    scenes: Annotated[int, typer.Option("--scenes", min=2, help="Scenes of each kind.")] = 100,
+    scenes: Annotated[int, typer.Option("--scenes", min=2, help="Number of scenes of each kind.")] = 100,
     seed: Seed = 2024,
     output: Output = None,
     overwrite: Overwrite = False,
     precision: Precision = "auto",
     device: Device = "auto",
 ) -> int:
-    """Does a model follow the sound? Frames under their own sound and under wrong, shifted and mixed ones."""
+    """Measure whether a model follows the sound: frames with their own, wrong, shifted and mixed sounds.
+
+    \b
+    Examples:
+      python -m studies audio-sensitivity save-tiny
+      python -m studies audio-sensitivity runs/s4/model --data s4 --root data/avsbench
+    """
     from save_avs.datasets import open_dataset
     from save_avs.runtimes import load_model
     from save_avs.synthesis.corpus import Corpus as SceneCorpus
@@ -152,11 +181,13 @@ def audio_sensitivity(
     from studies.environment import describe_environment
 
     if data != "scenes" and root is None:
-        raise UsageError(f"--data {data} requires --root DIR, the folder containing the data set.")
+        raise UsageError(f"--data {data} requires --root DIR, the folder that contains the dataset")
     loaded = {m: load_model(m, device=device, precision=precision) for m in models or ["save-tiny"]}
     frontends = {model.frontend for model in loaded.values()}
     if len(frontends) > 1:
-        raise UsageError("These models have different audio front-ends: study them one after another.")
+        raise UsageError(
+            "models with different audio front-ends cannot be compared: run the study for each of them"
+        )
     frontend = frontends.pop()
     if root is not None:
         clips = open_dataset(data, root, split)
@@ -164,16 +195,16 @@ def audio_sensitivity(
         trials = clip_trials(clips.with_frontend(frontend), seed=seed)
     else:
         source = f"scenes of {corpus}, split {split}, {scenes} of each kind"
-        things = SceneCorpus.load(corpus, parse_split(split))
+        scene_corpus = SceneCorpus.load(corpus, parse_split(split))
         side = max(model.image_size for model in loaded.values())
-        trials = scene_trials(things, scenes=scenes, seed=seed, side=side, frontend=frontend)
+        trials = scene_trials(scene_corpus, scenes=scenes, seed=seed, side=side, frontend=frontend)
     precisions = ", ".join(f"{name} {model.precision}" for name, model in loaded.items())
     report = run_audio_sensitivity(
         loaded,
         trials,
         setting=describe_environment(data=source, seed=seed, precision=precisions),
         seed=seed,
-        progress=lambda done: log(f"{done} frames") if done % 50 == 0 else None,
+        progress=lambda done: print_info(f"{done} frames") if done % 50 == 0 else None,
     )
     folder = report.save(output or STUDIES / "audio-sensitivity", overwrite=overwrite)
     print_report(report, folder)
@@ -181,22 +212,30 @@ def audio_sensitivity(
 
 
 def interpretability(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video with sound.")],
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="Video with sound.")],
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME|PATH", help="Model to look into.")
+        str, typer.Option("--model", metavar="NAME|PATH", help="Model to examine.")
     ] = "save-tiny",
     times: Annotated[
         list[float] | None,
-        typer.Option("--at", metavar="SECONDS", help="Time of a frame; repeatable.", show_default="four"),
+        typer.Option(
+            "--at", metavar="SECONDS", help="Time of a frame to show; repeatable.", show_default="four frames"
+        ),
     ] = None,
     corpus: Corpus = Path("sample"),
-    scenes: Annotated[int, typer.Option("--scenes", min=2, help="Scenes of the ablations.")] = 60,
+    scenes: Annotated[int, typer.Option("--scenes", min=2, help="Number of scenes for the ablations.")] = 60,
     seed: Seed = 2024,
     output: Output = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> int:
-    """Adapters, injections and prompt attention of a model as images, checked by ablations."""
+    """Show a model's adapters, injections and prompt attention as images, and test them by ablation.
+
+    \b
+    Examples:
+      python -m studies interpretability clip.mp4
+      python -m studies interpretability clip.mp4 --model runs/s4/model --at 1.5 --at 4
+    """
     from save_avs.runtimes import load_model
     from save_avs.synthesis.corpus import Corpus as SceneCorpus
     from studies.environment import describe_environment
@@ -218,7 +257,7 @@ def interpretability(
         scenes=scenes,
         seed=seed,
         setting=setting,
-        progress=lambda done: log(f"{done}/{scenes} scenes"),
+        progress=lambda done: print_info(f"{done}/{scenes} scenes"),
     )
     folder = report.save(output or STUDIES / f"interpretability-{clip.stem}", overwrite=overwrite)
     print_report(report, folder)
@@ -227,61 +266,68 @@ def interpretability(
 
 def few_shot(
     model: Annotated[
-        str, typer.Argument(metavar="[NAME|PATH]", help="A SAVE trained on the seen classes.")
+        str, typer.Argument(metavar="[NAME|PATH]", help="SAVE model trained on the seen classes.")
     ] = "save-tiny",
     data: Annotated[
         str, typer.Option("--data", metavar="scenes|v3", help="Composed scenes, or AVSBench V3.")
     ] = "scenes",
     root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="The corpus, or the folder of V3.")
+        Path | None, typer.Option("--root", metavar="DIR", help="The corpus, or the folder that contains V3.")
     ] = None,
     shots: Annotated[
         str, typer.Option("--shots", metavar="K,K", help="Examples per class; V3 has 0, 1, 3 and 5.")
     ] = "0,1,3,5",
-    episodes: Annotated[int, typer.Option("--episodes", min=2, help="scenes: number of episodes.")] = 16,
-    ways: Annotated[int, typer.Option("--ways", min=1, help="scenes: classes per episode.")] = 5,
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=2, help="With --data scenes: number of episodes.")
+    ] = 16,
+    ways: Annotated[int, typer.Option("--ways", min=1, help="With --data scenes: classes per episode.")] = 5,
     seed: Seed = 0,
     output: Output = None,
     precision: Precision = "auto",
     device: Device = "auto",
 ) -> int:
-    """Unseen classes after no or a few examples: SAVE, GAVS's prompt, ProtoNet, RelationNet."""
+    """Compare SAVE, GAVS's prompt, ProtoNet and RelationNet on unseen classes, with no or a few examples.
+
+    \b
+    Examples:
+      python -m studies few-shot save-tiny
+      python -m studies few-shot runs/v3/model --data v3 --root data/avsbench --shots 0,1,5
+    """
     from studies.few_shot import FewShotConfig, run_few_shot
 
     if data not in {"scenes", "v3"}:
-        raise UsageError(f"Unknown data '{data}'. Choose from: scenes, v3.")
+        raise UsageError(f"unknown data '{data}': choose scenes or v3")
     if data == "v3" and root is None:
-        raise UsageError("--data v3 requires --root DIR, the folder containing AVSBench.")
+        raise UsageError("--data v3 requires --root DIR, the folder that contains AVSBench")
     if not all(part.strip().isdecimal() for part in shots.split(",")):
-        raise UsageError(f"--shots {shots}: give numbers separated by commas, such as 0,1,3,5.")
+        raise UsageError(f"--shots {shots}: give numbers separated by commas, such as 0,1,3,5")
     numbers = tuple(sorted({int(part) for part in shots.split(",")}))
     config = FewShotConfig(shots=numbers, episodes=episodes, ways=ways, seed=seed)
     folder = output or STUDIES / "few-shot"
     root = root or Path("corpora/tuxpaint")
-    report = run_few_shot(model, data, root, config, folder, precision=precision, device=device, log=log)
-    print_report(report, report.save(folder / "report", overwrite=True))  # made from the trials, which stay
+    report = run_few_shot(
+        model, data, root, config, folder, precision=precision, device=device, log=print_info
+    )
+    print_report(report, report.save(folder / "report", overwrite=True))  # recomputed from the saved trials
     return 0
 
 
-for _name in GRIDS:
-    app.command(_name)(_declared(_name))
-app.command("grid")(grid)
-app.command("audio-sensitivity")(audio_sensitivity)
-app.command("interpretability")(interpretability)
-app.command("few-shot")(few_shot)
+app = make_app(
+    HELP,
+    {
+        **{name: _declared(name) for name in GRIDS},
+        "grid": grid,
+        "audio-sensitivity": audio_sensitivity,
+        "interpretability": interpretability,
+        "few-shot": few_shot,
+    },
+    name="studies",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code, which are those of ``save-avs``."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        return app(arguments, prog_name="python -m studies", standalone_mode=False) or 0
-    except SaveAvsError as error:
-        log(f"studies: {error}")
-        return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        log("studies: Interrupted. Run the same command again to resume.")
-        return INTERRUPTED
-    except _USAGE_ERROR as error:
-        log(f"studies: {getattr(error, 'format_message', error.__str__)()}")
-        return USAGE
+    """Run the command line and return its exit code, as ``save-avs`` has them."""
+    return run_app(app, sys.argv[1:] if argv is None else argv, name=PROGRAM, after_stop=RESUME)

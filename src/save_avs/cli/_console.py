@@ -65,22 +65,29 @@ def align_table(table: str) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (padded[0], rule, *padded[1:]))
 
 
-class _WithoutFlagTypes:
-    """Help that shows flags without a type."""
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+
+
+class _ShortTypes:
+    """Help with short types: N, X or TEXT for options without a metavar, none for flags and arguments."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         params = super().get_params(ctx)  # type: ignore[misc]
         for param in params:
-            if getattr(param, "is_flag", False):
+            if param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: None
+            elif getattr(param, "is_flag", False):
                 param.metavar = ""
+            elif param.metavar is None:
+                param.metavar = _METAVARS.get(param.type_descriptor.annotation)
         return params
 
 
-class _Command(_WithoutFlagTypes, TyperCommand):
+class _Command(_ShortTypes, TyperCommand):
     pass
 
 
-class _Group(_WithoutFlagTypes, TyperGroup):
+class _Group(_ShortTypes, TyperGroup):
     pass
 
 

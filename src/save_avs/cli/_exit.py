@@ -18,6 +18,7 @@ from save_avs.errors import SaveAvsError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 TRACEBACK_VARIABLE = "SAVE_AVS_TRACEBACK"
+NO_PARTIAL_OUTPUT = "No partial output was left behind."
 
 _OS_HINTS = {
     errno.ENOSPC: "; free some space, or write to another disk",
@@ -38,11 +39,14 @@ class _Terminated(BaseException):
     """SIGTERM, raised in the main thread, so that the program cleans up as after Ctrl-C."""
 
 
-def run_app(app: typer.Typer, arguments: Sequence[str], *, name: str) -> int:
+def run_app(
+    app: typer.Typer, arguments: Sequence[str], *, name: str, after_stop: str = NO_PARTIAL_OUTPUT
+) -> int:
     """Run a command line and return its exit code; a failure prints one line on stderr.
 
     0 done; 1 the program failed; 2 wrong usage; 3 an input could not be read or finished; 130 and 143 after
-    Ctrl-C and SIGTERM. With --verbose, or SAVE_AVS_TRACEBACK set, failures show their traceback.
+    Ctrl-C and SIGTERM, whose messages end with ``after_stop``. With --verbose, or SAVE_AVS_TRACEBACK set,
+    failures show their traceback.
     """
     try:
         with _sigterm_raises():
@@ -53,7 +57,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str], *, name: str) -> int:
     except (KeyboardInterrupt, _Terminated, Exception) as error:
         if _show_traceback():
             print_traceback(error)
-        message, code = _describe(error, name)
+        message, code = _describe(error, name, after_stop)
         print_line(f"{name}: {message}", err=True)
         return code
 
@@ -62,14 +66,14 @@ def _show_traceback() -> bool:
     return output_settings.verbose or bool(os.environ.get(TRACEBACK_VARIABLE))
 
 
-def _describe(error: BaseException, name: str) -> tuple[str, int]:
+def _describe(error: BaseException, name: str, after_stop: str) -> tuple[str, int]:
     """Return the message of an error, in one line, and the exit code."""
     message, code = _one_line(error), FAILED
     match error:
         case KeyboardInterrupt() | typer.Abort():
-            message, code = "Interrupted. No partial output was left behind.", INTERRUPTED
+            message, code = f"Interrupted. {after_stop}", INTERRUPTED
         case _Terminated():
-            message, code = "Terminated. No partial output was left behind.", TERMINATED
+            message, code = f"Terminated. {after_stop}", TERMINATED
         case SaveAvsError():
             code = error.exit_code
         case _ if isinstance(error, _UsageError):
