@@ -62,7 +62,7 @@ def test_training_audio_is_drawn_from_seed_and_index(root):
     assert drawn == [sounds(seed) for seed in range(12)]
     assert {names[0] for names in drawn} == {"d0", "d1", "d2"}
     assert {names[2] for names in drawn} == {"c0"}
-    assert any(names[0] != names[1] for names in drawn)  # the index counts, not the picture
+    assert any(names[0] != names[1] for names in drawn)  # the index counts, not the image
 
 
 def test_validation_audio_is_the_tables(root):

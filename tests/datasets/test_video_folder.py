@@ -96,7 +96,7 @@ def test_folder_without_masks_is_refused(root):
 
 
 def test_broken_videos_and_masks_are_named(root):
-    (root / "scene-0001.masks/000008.png").write_text("no picture")
+    (root / "scene-0001.masks/000008.png").write_text("not an image")
     with pytest.raises(DataError, match=r"000008\.png: not an image"):
         open_dataset("folder", root, "test")[1]
     (root / "scene-0000.mp4").write_text("no film")

@@ -55,7 +55,7 @@ def support() -> Support:
 
 @pytest.fixture
 def query() -> Features:
-    """Both classes in one picture: axis 1 above, axis 2 below on the left; heard are 5, then 6."""
+    """Both classes in one image: axis 1 above, axis 2 below on the left; heard are 5, then 6."""
     image = embedding((LEFT, LEFT, 1), (RIGHT, LEFT, 2))
     return Features(torch.stack([image, image]), torch.stack([sound(5), sound(6)]))
 

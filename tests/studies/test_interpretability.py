@@ -97,8 +97,8 @@ def test_equal_tokens_have_equal_colors() -> None:
     assert (same == other).all() and (same != moved).any()
     ramp = np.zeros((1, 9, 6), np.float32)
     ramp[0, :, 2] = np.arange(9)
-    (picture,) = tokens_to_colors([ramp])
-    assert (np.diff(picture[0, :, 0].astype(int)) >= 0).all() and np.ptp(picture[0, :, 0]) == 255
+    (image,) = tokens_to_colors([ramp])
+    assert (np.diff(image[0, :, 0].astype(int)) >= 0).all() and np.ptp(image[0, :, 0]) == 255
 
 
 def test_ablation_of_nothing_and_of_everything(model) -> None:

@@ -62,22 +62,22 @@ def test_prompts_name_what_sounds(monkeypatch, corpus, model):
 
 @pytest.mark.parametrize("prompt", PROMPT_KINDS)
 def test_a_real_sam_answers_as_by_its_own_forward(corpus, model, prompt):
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    frame = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     mask = np.zeros((64, 64), bool)
     mask[10:30, 20:50] = True
     asked = prompted._make_prompt(prompt, mask, np.random.default_rng(1))
-    image = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    image = torch.from_numpy(frame).permute(2, 0, 1)[None]
     given = torch.from_numpy(asked)[None]
     points = {"points": (given[:, None], torch.ones(1, 1))} if len(asked) == 2 else {"boxes": given}
     with torch.no_grad():
         logits, _ = model.sam(model.sam.preprocess(image), **points)
         expected = torch.nn.functional.interpolate(logits, (64, 64), mode="bilinear").sigmoid()[0, 0]
-    assert torch.allclose(prompted._predict(model, picture, asked[None]), expected, atol=1e-6)
+    assert torch.allclose(prompted._predict(model, frame, asked[None]), expected, atol=1e-6)
     assert expected.std() > 0
 
 
 def test_answers_to_two_prompts_are_joined(model):
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    frame = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     boxes = np.array([[4, 4, 20, 20], [30, 30, 60, 60]], np.float32)
-    alone = torch.stack([prompted._predict(model, picture, box[None]) for box in boxes])
-    assert torch.allclose(prompted._predict(model, picture, boxes), alone.amax(0), atol=1e-6)
+    alone = torch.stack([prompted._predict(model, frame, box[None]) for box in boxes])
+    assert torch.allclose(prompted._predict(model, frame, boxes), alone.amax(0), atol=1e-6)

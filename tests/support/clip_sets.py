@@ -53,17 +53,17 @@ def make_clips(
     rng = np.random.default_rng(seed)
     samples, metadata = [], []
     for i, n in enumerate(frames):
-        pictures = rng.integers(0, 100, (n, *size, 3), dtype=np.uint8)
+        images = rng.integers(0, 100, (n, *size, 3), dtype=np.uint8)
         masks = np.zeros((n, *size), bool)
         for k in range(n):
             top, left = rng.integers(0, size[0] // 2), rng.integers(0, size[1] // 2)
             masks[k, top : top + size[0] // 2, left : left + size[1] // 2] = i not in silent
-        pictures[masks] += 120
+        images[masks] += 120
         kind = 1 + i % 3
         samples.append(
             AVSample(
                 name=f"clip-{i}",
-                frames=pictures,
+                frames=images,
                 log_mel=rng.normal(size=(n, 96, 64)).astype(np.float32),
                 masks=masks,
                 has_mask=np.ones(n, bool),

@@ -22,9 +22,9 @@ H, W = 12, 20
 COLORS = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0), 9: (192, 0, 0), 70: (32, 128, 128)}
 
 
-def save(picture: np.ndarray | Image.Image, path: Path) -> Path:
+def save(image: np.ndarray | Image.Image, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     image.save(path, **({"quality": 100, "subsampling": 0} if path.suffix == ".jpg" else {}))
     return path
 
@@ -102,7 +102,7 @@ AVSS_HEAD = "vid,uid,s_min,s_sec,a_obj,split,label"
 
 
 def avss(root: Path) -> Path:
-    """A few clips of each subset; 71 classes, of which the pictures show 1 and 70."""
+    """A few clips of each subset; 71 classes, of which the images show 1 and 70."""
     lines = [f"{vid},{uid},0,4,{objects},{split},{label}" for label, uid, vid, objects, split in AVSS_CLIPS]
     table(root / "metadata.csv", "\n".join([AVSS_HEAD, *lines]) + "\n")
     names = ["background", "bird", *(f"class-{k}" for k in range(2, 71))]
@@ -147,7 +147,7 @@ def v3(root: Path) -> Path:
 
 
 def synthetic(root: Path) -> Path:
-    """Three pictures to train, one to validate, one to test; two classes, several sounds of the first."""
+    """Three images to train, one to validate, one to test; two classes, several sounds of the first."""
     head = ["inst_id", "img_id", "alpha", "beta", "cls_name", "cls_id", "dataset", "split", "audio_name"]
     rows = [
         ["i0", "p0", "", "", "dog", "7", "lvis", "train", "d0"],

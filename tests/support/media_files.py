@@ -49,7 +49,7 @@ class VideoTrack:
 
 
 def gray(count: int, *, fps: float = 25, start: float = 0.0, **more) -> VideoTrack:
-    """Pictures at a constant rate whose gray tells which one it is."""
+    """Frames at a constant rate; the gray value identifies each."""
     return VideoTrack([start + i / fps for i in range(count)], levels(count), **more)
 
 

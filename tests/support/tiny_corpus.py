@@ -13,7 +13,7 @@ RATE = 16_000
 SOUNDING = ("bar", "disc", "ring", "square")
 ZERO_SHOT = "ghost"
 
-# picture -> (shape, color); the color is the picture's own
+# image -> (shape, color); each image has its own color
 LOOKS = {
     "square/square-0": ("rectangle", (200, 30, 30)),
     "square/square-1": ("rectangle", (220, 60, 20)),

@@ -27,14 +27,14 @@ def make_clip(
     truth[
         :, height // 4 : 3 * height // 4, (width // 2 if right else 0) : (width if right else width // 2)
     ] = True
-    pictures = np.full((frames, height, width, 3), 40, np.uint8)
-    pictures[truth] = (220, 60 + index, 30)
+    images = np.full((frames, height, width, 3), 40, np.uint8)
+    images[truth] = (220, 60 + index, 30)
     log_mel = np.full((frames, 96, 64), -4.0, np.float32)
     log_mel[:, :, 40 if right else 10] = 2.0
     known = np.arange(frames) < (frames if annotated is None else annotated)
     sample = {
         "name": f"clip-{index}",
-        "frames": pictures,
+        "frames": images,
         "log_mel": log_mel,
         "masks": truth & known[:, None, None],
         "has_mask": known,

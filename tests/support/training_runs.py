@@ -1,4 +1,4 @@
-"""A run's folder, made by hand: rows, pictures and a recipe, without any training."""
+"""A run's folder, made by hand: rows, images and a recipe, without any training."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_a_split_with_nothing_in_it(tmp_path):
 def test_other_files_in_corpus_folders_are_ignored(tmp_path):
     root = make_corpus(tmp_path / "corpus")
     for folder in ("backgrounds", "cutouts/disc"):
-        (root / folder / "README.txt").write_text("not a picture")
+        (root / folder / "README.txt").write_text("not an image")
     (root / "sounds" / "disc" / ".hidden").write_text("not a sound")
     Corpus.load(root, "train")
 

@@ -116,11 +116,11 @@ def test_training_scenes_use_training_material_only(train, test):
     """Drawn scenes show the split's looks and photographs, and sound from its stretches."""
     for corpus in (train, test):
         looks = {id(c) for group in corpus.cutouts.values() for c in group}
-        pictures = {id(p) for p in corpus.backgrounds}
+        images = {id(p) for p in corpus.backgrounds}
         waves = {id(w) for sounds in corpus.sounds.values() for w in sounds}
         for scene in scenes(corpus, SceneOptions(texture_prob=0.0)):
             assert {id(t.cutout) for t in scene.objects} <= looks
-            assert id(scene.background.image) in pictures
+            assert id(scene.background.image) in images
             assert {id(v.waveform) for v in scene.audio_sources if v.name is not None} <= waves
 
 

@@ -167,7 +167,7 @@ def test_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path, spoil):
 
 
 def poison(task, steps: set[int]) -> None:
-    """The pictures of one clip become NaN logits, in these steps."""
+    """The images of one clip give NaN logits, in these steps."""
     loss = task.loss
     calls = {"n": 0}
 

@@ -35,8 +35,8 @@ def test_tensorboard_receives_metrics_and_images(tmp_path):
     events = read_back(tmp_path, "1-scenes")
     assert events.Scalars("train/loss")[0].value == 0.25 and events.Scalars("val/miou")[0].value == 0.5
     assert events.Tags()["images"] == ["masks/0", "masks/1"]
-    (picture,) = events.Images("masks/1")
-    assert (picture.step, picture.height, picture.width) == (50, 64, 3 * 64)
+    (image,) = events.Images("masks/1")
+    assert (image.step, image.height, image.width) == (50, 64, 3 * 64)
 
 
 def test_tensorboard_has_steps_once_after_a_resume(tmp_path):

@@ -49,13 +49,13 @@ def test_synthetic_task_images(name, names, corpus):
     task = TASKS[name](model, stage, corpus, 64)
     batch = task.collate([task.val_stream[i] for i in range(2 if name == "synthetic-avs" else 4)])
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        pictures = task.images(batch)
-    assert len(pictures) == (0 if name == "audio-tagging" else 4)
-    assert names is None or [picture.name for picture in pictures] == names
-    for picture in pictures:
-        assert picture.frame.shape == (64, 64, 3) and picture.frame.dtype == np.uint8
-        assert picture.pred.shape == picture.target.shape == (16, 16) and picture.pred.dtype == np.float32
-        assert picture.pred.min() >= 0 and picture.pred.max() <= 1
+        images = task.images(batch)
+    assert len(images) == (0 if name == "audio-tagging" else 4)
+    assert names is None or [image.name for image in images] == names
+    for image in images:
+        assert image.frame.shape == (64, 64, 3) and image.frame.dtype == np.uint8
+        assert image.pred.shape == image.target.shape == (16, 16) and image.pred.dtype == np.float32
+        assert image.pred.min() >= 0 and image.pred.max() <= 1
 
 
 def test_avs_task_images_have_the_scored_predictions():
@@ -63,24 +63,24 @@ def test_avs_task_images_have_the_scored_predictions():
     task = AVSegmentationTask(tiny_model(), clip_stage(), train=clips, val=clips)
     batch = task.collate([task.val_stream[0], task.val_stream[1]])
     with torch.inference_mode():
-        pictures, logits = task.images(batch), task.model(batch.clips.images, batch.clips.log_mel)
-    assert [picture.name for picture in pictures] == ["clip-0", "clip-0", "clip-1", "clip-1"]
-    assert np.array_equal(pictures[2].pred, logits[2, 0].sigmoid().numpy())
-    assert pictures[0].target[8, 2] == 1 and pictures[0].target[8, 12] == 0  # the square on the left
-    assert tuple(pictures[0].frame[32, 8]) == (220, 60, 30)
+        images, logits = task.images(batch), task.model(batch.clips.images, batch.clips.log_mel)
+    assert [image.name for image in images] == ["clip-0", "clip-0", "clip-1", "clip-1"]
+    assert np.array_equal(images[2].pred, logits[2, 0].sigmoid().numpy())
+    assert images[0].target[8, 2] == 1 and images[0].target[8, 12] == 0  # the square on the left
+    assert tuple(images[0].frame[32, 8]) == (220, 60, 30)
 
 
 def test_add_images_limits_images_per_clip_and_in_all():
     asked: list[int] = []
 
-    def pictures(batch: int):
+    def make_images(batch: int):
         asked.append(batch)
         return [make_validation_image(f"clip-{batch}-{k // 5}") for k in range(15)]
 
     held = []
     for batch in range(4):
-        add_images(held, lambda batch=batch: pictures(batch))
-    assert [picture.name for picture in held] == [f"clip-{b}-{k // 2}" for b in range(2) for k in range(6)][
+        add_images(held, lambda batch=batch: make_images(batch))
+    assert [image.name for image in held] == [f"clip-{b}-{k // 2}" for b in range(2) for k in range(6)][
         :MAX_IMAGES
     ]
     assert asked == [0, 1]
@@ -104,8 +104,8 @@ def test_panels_of_a_probability_below_one_half():
 def test_pred_is_the_sigmoid_of_the_logits():
     logits = torch.tensor([-2.0, 0.0, 2.0, 4.0]).reshape(1, 1, 2, 2)
     images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    (picture,) = make_validation_images(images, logits.bfloat16(), torch.ones(1, 1, 2, 2), ["a"])
-    assert picture.pred.ravel() == pytest.approx([0.1192, 0.5, 0.8808, 0.982], abs=1e-4)
+    (shown,) = make_validation_images(images, logits.bfloat16(), torch.ones(1, 1, 2, 2), ["a"])
+    assert shown.pred.ravel() == pytest.approx([0.1192, 0.5, 0.8808, 0.982], abs=1e-4)
 
 
 def image_size(path) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def _segmented(place: Path) -> Outcome:
 
 
 def _frames_in(video: Path) -> str:
-    """How many of its frames decode; x264 does not code small pictures twice in the same bits."""
+    """How many of its frames decode; x264 does not encode small images reproducibly."""
     with av.open(str(video)) as container:
         return f"{sum(1 for _ in container.decode(video=0))} frames"
 

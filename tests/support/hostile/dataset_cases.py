@@ -18,7 +18,7 @@ from tests.support import dataset_trees as trees
 from tests.support.hostile.byte_damage import cuts, flips
 from tests.support.hostile.case import Case, every
 from tests.support.hostile.media_damage import _png
-from tests.support.hostile.valid_inputs import model, picture, shelf, video
+from tests.support.hostile.valid_inputs import image, model, shelf, video
 from tests.support.hostile.weight_cases import Code
 from tests.support.tiny_corpus import make_corpus
 
@@ -88,7 +88,7 @@ WAYS: dict[str, Break] = {
     "zeros": _filled(bytes(100_000)),
     "a pickle with code": _filled(pickle.dumps(Code())),
     "a video": lambda path: path.write_bytes(video("v.mp4")),
-    "a large picture": lambda path: path.write_bytes(_png(60_000, 60_000)),
+    "a large image": lambda path: path.write_bytes(_png(60_000, 60_000)),
     "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "damaged": lambda path: path.write_bytes(next(flips(path.read_bytes(), 1))[1]),
     "a folder": _instead(Path.mkdir),
@@ -247,7 +247,7 @@ def _corpora() -> Iterator[Case]:
         "a list": b"[]",
     }.items():
         yield _corpus(f"a manifest with {what}", "corpus.json", _filled(content))
-    yield _corpus("a cutout of nothing", "cutouts/square/square-2.png", _filled(picture("png")))
+    yield _corpus("a cutout of nothing", "cutouts/square/square-2.png", _filled(image("png")))
     yield _corpus("a background of 20000 x 20000", "backgrounds/city.png", _filled(_png(20_000, 20_000)))
 
 

@@ -94,7 +94,7 @@ def _recipes() -> Iterator[Case]:
         ("a stage that is a list", b"{name: a, task: segment, steps: 2}", b"[]"),
         ("a corpus that is not there", b"corpus: sample", b"corpus: /nowhere"),
         ("a corpus that is a file", b"corpus: sample", b"corpus: /etc/passwd"),
-        ("a picture of 10^9", b"image_size: 64", b"image_size: 1000000000"),
+        ("an image of 10^9", b"image_size: 64", b"image_size: 1000000000"),
         ("a preset of no name", b"save-vit-b", b"save-vit-z"),
         ("an output that is a file", b"out: out", b"out: /etc/passwd/x"),
         ("an output with a zero", b"out: out", b'out: "a\\0b"'),
@@ -128,7 +128,7 @@ def _masks() -> Iterator[Case]:
         "of nothing": "",
         "that end early": "1",
         "that never end": "o",
-        "beyond the picture": "99999999",
+        "beyond the image": "99999999",
         "below zero": "OOOO",
         "of 10^5 runs": "1" * 100_000,
         "of other letters": "~~~\x7f",
@@ -151,7 +151,7 @@ def _masks() -> Iterator[Case]:
         (None, 3),
         ([], {}),
     ):
-        yield changed(f"a picture of {height} x {width}", sized(height, width), 0, 2)
+        yield changed(f"an image of {height} x {width}", sized(height, width), 0, 2)
     for what, values in {
         "an index below zero": {"index": -1},
         "an index of 10^30": {"index": 10**30},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.hostile.byte_damage import cuts, flips, holes, patched
 from tests.support.hostile.case import Case, every, written
-from tests.support.hostile.valid_inputs import VIDEOS, model, picture, video
+from tests.support.hostile.valid_inputs import VIDEOS, image, model, video
 
 FINE, WRONG_USE, UNREADABLE = 0, 2, 3
 TORN = ("v.mp4", "fast.mp4", "pieces.mp4", "v.mkv", "v.webm", "v.avi", "v.ts")
@@ -69,8 +69,8 @@ def _disguised() -> Iterator[Case]:
     for what, content in others.items():
         yield case(f"{what} named .mp4", "v.mp4", content, (UNREADABLE,))
     for format in ("png", "jpeg", "bmp", "webp", "tiff", "gif", "ppm"):
-        yield case(f"{format} picture", f"p.{format}", picture(format), (FINE, UNREADABLE))
-        yield case(f"{format} picture named .mp4", "p.mp4", picture(format), (FINE, UNREADABLE))
+        yield case(f"{format} image", f"p.{format}", image(format), (FINE, UNREADABLE))
+        yield case(f"{format} image named .mp4", "p.mp4", image(format), (FINE, UNREADABLE))
 
 
 def _declared() -> Iterator[Case]:
@@ -82,8 +82,8 @@ def _declared() -> Iterator[Case]:
         ("mdhd", 16, most, "an endless track"),
         ("mdhd", 16, bytes(4), "a track of no duration"),
         ("stts", 4, most, "four thousand million times"),
-        ("stts", 8, most, "four thousand million pictures of one length"),
-        ("stts", 12, most, "pictures that last years"),
+        ("stts", 8, most, "four thousand million frames of one duration"),
+        ("stts", 12, most, "frames that last years"),
         ("stsz", 8, most, "four thousand million samples"),
         ("stsz", 4, b"\x7f\xff\xff\xff", "samples of two gigabytes"),
         ("stco", 4, most, "four thousand million places"),
@@ -100,15 +100,15 @@ def _declared() -> Iterator[Case]:
         yield case(f"mp4 declares {what}", "v.mp4", patched(mp4, box.encode(), offset, new))
     avi = video("v.avi")
     yield case("avi declares 65536 streams", "v.avi", patched(avi, b"avih", 4 + 24, b"\0\0\1\0"))
-    yield case("avi declares a huge picture", "v.avi", patched(avi, b"strf", 8, most[:2] + b"\0\0" * 3))
+    yield case("avi declares a huge frame", "v.avi", patched(avi, b"strf", 8, most[:2] + b"\0\0" * 3))
     mkv = video("v.mkv")
-    yield case("mkv declares a picture 2^32 wide", "v.mkv", patched(mkv, b"\xb0", 0, b"\x84" + most))
+    yield case("mkv declares a frame 2^32 wide", "v.mkv", patched(mkv, b"\xb0", 0, b"\x84" + most))
     for side in (20_000, 60_000, 2**31 - 1):
         yield case(f"png declares {side} x {side} pixels", "p.png", _png(side, side))
         yield case(f"y4m declares {side} x {side} pixels", "v.y4m", _y4m(side, side))
     yield case("gif declares 65535 x 65535 pixels", "v.gif", patched(video("v.gif"), b"GIF89a", 0, most))
     yield case(
-        "bmp declares 30000 x 30000 pixels", "p.bmp", patched(picture("bmp"), b"(\0\0\0", 0, b"0u\0\0" * 2)
+        "bmp declares 30000 x 30000 pixels", "p.bmp", patched(image("bmp"), b"(\0\0\0", 0, b"0u\0\0" * 2)
     )
     yield case(
         "png of 12000 x 12000 pixels, whole", "p.png", _png(12_000, 12_000, rows=12_000), (FINE, UNREADABLE)
@@ -129,7 +129,7 @@ def _y4m(width: int, height: int) -> bytes:
 
 
 def _png(width: int, height: int, *, rows: int = 1) -> bytes:
-    """A black picture of 1 bit a pixel; of ``rows`` alone is there anything."""
+    """A black image of 1 bit per pixel, with data for ``rows`` only."""
     lines = zlib.compress(bytes(min(width, 1 << 20) // 8 + 1) * rows, 9)
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", lines) + _chunk(b"IEND", b"")

@@ -40,11 +40,11 @@ def _shapes() -> Iterator[Case]:
     for width, height in sides:
         yield _case(f"{width} x {height} pixels", _video("v.mov", gray(3, size=(width, height), **PLAIN)))
     yield _case(
-        "one picture of 8K",
+        "one frame of 8K",
         _video("v.mov", gray(1, size=(7680, 4320), **PLAIN)),
     )
     yield _case(
-        "20 000 pictures of nothing", _video("v.mkv", gray(20_000, size=(2, 2), codec="rawvideo", options={}))
+        "20 000 empty frames", _video("v.mkv", gray(20_000, size=(2, 2), codec="rawvideo", options={}))
     )
     for number, matrix in enumerate(
         [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (0, 0, 0, 0), (1, 1, 1, 1), (32767, -32768, 5, 7)]
@@ -96,25 +96,25 @@ def _colors() -> Iterator[Case]:
 
 def _clocks() -> Iterator[Case]:
     for what, times in {
-        "one picture": [0.0],
-        "pictures at any time": [0, 0.04, 0.05, 0.4, 0.41, 2.0],
-        "a picture an hour": [0, 3600.0, 7200.0],
-        "1000 pictures a second": [k / 1000 for k in range(50)],
+        "one frame": [0.0],
+        "frames at irregular times": [0, 0.04, 0.05, 0.4, 0.41, 2.0],
+        "one frame per hour": [0, 3600.0, 7200.0],
+        "1000 frames per second": [k / 1000 for k in range(50)],
         "a start a day late": [86_400 + k / 10 for k in range(5)],
-        "pictures before zero": [-1 + k / 10 for k in range(5)],
+        "frames before zero": [-1 + k / 10 for k in range(5)],
         "a gap of a month": [0, 0.1, 2_600_000.0, 2_600_000.1],
     }.items():
-        pictures = VideoTrack(times, [60 + k % 99 for k in range(len(times))])
+        frames = VideoTrack(times, [60 + k % 99 for k in range(len(times))])
         for companion, tracks in (("", []), (" with sound", [AudioTrack([(0, tone(1, 16000))])])):
-            yield _case(what + companion, _video("v.mkv", pictures, *tracks), (FINE, UNREADABLE))
-    yield _case("all pictures at one time", lambda folder: _timed(folder, [0] * 6))
-    yield _case("pictures that run backwards", lambda folder: _timed(folder, [5, 4, 3, 2, 1, 0]))
-    yield _case("pictures at the end of time", lambda folder: _timed(folder, [0, 1, 2**61, 2**61 + 1]), LATE)
-    yield _case("pictures at the beginning of time", lambda folder: _timed(folder, [-(2**61), 0, 1]), LATE)
+            yield _case(what + companion, _video("v.mkv", frames, *tracks), (FINE, UNREADABLE))
+    yield _case("all frames at one time", lambda folder: _timed(folder, [0] * 6))
+    yield _case("frames that run backwards", lambda folder: _timed(folder, [5, 4, 3, 2, 1, 0]))
+    yield _case("frames at the end of time", lambda folder: _timed(folder, [0, 1, 2**61, 2**61 + 1]), LATE)
+    yield _case("frames at the beginning of time", lambda folder: _timed(folder, [-(2**61), 0, 1]), LATE)
 
 
 def _timed(folder: Path, ticks: list[int]) -> Path:
-    """Raw pictures under timestamps that no encoder would take."""
+    """Raw frames with timestamps that no encoder would accept."""
     import av
 
     path = folder / "v.nut"
@@ -161,10 +161,10 @@ def _audio_frames() -> Iterator[Case]:
         "far too quiet": plain * np.float32(1e-40),
     }.items():
         yield heard(what, AudioTrack([(0, waveform.astype(np.float32))], codec="pcm_f32le", format="flt"))
-    yield heard("longer than the picture", AudioTrack([(0, tone(30, 16000))]))
-    yield heard("shorter than the picture", AudioTrack([(0, tone(0.05, 16000))]))
+    yield heard("longer than the video", AudioTrack([(0, tone(30, 16000))]))
+    yield heard("shorter than the video", AudioTrack([(0, tone(0.05, 16000))]))
     yield heard("a single sample", AudioTrack([(0, tone(1, 16000)[:, :1])]))
-    yield heard("behind the picture", AudioTrack([(5, plain)]))
+    yield heard("behind the video", AudioTrack([(5, plain)]))
     yield heard("in two pieces", AudioTrack([(0, plain), (90, plain)]))
     yield heard("three tracks", *[AudioTrack([(0, tone(1, 16000, hz=hz))]) for hz in (300, 500, 700)])
     yield heard(
@@ -175,7 +175,7 @@ def _audio_frames() -> Iterator[Case]:
 
 
 def _companions() -> Iterator[Case]:
-    yield _case("two pictures at once", _video("v.mkv", gray(5), gray(5, size=(64, 48))))
+    yield _case("two video streams", _video("v.mkv", gray(5), gray(5, size=(64, 48))))
     yield _case("sound alone", _video("v.mka", AudioTrack([(0, tone(1, 16000))])), (UNREADABLE,))
     yield _case("subtitles beside it", _with_subtitles)
     yield _case("a cover beside it", lambda folder: _with_cover(folder, gray(5)))

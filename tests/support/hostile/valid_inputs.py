@@ -19,7 +19,7 @@ from save_avs.models import save_model
 from tests.support.media_files import tone
 from tests.support.tiny_model import shake, tiny_model
 
-VIDEOS = {  # name: codec of the pictures, of the sound
+VIDEOS = {  # name: video codec, audio codec
     "v.mp4": ("libx264", "aac"),
     "fast.mp4": ("libx264", "aac"),
     "pieces.mp4": ("libx264", "aac"),
@@ -57,7 +57,7 @@ def model() -> Path:
 
 @cache
 def video(name: str) -> bytes:
-    """A second of pictures that differ, with a tone."""
+    """One second of different frames, with a tone."""
     codec, sound = VIDEOS[name]
     path = film(
         shelf() / name, codec, _PIXELS.get(codec, "yuv420p"), sound=sound, options=_OPTIONS.get(name, {})
@@ -74,28 +74,28 @@ def film(
     sound: str = "",
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A second at ten pictures a second, on the clock that most encoders insist on."""
+    """One second at ten frames per second, in the time base that most encoders require."""
     with av.open(str(path), "w", options=options or {}) as container:
-        pictures = container.add_stream(codec, rate=10)
-        pictures.width, pictures.height, pictures.pix_fmt = *size, pix_fmt
+        video_stream = container.add_stream(codec, rate=10)
+        video_stream.width, video_stream.height, video_stream.pix_fmt = *size, pix_fmt
         sample_rate = _RATES.get(sound, 16000)
         tones = container.add_stream(sound, rate=sample_rate, layout="mono") if sound else None
         rng = np.random.default_rng(0)
         for _ in range(10):
             noise = av.VideoFrame.from_ndarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8))
-            container.mux(pictures.encode(noise.reformat(format=pix_fmt)))
+            container.mux(video_stream.encode(noise.reformat(format=pix_fmt)))
         if tones is not None:
             frame = av.AudioFrame.from_ndarray(tone(1.0, sample_rate), "fltp", "mono")
             frame.sample_rate = sample_rate
             container.mux(tones.encode(frame))
-        for stream in filter(None, (pictures, tones)):
+        for stream in filter(None, (video_stream, tones)):
             container.mux(stream.encode(None))
     return path
 
 
 @cache
-def picture(format: str) -> bytes:
-    """A picture of noise, 40 x 30."""
+def image(format: str) -> bytes:
+    """An image of noise, 40 x 30."""
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format)

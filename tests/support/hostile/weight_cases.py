@@ -223,7 +223,7 @@ def _models() -> Iterator[Case]:
     yield stored("without tensors", lambda state: state.clear())
     for size in (0, -64, 1, 65, 10**6, 10**12, 10**30, "64", None, 64.5):
         yield declared(
-            f"for pictures of {size}",
+            f"for images of {size}",
             lambda config, s=size: config.update(image_size=s),
             (0, 1, 2, 3) if size == "64" else (1, 2, 3),
         )
