@@ -1,4 +1,4 @@
-"""The paper's open questions, answered by experiments: declared grids of runs, and studies of one model.
+"""Experiments on the paper's open questions: grids of training runs, and studies of trained models.
 
-``python -m studies NAME`` from a checkout; docs/lab-notes/studies.md describes each.
+``python -m studies NAME`` from a checkout; docs/lab-notes/studies.md describes them.
 """

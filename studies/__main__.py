@@ -1,4 +1,4 @@
-"""``python -m studies NAME``."""
+"""Entry point of ``python -m studies``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Training budget of a run: steps, frames, operations, model size."""
+"""Training budget of a run: steps, frames, operations, and model size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of grid studies, and what the charts of all studies share."""
+"""Charts of grid studies, and helpers for the charts of all studies."""
 
 from __future__ import annotations
 

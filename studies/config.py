@@ -1,4 +1,4 @@
-"""A grid study as it is declared in YAML, and its runs: a variant and a seed make a recipe."""
+"""Declaration of a grid study in YAML, and its runs, one recipe for each variant and seed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EvaluationConfig(StrictModel):
     Attributes:
         scenes: number of scenes.
         seed: of the scenes.
-        split: of the corpus, or of the data set.
+        split: of the corpus, or of the dataset.
         scene_options: how scenes are drawn; by default as in the last stage, without augmentation.
         compare_at: side in pixels at which masks are compared; by default the model's own.
         size_thresholds: target areas from which on a sounding object counts as medium, and as large.
@@ -109,7 +109,7 @@ def load_study(name_or_path: str | Path) -> StudyConfig:
     declared = str(name_or_path) in GRID_STUDIES
     path = DECLARATIONS / f"{name_or_path}.yaml" if declared else Path(name_or_path)
     if not path.is_file():
-        raise UsageError(f"{path}: no such study. Choose from: {', '.join(GRID_STUDIES)}, or a YAML file.")
+        raise UsageError(f"{path}: no such study: choose from {', '.join(GRID_STUDIES)}, or give a YAML file")
     try:
         study = StudyConfig.model_validate(yaml.safe_load(read_yaml(path)))
     except ValidationError as error:
@@ -181,7 +181,7 @@ class Run:
 
 def _file_hash(path: Path) -> str:
     if not path.is_file():
-        raise UsageError(f"{path} is missing: train the model that the study starts from first.")
+        raise UsageError(f"{path} is missing: first train the model that the study starts from")
     return _hash_unchanged(path, path.stat().st_mtime_ns)
 
 
@@ -238,5 +238,5 @@ def select_runs(runs: Sequence[Run], names: Collection[str]) -> tuple[Run, ...]:
     known = {run.name for run in runs} | {run.variant for run in runs}
     if unknown := [name for name in names if name not in known]:
         variants = dict.fromkeys(run.variant for run in runs)
-        raise UsageError(f"Unknown run '{unknown[0]}'. Choose from: {', '.join(variants)}.")
+        raise UsageError(f"unknown run '{unknown[0]}': choose from {', '.join(variants)}")
     return tuple(run for run in runs if not names or {run.name, run.variant} & set(names))

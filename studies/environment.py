@@ -1,4 +1,4 @@
-"""What is needed to reproduce a study: the command, the machine, the version."""
+"""Environment of a study, for its reproduction: command, machine, versions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from save_avs.training.run_record import cpu_name
 
 
 def command_line() -> str:
-    """The command that is running."""
+    """Return the command line of this process."""
     return shlex.join(["python", "-m", "studies", *sys.argv[1:]])
 
 
 def describe_machine() -> str:
-    """CPU or GPU, threads, torch and system."""
+    """Describe CPU or GPU, threads, torch and operating system."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     threads = torch.get_num_threads()
@@ -27,7 +27,7 @@ def describe_machine() -> str:
 
 
 def describe_environment(**facts: object) -> dict[str, str]:
-    """Command, machine and version, with further facts such as seeds, sizes and data."""
+    """Collect command, machine and version, with further facts such as seeds, sizes and data."""
     return {
         "command": command_line(),
         **{name.replace("_", " "): str(value) for name, value in facts.items()},

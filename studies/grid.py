@@ -1,4 +1,4 @@
-"""A grid study from start to end: find the runs that are missing, execute them, report all."""
+"""Grid studies: execute the runs that have no result, and report all."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class GridStudy:
             problems = "; ".join(f"{name} failed: {problem}" for name, problem in failed.items())
             if failed:
                 raise DataError(problems)
-            raise UsageError(f"{self.folder}: no run of {self.name} is done, so there is nothing to report.")
+            raise UsageError(f"{self.folder}: nothing to report, as no run of {self.name} is done")
         report = self._report(results, failed)
         folder = report.save(self.folder / REPORT, overwrite=True)  # made from the results alone
         return GridOutcome(report, folder, failed)

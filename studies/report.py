@@ -1,4 +1,4 @@
-"""The report of a study: question, tables and charts, as Markdown with PNG images and CSV files."""
+"""Report of a study: Markdown with tables, PNG charts and CSV files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of runs: one CSV table per study, with a column per run.
+"""Results of runs, as a CSV table per study with a column per run.
 
 The first rows are facts about a run, such as its F-score and its training time. Each further row is a scored
 unit (a scene under one sound, or a clip), identified by ``measure`` (its kind), ``unit``, ``source`` and
@@ -125,7 +125,7 @@ def read_results(path: Path) -> list[RunResult]:
         head, *rows = list(csv.reader(path.read_text("utf-8").splitlines()))
         return [_read_column(head[k], [(*row[:4], row[k]) for row in rows]) for k in range(4, len(head))]
     except (ValueError, TypeError, LookupError) as error:
-        raise DataError(f"{path}: not a table of results ({error}).") from error
+        raise DataError(f"{path}: not a table of results ({error})") from error
 
 
 def _read_column(name: str, rows: Iterable[tuple[str, ...]]) -> RunResult:

@@ -1,4 +1,4 @@
-"""Runs of a grid study: those without a result are trained and scored, in sequence or in parallel."""
+"""Training and scoring of the runs of a grid study, in sequence or in parallel."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_runs(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.prompt is not None and not isinstance(run.stage, SyntheticStage):
             raise UsageError(
-                f"{run.variant}: SAM's own prompts need composed scenes; use a recipe that trains on them."
+                f"{run.variant}: SAM's own prompts need composed scenes: use a recipe that trains on them"
             )
         _check_identity(run)
         with_corpus_classes(run.recipe)
@@ -94,17 +94,19 @@ def check_folder(folder: Path, variants: Container[str]) -> None:
     """
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     if folder.is_file() or (names and FILE not in names and not any("-seed" in name for name in names)):
-        raise UsageError(f"{folder} exists and is not a study's folder; choose another with -o.")
+        raise UsageError(f"{folder} exists and is not a study's folder: choose another with -o")
     if other := [r.name for r in read_results(folder / FILE) if r.variant not in variants]:
-        raise UsageError(f"{folder} contains another study, with the run {other[0]}; choose another with -o.")
+        raise UsageError(
+            f"{folder} contains another study, with the run {other[0]}: choose another folder with -o"
+        )
 
 
 def _check_identity(run: Run) -> str:
     marker, identity = run.recipe.out / IDENTITY, run.identity + "\n"
     if marker.exists() and marker.read_text() != identity:
         raise UsageError(
-            f"{run.recipe.out} contains a run with a different recipe or initial weights; choose another "
-            "folder with -o, or delete it."
+            f"{run.recipe.out} contains a run with a different recipe or initial weights: choose another "
+            "folder with -o, or delete it"
         )
     return identity
 

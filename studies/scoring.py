@@ -1,4 +1,4 @@
-"""Scores of a trained model on the scenes or clips of its study, and its inference time."""
+"""Scoring of a trained model on the scenes or clips of its study, and inference time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from studies.prompted_scenes import evaluate_prompted
 from studies.results import Unit
 
 PROTOCOL = "official"
-CLIP = "clip"  # kind of the units of a data set
+CLIP = "clip"  # kind of the units of a dataset
 BATCH_SIZE, ROUNDS = 8, 7  # of the timing
 
 
@@ -42,10 +42,10 @@ class UnitScores(NamedTuple):
 
 
 def score_model(run: Run, folder: Path, progress: Callable[[int, int], None]) -> UnitScores:
-    """Score the model in a folder on scenes, or on the clips of the data set of the last stage.
+    """Score the model in a folder on scenes, or on the clips of the last stage's dataset.
 
     Raises:
-        UsageError: the corpus or the data set is missing.
+        UsageError: the corpus or the dataset is missing.
     """
     model = _load(run, folder)
     if isinstance(run.stage, ClipStage):

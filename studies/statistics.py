@@ -1,4 +1,4 @@
-"""Means over seeds and scenes, paired tests between variants that saw the same scenes, Holm's correction.
+"""Statistics of grid studies: means over seeds and scenes, paired tests between variants, Holm's correction.
 
 Every run of a study is scored on the same units (scenes, or clips), so units are crossed with seeds. An
 interval resamples both: the units' sources, the same for all variants, and of each variant as many seeds as

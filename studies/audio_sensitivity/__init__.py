@@ -1,4 +1,4 @@
-"""Does a model follow the sound? Every frame under its own sound and under others."""
+"""Audio sensitivity of a model: masks of each frame under its own sound and under others."""
 
 from studies.audio_sensitivity.clips import clip_trials
 from studies.audio_sensitivity.scenes import scene_trials

@@ -1,4 +1,4 @@
-"""Trivial models that do not listen, as references for the listening score."""
+"""Trivial models that ignore the kind of sound, as references for the listening score."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOGIT = 9.0
 
 
 class _Baseline:
-    """Common attributes."""
+    """Common attributes of the baselines."""
 
     resize: Resize = "squash"
     precision: Precision = "fp32"
@@ -46,9 +46,9 @@ class MarkNothing(_Baseline):
 
 
 class MarkCenterWhenLoud(_Baseline):
-    """Marks the center of the frame if there is any sound."""
+    """Marks the center of the frame if the sound is loud."""
 
-    name = "marks the middle when it is loud"
+    name = "marks the center when loud"
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
         """Images [B,3,S,S] and log-mel [B,1,frames,bands] to logits [B,1,S/4,S/4]."""

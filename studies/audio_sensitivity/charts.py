@@ -1,4 +1,4 @@
-"""The charts of the report."""
+"""Charts of the audio sensitivity report."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _AXES = {
-    conditions.SHIFTED: ("Sound from later", "shift, s"),
-    conditions.MIXED: ("Mixed with a sound from off screen", "SNR, dB"),
+    conditions.SHIFTED: ("Shifted sound", "shift, s"),
+    conditions.MIXED: ("Mixed with an off-screen sound", "SNR, dB"),
     conditions.MIXED_NOISE: ("Mixed with noise", "SNR, dB"),
-    conditions.DISTRACTORS: ("Silent objects in view", "silent objects added"),
+    conditions.DISTRACTORS: ("Silent objects added", "number of silent objects"),
 }
 _SHOWN = (
     (conditions.MATCHED, None),
@@ -54,7 +54,7 @@ class SensitivityExample:
 
 
 def make_example(model: FrameModel, trials: Sequence[SensitivityTrial]) -> SensitivityExample | None:
-    """Predict masks of one frame under several sounds; None without a wrong sound among them."""
+    """Predict masks of one frame under several sounds; None if none of them is wrong."""
     shown = [
         trial
         for condition, level in _SHOWN
@@ -86,7 +86,7 @@ def make_charts(
 
 
 def _draw_examples(examples: Sequence[SensitivityExample]) -> Chart:
-    """A row per frame, a column per sound."""
+    """Draw a row per frame, a column per sound."""
     columns = max(len(example.masks) for example in examples)
     figure = new_figure(2.1 * columns, 2.35 * len(examples))
     for y, example in enumerate(examples):
@@ -99,7 +99,7 @@ def _draw_examples(examples: Sequence[SensitivityExample]) -> Chart:
 
 
 def _draw_scores(models: Results, seed: int) -> Chart:
-    """A bar per model and kind of wrong sound, with its interval."""
+    """Draw a bar per model and kind of wrong sound, with its interval."""
     wrong = next(iter(models.values())).wrong_sounds()
     figure = new_figure(7.2, 0.9 + 0.27 * len(models) * (len(wrong) + 1))
     axes = figure.add_subplot()
@@ -113,13 +113,13 @@ def _draw_scores(models: Results, seed: int) -> Chart:
     axes.invert_yaxis()
     axes.grid(False, axis="y")
     axes.set_xlim(0, 1.08)
-    label_x(axes, "0: ignores the sound; 1: leaves the object when its sound is gone")
+    label_x(axes, "0: ignores the sound; 1: never marks the object under a wrong sound")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     return Chart("scores", "Listening scores with 95 % intervals over sources.", figure)
 
 
 def _draw_levels(models: Results, seed: int) -> Chart:
-    """A panel per condition with levels: mIoU over the levels, a line per model."""
+    """Draw a panel per condition with levels: mIoU over the levels, a line per model."""
     present = [c for c in LEVELED if any(results.levels(c) for results in models.values())]
     figure = new_figure(3.4 * len(present), 2.8)
     first: Axes | None = None
@@ -145,12 +145,12 @@ def _draw_levels(models: Results, seed: int) -> Chart:
             axes.legend(fontsize=7, frameon=False)
     if first is not None:
         first.set_ylabel("mIoU", fontsize=8, color=TEXT_COLOR)
-    caption = "mIoU as the sound is shifted or masked by others, and as silent objects are added."
+    caption = "mIoU as the sound is shifted or mixed with others, and as silent objects are added."
     return Chart("levels", caption, figure)
 
 
 def _draw_classes(name: str, results: SensitivityResults) -> Chart:
-    """Mean IoU of each class under its own sound, and of the same pixels under a wrong one."""
+    """Draw the mean IoU of each class under its own sound, and with the same pixels under a wrong one."""
     wrong = max(results.wrong_sounds(), key=lambda kind: len(results.under(kind)))
     rows = [
         (label, float(swaps.right.mean()), float(swaps.wrong.mean()))
@@ -164,7 +164,7 @@ def _draw_classes(name: str, results: SensitivityResults) -> Chart:
     labels, own, swapped = zip(*rows, strict=True)
     places = range(len(rows))
     axes.hlines(places, swapped, own, color=GRID_COLOR, linewidth=2)
-    wrong_label = f"same pixels, wrong sound ({wrong})"
+    wrong_label = f"wrong sound ({wrong}), same pixels"
     axes.scatter(swapped, places, s=16, zorder=3, color=PALETTE[1], label=wrong_label)
     axes.scatter(own, places, s=16, zorder=3, color=PALETTE[0], label="own sound")
     axes.set_yticks(places, labels=labels, fontsize=7)
@@ -172,7 +172,7 @@ def _draw_classes(name: str, results: SensitivityResults) -> Chart:
     axes.set_xlim(-0.02, 1)
     label_x(axes, "mIoU with the sounding pixels")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
-    caption = "The longer a line, the more the sound decides; classes with a short line are marked anyway."
+    caption = "The longer the line of a class, the more its masks depend on the sound."
     return Chart("classes", caption, figure)
 
 

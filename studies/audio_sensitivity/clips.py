@@ -1,4 +1,4 @@
-"""Trials on the clips of a data set.
+"""Trials on the clips of a dataset.
 
 Under another clip's sound, all that is known is that the clip's own objects should not be marked, as the
 other clip has none of their classes.
@@ -33,7 +33,7 @@ def clip_trials(clips: ClipDataset, *, seed: int) -> Iterator[list[SensitivityTr
     """Yield the trials of each annotated frame with a sounding object.
 
     The other clip is drawn from (seed, index) among those of another source and without a shared category; if
-    the data set has no categories, it may have the same class by chance.
+    the dataset has no categories, it may have the same class by chance.
 
     Raises:
         DataError: a file is missing or broken; the message names it.

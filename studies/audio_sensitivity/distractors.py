@@ -1,4 +1,4 @@
-"""Silent objects added to a scene."""
+"""Distractors: silent objects added to a scene."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All scores of a model, and the metrics made of them."""
+"""Scores of a model in all trials, and the metrics computed from them."""
 
 from __future__ import annotations
 

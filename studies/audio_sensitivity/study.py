@@ -1,4 +1,4 @@
-"""The study: models and baselines that do not listen, on the same frames under the same sounds."""
+"""The audio sensitivity study: models and trivial baselines on the same frames and sounds."""
 
 from __future__ import annotations
 

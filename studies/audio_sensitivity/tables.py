@@ -1,4 +1,4 @@
-"""The tables of the report."""
+"""Tables of the audio sensitivity report."""
 
 from __future__ import annotations
 
@@ -82,7 +82,10 @@ def _score_table(models: Results, seed: int) -> Table:
     )
     columns = ("model", *(f"listening ({kind})" for kind in wrong), "mIoU, own sound")
     return Table(
-        "scores", "Listening scores by kind of wrong sound, and mIoU under the own sound", columns, rows
+        "scores",
+        "Listening scores by kind of wrong sound, and mIoU under the frame's own sound",
+        columns,
+        rows,
     )
 
 

@@ -1,4 +1,4 @@
-"""Trials, which pair a frame with a sound, and a model's scores on them."""
+"""Trials: pairs of a frame and a sound, and a model's scores on them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TestFrame:
 
     Attributes:
         name: unique in the study.
-        source: its clip or scene: frames of one source are drawn together.
+        source: its clip or scene; frames of one source are resampled together.
         classes: of the sounding objects.
         in_view: number of objects in view, where it is known.
     """

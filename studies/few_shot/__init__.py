@@ -1,4 +1,4 @@
-"""Unseen classes after no or a few examples: SAVE and baselines."""
+"""Few-shot segmentation of unseen classes: SAVE and baselines."""
 
 from studies.few_shot.config import FewShotConfig
 from studies.few_shot.study import run_few_shot

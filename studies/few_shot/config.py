@@ -1,4 +1,4 @@
-"""Sizes and budgets of a few-shot study."""
+"""Configuration of a few-shot study: sizes and training budgets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class FewShotConfig:
-    """Sizes and budgets.
+    """Sizes and training budgets.
 
     Attributes:
         shots: numbers of examples per class, ascending; 0 for none.
         episodes: number of episodes, on composed scenes.
         ways: classes per episode.
-        queries: frames of each class that an episode asks about.
+        queries: query frames of each class in an episode.
         pool: frames of each unseen class that episodes draw from.
         seen: frames of each seen class that the baselines train on.
         seed: of all random draws.

@@ -1,4 +1,4 @@
-"""Trials: support sets and the frames that are asked about, from composed scenes or AVSBench V3."""
+"""Few-shot trials: support sets and query frames, from composed scenes or AVSBench V3."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SceneClips:
         categories: sounding class of each.
         size: side of the frames, pixels.
         frontend: audio front-end.
-        name: of the data set.
+        name: of the dataset.
         split: of the corpus.
         classes: empty, as the targets are masks.
     """
@@ -102,8 +102,8 @@ class FewShotTrial:
         name: of its file.
         shots: examples per class.
         examples: the support set; None at zero shots.
-        queries: reads the frames that are asked about, a few at a time.
-        clips: the data set of these frames.
+        queries: reads the query frames, a few at a time.
+        clips: the dataset of these frames.
         episode: name of the episode; None if every clip belongs to its source video instead.
     """
 
@@ -175,7 +175,7 @@ def v3_data(save: SAVE, root: str | Path, config: FewShotConfig) -> FewShotData:
         DataError: a clip is broken.
     """
     if unknown := set(config.shots) - {0, 1, 3, 5}:
-        raise UsageError(f"V3 has tables for 0, 1, 3 and 5 shots, not for {min(unknown)}.")
+        raise UsageError(f"V3 has no table for {min(unknown)} shots: choose from 0, 1, 3 and 5")
     clips = open_dataset("v3-0", root, "train", frontend=save.frontend)
     rng = np.random.default_rng(config.seed)
     groups = clips_by_category([clips.metadata(i) for i in range(len(clips))])
@@ -183,7 +183,7 @@ def v3_data(save: SAVE, root: str | Path, config: FewShotConfig) -> FewShotData:
     seen = read_frame_set(clips, sorted(chosen), save, examples=True)
     if not any(len(rows) > 1 for rows in seen.rows_by_class().values()):
         raise UsageError(
-            f"{root}: no seen class of V3 has two clips with it alone, so baselines cannot train."
+            f"{root}: no seen class of V3 has two clips of its own, which training the baselines needs"
         )
     return FewShotData(seen, _v3_trials(save, root, config))
 

@@ -1,4 +1,4 @@
-"""The methods: how each adapts to the examples of a trial."""
+"""Few-shot methods, and how each adapts to the examples of a trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the scores of all trials to the report."""
+"""Report of a few-shot study."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 REFERENCE = "save"
 _METRIC_TITLES = {"miou": "mIoU", "f": "F-score"}
 _QUESTION = (
-    "How well are classes segmented that training never saw or heard, without examples or with a few, by "
-    "SAVE and by few-shot methods?"
+    "How well do SAVE and few-shot methods segment classes that were not in the training data, with no or "
+    "a few examples?"
 )
 _TEXT = (
     "Zero shots: SAVE and GAVS's prompt as trained on the seen classes; ProtoNet and RelationNet compare "
-    "with examples of all seen classes, having no others. With shots: SAVE (adapters and decoder) and "
+    "with examples of all seen classes, as they have no others. With shots: SAVE (adapters and decoder) and "
     "GAVS's prompt are fine-tuned on the examples; ProtoNet and RelationNet compute prototypes of them, "
     "without training. All three baselines use the frozen encoders of the same SAVE, without injections, "
     "and were trained on frames of seen classes.",

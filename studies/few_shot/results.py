@@ -1,4 +1,4 @@
-"""Scores of trials, kept in files so that a study can resume, and the metrics made of them."""
+"""Scores of trials, saved in files so that a study can resume, and the metrics computed from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The study from start to end; finished trials are kept, so a stopped study resumes."""
+"""The few-shot study; finished trials are saved, so a stopped study resumes."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def claim_folder(folder: Path, info: dict[str, Any]) -> None:
     if path.exists():
         if path.read_text("utf-8") != text:
             raise UsageError(
-                f"{folder} contains a few-shot study with other settings; choose another with -o."
+                f"{folder} contains a few-shot study with other settings: choose another folder with -o"
             )
     elif folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} exists and is not a few-shot study's folder; choose another with -o.")
+        raise UsageError(f"{folder} exists and is not the folder of a few-shot study: choose another with -o")
     else:
         atomic_write(path, text)
 
@@ -100,7 +100,7 @@ def score_trials(
     """
     log(f"{len(data.seen)} frames of {len(data.seen.rows_by_class())} seen classes")
     methods = make_methods(save, data.seen, config, folder / BASELINES)
-    log("baselines are trained")
+    log("baselines trained")
     scores = []
     for trial in data.trials:
         path = folder / TRIALS / f"{trial.name}.npz"

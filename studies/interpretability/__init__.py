@@ -1,4 +1,4 @@
-"""What happens inside a SAVE, as images, and whether ablations confirm them."""
+"""Interpretability of a SAVE: activations as images, and ablations that test them."""
 
 from studies.interpretability.frames import read_frames_at
 from studies.interpretability.study import run_interpretability

@@ -1,4 +1,4 @@
-"""Masks of a SAVE with a part of its audio embeddings removed or replaced."""
+"""Ablation: masks of a SAVE with parts of its audio embeddings removed or replaced."""
 
 from __future__ import annotations
 

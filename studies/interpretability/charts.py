@@ -1,4 +1,4 @@
-"""The charts of the report."""
+"""Charts of the interpretability report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CLIPPED = 2.0  # percent of the tokens at either end of a color's range
 
 
 def draw_attention(model: SAVE, frames: Sequence[TimedFrame], recording: Recording) -> Chart:
-    """A row per frame: the frame, its mask, and the prompt's attention in each layer."""
+    """Draw a row per frame: the frame, its mask, and the prompt's attention in each layer."""
     layers = list(recording.attention) if recording.prompt is not None else []
     columns = 2 + len(layers)
     aspect = max(frame.image.shape[0] / frame.image.shape[1] for frame in frames)
@@ -59,7 +59,7 @@ def draw_attention(model: SAVE, frames: Sequence[TimedFrame], recording: Recordi
 
 
 def draw_adapters(model: SAVE, frame: TimedFrame, recording: Recording, row: int) -> Chart:
-    """A column per block: tokens before and after its image adapter, as colors, and the change."""
+    """Draw a column per block: tokens before and after its image adapter, as colors, and the change."""
     blocks = sorted(recording.adapter_outputs)
     columns, bands = min(_COLUMNS, len(blocks)), -(-len(blocks) // _COLUMNS)
     figure = new_figure(1.35 * columns, 4.1 * bands)
@@ -93,15 +93,15 @@ def draw_adapters(model: SAVE, frame: TimedFrame, recording: Recording, row: int
 
 
 def draw_injections(recording: Recording, own_shares: Sequence[float]) -> Chart:
-    """A bar per block: the injection's relative norm, and that of its difference from the average sound's."""
+    """Draw a bar per block: norm of the injection, and of its difference from the average sound's."""
     blocks = range(len(recording.injections))
     norms = torch.stack([recording.relative_norm(i) for i in blocks], dim=1).cpu().numpy()  # [frames,blocks]
     figure = new_figure(7.2, 2.9)
     axes = figure.add_subplot()
-    style_axes(axes, "Norm of the injection over the tokens'")
+    style_axes(axes, "Norm of the injection, relative to the tokens")
     places, means = np.arange(norms.shape[1]), norms.mean(axis=0)
     axes.bar(places - 0.2, means, 0.4, color=PALETTE[0], label="injection")
-    axes.bar(places + 0.2, means * own_shares, 0.4, color=PALETTE[1], label="less the average sound's")
+    axes.bar(places + 0.2, means * own_shares, 0.4, color=PALETTE[1], label="minus the average sound's")
     for row in norms:
         axes.scatter(places - 0.2, row, s=7, color=TEXT_COLOR, zorder=3)
     axes.set_xticks(places, labels=[f"{i + 1}" for i in blocks])
@@ -117,7 +117,7 @@ def draw_injections(recording: Recording, own_shares: Sequence[float]) -> Chart:
 
 
 def draw_classes(classes: ClassEmbeddings) -> Chart:
-    """Cosine similarity of the injections of each pair of classes, similar ones together."""
+    """Draw the cosine similarity of the injections of each pair of classes, similar ones together."""
     cosines = classes.cosines()
     order = seriation_order(cosines)
     size = max(4.2, 0.145 * len(order) + 1.4)
@@ -130,16 +130,16 @@ def draw_classes(classes: ClassEmbeddings) -> Chart:
     axes.set_title("Similarity of injections", loc="left", fontsize=10, color=TEXT_COLOR)
     figure.colorbar(image, ax=axes, shrink=0.6, label="cosine")
     caption = (
-        "Injections of all blocks, concatenated and averaged over the sounds of a class, less their mean "
+        "Injections of all blocks, concatenated and averaged over the sounds of a class, minus their mean "
         f"over classes, whose norm is {classes.common_share():.0%} of an injection's."
     )
     return Chart("classes", caption, figure)
 
 
 def draw_faithfulness(found: Faithfulness) -> Chart:
-    """Claim against change, a dot per scene and block, and the effect of each ablation."""
+    """Plot claim against change, a dot per scene and block, and the effect of each ablation."""
     figure = new_figure(11.2, 3.6)
-    panels = ((REMOVED, found.norms, "injection"), (AVERAGED, found.own_norms, "injection less the average"))
+    panels = ((REMOVED, found.norms, "injection"), (AVERAGED, found.own_norms, "injection minus the average"))
     for x, (kind, norms, label) in enumerate(panels):
         axes = figure.add_subplot(1, 3, x + 1)
         changes = found.mask_changes(kind).clip(min=_MIN_CHANGE)
@@ -153,7 +153,7 @@ def draw_faithfulness(found: Faithfulness) -> Chart:
             axes.scatter(*median, s=42, color=color, edgecolors="white", zorder=3)
             offset = {"xytext": (4, 4), "textcoords": "offset points"}
             axes.annotate(f"{block + 1}", median, **offset, fontsize=8, color=TEXT_COLOR)
-        label_x(axes, f"claim: norm of the {label}, over the tokens'")
+        label_x(axes, f"claim: norm of the {label}, relative to the tokens")
         axes.set_ylabel("measured: change of the mask, 1 - IoU", fontsize=8, color=TEXT_COLOR)
     _draw_ablations(figure.add_subplot(1, 3, 3), found)
     caption = (
@@ -184,7 +184,7 @@ def _block_color(k: int, count: int) -> Any:
 
 
 def _heat_overlay(frame: U8, attention: F32) -> Any:
-    """The frame in gray, colored where attention is high."""
+    """Draw the frame in gray, colored where attention is high."""
     from matplotlib import colormaps
 
     gray = frame.mean(axis=2, keepdims=True) / 255
@@ -195,7 +195,7 @@ def _heat_overlay(frame: U8, attention: F32) -> Any:
 
 
 def _frame_tokens(model: SAVE, frame: TimedFrame, tokens: torch.Tensor) -> F32:
-    """The tokens [h,w,C] that cover the frame, without those of a padded square's padding."""
+    """Return the tokens [h,w,C] that cover the frame, without those of padding."""
     height, width = frame.image.shape[:2]
     rows, columns = get_preprocess_shape(height, width, tokens.shape[0], model.resize)
     return tokens[:rows, :columns].float().cpu().numpy()

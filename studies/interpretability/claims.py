@@ -1,4 +1,4 @@
-"""Rank correlations between claims and ablations, with their confidence intervals."""
+"""Tests of claims by ablations: rank correlations with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class ClaimTest(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """The result in words."""
+        """Verdict in words."""
         if self.rho.count == 0:
             return "cannot be tested"
         if self.rho.low >= STRONG:
             return "holds"
         if self.rho.low > 0:
             return "holds weakly"
-        return "is the opposite of what happens" if self.rho.high < 0 else "does not hold"
+        return "is contradicted" if self.rho.high < 0 else "does not hold"
 
 
 def check_claims(found: Faithfulness, *, seed: int) -> list[ClaimTest]:
     """Test every claim by every ablation."""
     tests = []
     claims = {
-        "norm of the injection over the tokens'": found.norms,
+        "norm of the injection, relative to the tokens": found.norms,
         "norm of its difference from the average sound's": found.own_norms,
     }
     for claim, norms in claims.items() if len(found.blocks) > 1 else ():  # one block cannot be ranked

@@ -1,4 +1,4 @@
-"""Whether ablations confirm what the images of a model's inside claim, over many scenes.
+"""Faithfulness of the charts: whether ablations confirm what they claim, over many scenes.
 
 The chart of injections claims: the larger a block's injection relative to the tokens it is added to, the more
 sound the block contributes to the mask. So each block's injection is removed, or replaced by the average

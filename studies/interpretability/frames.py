@@ -1,4 +1,4 @@
-"""Frames of a video at given times, with the sound around them."""
+"""Frames of a video at given times, with their audio."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ def read_frames_at(
             frames.append(TimedFrame(float(chunk.times[k]), chunk.frames[k], log_mel))
         if not pending:
             return frames
-    raise UsageError(f"{path} has no frame at {pending[0]:g} s, which is after its end.")
+    raise UsageError(f"{path}: no frame at {pending[0]:g} s, which is after the end")

@@ -1,4 +1,4 @@
-"""Activations of a SAVE, recorded by hooks; the model's code is not involved."""
+"""Activations of a SAVE, recorded by forward hooks."""
 
 from __future__ import annotations
 

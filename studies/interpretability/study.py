@@ -121,7 +121,7 @@ def _claim_table(tests: Sequence[ClaimTest]) -> Table:
     return Table(
         "claims",
         "Claims of the images, tested by ablations: Spearman's rho over scenes",
-        ("claim", "tested by", "ranked over", "rho", "the claim"),
+        ("claim", "tested by", "ranked over", "rho", "verdict"),
         tuple((t.claim, t.ablation, t.ranked, t.rho, t.verdict) for t in tests),
     )
 
@@ -133,7 +133,7 @@ def _ablation_table(found: Faithfulness, seed: int) -> Table:
         for name, change in found.changes[kind].items()
     ]
     title = "Effect of each ablation; change of the mask is 1 - IoU with the full model's"
-    columns = ("ablated", "how", "change of the mask", "change of a probability", "mIoU")
+    columns = ("ablated", "method", "change of the mask", "change of a probability", "mIoU")
     full = ("nothing", "", None, None, bootstrap_mean(found.iou, seed=seed))
     return Table("ablations", title, columns, (full, *rows))
 
@@ -148,8 +148,8 @@ def _injection_table(recording: Recording, found: Faithfulness) -> Table:
         )
         for k, block in enumerate(found.blocks)
     )
-    columns = ("block", "in the video", "in the scenes", "in the scenes, less the average sound's")
-    return Table("injections", "Norm of the injection over the tokens'", columns, rows)
+    columns = ("block", "in the video", "in the scenes", "in the scenes, minus the average sound's")
+    return Table("injections", "Norm of the injection, relative to the tokens", columns, rows)
 
 
 def _similarity_table(classes: ClassEmbeddings) -> Table:
@@ -159,5 +159,8 @@ def _similarity_table(classes: ClassEmbeddings) -> Table:
         (classes.names[a], classes.names[b], float(cosines[a, b])) for a, b in pairs[:_SIMILAR_PAIRS]
     )
     return Table(
-        "similar_classes", "Classes with the most similar injections", ("class", "and", "cosine"), rows
+        "similar_classes",
+        "Classes with the most similar injections",
+        ("class", "other class", "cosine"),
+        rows,
     )

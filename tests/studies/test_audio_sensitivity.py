@@ -105,7 +105,7 @@ def test_report_is_reproducible_and_ranks_models(trials, tmp_path: Path) -> None
     scores = {row["model"]: float(row["listening (another in view)"]) for row in rows("scores")}
     assert scores["ears"] > 0.95 and scores["eyes"] < 0.02
     assert scores["marks everything"] == scores["marks nothing"] == 0
-    assert scores["marks the middle when it is loud"] < 0.02
+    assert scores["marks the center when loud"] < 0.02
     compared = rows("comparison")[0]
     assert compared["model"] == "eyes" and float(compared["difference in listening high"]) < 0
     assert {row["class"] for row in rows("by_class")} <= {"square", "disc", "ring", "bar"}

@@ -203,7 +203,7 @@ def test_command_reports_on_v3(command, model, root, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--data", "s4"), "Unknown data 's4'"),
+        (("--data", "s4"), "unknown data 's4'"),
         (("--data", "v3"), "requires --root"),
         (("--shots", "one"), "give numbers"),
         (("no-such-model",), "no-such-model"),

@@ -189,10 +189,10 @@ def test_parallel_runs_give_the_same_tables(toys, done, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--runs", "nothing"], "Unknown run 'nothing'"),
+        (["--runs", "nothing"], "unknown run 'nothing'"),
         (["stages.scenes.speed=1"], "stages.scenes.speed"),
         (["stages.scenes.init_from=nowhere"], "nowhere"),
-        (["--dry-run", "--report-only"], "exclude each other"),
+        (["--dry-run", "--report-only"], "cannot be combined"),
         (["--report-only"], "nothing to report"),
         (["--jobs", "0"], "--jobs"),
     ],

@@ -171,7 +171,7 @@ def test_rank_correlation_equals_scipy() -> None:
         (0.6, 0.9, "holds"),
         (0.1, 0.9, "holds weakly"),
         (-0.1, 0.9, "does not hold"),
-        (-0.9, -0.2, "is the opposite of what happens"),
+        (-0.9, -0.2, "is contradicted"),
     ],
 )
 def test_verdict_follows_from_the_interval(low: float, high: float, verdict: str) -> None:
