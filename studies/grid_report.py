@@ -97,7 +97,7 @@ def make_report(
     ]
     text = [f"The reference is {results.study.reference}.", _METHOD]
     text += [f"{run} failed: {problem}" for run, problem in failed.items()]
-    text += [f"Not yet run: {', '.join(missing)}."] if missing else []
+    text += [f"Not run yet: {', '.join(missing)}."] if missing else []
     return StudyReport(
         name=name,
         title=results.study.title,
@@ -139,7 +139,7 @@ def _sound_table(results: GridResults) -> Table | None:
         *(f"marked: {k}" for k in EMPTY_TARGET),
     )
     groups: list[UnitFilter] = [lambda unit, kind=kind: unit.kind == kind for kind in kinds]
-    return _group_table(results, "sounds", "By sound: mIoU, or share of the image marked", columns, groups)
+    return _group_table(results, "sounds", "By sound: mIoU, or share of pixels marked", columns, groups)
 
 
 def _size_table(results: GridResults) -> Table | None:

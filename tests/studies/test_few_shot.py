@@ -113,7 +113,7 @@ def test_claim_folder_refuses_other_settings(tmp_path):
         claim_folder(tmp_path / "study", {"seed": 1})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").touch()
-    with pytest.raises(UsageError, match="not a few-shot study's folder"):
+    with pytest.raises(UsageError, match="not the folder of a few-shot study"):
         claim_folder(tmp_path / "other", {"seed": 0})
 
 

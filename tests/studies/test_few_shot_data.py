@@ -112,7 +112,7 @@ def test_v3_needs_frames_with_a_seen_class(save, tmp_path):
 
 
 def test_v3_has_no_table_for_two_shots(tree, save):
-    with pytest.raises(UsageError, match="not for 2"):
+    with pytest.raises(UsageError, match="no table for 2"):
         v3_data(save, tree, quick())
 
 

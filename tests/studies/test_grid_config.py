@@ -83,7 +83,7 @@ def test_invalid_declaration_is_a_usage_error(tmp_path, changes, message):
 
 
 def test_missing_declaration_is_a_usage_error():
-    with pytest.raises(UsageError, match="Choose from: starting-point, adapters"):
+    with pytest.raises(UsageError, match="choose from starting-point, adapters"):
         load_study("nothing.yaml")
 
 
@@ -91,5 +91,5 @@ def test_select_runs_takes_variants_and_runs():
     every = tuple(runs("adapters").values())
     names = [run.name for run in select_runs(every, ["no-sound", "both-seed2"])]
     assert names == ["both-seed2", "no-sound-seed0"] and select_runs(every, ()) == every
-    with pytest.raises(UsageError, match="Unknown run 'nothing'"):
+    with pytest.raises(UsageError, match="unknown run 'nothing'"):
         select_runs(every, ["nothing"])

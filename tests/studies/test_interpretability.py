@@ -202,7 +202,7 @@ def test_report_of_a_video(video: Path, corpus: Corpus, tmp_path: Path, changes)
     ablated = {row["ablated"] for row in rows(tmp_path / "page/ablations.csv")}
     assert ablated >= {"nothing", "block 1", "block 3", "all blocks"}
     assert ("prompt" in ablated) == ("audio_adapter" not in changes)
-    assert rows(tmp_path / "page/claims.csv")[0]["the claim"] and "Removing sound" in report.text[0]
+    assert rows(tmp_path / "page/claims.csv")[0]["verdict"] and "Removing sound" in report.text[0]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
