@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from save_avs import audio, errors, sam
-    from save_avs.inference import (
-        Predictor,
-        SegmentationResult,
-        SegmentedFrame,
-        segment,
-        segment_arrays,
-        stream,
-    )
+    from save_avs.inference.pipeline import segment, segment_arrays
+    from save_avs.inference.predictor import Predictor
+    from save_avs.inference.result import SegmentationResult
+    from save_avs.inference.streaming import SegmentedFrame, stream
     from save_avs.models import SAVE
     from save_avs.runtimes import load_model
     from save_avs.types import FrameMask, VideoChunk, VideoMasks
@@ -47,7 +43,10 @@ __all__ = [
 
 _MODULES = {"audio": "audio", "errors": "errors", "sam": "sam"}
 _HOMES = {
-    "inference": ("Predictor", "SegmentationResult", "SegmentedFrame", "segment", "segment_arrays", "stream"),
+    "inference.pipeline": ("segment", "segment_arrays"),
+    "inference.predictor": ("Predictor",),
+    "inference.result": ("SegmentationResult",),
+    "inference.streaming": ("SegmentedFrame", "stream"),
     "models": ("SAVE",),
     "runtimes": ("load_model",),
     "types": ("FrameMask", "VideoChunk", "VideoMasks"),

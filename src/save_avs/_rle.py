@@ -116,11 +116,3 @@ def row_run_lengths(mask: Mask) -> list[int]:
 def _runs(flat: Mask) -> NDArray[np.int64]:
     starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     return np.diff(np.concatenate([[0], starts, [flat.size]]))
-
-
-def bounding_box(mask: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns that the marked pixels of a mask, bool [H,W], span; empty for none."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

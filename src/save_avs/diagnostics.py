@@ -150,7 +150,7 @@ def _version(name: str) -> str:
 
 def _model() -> Diagnostic:
     """Segment one frame of noise with the bundled model, and time it."""
-    from save_avs.inference import Predictor
+    from save_avs.inference.predictor import Predictor
     from save_avs.runtimes import load_model
     from save_avs.types import VideoChunk
 

@@ -14,7 +14,7 @@ from faster_coco_eval import COCO
 
 from save_avs.cli import main
 from save_avs.formats import MASK_FORMATS, MaskDocument, load_masks_json, write_masks_json
-from save_avs.inference import segment
+from save_avs.inference.pipeline import segment
 from save_avs.types import VideoMasks
 from tests.support.sample_videos import BrightWhereLoud, make_video
 
@@ -88,7 +88,7 @@ def test_more_pixels_than_any_film_are_refused_as_images(capsys):
 def write_huge(frames: int) -> None:
     """Write a masks.json of 16K frames without a mark."""
     size = (8192, 16384)
-    masks = VideoMasks.from_rows(size, [(i, i / 25, 0.0, b"PPPPP4") for i in range(frames)])
+    masks = VideoMasks.from_rows(size, [(i, i, i / 25, 0.0, b"PPPPP4") for i in range(frames)])
     video = {"path": "huge.mp4", "width": size[1], "height": size[0], "fps": 25.0, "duration": 1.0}
     write_masks_json("huge.json", MaskDocument(masks, video, {"name": "none"}))
 

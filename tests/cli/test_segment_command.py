@@ -216,7 +216,7 @@ class TestJson:
     def test_kept_results_are_in_it(self, clip, capsys):
         main(["segment", "clip.mp4", "-o", "out", "--save", "masks"])
         capsys.readouterr()
-        assert main(["segment", "clip.mp4", "-o", "out", "--resume", "--json"]) == 0
+        assert main(["segment", "clip.mp4", "-o", "out", "--save", "masks", "--resume", "--json"]) == 0
         (result,) = json.loads(capsys.readouterr().out)["results"]
         assert result["kept"] and result["frames"] == 40
 
@@ -266,6 +266,8 @@ class TestBadInput:
             (["clip.mp4", "--threshold", "1.5"], "threshold"),
             (["clip.mp4", "--threshold", "half"], "'--threshold'"),
             (["clip.mp4", "--save", "gif"], "'gif'"),
+            (["clip.mp4", "--color", "chartreuse-ish"], "unknown color 'chartreuse-ish': give auto"),
+            (["clip.mp4", "--opacity", "2"], "opacity must be between 0 and 1"),
             (["clip.mp4", "--bogus"], "--bogus"),
             (["clip.mp4", "-o", "clip.mp4"], "a file"),
         ],

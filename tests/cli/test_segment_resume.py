@@ -18,10 +18,12 @@ from save_avs.inference.settings import SegmentationSettings
 from tests.support.sample_videos import BrightWhereLoud, make_video
 
 RUN = ["segment", "clip.mp4", "-o", "out"]
-BASE = {"--fps": "5", "--threshold": "0.5", "--save": "masks,timeline"}
+BASE = {"--fps": "5", "--threshold": "0.5", "--save": "masks,timeline", "--color": "auto", "--opacity": "0.5"}
 CHANGES = {
     "--fps": ("2", "fps was 5.0, is 2.0"),
     "--threshold": ("0.7", "threshold was 0.5, is 0.7"),
+    "--color": ("#00ff00", "color was auto, is #00ff00"),
+    "--opacity": ("0.3", "opacity was 0.5, is 0.3"),
     "--save": ("masks", "outputs was masks,timeline, is masks"),
 }
 
@@ -118,7 +120,7 @@ def test_another_model_is_segmented_again(attribute, value, capsys, monkeypatch)
 
 def test_another_version_is_segmented_again(capsys, monkeypatch):
     assert segmented() == 0
-    monkeypatch.setattr("save_avs.inference.result_key.version", lambda _: "99.0")
+    monkeypatch.setattr("save_avs.__version__", "99.0")
     assert segmented("--resume") == 0
     assert "version was" in capsys.readouterr().err and key()["version"] == "99.0"
 

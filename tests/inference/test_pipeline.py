@@ -11,7 +11,7 @@ from PIL import Image
 
 from save_avs.errors import MediaError, UsageError
 from save_avs.formats import load_masks_json
-from save_avs.inference import segment
+from save_avs.inference.pipeline import segment
 from tests.support.sample_videos import BrightWhereLoud, frame, make_sound, make_video
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from save_avs.errors import MediaError, UsageError
-from save_avs.inference import Predictor
+from save_avs.inference.predictor import Predictor
 from save_avs.types import VideoChunk
 from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence
 

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from save_avs.errors import UsageError
-from save_avs.inference import SegmentationResult, segment
-from save_avs.inference.result import SoundingSpan, find_sounding_spans
+from save_avs.inference.pipeline import segment
+from save_avs.inference.result import SegmentationResult, SoundingSpan, find_sounding_spans
 from save_avs.types import VideoMasks, VideoMasksBuilder
 from tests.support.sample_videos import BrightWhereLoud
 

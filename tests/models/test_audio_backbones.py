@@ -15,8 +15,9 @@ from save_avs.datasets import open_dataset
 from save_avs.datasets.clip_files import read_waveform
 from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, compute_features, with_features
 from save_avs.evaluation import evaluate_clips
-from save_avs.inference import Predictor, segment
 from save_avs.inference.audio_events import detect_audio_events
+from save_avs.inference.pipeline import segment
+from save_avs.inference.predictor import Predictor
 from save_avs.models import SAVE, SaveConfig, build_from_pretrained, build_save, save_model
 from save_avs.runtimes import RUNTIMES, load_model, open_runtime
 from save_avs.types import VideoChunk

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from save_avs.visualization import apply_mask_as_alpha, draw_mask
+from save_avs.visualization import MaskPainter, apply_mask_as_alpha, draw_mask
 from save_avs.visualization.overlay import MASK_COLOR
 
 
@@ -103,3 +103,27 @@ def test_mask_becomes_the_alpha_channel():
     rgba = apply_mask_as_alpha(frame, mask)
     np.testing.assert_array_equal(rgba[..., :3], frame)
     np.testing.assert_array_equal(rgba[..., 3], mask * np.uint8(255))
+
+
+@pytest.mark.parametrize("opacity", [0.0, 0.25, 0.8, 1.0])
+def test_opacity_mixes_the_color_inside(opacity):
+    frame, mask = random_image(), np.zeros((40, 50), bool)
+    mask[5:30, 5:30] = True
+    inside = draw_mask(frame, mask, (10, 200, 90), opacity)[10:20, 10:20]
+    expected = frame[10:20, 10:20] * (1 - opacity) + np.array([10, 200, 90]) * opacity
+    np.testing.assert_allclose(inside, expected, atol=1.01)
+
+
+@pytest.mark.parametrize(
+    "object_color", [(255, 120, 20), (30, 90, 240), (240, 240, 240), (5, 5, 5), (60, 160, 50)]
+)
+def test_automatic_color_contrasts_with_the_object_and_stays(object_color):
+    frame, mask = np.full((40, 50, 3), object_color, np.uint8), np.zeros((40, 50), bool)
+    painter = MaskPainter()
+    np.testing.assert_array_equal(painter(frame, mask), frame)
+    mask[5:30, 5:30] = True
+    painter(frame, mask)
+    assert painter.color is not None and np.linalg.norm(np.subtract(painter.color, object_color)) > 180
+    chosen = painter.color
+    painter(np.full_like(frame, chosen), mask)
+    assert painter.color == chosen

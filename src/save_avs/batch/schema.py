@@ -13,7 +13,7 @@ import pyarrow as pa  # noqa: E402, after the guard
 from pyarrow import parquet  # noqa: E402
 
 from save_avs.errors import DataError  # noqa: E402
-from save_avs.inference import SegmentationResult  # noqa: E402
+from save_avs.inference.result import SegmentationResult  # noqa: E402
 from save_avs.types import VideoMasks  # noqa: E402
 
 DONE = "done"

@@ -133,7 +133,7 @@ def _segment_video(
     model: Any, settings: BatchSettings, video: Video, on_progress: Callable[[], None]
 ) -> dict[str, Any]:
     from save_avs.batch.schema import video_row
-    from save_avs.inference import segment
+    from save_avs.inference.pipeline import segment
 
     started = time.perf_counter()
     overlay = overlay_name(video.id) if settings.overlays else None

@@ -14,7 +14,7 @@ from save_avs.cli._options import AsJson, Device, DryRun, Fps, ModelName, Precis
 from save_avs.errors import MediaError, UsageError
 
 
-def batch(  # noqa: PLR0913, PLR0917, a command's options
+def batch(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(metavar="INPUT", help="Video files, folders to search, glob patterns or URLs."),

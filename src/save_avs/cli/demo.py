@@ -43,8 +43,8 @@ def demo(
             print_line(f"would segment {sample.name} -> {job.folder}")
             return 0
         from save_avs.cli._models import display, load_and_announce
-        from save_avs.inference import segment
         from save_avs.inference.audio_events import detect_audio_events
+        from save_avs.inference.pipeline import segment
 
         model = load_and_announce("save-tiny", device="auto", precision="auto")
         with display(job) as progress:

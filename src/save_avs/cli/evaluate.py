@@ -52,7 +52,7 @@ class _Request:
     dry_run: bool
 
 
-def evaluate(  # noqa: PLR0913, PLR0917, a command's options
+def evaluate(
     models: Annotated[
         list[str],
         typer.Argument(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from save_avs.inference.settings import SegmentationSettings
 
 DEFAULT_DIRECTORY = Path("runs/segment")
-DEFAULT_OUTPUTS = "overlay,masks,timeline"
 
 
 def segment(
@@ -59,14 +58,17 @@ def segment(
     device: Device = "auto",
     runtime: Runtime = "auto",
     save: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--save",
             metavar="LIST",
-            show_default=DEFAULT_OUTPUTS,
             help="Outputs, of overlay, matte, masks, timeline, frames, png, coco, npz, cvat, labelstudio.",
         ),
-    ] = None,
+    ] = "overlay,masks,timeline",
+    color: Annotated[
+        str, typer.Option("--color", metavar="auto|CSS", help="Color of the mask in the overlay.")
+    ] = "auto",
+    opacity: Annotated[float, typer.Option("--opacity", help="Opacity of that color, 0 to 1.")] = 0.5,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool,
@@ -93,8 +95,13 @@ def segment(
     from save_avs.inference.result_folders import find_input_videos, plan_jobs
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
-    outputs = parse_outputs(DEFAULT_OUTPUTS if save is None else save)
-    settings = SegmentationSettings(fps=parse_fps(fps), threshold=threshold, outputs=outputs)
+    settings = SegmentationSettings(
+        fps=parse_fps(fps),
+        threshold=threshold,
+        outputs=parse_outputs(save),
+        color=color,
+        opacity=opacity,
+    )
     if not inputs:
         raise UsageError(
             "Missing argument INPUT: name a video file, a folder or a pattern such as 'clips/*.mp4'"

@@ -11,7 +11,7 @@ from save_avs.cli._console import print_line
 from save_avs.cli._options import Device, Precision, Runtime, complete_models
 
 
-def serve(  # noqa: PLR0913, PLR0917, a command's options
+def serve(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; all but this machine's require a token.")
     ] = "127.0.0.1",

@@ -12,9 +12,9 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 from save_avs._files import atomic_path
-from save_avs._rle import bounding_box, rle_area, row_run_lengths
+from save_avs._rle import rle_area, rle_bounding_box, row_run_lengths
 from save_avs.formats.masks_json import LABEL, MaskDocument
-from save_avs.types import Bool
+from save_avs.types import VideoMasks
 
 
 def write_cvat(path: Path, document: MaskDocument) -> None:
@@ -50,14 +50,14 @@ def _images(document: MaskDocument) -> Iterator[Xml.Element]:
         name = f"{document.image_prefix}frame_{number:06d}.png"
         image = Xml.Element("image", id=str(number), name=name, width=str(width), height=str(height))
         attributes = {"label": LABEL, "source": "auto", "occluded": "0", "z_order": "0"}
-        Xml.SubElement(image, "mask", attributes | _encode_mask(document.video_masks.mask(i)))
+        Xml.SubElement(image, "mask", attributes | _encode_mask(document.video_masks, i))
         yield image
 
 
-def _encode_mask(mask: Bool) -> dict[str, str]:
-    """Return the bounding box of a mask, bool [H,W], and the run lengths in it by rows, unmarked first."""
-    rows, columns = bounding_box(mask)
-    box = mask[rows, columns]
+def _encode_mask(masks: VideoMasks, i: int) -> dict[str, str]:
+    """Return the bounding box of a mask, and the run lengths in it by rows, unmarked first."""
+    rows, columns = rle_bounding_box(masks.counts[i], masks.size)
+    box = masks.mask(i)[rows, columns]
     lengths = row_run_lengths(box)
     return {
         "rle": ", ".join(map(str, lengths if not box[0, 0] else [0, *lengths])),

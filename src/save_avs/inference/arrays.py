@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from save_avs.errors import UsageError
-from save_avs.types import F32, F64, U8, VideoChunk
+from save_avs.types import F32, U8, VideoChunk
 
 MAX_CHANNELS = 32
 LOUD = 1.5  # samples beyond it are hardly in -1..1
@@ -22,23 +22,17 @@ def make_chunk(frames: Any, waveform: Any, *, fps: Any, times: Any, sample_rate:
         UsageError: a value that is no video: another shape, NaN, times that do not increase.
     """
     images = _frames(frames)
-    if fps is not None and not (_is_number(fps) and fps > 0):
-        raise UsageError(f"fps must be a number above 0, not {fps!r}")
-    if not (_is_number(sample_rate) and sample_rate >= 1):
-        raise UsageError(f"sample_rate must be a number of Hz, not {sample_rate!r}")
-    moments: F64 = (
-        np.arange(len(images)) / fps if fps else _array(times, "times", ndim=(1,)).astype(np.float64)
-    )
+    for name, rate in (("fps", fps), ("sample_rate", sample_rate)):
+        number = isinstance(rate, int | float | np.number) and np.isfinite(rate) and rate > 0
+        if not number and not (rate is fps is None):
+            raise UsageError(f"{name} must be a number above 0, not {rate!r}")
+    moments = np.arange(len(images)) / fps if fps else _array(times, "times", ndim=(1,)).astype(np.float64)
     silence = np.zeros(0, np.float32)
     sound = silence if waveform is None else _mono(_array(waveform, "waveform", ndim=(1, 2)))
     try:
         return VideoChunk(images, moments, sound, waveform_start=0.0, sample_rate=round(sample_rate))
     except ValueError as error:
         raise UsageError(f"wrong arrays: {error}") from error
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
 
 
 def _array(values: Any, name: str, *, ndim: tuple[int, ...]) -> NDArray[Any]:
@@ -90,10 +84,9 @@ def _mono(array: NDArray[Any]) -> F32:
     """Convert [S], [S,C] or [C,S] to f32 [S]: integers by the range of their type, channels to their mean."""
     if array.ndim == 2:
         axis = int(np.argmin(array.shape))
-        if array.shape[axis] > MAX_CHANNELS:
+        if not 0 < array.shape[axis] <= MAX_CHANNELS:
             raise UsageError(f"waveform of shape {array.shape}: must be [S], [S,C] or [C,S]")
-        channels = array.shape[axis] > 0
-        return _in_unit_range(array).mean(axis, dtype=np.float32) if channels else np.zeros(0, np.float32)
+        return _in_unit_range(array).mean(axis, dtype=np.float32)
     return np.ascontiguousarray(_in_unit_range(array))
 
 

@@ -27,7 +27,7 @@ from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
 from save_avs.types import VideoMasksBuilder
 from save_avs.video.frame_reader import ReadReport
-from save_avs.visualization import Thumbnails, WaveformEnvelope, draw_mask
+from save_avs.visualization import Thumbnails, WaveformEnvelope
 
 _logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 24  # of the frames of a chunk; about five chunks are in memory at once
@@ -74,6 +74,8 @@ class SegmentOptions(TypedDict, total=False):
     threshold: float
     outputs: tuple[str, ...]
     batch_size: int
+    color: str
+    opacity: float
     directory: str | Path | None
     overwrite: bool
     on_progress: Callable[[FrameProgress], None] | None
@@ -96,6 +98,8 @@ def segment(
     threshold: float = 0.5,
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
     batch_size: int = 16,
+    color: str = "auto",
+    opacity: float = 0.5,
     directory: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[FrameProgress], None] | None = None,
@@ -110,6 +114,8 @@ def segment(
         threshold: pixels of a higher probability are marked.
         outputs: what ``directory``, or a later ``save``, will contain: names out of ``OUTPUTS``.
         batch_size: frames per forward pass of the model.
+        color: of the mask in the overlay: a CSS color, or ``auto`` for one that contrasts with the object.
+        opacity: of that color, 0 to 1.
         directory: a new folder to write to while the video is processed; it appears when all is done. Without
             it nothing is written; the result's ``save`` does the same later and reads the video twice. For
             several videos: the folder of their folders, ``<stem>`` each.
@@ -133,7 +139,9 @@ def segment(
         >>> [len(result) for result in save_avs.segment(["clip.mp4", "clip.mp4"], fps=1)]
         [8, 8]
     """
-    settings = SegmentationSettings(fps=fps, threshold=threshold, outputs=outputs, batch_size=batch_size)
+    settings = SegmentationSettings(
+        fps=fps, threshold=threshold, outputs=outputs, batch_size=batch_size, color=color, opacity=opacity
+    )
     several = not isinstance(path, str | os.PathLike)
     paths = [Path(each) for each in path] if several else [Path(path)]
     folders: Sequence[Path | None] = [None] * len(paths)
@@ -276,7 +284,7 @@ class _Pipeline:
             mask, score = prediction.masks[i], float(prediction.scores[i])
             index, source_index = chunk.first_index + i, int(chunk.source_indices[i])
             self._masks.add(mask, index=index, source_index=source_index, time=moment, score=score)
-            drawn = draw_mask(image, mask) if videos.overlay or self._thumbnails.wants() else image
+            drawn = videos.draw(image, mask) if videos.overlay or self._thumbnails.wants() else image
             self._thumbnails.add(moment, drawn)
             videos.write(image, mask, moment, index=index, drawn=drawn)
 

@@ -21,7 +21,7 @@ from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
 from save_avs.video import VideoInfo
 from save_avs.video.frame_reader import ReadReport
-from save_avs.visualization import WaveformEnvelope, draw_mask, plot_timeline, save_figure
+from save_avs.visualization import WaveformEnvelope, plot_timeline, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -167,9 +167,10 @@ class SegmentationResult:
         Raises:
             MediaError: the video has changed.
         """
+        draw = self.settings.painter()
         with open_writer(self.source, path, self.settings.fps) as writer:
             for image, frame in self._images():
-                writer.write(draw_mask(image, frame.mask), frame.time)
+                writer.write(draw(image, frame.mask), frame.time)
         return Path(path)
 
     def _images(self) -> Iterator[tuple[U8, FrameMask]]:

@@ -15,7 +15,7 @@ from save_avs._files import atomic_write, path_lock
 from save_avs._text import path_text, resolved_path_text
 from save_avs.errors import UsageError
 from save_avs.inference.result_key import file_fingerprint, find_difference, result_key
-from save_avs.inference.settings import OVERLAY_FILE, SUMMARY_FILE, SegmentationSettings, output_file
+from save_avs.inference.settings import OUTPUT_FILES, OVERLAY_FILE, SUMMARY_FILE, SegmentationSettings
 from save_avs.video import find_videos
 
 FAILURES_FILE = "failed.jsonl"
@@ -145,7 +145,8 @@ def find_staleness(folder: Path, path: Path, settings: SegmentationSettings, mod
         del wanted["model"]
     if difference := find_difference(summary.get("key"), wanted):
         return difference
-    missing = [name for name in map(output_file, settings.outputs) if not (folder / name).exists()]
+    files = (OUTPUT_FILES[name] for name in settings.outputs)
+    missing = [name for name in files if not (folder / name).exists()]
     return f"{missing[0]} is missing" if missing else ""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import save_avs
 from save_avs._files import open_regular
 from save_avs.inference.settings import SegmentationSettings
 
@@ -36,7 +36,7 @@ def result_key(
     """Return all that decides what a results folder contains, as JSON has it."""
     options = asdict(settings) | {"outputs": sorted(settings.outputs)}
     return {
-        "version": version("save-avs"),
+        "version": save_avs.__version__,
         "source": dict(fingerprint),
         "model": {name: model.get(name, "") for name in _MODEL},
         "settings": {name: list(x) if isinstance(x, tuple) else x for name, x in options.items()},

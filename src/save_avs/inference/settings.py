@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
+
+from PIL import ImageColor
 
 from save_avs.errors import UsageError
 from save_avs.formats import MASK_FORMATS
+from save_avs.visualization.overlay import MaskPainter
 
-OUTPUTS = ("overlay", "matte", "masks", "timeline", "frames", *MASK_FORMATS)
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
 OVERLAY_FILE = "overlay.mp4"
@@ -18,17 +21,14 @@ FRAMES_FOLDER = "frames"
 TIMELINE_FILE = "timeline.png"
 SUMMARY_FILE = "summary.json"
 
-_VIEW_FILES = {
+OUTPUT_FILES = {
     "overlay": OVERLAY_FILE,
     "matte": MATTE_FILE,
     "masks": MASKS_FILE,
     "timeline": TIMELINE_FILE,
-}
-
-
-def output_file(name: str) -> str:
-    """Return the file or folder that an output is written to."""
-    return _VIEW_FILES[name] if name in _VIEW_FILES else MASK_FORMATS[name].file
+    "frames": FRAMES_FOLDER,
+} | {name: form.file for name, form in MASK_FORMATS.items()}
+OUTPUTS = tuple(OUTPUT_FILES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class SegmentationSettings:
         threshold: pixels of a higher probability are marked; between 0 and 1.
         outputs: names out of ``OUTPUTS``; the summary is always written.
         batch_size: frames per forward pass of the model.
+        color: of the mask in the overlay, as CSS writes it; ``auto`` for one that contrasts with the object.
+        opacity: of that color, 0 to 1.
 
     Raises:
         UsageError: a value is out of range.
@@ -49,6 +51,8 @@ class SegmentationSettings:
     threshold: float = 0.5
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     batch_size: int = 16
+    color: str = "auto"
+    opacity: float = 0.5
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -58,6 +62,17 @@ class SegmentationSettings:
         if unknown := [name for name in self.outputs if name not in OUTPUTS]:
             raise UsageError(f"unknown output {unknown[0]!r}: choose from {', '.join(OUTPUTS)}")
         check_batch_size(self.batch_size)
+        if not 0 <= self.opacity <= 1:
+            raise UsageError(f"the opacity must be between 0 and 1, not {self.opacity:g}")
+        self.painter()
+
+    def painter(self) -> MaskPainter:
+        """Return what draws the masks of one video."""
+        try:
+            color = None if self.color == "auto" else ImageColor.getcolor(self.color, "RGB")
+        except ValueError:
+            raise UsageError(f"unknown color {self.color!r}: give auto, a name or #rrggbb") from None
+        return MaskPainter(cast("tuple[int, int, int] | None", color), self.opacity)
 
 
 def check_threshold(threshold: float) -> None:

@@ -15,16 +15,17 @@ from save_avs.inference.sources import VideoSource
 from save_avs.types import U8, Bool
 from save_avs.video import VideoWriter
 from save_avs.video.codecs import H264, PRORES_4444, VideoEncoding
-from save_avs.visualization import apply_mask_as_alpha, draw_mask
+from save_avs.visualization import MaskPainter, apply_mask_as_alpha
 
 
 @dataclass(frozen=True)
 class VideoOutputs:
-    """Open video writers, and the folder of images; None for what is not written."""
+    """Open video writers and the folder of images, None for what is not written, and what draws masks."""
 
     overlay: VideoWriter | None
     matte: VideoWriter | None
     frames: Path | None
+    draw: MaskPainter
 
     @property
     def any(self) -> bool:
@@ -37,7 +38,7 @@ class VideoOutputs:
             with atomic_path(self.frames / f"{index:06d}.png") as part:
                 Image.fromarray(frame).save(part, compress_level=1)
         if self.overlay is not None:
-            self.overlay.write(draw_mask(frame, mask) if drawn is None else drawn, time)
+            self.overlay.write(self.draw(frame, mask) if drawn is None else drawn, time)
         if self.matte is not None:
             self.matte.write(apply_mask_as_alpha(frame, mask), time)
 
@@ -54,11 +55,10 @@ def open_video_outputs(
         return stack.enter_context(open_writer(source, folder / file, settings.fps, encoding))
 
     with ExitStack() as stack:
-        yield VideoOutputs(
-            open_output("overlay", OVERLAY_FILE, H264),
-            open_output("matte", MATTE_FILE, PRORES_4444),
-            folder / FRAMES_FOLDER if folder is not None and "frames" in settings.outputs else None,
-        )
+        overlay = open_output("overlay", OVERLAY_FILE, H264)
+        matte = open_output("matte", MATTE_FILE, PRORES_4444)
+        frames = folder / FRAMES_FOLDER if folder is not None and "frames" in settings.outputs else None
+        yield VideoOutputs(overlay, matte, frames, settings.painter())
 
 
 def open_writer(

@@ -78,7 +78,7 @@ def _attempt(
 def _segment(
     channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
 ) -> None:
-    from save_avs.inference import segment
+    from save_avs.inference.pipeline import segment
     from save_avs.inference.result import write_summary
     from save_avs.inference.settings import SUMMARY_FILE
 

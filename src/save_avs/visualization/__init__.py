@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from save_avs.visualization.overlay import apply_mask_as_alpha, draw_mask
+from save_avs.visualization.overlay import MaskPainter, apply_mask_as_alpha, draw_mask
 from save_avs.visualization.plots import save_figure
 from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope, plot_timeline
 
 __all__ = [
+    "MaskPainter",
     "Thumbnails",
     "WaveformEnvelope",
     "apply_mask_as_alpha",

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from save_avs.types import U8, Bool
 
 MASK_COLOR = (255, 112, 16)  # of a predicted mask
 TARGET_COLOR = (90, 200, 255)  # of the annotated mask next to it
+_PALETTE = (MASK_COLOR, (0, 110, 255), (255, 0, 200), (0, 200, 60), (255, 225, 0), (0, 220, 230))
 _OUTLINE_LIGHT = 0.7  # the outline is the color, this far on its way to white
 
 
-def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR) -> U8:
-    """Draw a mask into a frame: tinted half and half inside, with a bright line along its edge.
+@dataclass
+class MaskPainter:
+    """Draws the masks of one video in one color: by default the one furthest from the first marked pixels.
+
+    Attributes:
+        color: RGB, 0..255; None until it is chosen.
+        opacity: of the tint, 0..1.
+    """
+
+    color: tuple[int, int, int] | None = None
+    opacity: float = 0.5
+
+    def __call__(self, frame: U8, mask: Bool) -> U8:
+        """Draw a mask, bool [H,W], into a copy of a frame, u8 [H,W,3]."""
+        if self.color is None and mask.any():
+            distances = np.linalg.norm(np.array(_PALETTE) - frame[mask].mean(axis=0), axis=1)
+            self.color = _PALETTE[int(distances.argmax())]
+        return draw_mask(frame, mask, self.color or MASK_COLOR, self.opacity)
+
+
+def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR, opacity: float = 0.5) -> U8:
+    """Draw a mask into a frame: tinted inside, with a bright line along its edge.
 
     Args:
         frame: RGB, u8 [H,W,3]; not modified.
         mask: pixels to mark, bool [H,W].
         color: RGB, 0..255.
+        opacity: of the tint, 0..1.
 
     Returns:
         A new u8 [H,W,3]; equal to ``frame`` when the mask is empty.
@@ -37,7 +61,7 @@ def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR) -
     columns = np.flatnonzero(mask.any(axis=0))
     # One pixel around the mask, where the frame has it, shows where the mask ends.
     box = np.s_[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
-    _paint_box(marked, box, mask[box], color)
+    _paint_box(marked, box, mask[box], color, opacity)
     return marked
 
 
@@ -50,14 +74,20 @@ def apply_mask_as_alpha(frame: U8, mask: Bool) -> U8:
     return np.dstack([frame, np.where(mask, np.uint8(255), np.uint8(0))])
 
 
-def _paint_box(image: U8, box: tuple[slice, slice], inside: Bool, color: tuple[int, int, int]) -> None:
+def _paint_box(
+    image: U8, box: tuple[slice, slice], inside: Bool, color: tuple[int, int, int], opacity: float
+) -> None:
     """Tint and outline a box of the image in place.
 
     Works on rows of 3 W bytes with whole-array byte operations: indexing by mask is several times slower.
     """
     height, width = inside.shape
     flat = image[box].reshape(height, 3 * width)
-    tint = _halved(flat) + _row([c // 2 for c in color], width)
+    if opacity == 0.5:
+        tint = _halved(flat) + _row([c // 2 for c in color], width)
+    else:
+        mixed = flat * np.float32(1 - opacity) + _row([*color], width) * np.float32(opacity)
+        tint = mixed.astype(np.uint8)
     edge = _edge(inside, thickness=max(1, round(min(image.shape[:2]) / 240)))
     bright = _row([round(c + (255 - c) * _OUTLINE_LIGHT) for c in color], width)
     flat = _select(_bytes(inside), tint, flat)
