@@ -30,7 +30,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from save_avs.evaluation.benchmark_timer import PeakMatmul
+from save_avs.evaluation.speed import PeakMatmul
 from save_avs.losses import save_loss
 from save_avs.models import SAVE, SaveConfig, build_save
 from save_avs.models.adapters import freeze_except

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from save_avs.models.audio.registry import build_backbone
+from save_avs.models.audio.registry import backbone_class
 from save_avs.models.sam import PRESETS, build_sam
 
 
@@ -22,7 +22,7 @@ def main(folder: Path, size: str = "vit_b") -> None:
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(build_sam(PRESETS[size]).state_dict(), folder / "sam.pth")
-    torch.save(build_backbone("vggish").state_dict(), folder / "vggish.pth")
+    torch.save(backbone_class("vggish")().state_dict(), folder / "vggish.pth")
     print(f"random weights: {folder / 'sam.pth'}, {folder / 'vggish.pth'}")
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from save_avs.datasets import open_dataset
 from save_avs.evaluation.benchmark import evaluate_clips
-from save_avs.evaluation.benchmark_timer import time_call, time_interleaved
 from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
+from save_avs.evaluation.speed import time_call, time_interleaved
 from save_avs.models import SAVE, build_save
 from save_avs.models.precision import resolve_precision, set_precision
 from save_avs.runtimes import load_model

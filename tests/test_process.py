@@ -64,8 +64,6 @@ def set_up(channel: Channel, counter: Path | None = None):
                 held = bytearray(300_000_000)
                 held[::4096] = b"x" * len(held[::4096])
                 time.sleep(60)
-            case "ask":
-                return [channel.ask(number) for number in (1, 2)]
             case "messages":
                 channel.send("one")
                 channel.send({"two": 2})
@@ -106,18 +104,6 @@ def test_messages_arrive_in_order(worker):
     messages = []
     assert worker.run("messages", on_message=messages.append) == Completed("MESSAGES")
     assert messages == ["one", {"two": 2}]
-
-
-def test_a_question_is_answered_by_the_parent(worker):
-    assert worker.run("ask", on_message=lambda number: 10 * number) == Completed([10, 20])
-
-
-def test_an_error_while_answering_is_raised_in_the_child(worker):
-    def answer(number):
-        raise UsageError(f"no answer to {number}")
-
-    outcome = worker.run("ask", on_message=answer)
-    assert isinstance(outcome, Raised) and str(outcome.error) == "no answer to 1"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,6 @@ Failure = Raised | Died | TimedOut | MemoryExceeded | Stopped
 
 class _Message(NamedTuple):
     value: Any
-    needs_answer: bool = False
 
 
 class Channel:
@@ -112,7 +111,7 @@ class Channel:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._sending, self._asking = Lock(), Lock()
+        self._sending = Lock()
 
     def send(self, message: object) -> None:
         """Send a message about the task; the parent passes it to ``on_message``."""
@@ -121,15 +120,6 @@ class Channel:
     def heartbeat(self) -> None:
         """Report that the task makes progress."""
         self._send(None)
-
-    def ask(self, question: object) -> Any:
-        """Return what the parent's ``on_message`` returns for a question; raise what it raises."""
-        with self._asking:
-            self._send(_Message(question, needs_answer=True))
-            answer = self._connection.recv()
-        if isinstance(answer, Raised):
-            raise answer.error
-        return answer
 
     def _send(self, message: object) -> None:
         with self._sending:
@@ -220,7 +210,7 @@ class WorkerProcess(Generic[Info, Task, Result]):
             task: for the handler.
             limits: the child is killed when it exceeds one.
             stop: kills the child when set.
-            on_message: called with each message and question of the handler; its value answers a question.
+            on_message: called with each message of the handler.
 
         Raises:
             WorkerStartError, Exception: as ``start``.
@@ -271,22 +261,12 @@ class WorkerProcess(Generic[Info, Task, Result]):
                         return message
                     case Raised():
                         return message
-                    case _Message(question, needs_answer=True):
-                        self._answer(on_message, question)
                     case _Message(value):
                         on_message(value)
             return failure
         finally:
             if not completed:
                 self._kill()
-
-    def _answer(self, on_message: Callable[[Any], Any], question: Any) -> None:
-        try:
-            answer = on_message(question)
-        except Exception as error:
-            answer = _raised(error)
-        with suppress(OSError):  # of a child that has died meanwhile
-            self._connection.send(answer)
 
     def _exceeded(self, limits: Limits, stop: Event | None, start: float, last: float) -> Failure | None:
         now = time.monotonic()

@@ -34,6 +34,16 @@ def escape_lines(text: str) -> str:
     return "\n".join(map(escape_control_chars, text.split("\n")))
 
 
+def one_line(error: object) -> str:
+    """Return a message on one line; the name of the error's class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(error: object) -> str:
+    """Return the first line of a message; the name of the error's class where it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def print_traceback(error: BaseException) -> None:
     """Print the traceback of an exception on stderr, escaped."""
     print(escape_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr, flush=True)

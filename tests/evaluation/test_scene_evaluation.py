@@ -73,4 +73,4 @@ def test_saved_report(corpus, tmp_path: Path) -> None:
     assert "digital silence" in (tmp_path / "report/report.md").read_text()
     assert report.table({"model": "tiny"}).startswith("model tiny; 5 scenes")
     with Image.open(tmp_path / "report/examples.png") as sheet:
-        assert sheet.width == 8 * 64  # four pairs of images per row
+        assert sheet.width >= 8 * 200 and sheet.height >= 2 * 200  # four pairs of images per row

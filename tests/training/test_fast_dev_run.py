@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from save_avs.training.fast_dev_run import fast_dev_train, shorten_recipe
 from save_avs.training.recipe import Recipe
+from save_avs.training.run_recipe import fast_dev_train, shorten_recipe
 from save_avs.training.stage import SyntheticStage
 from tests.support.recording_callback import RecordingCallback
 from tests.support.tiny_corpus import make_corpus

@@ -14,7 +14,7 @@ from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.callbacks.validation_images import (
     MAX_IMAGES,
     add_images,
-    draw_contact_sheet,
+    draw_validation_images,
     make_validation_images,
     panels,
 )
@@ -87,7 +87,7 @@ def test_add_images_limits_images_per_clip_and_in_all():
 
 
 def test_panels_show_target_prediction_and_probability():
-    drawn = panels(make_validation_image(side=64, probability=0.75))
+    drawn = np.concatenate(panels(make_validation_image(side=64, probability=0.75)), axis=1)
     assert drawn.shape == (64, 3 * 64, 3)
     gray = np.full(3, 90)
     for left, color in ((0, TARGET_COLOR), (64, MASK_COLOR)):
@@ -97,7 +97,7 @@ def test_panels_show_target_prediction_and_probability():
 
 
 def test_panels_of_a_probability_below_one_half():
-    drawn = panels(make_validation_image(side=64, probability=0.25))
+    drawn = np.concatenate(panels(make_validation_image(side=64, probability=0.25)), axis=1)
     assert (drawn[:, 64:128] == 90).all() and drawn[32, 128 + 8, 0] == 64
 
 
@@ -115,7 +115,7 @@ def image_size(path) -> tuple[int, int]:
 
 def test_contact_sheet_size_of_one_and_many_images(tmp_path):
     for count in (1, 5):
-        draw_contact_sheet(
+        draw_validation_images(
             tmp_path / f"{count}.png", [make_validation_image(f"clip {k}") for k in range(count)], "title"
         )
     one, many = (image_size(tmp_path / f"{count}.png") for count in (1, 5))

@@ -25,4 +25,6 @@ def load_vggish(path: str | Path) -> nn.Module:
         SaveAvsError: when the file is damaged or does not fit; the message names every key that differs.
     """
     # Imported by name: the networks belong to a higher layer, and importing torch takes seconds.
-    return import_module("save_avs.models.audio.vggish").load_vggish(path)
+    models = "save_avs.models.audio"
+    network = import_module(f"{models}.vggish").VGGish
+    return import_module(f"{models}.backbone").load_backbone(network, path)

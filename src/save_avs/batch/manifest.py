@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._extras import require
+from save_avs._text import one_line
 from save_avs.batch.storage import Video, as_video, expand_url, is_remote
 from save_avs.errors import DataError, UsageError
 from save_avs.inference.result_folders import find_input_videos
@@ -51,7 +52,7 @@ def read_manifest(path: Path) -> list[str]:
         else:
             locations = _read_column(path)
     except (ValueError, KeyError, NotImplementedError, OSError) as error:  # bases of pyarrow's errors
-        raise DataError(f"{path}: not a list of videos ({' '.join(str(error).split())})") from error
+        raise DataError(f"{path}: not a list of videos ({one_line(error)})") from error
     if bad := [name for name in locations if "\0" in name]:
         raise DataError(f"{path}: not a list of videos ({bad[0]!r} is not a file name)")
     return [location for location in locations if location]

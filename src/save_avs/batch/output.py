@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from save_avs._extras import require
+from save_avs._text import one_line
 from save_avs.batch.schema import DONE, FAILURES, VIDEOS, from_parquet, to_parquet
-from save_avs.batch.storage import OutputFolder, one_line
+from save_avs.batch.storage import OutputFolder
 from save_avs.errors import SaveAvsError, UsageError
 
 require("cluster", "ray")

@@ -12,6 +12,7 @@ require("cluster", "pyarrow")
 import pyarrow as pa  # noqa: E402, after the guard
 from pyarrow import parquet  # noqa: E402
 
+from save_avs._text import one_line  # noqa: E402
 from save_avs.errors import DataError  # noqa: E402
 from save_avs.inference.result import SegmentationResult  # noqa: E402
 from save_avs.types import VideoMasks  # noqa: E402
@@ -100,4 +101,4 @@ def from_parquet(content: bytes, name: str, columns: Sequence[str] | None = None
     try:
         return parquet.read_table(pa.BufferReader(content), columns=columns and list(columns)).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise DataError(f"{name}: not readable ({' '.join(str(error).split())}); delete it") from error
+        raise DataError(f"{name}: not readable ({one_line(error)}); delete it") from error

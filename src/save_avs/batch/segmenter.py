@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from save_avs._process import Channel, Completed, Died, Limits, Raised, TimedOut, WorkerProcess
+from save_avs._text import one_line
 from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.storage import OutputFolder, Video, local_copy, version_of
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
@@ -83,13 +84,13 @@ class VideoSegmenter:
                 case Completed(value=value):
                     return value
                 case Raised(error=SaveAvsError() as error):
-                    return _STATUS.get(type(error), "refused"), " ".join(str(error).split())
+                    return _STATUS.get(type(error), "refused"), one_line(error)
                 case Raised(error=OSError() as error):
-                    return "system", " ".join(str(error).split())
+                    return "system", one_line(error)
                 case Raised(error=error):
                     self._worker.close()  # what is left of the process cannot be trusted
                     self._worker = self._new_worker()
-                    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                    reason = f"{type(error).__name__}: {one_line(error)}"
                 case Died(reason=died):
                     reason = f"the worker {died}"
                 case TimedOut(seconds=seconds):

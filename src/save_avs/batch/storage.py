@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from save_avs._extras import require
 from save_avs._files import atomic_path
+from save_avs._text import one_line
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.video.discovery import VIDEO_SUFFIXES
 
@@ -164,8 +165,3 @@ def filesystem(url: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     return url_to_fs(url)
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

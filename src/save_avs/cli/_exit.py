@@ -68,7 +68,7 @@ def _show_traceback() -> bool:
 
 def _describe(error: BaseException, name: str, after_stop: str) -> tuple[str, int]:
     """Return the message of an error, in one line, and the exit code."""
-    message, code = _one_line(error), FAILED
+    message, code = " ".join(str(error).split()), FAILED
     match error:
         case KeyboardInterrupt() | typer.Abort():
             message, code = f"Interrupted. {after_stop}", INTERRUPTED
@@ -98,12 +98,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _usage_message(error: Any, name: str) -> str:
     command = getattr(error.ctx, "command_path", name)
-    message = _one_line(error.format_message()).rstrip(".") or "No command given"
+    message = " ".join(error.format_message().split()).rstrip(".") or "No command given"
     return f"{message}; see {command} --help"
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
 
 
 @contextmanager

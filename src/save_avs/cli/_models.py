@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from save_avs.cli._console import output_settings, print_info
-from save_avs.cli._progress import VideoProgress
 
 
 def resolve_model(name: str) -> str | Path:
@@ -31,8 +30,3 @@ def load_and_announce(name: str, *, device: str, precision: str, runtime: str = 
     model = load_model(resolve_model(name), device=device, precision=precision, runtime=runtime)
     print_info(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}")
     return model
-
-
-def display(job: Any) -> VideoProgress:
-    """Make the progress display of a SegmentationJob."""
-    return VideoProgress(job.path.name)

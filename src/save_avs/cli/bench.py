@@ -115,7 +115,7 @@ def _remember_fastest(model: str, speeds: list[SpeedMeasurement]) -> None:
     from save_avs.evaluation.speed import fast_cpu_precisions
     from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT
     from save_avs.runtimes.loading import find_model_folder
-    from save_avs.runtimes.selection import RuntimeTiming, fastest_runtime, save_timings
+    from save_avs.runtimes.registry import RuntimeTiming, fastest_runtime, save_timings
 
     folder = find_model_folder(model)
     agreeing = [s for s in speeds if s.agreement is not None and s.agreement >= MIN_MASK_AGREEMENT]

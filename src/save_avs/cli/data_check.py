@@ -157,12 +157,13 @@ def _draw_sheet(report: DatasetReport, path: Path) -> None:
 
     tiles = [tile for clips in report.opened for tile in _tiles(clips)]
     if tiles:
-        draw_contact_sheet(path, tiles, title=f"{report.title}: frames, and what sounds in them")
+        draw_contact_sheet(path, tiles, title=f"{report.title}: frames, and what sounds in them", columns=3)
 
 
 def _tiles(clips: Any) -> list[Tile]:
     """Samples spread over a split: of each the first annotated frame, preferably one with a mask."""
     from save_avs.visualization.contact_sheet import Tile
+    from save_avs.visualization.overlay import draw_mask
 
     step = max(1, len(clips) // SAMPLES)
     tiles = []
@@ -173,5 +174,6 @@ def _tiles(clips: Any) -> list[Tile]:
             continue  # named in the report
         k = int((sample.has_mask * (1 + sample.masks.any(axis=(1, 2)))).argmax())
         caption = f"{clips.split} {', '.join(clips.metadata(i).categories) or sample.name}"
-        tiles.append(Tile(caption, sample.frames[k], sample.masks[k]))
+        frame = sample.frames[k]
+        tiles.append(Tile((frame, draw_mask(frame, sample.masks[k])), (caption,)))
     return tiles

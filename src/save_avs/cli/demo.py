@@ -42,12 +42,13 @@ def demo(
         if dry_run:
             print_line(f"would segment {sample.name} -> {job.folder}")
             return 0
-        from save_avs.cli._models import display, load_and_announce
+        from save_avs.cli._models import load_and_announce
+        from save_avs.cli._progress import VideoProgress
         from save_avs.inference.audio_events import detect_audio_events
         from save_avs.inference.pipeline import segment
 
         model = load_and_announce("save-tiny", device="auto", precision="auto")
-        with display(job) as progress:
+        with VideoProgress(job.path.name) as progress:
             result = segment(
                 job.path,
                 model=model,

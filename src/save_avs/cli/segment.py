@@ -113,12 +113,20 @@ def segment(
         _print_plan(jobs, settings, existing, as_json)
         return 0
 
-    from save_avs.cli._models import display, load_and_announce
+    from save_avs.cli._models import load_and_announce
+    from save_avs.cli._progress import VideoProgress
     from save_avs.inference.multiple_inputs import segment_jobs
 
     network = load_and_announce(model, device=device, precision=precision, runtime=runtime)
     outcomes: list[SegmentationOutcome] = []
-    for outcome in segment_jobs(jobs, directory, settings, model=network, display=display, existing=existing):
+    for outcome in segment_jobs(
+        jobs,
+        directory,
+        settings,
+        model=network,
+        display=lambda job: VideoProgress(job.path.name),
+        existing=existing,
+    ):
         outcomes.append(outcome)
         _print_outcome(outcome, as_json)
     if as_json:

@@ -39,8 +39,8 @@ def train(
     Under torchrun, several processes train it together; the result is the same.
     """
     from save_avs.cli._training_progress import TrainingProgress
-    from save_avs.training.fast_dev_run import fast_dev_train
     from save_avs.training.recipe import load_recipe
+    from save_avs.training.run_recipe import fast_dev_train
     from save_avs.training.run_recipe import train as run
 
     if dry_run:

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from save_avs._files import open_regular
+from save_avs._text import first_line
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.audio.log_mel import SAMPLE_RATE, log_mel
 from save_avs.datasets.storage import StoredFile, open_file, open_image
@@ -145,5 +146,6 @@ def read_plain_pickle(path: Path) -> Any:
         raise DataError(f"{path}: missing") from error
     # a damaged or hostile pickle may raise anything at all
     except (Exception, RecursionError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{path}: cannot be read as a pickle of plain values ({reason})") from error
+        raise DataError(
+            f"{path}: cannot be read as a pickle of plain values ({first_line(error)})"
+        ) from error

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import NonNegativeInt
 
 from save_avs._files import open_regular
+from save_avs._text import first_line
 from save_avs.errors import DataError
 
 _HINT = "copy the shard again, or rewrite it: save-avs data shard --help"
@@ -145,5 +146,4 @@ def open_image(file: StoredFile) -> Iterator[Image.Image]:
         raise DataError(f"{file}: not an image") from error
     # Pillow's decoders raise SyntaxError, struct.error and more on truncated files
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{file}: cannot be read as an image ({reason})") from error
+        raise DataError(f"{file}: cannot be read as an image ({first_line(error)})") from error

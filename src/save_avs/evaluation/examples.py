@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from save_avs._files import atomic_path
 from save_avs.datasets.base import AVDataset
 from save_avs.evaluation.forward import run_model, single_frame_batch
 from save_avs.inference.predictor import FrameModel
@@ -17,11 +15,10 @@ from save_avs.metrics.frame_scores import mask_ious
 from save_avs.metrics.mask_metrics import FrameTable
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.types import F64, U8, Bool
-from save_avs.visualization.contact_sheet import BACKGROUND_COLOR, TEXT_COLOR, fit_tile
-from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask
+from save_avs.visualization.contact_sheet import TARGET_LEGEND, Tile, draw_contact_sheet
+from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
 
 EXAMPLES_PER_KIND = 4
-_SIDE, _GAP, _LINE = 200, 12, 20  # pixels: a frame, the space between tiles, a line of text
 
 
 @dataclass(frozen=True)
@@ -95,32 +92,13 @@ def _predict_example(
 
 
 def draw_examples(path: str | Path, examples: Sequence[ExampleFrame], title: str) -> None:
-    """Write a PNG atomically: one row of clips per kind, each frame with its target and its prediction."""
-    kinds = list(dict.fromkeys(e.kind for e in examples))
-    columns = max(sum(e.kind == kind for e in examples) for kind in kinds)
-    width, height = 2 * _SIDE + _GAP, _SIDE + 2 * _LINE + _GAP  # of a tile
-    sheet = Image.new(
-        "RGB", (columns * width + _GAP, 2 * _LINE + len(kinds) * height + _GAP), BACKGROUND_COLOR
-    )
-    draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 6), title, TEXT_COLOR, ImageFont.load_default(15))
-    draw.text((_GAP, 6 + _LINE), "target", TARGET_COLOR, ImageFont.load_default(12))
-    draw.text((_GAP + 60, 6 + _LINE), "prediction", MASK_COLOR, ImageFont.load_default(12))
-    for y, kind in enumerate(kinds):
-        for x, example in enumerate(e for e in examples if e.kind == kind):
-            _draw_tile(sheet, draw, (_GAP + x * width, 2 * _LINE + _GAP + y * height), example)
-    with atomic_path(path) as part:
-        sheet.save(part)
-
-
-def _draw_tile(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], example: ExampleFrame
-) -> None:
-    left, top = corner
-    images = (draw_mask(example.frame, example.target, TARGET_COLOR), draw_mask(example.frame, example.pred))
-    for k, image in enumerate(images):
-        small = fit_tile(image, _SIDE)
-        sheet.paste(small, (left + k * _SIDE + (_SIDE - small.width) // 2, top + (_SIDE - small.height) // 2))
-    name = example.name if len(example.name) <= 44 else example.name[:43] + "…"
-    for line, text in enumerate((f"{example.kind}: IoU of this frame {100 * example.iou:.1f} %", name)):
-        draw.text((left, top + _SIDE + 3 + 17 * line), text, TEXT_COLOR, ImageFont.load_default(12))
+    """Write a PNG: one row of clips per kind, each frame with its target and its prediction."""
+    tiles = [
+        Tile(
+            (draw_mask(example.frame, example.target, TARGET_COLOR), draw_mask(example.frame, example.pred)),
+            (f"{example.kind}: IoU of this frame {100 * example.iou:.1f} %", example.name),
+        )
+        for example in examples
+    ]
+    per_kind = sum(example.kind == examples[0].kind for example in examples)
+    draw_contact_sheet(path, tiles, title=title, columns=per_kind, legend=TARGET_LEGEND)

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs._files import atomic_path, atomic_write
+from save_avs._files import atomic_write
 from save_avs._text import json_document, markdown_table
 from save_avs.audio.frontend import Frontend
 from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
@@ -36,6 +35,7 @@ from save_avs.synthesis.scene import (
 )
 from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME, scene_log_mel
 from save_avs.types import F32, U8, Bool
+from save_avs.visualization.contact_sheet import TARGET_LEGEND, Tile, draw_contact_sheet
 from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
 
 SPAN = (0.0, 1.2)  # seconds of sound around the frame
@@ -146,19 +146,18 @@ class SceneReport:
         }
         atomic_write(folder / "report.json", json_document(document))
         atomic_write(folder / "report.md", self.table(info))
-        with atomic_path(folder / "examples.png") as part:
-            Image.fromarray(self._example_sheet()).save(part)
-        return folder
-
-    def _example_sheet(self) -> U8:
-        """Pairs of frames: target in blue, prediction in amber."""
-        pairs = [
-            np.concatenate([draw_mask(frame, target, TARGET_COLOR), draw_mask(frame, pred)], axis=1)
+        tiles = [
+            Tile((draw_mask(frame, target, TARGET_COLOR), draw_mask(frame, pred)))
             for frame, target, pred in self.examples
         ]
-        pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % EXAMPLE_COLUMNS)
-        starts = range(0, len(pairs), EXAMPLE_COLUMNS)
-        return np.concatenate([np.concatenate(pairs[i : i + EXAMPLE_COLUMNS], axis=1) for i in starts])
+        draw_contact_sheet(
+            folder / "examples.png",
+            tiles,
+            title=f"{info.get('model', '')} on composed scenes",
+            columns=EXAMPLE_COLUMNS,
+            legend=TARGET_LEGEND,
+        )
+        return folder
 
 
 def evaluate_scenes(

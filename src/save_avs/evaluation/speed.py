@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from save_avs.evaluation.benchmark_timer import PeakMatmul, time_call, time_interleaved
 from save_avs.metrics.frame_scores import mask_agreement
 from save_avs.models.precision import has_native_bf16, set_precision
 from save_avs.models.profile import ModelProfile
@@ -23,6 +25,9 @@ from save_avs.runtimes import RUNTIMES, open_runtime
 from save_avs.runtimes.base import is_installed
 from save_avs.runtimes.registry import TORCH
 from save_avs.synthesis.streams import calibration_frames
+
+TOKENS, IN_FEATURES, OUT_FEATURES = 2048, 768, 3072  # ViT-B's widest linear layer on eight frames of 256 px
+REPEATS = 5
 
 ForwardFn = Callable[[Tensor, Tensor], Tensor]
 Key = tuple[str, Precision]
@@ -145,3 +150,44 @@ def measure_speed(
             )
         )
     return speeds
+
+
+def time_call(run: Callable[[], object]) -> float:
+    """Return the seconds that one call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def time_interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Return the median seconds of each run; each round has all of them, under the same machine load.
+
+    Args:
+        runs: name to a function that returns the seconds it took.
+        rounds: timed rounds, after one of warm-up.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for counted in [False] + [True] * rounds:
+        for name, run in runs.items():
+            taken = run()
+            if counted:
+                seconds[name].append(taken)
+    return {name: median(times) for name, times in seconds.items()}
+
+
+class PeakMatmul:
+    """The machine's peak, as a run for `time_interleaved`: the fastest of a few matrix products.
+
+    Args:
+        dtype: of both factors, [2048,768] and [768,3072].
+    """
+
+    flops = 2 * TOKENS * IN_FEATURES * OUT_FEATURES
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._tokens = torch.randn(TOKENS, IN_FEATURES, dtype=dtype)
+        self._weight = torch.randn(OUT_FEATURES, IN_FEATURES, dtype=dtype)
+
+    def __call__(self) -> float:
+        """Return the seconds of one product."""
+        return min(time_call(lambda: F.linear(self._tokens, self._weight)) for _ in range(REPEATS))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from save_avs.models.adapters import AudioAdapter, ImageAdapter, ResidualAudioAdapter, SamaAudioAdapter
 from save_avs.models.audio.backbone import AudioBackbone
-from save_avs.models.audio.registry import build_backbone
+from save_avs.models.audio.registry import backbone_class
 from save_avs.models.config import AudioAdapterConfig, SaveConfig
 from save_avs.models.pretrained import load_pretrained_parts
 from save_avs.models.sam import Block, ImageEncoderViT, Sam, build_sam
@@ -24,7 +24,7 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
             block.adapter = ImageAdapter(
                 encoder.embed_dim, ratio=image_adapter.ratio, spatial=image_adapter.spatial
             )
-    backbone = audio or build_backbone(config.audio)
+    backbone = audio or backbone_class(config.audio)()
     adapter = _build_audio_adapter(config.audio_adapter, backbone, encoder)
     semantic = None
     if config.semantic is not None:

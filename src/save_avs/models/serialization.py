@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from save_avs._files import atomic_path, atomic_write
 from save_avs.errors import SaveAvsError, UsageError, first_problem
 from save_avs.models.build import build_save
-from save_avs.models.config import AudioAdapterConfig, PretrainedRefs, SaveConfig
+from save_avs.models.config import PretrainedRefs, SaveConfig
 from save_avs.models.pretrained import SAM_PREFIX, PretrainedPaths, find_pretrained_parts
 from save_avs.models.sam.checkpoint import resample_positions
 from save_avs.models.save import SAVE
@@ -163,47 +164,9 @@ def model_card(config: SaveConfig, parameters: int) -> str:
         config: of the model, with its pretrained checkpoints.
         parameters: in the folder's own weights.
     """
-    image, sam = config.image_adapter, config.sam
-    adapter = "none" if image is None else f"{image.spatial} spatial branch, ratio {image.ratio:g}"
-    rows = {
-        "architecture": "SAVE (arXiv 2407.02004): a Segment Anything Model with image and audio adapters",
-        "image encoder": f"{sam.embed_dim} wide, {sam.depth} blocks",
-        "input": f"{config.image_size} px, {config.resize}",
-        "image adapters": adapter,
-        "audio": f"{config.audio}; {_describe_audio_adapter(config.audio_adapter)}",
-        "in this folder": f"{parameters / 1e6:.2f} M parameters",
-    }
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return (
-        "---\n"
-        "library_name: save-avs\n"
-        "pipeline_tag: image-segmentation\n"
-        "tags: [audio-visual-segmentation, segment-anything, adapters]\n"
-        "---\n\n"
-        f"# {config.name}\n\n"
-        f"| | |\n|---|---|\n{table}\n\n"
-        f"{_describe_pretrained(config)}"
-        'Use: `save_avs.load_model("<this folder>")`, or `"hf:owner/name"` from the Hugging Face Hub, or\n'
-        "`save-avs segment clip.mp4 --model <this folder>`.\n"
-    )
+    from jinja2 import Environment, StrictUndefined
 
-
-def _describe_audio_adapter(adapter: AudioAdapterConfig) -> str:
-    if adapter.kind == "sama":
-        return f"one vector per block, each {adapter.hidden} wide, no prompt (SAMA-AVS)"
-    return f"residual chain {adapter.hidden} wide, {adapter.tokens} prompt token(s)"
-
-
-def _describe_pretrained(config: SaveConfig) -> str:
-    refs = config.pretrained
-    if not refs:
-        return "The folder holds the whole model.\n\n"
-    lines = "\n".join(
-        f"* {kind}: `{identity.name}`, {identity.size} bytes, sha256 `{identity.sha256}`"
-        for kind, identity in (("sam", refs.sam), ("audio", refs.audio))
-        if identity is not None
-    )
-    return (
-        "The folder holds only what differs from these checkpoints, which it requires "
-        f"(`save-avs weights fetch NAME`):\n\n{lines}\n\n"
-    )
+    template = files("save_avs.models").joinpath("model_card.md.jinja").read_text("utf-8")
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    refs = {"sam": config.pretrained.sam, "audio": config.pretrained.audio}
+    return environment.from_string(template).render(config=config, refs=refs, parameters=parameters)

@@ -130,7 +130,6 @@ def _render(template: str, target: ExportTarget, about: dict[str, Any], **more: 
     return environment.from_string(source).render(
         about=about,
         package=target.package,
-        load=target.load,
         requirements=("numpy", target.package),
         smallest=SMALLEST,
         largest=LARGEST,

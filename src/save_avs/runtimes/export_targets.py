@@ -1,4 +1,4 @@
-"""Export targets: how each writes a graph, and how its runner opens one."""
+"""Export targets: how each writes a graph, and what its runner needs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,6 @@ from save_avs.runtimes.export_graph import OUTPUT
 
 PT2 = "model.pt2"
 
-# Source of the runner's function that opens a graph for batches of one shape (B,H,W,3): it returns a function
-# of a pair, frames and waveforms.
-_LOAD_ONNX = """
-def load(*shape):
-    session = onnxruntime.InferenceSession(HERE / ABOUT["file"], providers=["CPUExecutionProvider"])
-    return lambda pair: session.run(None, dict(zip(ABOUT["inputs"], pair)))
-"""
-_LOAD_OPENVINO = """
-def load(*shape):
-    graph = openvino.Core().read_model(HERE / ABOUT["file"])
-    graph.reshape({0: shape, 1: (shape[0], SAMPLES)})  # with dynamic shapes its attention is wrong
-    return openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-"""
-_LOAD_TORCH = """
-def load(*shape):
-    program = torch.export.load(HERE / ABOUT["file"]).module()
-    return lambda pair: [program(*map(torch.from_numpy, pair)).detach().numpy()]
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ExportTarget:
@@ -50,7 +31,6 @@ class ExportTarget:
         write: writes a graph into a folder.
         file: the graph's file.
         package: what the runner imports besides numpy.
-        load: source of the runner's function that opens the graph.
         precisions: those supported.
     """
 
@@ -59,7 +39,6 @@ class ExportTarget:
     write: Callable[[ExportedProgram, Path], None]
     file: str
     package: str
-    load: str
     precisions: tuple[Precision, ...] = (
         "fp32",
     )  # OpenVINO in bf16: masks differ too much (docs/guides/export.md)
@@ -85,7 +64,6 @@ TARGETS: dict[str, ExportTarget] = {
             write=partial(onnx_runtime.write_onnx, result=OUTPUT),
             file=onnx_runtime.FILE,
             package="onnxruntime",
-            load=_LOAD_ONNX,
         ),
         ExportTarget(
             name="openvino",
@@ -93,7 +71,6 @@ TARGETS: dict[str, ExportTarget] = {
             write=_write_openvino,
             file=openvino_runtime.FILE,
             package="openvino",
-            load=_LOAD_OPENVINO,
         ),
         ExportTarget(
             name="torch",
@@ -101,7 +78,6 @@ TARGETS: dict[str, ExportTarget] = {
             write=_write_torch,
             file=PT2,
             package="torch",
-            load=_LOAD_TORCH,
             precisions=("fp32", "bf16"),
         ),
     )

@@ -14,9 +14,15 @@ from save_avs.models.precision import resolve_precision, set_precision
 from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.save import SAVE, Precision
 from save_avs.models.serialization import CONFIG, WEIGHTS, load_folder
-from save_avs.runtimes.cache import model_key
-from save_avs.runtimes.registry import AUTO, TORCH, RuntimeModel, get_runtime, open_runtime
-from save_avs.runtimes.selection import fastest_runtime
+from save_avs.runtimes.registry import (
+    AUTO,
+    TORCH,
+    RuntimeModel,
+    fastest_runtime,
+    get_runtime,
+    model_key,
+    open_runtime,
+)
 from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
 
 BUNDLED = ("save-tiny",)

@@ -1,24 +1,32 @@
-"""The runtimes by name, and opening a model folder with one."""
+"""The runtimes by name, opening a model folder with one; exported graphs and timings in the cache."""
 
 from __future__ import annotations
 
+import hashlib
+import platform
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from save_avs._extras import require
+from save_avs._files import atomic_write
 from save_avs.audio import Frontend
 from save_avs.errors import UsageError
 from save_avs.models.config import SaveConfig
 from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.save import Precision, Resize
-from save_avs.models.serialization import load_folder, read_config
-from save_avs.runtimes.base import InferenceSession, Runtime
-from save_avs.runtimes.cache import cached_export, model_key
+from save_avs.models.serialization import CONFIG, WEIGHTS, load_folder, read_config
+from save_avs.runtimes.base import InferenceSession, Runtime, is_installed
 from save_avs.runtimes.onnx_runtime import Onnx
 from save_avs.runtimes.openvino_int8 import OpenVinoInt8
 from save_avs.runtimes.openvino_runtime import OpenVino
+from save_avs.weights.cache import cache_dir
+from save_avs.weights.identity import sha256_of
 
 RUNTIMES: dict[str, Runtime] = {runtime.name: runtime for runtime in (OpenVino(), OpenVinoInt8(), Onnx())}
 TORCH, AUTO = "torch", "auto"
@@ -88,3 +96,69 @@ def open_runtime(
     )
     session = runtime.open(exported, precision)
     return RuntimeModel(read_config(folder), session, precision=precision, runtime=name)
+
+
+def runtime_dir() -> Path:
+    """The folder of all exported graphs and timings."""
+    return cache_dir() / "runtimes"
+
+
+def model_key(folder: Path) -> str:
+    """A key of a model folder's contents; its config names pretrained checkpoints by their sha256."""
+    return _short_hash("".join(sha256_of(folder / name) for name in (CONFIG, WEIGHTS)))
+
+
+def cached_export(key: str, name: str, packages: tuple[str, ...], write: Callable[[Path], None]) -> Path:
+    """The folder of a model's export; where there is none yet, ``write`` fills an empty one."""
+    versions = " ".join(version(package) for package in ("save-avs", "torch", *packages))
+    folder = runtime_dir() / key / f"{name}-{_short_hash(versions)}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=".part-", ignore_cleanup_errors=True) as part:
+            write(Path(part))
+            Path(part).rename(folder)
+    return folder
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RuntimeTiming(BaseModel):
+    """Milliseconds per frame of one runtime for a model in one precision."""
+
+    model_config = ConfigDict(frozen=True)
+
+    runtime: str
+    precision: Precision
+    ms: float
+
+
+class _Timings(BaseModel):
+    timings: tuple[RuntimeTiming, ...]
+
+
+def save_timings(folder: Path, timings: Sequence[RuntimeTiming]) -> Path:
+    """Write the timings of a model folder on this machine, and return the file."""
+    file = _timings_file(folder)
+    atomic_write(file, _Timings(timings=tuple(timings)).model_dump_json(indent=2) + "\n")
+    return file
+
+
+def fastest_runtime(folder: Path, precision: Precision) -> str | None:
+    """The fastest runtime for a model in a precision, of those installed; None if it was not measured."""
+    try:
+        timings = _Timings.model_validate_json(_timings_file(folder).read_bytes()).timings
+    except (OSError, ValidationError):
+        return None
+    rows = [row for row in timings if row.precision == precision and _is_usable(row.runtime)]
+    return min(rows, key=lambda row: row.ms).runtime if rows else None
+
+
+def _is_usable(name: str) -> bool:
+    return name not in RUNTIMES or is_installed(RUNTIMES[name])
+
+
+def _timings_file(folder: Path) -> Path:
+    """One file per model and machine: a home folder may be shared by several machines."""
+    return runtime_dir() / model_key(folder) / f"timings-{platform.node() or 'here'}.json"

@@ -7,31 +7,25 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from save_avs.serving.config import ServiceLimits
-from save_avs.serving.job import Job, JobError, JobOptions, JobProgress
+from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
 from save_avs.serving.upload import FILE
 
 _ID = "0f3a9c64e1d24b7a8c55d0e6b1f27a90"
+_OPTIONS_EXAMPLE = JobOptions.model_validate({"model": "save-tiny", "save": ["overlay", "masks"]})
 _JOB_EXAMPLE = {
-    "id": _ID,
-    "state": "done",
-    "name": "clip.mp4",
-    "url": None,
-    "options": {"model": "save-tiny", "fps": "native", "threshold": 0.5, "save": ["overlay", "masks"]},
-    "created": 1767225600.0,
-    "started": 1767225600.1,
-    "ended": 1767225604.8,
+    **Job(
+        id=_ID,
+        name="clip.mp4",
+        options=_OPTIONS_EXAMPLE,
+        state=JobState.DONE,
+        created=1767225600.0,
+        started=1767225600.1,
+        ended=1767225604.8,
+        attempts=1,
+    ).model_dump(mode="json"),
     "expires": 1767312004.8,
-    "progress": {
-        "phase": "done",
-        "fraction": 1.0,
-        "frames": 0,
-        "frames_per_second": 0.0,
-        "remaining": None,
-    },
+    "progress": JobProgress(phase="done", fraction=1.0).model_dump(),
     "queue_position": None,
-    "attempts": 1,
-    "warnings": [],
-    "error": None,
     "results": {"overlay.mp4": f"/v1/jobs/{_ID}/result/overlay.mp4"},
 }
 _ERRORS = {

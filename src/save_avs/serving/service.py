@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.config import WorkerConfig
@@ -16,12 +18,42 @@ from save_avs.serving.job import Job, JobError, JobOptions, JobState
 from save_avs.serving.job_queue import JobQueue
 from save_avs.serving.job_registry import JobRegistry
 from save_avs.serving.job_store import VIDEO, JobStore, safe_name
-from save_avs.serving.metrics import Metrics
 from save_avs.serving.worker import ModelFacts
 from save_avs.serving.worker_pool import WorkerPool
 
 _log = logging.getLogger("uvicorn.error")
 _MAX_ATTEMPTS = 2  # a job that was running when its server was killed this often may be the reason
+
+_BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds
+
+
+class Metrics:
+    """Metrics of one service, in a registry of their own.
+
+    Args:
+        waiting, running: called at each scrape.
+
+    Attributes:
+        ended: jobs by final state and error code.
+        refused: uploads that were refused, by reason.
+        seconds: duration of jobs, without waiting.
+        received: bytes of videos.
+    """
+
+    def __init__(self, *, waiting: Callable[[], int], running: Callable[[], int]) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.ended = Counter("save_avs_jobs_ended", "Jobs that ended", ["state", "error"], registry=registry)
+        self.refused = Counter("save_avs_refused", "Uploads refused", ["reason"], registry=registry)
+        self.received = Counter("save_avs_received_bytes", "Bytes of videos", registry=registry)
+        self.seconds = Histogram(
+            "save_avs_job_seconds", "Duration of jobs", buckets=_BUCKETS, registry=registry
+        )
+        Gauge("save_avs_jobs_waiting", "Jobs in the queue", registry=registry).set_function(waiting)
+        Gauge("save_avs_jobs_running", "Jobs running", registry=registry).set_function(running)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
 
 
 class Service:

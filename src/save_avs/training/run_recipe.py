@@ -1,7 +1,8 @@
-"""Running a recipe: its stages one after another; finished ones are skipped."""
+"""Running a recipe: its stages one after another, finished ones skipped; or a few steps of each, to try it."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from save_avs.training.run_report import write_report
 from save_avs.training.setup import build_model, make_task, open_splits, stage_config, with_corpus_classes
 from save_avs.training.stage import ClipStage, SyntheticStage
 from save_avs.training.trainer import Trainer, TrainerOptions
+
+FAST_DEV_STEPS = 2
+FAST_DEV_CLIPS = 4
 
 
 def train(
@@ -111,3 +115,40 @@ def _unshard(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConf
         own.requires_grad_(other.requires_grad)
     load_trained_state(model, trained_state(sharded))
     return model
+
+
+def fast_dev_train(recipe: Recipe, callbacks: Sequence[Callback] = ()) -> None:
+    """Train, validate, checkpoint and save every stage in a folder next to the run's, which is removed.
+
+    Raises:
+        SaveAvsError: what the run itself would raise.
+    """
+    short = shorten_recipe(recipe)
+    distributed = distributed_context(short)
+    if distributed.is_main:
+        shutil.rmtree(short.out, ignore_errors=True)
+    distributed.barrier()
+    try:
+        train(short, callbacks, distributed)
+    finally:
+        if distributed.is_main:
+            shutil.rmtree(short.out, ignore_errors=True)
+
+
+def shorten_recipe(recipe: Recipe) -> Recipe:
+    """Return the recipe with a few steps per stage, a checkpoint after each, and its own output folder."""
+    changes = {
+        "out": recipe.out.with_name(f".{recipe.out.name}.fast-dev-run"),
+        "stages": tuple(_shorten(stage) for stage in recipe.stages),
+        "checkpoint_interval_s": 1e-6,
+        "trackers": (),
+    }
+    return recipe.model_copy(update=changes)
+
+
+def _shorten(stage: SyntheticStage | ClipStage) -> SyntheticStage | ClipStage:
+    if isinstance(stage, SyntheticStage):
+        frames = min(stage.val_samples, FAST_DEV_CLIPS * stage.views)
+        return stage.model_copy(update={"steps": FAST_DEV_STEPS, "validate_every": 1, "val_samples": frames})
+    clips = min(stage.val_samples or FAST_DEV_CLIPS, FAST_DEV_CLIPS)
+    return stage.model_copy(update={"steps": FAST_DEV_STEPS, "epochs": None, "val_samples": clips})

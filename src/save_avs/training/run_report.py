@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,6 @@ from save_avs._files import atomic_write
 from save_avs.training.history import Curve, StageHistory, curve, read_history
 from save_avs.training.recipe import load_recipe
 from save_avs.training.run_record import RECIPE, read_sessions
-from save_avs.visualization.html import data_url, render_html
 from save_avs.visualization.plots import PALETTE, TEXT_COLOR, figure_to_svg, style_axes
 
 if TYPE_CHECKING:
@@ -37,9 +39,7 @@ def write_report(run_folder: str | Path) -> Path:
     """
     folder = Path(run_folder)
     recipe = load_recipe(folder / RECIPE).model_copy(update={"out": folder})  # it may have been moved
-    page = render_html(
-        "save_avs.training",
-        "run_report.html.jinja",
+    page = _render(
         run=folder.resolve().name,
         model=recipe.model.name,
         stages=[_section(read_history(recipe, stage)) for stage in recipe.stages],
@@ -58,8 +58,8 @@ def _section(history: StageHistory) -> dict[str, Any]:
     return {
         "history": history,
         "state": "done" if history.finished else "in progress" if started else "not started",
-        "curves": None if curves is None else data_url("image/svg+xml", curves.encode()),
-        "images": None if images is None else data_url("image/png", images.read_bytes()),
+        "curves": None if curves is None else _data_url("image/svg+xml", curves.encode()),
+        "images": None if images is None else _data_url("image/png", images.read_bytes()),
     }
 
 
@@ -111,3 +111,31 @@ def _mark_selected(axes: Axes, history: StageHistory) -> None:
         axes.axvline(step, color=TEXT_COLOR, linewidth=0.8, linestyle="--")
         place = {"xycoords": ("data", "axes fraction"), "fontsize": 8, "color": TEXT_COLOR}
         axes.annotate(f" kept: {step:g}", (step, 0.02), **place)
+
+
+def _render(**values: Any) -> str:
+    """Fill the template; every value is escaped, style and images are embedded in the one file."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _format_number, "duration": _format_duration}
+    folder = files("save_avs.training")
+    page = environment.from_string(folder.joinpath("run_report.html.jinja").read_text("utf-8"))
+    return page.render(style=folder.joinpath("run_report.css").read_text("utf-8"), **values)
+
+
+def _data_url(mime_type: str, content: bytes) -> str:
+    """Return an image as a ``data:`` URL."""
+    return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _format_number(value: float) -> str:
+    """Format with four significant digits."""
+    return f"{value:.4g}"
+
+
+def _format_duration(seconds: float) -> str:
+    """Format as days, hours, minutes and seconds: ``1:02:03``."""
+    return str(timedelta(seconds=round(seconds)))

@@ -1,46 +1,50 @@
-"""Contact sheets: samples in rows and columns, each without and with its mask."""
+"""Contact sheets: samples in rows and columns, each a few images side by side with text below them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from save_avs._files import atomic_path
-from save_avs.types import U8, Bool
-from save_avs.visualization.overlay import draw_mask
+from save_avs.types import U8
+from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR
 
-BACKGROUND_COLOR, TEXT_COLOR = (255, 255, 255), (43, 47, 54)
-_TILE, _GAP, _LINE, _TITLE = 224, 10, 20, 34  # pixels
+_BACKGROUND_COLOR, _TEXT_COLOR = (255, 255, 255), (43, 47, 54)
+_GAP, _LINE, _TITLE, _CHARACTER = 12, 18, 34, 6  # pixels
 
-
-@dataclass(frozen=True)
-class Tile:
-    """One sample of a contact sheet.
-
-    Attributes:
-        caption: one line below it.
-        frame: RGB, u8 [H,W,3].
-        mask: pixels to mark, bool [H,W].
-    """
-
-    caption: str
-    frame: U8
-    mask: Bool
+Legend = Sequence[tuple[str, tuple[int, int, int]]]  # text and color
+TARGET_LEGEND: Legend = (("target", TARGET_COLOR), ("prediction", MASK_COLOR))
 
 
-def fit_tile(image: U8, side: int) -> Image.Image:
-    """Resize an image, u8 [H,W,3], to fit a square tile of ``side`` pixels, less a line between tiles."""
-    tile = Image.fromarray(np.ascontiguousarray(image))
-    scale = (side - 2) / max(tile.size)
-    return tile.resize((max(1, round(tile.width * scale)), max(1, round(tile.height * scale))))
+class Tile(NamedTuple):
+    """One sample of a contact sheet: images u8 [H,W,3] side by side, and lines of text below them."""
+
+    images: Sequence[U8]
+    lines: Sequence[str] = ()
 
 
-def draw_contact_sheet(path: str | Path, tiles: Sequence[Tile], *, title: str, columns: int = 6) -> None:
-    """Write samples as a PNG: each frame, and below it the frame with its mask.
+def draw_contact_sheet(
+    path: str | Path,
+    tiles: Sequence[Tile],
+    *,
+    title: str,
+    columns: int,
+    side: int = 200,
+    legend: Legend = (),
+) -> None:
+    """Write samples as a PNG, atomically; all have as many images and lines as the first.
+
+    Args:
+        path: the file to write.
+        tiles: the samples, row by row.
+        title: above them.
+        columns: samples per row, at most.
+        side: pixels of the square that each image is fitted into.
+        legend: what colors mean, below the title.
 
     Raises:
         ValueError: no samples.
@@ -48,22 +52,33 @@ def draw_contact_sheet(path: str | Path, tiles: Sequence[Tile], *, title: str, c
     if not tiles:
         raise ValueError("a contact sheet needs at least one sample")
     columns = min(columns, len(tiles))
-    rows = -(-len(tiles) // columns)
-    cell = 2 * _TILE + _LINE + _GAP
-    size = (columns * (_TILE + _GAP) + _GAP, rows * cell + _TITLE + _GAP)
-    sheet = Image.new("RGB", size, BACKGROUND_COLOR)
-    pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, _GAP), title, TEXT_COLOR, ImageFont.load_default(16))
+    width = len(tiles[0].images) * side + _GAP
+    height = side + _LINE * len(tiles[0].lines) + _GAP
+    header = _TITLE + (_LINE if legend else 0)
+    size = (columns * width + _GAP, header + -(-len(tiles) // columns) * height)
+    sheet = Image.new("RGB", size, _BACKGROUND_COLOR)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    pen.text((_GAP, 8), title, _TEXT_COLOR, ImageFont.load_default(15))
+    for k, (text, color) in enumerate(legend):
+        pen.text((_GAP + k * side, 8 + _LINE), text, color, font)
     for k, tile in enumerate(tiles):
-        x, y = _GAP + k % columns * (_TILE + _GAP), _TITLE + k // columns * cell
-        for row, image in enumerate((tile.frame, draw_mask(tile.frame, tile.mask))):
-            small = fit_tile(image, _TILE)
-            left, top = (_TILE - small.width) // 2, (_TILE - small.height) // 2
-            sheet.paste(small, (x + left, y + row * _TILE + top))
-        pen.text((x, y + 2 * _TILE + 2), _shorten(tile.caption), TEXT_COLOR, ImageFont.load_default(12))
+        x, y = _GAP + k % columns * width, header + k // columns * height
+        for i, image in enumerate(tile.images):
+            fitted = _fit(image, side)
+            left, top = (side - fitted.width) // 2, (side - fitted.height) // 2
+            sheet.paste(fitted, (x + i * side + left, y + top))
+        for line, text in enumerate(tile.lines):
+            pen.text((x, y + side + 2 + _LINE * line), _shorten(text, width // _CHARACTER), _TEXT_COLOR, font)
     with atomic_path(path) as part:
         sheet.save(part)
 
 
-def _shorten(caption: str) -> str:
-    return caption if len(caption) <= 36 else caption[:35] + "…"
+def _fit(image: U8, side: int) -> Image.Image:
+    """Resize an image to fit a square of ``side`` pixels, less a line between images."""
+    whole = Image.fromarray(np.ascontiguousarray(image))
+    scale = (side - 2) / max(whole.size)
+    return whole.resize((max(1, round(whole.width * scale)), max(1, round(whole.height * scale))))
+
+
+def _shorten(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 _SOUND_COLOR, _AREA_COLOR = "#3d6b99", "#f07010"
 _WIDTH, _LEFT, _RIGHT = 12.0, 0.9, 0.2  # inches
-TIME_AXIS_EXTENT = (
-    _LEFT / _WIDTH,
-    1 - _RIGHT / _WIDTH,
-)  # start and end of the time axis, shares of the width
 _PANEL, _STRIP, _LABEL, _GAP, _TOP, _BOTTOM = 1.25, 1.35, 0.22, 0.22, 0.5, 0.55  # inches
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from save_avs._text import first_line
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.identity import sha256_of
 
@@ -101,8 +102,9 @@ def _download(repository: HubRepository, name: str, revision: str) -> Path:
     except Exception as error:  # of the HTTP client; those of this system, such as a full disk, have a number
         if getattr(error, "errno", None):
             raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise SaveAvsError(f"{repository}: downloading {name} failed ({reason}): try again") from error
+        raise SaveAvsError(
+            f"{repository}: downloading {name} failed ({first_line(error)}): try again"
+        ) from error
 
 
 def _check_hash(path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from save_avs._text import first_line
 from save_avs.errors import SaveAvsError
 from save_avs.weights.cache import find_weights_file
 from save_avs.weights.validation import WeightsFormat, detect_format, find_defect
@@ -91,7 +92,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # safetensors' own, and what numbers of an unknown kind make torch raise
         raise SaveAvsError(
-            f"{file}: not a complete safetensors file ({_first_line(error)}); fetch it again"
+            f"{file}: not a complete safetensors file ({first_line(error)}); fetch it again"
         ) from error
 
 
@@ -110,7 +111,7 @@ def _read_torch(file: Path) -> object:
                 f"{file}: contains pickled code, which is never run; "
                 "save only its state dict, preferably as .safetensors"
             ) from error
-        raise SaveAvsError(f"{file}: damaged or cut short ({_first_line(error)}); fetch it again") from error
+        raise SaveAvsError(f"{file}: damaged or cut short ({first_line(error)}); fetch it again") from error
 
 
 def _check_zip(file: Path) -> None:
@@ -123,13 +124,9 @@ def _check_zip(file: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except Exception as error:  # also what a damaged directory makes the reader raise
-        raise SaveAvsError(f"{file}: damaged or cut short ({_first_line(error)}); fetch it again") from error
+        raise SaveAvsError(f"{file}: damaged or cut short ({first_line(error)}); fetch it again") from error
     stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
     if not stored or sum(entry.file_size for entry in entries) > file.stat().st_size:
         raise SaveAvsError(
             f"{file}: overlapping or compressed zip entries; not written by torch.save. Fetch it again"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

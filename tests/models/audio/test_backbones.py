@@ -7,7 +7,7 @@ from torch import Tensor
 from save_avs.errors import UsageError
 from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.audio.compact import CompactBackbone
-from save_avs.models.audio.registry import BACKBONES, build_backbone
+from save_avs.models.audio.registry import BACKBONES, backbone_class
 from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
 
@@ -24,7 +24,7 @@ def compact() -> CompactBackbone:
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_backbone_interface(name: str) -> None:
     with torch.device("meta"):
-        backbone = build_backbone(name)
+        backbone = backbone_class(name)()
         out = backbone(torch.zeros(3, 1, *backbone.frontend.shape))
     assert isinstance(backbone, AudioBackbone)
     assert out.shape == (3, backbone.dim)
@@ -38,7 +38,7 @@ def test_published_backbones_are_in_the_registry_of_weights() -> None:
 
 def test_unknown_name_lists_the_backbones() -> None:
     with pytest.raises(UsageError, match=r"'vgg'.*cnn14, compact.*vggish, yamnet"):
-        build_backbone("vgg")
+        backbone_class("vgg")
 
 
 def test_compact_has_few_parameters(compact: CompactBackbone) -> None:

@@ -52,37 +52,23 @@ class OpenL3(AudioBackbone):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-class OpenL3Mel256D512(OpenL3):
-    """256 bands, 512 wide."""
-
-    dim = 512
-    frontend = OPENL3_MEL256
-    published_weights = ("openl3-env-mel256-512", "openl3-music-mel256-512")
-    pooled = (32, 24)
-
-
-class OpenL3Mel256D6144(OpenL3):
-    """256 bands, 6144 wide."""
-
-    dim = 6144
-    frontend = OPENL3_MEL256
-    published_weights = ("openl3-env-mel256-6144", "openl3-music-mel256-6144")
-    pooled = (8, 8)
+def _variant(n_mels: int, dim: int, pooled: tuple[int, int]) -> type[OpenL3]:
+    members = {
+        "__doc__": f"{n_mels} bands, {dim} wide.",
+        "dim": dim,
+        "frontend": OPENL3_MEL256 if n_mels == 256 else OPENL3_MEL128,
+        "published_weights": tuple(f"openl3-{sounds}-mel{n_mels}-{dim}" for sounds in ("env", "music")),
+        "pooled": pooled,
+    }
+    return type(f"OpenL3Mel{n_mels}D{dim}", (OpenL3,), members)
 
 
-class OpenL3Mel128D512(OpenL3):
-    """128 bands, 512 wide."""
-
-    dim = 512
-    frontend = OPENL3_MEL128
-    published_weights = ("openl3-env-mel128-512", "openl3-music-mel128-512")
-    pooled = (16, 24)
-
-
-class OpenL3Mel128D6144(OpenL3):
-    """128 bands, 6144 wide."""
-
-    dim = 6144
-    frontend = OPENL3_MEL128
-    published_weights = ("openl3-env-mel128-6144", "openl3-music-mel128-6144")
-    pooled = (4, 8)
+OPENL3_VARIANTS = {
+    f"openl3-mel{n_mels}-{dim}": _variant(n_mels, dim, pooled)
+    for n_mels, dim, pooled in (
+        (128, 512, (16, 24)),
+        (128, 6144, (4, 8)),
+        (256, 512, (32, 24)),
+        (256, 6144, (8, 8)),
+    )
+}

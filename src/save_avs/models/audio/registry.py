@@ -6,12 +6,7 @@ from save_avs.errors import UsageError
 from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.audio.cnn14 import CNN14
 from save_avs.models.audio.compact import CompactBackbone
-from save_avs.models.audio.openl3 import (
-    OpenL3Mel128D512,
-    OpenL3Mel128D6144,
-    OpenL3Mel256D512,
-    OpenL3Mel256D6144,
-)
+from save_avs.models.audio.openl3 import OPENL3_VARIANTS
 from save_avs.models.audio.vggish import VGGish
 from save_avs.models.audio.yamnet import YAMNet
 
@@ -19,10 +14,7 @@ BACKBONES: dict[str, type[AudioBackbone]] = {
     "vggish": VGGish,
     "compact": CompactBackbone,
     "cnn14": CNN14,
-    "openl3-mel128-512": OpenL3Mel128D512,
-    "openl3-mel128-6144": OpenL3Mel128D6144,
-    "openl3-mel256-512": OpenL3Mel256D512,
-    "openl3-mel256-6144": OpenL3Mel256D6144,
+    **OPENL3_VARIANTS,
     "yamnet": YAMNet,
 }
 
@@ -36,12 +28,3 @@ def backbone_class(name: str) -> type[AudioBackbone]:
     if name not in BACKBONES:
         raise UsageError(f"unknown audio backbone '{name}': choose one of {', '.join(sorted(BACKBONES))}")
     return BACKBONES[name]
-
-
-def build_backbone(name: str) -> AudioBackbone:
-    """Build a backbone with fresh weights.
-
-    Raises:
-        UsageError: when no backbone has that name.
-    """
-    return backbone_class(name)()

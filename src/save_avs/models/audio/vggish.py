@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor, nn
 
 from save_avs.audio.frontend import VGGISH
-from save_avs.models.audio.backbone import AudioBackbone, load_backbone
+from save_avs.models.audio.backbone import AudioBackbone
 
 
 class VGGish(AudioBackbone):
@@ -48,13 +46,3 @@ class VGGish(AudioBackbone):
         maps = self.features(log_mel)  # [N,512,6,4]
         # The weights come from TensorFlow, which flattens with channels last.
         return self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
-
-
-def load_vggish(path: str | Path) -> VGGish:
-    """Load the public checkpoint (``vggish-10086976.pth``): on the CPU, frozen, in eval mode.
-
-    Raises:
-        UsageError: when there is no such file.
-        SaveAvsError: when the file is damaged or does not fit; the line names every key that differs.
-    """
-    return load_backbone(VGGish, path)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from save_avs._files import atomic_write
 from save_avs.training.callbacks.callback import Callback, StepStats, ValidationImage
-from save_avs.training.callbacks.validation_images import draw_contact_sheet
+from save_avs.training.callbacks.validation_images import draw_validation_images
 
 PROGRESS, IMAGES = "progress.json", "validation_images.png"
 
@@ -56,7 +56,7 @@ class StageRecorder(Callback):
         """Draw the images in place of the last ones."""
         if images:
             title = f"{self.stage}, step {step} of {self.progress.steps}"
-            draw_contact_sheet(self.folder / IMAGES, images, title)
+            draw_validation_images(self.folder / IMAGES, images, title)
 
     def on_stage_end(self) -> None:
         """Write the progress."""

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from save_avs._extras import require
 from save_avs.training.callbacks.callback import Callback, ValidationImage
 from save_avs.training.callbacks.validation_images import panels
@@ -24,74 +26,48 @@ from save_avs.types import U8
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
-class StageTracker:
-    """A started tracker of Accelerate for one stage."""
+def _open_tensorboard(out: Path, stage: str, step: int) -> Any:
+    from accelerate.tracking import TensorBoardTracker
 
-    def __init__(self, tracker: Any) -> None:
-        self._tracker = tracker
-        tracker.start()
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        """Send the values of a step."""
-        self._tracker.log(values, step=step)
-
-    def log_images(self, images: Mapping[str, U8], step: int) -> None:
-        """Send the images of a step, u8 [H,W,3] each."""
-        self._tracker.log_images({key: [image] for key, image in images.items()}, step=step)
-
-    def finish(self) -> None:
-        """Flush and close."""
-        self._tracker.finish()
+    # The row of the step itself is kept: it was written before the checkpoint.
+    purge_step: Any = step + 1 if step else 0
+    return TensorBoardTracker(stage, out / "tensorboard", purge_step=purge_step)
 
 
-class TensorBoardStage(StageTracker):
-    """Event files in ``OUT/tensorboard/STAGE``."""
+def _open_wandb(out: Path, stage: str, step: int) -> Any:
+    from accelerate.tracking import WandBTracker
 
-    def __init__(self, out: Path, stage: str, step: int) -> None:
-        from accelerate.tracking import TensorBoardTracker
-
-        # The row of the step itself is kept: it was written before the checkpoint.
-        purge_step: Any = step + 1 if step else 0
-        super().__init__(TensorBoardTracker(stage, out / "tensorboard", purge_step=purge_step))
-
-    def log_images(self, images: Mapping[str, U8], step: int) -> None:
-        """Send images, each under its own tag with a slider over the steps."""
-        batches = {key: image[None] for key, image in images.items()}
-        self._tracker.log_images(batches, step=step, dataformats="NHWC")
+    name: Any = session_name(stage, step)
+    return WandBTracker("save-avs", name=name, group=out.name, dir=str(out), mode="offline")
 
 
-class WandbStage(StageTracker):
-    """An offline run in ``OUT/wandb``; ``wandb sync`` uploads it."""
+def _open_mlflow(out: Path, stage: str, step: int) -> Any:
+    from accelerate.tracking import MLflowTracker
 
-    def __init__(self, out: Path, stage: str, step: int) -> None:
-        from accelerate.tracking import WandBTracker
-
-        name: Any = session_name(stage, step)
-        super().__init__(WandBTracker("save-avs", name=name, group=out.name, dir=str(out), mode="offline"))
-
-
-class MLflowStage(StageTracker):
-    """A run in the database ``OUT/mlflow.db``, its images in ``OUT/mlflow``."""
-
-    def __init__(self, out: Path, stage: str, step: int) -> None:
-        from accelerate.tracking import MLflowTracker
-
-        self._mlflow: Any = import_module("mlflow")  # an extra, which type checks do without
-        self._mlflow.set_tracking_uri(f"sqlite:///{out.resolve() / 'mlflow.db'}")
-        images = (out / "mlflow").resolve().as_uri()
-        super().__init__(MLflowTracker(out.name, images, run_name=session_name(stage, step)))
-
-    def log_images(self, images: Mapping[str, U8], step: int) -> None:
-        """Send images, which Accelerate's tracker cannot."""
-        for key, image in images.items():
-            self._mlflow.log_image(image, key=key, step=step)
+    mlflow: Any = import_module("mlflow")  # an extra, which type checks do without
+    mlflow.set_tracking_uri(f"sqlite:///{out.resolve() / 'mlflow.db'}")
+    images = (out / "mlflow").resolve().as_uri()
+    return MLflowTracker(out.name, images, run_name=session_name(stage, step))
 
 
-TRACKERS: dict[Tracker, Callable[[Path, str, int], StageTracker]] = {
-    "tensorboard": TensorBoardStage,
-    "wandb": WandbStage,
-    "mlflow": MLflowStage,
+TRACKERS: dict[Tracker, Callable[[Path, str, int], Any]] = {
+    "tensorboard": _open_tensorboard,  # event files in OUT/tensorboard/STAGE
+    "wandb": _open_wandb,  # an offline run in OUT/wandb; `wandb sync` uploads it
+    "mlflow": _open_mlflow,  # a run in the database OUT/mlflow.db, its images in OUT/mlflow
 }
+
+
+def _log_images(name: Tracker, tracker: Any, images: Mapping[str, U8], step: int) -> None:
+    """Send images, u8 [H,W,3] each, under their own names with a slider over the steps."""
+    match name:
+        case "tensorboard":
+            batches = {key: image[None] for key, image in images.items()}
+            tracker.log_images(batches, step=step, dataformats="NHWC")
+        case "wandb":
+            tracker.log_images({key: [image] for key, image in images.items()}, step=step)
+        case "mlflow":  # Accelerate's tracker cannot
+            for key, image in images.items():
+                import_module("mlflow").log_image(image, key=key, step=step)
 
 
 def session_name(stage: str, step: int) -> str:
@@ -123,7 +99,7 @@ class TrackerCallback(Callback):
     def __init__(self, out: Path, names: Sequence[Tracker]) -> None:
         require_trackers(names)
         self._out, self._names = out, names
-        self._open: list[StageTracker] = []
+        self._open: dict[Tracker, Any] = {}
 
     def on_stage_begin(self, stage: str, step: int, steps: int) -> None:
         """Open the trackers."""
@@ -132,25 +108,27 @@ class TrackerCallback(Callback):
         PartialState()  # Accelerate's loggers require it
         for name, value in NO_TELEMETRY.items():
             os.environ.setdefault(name, value)
-        self._open = [TRACKERS[name](self._out, stage, step) for name in self._names]
+        self._open = {name: TRACKERS[name](self._out, stage, step) for name in self._names}
+        for tracker in self._open.values():
+            tracker.start()
 
     def on_log(self, row: Mapping[str, float]) -> None:
         """Send a row."""
         values = grouped(row)
-        for tracker in self._open:
-            tracker.log(values, int(row["step"]))
+        for tracker in self._open.values():
+            tracker.log(values, step=int(row["step"]))
 
     def on_images(self, step: int, images: Sequence[ValidationImage]) -> None:
         """Send target, prediction and probabilities of each image."""
-        drawn = {f"masks/{k}": panels(image) for k, image in enumerate(images)}
-        for tracker in self._open:
-            tracker.log_images(drawn, step)
+        drawn = {f"masks/{k}": np.concatenate(panels(image), axis=1) for k, image in enumerate(images)}
+        for name, tracker in self._open.items():
+            _log_images(name, tracker, drawn, step)
 
     def on_stage_end(self) -> None:
         """Close the trackers."""
-        for tracker in self._open:
+        for tracker in self._open.values():
             tracker.finish()
-        self._open = []
+        self._open = {}
 
 
 def grouped(row: Mapping[str, float]) -> dict[str, float]:

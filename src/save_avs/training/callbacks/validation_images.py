@@ -6,24 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
-from save_avs._files import atomic_path
 from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.types import F32, U8
-from save_avs.visualization.contact_sheet import BACKGROUND_COLOR, TEXT_COLOR
-from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR, draw_mask
+from save_avs.visualization.contact_sheet import TARGET_LEGEND, Tile, draw_contact_sheet
+from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
 
 MAX_IMAGES = 8
 MAX_PER_NAME = 2  # frames of one clip look alike
-_COLUMNS, _SIDE, _GAP, _LINE = 2, 160, 12, 18  # tiles per row; pixels: a panel, between tiles, a line of text
-_GRAY = (120, 124, 130)
-_LEGEND = (
-    ("target", TARGET_COLOR),
-    ("prediction", MASK_COLOR),
-    ("probability, black 0, white 1", _GRAY),
-)
+_LEGEND = (*TARGET_LEGEND, ("probability, black 0, white 1", (120, 124, 130)))
 
 
 def make_validation_images(
@@ -46,14 +39,12 @@ def add_images(held: list[ValidationImage], batch_images: Callable[[], list[Vali
             held.append(image)
 
 
-def panels(image: ValidationImage) -> U8:
-    """Draw target, prediction and probabilities (gray) side by side: u8 [S,3S,3]."""
+def panels(image: ValidationImage) -> tuple[U8, U8, U8]:
+    """Draw target, prediction and probabilities (gray), each u8 [S,S,3]."""
     frame = np.ascontiguousarray(image.frame)
     pred, target = (resize_mask(mask, frame.shape[0]) for mask in (image.pred, image.target))
     grays = np.repeat((pred * 255).round().astype(np.uint8)[..., None], 3, axis=2)
-    return np.concatenate(
-        [draw_mask(frame, target > 0.5, TARGET_COLOR), draw_mask(frame, pred > 0.5), grays], axis=1
-    )
+    return draw_mask(frame, target > 0.5, TARGET_COLOR), draw_mask(frame, pred > 0.5), grays
 
 
 def resize_mask(mask: np.ndarray, side: int) -> F32:
@@ -62,22 +53,7 @@ def resize_mask(mask: np.ndarray, side: int) -> F32:
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)).clip(0, 1)
 
 
-def draw_contact_sheet(path: Path, images: Sequence[ValidationImage], title: str) -> None:
-    """Write the panels of all images as one PNG."""
-    columns = min(_COLUMNS, len(images))
-    rows = -(-len(images) // columns)
-    tile_width, tile_height = 3 * _SIDE + _GAP, _SIDE + _LINE + _GAP
-    header = 2 * _LINE + _GAP
-    size = (columns * tile_width + _GAP, header + rows * tile_height)
-    sheet = Image.new("RGB", size, BACKGROUND_COLOR)
-    pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(12)
-    pen.text((_GAP, 6), title, TEXT_COLOR, ImageFont.load_default(14))
-    for k, (text, color) in enumerate(_LEGEND):
-        pen.text((_GAP + k * _SIDE, 6 + _LINE), text, color, font)
-    for k, image in enumerate(images):
-        x, y = _GAP + k % columns * tile_width, header + k // columns * tile_height
-        sheet.paste(Image.fromarray(panels(image)).resize((3 * _SIDE, _SIDE)), (x, y))
-        pen.text((x, y + _SIDE + 2), image.name[:64], TEXT_COLOR, font)
-    with atomic_path(path) as tmp:
-        sheet.save(tmp)
+def draw_validation_images(path: Path, images: Sequence[ValidationImage], title: str) -> None:
+    """Write a contact sheet of all images."""
+    tiles = [Tile(panels(image), (image.name,)) for image in images]
+    draw_contact_sheet(path, tiles, title=title, columns=2, side=160, legend=_LEGEND)
