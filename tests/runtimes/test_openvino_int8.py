@@ -75,7 +75,7 @@ QUANTIZE = """
 import numpy as np
 import openvino
 from openvino import opset13 as op
-from save_avs.runtimes.openvino_int8 import quantize_tokens
+from save_avs.runtimes.openvino_int8 import quantize_encoder
 
 draw = np.random.default_rng(0)
 
@@ -86,7 +86,7 @@ tokens = op.parameter([-1, 4, 4, 8], np.float32)
 sound = op.parameter([-1, 1, 1, 8], np.float32)
 graph = openvino.Model([op.add(linear(tokens, "grid"), linear(sound, "one"))], [tokens, sound])
 batch = tuple(draw.normal(size=(1, side, side, 8)).astype(np.float32) for side in (4, 1))
-quantized = quantize_tokens(graph, [batch] * 2)
+quantized = quantize_encoder(graph, [batch] * 2)
 nodes = {node.get_friendly_name(): node for node in quantized.get_ordered_ops()}
 assert nodes["grid"].input_value(0).get_node().get_type_name() == "FakeQuantize"
 assert nodes["one"].input_value(0).get_node().get_type_name() == "Parameter"

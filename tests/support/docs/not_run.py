@@ -27,6 +27,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
+        "save-avs export save-tiny --to torch --precision bf16 --json",
     ),
     "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
