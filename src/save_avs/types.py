@@ -36,7 +36,8 @@ class VideoChunk:
         sample_rate: samples of ``waveform`` per second.
         first_index: index of ``frames[0]`` among all frames read from this video.
         source_indices: index of each frame among all frames that the source has, in the order in which they
-            are shown, i64 [T]; repeated where a frame was read more than once. If empty: from ``first_index``.
+            are shown, i64 [T]; repeated where a frame was read more than once. If empty: from
+            ``first_index``.
 
     Raises:
         ValueError: a shape, a type or the order of times is wrong.

@@ -1,4 +1,4 @@
-"""`save-avs segment` on existing results: what is kept, what is segmented again, and runs at the same time."""
+"""`save-avs segment` on existing results: kept, segmented again, and runs at the same time."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from save_avs.errors import SaveAvsError, UsageError
 require("cluster", "ray")
 
 from ray.data import Datasink  # noqa: E402, after the guard
-from ray.data.block import BlockAccessor  # noqa: E402
+from ray.data.block import BlockAccessor  # noqa: E402, after the guard
 
 DONE_TABLE, FAILED_TABLE, OVERLAYS = "videos.parquet", "failed.parquet", "overlays"
 _SETTINGS = "run.json"

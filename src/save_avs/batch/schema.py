@@ -10,12 +10,12 @@ from save_avs._extras import require
 require("cluster", "pyarrow")
 
 import pyarrow as pa  # noqa: E402, after the guard
-from pyarrow import parquet  # noqa: E402
+from pyarrow import parquet  # noqa: E402, after the guard
 
-from save_avs._text import one_line  # noqa: E402
-from save_avs.errors import DataError  # noqa: E402
-from save_avs.inference.result import SegmentationResult  # noqa: E402
-from save_avs.types import VideoMasks  # noqa: E402
+from save_avs._text import one_line  # noqa: E402, after the guard
+from save_avs.errors import DataError  # noqa: E402, after the guard
+from save_avs.inference.result import SegmentationResult  # noqa: E402, after the guard
+from save_avs.types import VideoMasks  # noqa: E402, after the guard
 
 DONE = "done"
 

@@ -64,9 +64,9 @@ def segment_jobs(
 ) -> Iterator[SegmentationOutcome]:
     """Segment each video into its folder and yield the outcome.
 
-    Videos that cannot be read or finished go into ``failed.jsonl`` of ``directory``, whatever the error. A full
-    disk ends the run, and so does an unexpected error that the first three videos have in common. A folder with
-    the very result that the run would write is kept, unless ``OVERWRITE``.
+    Videos that cannot be read or finished go into ``failed.jsonl`` of ``directory``, whatever the error. A
+    full disk ends the run, and so does an unexpected error that the first three videos have in common. A
+    folder with the very result that the run would write is kept, unless ``OVERWRITE``.
     """
     failures = FailureLog(directory, [job.path for job in jobs])
     unexpected: list[str] = []

@@ -191,8 +191,8 @@ def segment_arrays(
         name: what its files call it.
 
     Raises:
-        UsageError: wrong options, no such model, neither or both of ``fps`` and ``times``, or arrays of another
-            shape, or with NaN.
+        UsageError: wrong options, no such model, neither or both of ``fps`` and ``times``, or arrays of
+            another shape, or with NaN.
 
     Examples:
         >>> import numpy as np, save_avs

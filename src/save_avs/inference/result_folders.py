@@ -65,11 +65,12 @@ class SegmentationJob:
 def plan_jobs(paths: Sequence[Path], directory: Path, existing: ExistingPolicy) -> list[SegmentationJob]:
     """Give each video its folder: ``<stem>``, or ``<stem>-2`` and so on where videos share a stem.
 
-    With ``RESUME`` a folder with results of this very video is its folder, and one of another video is skipped.
+    With ``RESUME`` a folder with results of this very video is its folder, and one of another video is
+    skipped.
 
     Raises:
-        UsageError: ``directory`` is a file or cannot be written to, no video can be read, or with ``REFUSE`` a
-            folder exists.
+        UsageError: ``directory`` is a file or cannot be written to, no video can be read, or with ``REFUSE``
+            a folder exists.
     """
     for parent in (directory, *directory.parents):
         if parent.exists() and not parent.is_dir():

@@ -1,4 +1,4 @@
-"""Running a recipe: its stages one after another, finished ones skipped; or a few steps of each, to try it."""
+"""Running a recipe: its stages one after another, finished ones skipped; or a few steps of each."""
 
 from __future__ import annotations
 
