@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +17,13 @@ from save_avs._text import json_document, path_text
 from save_avs.errors import MediaError, UsageError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
 from save_avs.inference.result_key import result_key
-from save_avs.inference.settings import MASKS_FILE, SUMMARY_FILE, TIMELINE_FILE, SegmentationSettings
+from save_avs.inference.settings import (
+    MASKS_FILE,
+    OVERLAY_FILE,
+    SUMMARY_FILE,
+    TIMELINE_FILE,
+    SegmentationSettings,
+)
 from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
@@ -164,18 +172,43 @@ class SegmentationResult:
     def overlay(self, path: str | Path) -> Path:
         """Write the video with its masks drawn in and its sound; reads the video a second time.
 
+        It has every frame of the video: where fewer were processed, each mask stays until the next.
+
         Raises:
             MediaError: the video has changed.
         """
         draw = self.settings.painter()
-        with open_writer(self.source, path, self.settings.fps) as writer:
-            for image, frame in self._images():
-                writer.write(draw(image, frame.mask), frame.time)
+        with open_writer(self.source, path) as writer:
+            if self.settings.fps is None:
+                for image, frame in self._images():
+                    writer.write(draw(image, frame.mask), frame.time)
+            else:
+                for image, mask, time in self._held_masks(self.settings.fps):
+                    writer.write(draw(image, mask), time)
         return Path(path)
+
+    def _held_masks(self, fps: float) -> Iterator[tuple[U8, Bool, float]]:
+        """Read every frame of the video, u8 [H,W,3], with the mask last found at its time, bool [H,W]."""
+        masks, report, shown = self.video_masks, ReadReport(), -1
+        end = math.inf if len(self) == self.total_frames else float(_frame_ends(masks)[-1])
+        # A frame nearest to a time of the grid is shown up to half a step before it.
+        starts = list(zip(masks.source_indices, np.array(masks.times) - 0.5 / fps, strict=True))
+        mask = np.zeros(masks.size, dtype=np.bool_)
+        for chunk in self.source.read_chunks(report=report):
+            for i, time in enumerate(chunk.times.tolist()):
+                now = bisect_right(starts, (int(chunk.source_indices[i]), time)) - 1
+                if now > shown:
+                    shown, mask = now, masks.mask(now)
+                if shown >= 0 and time < end:
+                    yield chunk.frames[i], mask, time
+        if report.frames_decoded != self.read_report.frames_decoded:
+            raise self._changed()
+
+    def _changed(self) -> MediaError:
+        return MediaError(f"{self.video.path} has changed since it was segmented")
 
     def _images(self) -> Iterator[tuple[U8, FrameMask]]:
         """Read the processed frames again, u8 [H,W,3]."""
-        changed = MediaError(f"{self.video.path} has changed since it was segmented")
         expected = {index: i for i, index in enumerate(self.video_masks.indices)}
         read = 0
         for chunk in self.source.read_chunks(fps=self.settings.fps):
@@ -186,14 +219,19 @@ class SegmentationResult:
                 if (i := expected.get(index)) is None:
                     continue
                 if abs(time - self.video_masks.times[i]) > 1e-6:
-                    raise changed
+                    raise self._changed()
                 yield image, self.video_masks[i]
         if read != self.total_frames:
-            raise changed
+            raise self._changed()
 
     def write_records(self, folder: Path) -> None:
-        """Write the files that need no frames: masks in each format, timeline, summary."""
+        """Write what is not written while the video is processed: masks in each format, timeline, summary.
+
+        So is the overlay at a requested rate, which has more frames than were processed.
+        """
         document, outputs = self._document(), self.settings.outputs
+        if "overlay" in outputs and self.settings.fps is not None:
+            self.overlay(folder / OVERLAY_FILE)
         for name in (name for name in outputs if name in MASK_FORMATS):
             MASK_FORMATS[name].write(folder / MASK_FORMATS[name].file, document)
         if "masks" in outputs:

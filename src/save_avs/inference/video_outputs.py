@@ -47,24 +47,28 @@ class VideoOutputs:
 def open_video_outputs(
     folder: Path | None, source: VideoSource, settings: SegmentationSettings
 ) -> Iterator[VideoOutputs]:
-    """Open the videos that the settings name, in a folder; none without a folder."""
+    """Open the videos that the settings name, in a folder; none without a folder.
+
+    At a requested rate the overlay is not among them: it has every frame of the source, and is written after.
+    """
 
     def open_output(name: str, file: str, encoding: VideoEncoding) -> VideoWriter | None:
         if folder is None or name not in settings.outputs:
             return None
-        return stack.enter_context(open_writer(source, folder / file, settings.fps, encoding))
+        fps = settings.fps or source.video.fps
+        return stack.enter_context(open_writer(source, folder / file, fps, encoding))
 
     with ExitStack() as stack:
-        overlay = open_output("overlay", OVERLAY_FILE, H264)
+        overlay = open_output("overlay", OVERLAY_FILE, H264) if settings.fps is None else None
         matte = open_output("matte", MATTE_FILE, PRORES_4444)
         frames = folder / FRAMES_FOLDER if folder is not None and "frames" in settings.outputs else None
         yield VideoOutputs(overlay, matte, frames, settings.painter())
 
 
 def open_writer(
-    source: VideoSource, path: str | Path, fps: float | None, encoding: VideoEncoding = H264
+    source: VideoSource, path: str | Path, fps: float | None = None, encoding: VideoEncoding = H264
 ) -> VideoWriter:
-    """Open a video of the size, frame rate and sound of a source."""
+    """Open a video of the size, sound and, unless another is given, frame rate of a source."""
     video = source.video
     return VideoWriter(
         path,

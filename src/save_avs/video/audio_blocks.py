@@ -149,18 +149,24 @@ class AudioWindowReader:
     def __init__(self, blocks: Iterator[AudioBlock], channels: int = 1) -> None:
         self._blocks = blocks
         self._buffer = AudioBuffer(channels)
-        self._reached = 0
+        self._reached = self._start = 0
         self.end: int | None = None
 
     def read(self, start: int, end: int) -> F32:
         """Return samples start..end of the clock, f32 [end-start,C]; silence where there is no audio."""
+        self._start = start
         self._buffer.discard(start)
-        while self.end is None and self._reached < end:
+        self.reaches(end - 1)
+        return self._buffer.window(start, end)
+
+    def reaches(self, index: int) -> bool:
+        """Return whether there is a sample at this index or after it; reads and keeps the audio up to it."""
+        while self.end is None and self._reached <= index:
             block = next(self._blocks, None)
             if block is None:
                 self.end = self._reached
                 break
             self._reached = block.end
-            if block.end > start:
+            if block.end > self._start:
                 self._buffer.add(block)
-        return self._buffer.window(start, end)
+        return self._reached > index

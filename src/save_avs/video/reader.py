@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
@@ -17,6 +18,12 @@ from save_avs.video.probe import VideoInfo, probe
 # Limits of a chunk whatever its frame count: large frames, or long pauses between them.
 _MAX_CHUNK_BYTES = 1 << 27
 _MAX_CHUNK_SECONDS = 60.0
+
+# Seconds between two readings of a frame that stays while the sound goes on: the length of VGGish's patches.
+_SOUND_HOP = 0.96
+# Seconds for which a frame is repeated at a requested rate where there is no sound: longer, and the gap comes
+# from a wrong timestamp, or repeats could show nothing.
+_MAX_SILENT_HOLD = 60.0
 
 _Image = tuple[float, U8, int]  # time in seconds, RGB [H,W,3], index in the source
 
@@ -39,8 +46,8 @@ def read_video_chunks(
 
     Args:
         path: any local file that FFmpeg reads.
-        fps: None yields every frame at its own time; a number, one frame every 1/fps seconds from the first
-            frame on, each the nearest in time.
+        fps: None yields every frame at its own time, and again every 0.96 s while it stays and there is sound;
+            a number, one frame every 1/fps seconds from the first frame on, each the nearest in time.
         chunk: frames per chunk at most (fewer when they are very large or far apart in time).
         sample_rate: audio samples per second.
         audio_margin: seconds of audio on each side of a chunk's frames.
@@ -82,7 +89,20 @@ def _chunks(
     else:
         on_warning(f"{info.path}: has no sound")
     index = 0
-    for times, frames, indices in _batches(_images(reader, fps), chunk):
+
+    def sounds(time: float) -> bool:
+        return audio is not None and audio.reaches(round(time * sample_rate))
+
+    jumps: list[float] = []
+
+    def on_jump(time: float) -> None:
+        if not jumps:
+            on_warning(
+                f"{info.path}: the frame at {time:.2f} s stays for very long: skipped over to the next"
+            )
+        jumps.append(time)
+
+    for times, frames, indices in _batches(_images(reader, fps, sounds, on_jump), chunk):
         start, end = sample_range(times, audio_margin, sample_rate)
         yield VideoChunk(
             frames=frames,
@@ -96,34 +116,74 @@ def _chunks(
         index += len(frames)
 
 
-def _images(reader: FrameReader, fps: float | None) -> Iterator[_Image]:
-    if fps is None:
-        for frame in reader:
-            yield frame.time, reader.rgb(frame), frame.index
-        return
+def _images(
+    reader: FrameReader, fps: float | None, sounds: Callable[[float], bool], on_jump: Callable[[float], None]
+) -> Iterator[_Image]:
+    """Convert the frames to read; ``sounds`` tells whether there is audio at a time or later."""
+    timed = (
+        _repeat_held_frames(iter(reader), sounds)
+        if fps is None
+        else _resample_frames(iter(reader), 1 / fps, sounds, on_jump)
+    )
     converted: TimedFrame | None = None
-    image: U8 | None = None
-    for time, frame in _resample_frames(iter(reader), 1 / fps):
-        if image is None or frame is not converted:
+    image = np.empty(0, dtype=np.uint8)
+    for time, frame in timed:
+        if frame is not converted:
             converted, image = frame, reader.rgb(frame)
         yield time, image, frame.index
 
 
-def _resample_frames(frames: Iterator[TimedFrame], interval: float) -> Iterator[tuple[float, TimedFrame]]:
-    """Pair each time of an even grid, from the first frame on, with the frame nearest to it."""
-    before = next(frames, None)
-    if before is None:
-        return
-    first, count = before.time, 0
-    for after in frames:
-        while (time := first + count * interval) <= after.time:
-            yield time, before if time - before.time <= after.time - time else after
+def _with_next(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, TimedFrame | None]]:
+    """Pair each frame with the one after it, None for the last."""
+    frame = next(frames, None)
+    while frame is not None:
+        following = next(frames, None)
+        yield frame, following
+        frame = following
+
+
+def _repeat_held_frames(
+    frames: Iterator[TimedFrame], sounds: Callable[[float], bool]
+) -> Iterator[tuple[float, TimedFrame]]:
+    """Pair each frame with its time, and again with every hop of the sound while it is shown."""
+    for frame, following in _with_next(frames):
+        yield frame.time, frame
+        end = frame.time + frame.duration if following is None else following.time
+        count = 1
+        while (time := frame.time + count * _SOUND_HOP) <= end - _SOUND_HOP / 2 and sounds(time):
+            yield time, frame
             count += 1
-        before = after
-    end = before.time + before.duration - min(interval, before.duration) / 2
-    while (time := first + count * interval) < end or count == 0:
-        yield time, before
-        count += 1
+
+
+def _resample_frames(
+    frames: Iterator[TimedFrame],
+    interval: float,
+    sounds: Callable[[float], bool],
+    on_jump: Callable[[float], None],
+) -> Iterator[tuple[float, TimedFrame]]:
+    """Pair each time of an even grid, from the first frame on, with the frame nearest to it.
+
+    A frame that is shown for very long without any sound is held for a while only (``on_jump``).
+    """
+    first: float | None = None
+    count = 0
+    for before, after in _with_next(frames):
+        first = before.time if first is None else first
+        if after is None:
+            end = before.time + before.duration - min(interval, before.duration) / 2
+        else:
+            end = math.nextafter(after.time, math.inf)
+        while (time := first + count * interval) < end or count == 0:
+            if after is not None and after.time - time < time - before.time:
+                yield time, after
+            elif time - before.time <= _MAX_SILENT_HOLD or sounds(time):
+                yield time, before
+            elif after is None:
+                return
+            else:
+                on_jump(before.time)
+                count = max(count, math.ceil((after.time - first) / interval - 0.5) - 1)
+            count += 1
 
 
 def _batches(images: Iterator[_Image], chunk: int) -> Iterator[tuple[list[float], U8, list[int]]]:
