@@ -20,7 +20,9 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
-from save_avs.metrics import PROTOCOLS, MaskMetric, frame_f_curves
+from save_avs.metrics.frame_scores import frame_f_curves
+from save_avs.metrics.mask_metrics import MaskMetric
+from save_avs.metrics.protocols import PROTOCOLS
 
 SIDE, FRAMES = 224, 5
 BETA2 = 0.3

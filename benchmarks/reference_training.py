@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from save_avs.losses import save_loss
 from save_avs.models import SAVE
-from save_avs.models.adapters import ImageAdapter
+from save_avs.models.adapters.image_adapter import ImageAdapter
 from save_avs.models.sam import Block
 from save_avs.types import AVBatch
 

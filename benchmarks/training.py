@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from save_avs.evaluation.speed import PeakMatmul
 from save_avs.losses import save_loss
 from save_avs.models import SAVE, SaveConfig, build_save
-from save_avs.models.adapters import freeze_except
+from save_avs.models.adapters.freeze import freeze_except
 from save_avs.training.collate import to_device
 from save_avs.training.optimizer import Optimizers
 from save_avs.types import AVBatch

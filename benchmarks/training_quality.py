@@ -12,7 +12,7 @@ from torch import Tensor
 
 from save_avs.losses import save_loss
 from save_avs.models import SAVE, SaveConfig, build_save
-from save_avs.models.adapters import freeze_except
+from save_avs.models.adapters.freeze import freeze_except
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.scene import SceneOptions
 from save_avs.synthesis.streams import SceneStream

@@ -22,8 +22,7 @@ import save_avs
 from save_avs.types import F32, U8
 from save_avs.video import probe
 from save_avs.video.audio_reader import read_audio_file
-from save_avs.visualization import draw_mask
-from save_avs.visualization.overlay import MASK_COLOR
+from save_avs.visualization.overlay import MASK_COLOR, draw_mask
 from save_avs.visualization.plots import TEXT_COLOR, figure_to_png
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

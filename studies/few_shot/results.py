@@ -14,7 +14,6 @@ import torch
 
 from save_avs._files import atomic_path
 from save_avs.evaluation.accumulator import ScoreAccumulator
-from save_avs.metrics import PROTOCOLS, ClipTable, score_clips
 from save_avs.metrics.bootstrap import (
     Difference,
     Estimate,
@@ -22,7 +21,8 @@ from save_avs.metrics.bootstrap import (
     paired_difference,
     score_with_interval,
 )
-from save_avs.metrics.mask_metrics import MetricName
+from save_avs.metrics.mask_metrics import ClipTable, MetricName, score_clips
+from save_avs.metrics.protocols import PROTOCOLS
 from studies.few_shot.episodes import FewShotTrial
 from studies.few_shot.methods import Method
 from studies.few_shot.training import predict

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from save_avs.losses import save_loss
-from save_avs.models.adapters import freeze_except
+from save_avs.models.adapters.freeze import freeze_except
 from save_avs.models.save import SAVE
 from save_avs.training.clip_dataset import EpochShuffle
 from save_avs.training.optimizer import Optimizers

@@ -14,10 +14,11 @@ from torch.nn import functional as F
 
 from save_avs.datasets import ClipMetadata
 from save_avs.errors import DataError, UsageError
-from save_avs.evaluation import evaluate_clips, published_label_results, published_mask_results
-from save_avs.metrics import PROTOCOLS, MaskMetric, SemanticMetric
-from save_avs.metrics.mask_metrics import METRIC_NAMES
-from save_avs.metrics.semantic_scores import CLASS_SUBSETS
+from save_avs.evaluation.benchmark import evaluate_clips
+from save_avs.evaluation.reference_results import published_label_results, published_mask_results
+from save_avs.metrics.mask_metrics import METRIC_NAMES, MaskMetric
+from save_avs.metrics.protocols import PROTOCOLS
+from save_avs.metrics.semantic_scores import CLASS_SUBSETS, SemanticMetric
 from save_avs.models.preprocess import preprocess_frames
 from tests.support.clip_sets import CLASSES, Bright, make_clips
 from tests.support.tiny_model import shake, tiny_model

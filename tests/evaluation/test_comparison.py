@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from save_avs.evaluation import compare, evaluate_clips
+from save_avs.evaluation.benchmark import evaluate_clips
+from save_avs.evaluation.comparison import compare
 from tests.support.clip_sets import CLASSES, Bright, make_clips
 
 FAST = {"resamples": 40}

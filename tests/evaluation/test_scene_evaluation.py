@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from save_avs.evaluation import evaluate_scenes, scenes
-from save_avs.evaluation.scenes import SoundTrial
+from save_avs.evaluation import scenes
+from save_avs.evaluation.scenes import SoundTrial, evaluate_scenes
 from save_avs.synthesis.corpus import Corpus
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import tiny_model

@@ -11,15 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from save_avs.metrics import (
-    PROTOCOLS,
-    FrameScoring,
-    MaskMetric,
-    best_f_score,
-    frame_counts,
-    frame_f_curves,
-    mask_ious,
-)
+from save_avs.metrics.frame_scores import frame_counts, frame_f_curves, mask_ious
+from save_avs.metrics.mask_metrics import MaskMetric, best_f_score
+from save_avs.metrics.protocols import PROTOCOLS, FrameScoring
 from tests.support.metric_oracle import frame_f, frame_iou
 
 DATASET, OFFICIAL = PROTOCOLS["dataset"], PROTOCOLS["official"]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from save_avs.errors import UsageError
-from save_avs.metrics import PROTOCOLS, MaskMetric, get_protocols, score_clips
-from save_avs.metrics.mask_metrics import METRIC_NAMES
+from save_avs.metrics.mask_metrics import METRIC_NAMES, MaskMetric, score_clips
+from save_avs.metrics.protocols import PROTOCOLS, get_protocols
 from tests.support.metric_oracle import averaged, pooled
 
 Clips = list[tuple[np.ndarray, np.ndarray]]

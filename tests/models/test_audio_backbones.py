@@ -14,7 +14,7 @@ from save_avs.audio.frontend import OPENL3_MEL128, VGGISH, YAMNET
 from save_avs.datasets import open_dataset
 from save_avs.datasets.clip_files import read_waveform
 from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, compute_features, with_features
-from save_avs.evaluation import evaluate_clips
+from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.inference.audio_events import detect_audio_events
 from save_avs.inference.pipeline import segment
 from save_avs.inference.predictor import Predictor

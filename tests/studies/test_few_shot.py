@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from save_avs.errors import UsageError
-from save_avs.metrics import ClipTable
+from save_avs.metrics.mask_metrics import ClipTable
 from save_avs.models import save_model
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest

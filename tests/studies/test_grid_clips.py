@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.datasets import open_dataset
-from save_avs.evaluation import evaluate_clips
+from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.runtimes import load_model
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.layout_files import LayoutRequest

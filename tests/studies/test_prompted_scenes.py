@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from save_avs.evaluation import evaluate_scenes
+from save_avs.evaluation.scenes import evaluate_scenes
 from save_avs.models import SAVE
 from save_avs.synthesis.corpus import Corpus
 from studies import prompted_scenes as prompted

@@ -11,7 +11,8 @@ import torch
 
 from save_avs.errors import SaveAvsError
 from save_avs.losses import UNLABELED
-from save_avs.metrics import PROTOCOLS, MaskMetric
+from save_avs.metrics.mask_metrics import MaskMetric
+from save_avs.metrics.protocols import PROTOCOLS
 from save_avs.models import SAVE
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.training.avs_task import AVSegmentationTask, class_ious

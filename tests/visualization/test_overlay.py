@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from save_avs.visualization import MaskPainter, apply_mask_as_alpha, draw_mask
-from save_avs.visualization.overlay import MASK_COLOR
+from save_avs.visualization.overlay import MASK_COLOR, MaskPainter, apply_mask_as_alpha, draw_mask
 
 
 def random_image(height=40, width=50, seed=0):

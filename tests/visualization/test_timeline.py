@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from save_avs.inference.result import write_summary
-from save_avs.visualization import Thumbnails, WaveformEnvelope, plot_timeline, save_figure
+from save_avs.visualization.plots import save_figure
+from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope, plot_timeline
 
 RATE = 16000
 

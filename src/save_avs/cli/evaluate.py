@@ -23,7 +23,8 @@ from save_avs.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from save_avs.datasets import AVDataset
-    from save_avs.evaluation import BenchmarkReport, Comparison
+    from save_avs.evaluation.comparison import Comparison
+    from save_avs.evaluation.report import BenchmarkReport
 
 SCENES = "scenes"
 DEFAULT_CORPUS, DEFAULT_SCENES, SCENES_SEED = Path("corpora/tuxpaint"), 600, 2024
@@ -143,7 +144,7 @@ def _evaluate_on_scenes(request: _Request) -> int:
     from save_avs.cli._models import load_and_announce
     from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir
     from save_avs.cli._progress import print_count
-    from save_avs.evaluation import evaluate_scenes
+    from save_avs.evaluation.scenes import evaluate_scenes
     from save_avs.synthesis.corpus import Corpus, parse_split
 
     if len(request.models) > 1:
@@ -180,7 +181,8 @@ def _evaluate_on_clips(request: _Request, root: Path) -> int:
     """Score every model, compare the others with the first, write and print the reports."""
     from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir, unique_names
     from save_avs.datasets import open_dataset
-    from save_avs.evaluation import DEFAULT_PROTOCOLS, compare
+    from save_avs.evaluation.benchmark import DEFAULT_PROTOCOLS
+    from save_avs.evaluation.comparison import compare
     from save_avs.metrics.protocols import get_protocols
     from save_avs.runtimes.loading import find_model_folder
 
@@ -219,7 +221,7 @@ def _score(
 ) -> BenchmarkReport:
     from save_avs.cli._models import load_and_announce
     from save_avs.cli._progress import VideoProgress
-    from save_avs.evaluation import evaluate_clips
+    from save_avs.evaluation.benchmark import evaluate_clips
 
     network = load_and_announce(model, device=request.device, precision=request.precision)
     with VideoProgress(f"{name} on {request.data}") as progress:

@@ -58,7 +58,7 @@ def evaluate_clips(
     Args:
         model: in evaluation mode, with its device and precision resolved.
         clips: one split of a data set; waveforms, if it has them, pass through the model's front-end.
-        protocols: names from ``save_avs.metrics.PROTOCOLS``.
+        protocols: names from ``save_avs.metrics.protocols.PROTOCOLS``.
         size: side at which ``dataset`` compares, pixels; by default the target's own size.
         batch_size: frames per batch, across clips; no score depends on it.
         seed: of the intervals.

@@ -27,7 +27,7 @@ from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
 from save_avs.types import VideoMasksBuilder
 from save_avs.video.frame_reader import ReadReport
-from save_avs.visualization import Thumbnails, WaveformEnvelope
+from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope
 
 _logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 24  # of the frames of a chunk; about five chunks are in memory at once

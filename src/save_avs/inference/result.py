@@ -29,7 +29,8 @@ from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
 from save_avs.video import VideoInfo
 from save_avs.video.frame_reader import ReadReport
-from save_avs.visualization import WaveformEnvelope, plot_timeline, save_figure
+from save_avs.visualization.plots import save_figure
+from save_avs.visualization.timeline import WaveformEnvelope, plot_timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ from save_avs.inference.sources import VideoSource
 from save_avs.types import U8, Bool
 from save_avs.video import VideoWriter
 from save_avs.video.codecs import H264, PRORES_4444, VideoEncoding
-from save_avs.visualization import MaskPainter, apply_mask_as_alpha
+from save_avs.visualization.overlay import MaskPainter, apply_mask_as_alpha
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from save_avs.models.adapters import AudioAdapter, ImageAdapter, ResidualAudioAdapter, SamaAudioAdapter
+from save_avs.models.adapters.audio_adapters import AudioAdapter, ResidualAudioAdapter, SamaAudioAdapter
+from save_avs.models.adapters.image_adapter import ImageAdapter
 from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.audio.registry import backbone_class
 from save_avs.models.config import AudioAdapterConfig, SaveConfig

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.audio.frontend import Frontend
-from save_avs.models.adapters import AudioAdapter
+from save_avs.models.adapters.audio_adapters import AudioAdapter
 from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.config import SaveConfig
 from save_avs.models.pretrained import PretrainedDelta

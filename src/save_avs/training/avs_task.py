@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from save_avs.datasets.base import AVDataset
 from save_avs.losses import UNLABELED, class_loss, save_loss
-from save_avs.metrics import PROTOCOLS, frame_counts, mask_ious
+from save_avs.metrics.frame_scores import frame_counts, mask_ious
+from save_avs.metrics.protocols import PROTOCOLS
 from save_avs.models.preprocess import postprocess_logits
 from save_avs.models.save import SAVE
 from save_avs.training.callbacks.callback import ValidationImage

@@ -13,7 +13,7 @@ from torch import nn
 from save_avs.datasets.base import AVDataset
 from save_avs.errors import SaveAvsError
 from save_avs.models import build_save
-from save_avs.models.adapters import freeze_except
+from save_avs.models.adapters.freeze import freeze_except
 from save_avs.models.pretrained import load_pretrained_parts
 from save_avs.models.serialization import read_config
 from save_avs.runtimes.loading import resolve_device

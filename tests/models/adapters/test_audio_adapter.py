@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from save_avs.models.adapters import ResidualAudioAdapter
+from save_avs.models.adapters.audio_adapters import ResidualAudioAdapter
 from tests.support.tiny_model import shake
 
 DIMS = {"audio_dim": 7, "blocks": 3, "embed_dim": 5, "prompt_embed_dim": 6, "hidden": 4}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from save_avs.models.adapters import ImageAdapter
+from save_avs.models.adapters.image_adapter import ImageAdapter
 from tests.support.tiny_model import shake
 
 SPATIAL = ("full", "depthwise", "bottleneck", "none")
