@@ -50,7 +50,7 @@ def main(names: list[str]) -> None:
 @torch.no_grad()
 def run_oracle(name: str, folder: Path) -> dict[str, Any]:
     """Return the outputs of transformers' model, and save its weights in both formats in ``folder``."""
-    oracle = make_oracle(PRESETS[name])
+    oracle = make_oracle(PRESETS[name], SIZE)
     inputs = make_inputs()
     image = oracle.get_image_embeddings(inputs["images"])
     outputs: dict[str, Any] = {"image": image, "prompted": []}
