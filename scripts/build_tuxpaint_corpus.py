@@ -32,7 +32,7 @@ from save_avs.errors import SaveAvsError, UsageError
 from save_avs.synthesis.corpus import CorpusSplit, Manifest, load_cutout
 from save_avs.synthesis.output_files import shrink_image, write_wav
 from save_avs.types import F32
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 
 DEFAULT_TARGET = "corpora/tuxpaint"
 TEST_SHARE = 0.3  # of a long recording, from its end, kept for testing
@@ -199,7 +199,7 @@ class _CorpusBuilder:
 
     def _write_recordings(self, name: str, stamps: list[str]) -> None:
         for stamp in stamps:
-            waveform = read_audio_file(self.stamps / f"{stamp}.ogg", sample_rate=SAMPLE_RATE)
+            waveform = load_audio(self.stamps / f"{stamp}.ogg", sample_rate=SAMPLE_RATE)
             path = self._write_sound(name, Path(stamp).name, waveform)
             seconds = len(waveform) / SAMPLE_RATE
             if name not in self.plan["zero_shot"] and seconds * TEST_SHARE >= MIN_TEST_S:
@@ -301,7 +301,7 @@ def play(notes: list[Note], soundfont: Path) -> F32:
         if result.returncode:
             reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise SaveAvsError(f"FluidSynth failed on {soundfont.name}: {reason}")
-        waveform = read_audio_file(audio, sample_rate=SAMPLE_RATE)
+        waveform = load_audio(audio, sample_rate=SAMPLE_RATE)
     return waveform[: int((notes[-1].start + TAIL_S) * SAMPLE_RATE)]
 
 

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 import save_avs
 from save_avs.types import F32, U8
 from save_avs.video import probe
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 from save_avs.visualization.overlay import MASK_COLOR, draw_mask
 from save_avs.visualization.plots import TEXT_COLOR, figure_to_png
 
@@ -35,7 +35,7 @@ MOMENTS = ((1.6, "a rooster calls"), (4.0, "an elephant calls"))
 
 def save_animation(overlay: Path) -> Path:
     """Save the overlay as an animated WebP, with the waveform and a playhead below."""
-    waveform, duration = read_audio_file(overlay, sample_rate=RATE), probe(overlay).duration or 0.0
+    waveform, duration = load_audio(overlay, sample_rate=RATE), probe(overlay).duration or 0.0
     frames = [_add_waveform(image, time / duration, waveform) for time, image in _frames(overlay)]
     path = IMAGES / "sample.webp"
     frames[0].save(
@@ -71,7 +71,7 @@ def save_comparison() -> Path:
 
     model = save_avs.load_model("save-tiny")
     results = list(save_avs.stream(SAMPLE, model=model))
-    waveform = read_audio_file(SAMPLE, sample_rate=RATE)
+    waveform = load_audio(SAMPLE, sample_rate=RATE)
     figure = Figure(figsize=(9.6, 4.1), layout="constrained")
     axes = figure.subplots(len(MOMENTS), 3, width_ratios=(16, 9, 16))
     for row, (moment, sound) in zip(axes, MOMENTS, strict=True):

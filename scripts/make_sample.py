@@ -23,7 +23,7 @@ from save_avs.synthesis.output_files import shrink_image
 from save_avs.synthesis.scene import AudioSource, Scene, SceneObject, random_noise
 from save_avs.synthesis.video_export import write_scene_video
 from save_avs.types import F32
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 
 BUNDLED = Path(__file__).parents[1] / "src" / "save_avs" / "bundled"
 CLASSES = ("dog", "duck", "elephant", "fire engine", "horse", "owl", "rooster", "trumpet", "violin")
@@ -60,7 +60,7 @@ def make_scenes(source: Path, target: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".wav":
             copy = copy.with_suffix(".flac")
-            write_flac(copy, read_audio_file(file, sample_rate=SAMPLE_RATE))
+            write_flac(copy, load_audio(file, sample_rate=SAMPLE_RATE))
         elif file.parent.name == "backgrounds":
             shrink_image(file, copy, BACKGROUND_SIDE, quality=QUALITY)
         else:

@@ -18,7 +18,7 @@ from save_avs.datasets.shards import read_index
 from save_avs.datasets.storage import Shard
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.synthesis.corpus import Manifest, load_cutout
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 
 READERS = {
     "x.png": read_frame,
@@ -57,7 +57,7 @@ def test_impossible_file_name_is_refused():
 def test_audio_that_is_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.wav")
     with pytest.raises(MediaError, match="not a file"):
-        read_audio_file(tmp_path / "a.wav", sample_rate=16_000)
+        load_audio(tmp_path / "a.wav", sample_rate=16_000)
 
 
 def test_manifest_that_is_a_pipe_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from save_avs.errors import DataError, UsageError
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.video_export import write_scene_videos
 from save_avs.video import VideoWriter
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_masks_belong_to_frames_by_number(root):
 
 def test_audio_is_paired_by_time(root):
     sample = open_dataset("folder", root, "test")[0]
-    waveform = read_audio_file(root / "scene-0000.mp4", sample_rate=16_000)
+    waveform = load_audio(root / "scene-0000.mp4", sample_rate=16_000)
     expected = log_mel_at(waveform, 16_000, [0.0, 1.0, 2.0])
     assert np.abs(sample.log_mel - expected).mean() < 0.05
 

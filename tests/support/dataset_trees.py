@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from save_avs.audio.log_mel import log_mel
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 from tests.support.tiny_corpus import write_tone
 
 H, W = 12, 20
@@ -48,7 +48,7 @@ def tones(path: Path, seconds: int, lowest: float = 300.0) -> None:
 
 
 def patches_of(wav: Path) -> np.ndarray:
-    return log_mel(read_audio_file(wav, sample_rate=16_000), 16_000)
+    return log_mel(load_audio(wav, sample_rate=16_000), 16_000)
 
 
 def table(path: Path, text: str) -> None:

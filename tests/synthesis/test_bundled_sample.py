@@ -8,7 +8,7 @@ import pytest
 
 from save_avs.synthesis.corpus import CORPUS_SPLITS, Corpus, Manifest, find_corpus, sounding_classes
 from save_avs.video import probe
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 
 BUNDLED = Path(str(resources.files("save_avs"))) / "bundled"
 
@@ -44,7 +44,7 @@ def test_bundled_corpus_is_small():
 def test_sample_clip_alternates_sources_and_ends_silent():
     info = probe(BUNDLED / "sample.mp4")
     assert (info.width, info.height) == (640, 360)
-    waveform = read_audio_file(BUNDLED / "sample.mp4", sample_rate=16_000)
+    waveform = load_audio(BUNDLED / "sample.mp4", sample_rate=16_000)
     assert len(waveform) / 16_000 == pytest.approx(8.0, abs=0.1)
 
     def level(start: float, stop: float) -> float:

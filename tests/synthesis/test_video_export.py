@@ -15,7 +15,7 @@ from save_avs.synthesis.render import mix_audio, render_scene
 from save_avs.synthesis.scene import random_scene
 from save_avs.synthesis.video_export import random_video_scene, write_scene_video, write_scene_videos
 from save_avs.video import probe, read_video_chunks
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -42,7 +42,7 @@ class TestClips:
                 assert image.mode == "1"
                 assert np.array_equal(np.asarray(image), np.isin(instances, scene.sounding_at(k / 5)))
             assert np.abs(frames[k].astype(int) - frame).mean() < 6
-        heard = read_audio_file(tmp_path / "clip.mp4", sample_rate=16_000)
+        heard = load_audio(tmp_path / "clip.mp4", sample_rate=16_000)
         meant = mix_audio(scene.audio_sources, 0.0, 1.2)
         n = min(len(heard), len(meant))
         assert n > 0.95 * len(meant)
@@ -145,7 +145,7 @@ class TestS4:
                 assert np.array_equal(
                     np.asarray(image), np.isin(instances, scene.sounding_at(k - 1 + 15 / 16))
                 )
-        waveform = read_audio_file(root / f"s4_data/audio_wav/{clip}.wav", sample_rate=16_000)
+        waveform = load_audio(root / f"s4_data/audio_wav/{clip}.wav", sample_rate=16_000)
         assert len(waveform) == 5 * 16_000
         assert np.abs(waveform - mix_audio(scene.audio_sources, 0.0, 5.0)).max() < 1e-4
 

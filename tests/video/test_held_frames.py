@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from save_avs.inference import segment
+from save_avs.inference.pipeline import segment
 from save_avs.video import read_video_chunks
 from tests.support.media_files import AudioTrack, VideoTrack, gray, levels, make, tone
 from tests.support.sample_videos import BrightWhereLoud, make_video

@@ -171,11 +171,11 @@ def test_sample_rates(tmp_path, sample_rate):
         ("mono", 1, 0, 0.5),
         ("stereo", 2, 0, 0.25),
         ("stereo", 2, None, 0.5),
-        ("2.1", 3, 2, 0.0),
+        ("2.1", 3, 2, 0.5 / 3),
         ("quad", 4, None, 0.5),
         ("5.1", 6, None, 0.5),
-        ("5.1", 6, 3, 0.0),  # the low-frequency channel alone
-        ("5.1(side)", 6, 2, 0.5 * 2**0.5 / (2 + 2 * 2**0.5)),  # the center alone
+        ("5.1", 6, 3, 0.5 / 6),  # the low-frequency channel alone
+        ("5.1(side)", 6, 2, 0.5 / 6),  # the center alone
         ("7.1", 8, None, 0.5),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from save_avs.inference import segment
+from save_avs.inference.pipeline import segment
 from save_avs.video import read_video_chunks
 from tests.support.media_files import TICK, AudioTrack, gray, make, tone
 from tests.support.sample_videos import BrightWhereLoud

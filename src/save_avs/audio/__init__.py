@@ -12,7 +12,28 @@ from save_avs.audio.log_mel import is_silent, log_mel, log_mel_at
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Frontend", "is_silent", "load_vggish", "log_mel", "log_mel_at"]
+    from save_avs.types import F32
+
+__all__ = ["Frontend", "is_silent", "load_audio", "load_vggish", "log_mel", "log_mel_at"]
+
+
+def load_audio(path: str | Path, *, sample_rate: int) -> F32:
+    """Decode the first audio track of a file into memory: the mean of its channels, f32 [S].
+
+    Args:
+        path: a local file with sound: WAV, FLAC, MP3, or a video.
+        sample_rate: samples per second of the result.
+
+    Raises:
+        MediaError: the file has no audio that FFmpeg can read.
+
+    Examples:
+        >>> import save_avs.audio
+        >>> save_avs.audio.load_audio("clip.mp4", sample_rate=16000).ndim
+        1
+    """
+    # Imported by name: reading files belongs to a higher layer.
+    return import_module("save_avs.video.audio_reader").load_audio(path, sample_rate=sample_rate)
 
 
 def load_vggish(path: str | Path) -> nn.Module:

@@ -29,20 +29,21 @@ def aac_layout(layout: str) -> str:
 def mix_matrix(source: tuple[str, ...], target: str) -> F32:
     """Mixing weights [T,S] from S source channels to the T channels of a layout of ``AAC_LAYOUTS``.
 
-    Mono and stereo follow ITU-R BS.775 (center and surrounds at -3 dB into each side, the low-frequency
-    channel left out), scaled so that no sum can exceed full scale: two channels become their mean.
-    Other targets take the channels of the same name.
+    Mono is the mean of all channels, as VGGish and AVSBench compute it. Stereo follows ITU-R BS.775 (center
+    and surrounds at -3 dB into each side, the low-frequency channel left out), scaled so that no sum can
+    exceed full scale. Other targets take the channels of the same name.
     """
     names = AAC_LAYOUTS[target]
     source = _as_back(source)
     if source == names:
         return np.eye(len(names), dtype=np.float32)
-    if target in ("mono", "stereo"):
+    if target == "mono":
+        return np.full((1, len(source)), 1 / len(source), dtype=np.float32)
+    if target == "stereo":
         sides = np.array([_sides(name) for name in source], dtype=np.float64).T  # [2,S]
         if not sides.any():
             sides[:] = 1
-        weights = sides.sum(axis=0, keepdims=True) if target == "mono" else sides
-        return (weights / weights.sum(axis=1).max()).astype(np.float32)
+        return (sides / sides.sum(axis=1).max()).astype(np.float32)
     return np.array([[float(a == b) for b in source] for a in names], dtype=np.float32)
 
 

@@ -26,7 +26,7 @@ from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.datasets.storage import open_image
 from save_avs.errors import UsageError, first_problem
 from save_avs.types import F32, U8
-from save_avs.video.audio_reader import read_audio_file
+from save_avs.video.audio_reader import load_audio
 
 MAX_SIDE = 288  # cutouts are kept no larger than a scene needs them
 BACKGROUND_SIDE = 1024
@@ -248,7 +248,7 @@ class _SplitFiles:
         ]
 
     def load_sound(self, path: Path) -> F32:
-        waveform = read_audio_file(path, sample_rate=SAMPLE_RATE)
+        waveform = load_audio(path, sample_rate=SAMPLE_RATE)
         test_from_s = self.manifest.test_from_s.get(self._name(path))
         if test_from_s is not None:
             cut = int(test_from_s * SAMPLE_RATE)

@@ -67,6 +67,10 @@ def _with_times(frames: Iterable[Any], origin: float) -> Iterator[tuple[Any, flo
 
 def mix_frame(frame: Any, layout: str) -> F32:
     """Convert a decoded frame of any sample format and channel layout to f32 [S,C] in -1..1."""
+    return np.clip(np.nan_to_num(_mix(frame, layout), copy=False), -1, 1)
+
+
+def _mix(frame: Any, layout: str) -> F32:
     raw = frame.to_ndarray()
     names = tuple(channel.name for channel in frame.layout.channels)
     # planar: [C,S]; packed: [1, S*C]
@@ -77,16 +81,11 @@ def mix_frame(frame: Any, layout: str) -> F32:
         samples = (columns / -float(np.iinfo(raw.dtype).min)).astype(np.float32)
     else:
         samples = columns.astype(np.float32)
-    waveform = samples @ mix_matrix(names, layout).T
-    return np.clip(np.nan_to_num(waveform, copy=False), -1, 1)
+    return samples @ mix_matrix(names, layout).T
 
 
-def read_audio_file(path: str | Path, *, sample_rate: int) -> F32:
-    """Decode the first audio track of a file into memory, mixed to mono at ``sample_rate`` Hz, f32 [S].
-
-    Raises:
-        MediaError: the file has no audio that FFmpeg can read.
-    """
+def load_audio(path: str | Path, *, sample_rate: int) -> F32:
+    """Decode the first audio track of a file; documented as ``save_avs.audio.load_audio``."""
     try:
         with open_regular(Path(path)) as file:
             return read_audio(file, name=str(path), sample_rate=sample_rate)
@@ -95,7 +94,7 @@ def read_audio_file(path: str | Path, *, sample_rate: int) -> F32:
 
 
 def read_audio(file: IO[bytes], *, name: str, sample_rate: int) -> F32:
-    """Decode the first audio track of an open file into memory, mixed to mono, f32 [S].
+    """Decode the first audio track of an open file, as `load_audio` does: the mean of its channels, f32 [S].
 
     Args:
         file: at its beginning, seekable.
@@ -105,15 +104,16 @@ def read_audio(file: IO[bytes], *, name: str, sample_rate: int) -> F32:
     Raises:
         MediaError: the file has no audio that FFmpeg can read.
     """
+    assembler = AudioAssembler(sample_rate, "mono")
+    blocks: list[AudioBlock] = []
     try:
         options = {"protocol_whitelist": "none"}  # keeps playlists from opening anything else
         with av.open(file, "r", options=options, metadata_errors="replace") as container:
-            resampler = av.AudioResampler("fltp", "mono", sample_rate)
-            parts = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
-            parts += resampler.resample(None)
-    # ValueError: a damaged track may change its format halfway, which the resampler does not support
+            for frame in container.decode(audio=0):
+                blocks += assembler.feed(None, frame.sample_rate, _mix(frame, "mono"))
+        blocks += assembler.finish()
     except (FFmpegError, IndexError, ValueError) as error:
         raise MediaError(f"{name}: cannot be read as audio ({error})") from error
-    if not parts:
+    if not blocks:
         raise MediaError(f"{name}: no audio in it")
-    return np.concatenate([part.to_ndarray()[0] for part in parts]).astype(np.float32)
+    return np.concatenate([block.samples[:, 0] for block in blocks])
