@@ -46,8 +46,8 @@ def read_video_chunks(
 
     Args:
         path: any local file that FFmpeg reads.
-        fps: None yields every frame at its own time, and again every 0.96 s while it stays and there is sound;
-            a number, one frame every 1/fps seconds from the first frame on, each the nearest in time.
+        fps: None yields every frame at its own time, and again every 0.96 s while it stays and there is
+            sound; a number, one frame every 1/fps seconds from the first frame on, each the nearest in time.
         chunk: frames per chunk at most (fewer when they are very large or far apart in time).
         sample_rate: audio samples per second.
         audio_margin: seconds of audio on each side of a chunk's frames.
