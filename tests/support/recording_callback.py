@@ -6,7 +6,8 @@ from pathlib import Path
 
 from save_avs.training.callbacks.callback import Callback
 from save_avs.training.distributed import DistributedContext
-from save_avs.training.trainer import Trainer, TrainerOptions
+from save_avs.training.recipe import TrainerOptions
+from save_avs.training.trainer import Trainer
 
 
 class RecordingCallback(Callback):
@@ -37,6 +38,6 @@ def make_trainer(task, stage, folder: Path, callback=None, distributed=None, **o
         stage,
         folder,
         distributed=distributed or DistributedContext(device="cpu"),
-        options=TrainerOptions(**{"checkpoint_interval_s": 1e9, **options}),
+        options=TrainerOptions(**{"checkpoint_interval_s": 1e9, "workers": 0, **options}),
         callbacks=[callback] if callback else [],
     )

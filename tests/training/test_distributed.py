@@ -12,7 +12,7 @@ import torch
 
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.training.avs_task import AVSegmentationTask
-from save_avs.training.dataloader import MicroBatchSampler, split_evenly
+from save_avs.training.dataloader import micro_batch_items, split_evenly
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.signals import InterruptedRunError
 from tests.support.distributed_run import run_together
@@ -199,14 +199,14 @@ def test_bad_sample_of_one_process_is_handled_by_all(tmp_path, policy):
 def test_micro_batches_split_a_step_evenly():
     assert split_evenly(range(7), 3) == [range(0, 2), range(2, 5), range(5, 7)]
     taken = [
-        list(MicroBatchSampler(1, 3, items_per_step=8, micro_batches=2, rank=r, world_size=2))
+        list(micro_batch_items(1, 3, items_per_step=8, micro_batches=2, rank=r, world_size=2))
         for r in range(2)
     ]
     assert taken == [[[8, 9], [12, 13], [16, 17], [20, 21]], [[10, 11], [14, 15], [18, 19], [22, 23]]]
     with pytest.raises(
         UsageError, match="a step of 3 items cannot be split over 2 processes with 2 micro-batches each"
     ):
-        MicroBatchSampler(0, 1, items_per_step=3, micro_batches=2, rank=0, world_size=2)
+        next(micro_batch_items(0, 1, items_per_step=3, micro_batches=2, rank=0, world_size=2))
 
 
 def test_fp16_without_a_gpu_is_refused():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.datasets.base import AVDataset
-from save_avs.losses import UNLABELED, class_loss, save_loss
+from save_avs.losses import UNLABELED, class_loss
 from save_avs.metrics.frame_scores import frame_counts, mask_ious
 from save_avs.metrics.protocols import PROTOCOLS
 from save_avs.models.preprocess import postprocess_logits
@@ -18,22 +18,19 @@ from save_avs.training.callbacks.validation_images import make_validation_images
 from save_avs.training.clip_dataset import ClipBatch, ClipStream, EpochShuffle, collate_clips
 from save_avs.training.schedule import clip_schedule
 from save_avs.training.stage import ClipStage
-from save_avs.training.tasks import Normalizer
+from save_avs.training.tasks import Normalizer, Task, mask_terms
 from save_avs.types import AVBatch
 
 THRESHOLD = PROTOCOLS["dataset"].scoring.threshold
 
 
-class AVSegmentationTask:
+class AVSegmentationTask(Task):
     """Trains SAVE to segment sounding objects, and to classify them if the stage has a semantic weight.
 
     Validation follows the protocol ``dataset``: each annotated frame of ``val`` once, at its own size.
 
     Args:
         model: with a semantic head where ``stage.semantic_weight`` is above 0.
-        stage: settings.
-        train: clips to train on.
-        val: clips to validate on.
         redraw: opens the clips of ``train`` for an epoch; None where they are the same in all.
     """
 
@@ -49,34 +46,23 @@ class AVSegmentationTask:
         redraw: Callable[[int], AVDataset] | None = None,
     ) -> None:
         self.schedule = clip_schedule(stage, train=len(train), val=len(val))
-        size, resize = model.image_size, model.resize
+        size, resize, order = model.image_size, model.resize, EpochShuffle(len(train), stage.seed)
         self.stream = ClipStream(
-            train,
-            size,
-            resize,
-            order=EpochShuffle(len(train), stage.seed),
-            redraw=redraw,
-            augment=stage.augment,
-            center_crop=stage.center_crop,
+            train, size, resize, order, redraw, augment=stage.augment, center_crop=stage.center_crop
         )
         self.val_stream = ClipStream(val, size, resize)
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.semantic_weight = model, stage.semantic_weight
         self.monitor = stage.monitor
 
-    def normalizer(self, batch: ClipBatch) -> Normalizer:
-        """Count the frames; those without a mask were dropped before."""
-        return Normalizer(len(batch.clips.images), float(batch.clips.has_mask.sum()))
-
     def loss(self, batch: ClipBatch, total: Normalizer) -> dict[str, Tensor]:
         """Return the loss of the mask, and the cross-entropy of the classes in a semantic stage."""
         clips = batch.clips
         logits, class_logits = self._segment(clips)
-        mask = save_loss(logits, clips.masks, clips.has_mask, total.annotated)
-        terms = {"loss": mask.total, "bce": mask.bce, "iou": mask.iou}
+        terms = mask_terms(logits, clips.masks, clips.has_mask, total)
         if class_logits is not None:
             classes = class_loss(class_logits, clips.labels, clips.has_mask, total.annotated)
-            terms |= {"loss": mask.total + self.semantic_weight * classes, "classes": classes}
+            terms |= {"loss": terms["loss"] + self.semantic_weight * classes, "classes": classes}
         return terms
 
     def metrics(self, batch: ClipBatch) -> dict[str, Tensor]:

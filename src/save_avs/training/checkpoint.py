@@ -38,13 +38,7 @@ class DamagedCheckpointError(SaveAvsError):
 
 
 class CheckpointManager:
-    """The newest checkpoints of a stage, each complete or absent.
-
-    Args:
-        folder: of the stage.
-        keep: how many.
-        on_message: receives a line about a damaged checkpoint.
-    """
+    """The newest ``keep`` checkpoints of a stage, each complete or absent."""
 
     def __init__(self, folder: Path, keep: int, on_message: Callable[[str], None]) -> None:
         self.folder, self.keep, self.on_message = folder, keep, on_message
@@ -94,12 +88,7 @@ class CheckpointManager:
 
 
 class BestCheckpoint:
-    """The best weights of a stage by its monitored validation metric, in ``best.pt``.
-
-    Args:
-        folder: of the stage.
-        monitor: the metric whose highest value is the best; None saves nothing.
-    """
+    """The weights of a stage with the highest ``monitor``, a validation metric, in ``best.pt``."""
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
         self.path, self.monitor = folder / BEST, monitor
@@ -121,11 +110,7 @@ class BestCheckpoint:
         return lambda: write_state(self.path, state)
 
     def restore(self, modules: nn.Module) -> dict[str, float]:
-        """Load the best weights into the model; returns their metrics.
-
-        Raises:
-            SaveAvsError: when the file is damaged.
-        """
+        """Load the best weights into the model; returns their metrics."""
         state = read_state(self.path)
         load_trained_state(modules, state["modules"])
         return state["metrics"]

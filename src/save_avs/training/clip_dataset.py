@@ -100,9 +100,9 @@ class ClipStream:
         clips: AVDataset,
         size: int,
         resize: Resize,
-        *,
         order: EpochShuffle | None = None,
         redraw: Callable[[int], AVDataset] | None = None,
+        *,
         augment: AugmentConfig | None = None,
         center_crop: bool = False,
     ) -> None:

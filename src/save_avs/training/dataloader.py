@@ -31,35 +31,6 @@ class BadSample(NamedTuple):
     reason: str
 
 
-class LoadedItem(NamedTuple):
-    """The sample of an item or its replacement, None without one, and what could not be read for it."""
-
-    item: int
-    sample: Any
-    bad: tuple[BadSample, ...]
-
-
-class SafeStream:
-    """A stream that returns unreadable items instead of raising: an error in a worker would lose its message.
-
-    Args:
-        stream: raises DataError for an item that cannot be read.
-        max_replacements: how many of the following items are tried instead.
-    """
-
-    def __init__(self, stream: Any, max_replacements: int = 0) -> None:
-        self.stream, self.max_replacements = stream, max_replacements
-
-    def __getitem__(self, i: int) -> LoadedItem:
-        bad: list[BadSample] = []
-        for k in range(i, i + 1 + self.max_replacements):
-            try:
-                return LoadedItem(i, self.stream[k], tuple(bad))
-            except DataError as error:
-                bad.append(BadSample(k, str(error)))
-        return LoadedItem(i, None, tuple(bad))
-
-
 class MicroBatch(NamedTuple):
     """One part of a step: a batch, None where no item of it could be read."""
 
@@ -72,19 +43,29 @@ class MicroBatch(NamedTuple):
         return self._replace(batch=map_tensors(self.batch, lambda tensor: tensor.pin_memory()))
 
 
-class _Collate:
-    """Collates loaded items to a micro-batch; a class, so that it can be sent to a worker."""
+class MicroBatchReader:
+    """Reads items to a micro-batch; unreadable ones are reported: an error in a worker would lose its message.
 
-    def __init__(self, collate: Callable[[Any], Any]) -> None:
-        self.collate = collate
+    Args:
+        stream: raises DataError for an item that cannot be read.
+        collate: samples to a batch.
+        max_replacements: how many of the following items are tried instead.
+    """
 
-    def __call__(self, loaded: Sequence[LoadedItem]) -> MicroBatch:
-        samples = [one.sample for one in loaded if one.sample is not None]
-        return MicroBatch(
-            batch=self.collate(samples) if samples else None,
-            items=tuple(one.item for one in loaded),
-            bad=tuple(bad for one in loaded for bad in one.bad),
-        )
+    def __init__(self, stream: Any, collate: Callable[[Any], Any], max_replacements: int = 0) -> None:
+        self.stream, self.collate, self.max_replacements = stream, collate, max_replacements
+
+    def __getitems__(self, items: Sequence[int]) -> MicroBatch:
+        samples: list[Any] = []
+        bad: list[BadSample] = []
+        for i in items:
+            for k in range(i, i + 1 + self.max_replacements):
+                try:
+                    samples.append(self.stream[k])
+                    break
+                except DataError as error:
+                    bad.append(BadSample(k, str(error)))
+        return MicroBatch(self.collate(samples) if samples else None, tuple(items), tuple(bad))
 
 
 def split_evenly(items: range, count: int) -> list[range]:
@@ -93,53 +74,30 @@ def split_evenly(items: range, count: int) -> list[range]:
     return [items[a:b] for a, b in pairwise(edges)]
 
 
-class MicroBatchSampler:
-    """The items of each micro-batch of a process, from step ``start`` on: a batch sampler.
+def micro_batch_items(
+    start: int, steps: int, *, items_per_step: int, micro_batches: int, rank: int, world_size: int
+) -> Iterator[list[int]]:
+    """Yield the items of each micro-batch of a process, from step ``start`` to the last of ``steps``.
 
     A step takes the same items however many processes and micro-batches share it. Micro-batch m of rank r is
     part m x world_size + r of the step.
 
-    Args:
-        start, steps: the first step, and how many there are in all.
-        items_per_step: over all processes.
-        micro_batches: per step and process.
-        rank, world_size: of the process.
-
     Raises:
         UsageError: when a step has fewer items than micro-batches.
     """
-
-    def __init__(
-        self, start: int, steps: int, *, items_per_step: int, micro_batches: int, rank: int, world_size: int
-    ) -> None:
-        if items_per_step < micro_batches * world_size:
-            raise UsageError(
-                f"a step of {items_per_step} items cannot be split over {world_size} processes with "
-                f"{micro_batches} micro-batches each: increase batch_size, or decrease grad_accum_steps"
-            )
-        self.start, self.steps, self.items_per_step = start, steps, items_per_step
-        self.micro_batches, self.rank, self.world_size = micro_batches, rank, world_size
-
-    def __len__(self) -> int:
-        return (self.steps - self.start) * self.micro_batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.start, self.steps):
-            items = range(step * self.items_per_step, (step + 1) * self.items_per_step)
-            parts = split_evenly(items, self.micro_batches * self.world_size)
-            for k in range(self.micro_batches):
-                yield list(parts[k * self.world_size + self.rank])
+    if items_per_step < micro_batches * world_size:
+        raise UsageError(
+            f"a step of {items_per_step} items cannot be split over {world_size} processes with "
+            f"{micro_batches} micro-batches each: increase batch_size, or decrease grad_accum_steps"
+        )
+    for step in range(start, steps):
+        items = range(step * items_per_step, (step + 1) * items_per_step)
+        parts = split_evenly(items, micro_batches * world_size)
+        yield from (list(part) for part in parts[rank::world_size])
 
 
 class StageDataLoader:
-    """Loads the share of a task's data that this process computes.
-
-    Args:
-        task: whose streams are read.
-        distributed: the processes that share a step, and a validation.
-        workers: of this process; 0 reads in the process itself.
-        micro_batches: per step, see ``MicroBatchSampler``.
-    """
+    """Loads the share of a task's data that this process computes; without ``workers`` in the process itself."""
 
     def __init__(
         self, task: Task, distributed: DistributedContext, *, workers: int, micro_batches: int
@@ -154,7 +112,7 @@ class StageDataLoader:
         Raises:
             UsageError: when a step has too few items to be shared.
         """
-        sampler = MicroBatchSampler(
+        batches = micro_batch_items(
             start,
             self.schedule.steps,
             items_per_step=self.schedule.items_per_step,
@@ -162,18 +120,18 @@ class StageDataLoader:
             rank=self.distributed.rank,
             world_size=self.distributed.world_size,
         )
-        stream = SafeStream(self.task.stream, MAX_REPLACEMENTS)
-        return batched(self._loader(stream, sampler, self.workers), self.micro_batches)
+        reader = MicroBatchReader(self.task.stream, self.task.collate, MAX_REPLACEMENTS)
+        return batched(self._loader(reader, batches, self.workers), self.micro_batches)
 
     def validation(self) -> Iterable[MicroBatch]:
         """Return the validation batches of this process, in the order of the data."""
         share = split_evenly(range(self.schedule.val_samples), self.distributed.world_size)
         batches = list(batched(share[self.distributed.rank], self.schedule.items_per_step))
-        stream = SafeStream(self.task.val_stream)
+        reader = MicroBatchReader(self.task.val_stream, self.task.collate)
         if not self.schedule.cache_validation:
-            return self._loader(stream, batches, self.workers)
+            return self._loader(reader, batches, self.workers)
         if not self._cached:
-            self._cached = list(self._loader(stream, batches, workers=0))
+            self._cached = list(self._loader(reader, batches, workers=0))
         return self._cached
 
     @property
@@ -182,12 +140,12 @@ class StageDataLoader:
         share = math.ceil(self.schedule.val_samples / self.distributed.world_size)
         return math.ceil(share / self.schedule.items_per_step)
 
-    def _loader(self, source: SafeStream, batches: Any, workers: int) -> DataLoader:
+    def _loader(self, reader: MicroBatchReader, batches: Any, workers: int) -> DataLoader:
         return DataLoader(
-            source,  # pyright: ignore[reportArgumentType]
+            reader,  # pyright: ignore[reportArgumentType]
             batch_sampler=batches,
             num_workers=workers,
-            collate_fn=_Collate(self.task.collate),
+            collate_fn=_as_read,
             pin_memory=self.distributed.device.type == "cuda",
             prefetch_factor=PREFETCH if workers else None,
             worker_init_fn=partial(_init_worker, os.getpid()),
@@ -200,6 +158,11 @@ def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     source = iter(items)
     while group := tuple(islice(source, size)):
         yield group
+
+
+def _as_read(micro_batch: Any) -> Any:
+    """Return what the reader made: it collates the items itself."""
+    return micro_batch
 
 
 def _init_worker(trainer: int, _: int) -> None:

@@ -8,10 +8,10 @@ import torch
 
 from save_avs.errors import DataError, SaveAvsError
 from save_avs.training.collate import to_device
-from save_avs.training.dataloader import BadSample, MicroBatch, SafeStream
+from save_avs.training.dataloader import BadSample, MicroBatch
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.logger import MetricLogger
-from save_avs.training.recipe import Policy
+from save_avs.training.recipe import TrainerOptions
 from save_avs.training.step import TaskModule
 
 MAX_CONSECUTIVE_SKIPS = 20  # steps without a finite gradient
@@ -19,24 +19,12 @@ MAX_NAMES = 8  # of clips in a message
 
 
 class FailurePolicy:
-    """Handles failures the same way in all processes.
-
-    Args:
-        non_finite, bad_samples: of the recipe.
-        distributed: the processes that train together.
-        logger: receives what is skipped.
-    """
+    """Handles failures the same way in all processes, by the options of the run."""
 
     def __init__(
-        self,
-        *,
-        non_finite: Policy,
-        bad_samples: Policy,
-        distributed: DistributedContext,
-        logger: MetricLogger,
+        self, options: TrainerOptions, distributed: DistributedContext, logger: MetricLogger
     ) -> None:
-        self.non_finite, self.bad_samples = non_finite, bad_samples
-        self.distributed, self.logger = distributed, logger
+        self.options, self.distributed, self.logger = options, distributed, logger
         self.consecutive_skips = 0
 
     def on_bad_samples(self, step: int, bad: list[BadSample]) -> None:
@@ -45,7 +33,7 @@ class FailurePolicy:
         Raises:
             DataError: when the policy is to stop.
         """
-        if self.bad_samples == "stop":
+        if self.options.bad_samples == "stop":
             raise DataError(f"{bad[0].reason}; set bad_samples=skip to skip and list such samples")
         for one in bad:
             self.logger.message(f"skipped: {one.reason}")
@@ -60,7 +48,7 @@ class FailurePolicy:
         """
         culprits = self._find_culprits(task_module, micro_batches)
         text = f"step {step}: the loss or its gradient is not finite: {culprits}"
-        if self.non_finite == "stop":
+        if self.options.non_finite == "stop":
             raise SaveAvsError(
                 f"{self.logger.stage}, {text}; lower lr, or set non_finite=skip to skip such steps"
             )
@@ -71,10 +59,6 @@ class FailurePolicy:
                 "resume from an earlier checkpoint"
             )
         self.logger.message(f"{text}; skipped")
-
-    def on_finite(self) -> None:
-        """Reset the count after a successful step."""
-        self.consecutive_skips = 0
 
     def _find_culprits(self, task_module: TaskModule, micro_batches: Sequence[MicroBatch]) -> str:
         """Name the items of the step, in all processes, that have a non-finite loss on their own.
@@ -95,8 +79,9 @@ class FailurePolicy:
     def _name(self, task_module: TaskModule, i: int, always: bool) -> str | None:
         """Return the name of an item whose loss is not finite; None where it is."""
         task = task_module.task
-        sample = SafeStream(task.stream)[i].sample
-        if sample is None:
+        try:
+            sample = task.stream[i]
+        except DataError:
             return None
         name = str(getattr(getattr(sample, "sample", sample), "name", f"item {i}"))
         if always:

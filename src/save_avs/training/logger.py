@@ -9,7 +9,7 @@ from typing import Any
 
 from save_avs._files import atomic_write
 from save_avs.training.callbacks.callback import Callback, StepStats, ValidationImage
-from save_avs.training.throughput import ThroughputMeter
+from save_avs.training.throughput import Throughput
 
 METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"
 LOG_EVERY = 50  # steps
@@ -59,15 +59,7 @@ def _rounded(value: Any) -> Any:
 
 
 class MetricLogger:
-    """The files and callbacks of a stage.
-
-    Args:
-        folder: of the stage.
-        stage: its name.
-        steps: how many it has.
-        callbacks: receive its events.
-        is_main: whether this process writes and reports.
-    """
+    """The files and callbacks of a stage; only the main process has any."""
 
     def __init__(
         self, folder: Path, stage: str, steps: int, callbacks: Sequence[Callback], *, is_main: bool
@@ -112,7 +104,7 @@ class MetricLogger:
         for callback in self.callbacks:
             callback.on_log(row)
 
-    def log_step(self, step: int, terms: dict[str, float] | None, lr: float, meter: ThroughputMeter) -> None:
+    def log_step(self, step: int, terms: dict[str, float] | None, lr: float, speed: Throughput) -> None:
         """Report a step with its loss terms, None for a skipped one; log their means every `LOG_EVERY`."""
         if terms is None:
             self._skipped += 1
@@ -123,10 +115,10 @@ class MetricLogger:
             steps=self.steps,
             loss=float("nan") if terms is None else terms["loss"],
             lr=lr,
-            frames_per_s=meter.frames_per_s,
-            data_wait=meter.data_wait,
-            memory=meter.memory,
-            eta_s=(self.steps - step) * meter.seconds_per_step,
+            frames_per_s=speed.frames_per_s,
+            data_wait=speed.data_wait,
+            memory=speed.memory,
+            eta_s=(self.steps - step) * speed.seconds_per_step,
         )
         for callback in self.callbacks:
             callback.on_step_end(stats)

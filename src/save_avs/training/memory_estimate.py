@@ -54,26 +54,14 @@ def estimate_memory(model: SAVE, *, frames: int, mixed_precision: bool, ema: boo
 
     Activations are the tensors that autograd saves for one frame, counted by shape: half of it all in mixed
     precision, where most of them are bfloat16.
-
-    Args:
-        model: whose image encoder has activation checkpointing on or off.
-        frames: of a step.
-        mixed_precision: whether it is on.
-        ema: whether a moving average of the trained weights is kept.
     """
     encoder = model.sam.image_encoder
     in_all = copied = _count(model.parameters())
     trained = _count(p for p in model.parameters() if p.requires_grad)
     activations = saved_bytes(model, lambda: forward_one(model))
     if encoder.activation_checkpointing:  # one block at a time is recomputed, and its weights are copied
-        x = torch.zeros(
-            1,
-            encoder.image_embedding_size,
-            encoder.image_embedding_size,
-            encoder.embed_dim,
-            device="meta",
-            requires_grad=True,
-        )
+        shape = (1, encoder.image_embedding_size, encoder.image_embedding_size, encoder.embed_dim)
+        x = torch.zeros(shape, device="meta", requires_grad=True)
         activations += max(saved_bytes(block, lambda block=block: block(x)) for block in encoder.blocks)
         blocks = [_count(block.parameters()) for block in encoder.blocks]
         copied = in_all - sum(blocks) + max(blocks)

@@ -37,7 +37,25 @@ class PretrainedPaths(StrictModel):
     audio: str | None = None
 
 
-class Recipe(StrictModel):
+class TrainerOptions(StrictModel):
+    """How a stage is run; none of it changes what is learned.
+
+    Attributes:
+        workers: data loading processes per training process.
+        checkpoint_interval_s: seconds between checkpoints; 0 writes one after every step.
+        keep_checkpoints: checkpoints of a stage that are kept.
+        non_finite: whether a loss that is not finite stops the run, or its step is skipped.
+        bad_samples: whether a sample that cannot be read stops the run, or is replaced and reported.
+    """
+
+    workers: int = Field(default=1, ge=0)
+    checkpoint_interval_s: float = Field(default=120.0, ge=0)
+    keep_checkpoints: int = Field(default=2, gt=0)
+    non_finite: Policy = "stop"
+    bad_samples: Policy = "stop"
+
+
+class Recipe(TrainerOptions):
     """Everything a training run needs.
 
     Attributes:
@@ -50,11 +68,6 @@ class Recipe(StrictModel):
         device: ``auto`` takes a GPU if there is one.
         sharding: over the processes that ``torchrun`` starts: ``none`` gives each the whole model (DDP),
             ``full`` a slice of every weight (FSDP2).
-        workers: data loading processes per training process.
-        checkpoint_interval_s: seconds between checkpoints.
-        keep_checkpoints: checkpoints of a stage that are kept.
-        non_finite: whether a loss that is not finite stops the run, or its step is skipped.
-        bad_samples: whether a sample that cannot be read stops the run, or is replaced and reported.
         trackers: where metrics and images are also sent; each needs the extra of its name.
         shots: a free value that few-shot recipes refer to as ``${shots}``.
         stages: a list, or a mapping from names to stages, which another recipe can extend.
@@ -67,11 +80,6 @@ class Recipe(StrictModel):
     precision: Precision = "bf16"
     device: str = "auto"
     sharding: Sharding = "none"
-    workers: int = Field(default=1, ge=0)
-    checkpoint_interval_s: float = Field(default=120.0, gt=0)
-    keep_checkpoints: int = Field(default=2, gt=0)
-    non_finite: Policy = "stop"
-    bad_samples: Policy = "stop"
     trackers: tuple[Tracker, ...] = ()
     shots: int | None = Field(default=None, gt=0)
     stages: tuple[Stage, ...]

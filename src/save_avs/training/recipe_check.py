@@ -10,7 +10,6 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from save_avs.datasets.base import AVDataset
 from save_avs.errors import SaveAvsError
 from save_avs.models import build_save
 from save_avs.models.adapters.freeze import freeze_except
@@ -24,7 +23,7 @@ from save_avs.training.memory_estimate import estimate_memory
 from save_avs.training.recipe import Recipe
 from save_avs.training.schedule import clip_schedule
 from save_avs.training.setup import Splits, init_model_folder, open_splits, stage_config, with_corpus_classes
-from save_avs.training.stage import ClipStage, SyntheticStage
+from save_avs.training.stage import ClipStage, Stage, SyntheticStage
 
 T = TypeVar("T")
 SAMPLED = 3  # clips of a split that are read
@@ -66,9 +65,9 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
         f"stages: duplicate name {n}" for n in sorted({n for n in names if names.count(n) > 1})
     ]
     for i, stage in enumerate(recipe.stages):
-        splits = None
+        splits, frames = None, 1
         if isinstance(stage, ClipStage):
-            splits = _check_data(report, recipe, stage, None if parts is None else parts.audio)
+            splits, frames = _check_data(report, recipe, stage, None if parts is None else parts.audio)
         if stage.init_from is not None:
             _check_init(report, recipe, i, stage.init_from)
         elif parts is not None and isinstance(stage, ClipStage):
@@ -76,44 +75,44 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
             if missing:
                 weights = " and ".join(missing)
                 report.warnings.append(f"stage {stage.name}: without {weights} random weights are frozen")
-        _describe(report, recipe, stage, splits)
+        _describe(report, recipe, stage, splits, frames)
     return report
 
 
 def _check_data(
     report: RecipeReport, recipe: Recipe, stage: ClipStage, audio: nn.Module | None
-) -> Splits | None:
-    """Open the data set of a stage and read some of its clips; None if it cannot be opened."""
+) -> tuple[Splits | None, int | None]:
+    """Open the data set of a stage and read some clips; returns it, and the most frames of a training clip."""
     prefix = f"stage {stage.name}: "
     splits = report.attempt(prefix, lambda: open_splits(stage, recipe.model.frontend))
-    if splits is not None:
-        report.attempt(prefix, lambda: _read_some(splits, recipe, stage, audio))
-    return splits
+    if splits is None:
+        return None, None
+    return splits, report.attempt(prefix, lambda: _read_some(splits, recipe, stage, audio))
 
 
-def _read_some(splits: Splits, recipe: Recipe, stage: ClipStage, audio: nn.Module | None) -> None:
+def _read_some(splits: Splits, recipe: Recipe, stage: ClipStage, audio: nn.Module | None) -> int:
     if stage.data.features is not None and audio is not None:
         splits = splits.with_features(stage.data.features, recipe.model.audio, audio)
-    for clips in (splits.train, splits.val):
-        for k in range(min(SAMPLED, len(clips))):
-            annotated(clips[k])
+    lengths = [
+        [len(annotated(clips[k]).frames) for k in range(min(SAMPLED, len(clips)))]
+        for clips in (splits.train, splits.val)
+    ]
+    return max(lengths[0])
 
 
 def _check_init(report: RecipeReport, recipe: Recipe, i: int, init_from: str) -> None:
     """Check that ``init_from`` is an earlier stage, or an existing model."""
-    stage, names = recipe.stages[i], [other.name for other in recipe.stages]
-    if init_from in names[:i]:
-        return
-    if init_from in names[i:]:
-        report.problems.append(f"stage {stage.name}: init_from={init_from} is not an earlier stage")
-        return
-    report.attempt("", lambda: read_config(init_model_folder(recipe, stage.name, init_from)))
+    name, names = recipe.stages[i].name, [stage.name for stage in recipe.stages]
+    if init_from in names[i:] and init_from not in names[:i]:
+        report.problems.append(f"stage {name}: init_from={init_from} is not an earlier stage")
+    elif init_from not in names:
+        report.attempt("", lambda: read_config(init_model_folder(recipe, name, init_from)))
 
 
 def _describe(
-    report: RecipeReport, recipe: Recipe, stage: SyntheticStage | ClipStage, splits: Splits | None
+    report: RecipeReport, recipe: Recipe, stage: Stage, splits: Splits | None, frames: int | None
 ) -> None:
-    """Describe a stage: its data and steps, what is trained, the memory of a step."""
+    """Describe a stage: its data and steps, what is trained, the memory of a step of ``frames`` per item."""
     if isinstance(stage, ClipStage) and stage.semantic_weight and splits is None:
         return  # the model's number of classes is not known
     config = stage_config(recipe.model, stage, splits)
@@ -135,18 +134,18 @@ def _describe(
         f"  {config.name} at {config.image_size} px: {_millions(in_all)} parameters, {_millions(in_trained)} "
         f"trained ({', '.join(parts)}), {_millions(in_all - in_trained)} frozen",
     ]
-    if stage.task in {"synthetic-avs", "avs"}:
+    if frames is not None and stage.task in {"synthetic-avs", "avs"}:
         model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
         memory = estimate_memory(
             model,
-            frames=-(-_frames_per_step(stage, splits) // stage.grad_accum_steps),
+            frames=-(-stage.batch_size * frames // stage.grad_accum_steps),
             mixed_precision=recipe.precision != "fp32",
             ema=stage.ema_decay > 0,
         )
         report.lines.append(f"  estimated memory of a step: {memory}")
 
 
-def _length(stage: SyntheticStage | ClipStage, splits: Splits | None) -> str:
+def _length(stage: Stage, splits: Splits | None) -> str:
     if isinstance(stage, SyntheticStage):
         return f"{stage.task}, {stage.steps} steps of {stage.batch_size} frames"
     if splits is None:
@@ -159,22 +158,6 @@ def _length(stage: SyntheticStage | ClipStage, splits: Splits | None) -> str:
         f"{schedule.steps} steps in all; validation "
         f"every {schedule.validate_every} steps on {schedule.val_samples} clips"
     )
-
-
-def _frames_per_step(stage: SyntheticStage | ClipStage, splits: Splits | None) -> int:
-    """Return the frames of a step; of a clip stage an upper bound, from the longest of the first clips."""
-    per_clip = 1 if isinstance(stage, SyntheticStage) or splits is None else _max_frames(splits.train)
-    return stage.batch_size * per_clip
-
-
-def _max_frames(clips: AVDataset) -> int:
-    lengths = [1]
-    for k in range(min(SAMPLED, len(clips))):
-        try:
-            lengths.append(len(annotated(clips[k]).frames))
-        except SaveAvsError:
-            continue
-    return max(lengths)
 
 
 def _millions(count: int) -> str:

@@ -21,7 +21,7 @@ from save_avs.training.run_record import write_run_record
 from save_avs.training.run_report import write_report
 from save_avs.training.setup import build_model, make_task, open_splits, stage_config, with_corpus_classes
 from save_avs.training.stage import ClipStage, SyntheticStage
-from save_avs.training.trainer import Trainer, TrainerOptions
+from save_avs.training.trainer import Trainer
 
 FAST_DEV_STEPS = 2
 FAST_DEV_CLIPS = 4
@@ -91,15 +91,8 @@ def _train_stage(
     config = stage_config(recipe.model, stage, splits)
     model = build_model(recipe, stage, config)
     task = make_task(recipe, stage, model, splits)
-    options = TrainerOptions(
-        workers=recipe.workers,
-        checkpoint_interval_s=recipe.checkpoint_interval_s,
-        keep_checkpoints=recipe.keep_checkpoints,
-        non_finite=recipe.non_finite,
-        bad_samples=recipe.bad_samples,
-    )
     folder = recipe.out / stage.name
-    trainer = Trainer(task, stage, folder, distributed=distributed, options=options, callbacks=callbacks)
+    trainer = Trainer(task, stage, folder, distributed=distributed, options=recipe, callbacks=callbacks)
     metrics = trainer.run()
     trainer.logger.message("done  " + "  ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
     if distributed.sharding == "full":

@@ -27,10 +27,6 @@ GIT_TIMEOUT_S = 10.0  # a repository on a sleeping disk must not hold up a train
 def write_run_record(recipe: Recipe, *, processes: int = 1) -> None:
     """Write both files into the run's folder; environment.json gets one more session each time.
 
-    Args:
-        recipe: with everything resolved.
-        processes: that train it together.
-
     Raises:
         UsageError: when pretrained weights are missing.
     """
@@ -53,11 +49,7 @@ def read_sessions(out: Path) -> list[dict[str, Any]]:
 
 
 def describe_session(recipe: Recipe, *, processes: int) -> dict[str, Any]:
-    """Return the command, the pretrained weights, the machine and the software of this process.
-
-    Raises:
-        UsageError: when pretrained weights are missing.
-    """
+    """Return the command, the pretrained weights, the machine and the software of this process."""
     import torch
 
     return {
@@ -83,20 +75,17 @@ def describe_session(recipe: Recipe, *, processes: int) -> dict[str, Any]:
 
 def git_state(folder: Path) -> dict[str, Any] | None:
     """Return the commit of a folder's repository, and whether files differ from it; None without one."""
-    commit, changes = (
-        _git(folder, *args) for args in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno"))
-    )
-    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
-
-
-def _git(folder: Path, *args: str) -> str | None:
-    """Return the output of git; None where it fails or is not installed."""
-    command = ["git", "-C", str(folder), *args]
+    git = ["git", "-C", str(folder)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, check=True)
+        commit, changes = (
+            subprocess.check_output(
+                [*git, *args], stderr=subprocess.DEVNULL, text=True, timeout=GIT_TIMEOUT_S
+            )
+            for args in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno"))
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return {"commit": commit.strip(), "dirty": bool(changes.strip())}
 
 
 def cpu_name() -> str:

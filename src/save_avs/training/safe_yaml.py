@@ -1,8 +1,7 @@
-"""Safe YAML: documents that unfold without end, or nest too deeply, are refused before they are built."""
+"""Safe YAML: aliases, which can unfold without end, and deep nesting are refused before anything is built."""
 
 from __future__ import annotations
 
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,13 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 1 << 18
 _MAX_DEPTH = 50  # of nested collections
-_MAX_VALUES = 50_000  # after all aliases are resolved
 
 
 def read_yaml(path: Path) -> str:
     """Return the text of a YAML file that is safe to load.
 
     Raises:
-        UsageError: when it is missing, too large, not UTF-8, not YAML, too deep, or unfolds to too much.
+        UsageError: when it is missing, too large, not UTF-8, not YAML, too deep, or has an alias.
     """
     import yaml
 
@@ -58,29 +56,14 @@ def _check(text: str) -> None:
     """
     import yaml
 
-    events = iter(yaml.parse(text, Loader=yaml.SafeLoader))
-    head = list(islice(events, 3))
-    if not isinstance(head[-1], yaml.MappingStartEvent):
-        raise ValueError("not a mapping")
-    sizes: dict[str, int] = {}  # values that each anchor stands for
-    stack: list[tuple[str | None, int]] = [(None, 1)]  # open collections: anchor, values so far
-    for event in chain(head, events):
-        size, anchor = 0, None
-        match event:
-            case yaml.AliasEvent():
-                if event.anchor not in sizes:
-                    raise ValueError(f"undefined or recursive YAML alias *{event.anchor}")
-                size = sizes[event.anchor]
-            case yaml.ScalarEvent():
-                size, anchor = 1, event.anchor
-            case yaml.CollectionStartEvent():
-                stack.append((event.anchor, 1))
-            case yaml.CollectionEndEvent():
-                anchor, size = stack.pop()
-        if anchor is not None:
-            sizes[anchor] = size
-        stack[-1] = (stack[-1][0], stack[-1][1] + size)
-        if len(stack) > _MAX_DEPTH:
+    depth, is_mapping = 0, False
+    for k, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        if k == 2:  # after the start of the stream and of the document
+            is_mapping = isinstance(event, yaml.MappingStartEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"YAML alias *{event.anchor}: write the value itself")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
             raise ValueError(f"lists or mappings nested more than {_MAX_DEPTH} deep")
-        if stack[-1][1] > _MAX_VALUES:
-            raise ValueError(f"unfolds to more than {_MAX_VALUES:,} values")
+    if not is_mapping:
+        raise ValueError("not a mapping")

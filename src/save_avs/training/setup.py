@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import nn
 
@@ -26,8 +26,7 @@ from save_avs.training.stage import ClipStage, DatasetConfig, SyntheticStage
 from save_avs.training.tasks import TASKS, Task
 
 
-@dataclass(frozen=True)
-class Splits:
+class Splits(NamedTuple):
     """The clips that a stage trains on, and those that it validates on."""
 
     train: AVDataset

@@ -43,11 +43,6 @@ class TrainStep:
 
     However a step is split over processes and micro-batches, its loss is the same: each term is a sum over
     frames, divided by the number of frames of the whole step.
-
-    Args:
-        task: already on its device.
-        stage: optimizer, learning rate, clipping.
-        distributed: the processes that share a step.
     """
 
     def __init__(self, task: Task, stage: StageBase, distributed: DistributedContext) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +37,8 @@ class Normalizer(NamedTuple):
     annotated: float
 
 
-class Task(Protocol):
-    """A model with its data, loss and validation metrics.
+class Task:
+    """A model with its data, loss and validation metrics: the base class of all tasks.
 
     Attributes:
         modules: the model, as ``model``, and any auxiliary head.
@@ -54,11 +54,11 @@ class Task(Protocol):
     val_stream: Any
     collate: Callable[[Any], Any]
     schedule: StageSchedule
-    monitor: str | None
+    monitor: str | None = None
 
     def normalizer(self, batch: Any) -> Normalizer:
         """Count the frames of a batch, and the annotated ones."""
-        ...
+        return Normalizer(len(batch.clips.images), float(batch.clips.has_mask.sum()))
 
     def loss(self, batch: Any, total: Normalizer) -> dict[str, Tensor]:
         """Return the loss terms of a batch, ``loss`` being the one to differentiate.
@@ -66,22 +66,27 @@ class Task(Protocol):
         Each is a sum over frames, divided by ``total``: the frames of the whole step, of which the batch may
         be a part.
         """
-        ...
+        raise NotImplementedError
 
     def metrics(self, batch: Any) -> Mapping[str, Tensor]:
         """Return validation metrics, one row per frame: [B], or [B,classes]; NaN where one does not apply."""
-        ...
+        raise NotImplementedError
 
     def images(self, batch: Any) -> list[ValidationImage]:
         """Return the frames of a validation batch with their masks; empty for tasks without masks."""
-        ...
+        return []
 
 
-class AudioTaggingTask:
+def mask_terms(logits: Tensor, masks: Tensor, has_mask: Tensor, total: Normalizer) -> dict[str, Tensor]:
+    """Return the loss of masks [B,1,M,M] and its parts, by name."""
+    mask = save_loss(logits, masks, has_mask, total.annotated)
+    return {"loss": mask.total, "bce": mask.bce, "iou": mask.iou}
+
+
+class AudioTaggingTask(Task):
     """Trains the audio backbone to tell which classes sound in a mixture."""
 
     collate = staticmethod(collate_audio)
-    monitor: str | None = None
 
     def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
         corpus, options = Corpus.load(root, "train"), stage.scenes.options()
@@ -109,10 +114,6 @@ class AudioTaggingTask:
         f1 = (2 * hits + 1e-9) / ((pred.sum(1) + target.sum(1)).float() + 1e-9)
         return {"exact": (pred == target).all(1).float(), "f1": f1}
 
-    def images(self, batch: AudioTaggingBatch) -> list[ValidationImage]:
-        """Return nothing: a sound has no mask."""
-        return []
-
 
 def semantic_aux_head(model: SAVE, corpus: Corpus) -> nn.Conv2d:
     """Return a linear head that classifies each cell of the embedding: background, or a group of cutouts.
@@ -129,11 +130,10 @@ def semantic_aux_loss(logits: Tensor, groups: Tensor, total: Normalizer) -> Tens
     return cells.flatten(1).mean(1).sum() / total.frames
 
 
-class PromptSegmentationTask:
+class PromptSegmentationTask(Task):
     """Trains SAM to segment the object at a point or in a box, and to predict the IoU of its mask."""
 
     collate = staticmethod(collate_prompts)
-    monitor: str | None = None
 
     def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
         corpus, options = Corpus.load(root, "train", promptable=True), stage.scenes.options()
@@ -164,11 +164,11 @@ class PromptSegmentationTask:
         """Return the loss of the mask, of its predicted IoU, and of the cells' groups."""
         embedding, logits, iou = self._segment(batch)
         every = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-        mask = save_loss(logits, batch.masks, every, total.annotated)
+        terms = mask_terms(logits, batch.masks, every, total)
         iou_error = F.mse_loss(iou.float()[:, 0], _ious(logits, batch.masks), reduction="sum") / total.frames
         aux = semantic_aux_loss(self.head(embedding), batch.groups, total)
-        loss = mask.total + IOU_PREDICTION_WEIGHT * iou_error + self.semantic_aux_weight * aux
-        return {"loss": loss, "bce": mask.bce, "iou": mask.iou, "semantic_aux": aux}
+        loss = terms["loss"] + IOU_PREDICTION_WEIGHT * iou_error + self.semantic_aux_weight * aux
+        return {**terms, "loss": loss, "semantic_aux": aux}
 
     def metrics(self, batch: PromptBatch) -> dict[str, Tensor]:
         """Return the IoU of the masks, and the accuracy of the objects' cells."""
@@ -185,11 +185,10 @@ class PromptSegmentationTask:
         return make_validation_images(batch.images, logits, batch.masks, names)
 
 
-class SyntheticAVSTask:
+class SyntheticAVSTask(Task):
     """Trains SAVE to segment the sounding objects of composed scenes."""
 
     collate = staticmethod(collate_scenes)
-    monitor: str | None = None
 
     def __init__(self, model: SAVE, stage: SyntheticStage, root: Any, size: int) -> None:
         corpus, options = Corpus.load(root, "train"), stage.scenes.options()
@@ -204,20 +203,15 @@ class SyntheticAVSTask:
         if self.semantic_aux_weight:
             self.modules["head"] = semantic_aux_head(model, corpus)
 
-    def normalizer(self, batch: SceneBatch) -> Normalizer:
-        """Count the frames, and those with a mask."""
-        return Normalizer(len(batch.clips.images), float(batch.clips.has_mask.sum()))
-
     def loss(self, batch: SceneBatch, total: Normalizer) -> dict[str, Tensor]:
         """Return the loss of the mask, and of the cells' groups where the recipe weights it."""
         clips = batch.clips
         embedding, prompt = self.model.encode(clips.images, clips.log_mel)
         logits = self.model.decode(embedding, prompt)
-        mask = save_loss(logits, clips.masks, clips.has_mask, total.annotated)
-        terms = {"loss": mask.total, "bce": mask.bce, "iou": mask.iou}
+        terms = mask_terms(logits, clips.masks, clips.has_mask, total)
         if self.semantic_aux_weight:
             aux = semantic_aux_loss(self.modules["head"](embedding), batch.groups, total)
-            terms |= {"loss": mask.total + self.semantic_aux_weight * aux, "semantic_aux": aux}
+            terms |= {"loss": terms["loss"] + self.semantic_aux_weight * aux, "semantic_aux": aux}
         return terms
 
     def metrics(self, batch: SceneBatch) -> dict[str, Tensor]:

@@ -14,26 +14,29 @@ T = TypeVar("T")
 WINDOW = 50  # steps
 
 
-class StepTiming(NamedTuple):
-    """Seconds that a step took and that it waited for data, and its frames."""
+class Throughput(NamedTuple):
+    """Averages over the last steps.
 
-    seconds: float
-    waited: float
-    frames: float
+    Attributes:
+        frames_per_s: frames per second.
+        data_wait: share of the time spent waiting for data, 0 to 1.
+        seconds_per_step: without validations and checkpoints.
+        memory: bytes: the peak of a GPU's allocator, else the resident memory of the process.
+    """
+
+    frames_per_s: float
+    data_wait: float
+    seconds_per_step: float
+    memory: int
 
 
 class ThroughputMeter:
-    """Averages over the last steps.
-
-    Args:
-        device: whose memory is reported.
-    """
+    """Measures the last steps, and the memory of a device."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._steps: deque[StepTiming] = deque(maxlen=WINDOW)
-        self._start, self._waited = time.monotonic(), 0.0
-        self._saved = self._start
+        self._steps: deque[tuple[float, float, float]] = deque(maxlen=WINDOW)  # seconds, waited, frames
+        self.restart()
 
     def iterate(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items and record the time spent waiting for them."""
@@ -48,46 +51,20 @@ class ThroughputMeter:
 
     def step(self, frames: float) -> None:
         """Record a step."""
-        now = time.monotonic()
-        self._steps.append(StepTiming(now - self._start, self._waited, frames))
-        self._start, self._waited = now, 0.0
+        self._steps.append((time.monotonic() - self._start, self._waited, frames))
+        self.restart()
 
     def restart(self) -> None:
         """Do not count the time since the last step: it was spent on a validation or a checkpoint."""
         self._start, self._waited = time.monotonic(), 0.0
 
-    def checkpoint_saved(self) -> None:
-        """Record that a checkpoint was written."""
-        self._saved = time.monotonic()
-        self.restart()
+    def read(self) -> Throughput:
+        """Return the averages up to the last step."""
+        seconds, waited, frames = (sum(column) for column in zip(*self._steps, strict=True))
+        seconds = max(1e-9, seconds)
+        return Throughput(frames / seconds, waited / seconds, seconds / len(self._steps), self._memory())
 
-    @property
-    def seconds_since_checkpoint(self) -> float:
-        """Since the last checkpoint, or the start."""
-        return time.monotonic() - self._saved
-
-    @property
-    def frames_per_s(self) -> float:
-        """Frames per second."""
-        return sum(step.frames for step in self._steps) / self._seconds
-
-    @property
-    def data_wait(self) -> float:
-        """Share of the time spent waiting for data, 0 to 1."""
-        return sum(step.waited for step in self._steps) / self._seconds
-
-    @property
-    def seconds_per_step(self) -> float:
-        """Seconds per step."""
-        return self._seconds / max(1, len(self._steps))
-
-    @property
-    def memory(self) -> int:
-        """Bytes: the peak of a GPU's allocator, else the resident memory of the process."""
+    def _memory(self) -> int:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return psutil.Process().memory_info().rss
-
-    @property
-    def _seconds(self) -> float:
-        return max(1e-9, sum(step.seconds for step in self._steps))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from save_avs.training.dataloader import MAX_REPLACEMENTS, MicroBatch, StageData
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.failure_policy import FailurePolicy
 from save_avs.training.logger import MetricLogger
-from save_avs.training.recipe import Policy
+from save_avs.training.recipe import TrainerOptions
 from save_avs.training.schedule import cosine_with_warmup
 from save_avs.training.signals import StopSignals, interrupted
 from save_avs.training.stage import StageBase
@@ -31,17 +31,6 @@ from save_avs.training.step import TrainStep
 from save_avs.training.tasks import Normalizer, Task
 from save_avs.training.throughput import ThroughputMeter
 from save_avs.training.validation_loop import validate
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainerOptions:
-    """Options that do not change what is learned; see ``Recipe``."""
-
-    workers: int = 0
-    checkpoint_interval_s: float = 120.0
-    keep_checkpoints: int = 2
-    non_finite: Policy = "stop"
-    bad_samples: Policy = "stop"
 
 
 class _StopSignal(Exception):  # noqa: N818  no error: it ends the loop, the weights are those of a finished step
@@ -52,12 +41,8 @@ class Trainer:
     """Trains a task in ``folder``; resumes from the newest checkpoint there.
 
     Args:
-        task: model, data and loss.
-        stage: settings.
         folder: for checkpoints, best.pt and metrics.jsonl.
-        distributed: the processes that train together; only the main one writes.
-        options: how to run.
-        callbacks: receive the events of the stage.
+        distributed: the processes that train together; only the main one writes, and calls back.
     """
 
     def __init__(
@@ -82,17 +67,12 @@ class Trainer:
         self.logger = MetricLogger(
             folder, stage.name, task.schedule.steps, callbacks, is_main=distributed.is_main
         )
-        self.failures = FailurePolicy(
-            non_finite=options.non_finite,
-            bad_samples=options.bad_samples,
-            distributed=distributed,
-            logger=self.logger,
-        )
+        self.failures = FailurePolicy(options, distributed, self.logger)
         self.checkpoints = CheckpointManager(folder, options.keep_checkpoints, self.logger.message)
         self.best = BestCheckpoint(folder, task.monitor)
         self.meter = ThroughputMeter(distributed.device)
         self.signals = StopSignals()
-        self.step, self.validated_step = 0, 0
+        self.step, self.validated_step, self.saved_at = 0, 0, time.monotonic()
         self.metrics: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
@@ -145,16 +125,16 @@ class Trainer:
         )
         result = self.train_step.run(micro_batches, total, lr_factor, self.step + 1)
         if result.finite:
-            self.failures.on_finite()
+            self.failures.consecutive_skips = 0
         else:
             self.failures.on_nonfinite(self.step + 1, self.train_step.task_module, micro_batches)
         self.step += 1
         self.meter.step(total.frames)
         terms = result.terms if result.finite else None
-        self.logger.log_step(self.step, terms, self.train_step.optimizers.lr, self.meter)
+        self.logger.log_step(self.step, terms, self.train_step.optimizers.lr, self.meter.read())
         if stop or self._stops_alone():
             raise _StopSignal
-        due = self.meter.seconds_since_checkpoint > self.options.checkpoint_interval_s
+        due = time.monotonic() - self.saved_at > self.options.checkpoint_interval_s
         if self.distributed.broadcast(due):
             self._save_checkpoint()
 
@@ -181,11 +161,7 @@ class Trainer:
             self.meter.restart()
 
     def validate(self) -> dict[str, float]:
-        """Return the validation metrics of the averaged weights, and save these if they are the best so far.
-
-        Raises:
-            DataError: when a sample cannot be read, and the policy is to stop.
-        """
+        """Return the validation metrics of the averaged weights, and save these if they are the best so far."""
         self.task.modules.eval()
         with self.train_step.ema.applied():
             result = validate(
@@ -248,7 +224,8 @@ class Trainer:
             "consecutive_skips": self.failures.consecutive_skips,
         }
         self._on_main(lambda: self.checkpoints.save(state))
-        self.meter.checkpoint_saved()
+        self.saved_at = time.monotonic()
+        self.meter.restart()
 
     def _resume(self) -> None:
         if self.distributed.is_main:
@@ -265,11 +242,7 @@ class Trainer:
         self.logger.begin_stage(self.step, state and state["logger"])
 
     def _on_main(self, action: Callable[[], None]) -> None:
-        """Run an action with files in the main process; if it fails, all processes stop.
-
-        Raises:
-            SaveAvsError: what went wrong.
-        """
+        """Run an action with files in the main process; if it fails, all processes stop."""
         problem = None
         if self.distributed.is_main:
             try:

@@ -35,11 +35,8 @@ def validate(
     """Compute the metrics of this process's batches, and average them over the frames of all processes.
 
     Args:
-        task_module: in evaluation mode.
         batches: of this process, in the order of the data.
-        distributed: the processes that share the validation.
         max_batches: the most batches of any process; where weights are sharded, all must compute as often.
-        after_batch: called after each batch.
     """
     rows: dict[str, list[Tensor]] = {}
     bad: list[BadSample] = []
