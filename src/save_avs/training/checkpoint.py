@@ -77,9 +77,12 @@ class CheckpointManager:
         files = self.files()
         for path in files:
             try:
-                return read_checkpoint(path, frozen)
+                state = read_state(path)
             except DamagedCheckpointError as error:
                 self.on_message(f"{error}; skipped")
+                continue
+            _check_origin(path, state, frozen)
+            return state
         if files:
             raise SaveAvsError(
                 f"{self.folder}: all checkpoints are damaged; delete them to restart this stage"
@@ -103,9 +106,7 @@ class BestCheckpoint:
 
         A collective where weights are sharded, so every process must call it.
         """
-        if self.monitor is None:
-            raise ValueError("no metric is monitored")
-        self.value, self.step = metrics[self.monitor], step
+        self.value, self.step = metrics[str(self.monitor)], step
         state = {"step": step, "metrics": dict(metrics), "modules": trained_state(modules)}
         return lambda: write_state(self.path, state)
 
@@ -152,11 +153,7 @@ def frozen_checksum(modules: nn.Module) -> int:
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and numbers with a checksum of every part; the file is complete or absent.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
+    """Write tensors and numbers with a checksum of every part; the file is complete or absent."""
     with atomic_path(path) as tmp, tmp.open("wb") as file:
         try:
             torch.save(state, file)
@@ -182,14 +179,8 @@ def read_state(path: Path) -> dict[str, Any]:
     raise DamagedCheckpointError(f"{path}: damaged")
 
 
-def read_checkpoint(path: Path, frozen: int) -> dict[str, Any]:
-    """Read a checkpoint written with frozen weights of this checksum.
-
-    Raises:
-        DamagedCheckpointError: when the file was cut short or changed.
-        SaveAvsError: when it is of another version, or was written with other frozen weights.
-    """
-    state = read_state(path)
+def _check_origin(path: Path, state: Any, frozen: int) -> None:
+    """Raise an error for a checkpoint of another version, or with frozen weights of another checksum."""
     if not isinstance(state, dict) or not state.keys() >= KEYS:
         raise SaveAvsError(
             f"{path}: not a checkpoint of this version; delete it to restart this stage, or resume with the "
@@ -200,7 +191,6 @@ def read_checkpoint(path: Path, frozen: int) -> dict[str, Any]:
             f"{path} was saved with different frozen weights; use the same pretrained weights and init_from, "
             "or delete its folder to restart"
         )
-    return state
 
 
 def _trained(modules: nn.Module) -> dict[str, Tensor]:

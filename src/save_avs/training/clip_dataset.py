@@ -33,10 +33,6 @@ class EpochShuffle:
     Epochs follow one another without a gap: a batch may hold the end of one and the beginning of the next,
     and no clip is left out.
 
-    Args:
-        clips: per epoch.
-        seed: of the stage.
-
     Raises:
         ValueError: without a clip.
     """
@@ -182,11 +178,7 @@ def _with_augmented_audio(
 
 
 def annotated(sample: AVSample) -> AVSample:
-    """Return a clip's frames that exist and have a mask.
-
-    Raises:
-        DataError: when there is none.
-    """
+    """Return a clip's frames that exist and have a mask; a DataError when there is none."""
     keep = sample.valid & sample.has_mask
     if not keep.any():
         raise DataError(f"{sample.name}: none of its frames has a mask")

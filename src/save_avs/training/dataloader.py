@@ -44,7 +44,7 @@ class MicroBatch(NamedTuple):
 
 
 class MicroBatchReader:
-    """Reads items to a micro-batch; unreadable ones are reported: an error in a worker would lose its message.
+    """Reads micro-batches; unreadable items are reported: an error in a worker would lose its message.
 
     Args:
         stream: raises DataError for an item that cannot be read.
@@ -97,7 +97,7 @@ def micro_batch_items(
 
 
 class StageDataLoader:
-    """Loads the share of a task's data that this process computes; without ``workers`` in the process itself."""
+    """Loads the share of a task's data that this process computes."""
 
     def __init__(
         self, task: Task, distributed: DistributedContext, *, workers: int, micro_batches: int
@@ -107,11 +107,7 @@ class StageDataLoader:
         self._cached: list[MicroBatch] = []
 
     def steps(self, start: int) -> Iterator[tuple[MicroBatch, ...]]:
-        """Yield the micro-batches of each step from ``start`` on.
-
-        Raises:
-            UsageError: when a step has too few items to be shared.
-        """
+        """Yield the micro-batches of each step from ``start`` on."""
         batches = micro_batch_items(
             start,
             self.schedule.steps,

@@ -50,24 +50,15 @@ class DistributedContext:
         self._accelerator = Accelerator(
             cpu=resolved.type == "cpu", mixed_precision="no" if precision == "fp32" else precision
         )
+        self.autocast = self._accelerator.autocast  # mixed precision within a block, if it is on
+        self.backward = self._accelerator.backward
+        self.barrier = self._accelerator.wait_for_everyone
+        self.scaler: Any = self._accelerator.scaler  # of fp16's gradients; None in other precisions
+        self.is_main = self._accelerator.is_main_process  # writes files and reports
         self.device = self._accelerator.device
         self.rank = self._accelerator.process_index
         self.world_size = self._accelerator.num_processes
         self.sharding: Sharding = sharding if self.world_size > 1 else "none"
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this process writes files and reports."""
-        return self._accelerator.is_main_process
-
-    @property
-    def scaler(self) -> Any:
-        """The gradient scaler of fp16; None in other precisions."""
-        return self._accelerator.scaler
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """Use mixed precision within the block, if it is on."""
-        return self._accelerator.autocast()
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """Return the module to call for a loss: its gradients are averaged over all processes."""
@@ -87,10 +78,6 @@ class DistributedContext:
         """
         return nullcontext() if self.sharding == "full" else self._accelerator.no_sync(module)
 
-    def backward(self, loss: Tensor) -> None:
-        """Accumulate the gradients of a loss."""
-        self._accelerator.backward(loss)
-
     def all_reduce(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes, as float64 on the CPU."""
         if self.world_size == 1:
@@ -105,10 +92,6 @@ class DistributedContext:
         """Return the main process's object."""
         return value if self.world_size == 1 else broadcast_object_list([value])[0]
 
-    def barrier(self) -> None:
-        """Wait for all processes."""
-        self._accelerator.wait_for_everyone()
-
     def is_peer_failure(self, error: BaseException) -> bool:
         """Return whether an error says that another process is gone."""
         if self.world_size == 1 or isinstance(error, SaveAvsError) or not isinstance(error, RuntimeError):
@@ -117,11 +100,7 @@ class DistributedContext:
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """Check that a device can train in a precision.
-
-    Raises:
-        UsageError: when it cannot.
-    """
+    """Raise a UsageError if a device cannot train in a precision."""
     if precision == "fp16" and device.type == "cpu":
         raise UsageError("precision=fp16 requires a GPU: use bf16 or fp32")
 

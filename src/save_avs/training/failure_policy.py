@@ -28,11 +28,7 @@ class FailurePolicy:
         self.consecutive_skips = 0
 
     def on_bad_samples(self, step: int, bad: list[BadSample]) -> None:
-        """Handle samples of any process that could not be read.
-
-        Raises:
-            DataError: when the policy is to stop.
-        """
+        """Report samples of any process that could not be read; a DataError when the policy is to stop."""
         if self.options.bad_samples == "stop":
             raise DataError(f"{bad[0].reason}; set bad_samples=skip to skip and list such samples")
         for one in bad:

@@ -82,7 +82,7 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
 def _check_data(
     report: RecipeReport, recipe: Recipe, stage: ClipStage, audio: nn.Module | None
 ) -> tuple[Splits | None, int | None]:
-    """Open the data set of a stage and read some clips; returns it, and the most frames of a training clip."""
+    """Open the data of a stage and read some clips; returns it, and the most frames of a training clip."""
     prefix = f"stage {stage.name}: "
     splits = report.attempt(prefix, lambda: open_splits(stage, recipe.model.frontend))
     if splits is None:

@@ -20,7 +20,7 @@ from save_avs.training.recipe import Recipe
 from save_avs.training.run_record import write_run_record
 from save_avs.training.run_report import write_report
 from save_avs.training.setup import build_model, make_task, open_splits, stage_config, with_corpus_classes
-from save_avs.training.stage import ClipStage, SyntheticStage
+from save_avs.training.stage import ClipStage, Stage, SyntheticStage
 from save_avs.training.trainer import Trainer
 
 FAST_DEV_STEPS = 2
@@ -72,19 +72,12 @@ def _with_record(
 
 
 def distributed_context(recipe: Recipe) -> DistributedContext:
-    """Return the context for the device, precision and sharding of a recipe.
-
-    Raises:
-        UsageError: when the device is not available, or cannot train in this precision.
-    """
+    """Return the context for the device, precision and sharding of a recipe."""
     return DistributedContext(precision=recipe.precision, device=recipe.device, sharding=recipe.sharding)
 
 
 def _train_stage(
-    recipe: Recipe,
-    stage: SyntheticStage | ClipStage,
-    callbacks: Sequence[Callback],
-    distributed: DistributedContext,
+    recipe: Recipe, stage: Stage, callbacks: Sequence[Callback], distributed: DistributedContext
 ) -> None:
     torch.manual_seed(stage.seed)
     splits = open_splits(stage, recipe.model.frontend) if isinstance(stage, ClipStage) else None
@@ -101,7 +94,7 @@ def _train_stage(
         save_model(model, folder / "model")
 
 
-def _unshard(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConfig, sharded: SAVE) -> SAVE:
+def _unshard(recipe: Recipe, stage: Stage, config: SaveConfig, sharded: SAVE) -> SAVE:
     """Return a sharded model in full: built again, with what was trained."""
     model = build_model(recipe, stage, config)
     for own, other in zip(model.parameters(), sharded.parameters(), strict=True):
@@ -111,11 +104,7 @@ def _unshard(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConf
 
 
 def fast_dev_train(recipe: Recipe, callbacks: Sequence[Callback] = ()) -> None:
-    """Train, validate, checkpoint and save every stage in a folder next to the run's, which is removed.
-
-    Raises:
-        SaveAvsError: what the run itself would raise.
-    """
+    """Train, validate, checkpoint and save every stage in a folder next to the run's, which is removed."""
     short = shorten_recipe(recipe)
     distributed = distributed_context(short)
     if distributed.is_main:
@@ -133,13 +122,13 @@ def shorten_recipe(recipe: Recipe) -> Recipe:
     changes = {
         "out": recipe.out.with_name(f".{recipe.out.name}.fast-dev-run"),
         "stages": tuple(_shorten(stage) for stage in recipe.stages),
-        "checkpoint_interval_s": 1e-6,
+        "checkpoint_interval_s": 0.0,
         "trackers": (),
     }
     return recipe.model_copy(update=changes)
 
 
-def _shorten(stage: SyntheticStage | ClipStage) -> SyntheticStage | ClipStage:
+def _shorten(stage: Stage) -> Stage:
     if isinstance(stage, SyntheticStage):
         frames = min(stage.val_samples, FAST_DEV_CLIPS * stage.views)
         return stage.model_copy(update={"steps": FAST_DEV_STEPS, "validate_every": 1, "val_samples": frames})

@@ -120,7 +120,10 @@ def _render(**values: Any) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _format_number, "duration": _format_duration}
+    environment.filters |= {
+        "number": "{:.4g}".format,
+        "duration": lambda seconds: str(timedelta(seconds=round(seconds))),  # 1:02:03
+    }
     folder = files("save_avs.training")
     page = environment.from_string(folder.joinpath("run_report.html.jinja").read_text("utf-8"))
     return page.render(style=folder.joinpath("run_report.css").read_text("utf-8"), **values)
@@ -129,13 +132,3 @@ def _render(**values: Any) -> str:
 def _data_url(mime_type: str, content: bytes) -> str:
     """Return an image as a ``data:`` URL."""
     return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
-
-
-def _format_number(value: float) -> str:
-    """Format with four significant digits."""
-    return f"{value:.4g}"
-
-
-def _format_duration(seconds: float) -> str:
-    """Format as days, hours, minutes and seconds: ``1:02:03``."""
-    return str(timedelta(seconds=round(seconds)))

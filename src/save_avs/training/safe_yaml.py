@@ -49,11 +49,7 @@ def _message(error: YAMLError) -> str:
 
 
 def _check(text: str) -> None:
-    """Go through the events of a document without building it.
-
-    Raises:
-        ValueError, yaml.YAMLError: when it cannot, or should not, be built.
-    """
+    """Raise a ValueError or yaml.YAMLError for a document that cannot, or should not, be built."""
     import yaml
 
     depth, is_mapping = 0, False

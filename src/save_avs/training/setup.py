@@ -22,7 +22,7 @@ from save_avs.runtimes.loading import find_model_folder
 from save_avs.synthesis.corpus import sounding_classes
 from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.recipe import Recipe
-from save_avs.training.stage import ClipStage, DatasetConfig, SyntheticStage
+from save_avs.training.stage import ClipStage, DatasetConfig, Stage, SyntheticStage
 from save_avs.training.tasks import TASKS, Task
 
 
@@ -33,11 +33,7 @@ class Splits(NamedTuple):
     val: AVDataset
 
     def with_features(self, cache: Path, name: str, backbone: nn.Module) -> Splits:
-        """Return the same clips with the cached features of an audio backbone.
-
-        Raises:
-            UsageError: when the cache is missing, or holds those of another backbone.
-        """
+        """Return the same clips with the cached features of an audio backbone."""
         identity = backbone_identity(name, backbone)
         return Splits(*(with_features(clips, cache, backbone=identity) for clips in (self.train, self.val)))
 
@@ -60,18 +56,14 @@ def open_splits(stage: ClipStage, frontend: Frontend) -> Splits:
 
 
 def with_corpus_classes(recipe: Recipe) -> Recipe:
-    """Return the recipe with the sounds of its corpus, if it has one, as the model's classes.
-
-    Raises:
-        UsageError: when the corpus is missing.
-    """
+    """Return the recipe with the sounds of its corpus, if it has one, as the model's classes."""
     if recipe.corpus is None:
         return recipe
     classes = sounding_classes(recipe.corpus, "train")
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"classes": classes})})
 
 
-def stage_config(model: SaveConfig, stage: SyntheticStage | ClipStage, splits: Splits | None) -> SaveConfig:
+def stage_config(model: SaveConfig, stage: Stage, splits: Splits | None) -> SaveConfig:
     """Return the model's config in a stage: without image adapters where it has not both image and sound."""
     changes: dict[str, object] = {"image_size": stage.image_size or model.image_size}
     if stage.task in {"audio-tagging", "sam-pretraining"}:
@@ -81,13 +73,8 @@ def stage_config(model: SaveConfig, stage: SyntheticStage | ClipStage, splits: S
     return model.model_copy(update=changes)
 
 
-def build_model(recipe: Recipe, stage: SyntheticStage | ClipStage, config: SaveConfig) -> SAVE:
-    """Build the model with the initial weights of a stage.
-
-    Raises:
-        UsageError: when pretrained weights or the model of ``init_from`` are missing.
-        SaveAvsError: when they do not fit the config.
-    """
+def build_model(recipe: Recipe, stage: Stage, config: SaveConfig) -> SAVE:
+    """Build the model with the initial weights of a stage."""
     model = build_from_pretrained(config, sam=recipe.pretrained.sam, audio=recipe.pretrained.audio)
     if stage.init_from is not None:
         folder = init_model_folder(recipe, stage.name, stage.init_from)
@@ -114,7 +101,7 @@ def init_model_folder(recipe: Recipe, stage: str, init_from: str) -> Path:
         ) from error
 
 
-def make_task(recipe: Recipe, stage: SyntheticStage | ClipStage, model: SAVE, splits: Splits | None) -> Task:
+def make_task(recipe: Recipe, stage: Stage, model: SAVE, splits: Splits | None) -> Task:
     """Return the task of a stage around its model."""
     if isinstance(stage, SyntheticStage):
         return TASKS[stage.task](model, stage, recipe.corpus, model.image_size)

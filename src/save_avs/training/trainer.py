@@ -161,7 +161,7 @@ class Trainer:
             self.meter.restart()
 
     def validate(self) -> dict[str, float]:
-        """Return the validation metrics of the averaged weights, and save these if they are the best so far."""
+        """Return the validation metrics of the averaged weights, and save these if they are the best."""
         self.task.modules.eval()
         with self.train_step.ema.applied():
             result = validate(

@@ -34,9 +34,7 @@ def validate(
 ) -> ValidationResult:
     """Compute the metrics of this process's batches, and average them over the frames of all processes.
 
-    Args:
-        batches: of this process, in the order of the data.
-        max_batches: the most batches of any process; where weights are sharded, all must compute as often.
+    Where weights are sharded, all processes must compute as often: ``max_batches`` times.
     """
     rows: dict[str, list[Tensor]] = {}
     bad: list[BadSample] = []

@@ -76,25 +76,13 @@ def session_name(stage: str, step: int) -> str:
 
 
 def require_trackers(names: Sequence[Tracker]) -> None:
-    """Check that the packages of trackers are installed.
-
-    Raises:
-        UsageError: when one is not; the message says how to install it.
-    """
+    """Raise a UsageError if the package of a tracker is not installed."""
     for name in names:
         require(name, name)
 
 
 class TrackerCallback(Callback):
-    """Sends rows and images of each stage to trackers.
-
-    Args:
-        out: the run's folder.
-        names: which trackers.
-
-    Raises:
-        UsageError: when one of them is not installed.
-    """
+    """Sends rows and images of each stage to trackers, which write into the run's folder ``out``."""
 
     def __init__(self, out: Path, names: Sequence[Tracker]) -> None:
         require_trackers(names)
