@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from save_avs.errors import UsageError
 from save_avs.models.serialization import WEIGHTS
 from save_avs.synthesis.corpus import CorpusSplit
-from save_avs.training.recipe import Recipe, RecipeChanges, load_recipe
+from save_avs.training.recipe import Recipe, load_recipe
 from save_avs.training.safe_yaml import read_yaml
 from save_avs.training.setup import init_model_folder
 from save_avs.training.stage import SceneConfig, Stage, StrictModel
@@ -46,6 +46,23 @@ class EvaluationConfig(StrictModel):
     scene_options: SceneConfig | None = None
     compare_at: int | None = Field(default=None, gt=0)
     size_thresholds: tuple[float, float] = (0.05, 0.15)
+
+
+class RecipeChanges(StrictModel):
+    """Changes of a recipe's model and last stage, merged over their values."""
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    stage: dict[str, Any] = Field(default_factory=dict)
+
+    def apply(self, config: Any) -> None:
+        """Change what was read from a recipe."""
+        from omegaconf import DictConfig, OmegaConf
+
+        stages = config.get("stages") or [None]
+        last = list(stages)[-1] if isinstance(stages, DictConfig) else len(stages) - 1
+        for key, values in (("model", self.model), (f"stages.{last}", self.stage)):
+            for name, value in values.items():
+                OmegaConf.update(config, f"{key}.{name}", value, merge=True)
 
 
 class VariantConfig(RecipeChanges):
@@ -213,7 +230,7 @@ def make_runs(
     """
     runs = []
     for variant, change in study.variants.items():
-        made = load_recipe(recipe or study.recipe, overrides, (study.common, change))
+        made = _load_variant(recipe or study.recipe, overrides, (study.common, change))
         for seed in change.seeds or study.seeds if seeds is None else range(seeds):
             stages = tuple(stage.model_copy(update={"seed": seed}) for stage in made.stages)
             out = folder / run_name(variant, seed)
@@ -227,6 +244,14 @@ def make_runs(
                 )
             )
     return tuple(runs)
+
+
+def _load_variant(path: Path, overrides: Sequence[str], changes: Sequence[RecipeChanges]) -> Recipe:
+    def edit(config: Any) -> None:
+        for change in changes:
+            change.apply(config)
+
+    return load_recipe(path, overrides, edit)
 
 
 def select_runs(runs: Sequence[Run], names: Collection[str]) -> tuple[Run, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from save_avs.errors import DataError
 from save_avs.evaluation.forward import FrameBatch
 from save_avs.losses import UNLABELED
 from save_avs.models.save import SAVE
-from save_avs.training.clip_dataset import ClipItem, ClipStream
+from save_avs.training.clip_dataset import ClipBatch, ClipStream
 from studies.few_shot.baselines import Features, Support, extract_features
 
 BATCH_SIZE = 16
@@ -108,14 +108,14 @@ def read_frame_set(
         DataError: a clip is broken, or there is no such frame.
     """
     stream = ClipStream(clips, save.image_size, save.resize)
-    items: list[tuple[int, ClipItem]] = []
+    items: list[tuple[int, ClipBatch]] = []
     for i in indices:
         item = stream[i]
         items += [(i, part) for part in (_first_example(clips, i, item) if examples else [item])]
     if not items:
         raise DataError(f"{clips.name}, split {clips.split}: no frame has a single sounding class.")
     images, log_mel, masks = (
-        torch.cat([getattr(item, part) for _, item in items]).to(save.device)
+        torch.cat([getattr(item.clips, part) for _, item in items]).to(save.device)
         for part in ("images", "log_mel", "masks")
     )
     return FrameSet(
@@ -140,24 +140,28 @@ def clip_class(metadata: ClipMetadata) -> str:
     return SEPARATOR.join(metadata.categories)
 
 
-def _first_example(clips: AVDataset, i: int, item: ClipItem) -> list[ClipItem]:
+def _first_example(clips: AVDataset, i: int, item: ClipBatch) -> list[ClipBatch]:
     """A clip cut down to its first frame with a single sounding class; empty without one."""
     names = _frame_classes(clips, i, item)
-    single = [bool(item.masks[k].any()) and SEPARATOR not in name for k, name in enumerate(names)]
-    first = np.flatnonzero(single)[:1].tolist()
-    labels = None if item.labels is None else item.labels[first]
-    parts = {part: getattr(item, part)[first] for part in ("images", "log_mel", "masks")}
+    single = [bool(item.clips.masks[k].any()) and SEPARATOR not in name for k, name in enumerate(names)]
     return [
-        item._replace(**parts, labels=labels, full_masks=tuple(item.full_masks[k] for k in first))
-        for _ in first
+        ClipBatch(
+            replace(
+                item.clips,
+                names=item.clips.names[k : k + 1],
+                **{n: v[k : k + 1] for n, v in vars(item.clips).items() if isinstance(v, Tensor)},
+            ),
+            item.full_masks[k : k + 1],
+        )
+        for k in np.flatnonzero(single)[:1].tolist()
     ]
 
 
-def _frame_classes(clips: AVDataset, i: int, item: ClipItem) -> list[str]:
+def _frame_classes(clips: AVDataset, i: int, item: ClipBatch) -> list[str]:
     """Sounding class of each frame: by its labels, else by its clip's categories."""
-    if item.labels is None:
+    if item.clips.labels is None:
         return [clip_class(clips.metadata(i))] * len(item.full_masks)
-    labels = [set(frame.unique().tolist()) - {0, UNLABELED} for frame in item.labels]
+    labels = [set(frame.unique().tolist()) - {0, UNLABELED} for frame in item.clips.labels]
     return [SEPARATOR.join(clips.classes[k] for k in sorted(numbers)) for numbers in labels]
 
 

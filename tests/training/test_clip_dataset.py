@@ -26,8 +26,14 @@ def test_items_have_annotated_frames_only():
     (item, padded) = (
         stream(make_clip(0, frames=5, annotated=1), make_clip(1, frames=4, valid=valid))[i] for i in (0, 1)
     )
-    assert len(item.images) == len(item.masks) == len(item.log_mel) == len(item.full_masks) == 1
-    assert len(padded.images) == 3
+    assert (
+        len(item.clips.images)
+        == len(item.clips.masks)
+        == len(item.clips.log_mel)
+        == len(item.full_masks)
+        == 1
+    )
+    assert len(padded.clips.images) == 3
     batch = collate_clips([item, padded])
     assert batch.clips.images.shape == (4, 3, 64, 64) and batch.clips.images.dtype == torch.uint8
     assert batch.clips.log_mel.shape == (4, 1, 96, 64) and batch.clips.masks.shape == (4, 1, 16, 16)
@@ -40,7 +46,7 @@ def test_kept_frames_keep_their_log_mel():
     clip.log_mel[:] = np.arange(3)[:, None, None]
     known = np.array([True, False, True])
     item = stream(make_clip(0, log_mel=clip.log_mel, has_mask=known))[0]
-    assert item.log_mel[:, 0, 0, 0].tolist() == [0.0, 2.0]
+    assert item.clips.log_mel[:, 0, 0, 0].tolist() == [0.0, 2.0]
 
 
 def test_clip_without_a_mask_is_a_data_error():
@@ -51,10 +57,10 @@ def test_clip_without_a_mask_is_a_data_error():
 def test_masks_align_with_resized_images():
     for resize in ("squash", "pad"):
         item = stream(make_clip(1, size=(32, 64)), resize=resize)[0]
-        red = torch.nn.functional.avg_pool2d(item.images[:, :1].float(), 4)
+        red = torch.nn.functional.avg_pool2d(item.clips.images[:, :1].float(), 4)
         rows = slice(0, 16 if resize == "squash" else 8)  # beside a padded frame there is SAM's mean color
-        assert torch.equal((red > 130)[:, :, rows], (item.masks > 0.5)[:, :, rows])
-        assert item.masks.sum() == item.masks[:, :, rows].sum() > 0
+        assert torch.equal((red > 130)[:, :, rows], (item.clips.masks > 0.5)[:, :, rows])
+        assert item.clips.masks.sum() == item.clips.masks[:, :, rows].sum() > 0
 
 
 def test_mask_fractions_at_any_size():
@@ -84,14 +90,14 @@ def test_flip_is_reproducible_and_covers_masks():
     flipped = []
     for i in range(24):
         one, other = plain[i], mirrored[i]
-        if not torch.equal(one.images, other.images):
+        if not torch.equal(one.clips.images, other.clips.images):
             flipped.append(i)
-            assert torch.equal(one.images.flip(-1), other.images)
-            assert torch.equal(one.masks.flip(-1), other.masks)
+            assert torch.equal(one.clips.images.flip(-1), other.clips.images)
+            assert torch.equal(one.clips.masks.flip(-1), other.clips.masks)
             assert torch.equal(one.full_masks[0].flip(-1), other.full_masks[0])
     assert 4 < len(flipped) < 20
     again = stream(*clips, order=EpochShuffle(8, seed=5), augment=AugmentConfig(flip=0.5))
-    assert [i for i in range(24) if not torch.equal(plain[i].images, again[i].images)] == flipped
+    assert [i for i in range(24) if not torch.equal(plain[i].clips.images, again[i].clips.images)] == flipped
 
 
 def test_redraw_opens_the_clips_of_each_epoch():
@@ -102,7 +108,7 @@ def test_redraw_opens_the_clips_of_each_epoch():
         return stream(*(make_clip(10 * epoch + k) for k in range(3))).clips
 
     names = [
-        stream(*map(make_clip, range(3)), order=EpochShuffle(3, seed=1), redraw=redraw)[i].name
+        stream(*map(make_clip, range(3)), order=EpochShuffle(3, seed=1), redraw=redraw)[i].clips.names[0]
         for i in (0, 4)
     ]
     assert names[0] in {make_clip(k).name for k in range(3)}

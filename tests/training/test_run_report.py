@@ -13,7 +13,7 @@ import pytest
 from save_avs.errors import UsageError
 from save_avs.training.callbacks.callback import StepStats
 from save_avs.training.callbacks.stage_record import StageRecorder
-from save_avs.training.history import read_history, split_rows
+from save_avs.training.history import read_history
 from save_avs.training.run_record import write_run_record
 from save_avs.training.run_report import write_report
 from tests.support.training_runs import (
@@ -90,12 +90,13 @@ def test_selected_validation_is_the_highest_monitored_or_the_last(tmp_path):
     )
 
 
-def test_split_rows_replaces_rows_of_a_resumed_run():
+def test_history_separates_training_from_validation(tmp_path):
+    recipe = make_recipe(tmp_path)
     rows = [training_row(50), validation_row(50, 0.1), training_row(100), validation_row(100, 0.2)]
-    again = [training_row(75, loss=9.0), validation_row(100, 0.3)]
-    training, validation = split_rows([*rows, *again])
-    assert [row["step"] for row in training] == [50, 75] and training[1]["loss"] == 9.0
-    assert validation == ({"step": 50, "miou": 0.1}, {"step": 100, "miou": 0.3})
+    write_rows(tmp_path / "1-scenes", rows)
+    history = read_history(recipe, recipe.stages[0])
+    assert history.training == (rows[0], rows[2])
+    assert history.validation == ({"step": 50, "miou": 0.1}, {"step": 100, "miou": 0.2})
 
 
 def test_report_ignores_a_truncated_row(run):

@@ -53,7 +53,6 @@ class AVSegmentationTask(Task):
         self.val_stream = ClipStream(val, size, resize)
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.semantic_weight = model, stage.semantic_weight
-        self.monitor = stage.monitor
 
     def loss(self, batch: ClipBatch, total: Normalizer) -> dict[str, Tensor]:
         """Return the loss of the mask, and the cross-entropy of the classes in a semantic stage."""

@@ -106,7 +106,9 @@ class BestCheckpoint:
 
         A collective where weights are sharded, so every process must call it.
         """
-        self.value, self.step = metrics[str(self.monitor)], step
+        if self.monitor is None:
+            raise ValueError("no metric is monitored")
+        self.value, self.step = metrics[self.monitor], step
         state = {"step": step, "metrics": dict(metrics), "modules": trained_state(modules)}
         return lambda: write_state(self.path, state)
 

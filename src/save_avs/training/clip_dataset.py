@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -52,24 +52,8 @@ class EpochShuffle:
         return epoch, int(self._cached[1][position])
 
 
-class ClipItem(NamedTuple):
-    """The annotated frames of a clip.
-
-    images u8 [T,3,S,S]; log_mel f32 [T,1,frames,bands]; masks f32 [T,1,M,M], M = S/4; labels int64 [T,M,M],
-    features f32 [T,D], where the data set has them; full_masks: T masks at their own size, bool [H,W].
-    """
-
-    name: str
-    images: Tensor
-    log_mel: Tensor
-    masks: Tensor
-    labels: Tensor | None
-    features: Tensor | None
-    full_masks: tuple[Tensor, ...]
-
-
 class ClipBatch(NamedTuple):
-    """Frames of several clips, and the mask of each at its own size, bool [H,W], on the CPU."""
+    """Annotated frames of one or more clips, and the mask of each at its own size, bool [H,W], on the CPU."""
 
     clips: AVBatch
     full_masks: tuple[Tensor, ...]
@@ -108,7 +92,7 @@ class ClipStream:
         self.augment, self.center_crop = augment or AugmentConfig(), center_crop
         self._epoch_clips: tuple[int, AVDataset] = (-1, clips)  # an epoch and its clips
 
-    def __getitem__(self, i: int) -> ClipItem:
+    def __getitem__(self, i: int) -> ClipBatch:
         """Return the i-th item.
 
         Raises:
@@ -141,18 +125,19 @@ class ClipStream:
             self._epoch_clips = epoch, self.redraw(epoch)
         return self._epoch_clips[1]
 
-    def _item(self, sample: AVSample) -> ClipItem:
+    def _item(self, sample: AVSample) -> ClipBatch:
         side = self.size // MASK_STRIDE
         labels, features = sample.labels, sample.features
-        return ClipItem(
-            name=sample.name,
+        clip = AVBatch(
             images=preprocess_frames(sample.frames, self.size, self.resize),
             log_mel=torch.from_numpy(sample.log_mel).unsqueeze(1),
             masks=mask_fractions(sample.masks, side, self.resize),
+            has_mask=torch.from_numpy(sample.has_mask),
+            names=(sample.name,) * len(sample.frames),
             labels=None if labels is None else cell_labels(labels, side, self.resize),
             features=None if features is None else torch.from_numpy(features),
-            full_masks=tuple(torch.from_numpy(mask) for mask in sample.masks),
         )
+        return ClipBatch(clip, tuple(torch.from_numpy(mask) for mask in sample.masks))
 
 
 def _with_augmented_audio(
@@ -186,21 +171,18 @@ def annotated(sample: AVSample) -> AVSample:
     return replace(sample, **kept)
 
 
-def collate_clips(items: Sequence[ClipItem]) -> ClipBatch:
-    """Concatenate the frames of all clips."""
-    images, log_mel, masks = (
-        torch.cat(parts) for parts in zip(*((i.images, i.log_mel, i.masks) for i in items), strict=True)
+def collate_clips(items: Sequence[ClipBatch]) -> ClipBatch:
+    """Concatenate the frames of all clips; labels and features where all have them."""
+    clips = [item.clips for item in items]
+    names = tuple(name for clip in clips for name in clip.names)
+    tensors = {
+        part.name: _cat([getattr(clip, part.name) for clip in clips])
+        for part in fields(AVBatch)
+        if part.name != "names"
+    }
+    return ClipBatch(
+        AVBatch(names=names, **tensors), tuple(mask for item in items for mask in item.full_masks)
     )
-    batch = AVBatch(
-        images=images,
-        log_mel=log_mel,
-        masks=masks,
-        has_mask=torch.ones(len(images), dtype=torch.bool),
-        names=tuple(item.name for item in items for _ in item.images),
-        labels=_cat([item.labels for item in items]),
-        features=_cat([item.features for item in items]),
-    )
-    return ClipBatch(batch, tuple(mask for item in items for mask in item.full_masks))
 
 
 def mask_fractions(masks: Bool, side: int, resize: Resize) -> Tensor:

@@ -79,10 +79,11 @@ class FailurePolicy:
             sample = task.stream[i]
         except DataError:
             return None
-        name = str(getattr(getattr(sample, "sample", sample), "name", f"item {i}"))
+        batch = to_device(task.collate([sample]), self.distributed.device)
+        clips = getattr(batch, "clips", None)
+        name = f"item {i}" if clips is None else clips.names[0]
         if always:
             return name
-        batch = to_device(task.collate([sample]), self.distributed.device)
         with self.distributed.autocast():
             loss = task_module("loss", batch, task.normalizer(batch))["loss"]
         return None if bool(loss.isfinite()) else name

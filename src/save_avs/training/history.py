@@ -71,39 +71,21 @@ class StageHistory:
 def read_history(recipe: Recipe, stage: Stage) -> StageHistory:
     """Read the history of a stage; empty for one that has not started."""
     folder = recipe.out / stage.name
-    training, validation = split_rows(JsonLinesFile(folder / METRICS).rows())
+    training: list[MetricRow] = []
+    validation: list[MetricRow] = []
+    for row in JsonLinesFile(folder / METRICS).rows():
+        metrics = {name.removeprefix(VALIDATION_PREFIX): value for name, value in row.items()}
+        (training if metrics == row else validation).append(metrics)
     bad_samples = JsonLinesFile(folder / BAD_SAMPLES).rows()
     return StageHistory(
         stage=stage,
-        training=training,
-        validation=validation,
+        training=tuple(training),
+        validation=tuple(validation),
         progress=read_progress(folder),
         bad_samples=tuple({row["reason"]: row for row in bad_samples}.values()),
         images=folder / IMAGES if (folder / IMAGES).is_file() else None,
         finished=(folder / "model" / "config.json").is_file(),
     )
-
-
-def split_rows(rows: Iterable[MetricRow]) -> tuple[tuple[MetricRow, ...], tuple[MetricRow, ...]]:
-    """Split rows into those of training and of validation, in order of steps.
-
-    A row of an earlier step than those before it was written by a run that had resumed there: it replaces
-    them.
-    """
-    training: dict[float, MetricRow] = {}
-    validation: dict[float, MetricRow] = {}
-    for row in rows:
-        step = row["step"]
-        for kept in (training, validation):
-            while kept and next(reversed(kept)) > step:
-                kept.popitem()
-        prefix = VALIDATION_PREFIX
-        metrics = {n.removeprefix(prefix): v for n, v in row.items() if n.startswith(prefix)}
-        if metrics:
-            validation[step] = {"step": step, **metrics}
-        else:
-            training[step] = row
-    return tuple(training.values()), tuple(validation.values())
 
 
 def curve(rows: Iterable[MetricRow], name: str) -> Curve:

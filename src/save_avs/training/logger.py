@@ -9,7 +9,6 @@ from typing import Any
 
 from save_avs._files import atomic_write
 from save_avs.training.callbacks.callback import Callback, StepStats, ValidationImage
-from save_avs.training.throughput import Throughput
 
 METRICS, BAD_SAMPLES = "metrics.jsonl", "bad_samples.jsonl"
 LOG_EVERY = 50  # steps
@@ -104,25 +103,15 @@ class MetricLogger:
         for callback in self.callbacks:
             callback.on_log(row)
 
-    def log_step(self, step: int, terms: dict[str, float] | None, lr: float, speed: Throughput) -> None:
+    def log_step(self, stats: StepStats, terms: dict[str, float] | None) -> None:
         """Report a step with its loss terms, None for a skipped one; log their means every `LOG_EVERY`."""
         if terms is None:
             self._skipped += 1
         else:
             self._window.append(terms)
-        stats = StepStats(
-            step=step,
-            steps=self.steps,
-            loss=float("nan") if terms is None else terms["loss"],
-            lr=lr,
-            frames_per_s=speed.frames_per_s,
-            data_wait=speed.data_wait,
-            memory=speed.memory,
-            eta_s=(self.steps - step) * speed.seconds_per_step,
-        )
         for callback in self.callbacks:
             callback.on_step_end(stats)
-        if step % LOG_EVERY == 0 or step == self.steps:
+        if stats.step % LOG_EVERY == 0 or stats.step == stats.steps:
             self._log_means(stats)
 
     def _log_means(self, stats: StepStats) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -105,15 +105,8 @@ class Recipe(TrainerOptions):
         return self
 
 
-class RecipeChanges(StrictModel):
-    """Changes of a recipe's model and last stage, merged over their values."""
-
-    model: dict[str, Any] = Field(default_factory=dict)
-    stage: dict[str, Any] = Field(default_factory=dict)
-
-
 def load_recipe(
-    path: str | Path, overrides: Sequence[str] | None = None, changes: Sequence[RecipeChanges] = ()
+    path: str | Path, overrides: Sequence[str] | None = None, edit: Callable[[Any], None] | None = None
 ) -> Recipe:
     """Read a YAML recipe and apply ``key=value`` overrides (``stages.0.steps=10``).
 
@@ -123,7 +116,7 @@ def load_recipe(
     Args:
         path: of the recipe.
         overrides: applied last.
-        changes: of its model and its last stage, applied in order.
+        edit: changes what was read, before that: an OmegaConf mapping.
 
     Raises:
         RecipeError: on a missing file, an unknown key, or a value out of range: one line each.
@@ -135,8 +128,8 @@ def load_recipe(
     path, raw = Path(path), None
     try:
         config = _read(path, ())
-        for change in changes:
-            _apply(config, change)
+        if edit is not None:
+            edit(config)
         for override in overrides or []:
             key, equals, value = override.partition("=")
             if not equals:
@@ -170,16 +163,6 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> Any:
     if parent is None:
         return config
     return OmegaConf.merge(_read(path.parent / str(parent), (*extended_by, path.resolve())), config)
-
-
-def _apply(config: Any, change: RecipeChanges) -> None:
-    from omegaconf import DictConfig, OmegaConf
-
-    stages = config.get("stages") or [None]
-    last = list(stages)[-1] if isinstance(stages, DictConfig) else len(stages) - 1
-    for key, values in (("model", change.model), (f"stages.{last}", change.stage)):
-        for name, value in values.items():
-            OmegaConf.update(config, f"{key}.{name}", value, merge=True)
 
 
 def _message(raw: Any, error: ErrorDetails) -> str:

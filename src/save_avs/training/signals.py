@@ -15,10 +15,6 @@ SIGNALS = {signal.SIGINT: ("Ctrl-C", 130), signal.SIGTERM: ("SIGTERM", 143)}
 class InterruptedRunError(SaveAvsError):
     """A run that was stopped by a signal and has saved its state."""
 
-    def __init__(self, text: str, exit_code: int = 143) -> None:
-        super().__init__(text)
-        self.exit_code = exit_code
-
 
 class StopSignals:
     """Within the block SIGTERM and Ctrl-C are recorded; a second signal takes effect at once.
@@ -52,10 +48,11 @@ class StopSignals:
 def interrupted(number: int, stage: str, step: int) -> InterruptedRunError:
     """Return the error of a run that a signal stopped, after it saved."""
     name, code = SIGNALS[signal.Signals(number)]
-    return InterruptedRunError(
-        f"stopped by {name}; stage {stage} was saved at step {step}: run the same command again to resume",
-        code,
+    error = InterruptedRunError(
+        f"stopped by {name}; stage {stage} was saved at step {step}: run the same command again to resume"
     )
+    error.exit_code = code
+    return error
 
 
 def ignore_stop_signals() -> None:

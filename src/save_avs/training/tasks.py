@@ -46,7 +46,6 @@ class Task:
         val_stream: validation items.
         collate: items to a batch.
         schedule: how many of them, and when.
-        monitor: the validation metric whose highest value selects the weights; None selects the last ones.
     """
 
     modules: nn.ModuleDict
@@ -54,7 +53,6 @@ class Task:
     val_stream: Any
     collate: Callable[[Any], Any]
     schedule: StageSchedule
-    monitor: str | None = None
 
     def normalizer(self, batch: Any) -> Normalizer:
         """Count the frames of a batch, and the annotated ones."""

@@ -5,29 +5,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import psutil
 import torch
 
+from save_avs.training.callbacks.callback import StepStats
+
 T = TypeVar("T")
 WINDOW = 50  # steps
-
-
-class Throughput(NamedTuple):
-    """Averages over the last steps.
-
-    Attributes:
-        frames_per_s: frames per second.
-        data_wait: share of the time spent waiting for data, 0 to 1.
-        seconds_per_step: without validations and checkpoints.
-        memory: bytes: the peak of a GPU's allocator, else the resident memory of the process.
-    """
-
-    frames_per_s: float
-    data_wait: float
-    seconds_per_step: float
-    memory: int
 
 
 class ThroughputMeter:
@@ -58,11 +44,20 @@ class ThroughputMeter:
         """Do not count the time since the last step: it was spent on a validation or a checkpoint."""
         self._start, self._waited = time.monotonic(), 0.0
 
-    def read(self) -> Throughput:
-        """Return the averages up to the last step."""
+    def stats(self, step: int, steps: int, *, loss: float, lr: float) -> StepStats:
+        """Return the state of a stage after a step, with the averages up to it."""
         seconds, waited, frames = (sum(column) for column in zip(*self._steps, strict=True))
         seconds = max(1e-9, seconds)
-        return Throughput(frames / seconds, waited / seconds, seconds / len(self._steps), self._memory())
+        return StepStats(
+            step=step,
+            steps=steps,
+            loss=loss,
+            lr=lr,
+            frames_per_s=frames / seconds,
+            data_wait=waited / seconds,
+            memory=self._memory(),
+            eta_s=(steps - step) * seconds / len(self._steps),
+        )
 
     def _memory(self) -> int:
         if self.device.type == "cuda":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ class Trainer:
         )
         self.failures = FailurePolicy(options, distributed, self.logger)
         self.checkpoints = CheckpointManager(folder, options.keep_checkpoints, self.logger.message)
-        self.best = BestCheckpoint(folder, task.monitor)
+        self.best = BestCheckpoint(folder, stage.monitor)
         self.meter = ThroughputMeter(distributed.device)
         self.signals = StopSignals()
         self.step, self.validated_step, self.saved_at = 0, 0, time.monotonic()
@@ -130,8 +131,9 @@ class Trainer:
             self.failures.on_nonfinite(self.step + 1, self.train_step.task_module, micro_batches)
         self.step += 1
         self.meter.step(total.frames)
-        terms = result.terms if result.finite else None
-        self.logger.log_step(self.step, terms, self.train_step.optimizers.lr, self.meter.read())
+        loss = result.terms["loss"] if result.finite else math.nan
+        stats = self.meter.stats(self.step, self.schedule.steps, loss=loss, lr=self.train_step.optimizers.lr)
+        self.logger.log_step(stats, result.terms if result.finite else None)
         if stop or self._stops_alone():
             raise _StopSignal
         due = time.monotonic() - self.saved_at > self.options.checkpoint_interval_s
