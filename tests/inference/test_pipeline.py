@@ -52,6 +52,7 @@ def test_segment_with_directory_writes_every_output(video, model, tmp_path):
         "height": 64,
         "fps": pytest.approx(10),
         "duration": pytest.approx(4, abs=0.1),
+        "sample_aspect_ratio": "1:1",
     }
     assert document.model["name"] == "stand-in"
 

@@ -323,6 +323,7 @@ class SegmentationResult:
             "height": video.height,
             "fps": video.fps,
             "duration": self._duration(),
+            "sample_aspect_ratio": f"{video.sample_aspect_ratio.numerator}:{video.sample_aspect_ratio.denominator}",
         }
 
     def _duration(self) -> float:

@@ -10,6 +10,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 
 from save_avs.types import U8
+from save_avs.video.color import Switch, composite_over_black, conversion_options, has_alpha
 
 
 class Orientation(NamedTuple):
@@ -61,15 +62,17 @@ def _display_matrix(frame: Any) -> tuple[float, float, float, float]:
 
 
 class UprightConverter:
-    """Converts decoded frames to RGB, upright and of one size.
+    """Converts decoded frames to BT.709 RGB, upright and of one size, alpha over black.
 
     Args:
         width: pixels across, after turning.
         height: pixels down, after turning.
+        tone_map: ``auto`` maps HDR and BT.2020 to BT.709.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, tone_map: Switch = "auto") -> None:
         self._size = (width, height)
+        self._tone_map: Switch = tone_map
         self._reformatter = VideoReformatter()
 
     def fits(self, frame: Any) -> bool:
@@ -80,6 +83,8 @@ class UprightConverter:
         """Convert a frame, u8 [H,W,3]."""
         orientation = orientation_of(frame)
         width, height = orientation.size(*self._size)  # its own inverse
-        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        format, options = "rgba" if has_alpha(frame) else "rgb24", conversion_options(frame, self._tone_map)
+        rgb = self._reformatter.reformat(frame, width=width, height=height, format=format, **options)
         image = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+        image = composite_over_black(image) if format == "rgba" else image
         return image if orientation == Orientation() else orientation.apply(image)
