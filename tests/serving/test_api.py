@@ -13,7 +13,7 @@ from PIL import Image
 from save_avs import segment
 from save_avs.inference.settings import OUTPUTS
 from save_avs.runtimes import load_model
-from save_avs.serving.results import RESULT_FILES
+from save_avs.serving.api import RESULT_FILES
 from tests.support.sample_videos import make_sound, make_video
 from tests.support.service import names
 
@@ -57,7 +57,7 @@ def test_only_requested_files_are_kept(served, video):
     job = served.ended(served.accepted(video, save="masks"))
     assert list(job["results"]) == ["masks.json", "waveform.json", "summary.json"]
     assert served.client.get(f"/v1/jobs/{job['id']}/result/overlay.mp4").status_code == 404
-    folder = served.service.store.folder(served.service.registry.find(job["id"]))
+    folder = served.service.store.folder(served.service.store.find(job["id"]))
     assert names(folder) == ["job.json", "result"]  # the video is gone
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from save_avs.serving.errors import QueueFullError
+from save_avs.serving.errors import ServiceError
 from save_avs.serving.job_queue import JobQueue
 
 
@@ -18,20 +18,20 @@ def test_first_come_first_served():
     queue.remove("b")
     queue.remove("nobody")
     assert queue.get(0) == "a"
-    queue.requeue("a")
+    queue.put("a", first=True)
     assert [queue.get(0), queue.get(0), queue.get(0)] == ["a", "c", None]
 
 
 def test_a_place_is_reserved_while_a_video_arrives():
     queue = JobQueue(capacity=2, workers=1)
     queue.put("a")
-    with queue.reserve(), pytest.raises(QueueFullError), queue.reserve():
+    with queue.reserve(), pytest.raises(ServiceError), queue.reserve():
         pass
     with pytest.raises(RuntimeError), queue.reserve():
         raise RuntimeError  # an upload that broke off gives its place back
     with queue.reserve():
         queue.put("b")
-    with pytest.raises(QueueFullError), queue.reserve():
+    with pytest.raises(ServiceError), queue.reserve():
         pass
 
 
@@ -40,7 +40,7 @@ def test_the_wait_is_estimated_from_what_jobs_take():
     queue.put("a")
     for _ in range(50):
         queue.record_duration(60.0)
-    with pytest.raises(QueueFullError) as error, queue.reserve():
+    with pytest.raises(ServiceError) as error, queue.reserve():
         pass
     assert error.value.retry_after == 30
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from save_avs.serving.results import RESULT_FILES
+from save_avs.serving.api import RESULT_FILES
 from tests.support.sample_videos import make_video
 from tests.support.service import Served, idle_service, serving
 

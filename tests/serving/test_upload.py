@@ -10,12 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from save_avs.serving.errors import (
-    InvalidFormError,
-    NotAFormError,
-    UploadTimeoutError,
-    UploadTooLargeError,
-)
+from save_avs.serving.errors import ServiceError
 from save_avs.serving.job_store import safe_name
 from save_avs.serving.upload import read_form
 
@@ -58,16 +53,17 @@ def test_a_damaged_form_is_refused_with_a_message(body, begin):
     with tempfile.TemporaryDirectory() as folder:
         try:
             read(WHOLE[:begin] + body, Path(folder))
-        except (InvalidFormError, UploadTooLargeError) as error:
-            assert str(error)
+        except ServiceError as error:
+            assert error.code in ("bad_form", "too_large") and str(error)
 
 
 @pytest.mark.parametrize(
     "kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=xyz"]
 )
 def test_another_content_type_is_refused(kind, tmp_path):
-    with pytest.raises(NotAFormError):
+    with pytest.raises(ServiceError) as error:
         read(WHOLE, tmp_path, kind=kind)
+    assert error.value.code == "no_form"
 
 
 @pytest.mark.parametrize(
@@ -82,14 +78,16 @@ def test_another_content_type_is_refused(kind, tmp_path):
     ],
 )
 def test_a_malformed_form_is_refused(body, message, tmp_path):
-    with pytest.raises(InvalidFormError, match=message):
+    with pytest.raises(ServiceError, match=message) as error:
         read(body, tmp_path)
+    assert error.value.code == "bad_form"
 
 
 def test_the_size_limit_is_exact(tmp_path):
     assert read(WHOLE, tmp_path, size=len(VIDEO)).size == len(VIDEO)
-    with pytest.raises(UploadTooLargeError):
+    with pytest.raises(ServiceError) as error:
         read(WHOLE, tmp_path, size=len(VIDEO) - 1)
+    assert error.value.code == "too_large"
 
 
 def test_a_form_that_never_ends_times_out(tmp_path):
@@ -97,8 +95,9 @@ def test_a_form_that_never_ends_times_out(tmp_path):
         yield WHOLE[:50]
         await asyncio.sleep(60)
 
-    with pytest.raises(UploadTimeoutError):
+    with pytest.raises(ServiceError) as error:
         asyncio.run(read_form(drip(), KIND, tmp_path, size=1000, seconds=0.1))
+    assert error.value.code == "too_slow"
 
 
 @given(st.text(max_size=300))

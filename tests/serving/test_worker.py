@@ -11,7 +11,6 @@ from save_avs._process import Channel
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving import service, worker, worker_pool
 from save_avs.serving.config import ServiceLimits, WorkerConfig
-from save_avs.serving.job import Job, JobOptions
 from tests.support.service import IdleWorker
 
 
@@ -46,7 +45,7 @@ def test_damaged_weights_are_no_usage_error(tiny, tmp_path):
 
 def test_two_models_of_one_name_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(IdleWorker, "models", ({"name": "tiny"}, {"name": "tiny"}))
-    monkeypatch.setattr(worker_pool, "make_worker", IdleWorker)
+    monkeypatch.setattr(worker_pool, "WorkerProcess", IdleWorker)
     own = service.Service(tmp_path, WorkerConfig(models=("a", "b"), limits=ServiceLimits()))
     with pytest.raises(UsageError, match=r"Duplicate model name\(s\): tiny, tiny"):
         own.start()
@@ -57,16 +56,13 @@ def test_two_models_of_one_name_are_refused(tmp_path, monkeypatch):
     ("error", "code"),
     [
         (MemoryError(), "memory"),
-        (OSError(28, "No space left on device"), "system"),
-        (KeyError(1), "internal"),
+        (OSError(28, "No space left on device", "/srv/jobs"), "system"),
+        (KeyError("/srv/jobs"), "internal"),
     ],
 )
-def test_an_unexpected_error_is_reported_without_internals(error, code, tmp_path, monkeypatch):
-    def fail(*_):
+def test_an_unexpected_error_is_reported_without_internals(error, code):
+    def fail():
         raise error
 
-    monkeypatch.setattr(worker, "_segment", fail)
-    config = WorkerConfig(models=(), limits=ServiceLimits())
-    job = Job(name="a.mp4", options=JobOptions())
-    problem = worker._attempt(Channel(Pipe()[1]), config, {}, job, tmp_path)
-    assert problem is not None and problem.code == code and str(tmp_path) not in problem.message
+    problem = worker._attempt(fail)
+    assert problem is not None and problem.code == code and "/srv" not in problem.message

@@ -81,7 +81,7 @@ class IdleWorker:
 
     models = ({"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"},)
 
-    def __init__(self, _: WorkerConfig) -> None:
+    def __init__(self, *_: Any) -> None:
         self.alive = False
 
     def start(self, **_: Any) -> tuple[dict[str, Any], ...]:
@@ -99,7 +99,7 @@ class IdleWorker:
 @contextmanager
 def idle_service(root: Path, **options: Any) -> Iterator[Served]:
     """A service in which no job is ever done."""
-    with patch.object(worker_pool, "make_worker", IdleWorker), serving(root, "tiny", **options) as served:
+    with patch.object(worker_pool, "WorkerProcess", IdleWorker), serving(root, "tiny", **options) as served:
         yield served
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from save_avs.cli import (
     batch,
@@ -82,29 +83,16 @@ app = make_app(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_GROUPS = {
-    "data": make_app(
-        DATA_HELP,
-        {
-            "check": data_check.check,
-            "features": data.features,
-            "shard": data.shard,
-            "compose": data.compose,
-        },
-    ),
-    "masks": make_app(MASKS_HELP, {"convert": masks.convert}),
-    "weights": make_app(
-        WEIGHTS_HELP,
-        {
-            "list": weights.list_weights,
-            "fetch": weights.fetch,
-            "verify": weights.verify,
-            "convert": weights.convert,
-        },
-    ),
+_DATA = {"check": data_check.check, "features": data.features, "shard": data.shard, "compose": data.compose}
+_WEIGHTS = {
+    "list": weights.list_weights,
+    "fetch": weights.fetch,
+    "verify": weights.verify,
+    "convert": weights.convert,
 }
-for _name, _group in _GROUPS.items():
-    app.add_typer(_group, name=_name)
+app.add_typer(make_app(DATA_HELP, _DATA), name="data")
+app.add_typer(make_app(MASKS_HELP, {"convert": masks.convert}), name="masks")
+app.add_typer(make_app(WEIGHTS_HELP, _WEIGHTS), name="weights")
 
 
 def _print_version(wanted: bool) -> None:
@@ -118,7 +106,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Options of the program itself."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 from typer.core import TyperCommand, TyperGroup
 
 from save_avs._text import escape_control_chars, escape_lines
@@ -127,7 +128,7 @@ def _disable_color(wanted: bool) -> bool:
 
 
 def _output_flag(*names: str, help: str, **settings: Any) -> Any:
-    return Annotated[bool, typer.Option(*names, help=help, rich_help_panel="Output", **settings)]
+    return Annotated[bool, Option(*names, help=help, rich_help_panel="Output", **settings)]
 
 
 _OUTPUT_OPTIONS = {

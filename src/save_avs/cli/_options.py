@@ -1,12 +1,13 @@
-"""Options and arguments that several commands have, and the names that shells complete."""
+"""Options and arguments that several commands have, their checks, and the names that shells complete."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from save_avs.errors import UsageError
 
@@ -26,47 +27,42 @@ def complete_weights(incomplete: str) -> list[tuple[str, str]]:
 
 
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be done and where, without writing anything.")
+    bool, Option("--dry-run", help="Print what would be done and where, without writing anything.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of text.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
-Precision = Annotated[str, typer.Option("--precision", metavar="auto|fp32|bf16", help="Numeric precision.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device that runs the model.")]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON document on stdout instead of text.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing results.")]
+Precision = Annotated[str, Option(metavar="auto|fp32|bf16", help="Numeric precision.")]
+Device = Annotated[str, Option(metavar="auto|cpu|cuda", help="Device that runs the model.")]
 Runtime = Annotated[
     str,
-    typer.Option(
-        "--runtime",
+    Option(
         metavar="auto|torch|onnx|openvino|openvino-int8",
         help="Inference backend; auto takes the fastest that bench --choose found, else torch.",
     ),
 ]
 ModelName = Annotated[
     str,
-    typer.Option(
-        "--model",
+    Option(
         metavar="NAME|PATH|hf:OWNER/NAME",
         help="A bundled model, a model's folder, or a model on the Hugging Face Hub.",
         autocompletion=complete_models,
     ),
 ]
-Fps = Annotated[
-    str, typer.Option("--fps", metavar="N|native", help="Frames to segment per second; native takes all.")
-]
-Threshold = Annotated[
-    float, typer.Option("--threshold", help="Probability above which a pixel is in the mask.")
-]
+Fps = Annotated[str, Option(metavar="N|native", help="Frames to segment per second; native takes all.")]
+Threshold = Annotated[float, Option(help="Probability above which a pixel is in the mask.")]
 DatasetRoot = Annotated[
-    Path, typer.Argument(metavar="ROOT", help="Folder in which the dataset's archive was unpacked.")
+    Path, Argument(metavar="ROOT", help="Folder in which the dataset's archive was unpacked.")
 ]
-DatasetName = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of the dataset: s4, ms3, v2, v3-0, ...")
-]
+DatasetName = Annotated[str, Argument(metavar="NAME", help="Name of the dataset: s4, ms3, v2, v3-0, ...")]
 Splits = Annotated[
     list[str] | None,
-    typer.Option(
-        "--split", metavar="train|val|test", show_default="all", help="Split to process; repeatable."
-    ),
+    Option("--split", metavar="train|val|test", show_default="all", help="Split to process; repeatable."),
 ]
+
+
+def output_folder(default: str, help: str) -> Any:
+    """Make the option of a folder to write; ``default`` describes where it is if not given."""
+    return Option("--output", "-o", metavar="DIR", show_default=default, help=help)
 
 
 def reject_options(options: dict[str, object], applies_to: str) -> None:
@@ -82,3 +78,31 @@ def reject_options(options: dict[str, object], applies_to: str) -> None:
     for name, value in options.items():
         if value is not None and value is not False:
             raise UsageError(f"{name} only applies to {applies_to}: leave it out")
+
+
+def check_new_folder(output: Path) -> None:
+    """Check that a folder to make does not exist.
+
+    Raises:
+        UsageError: it exists.
+    """
+    if output.exists():
+        raise UsageError(f"{output} already exists: remove it, or name another folder")
+
+
+def resolve_output_dir(output: Path | None, default: Path, *, overwrite: bool) -> Path:
+    """Return the folder for a report: ``output``, or the next free name like ``default``.
+
+    Raises:
+        UsageError: ``output`` exists and may not be overwritten.
+    """
+    if output is not None:
+        if output.exists() and not overwrite:
+            raise UsageError(f"{output} already exists: name another folder, or add --overwrite")
+        if output.exists() and not output.is_dir():
+            raise UsageError(f"{output} is not a folder")
+        return output
+    if overwrite:
+        return default
+    names = (default if n == 1 else default.with_name(f"{default.name}-{n}") for n in count(1))
+    return next(name for name in names if not name.exists())

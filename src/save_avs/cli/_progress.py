@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from save_avs._text import escape_control_chars
@@ -35,25 +34,18 @@ class ProgressDisplay:
             from rich import progress
             from rich.console import Console
 
-            between = [getattr(progress, name)() for name in self._columns]
-            texts = [
+            columns = [getattr(progress, name)() for name in ("BarColumn", *self._columns)]
+            start, detail = (
                 progress.TextColumn(f"{{task.{name}}}", markup=False)
                 for name in ("description", "fields[detail]")
-            ]
+            )
             self._bar = progress.Progress(
-                texts[0],
-                progress.BarColumn(),
-                *between,
-                texts[1],
-                console=Console(stderr=True),
-                transient=True,
+                start, *columns, detail, console=Console(stderr=True), transient=True
             )
             self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from save_avs._text import json_document
 from save_avs.cli._console import plural, print_block, print_info, print_line
@@ -17,42 +17,33 @@ from save_avs.errors import MediaError, UsageError
 def batch(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="INPUT", help="Video files, folders to search, glob patterns or URLs."),
+        Argument(metavar="INPUT", help="Video files, folders to search, glob patterns or URLs."),
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIR|URL", help="Write the tables to DIR or URL.")
+        str, Option("--output", "-o", metavar="DIR|URL", help="Write the tables to DIR or URL.")
     ] = "runs/batch",
     manifest: Annotated[
         Path | None,
-        typer.Option(
-            "--manifest",
-            metavar="FILE",
-            help="Read more inputs from a list: text, .jsonl, .csv or .parquet.",
-        ),
+        Option(metavar="FILE", help="Read more inputs from a list: text, .jsonl, .csv or .parquet."),
     ] = None,
     model: ModelName = "save-tiny",
     fps: Fps = "native",
     threshold: Threshold = 0.5,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Write overlay videos too.")] = False,
+    overlay: Annotated[bool, Option("--overlay", help="Write overlay videos too.")] = False,
     address: Annotated[
         str | None,
-        typer.Option(
-            "--address",
+        Option(
             metavar="ADDRESS",
             envvar="RAY_ADDRESS",
             help="Join this Ray cluster instead of starting Ray on this machine.",
         ),
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", metavar="N", show_default="one per CPU", help="Segment N videos at a time."
-        ),
+        int | None, Option(metavar="N", show_default="one per CPU", help="Segment N videos at a time.")
     ] = None,
     gpus_per_worker: Annotated[
         float | None,
-        typer.Option(
-            "--gpus-per-worker",
+        Option(
             metavar="SHARE",
             show_default="1 where the cluster has GPUs",
             help="Give each worker this share of a GPU.",
@@ -62,7 +53,7 @@ def batch(
     device: Device = "auto",
     runtime: Runtime = "auto",
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try videos again that failed before.")
+        bool, Option("--retry-failed", help="Try videos again that failed before.")
     ] = False,
     as_json: AsJson = False,
     dry_run: DryRun = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from save_avs._text import json_document, markdown_table
 from save_avs.cli._console import align_table, print_block, print_info, print_line
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 def bench(
     model: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="[NAME|PATH|PRESET]",
             help="A model, or a preset with random weights.",
             autocompletion=complete_models,
         ),
     ] = "save-tiny",
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Frames per batch.")] = 8,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of timings of each runtime.")] = 7,
-    size: Annotated[int | None, typer.Option("--size", metavar="PX", help="Input size of a preset.")] = None,
+    batch: Annotated[int, Option(min=1, help="Frames per batch.")] = 8,
+    rounds: Annotated[int, Option(min=1, help="Number of timings of each runtime.")] = 7,
+    size: Annotated[int | None, Option(metavar="PX", help="Input size of a preset.")] = None,
     choose: Annotated[
-        bool, typer.Option("--choose", help="Remember the fastest runtime for --runtime auto.")
+        bool, Option("--choose", help="Remember the fastest runtime for --runtime auto.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -56,8 +56,7 @@ def bench(
         raise UsageError(
             f"--size only applies to presets ({', '.join(PRESETS)}); {model} has a fixed input size"
         )
-    measure = _measure_preset if preset else _measure_model
-    speeds = measure(model, size, batch, rounds)
+    speeds = _measure(model, size, batch_size=batch, rounds=rounds)
     threads = torch.get_num_threads()
     if as_json:
         settings = {
@@ -76,25 +75,19 @@ def bench(
     return 0
 
 
-def _measure_model(name: str, size: int | None, batch: int, rounds: int) -> list[SpeedMeasurement]:
-    from save_avs.evaluation.speed import load_candidates, measure_speed
+def _measure(name: str, size: int | None, **settings: int) -> list[SpeedMeasurement]:
+    from save_avs.evaluation.speed import export_candidates, load_candidates, measure_speed
+    from save_avs.models import PRESETS, SaveConfig, build_save
     from save_avs.models.profile import profile_model
     from save_avs.models.serialization import read_config
     from save_avs.runtimes.loading import find_model_folder
 
+    if name in PRESETS:
+        config = SaveConfig.from_preset(name, **({} if size is None else {"image_size": size}))
+        with export_candidates(build_save(config).eval()) as candidates:
+            return measure_speed(candidates, profile_model(config), **settings)
     folder = find_model_folder(name)
-    profile = profile_model(read_config(folder))
-    return measure_speed(load_candidates(folder), profile, batch_size=batch, rounds=rounds)
-
-
-def _measure_preset(name: str, size: int | None, batch: int, rounds: int) -> list[SpeedMeasurement]:
-    from save_avs.evaluation.speed import export_candidates, measure_speed
-    from save_avs.models import SaveConfig, build_save
-    from save_avs.models.profile import profile_model
-
-    config = SaveConfig.from_preset(name, **({} if size is None else {"image_size": size}))
-    with export_candidates(build_save(config).eval()) as candidates:
-        return measure_speed(candidates, profile_model(config), batch_size=batch, rounds=rounds)
+    return measure_speed(load_candidates(folder), profile_model(read_config(folder)), **settings)
 
 
 def _table(speeds: list[SpeedMeasurement], *, with_agreement: bool) -> str:

@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from save_avs.cli._console import plural, print_line
-from save_avs.cli._options import DatasetName, DatasetRoot, Device, DryRun, Splits
-from save_avs.cli._output_dirs import check_new_folder
+from save_avs.cli._options import DatasetName, DatasetRoot, Device, DryRun, Splits, check_new_folder
 from save_avs.cli._progress import print_count
 from save_avs.errors import UsageError
 
@@ -26,35 +25,30 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def compose(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus's folder, or: sample.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
+    corpus: Annotated[str, Argument(metavar="CORPUS", help="A corpus's folder, or: sample.")],
+    output: Annotated[Path, Option("--output", "-o", metavar="DIR", help="Folder to make.")],
     layout: Annotated[
-        str,
-        typer.Option("--layout", metavar="|".join(LAYOUTS), help="Video files, or a benchmark's folders."),
+        str, Option(metavar="|".join(LAYOUTS), help="Video files, or a benchmark's folders.")
     ] = "clips",
-    count: Annotated[int, typer.Option("--count", min=1, help="Number of clips per split.")] = 10,
+    count: Annotated[int, Option(min=1, help="Number of clips per split.")] = 10,
     split: Annotated[
         list[str] | None,
-        typer.Option(
-            "--split",
+        Option(
             metavar="|".join(SPLITS),
             show_default="test; benchmarks: all of theirs",
             help="Split of the corpus to compose from; repeatable for benchmarks.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed; the same one gives the same clips.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed; the same one gives the same clips.")] = 0,
     seconds: Annotated[
-        float | None,
-        typer.Option("--seconds", min=0.1, show_default="8; benchmarks: their own", help="Length of a clip."),
+        float | None, Option(min=0.1, show_default="8; benchmarks: their own", help="Length of a clip.")
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(
-            "--size", metavar="WxH", show_default="640x360; benchmarks: 224x224", help="Size of the frames."
-        ),
+        Option(metavar="WxH", show_default="640x360; benchmarks: 224x224", help="Size of the frames."),
     ] = None,
     masks: Annotated[
-        bool, typer.Option("--masks", help="Write exact masks of each frame too; benchmarks always do.")
+        bool, Option("--masks", help="Write exact masks of each frame too; benchmarks always do.")
     ] = False,
     dry_run: DryRun = False,
 ) -> int:
@@ -74,13 +68,17 @@ def compose(
     if dry_run:
         print_line(f"would compose {plural(count, 'clip')} per split from {corpus}, as {layout} -> {output}")
         return 0
+    from save_avs.synthesis.corpus import Corpus
+
     settings: dict[str, Any] = {"count": count, "seed": seed, "progress": partial(print_count, "clips")}
     if layout == "clips":
-        from save_avs.synthesis.corpus import Corpus
         from save_avs.synthesis.video_export import write_scene_videos
 
+        chosen = _known_splits(split or ["test"], SPLITS, "clips")
+        if len(chosen) > 1:
+            raise UsageError("Clips have one split per folder: give --split once")
         folder = write_scene_videos(
-            Corpus.load(corpus, _only_split(split)),
+            Corpus.load(corpus, chosen[0]),
             output,
             seconds=CLIP_SECONDS if seconds is None else seconds,
             size=pixels or CLIP_SIZE,
@@ -90,26 +88,18 @@ def compose(
     else:
         if seconds is not None:
             raise UsageError(f"Clips of {layout} have a fixed length: leave out --seconds")
-        folder = _compose_benchmark(
-            corpus, output, layout=layout, splits=split, size=pixels or BENCHMARK_SIZE, **settings
-        )
+        from save_avs.synthesis.layout_files import LayoutRequest
+        from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
+
+        writer = LAYOUT_WRITERS[layout]
+        chosen = _known_splits(split or writer.splits, writer.splits, layout)
+        if writer.needs_all_splits and set(chosen) != set(writer.splits):
+            raise UsageError(f"{layout} requires all of {', '.join(writer.splits)}: leave out --split")
+        corpora = {name: Corpus.load(corpus, name) for name in chosen}
+        request = LayoutRequest(corpora, size=pixels or BENCHMARK_SIZE, **settings)
+        folder = write_layout(layout, request, output)
     print_line(f"clips: {folder}")
     return 0
-
-
-def _compose_benchmark(
-    corpus: str, output: Path, *, layout: str, splits: list[str] | None, **settings: Any
-) -> Path:
-    from save_avs.synthesis.corpus import Corpus
-    from save_avs.synthesis.layout_files import LayoutRequest
-    from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
-
-    writer = LAYOUT_WRITERS[layout]
-    chosen = _known_splits(splits or writer.splits, writer.splits, layout)
-    if writer.needs_all_splits and set(chosen) != set(writer.splits):
-        raise UsageError(f"{layout} requires all of {', '.join(writer.splits)}: leave out --split")
-    corpora = {name: Corpus.load(corpus, name) for name in chosen}
-    return write_layout(layout, LayoutRequest(corpora, **settings), output)
 
 
 def _known_splits(splits: Any, known: Any, layout: str) -> list[Any]:
@@ -117,13 +107,6 @@ def _known_splits(splits: Any, known: Any, layout: str) -> list[Any]:
         if name not in known:
             raise UsageError(f"Unknown split '{name}' for {layout}: choose from {', '.join(known)}")
     return list(dict.fromkeys(splits))
-
-
-def _only_split(splits: list[str] | None) -> Any:
-    chosen = _known_splits(splits or ["test"], SPLITS, "clips")
-    if len(chosen) > 1:
-        raise UsageError("Clips have one split per folder: give --split once")
-    return chosen[0]
 
 
 def _parse_frame_size(text: str | None) -> tuple[int, int] | None:
@@ -139,21 +122,17 @@ def _parse_frame_size(text: str | None) -> tuple[int, int] | None:
 def features(
     name: DatasetName,
     root: DatasetRoot,
-    audio: Annotated[
-        str, typer.Option("--audio", metavar="vggish|cnn14|...", help="Audio backbone.")
-    ] = "vggish",
+    audio: Annotated[str, Option(metavar="vggish|cnn14|...", help="Audio backbone.")] = "vggish",
     weights: Annotated[
         str | None,
-        typer.Option(
-            "--weights",
+        Option(
             metavar="FILE",
             show_default="the backbone's own, as fetched",
             help="Weights of the backbone: a file, published weights, or a model that contains it.",
         ),
     ] = None,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="CACHE", help="Folder for the features; may hold others."),
+        Path, Option("--output", "-o", metavar="CACHE", help="Folder for the features; may hold others.")
     ] = Path("runs/features"),
     split: Splits = None,
     device: Device = "auto",
@@ -179,10 +158,8 @@ def features(
     datasets = [open_dataset(name, root, part, frontend=kind.frontend) for part in splits]
     if dry_run:
         for clips in datasets:
-            clip_count = plural(len(clips), "clip")
-            print_line(
-                f"would compute {audio} features of {clips.name} {clips.split}: {clip_count} -> {output}"
-            )
+            of = f"{clips.name} {clips.split}: {plural(len(clips), 'clip')}"
+            print_line(f"would compute {audio} features of {of} -> {output}")
         return 0
     backbone = _load_backbone(audio, weights or kind.published_weights[0])
     cache = FeatureCache(output, backbone_identity(audio, backbone))
@@ -216,11 +193,9 @@ def _load_backbone(name: str, weights: str) -> AudioBackbone:
 def shard(
     name: DatasetName,
     root: DatasetRoot,
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    output: Annotated[Path, Argument(metavar="OUT", help="Folder to make.")],
     split: Splits = None,
-    size: Annotated[
-        str, typer.Option("--size", metavar="SIZE", help="Approximate size of a shard: 64MB, 1GB.")
-    ] = "256MB",
+    size: Annotated[str, Option(metavar="SIZE", help="Approximate size of a shard: 64MB, 1GB.")] = "256MB",
     dry_run: DryRun = False,
 ) -> int:
     """Write a dataset as WebDataset tar files with an index; OUT can then be used in place of ROOT.
@@ -247,10 +222,7 @@ def shard(
             print_line(f"would shard {name} {clips.split}: {plural(len(clips), 'clip')} -> {output}")
         return 0
     folder = write_shards(
-        datasets,
-        output,
-        shard_bytes=limit,
-        progress=lambda part, *done: print_count(f"{name} {part}", *done),
+        datasets, output, shard_bytes=limit, progress=lambda part, *done: print_count(f"{name} {part}", *done)
     )
     for clips in datasets:
         shards = plural(len(list(folder.glob(f"{clips.split}-*.tar"))), "shard")

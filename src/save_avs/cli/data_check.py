@@ -6,16 +6,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from save_avs.cli._console import print_block, print_info, print_line
-from save_avs.cli._options import AsJson, DryRun, Overwrite
-from save_avs.cli._output_dirs import resolve_output_dir
+from save_avs.cli._options import AsJson, DryRun, Overwrite, output_folder, resolve_output_dir
 from save_avs.cli._progress import print_count
 from save_avs.errors import DataError
 
 if TYPE_CHECKING:
-    from save_avs.datasets.check import DatasetReport, FileProblem
+    from save_avs.datasets.check import DatasetReport
     from save_avs.visualization.contact_sheet import Tile
 
 DEFAULT = Path("runs/check")
@@ -25,11 +24,10 @@ SAMPLES = 4  # of each split on the contact sheet
 
 
 def check(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder in which the archives were unpacked.")],
+    root: Annotated[Path, Argument(metavar="ROOT", help="Folder in which the archives were unpacked.")],
     data: Annotated[
         list[str] | None,
-        typer.Option(
-            "--data",
+        Option(
             metavar="NAME",
             show_default="all that are found",
             help="Dataset to check: s4, ms3, v2, ...; repeatable.",
@@ -37,13 +35,7 @@ def check(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            show_default="runs/check, or the next free name",
-            help="Folder for report.json and the contact sheets.",
-        ),
+        output_folder("runs/check, or the next free name", "Folder for report.json and the contact sheets."),
     ] = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
@@ -70,42 +62,32 @@ def check(
     reports = [checker.check(spec, root) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all
         reports = [r for r in reports if r.clips or any(f.kind == "broken" for f in r.problems)] or reports
-    document = json.dumps({"root": str(root), "data": [_record(report) for report in reports]}, indent=1)
+    document = json.dumps({"root": root, "data": list(map(_record, reports))}, indent=1, default=str)
     atomic_write(folder / "report.json", document + "\n")
     for report in reports:
         _draw_sheet(report, folder / f"{report.name}.png")
     if as_json:
         print_block(document)
     else:
-        for report in reports:
-            for line in _lines(report):
-                print_line(line)
+        for line in (line for report in reports for line in _lines(report)):
+            print_line(line)
     print_info(f"report and contact sheets: {folder}")
     return PROBLEMS_FOUND if any(report.problems for report in reports) else OK
 
 
 def _record(report: DatasetReport) -> dict[str, Any]:
-    """Return a report as JSON values."""
-    return {
-        "name": report.name,
-        "title": report.title,
-        "folder": str(report.folder),
-        "problems": [_problem_record(problem) for problem in report.table_problems],
-        "splits": [
-            {
-                "split": split.split,
-                "clips": split.clips,
-                "official": split.official,
-                "files": split.files,
-                "problems": [_problem_record(problem) for problem in split.problems],
-                "stray_pixels": [
-                    {"path": str(path), "pieces": pieces} for path, pieces in split.stray_pixels
-                ],
-            }
-            for split in report.splits
-        ],
-        "leaks": report.leaks,
-    }
+    """Return a report as values for JSON, which takes paths as text."""
+    splits = [
+        vars(split)
+        | {
+            "problems": list(map(vars, split.problems)),
+            "stray_pixels": [{"path": path, "pieces": pieces} for path, pieces in split.stray_pixels],
+        }
+        for split in report.splits
+    ]
+    head = {"name": report.name, "title": report.title, "folder": report.folder}
+    problems = list(map(vars, report.table_problems))
+    return {**head, "problems": problems, "splits": splits, "leaks": report.leaks}
 
 
 def _lines(report: DatasetReport) -> list[str]:
@@ -119,10 +101,16 @@ def _lines(report: DatasetReport) -> list[str]:
             f"  {split.split:8}{split.clips:8}{official:>10}{split.files:9}"
             f"{kinds.count('missing'):9}{kinds.count('broken'):8}{len(split.stray_pixels):7}"
         )
-    lines += _listed([_problem_line(problem) for problem in report.problems])
+    lines += _listed(
+        [f"{p.kind}: {p.path}" + ("" if p.kind == p.reason else f": {p.reason}") for p in report.problems]
+    )
     if report.leaks:
         lines.append(f"  source videos with clips in more than one split: {len(report.leaks)}")
-        lines += _listed([f"{source}: {_counts(where)}" for source, where in report.leaks.items()], "    ")
+        counts = {
+            source: ", ".join(f"{count} in {split}" for split, count in where.items())
+            for source, where in report.leaks.items()
+        }
+        lines += _listed([f"{source}: {count}" for source, count in counts.items()], "    ")
     stray_pixels = [f"{path}: {n}" for split in report.splits for path, n in split.stray_pixels]
     if stray_pixels:
         lines.append(
@@ -130,19 +118,6 @@ def _lines(report: DatasetReport) -> list[str]:
         )
         lines += _listed(stray_pixels, "    ")
     return [*lines, ""]
-
-
-def _problem_record(problem: FileProblem) -> dict[str, str]:
-    return {"path": str(problem.path), "kind": problem.kind, "reason": problem.reason}
-
-
-def _problem_line(problem: FileProblem) -> str:
-    line = f"{problem.kind}: {problem.path}"
-    return line if problem.kind == problem.reason else f"{line}: {problem.reason}"
-
-
-def _counts(where: dict[str, int]) -> str:
-    return ", ".join(f"{count} in {split}" for split, count in where.items())
 
 
 def _listed(items: list[str], indent: str = "  ") -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DryRun
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def demo(
     output: Annotated[
         Path,
-        typer.Option(
+        Option(
             "--output",
             "-o",
             metavar="DIR",

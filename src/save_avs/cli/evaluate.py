@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from save_avs._text import json_document
 from save_avs.cli._console import plural, print_block, print_info, print_line
@@ -17,46 +17,24 @@ from save_avs.cli._options import (
     Overwrite,
     Precision,
     complete_models,
+    output_folder,
     reject_options,
+    resolve_output_dir,
 )
 from save_avs.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from save_avs.datasets import AVDataset
-    from save_avs.evaluation.comparison import Comparison
     from save_avs.evaluation.report import BenchmarkReport
 
 SCENES = "scenes"
 DEFAULT_CORPUS, DEFAULT_SCENES, SCENES_SEED = Path("corpora/tuxpaint"), 600, 2024
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """The options of `save-avs eval`."""
-
-    models: list[str]
-    data: str
-    root: Path | None
-    split: str
-    protocols: list[str] | None
-    size: int | None
-    output: Path | None
-    overwrite: bool
-    skip_broken: bool
-    batch: int
-    as_json: bool
-    seed: int | None
-    corpus: Path | None
-    scenes: int | None
-    precision: str
-    device: str
-    dry_run: bool
-
-
 def evaluate(
     models: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="NAME|PATH",
             help="Bundled models or models' folders; the others are compared with the first.",
             autocompletion=complete_models,
@@ -64,21 +42,16 @@ def evaluate(
     ],
     data: Annotated[
         str,
-        typer.Option(
-            "--data",
+        Option(
             metavar="NAME",
             help="Dataset: s4, ms3, v1s, v1m, v2, avss, v3-0, v3-1, v3-3, v3-5, synthetic, folder, scenes.",
         ),
     ] = SCENES,
-    root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="Folder that contains the dataset.")
-    ] = None,
-    split: Annotated[
-        str, typer.Option("--split", metavar="train|val|test", help="Split to evaluate on.")
-    ] = "test",
+    root: Annotated[Path | None, Option(metavar="DIR", help="Folder that contains the dataset.")] = None,
+    split: Annotated[str, Option(metavar="train|val|test", help="Split to evaluate on.")] = "test",
     protocols: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--protocol",
             metavar="NAME",
             help="Protocol, of official, official-batch4, dataset, sama, gavs, cavp; repeatable.",
@@ -86,35 +59,25 @@ def evaluate(
         ),
     ] = None,
     size: Annotated[
-        int | None,
-        typer.Option(
-            "--size", min=1, metavar="PX", help="Size at which the protocol `dataset` compares masks."
-        ),
+        int | None, Option(min=1, metavar="PX", help="Size at which the protocol `dataset` compares masks.")
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            show_default="a new folder in runs/eval",
-            help="Folder for report.json, report.md and examples.png.",
-        ),
+        output_folder("a new folder in runs/eval", "Folder for report.json, report.md and examples.png."),
     ] = None,
     overwrite: Overwrite = False,
     skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave broken clips out and list them; exit code 3.")
+        bool, Option("--skip-broken", help="Leave broken clips out and list them; exit code 3.")
     ] = False,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Frames per batch.")] = 16,
+    batch: Annotated[int, Option(min=1, help="Frames per batch.")] = 16,
     as_json: AsJson = False,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Seed of the intervals, the tests and the scenes.")
+        int | None, Option(min=0, help="Seed of the intervals, the tests and the scenes.")
     ] = None,
     corpus: Annotated[
-        Path | None,
-        typer.Option("--corpus", metavar="DIR", help="Corpus from which scenes are composed."),
+        Path | None, Option(metavar="DIR", help="Corpus from which scenes are composed.")
     ] = None,
-    scenes: Annotated[int | None, typer.Option("--scenes", min=1, help="Number of scenes.")] = None,
+    scenes: Annotated[int | None, Option(min=1, help="Number of scenes.")] = None,
     precision: Precision = "auto",
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -128,113 +91,126 @@ def evaluate(
       save-avs eval save-tiny runs/s4/model --data s4 --root AVSBench --json
       save-avs eval save-tiny --data scenes --corpus sample
     """
-    request = _Request(**locals())
+    from save_avs.evaluation.benchmark import DEFAULT_PROTOCOLS
+
     if data == SCENES:
         only_clips = {"--root": root, "--protocol": protocols, "--size": size, "--skip-broken": skip_broken}
         reject_options({**only_clips, "--json": as_json}, "datasets of clips")
-        return _evaluate_on_scenes(request)
-    reject_options({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
-    if root is None:
-        raise UsageError(f"--data {data} requires --root DIR, the folder containing the dataset")
-    return _evaluate_on_clips(request, root)
+        if len(models) > 1:
+            raise UsageError("Models are compared on datasets of clips: give one model, or another --data")
+    else:
+        reject_options({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
+        if root is None:
+            raise UsageError(f"--data {data} requires --root DIR, the folder containing the dataset")
+    default = Path("runs/eval", "-".join([*map(model_label, models), data, split]))
+    folder = resolve_output_dir(output, default, overwrite=overwrite)
+    common: dict[str, Any] = {"folder": folder, "overwrite": overwrite, "dry_run": dry_run}
+    run = {"device": device, "precision": precision}
+    if data == SCENES or root is None:
+        seed = SCENES_SEED if seed is None else seed
+        source, number = corpus or DEFAULT_CORPUS, scenes or DEFAULT_SCENES
+        return _evaluate_on_scenes(models[0], source, split, number, seed, run, **common)
+    settings = {"protocols": protocols or list(DEFAULT_PROTOCOLS), "size": size, "batch_size": batch}
+    settings |= {"seed": seed or 0, "broken": "skip" if skip_broken else "stop"}
+    return _evaluate_on_clips(models, data, root, split, settings, run, as_json=as_json, **common)
 
 
-def _evaluate_on_scenes(request: _Request) -> int:
+def _evaluate_on_scenes(
+    name: str,
+    source: Path,
+    split: str,
+    scenes: int,
+    seed: int,
+    run: dict[str, str],
+    *,
+    folder: Path,
+    overwrite: bool,
+    dry_run: bool,
+) -> int:
     from save_avs._files import atomic_folder
     from save_avs.cli._models import load_and_announce
-    from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir
     from save_avs.cli._progress import print_count
     from save_avs.evaluation.scenes import evaluate_scenes
     from save_avs.synthesis.corpus import Corpus, parse_split
 
-    if len(request.models) > 1:
-        raise UsageError("Models are compared on datasets of clips: give one model, or another --data")
-    name, split = request.models[0], parse_split(request.split)
-    count = request.scenes or DEFAULT_SCENES
-    seed = SCENES_SEED if request.seed is None else request.seed
-    default = default_eval_dir(request.models, SCENES, split)
-    folder = resolve_output_dir(request.output, default, overwrite=request.overwrite)
-    source = request.corpus or DEFAULT_CORPUS
-    corpus = Corpus.load(source, split)
-    if request.dry_run:
-        print_line(f"would evaluate {name} on {plural(count, 'scene')} of {source} {split} -> {folder}")
+    corpus = Corpus.load(source, parse_split(split))
+    if dry_run:
+        print_line(f"would evaluate {name} on {plural(scenes, 'scene')} of {source} {split} -> {folder}")
         return 0
-    model = load_and_announce(name, device=request.device, precision=request.precision)
+    model = load_and_announce(name, **run)
     report = evaluate_scenes(
-        model, corpus, scenes=count, seed=seed, progress=lambda done: print_count("scenes", done, count)
+        model, corpus, scenes=scenes, seed=seed, progress=lambda done: print_count("scenes", done, scenes)
     )
-    settings = {
-        "model": model.name,
-        "data": SCENES,
-        "split": split,
-        "seed": seed,
-        "precision": model.precision,
-    }
-    with atomic_folder(folder, overwrite=request.overwrite) as part:
-        report.save(part, settings)
-    print_block(report.table(settings))
+    info = {"model": model.name, "data": SCENES, "split": split, "seed": seed, "precision": model.precision}
+    with atomic_folder(folder, overwrite=overwrite) as part:
+        report.save(part, info)
+    print_block(report.table(info))
     print_line(f"report: {folder}")
     return 0
 
 
-def _evaluate_on_clips(request: _Request, root: Path) -> int:
+def _evaluate_on_clips(
+    models: list[str],
+    data: str,
+    root: Path,
+    split: str,
+    settings: dict[str, Any],
+    run: dict[str, str],
+    *,
+    as_json: bool,
+    folder: Path,
+    overwrite: bool,
+    dry_run: bool,
+) -> int:
     """Score every model, compare the others with the first, write and print the reports."""
-    from save_avs.cli._output_dirs import default_eval_dir, resolve_output_dir, unique_names
+    from save_avs._files import atomic_folder, atomic_write
     from save_avs.datasets import open_dataset
-    from save_avs.evaluation.benchmark import DEFAULT_PROTOCOLS
     from save_avs.evaluation.comparison import compare
     from save_avs.metrics.protocols import get_protocols
     from save_avs.runtimes.loading import find_model_folder
 
-    protocols = request.protocols or list(DEFAULT_PROTOCOLS)
-    get_protocols(protocols, request.size)
-    for model in request.models:
+    get_protocols(settings["protocols"], settings["size"])
+    for model in models:
         find_model_folder(model)
-    clips = open_dataset(request.data, root, request.split)
-    default = default_eval_dir(request.models, request.data, request.split)
-    folder = resolve_output_dir(request.output, default, overwrite=request.overwrite)
-    if request.dry_run:
-        _print_plan(request, len(clips), folder)
+    clips = open_dataset(data, root, split)
+    if dry_run:
+        plan = {"models": models, "data": data, "split": split, "clips": len(clips), "folder": str(folder)}
+        line = f"would evaluate {', '.join(models)} on {plural(len(clips), 'clip')} of {data} {split}"
+        print_block(json_document(plan)) if as_json else print_line(f"{line} -> {folder}")
         return 0
     reports = {
-        name: _score(name, model, clips, protocols, request)
-        for name, model in unique_names(request.models).items()
+        name: _score(model, run, clips, settings, f"{name} on {data}")
+        for name, model in _unique_names(models).items()
     }
     (first, reference), *others = reports.items()
     comparisons = [compare(reference, report, names=(first, name)) for name, report in others]
-    _save(folder, reports, comparisons, overwrite=request.overwrite)
-    _print(folder, reports, comparisons, as_json=request.as_json)
+    compared = [comparison.as_json() for comparison in comparisons]
+    with atomic_folder(folder, overwrite=overwrite) as part:
+        for name, report in reports.items():
+            report.save(part / name if others else part)
+        if comparisons:
+            atomic_write(part / "comparison.json", json_document({"comparisons": compared}))
+            atomic_write(part / "comparison.md", "\n".join(comparison.table() for comparison in comparisons))
+    if as_json:
+        shown = {name: report.as_json() for name, report in reports.items()}
+        print_block(json_document({"folder": str(folder), "reports": shown, "comparisons": compared}))
+    else:
+        for part in (*reports.values(), *comparisons):
+            print_block(part.table())
+        print_line(f"report: {folder}")
     return DataError.exit_code if any(report.info.skipped for report in reports.values()) else 0
 
 
-def _print_plan(request: _Request, count: int, folder: Path) -> None:
-    plan = {"models": request.models, "data": request.data, "split": request.split, "clips": count}
-    if request.as_json:
-        print_block(json_document({**plan, "folder": str(folder)}))
-    else:
-        on = f"{plural(count, 'clip')} of {request.data} {request.split}"
-        print_line(f"would evaluate {', '.join(request.models)} on {on} -> {folder}")
-
-
 def _score(
-    name: str, model: str, clips: AVDataset, protocols: list[str], request: _Request
+    model: str, run: dict[str, str], clips: AVDataset, settings: dict[str, Any], title: str
 ) -> BenchmarkReport:
     from save_avs.cli._models import load_and_announce
     from save_avs.cli._progress import VideoProgress
     from save_avs.evaluation.benchmark import evaluate_clips
 
-    network = load_and_announce(model, device=request.device, precision=request.precision)
-    with VideoProgress(f"{name} on {request.data}") as progress:
-        report = evaluate_clips(
-            network,
-            clips,
-            protocols,
-            size=request.size,
-            batch_size=request.batch,
-            seed=request.seed or 0,
-            broken="skip" if request.skip_broken else "stop",
-            progress=progress.update,
-        )
+    network = load_and_announce(model, **run)
+    with VideoProgress(title) as progress:
+        report = evaluate_clips(network, clips, progress=progress.update, **settings)
         for reason in report.info.skipped:
             progress.warn(f"left out: {reason}")
     info = report.info
@@ -243,32 +219,17 @@ def _score(
     return report
 
 
-def _save(
-    folder: Path, reports: dict[str, BenchmarkReport], comparisons: list[Comparison], *, overwrite: bool
-) -> None:
-    from save_avs._files import atomic_folder, atomic_write
-
-    with atomic_folder(folder, overwrite=overwrite) as part:
-        for name, report in reports.items():
-            report.save(part / name if len(reports) > 1 else part)
-        if comparisons:
-            document = json_document({"comparisons": [comparison.as_json() for comparison in comparisons]})
-            atomic_write(part / "comparison.json", document)
-            tables = "\n".join(comparison.table() for comparison in comparisons)
-            atomic_write(part / "comparison.md", tables)
+def model_label(model: str) -> str:
+    """Return a short name of a model: its folder's name; run and stage of ``RUN/STAGE/model``."""
+    path = Path(model).resolve()
+    return "-".join(path.parts[-3:-1]) if path.name == "model" else path.name
 
 
-def _print(
-    folder: Path, reports: dict[str, BenchmarkReport], comparisons: list[Comparison], *, as_json: bool
-) -> None:
-    if as_json:
-        document = {
-            "folder": str(folder),
-            "reports": {name: report.as_json() for name, report in reports.items()},
-            "comparisons": [comparison.as_json() for comparison in comparisons],
-        }
-        print_block(json_document(document))
-        return
-    for part in (*reports.values(), *comparisons):
-        print_block(part.table())
-    print_line(f"report: {folder}")
+def _unique_names(models: list[str]) -> dict[str, str]:
+    """Return the models by short names, which get a number where they would be equal."""
+    names: dict[str, str] = {}
+    for model in models:
+        label = model_label(model)
+        free = (label if n == 1 else f"{label}-{n}" for n in count(1))
+        names[next(name for name in free if name not in names)] = model
+    return names

@@ -6,37 +6,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from save_avs._text import json_document
 from save_avs.cli._console import plural, print_block, print_line
-from save_avs.cli._options import AsJson, DryRun, Overwrite, complete_models
+from save_avs.cli._options import AsJson, DryRun, Overwrite, complete_models, output_folder
 
 
 def export(
     model: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="NAME|PATH", help="A bundled model, or a model's folder.", autocompletion=complete_models
         ),
     ],
-    to: Annotated[str, typer.Option("--to", metavar="onnx|openvino|torch", help="Target runtime.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", show_default="runs/export/<model>-<to>", help="Folder to write."
-        ),
-    ] = None,
+    to: Annotated[str, Option(metavar="onnx|openvino|torch", help="Target runtime.")],
+    output: Annotated[Path | None, output_folder("runs/export/<model>-<to>", "Folder to write.")] = None,
     precision: Annotated[
-        str,
-        typer.Option(
-            "--precision", metavar="fp32|bf16", help="Numeric precision of the graph; bf16 only with torch."
-        ),
+        str, Option(metavar="fp32|bf16", help="Numeric precision of the graph; bf16 only with torch.")
     ] = "fp32",
     check: Annotated[
         Path | None,
-        typer.Option(
-            "--check",
+        Option(
             metavar="CLIP",
             show_default="the bundled sample",
             help="Video with sound on which the export must agree with PyTorch.",

@@ -5,29 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from save_avs.cli._console import plural, print_line
-from save_avs.cli._options import DryRun, Overwrite
+from save_avs.cli._options import DryRun, Overwrite, output_folder
 
 MAX_IMAGE_PIXELS = 1 << 40  # of all frames: five hours of 1080p30
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="MASKS.JSON", help="File that `save-avs segment` wrote.")],
-    to: Annotated[
-        str,
-        typer.Option("--to", metavar="LIST", help="Formats, of coco, npz, png, cvat, labelstudio."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", show_default="formats, next to it", help="Folder to write."
-        ),
-    ] = None,
-    images: Annotated[
-        str, typer.Option("--images", metavar="PREFIX", help="Prefix of the image names in the files.")
-    ] = "",
+    source: Annotated[Path, Argument(metavar="MASKS.JSON", help="File that `save-avs segment` wrote.")],
+    to: Annotated[str, Option(metavar="LIST", help="Formats, of coco, npz, png, cvat, labelstudio.")],
+    output: Annotated[Path | None, output_folder("formats, next to it", "Folder to write.")] = None,
+    images: Annotated[str, Option(metavar="PREFIX", help="Prefix of the image names in the files.")] = "",
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
 ) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from save_avs._text import json_document, markdown_table
 from save_avs.cli._console import align_table, print_block
@@ -24,15 +24,15 @@ BRANCHES = ("full", "depthwise", "bottleneck", "none")
 def params(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PRESET|PATH]...", show_default="all presets", help="Presets, or models."),
+        Argument(metavar="[PRESET|PATH]...", show_default="all presets", help="Presets, or models."),
     ] = None,
     sizes: Annotated[
         list[int] | None,
-        typer.Option("--size", metavar="PX", show_default="the model's own", help="Input size; repeatable."),
+        Option("--size", metavar="PX", show_default="the model's own", help="Input size; repeatable."),
     ] = None,
     branches: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--spatial",
             metavar="|".join(BRANCHES),
             show_default="all, of presets; a model's own",
@@ -55,12 +55,11 @@ def params(
     """
     from save_avs.models.profile import profile_model
 
-    rows = [(config, profile_model(config)) for config in _configs(names, sizes, branches)]
+    records = [_record(config, profile_model(config)) for config in _configs(names, sizes, branches)]
     if as_json:
-        print_block(json_document([_record(config, profile) for config, profile in rows]))
+        print_block(json_document(records))
     else:
-        table = markdown_table(HEAD, [_row(*row) for row in rows], right_from=TEXT_COLUMNS)
-        print_block(align_table(table))
+        print_block(align_table(markdown_table(HEAD, list(map(_row, records)), right_from=TEXT_COLUMNS)))
     return 0
 
 
@@ -96,28 +95,21 @@ def _changed(config: dict[str, Any], size: int | None, branch: str | None) -> di
     return config | changes
 
 
-def _row(config: SaveConfig, profile: ModelProfile) -> tuple[str, ...]:
-    adapter = config.image_adapter
-    counts = (profile.total, profile.frozen, profile.trained, *profile.parts.values())
-    flops = (sum(profile.flops.values()), profile.flops["image adapters"])
-    return (
-        config.name,
-        str(config.image_size),
-        "no adapter" if adapter is None else adapter.spatial,
-        *(f"{count / 1e6:.2f}" for count in counts),
-        *(f"{count / 1e9:.1f}" for count in flops),
-    )
-
-
 def _record(config: SaveConfig, profile: ModelProfile) -> dict[str, Any]:
-    adapter = config.image_adapter
     return {
         "model": config.name,
         "image_size": config.image_size,
-        "spatial": None if adapter is None else adapter.spatial,
+        "spatial": config.image_adapter and config.image_adapter.spatial,
         "total": profile.total,
         "frozen": profile.frozen,
         "trained": profile.trained,
         "parts": dict(profile.parts),
         "flops": dict(profile.flops),
     }
+
+
+def _row(record: dict[str, Any]) -> list[str]:
+    counts = (record["total"], record["frozen"], record["trained"], *record["parts"].values())
+    flops = (sum(record["flops"].values()), record["flops"]["image adapters"])
+    head = [record["model"], str(record["image_size"]), record["spatial"] or "no adapter"]
+    return [*head, *(f"{count / 1e6:.2f}" for count in counts), *(f"{count / 1e9:.1f}" for count in flops)]

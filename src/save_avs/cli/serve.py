@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from save_avs.cli._console import print_line
 from save_avs.cli._options import Device, Precision, Runtime, complete_models
@@ -13,60 +13,43 @@ from save_avs.cli._options import Device, Precision, Runtime, complete_models
 
 def serve(
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; all but this machine's require a token.")
+        str, Option(help="Address to listen on; all but this machine's require a token.")
     ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 7860,
+    port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 7860,
     model: Annotated[
         list[str] | None,
-        typer.Option(
-            "--model",
+        Option(
             metavar="NAME|PATH",
             show_default="save-tiny",
             help="Model to serve; repeatable.",
             autocompletion=complete_models,
         ),
     ] = None,
-    token: Annotated[
-        str | None, typer.Option("--token", envvar="SAVE_AVS_TOKEN", help="Token clients must send.")
-    ] = None,
+    token: Annotated[str | None, Option(envvar="SAVE_AVS_TOKEN", help="Token clients must send.")] = None,
     page: Annotated[
-        bool, typer.Option("--page/--no-page", help="Serve the web page too, or only the REST service.")
+        bool, Option("--page/--no-page", help="Serve the web page too, or only the REST service.")
     ] = True,
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Directory for job data.")] = Path(
-        "runs/serve"
-    ),
+    data: Annotated[Path, Option(metavar="DIR", help="Directory for job data.")] = Path("runs/serve"),
     allow_url: Annotated[
         list[str] | None,
-        typer.Option(
-            "--allow-url",
+        Option(
             metavar="HOST[:PORT]",
             show_default="none",
             help="Host that videos may be fetched from; repeatable.",
         ),
     ] = None,
-    max_size: Annotated[
-        float, typer.Option("--max-size", metavar="MB", help="Size limit for a video.")
-    ] = 500,
-    max_duration: Annotated[
-        float, typer.Option("--max-duration", metavar="S", help="Duration limit for a video (seconds).")
-    ] = 600,
-    max_side: Annotated[
-        int, typer.Option("--max-side", metavar="PX", help="Limit for the longer side of a video.")
-    ] = 3840,
+    max_size: Annotated[float, Option(metavar="MB", help="Size limit for a video.")] = 500,
+    max_duration: Annotated[float, Option(metavar="S", help="Duration limit for a video (seconds).")] = 600,
+    max_side: Annotated[int, Option(metavar="PX", help="Limit for the longer side of a video.")] = 3840,
     max_time: Annotated[
-        float,
-        typer.Option("--max-time", metavar="S", help="Time limit for an upload, and for a job (seconds)."),
+        float, Option(metavar="S", help="Time limit for an upload, and for a job (seconds).")
     ] = 3600,
     max_memory: Annotated[
-        float, typer.Option("--max-memory", metavar="MB", help="Memory limit for a worker with its models.")
+        float, Option(metavar="MB", help="Memory limit for a worker with its models.")
     ] = 8000,
-    queue: Annotated[int, typer.Option("--queue", help="Number of jobs that may wait.")] = 64,
-    workers: Annotated[int, typer.Option("--workers", help="Number of worker processes.")] = 1,
-    keep: Annotated[
-        float, typer.Option("--keep", metavar="HOURS", help="Time for which a finished job is kept.")
-    ] = 24,
+    queue: Annotated[int, Option(help="Number of jobs that may wait.")] = 64,
+    workers: Annotated[int, Option(help="Number of worker processes.")] = 1,
+    keep: Annotated[float, Option(metavar="HOURS", help="Time for which a finished job is kept.")] = 24,
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DryRun
 from save_avs.errors import UsageError
 
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A recipe (YAML).")]
+Config = Annotated[str, Argument(metavar="CONFIG", help="A recipe (YAML).")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values that replace the recipe's.")
+    list[str] | None, Argument(metavar="[KEY=VALUE]...", help="Values that replace the recipe's.")
 ]
 
 
@@ -23,7 +23,7 @@ def train(
     config: Config,
     overrides: Overrides = None,
     fast_dev_run: Annotated[
-        bool, typer.Option("--fast-dev-run", help="Run two steps of every stage and keep nothing.")
+        bool, Option("--fast-dev-run", help="Run two steps of every stage and keep nothing.")
     ] = False,
     dry_run: DryRun = False,
 ) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from save_avs.cli._console import print_info, print_line
 from save_avs.cli._options import DryRun, complete_weights
@@ -41,19 +41,17 @@ def list_weights() -> int:
 def fetch(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="Name in `save-avs weights list`.", autocompletion=complete_weights
-        ),
+        Argument(metavar="NAME", help="Name in `save-avs weights list`.", autocompletion=complete_weights),
     ],
     sources: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--from",
             metavar="URL|FILE",
             help="Source instead of the publisher; repeatable, and tried in turn.",
         ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network.")] = False,
+    offline: Annotated[bool, Option("--offline", help="Do not use the network.")] = False,
     dry_run: DryRun = False,
 ) -> int:
     """Fetch weights into the cache or check those that are there, and print their path.
@@ -92,7 +90,7 @@ def fetch(
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A checkpoint, or the folder that holds one.")],
+    path: Annotated[Path, Argument(metavar="PATH", help="A checkpoint, or the folder that holds one.")],
 ) -> int:
     """Show what a weight file or a model folder is, and whether it is complete and published.
 
@@ -118,10 +116,8 @@ def verify(
 
 
 def convert(
-    source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="Meta's .pth file, or a Hugging Face folder.")
-    ],
-    target: Annotated[Path, typer.Argument(metavar="DST", help="The .safetensors file to write.")],
+    source: Annotated[Path, Argument(metavar="SRC", help="Meta's .pth file, or a Hugging Face folder.")],
+    target: Annotated[Path, Argument(metavar="DST", help="The .safetensors file to write.")],
     dry_run: DryRun = False,
 ) -> int:
     """Convert a SAM to one safetensors file with Meta's key names.

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import io
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, PlainTextResponse
+from PIL import Image
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
 from save_avs.errors import UsageError, first_problem
-from save_avs.inference.settings import MASKS_FILE
+from save_avs.formats import MASK_FORMATS, load_masks_json
+from save_avs.inference.settings import MASKS_FILE, MATTE_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
 from save_avs.serving.auth import UPLOAD
-from save_avs.serving.errors import error_response, job_not_found
-from save_avs.serving.job import ID_PATTERN, Job, JobOptions
-from save_avs.serving.job_store import VIDEO
-from save_avs.serving.results import RESULT_FILES, mask_png, read_masks, result_path, result_urls
-from save_avs.serving.schema import (
-    FramesView,
-    Health,
-    JobView,
-    ModelsView,
-    ModelView,
-    error_docs,
-    form_docs,
-)
+from save_avs.serving.errors import error_response
+from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobState
+from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO, WAVEFORM
+from save_avs.serving.schema import FramesView, Health, JobView, ModelsView, ModelView, error_docs, form_docs
 from save_avs.serving.service import Service
 from save_avs.serving.upload import FILE, UploadForm, read_form
 from save_avs.serving.url_fetch import check_url
 from save_avs.types import VideoMasks
 
+_FORMAT_FILES = [mask_format.file for name, mask_format in MASK_FORMATS.items() if name != "png"]
+# Nothing else of a job's folder is served.
+RESULT_FILES = (
+    OVERLAY_FILE,
+    MATTE_FILE,
+    MASKS_FILE,
+    *_FORMAT_FILES,
+    ARCHIVE,
+    TIMELINE_FILE,
+    WAVEFORM,
+    SUMMARY_FILE,
+)
 _FILE_TYPES = (
     "video/mp4",
     "video/quicktime",
@@ -55,24 +64,36 @@ ServiceDep = Annotated[Service, Depends(_service)]
 
 
 def _job(service: ServiceDep, id: Annotated[str, PathParameter(pattern=ID_PATTERN)]) -> Job:
-    job = service.registry.find(id)
+    job = service.store.find(id)
     if job is None:
-        raise job_not_found()
+        raise HTTPException(404, "No such job: it may have expired or been deleted.")
     return job
 
 
 JobDep = Annotated[Job, Depends(_job)]
 
 
-def _no_result(job: Job, name: str) -> HTTPException:
-    return HTTPException(404, f"No {name}: the job is {job.state}, or did not ask for it.")
+def _result_file(service: Service, job: Job, name: str) -> Path | None:
+    """Return the path of a result file; None when the job is not done or did not ask for it."""
+    path = service.store.folder(job) / RESULT / name
+    return path if job.state is JobState.DONE and name in RESULT_FILES and path.is_file() else None
+
+
+def _find_result(service: Service, job: Job, name: str) -> Path:
+    path = _result_file(service, job, name)
+    if path is None:
+        shown = name if name in RESULT_FILES else "such file"
+        raise HTTPException(404, f"No {shown}: the job is {job.state}, or did not ask for it.")
+    return path
+
+
+@lru_cache(maxsize=4)
+def _read_masks(path: Path) -> VideoMasks:
+    return load_masks_json(path).video_masks  # run-length encoded
 
 
 def _masks(service: ServiceDep, job: JobDep) -> VideoMasks:
-    path = result_path(service.store, job, MASKS_FILE)
-    if path is None:
-        raise _no_result(job, MASKS_FILE)
-    return read_masks(path)
+    return _read_masks(_find_result(service, job, MASKS_FILE))
 
 
 MasksDep = Annotated[VideoMasks, Depends(_masks)]
@@ -141,12 +162,13 @@ def _source_name(service: Service, form: UploadForm, url: str | None) -> str:
 
 
 def _view(service: Service, job: Job) -> JobView:
+    present = [name for name in RESULT_FILES if _result_file(service, job, name)]
     return JobView(
         **dict(job),
         expires=None if job.ended is None else job.ended + service.limits.keep,
-        progress=service.registry.progress(job),
+        progress=service.store.progress(job),
         queue_position=service.queue.position(job.id),
-        results=result_urls(service.store, job),
+        results={name: f"/v1/jobs/{job.id}/result/{name}" for name in present},
     )
 
 
@@ -180,10 +202,7 @@ def get_result(
     name: Annotated[str, PathParameter(json_schema_extra={"enum": list(RESULT_FILES)})],
 ) -> FileResponse:
     """Get a result file of a job that is done."""
-    path = result_path(service.store, job, name)
-    if path is None:
-        raise _no_result(job, "such file" if name not in RESULT_FILES else name)
-    return FileResponse(path, headers={"Cache-Control": "private"})
+    return FileResponse(_find_result(service, job, name), headers={"Cache-Control": "private"})
 
 
 @_routes.get("/v1/jobs/{id}/frames", responses=error_docs(404, 422), tags=["results"])
@@ -205,10 +224,13 @@ def get_frames(masks: MasksDep) -> FramesView:
 )
 def get_mask(masks: MasksDep, index: Annotated[int, PathParameter(ge=0)]) -> Response:
     """Get the mask of a frame, by its index in the video."""
-    png = mask_png(masks, index)
-    if png is None:
+    if index not in masks.indices:
         raise HTTPException(404, f"Frame {index} was not processed.")
-    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+    mask, png = masks.mask(masks.indices.index(index)), io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(png, "png", compress_level=1)
+    return Response(
+        png.getvalue(), media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
+    )
 
 
 @_routes.get("/v1/models", responses=error_docs(), tags=["server"])

@@ -1,23 +1,28 @@
-"""The web application, and the server that runs it."""
+"""The web application with its page and login form, and the server that runs it."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
 
 from save_avs import __version__
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.api import make_routes
-from save_avs.serving.auth import AccessToken, AuthMiddleware, is_local_name
+from save_avs.serving.auth import COOKIE, LOGIN, STATIC, AccessToken, AuthMiddleware, is_local_name
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.errors import add_error_handlers
 from save_avs.serving.service import Service
-from save_avs.serving.web_ui import add_web_ui
 
+_FILES = Path(__file__).with_name("static")
+_SAMPLE = Path(str(resources.files("save_avs"))) / "bundled" / "sample.mp4"
 _DESCRIPTION = (
     "Find and mask the sounding objects in videos. Upload a video to `/v1/segment`, follow the job it "
     "becomes, and read its result files. Anyone who knows the id of a job may see, cancel and delete it; "
@@ -55,16 +60,9 @@ def serve(
     page: bool,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serve until a signal comes.
+    """Serve an application (see ``make_app``) until a signal comes.
 
-    Args:
-        root: the data folder.
-        config: of the workers.
-        host: address to listen on.
-        port: of the host; 0 for any that is free.
-        token: required of every client.
-        page: serve the web page too.
-        on_ready: called with the server's URL when the models are loaded.
+    Port 0 is any that is free; ``on_ready`` is called with the server's URL when the models are loaded.
 
     Raises:
         UsageError: no token for a host that others reach, a folder in use, or wrong models.
@@ -93,3 +91,39 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise SaveAvsError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+
+
+def add_web_ui(app: FastAPI, *, token: AccessToken | None, page: bool) -> None:
+    """Add the page at ``/`` unless ``page`` is off, and the login form if there is a token."""
+    routes = APIRouter(include_in_schema=False)
+    if page:
+        routes.add_api_route("/", lambda: FileResponse(_FILES / "index.html"), methods=["GET"])
+        routes.add_api_route(f"{STATIC}sample.mp4", lambda: FileResponse(_SAMPLE), methods=["GET"])
+    if token is not None:
+        _add_login(routes, token)
+    app.router.routes.extend(routes.routes)
+    app.mount(STATIC.rstrip("/"), StaticFiles(directory=_FILES))
+
+
+def _add_login(routes: APIRouter, token: AccessToken) -> None:
+    """Add the form that trades the token for a cookie, which the browser drops when it is closed."""
+
+    @routes.get(LOGIN)
+    def show_form() -> Response:
+        return _login_form("This server requires the token it was started with.")
+
+    @routes.post(LOGIN)
+    async def log_in(request: Request) -> Response:
+        # The body is small: AuthMiddleware checks the length of every request but uploads.
+        fields = parse_qs((await request.body()).decode("utf-8", "replace"))
+        if not token.verify(fields.get("token", [""])[0]):
+            return _login_form("Wrong token: try again.", status=401)
+        response = RedirectResponse("/", status_code=303)
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, token.cookie, httponly=True, samesite="strict", secure=secure)
+        return response
+
+
+def _login_form(message: str, status: int = 200) -> Response:
+    template = (_FILES / "login.html").read_text(encoding="utf-8")
+    return HTMLResponse(template.replace("{message}", message), status)

@@ -115,7 +115,8 @@ class AuthMiddleware:
         return response
 
     def _check_body(self, path: str, headers: Headers) -> Response | None:
-        if _is_foreign(headers):
+        origin = headers.get("origin")  # which browsers name
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
             return error_response(403, "foreign_page", "Sent by a page of another site.")
         if path != UPLOAD:
             length = headers.get("content-length", "0")
@@ -127,22 +128,13 @@ class AuthMiddleware:
         return None
 
 
-def _is_foreign(headers: Headers) -> bool:
-    """Whether a browser says that a page of another origin sends the request."""
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
-
-
 def is_local_name(host: str) -> bool:
     """Return whether a host, with or without port, is a loopback name or address of this machine."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
+        return f".{name}".endswith(".localhost") or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
 
 
 def _with_headers(send: Send) -> Send:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
@@ -11,63 +11,27 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from save_avs.errors import SaveAvsError, UsageError
 
 _CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
+STATUSES = {
+    "bad_form": 400,  # the form cannot be parsed
+    "too_slow": 408,  # the form takes too long to arrive
+    "ended": 409,  # the job has ended, so it cannot be cancelled
+    "too_large": 413,  # the video, or the body of another request
+    "no_form": 415,  # the body is not multipart/form-data
+    "queue_full": 429,  # no further job can wait
+}
 
 
 class ServiceError(SaveAvsError):
-    """An error that is answered to the client: ``{"error": {"code": ..., "message": ...}}``."""
+    """A request that cannot be served. ``code``: one of ``STATUSES``; ``retry_after``: seconds to wait."""
 
-    status = 500
-    code = "internal"
-
-
-class InvalidFormError(ServiceError):
-    """The form cannot be parsed."""
-
-    status, code = 400, "bad_form"
-
-
-class UploadTimeoutError(ServiceError):
-    """The form takes too long to arrive."""
-
-    status, code = 408, "too_slow"
-
-
-class JobEndedError(ServiceError):
-    """The job has ended, so it cannot be cancelled."""
-
-    status, code = 409, "ended"
-
-
-class UploadTooLargeError(ServiceError):
-    """The video, or the body of another request, is larger than its limit."""
-
-    status, code = 413, "too_large"
-
-
-class NotAFormError(ServiceError):
-    """The body is not multipart/form-data."""
-
-    status, code = 415, "no_form"
-
-
-class QueueFullError(ServiceError):
-    """No further job can wait. ``retry_after``: seconds until a place may be free."""
-
-    status, code = 429, "queue_full"
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"The queue is full: try again in {retry_after} s.")
-        self.retry_after = retry_after
+    def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.retry_after = code, retry_after
 
 
 def error_response(status: int, code: str, message: str) -> Response:
     """An error as JSON."""
     return JSONResponse({"error": {"code": code, "message": message}}, status)
-
-
-def job_not_found() -> HTTPException:
-    """The answer for a job that never existed, has expired, or was deleted: nobody can tell which."""
-    return HTTPException(404, "No such job: it may have expired or been deleted.")
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -83,10 +47,10 @@ async def _known(_: Request, error: Exception) -> Response:
         return error_response(422, "bad_option", str(error))
     if not isinstance(error, ServiceError):
         return error_response(500, "internal", str(error))
-    response = error_response(error.status, error.code, str(error))
-    if isinstance(error, QueueFullError):
+    response = error_response(STATUSES[error.code], error.code, str(error))
+    if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, UploadTooLargeError | UploadTimeoutError):
+    if error.code in ("too_large", "too_slow"):
         response.headers["Connection"] = "close"  # else the rest of the body would still be read
     return response
 

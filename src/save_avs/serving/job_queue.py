@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
 
-from save_avs.serving.errors import QueueFullError
+from save_avs.serving.errors import ServiceError
 
 
 class JobQueue:
@@ -36,11 +36,13 @@ class JobQueue:
         """Hold a place while a video arrives.
 
         Raises:
-            QueueFullError: there is none.
+            ServiceError: there is none.
         """
         with self._changed:
             if len(self._waiting) + self._reserved >= self._capacity:
-                raise QueueFullError(max(1, round(self._job_seconds / self._workers)))
+                wait = max(1, round(self._job_seconds / self._workers))
+                text = f"The queue is full: try again in {wait} s."
+                raise ServiceError("queue_full", text, retry_after=wait)
             self._reserved += 1
         try:
             yield
@@ -48,16 +50,10 @@ class JobQueue:
             with self._changed:
                 self._reserved -= 1
 
-    def put(self, id: str) -> None:
-        """Add a job at the end."""
+    def put(self, id: str, *, first: bool = False) -> None:
+        """Add a job at the end, or at the front: one that was taken but not started."""
         with self._changed:
-            self._waiting.append(id)
-            self._changed.notify()
-
-    def requeue(self, id: str) -> None:
-        """Add a job at the front: it was taken but not started."""
-        with self._changed:
-            self._waiting.appendleft(id)
+            (self._waiting.appendleft if first else self._waiting.append)(id)
             self._changed.notify()
 
     def get(self, timeout: float) -> str | None:

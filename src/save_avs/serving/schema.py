@@ -47,12 +47,9 @@ _ERRORS = {
 class ErrorView(BaseModel):
     """Every error, whatever its status."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"error": {"code": "queue_full", "message": "The queue is full: try again in 5 s."}}]
-        }
+    error: JobError = Field(
+        examples=[{"code": "queue_full", "message": "The queue is full: try again in 5 s."}]
     )
-    error: JobError
 
 
 class JobView(Job):

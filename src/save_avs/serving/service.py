@@ -13,16 +13,40 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.config import WorkerConfig
-from save_avs.serving.errors import JobEndedError, ServiceError
+from save_avs.serving.errors import ServiceError
 from save_avs.serving.job import Job, JobError, JobOptions, JobState
 from save_avs.serving.job_queue import JobQueue
-from save_avs.serving.job_registry import JobRegistry
 from save_avs.serving.job_store import VIDEO, JobStore, safe_name
 from save_avs.serving.worker import ModelFacts
 from save_avs.serving.worker_pool import WorkerPool
 
 _log = logging.getLogger("uvicorn.error")
 _MAX_ATTEMPTS = 2  # a job that was running when its server was killed this often may be the reason
+_BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds
+
+
+class Metrics:
+    """Prometheus metrics of one service, in a registry of their own.
+
+    Args:
+        waiting, running: called at each scrape.
+    """
+
+    def __init__(self, *, waiting: Callable[[], int], running: Callable[[], int]) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.ended = Counter("save_avs_jobs_ended", "Jobs that ended", ["state", "error"], registry=registry)
+        self.refused = Counter("save_avs_refused", "Uploads refused", ["reason"], registry=registry)
+        self.received = Counter("save_avs_received_bytes", "Bytes of videos", registry=registry)
+        self.seconds = Histogram(
+            "save_avs_job_seconds", "Duration of jobs", buckets=_BUCKETS, registry=registry
+        )
+        Gauge("save_avs_jobs_waiting", "Jobs in the queue", registry=registry).set_function(waiting)
+        Gauge("save_avs_jobs_running", "Jobs running", registry=registry).set_function(running)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
 
 _BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds
 
@@ -65,7 +89,7 @@ class Service:
 
     Attributes:
         models: facts about each model, its name first.
-        store, registry, queue: of the jobs.
+        store, queue: of the jobs.
 
     Raises:
         UsageError: another server uses the folder.
@@ -76,10 +100,7 @@ class Service:
         self.store = JobStore(root)
         self.models: tuple[ModelFacts, ...] = ()
         self.queue = JobQueue(self.limits.queue, self.limits.workers)
-        self.registry = JobRegistry(self.store)
-        self._pool = WorkerPool(
-            config, queue=self.queue, registry=self.registry, store=self.store, on_end=self._count
-        )
+        self._pool = WorkerPool(config, queue=self.queue, store=self.store, on_end=self._count)
         self.metrics = Metrics(waiting=lambda: len(self.queue), running=lambda: self._pool.running)
         self._closing = Event()
         self._cleaner = Thread(target=self._remove_expired, name="save-avs-cleaner", daemon=True)
@@ -95,7 +116,7 @@ class Service:
         if len(set(names)) < len(names):
             raise UsageError(f"Duplicate model name(s): {', '.join(names)}.")
         self.models = models
-        for job in self.registry.load():
+        for job in self.store.load():
             self._resume(job)
         self._pool.start()
         self._cleaner.start()
@@ -117,7 +138,7 @@ class Service:
         """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO`` there.
 
         Raises:
-            QueueFullError: the queue is full.
+            ServiceError: the queue is full.
         """
         try:
             with self.queue.reserve(), self.store.incoming() as folder:
@@ -139,7 +160,7 @@ class Service:
             raise UsageError(f"Unknown model {options.model!r}. Choose from: {', '.join(names)}.")
         options = options.model_copy(update={"model": options.model or names[0]})
         job = Job(name=safe_name(name), options=options, url=url)
-        self.registry.add(job, incoming)
+        self.store.add(job, incoming)
         self.queue.put(job.id)
         return job
 
@@ -147,24 +168,24 @@ class Service:
         """Stop a job, wait until it has stopped, and return it.
 
         Raises:
-            JobEndedError: it has ended already.
+            ServiceError: it has ended already.
         """
-        with self.registry.changed:
-            now = self.registry.find(job.id)
+        with self.store.changed:
+            now = self.store.find(job.id)
             if now is None or now.state.ended:
-                raise JobEndedError(f"The job has already ended: {now.state if now else 'deleted'}.")
+                raise ServiceError("ended", f"The job has already ended: {now.state if now else 'deleted'}.")
             self.queue.remove(job.id)
             if not self._pool.stop(job.id):
-                self._count(self.registry.finish(job.id, JobState.CANCELLED))
-            return self.registry.find(job.id) or now
+                self._count(self.store.finish(job.id, JobState.CANCELLED))
+            return self.store.find(job.id) or now
 
     def delete(self, job: Job) -> None:
         """Remove a job with its files, stopping it first if it runs."""
-        with self.registry.changed:
+        with self.store.changed:
             if not job.state.ended:
-                with suppress(JobEndedError):
+                with suppress(ServiceError):
                     self.cancel(job)
-            self.registry.remove(job.id)
+            self.store.remove(job.id)
 
     def _count(self, job: Job) -> None:
         self.metrics.ended.labels(job.state, job.error.code if job.error else "").inc()
@@ -176,15 +197,15 @@ class Service:
         """Queue a job of a previous server, unless it seems to have killed it."""
         if job.state is JobState.RUNNING and job.attempts >= _MAX_ATTEMPTS:
             text = f"The server was killed {job.attempts} times while it worked on this video."
-            self._count(self.registry.finish(job.id, JobState.FAILED, JobError(code="killed", message=text)))
+            self._count(self.store.finish(job.id, JobState.FAILED, JobError(code="killed", message=text)))
         else:
-            self.registry.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
+            self.store.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
             self.queue.put(job.id)
 
     def _remove_expired(self) -> None:
         keep = self.limits.keep
         while not self._closing.wait(min(60.0, keep / 4)):
-            for job in self.registry.all():
+            for job in self.store.all():
                 if job.ended is not None and time.time() - job.ended > keep:
                     try:
                         self.delete(job)

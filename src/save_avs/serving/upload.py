@@ -12,12 +12,7 @@ from typing import IO, TYPE_CHECKING
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from save_avs.serving.errors import (
-    InvalidFormError,
-    NotAFormError,
-    UploadTimeoutError,
-    UploadTooLargeError,
-)
+from save_avs.serving.errors import ServiceError
 from save_avs.serving.job_store import safe_name
 
 if TYPE_CHECKING:
@@ -49,20 +44,14 @@ async def read_form(
 ) -> UploadForm:
     """Read a multipart form, and write its video to ``folder`` under a safe name.
 
-    Args:
-        chunks: of the request's body.
-        content_type: of the request.
-        folder: for the video.
-        size: maximum of bytes of the video.
-        seconds: maximum for the whole form.
+    The video may have ``size`` bytes, the whole form take ``seconds``.
 
     Raises:
-        NotAFormError, InvalidFormError: it is none, or cannot be parsed.
-        UploadTooLargeError, UploadTimeoutError: it is too large, or too slow.
+        ServiceError: it is no form, cannot be parsed, is too large, or too slow.
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise NotAFormError(f"Send multipart/form-data with the video in the part '{FILE}'.")
+        raise ServiceError("no_form", f"Send multipart/form-data with the video in the part '{FILE}'.")
     reader = _Reader(folder, size)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
@@ -75,16 +64,17 @@ async def read_form(
                 parser.write(chunk)
         parser.finalize()
     except MultipartParseError as error:
-        raise InvalidFormError(f"The form cannot be parsed: {error}.") from error
-    except UploadTooLargeError:
-        await _drain(chunks)
+        raise ServiceError("bad_form", f"The form cannot be parsed: {error}.") from error
+    except ServiceError as error:
+        if error.code == "too_large":
+            await _drain(chunks)
         raise
     except TimeoutError:
-        raise UploadTimeoutError(f"The form did not arrive within {seconds:g} s.") from None
+        raise ServiceError("too_slow", f"The form did not arrive within {seconds:g} s.") from None
     finally:
         reader.close()
     if not reader.complete:
-        raise InvalidFormError("The form ends before its last part is complete.")
+        raise ServiceError("bad_form", "The form ends before its last part is complete.")
     return reader.form
 
 
@@ -142,12 +132,12 @@ class _Reader:
     def _begin_body(self) -> None:
         self._parts += 1
         if not self._name:
-            raise InvalidFormError("A part of the form has no name.")
+            raise ServiceError("bad_form", "A part of the form has no name.")
         if self._parts > _MAX_PARTS:
-            raise InvalidFormError(f"The form has more than {_MAX_PARTS} parts.")
+            raise ServiceError("bad_form", f"The form has more than {_MAX_PARTS} parts.")
         if self._name == FILE:
             if self.form.video is not None:
-                raise InvalidFormError("The form has more than one video: send one per request.")
+                raise ServiceError("bad_form", "The form has more than one video: send one per request.")
             self.form.video = safe_name(self._filename or "")
             self._file = (self._folder / self.form.video).open("wb")
 
@@ -160,7 +150,9 @@ class _Reader:
         else:
             self._text.extend(data[start:end])
             if len(self._text) > _MAX_FIELD_BYTES:
-                raise InvalidFormError(f"The part '{self._name}' is longer than {_MAX_FIELD_BYTES} bytes.")
+                raise ServiceError(
+                    "bad_form", f"The part '{self._name}' is longer than {_MAX_FIELD_BYTES} bytes."
+                )
 
     def _end_part(self) -> None:
         if self._file is not None:
@@ -169,12 +161,12 @@ class _Reader:
         try:
             text = self._text.decode("utf-8")
         except UnicodeDecodeError:
-            raise InvalidFormError(f"The part '{self._name}' is not UTF-8.") from None
+            raise ServiceError("bad_form", f"The part '{self._name}' is not UTF-8.") from None
         self.form.fields.setdefault(str(self._name), []).append(text)
 
     def _finish(self) -> None:
         self.complete = True
 
 
-def _too_large(size: int) -> UploadTooLargeError:
-    return UploadTooLargeError(f"The video is larger than this server's limit of {size / 1e6:g} MB.")
+def _too_large(size: int) -> ServiceError:
+    return ServiceError("too_large", f"The video is larger than this server's limit of {size / 1e6:g} MB.")

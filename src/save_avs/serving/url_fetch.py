@@ -72,12 +72,8 @@ def check_url(url: str, hosts: tuple[str, ...]) -> VideoUrl:
 def fetch(url: str, to: Path, *, hosts: tuple[str, ...], size: int, time: float) -> None:
     """Download a video; redirects are not followed, host names with private addresses are refused.
 
-    Args:
-        url: of the video.
-        to: the file to write.
-        hosts: allowed hosts; an IP address on the list may be private, what a name resolves to may not.
-        size: maximum of bytes.
-        time: maximum of seconds.
+    An IP address among ``hosts`` may be private, what a name resolves to may not. At most ``size`` bytes are
+    read, for at most ``time`` seconds.
 
     Raises:
         UsageError: the URL may not be fetched.

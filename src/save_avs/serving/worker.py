@@ -18,8 +18,7 @@ from save_avs._text import print_traceback
 from save_avs.errors import MediaError, SaveAvsError
 from save_avs.serving.config import ServiceLimits, WorkerConfig
 from save_avs.serving.job import Job, JobError, JobFailedError, JobProgress
-from save_avs.serving.job_store import RESULT, VIDEO
-from save_avs.serving.results import ARCHIVE, WAVEFORM
+from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO, WAVEFORM
 
 if TYPE_CHECKING:
     from save_avs.inference.pipeline import FrameProgress
@@ -47,17 +46,14 @@ def set_up(
     options = {"device": config.device, "precision": config.precision, "runtime": config.runtime}
     models = [load_model(name, **options) for name in config.models]
     by_name = {model.name: model for model in models}
-    return tuple(describe_model(model) for model in models), lambda task: _attempt(
-        channel, config, by_name, *task
-    )
+    facts = tuple(describe_model(model) for model in models)
+    return facts, lambda task: _attempt(lambda: _segment(channel, config, by_name, *task))
 
 
-def _attempt(
-    channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
-) -> JobError | None:
+def _attempt(run: Callable[[], None]) -> JobError | None:
     """Run a job; return the error for its owner, or None."""
     try:
-        _segment(channel, config, models, job, folder)
+        run()
         return None
     except JobFailedError as error:
         code, text = error.code, str(error)
@@ -104,7 +100,10 @@ def _segment(
         on_warning=channel.send,
     )
     write_summary(folder / RESULT / SUMMARY_FILE, {**result.summary(), "source": job.name})
-    _write_waveform(folder / RESULT / WAVEFORM, *result.envelope.curve())
+    # The outline of the sound: the lowest and highest sample around each time.
+    columns = zip(("times", "low", "high"), result.envelope.curve(), strict=True)
+    outline = {name: column.astype(float).round(4).tolist() for name, column in columns}
+    (folder / RESULT / WAVEFORM).write_text(json.dumps(outline))
     if "png" in options.save:
         channel.send(JobProgress(phase="packing", fraction=1.0, frames=len(result.video_masks)))
         _pack(folder / RESULT)
@@ -152,14 +151,6 @@ def _progress_reporter(channel: Channel, limits: ServiceLimits) -> Callable[[Fra
             channel.send(JobProgress(phase="segmenting", **values))
 
     return report
-
-
-def _write_waveform(path: Path, times: Any, low: Any, high: Any) -> None:
-    """Write the outline of the sound: the lowest and highest sample around each time."""
-    columns = {"times": times, "low": low, "high": high}
-    path.write_text(
-        json.dumps({name: column.astype(float).round(4).tolist() for name, column in columns.items()})
-    )
 
 
 def _pack(result: Path) -> None:

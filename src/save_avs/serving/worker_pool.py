@@ -13,7 +13,6 @@ from save_avs._process import Completed, Died, Failure, Limits, WorkerProcess, W
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.job import Job, JobError, JobState
 from save_avs.serving.job_queue import JobQueue
-from save_avs.serving.job_registry import JobRegistry
 from save_avs.serving.job_store import JobStore
 from save_avs.serving.worker import JobTask, ModelFacts, set_up
 
@@ -33,18 +32,12 @@ class WorkerPool:
     """
 
     def __init__(
-        self,
-        config: WorkerConfig,
-        *,
-        queue: JobQueue,
-        registry: JobRegistry,
-        store: JobStore,
-        on_end: Callable[[Job], None],
+        self, config: WorkerConfig, *, queue: JobQueue, store: JobStore, on_end: Callable[[Job], None]
     ) -> None:
-        self._queue, self._registry, self._store, self._on_end = queue, registry, store, on_end
+        self._queue, self._store, self._on_end = queue, store, on_end
         limits = config.limits
         self._limits = Limits(seconds=limits.time, memory=limits.memory)
-        self._workers = [make_worker(config) for _ in range(limits.workers)]
+        self._workers: list[Worker] = [WorkerProcess(set_up, config) for _ in range(limits.workers)]
         self._stops: dict[str, Event] = {}  # one per running job
         self._closing = Event()
         self._threads = [
@@ -87,12 +80,12 @@ class WorkerPool:
 
     def stop(self, id: str) -> bool:
         """Stop a running job, and wait for its end; False when it is not running."""
-        with self._registry.changed:
+        with self._store.changed:
             stop = self._stops.get(id)
             if stop is None:
                 return False
             stop.set()
-            self._registry.changed.wait_for(lambda: id not in self._stops)
+            self._store.changed.wait_for(lambda: id not in self._stops)
             return True
 
     def _supervise(self, worker: Worker) -> None:
@@ -109,34 +102,34 @@ class WorkerPool:
                     self._closing.wait(_RETRY_DELAY)
 
     def _run(self, id: str, worker: Worker) -> None:
-        registry, stop = self._registry, Event()
-        with registry.changed:
-            job = registry.find(id)
+        store, stop = self._store, Event()
+        with store.changed:
+            job = store.find(id)
             if job is None or job.state.ended:
                 return
             self._stops[id] = stop
-            job = registry.change(id, state=JobState.RUNNING, started=time.time(), attempts=job.attempts + 1)
+            job = store.change(id, state=JobState.RUNNING, started=time.time(), attempts=job.attempts + 1)
         if self._closing.is_set():
             stop.set()
         try:
             outcome = worker.run(
-                (job, self._store.folder(job)),
+                (job, store.folder(job)),
                 self._limits,
                 stop=stop,
-                on_message=lambda message: registry.record(id, message),
+                on_message=lambda message: store.record(id, message),
             )
         except WorkerStartError as error:
             outcome = Died(str(error), began=False)
         except Exception as error:
             outcome = _process.Raised(error, traceback.format_exc())
-        with registry.changed:
+        with store.changed:
             del self._stops[id]
             state, problem = self._result(outcome)
             if state is JobState.ACCEPTED:
-                registry.change(id, state=state, started=None, attempts=job.attempts - 1, warnings=[])
-                self._queue.requeue(id)
+                store.change(id, state=state, started=None, attempts=job.attempts - 1, warnings=[])
+                self._queue.put(id, first=True)
             else:
-                self._on_end(registry.finish(id, state, problem))
+                self._on_end(store.finish(id, state, problem))
 
     def _result(self, outcome: Completed[JobError | None] | Failure) -> tuple[JobState, JobError | None]:
         """The state of a job after an outcome; ACCEPTED when it must be run again."""
@@ -160,8 +153,3 @@ class WorkerPool:
                 _log.error("a job failed unexpectedly: %s\n%s", error, trace)
                 code, text = "internal", "The server failed: see its log."
         return JobState.FAILED, JobError(code=code, message=text)
-
-
-def make_worker(config: WorkerConfig) -> Worker:
-    """Make a worker; its process starts later."""
-    return WorkerProcess(set_up, config)
