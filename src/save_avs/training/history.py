@@ -24,7 +24,6 @@ class StageHistory:
     """A stage up to now.
 
     Attributes:
-        stage: its settings.
         training: rows of means over some steps, in order of steps.
         validation: rows of metrics, without their prefix, in order of steps.
         progress: steps and time.

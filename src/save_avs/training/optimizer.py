@@ -66,11 +66,6 @@ class Optimizers:
             else:
                 scaler.step(optimizer)
 
-    def unscale(self, scaler: Any) -> None:
-        """Divide the gradients by the scale of fp16."""
-        for optimizer in self.all:
-            scaler.unscale_(optimizer)
-
     def zero_grad(self) -> None:
         """Drop the gradients."""
         for optimizer in self.all:

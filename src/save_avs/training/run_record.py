@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -105,8 +106,6 @@ def package_versions() -> dict[str, str]:
         requirements = ["torch", "numpy"]
     versions = {}
     for name in sorted({re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in requirements}):
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions

@@ -82,7 +82,8 @@ class TrainStep:
         means = dict(zip(sums, (distributed.all_reduce(values) / world_size).tolist(), strict=True))
 
         if scaler is not None:
-            self.optimizers.unscale(scaler)
+            for optimizer in self.optimizers.all:
+                scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.grad_clip_norm)
         norm_is_finite = bool(getattr(norm, "full_tensor", lambda: norm)().isfinite())
 

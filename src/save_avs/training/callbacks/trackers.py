@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,35 +26,23 @@ from save_avs.types import U8
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
-def _open_tensorboard(out: Path, stage: str, step: int) -> Any:
-    from accelerate.tracking import TensorBoardTracker
+def _open_tracker(name: Tracker, out: Path, stage: str, step: int) -> Any:
+    from accelerate import tracking
 
-    # The row of the step itself is kept: it was written before the checkpoint.
-    purge_step: Any = step + 1 if step else 0
-    return TensorBoardTracker(stage, out / "tensorboard", purge_step=purge_step)
-
-
-def _open_wandb(out: Path, stage: str, step: int) -> Any:
-    from accelerate.tracking import WandBTracker
-
-    name: Any = session_name(stage, step)
-    return WandBTracker("save-avs", name=name, group=out.name, dir=str(out), mode="offline")
-
-
-def _open_mlflow(out: Path, stage: str, step: int) -> Any:
-    from accelerate.tracking import MLflowTracker
-
-    mlflow: Any = import_module("mlflow")  # an extra, which type checks do without
-    mlflow.set_tracking_uri(f"sqlite:///{out.resolve() / 'mlflow.db'}")
-    images = (out / "mlflow").resolve().as_uri()
-    return MLflowTracker(out.name, images, run_name=session_name(stage, step))
-
-
-TRACKERS: dict[Tracker, Callable[[Path, str, int], Any]] = {
-    "tensorboard": _open_tensorboard,  # event files in OUT/tensorboard/STAGE
-    "wandb": _open_wandb,  # an offline run in OUT/wandb; `wandb sync` uploads it
-    "mlflow": _open_mlflow,  # a run in the database OUT/mlflow.db, its images in OUT/mlflow
-}
+    session: Any = session_name(stage, step)
+    match name:
+        case "tensorboard":  # event files in OUT/tensorboard/STAGE
+            # The row of the step itself is kept: it was written before the checkpoint.
+            purge_step: Any = step + 1 if step else 0
+            return tracking.TensorBoardTracker(stage, out / "tensorboard", purge_step=purge_step)
+        case "wandb":  # an offline run in OUT/wandb; `wandb sync` uploads it
+            return tracking.WandBTracker(
+                "save-avs", name=session, group=out.name, dir=str(out), mode="offline"
+            )
+        case "mlflow":  # a run in the database OUT/mlflow.db, its images in OUT/mlflow
+            mlflow: Any = import_module("mlflow")  # an extra, which type checks do without
+            mlflow.set_tracking_uri(f"sqlite:///{out.resolve() / 'mlflow.db'}")
+            return tracking.MLflowTracker(out.name, (out / "mlflow").resolve().as_uri(), run_name=session)
 
 
 def _log_images(name: Tracker, tracker: Any, images: Mapping[str, U8], step: int) -> None:
@@ -96,7 +84,7 @@ class TrackerCallback(Callback):
         PartialState()  # Accelerate's loggers require it
         for name, value in NO_TELEMETRY.items():
             os.environ.setdefault(name, value)
-        self._open = {name: TRACKERS[name](self._out, stage, step) for name in self._names}
+        self._open = {name: _open_tracker(name, self._out, stage, step) for name in self._names}
         for tracker in self._open.values():
             tracker.start()
 
