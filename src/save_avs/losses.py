@@ -87,9 +87,6 @@ def save_loss(
     targets: Tensor,
     has_mask: Tensor,
     normalizer: float | Tensor | None = None,
-    *,
-    bce_weight: float = 1.0,
-    iou_weight: float = 1.0,
 ) -> SaveLoss:
     """SAVE's loss: cross-entropy plus soft IoU; see `bce_loss` and `soft_iou_loss` for shapes.
 
@@ -100,7 +97,7 @@ def save_loss(
     """
     bce = bce_loss(logits, targets, has_mask, normalizer)
     iou = soft_iou_loss(logits, targets, has_mask, normalizer)
-    return SaveLoss(bce_weight * bce + iou_weight * iou, bce, iou)
+    return SaveLoss(bce + iou, bce, iou)
 
 
 def class_loss(

@@ -1,4 +1,4 @@
-"""Mask metrics over a data set: update with frames, merge across processes, compute under a protocol.
+"""Mask metrics over a data set: update with frames, compute under a protocol.
 
 A frame is reduced to a few counts and its F curve when it is added. Sums of these over a clip's frames
 (`ClipTable`) are all that any protocol needs, so clips can be resampled, left out or swapped without the
@@ -105,18 +105,12 @@ class FrameTable(ScoreTable):
 class MaskMetric:
     """Collects frames under one frame scoring.
 
-    State is plain CPU tensors: an instance can be pickled and sent to another process to be merged there.
-
     Args:
         scoring: threshold, and what F thresholds; frames must be resized already.
     """
 
     def __init__(self, scoring: FrameScoring | None = None) -> None:
         self.scoring = scoring or FrameScoring()
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all frames."""
         self._indices: list[Tensor] = []
         self._counts: list[Tensor] = []
         self._curves: list[Tensor] = []
@@ -148,12 +142,6 @@ class MaskMetric:
         curves = frame_f_curves(logits.float() if self.scoring.f_from_logits else probs, targets)
         self._curves.append(curves)
         self._indices.append(torch.stack(indices, dim=1))
-
-    def merge(self, other: Self) -> None:
-        """Add the frames of another instance, such as that of another process."""
-        self._indices += other._indices
-        self._counts += other._counts
-        self._curves += other._curves
 
     def table(self) -> FrameTable:
         """Return all frames so far, in the order they were added."""

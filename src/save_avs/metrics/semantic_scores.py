@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -47,10 +47,6 @@ class SemanticMetric:
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all frames."""
         self._clips: list[Tensor] = []
         self._counts: list[Tensor] = []
 
@@ -78,11 +74,6 @@ class SemanticMetric:
         counts = [_count(labels, self.classes) for labels in (shared, pred, target)]
         self._counts.append(torch.stack(counts, dim=1))
         self._clips.append(indices)
-
-    def merge(self, other: Self) -> None:
-        """Add the frames of another instance, such as that of another process."""
-        self._clips += other._clips
-        self._counts += other._counts
 
     def table(self) -> SemanticTable:
         """Return the sums over the frames of each clip so far."""
