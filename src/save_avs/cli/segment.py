@@ -96,11 +96,7 @@ def segment(
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     settings = SegmentationSettings(
-        fps=parse_fps(fps),
-        threshold=threshold,
-        outputs=parse_outputs(save),
-        color=color,
-        opacity=opacity,
+        fps=parse_fps(fps), threshold=threshold, outputs=parse_outputs(save), color=color, opacity=opacity
     )
     if not inputs:
         raise UsageError(

@@ -111,14 +111,9 @@ def _plan_job(
             continue
         if existing is not ExistingPolicy.RESUME or not folder.exists():
             return SegmentationJob(path, folder)
-        if _source_of_summary(folder) == resolved_path_text(path):
+        if (read_summary(folder) or {}).get("source") == resolved_path_text(path):
             return SegmentationJob(path, folder)
     raise AssertionError("unreachable: count() does not end")
-
-
-def _source_of_summary(folder: Path) -> Any:
-    """Return the video that a results folder is of; None when it does not say."""
-    return (read_summary(folder) or {}).get("source")
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
