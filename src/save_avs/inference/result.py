@@ -317,13 +317,14 @@ class SegmentationResult:
 
     def _video_json(self) -> dict[str, Any]:
         video = self.video
+        aspect = video.sample_aspect_ratio
         return {
             "path": path_text(video.path),
             "width": video.width,
             "height": video.height,
             "fps": video.fps,
             "duration": self._duration(),
-            "sample_aspect_ratio": f"{video.sample_aspect_ratio.numerator}:{video.sample_aspect_ratio.denominator}",
+            "sample_aspect_ratio": f"{aspect.numerator}:{aspect.denominator}",
         }
 
     def _duration(self) -> float:
