@@ -19,11 +19,14 @@ from tests.support.sample_videos import BrightWhereLoud, make_video
 
 RUN = ["segment", "clip.mp4", "-o", "out"]
 BASE = {"--fps": "5", "--threshold": "0.5", "--save": "masks,timeline", "--color": "auto", "--opacity": "0.5"}
+BASE |= {"--tone-map": "auto", "--deinterlace": "auto"}
 CHANGES = {
     "--fps": ("2", "fps was 5.0, is 2.0"),
     "--threshold": ("0.7", "threshold was 0.5, is 0.7"),
     "--color": ("#00ff00", "color was auto, is #00ff00"),
     "--opacity": ("0.3", "opacity was 0.5, is 0.3"),
+    "--tone-map": ("off", "tone_map was auto, is off"),
+    "--deinterlace": ("off", "deinterlace was auto, is off"),
     "--save": ("masks", "outputs was masks,timeline, is masks"),
 }
 
@@ -53,7 +56,7 @@ def key() -> dict:
 
 
 def test_every_setting_is_changed_once():
-    names = {"outputs" if option == "--save" else option[2:] for option in CHANGES}
+    names = {"outputs" if option == "--save" else option[2:].replace("-", "_") for option in CHANGES}
     assert names == SegmentationSettings.__dataclass_fields__.keys() - {"batch_size"}
 
 

@@ -6,9 +6,10 @@ import av
 import numpy as np
 import pytest
 
+from save_avs.errors import UsageError
 from save_avs.video import read_video_chunks
 from save_avs.video.rotation import UprightConverter
-from tests.support.media_files import ffmpeg, needs_ffmpeg
+from tests.support.media_files import ffmpeg, gray, make, needs_ffmpeg
 
 BT601, BT709, BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593)
 UNTAGGED, SD, HD = 2, (640, 480), (1280, 720)
@@ -101,6 +102,45 @@ def test_alpha_is_composited_over_black(alpha):
     image = np.full((8, 8, 4), (200, 100, 50, alpha), np.uint8)
     frame = av.VideoFrame.from_ndarray(image, format="rgba")
     np.testing.assert_allclose(shown(frame), np.array([200, 100, 50]) * alpha / 255, atol=1)
+
+
+def comb(frames: np.ndarray) -> float:
+    """Mean difference of each row to its two neighbors: large where fields are woven."""
+    rows = frames[..., 1].astype(float)
+    return float(np.abs(2 * rows[:, 1:-1] - rows[:, :-2] - rows[:, 2:]).mean())
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("rate", [None, 5])
+def test_interlaced_frames_are_deinterlaced(tmp_path, rate):
+    path = tmp_path / "v.mp4"
+    moving = "color=black:s=128x96:r=50:d=2,geq=lum='if(lt(mod(X-6*N,64),32),235,16)':cb=128:cr=128"
+    encoding = ["-c:v", "libx264", "-flags", "+ildct+ilme", "-crf", "5", "-colorspace", "bt709"]
+    fields = f"{moving},tinterlace=interleave_top,fieldorder=tff"
+    ffmpeg("-f", "lavfi", "-i", fields, "-pix_fmt", "yuv420p", *encoding, path)
+    woven, smooth = (
+        list(read_video_chunks(path, fps=rate, deinterlace=switch)) for switch in ("off", "auto")
+    )
+    for chunk, other in zip(woven, smooth, strict=True):
+        np.testing.assert_array_equal(chunk.times, other.times)
+        np.testing.assert_array_equal(chunk.source_indices, other.source_indices)
+        assert comb(other.frames) < comb(chunk.frames) / 5
+        assert abs(other.frames.mean() - chunk.frames.mean()) < 3
+
+
+def test_progressive_frames_are_not_deinterlaced(tmp_path):
+    path = make(tmp_path / "v.mp4", gray(10))
+    first, second = (
+        np.concatenate([chunk.frames for chunk in read_video_chunks(path, deinterlace=switch)])
+        for switch in ("off", "auto")
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("option", ["tone_map", "deinterlace"])
+def test_unknown_switch_is_refused(tmp_path, option):
+    with pytest.raises(UsageError, match="auto or off"):
+        read_video_chunks(tmp_path / "v.mp4", **{option: "on"})
 
 
 @needs_ffmpeg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from save_avs.inference.multiple_inputs import SegmentationOutcome
     from save_avs.inference.result_folders import ExistingPolicy, SegmentationJob
     from save_avs.inference.settings import SegmentationSettings
+    from save_avs.video.color import Switch
 
 DEFAULT_DIRECTORY = Path("runs/segment")
 
@@ -69,6 +70,12 @@ def segment(
         str, typer.Option("--color", metavar="auto|CSS", help="Color of the mask in the overlay.")
     ] = "auto",
     opacity: Annotated[float, typer.Option("--opacity", help="Opacity of that color, 0 to 1.")] = 0.5,
+    tone_map: Annotated[
+        str, typer.Option("--tone-map", metavar="auto|off", help="Map HDR and BT.2020 to BT.709.")
+    ] = "auto",
+    deinterlace: Annotated[
+        str, typer.Option("--deinterlace", metavar="auto|off", help="Deinterlace interlaced frames.")
+    ] = "auto",
     overwrite: Overwrite = False,
     resume: Annotated[
         bool,
@@ -96,7 +103,13 @@ def segment(
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     settings = SegmentationSettings(
-        fps=parse_fps(fps), threshold=threshold, outputs=parse_outputs(save), color=color, opacity=opacity
+        fps=parse_fps(fps),
+        threshold=threshold,
+        outputs=parse_outputs(save),
+        color=color,
+        opacity=opacity,
+        tone_map=cast("Switch", tone_map),
+        deinterlace=cast("Switch", deinterlace),
     )
     if not inputs:
         raise UsageError(

@@ -26,6 +26,7 @@ from save_avs.inference.sources import VideoSource, array_source, file_source
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
 from save_avs.types import VideoMasksBuilder
+from save_avs.video.color import Switch
 from save_avs.video.frame_reader import ReadReport
 from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope
 
@@ -76,6 +77,8 @@ class SegmentOptions(TypedDict, total=False):
     batch_size: int
     color: str
     opacity: float
+    tone_map: Switch
+    deinterlace: Switch
     directory: str | Path | None
     overwrite: bool
     on_progress: Callable[[FrameProgress], None] | None
@@ -100,6 +103,8 @@ def segment(
     batch_size: int = 16,
     color: str = "auto",
     opacity: float = 0.5,
+    tone_map: Switch = "auto",
+    deinterlace: Switch = "auto",
     directory: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[FrameProgress], None] | None = None,
@@ -116,6 +121,8 @@ def segment(
         batch_size: frames per forward pass of the model.
         color: of the mask in the overlay: a CSS color, or ``auto`` for one that contrasts with the object.
         opacity: of that color, 0 to 1.
+        tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
+        deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         directory: a new folder to write to while the video is processed; it appears when all is done. Without
             it nothing is written; the result's ``save`` does the same later and reads the video twice. For
             several videos: the folder of their folders, ``<stem>`` each.
@@ -140,7 +147,14 @@ def segment(
         [8, 8]
     """
     settings = SegmentationSettings(
-        fps=fps, threshold=threshold, outputs=outputs, batch_size=batch_size, color=color, opacity=opacity
+        fps=fps,
+        threshold=threshold,
+        outputs=outputs,
+        batch_size=batch_size,
+        color=color,
+        opacity=opacity,
+        tone_map=tone_map,
+        deinterlace=deinterlace,
     )
     several = not isinstance(path, str | os.PathLike)
     paths = [Path(each) for each in path] if several else [Path(path)]
@@ -244,6 +258,7 @@ class _Pipeline:
         chunk = max(_MIN_CHUNK_FRAMES, _CHUNK_BYTES // (3 * video.width * video.height))
         chunks = self._source.read_chunks(
             fps=settings.fps,
+            **settings.frame_options(),
             chunk=min(settings.batch_size, chunk),
             sample_rate=predictor.model.frontend.sample_rate,
             report=self._read_report,

@@ -195,7 +195,7 @@ class SegmentationResult:
         # A frame nearest to a time of the grid is shown up to half a step before it.
         starts = list(zip(masks.source_indices, np.array(masks.times) - 0.5 / fps, strict=True))
         mask = np.zeros(masks.size, dtype=np.bool_)
-        for chunk in self.source.read_chunks(report=report):
+        for chunk in self.source.read_chunks(report=report, **self.settings.frame_options()):
             for i, time in enumerate(chunk.times.tolist()):
                 now = bisect_right(starts, (int(chunk.source_indices[i]), time)) - 1
                 if now > shown:
@@ -212,7 +212,7 @@ class SegmentationResult:
         """Read the processed frames again, u8 [H,W,3]."""
         expected = {index: i for i, index in enumerate(self.video_masks.indices)}
         read = 0
-        for chunk in self.source.read_chunks(fps=self.settings.fps):
+        for chunk in self.source.read_chunks(fps=self.settings.fps, **self.settings.frame_options()):
             for index, (image, time) in enumerate(
                 zip(chunk.frames, chunk.times, strict=True), chunk.first_index
             ):

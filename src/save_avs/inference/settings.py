@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from PIL import ImageColor
 
 from save_avs.errors import UsageError
 from save_avs.formats import MASK_FORMATS
+from save_avs.video.color import Switch, check_switch
 from save_avs.visualization.overlay import MaskPainter
 
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
@@ -42,6 +43,8 @@ class SegmentationSettings:
         batch_size: frames per forward pass of the model.
         color: of the mask in the overlay, as CSS writes it; ``auto`` for one that contrasts with the object.
         opacity: of that color, 0 to 1.
+        tone_map: ``auto`` maps HDR and BT.2020 to BT.709; or ``off``.
+        deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
 
     Raises:
         UsageError: a value is out of range.
@@ -53,6 +56,8 @@ class SegmentationSettings:
     batch_size: int = 16
     color: str = "auto"
     opacity: float = 0.5
+    tone_map: Switch = "auto"
+    deinterlace: Switch = "auto"
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -64,7 +69,13 @@ class SegmentationSettings:
         check_batch_size(self.batch_size)
         if not 0 <= self.opacity <= 1:
             raise UsageError(f"the opacity must be between 0 and 1, not {self.opacity:g}")
+        check_switch("tone_map", self.tone_map)
+        check_switch("deinterlace", self.deinterlace)
         self.painter()
+
+    def frame_options(self) -> dict[str, Any]:
+        """Return the options of ``read_video_chunks`` that decide how a frame looks."""
+        return {"tone_map": self.tone_map, "deinterlace": self.deinterlace}
 
     def painter(self) -> MaskPainter:
         """Return what draws the masks of one video."""

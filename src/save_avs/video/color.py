@@ -7,12 +7,20 @@ from typing import Any, Literal
 import numpy as np
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 
+from save_avs.errors import UsageError
 from save_avs.types import U8
 
 Switch = Literal["auto", "off"]
 
+
 _UNSPECIFIED = 2  # code of an unknown matrix, in FFmpeg and H.273
 _SD_SIZE = (1280, 577)  # from this width or height on, video without color tags is HD
+
+
+def check_switch(name: str, value: str) -> None:
+    """Raise a UsageError unless an option is ``auto`` or ``off``."""
+    if value not in ("auto", "off"):
+        raise UsageError(f"{name} must be auto or off, not {value!r}")
 
 
 def conversion_options(frame: Any, tone_map: Switch = "auto") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from save_avs.types import U8
+from save_avs.video.color import Switch
 from save_avs.video.container import Warn, decode, open_media, pick_video
 from save_avs.video.probe import VideoInfo
 from save_avs.video.rotation import UprightConverter
@@ -53,12 +54,14 @@ class FrameReader:
     that had to be repaired, and for a frame size that changes.
     """
 
-    def __init__(self, info: VideoInfo, report: ReadReport, on_warning: Warn) -> None:
+    def __init__(
+        self, info: VideoInfo, report: ReadReport, on_warning: Warn, tone_map: Switch = "auto"
+    ) -> None:
         self._info = info
         self._report = report
         self._on_warning = on_warning
         self._warned: set[str] = set()
-        self._rgb = UprightConverter(info.width, info.height)
+        self._rgb = UprightConverter(info.width, info.height, tone_map)
         self._end = 0.0
         self._failure = ""
         self._first_repair: float | None = None

@@ -11,7 +11,9 @@ import numpy as np
 from save_avs.types import U8, VideoChunk
 from save_avs.video.audio_blocks import AudioWindowReader, sample_range
 from save_avs.video.audio_reader import read_audio_blocks
+from save_avs.video.color import Switch, check_switch
 from save_avs.video.container import Warn, check_fps, ignore_warning
+from save_avs.video.deinterlace import deinterlace_frames
 from save_avs.video.frame_reader import FrameReader, ReadReport, TimedFrame
 from save_avs.video.probe import VideoInfo, probe
 
@@ -35,6 +37,8 @@ def read_video_chunks(
     chunk: int = 16,
     sample_rate: int = 16000,
     audio_margin: float = 0.5,
+    tone_map: Switch = "auto",
+    deinterlace: Switch = "auto",
     report: ReadReport | None = None,
     on_warning: Warn | None = None,
 ) -> Generator[VideoChunk, None, None]:
@@ -51,6 +55,8 @@ def read_video_chunks(
         chunk: frames per chunk at most (fewer when they are very large or far apart in time).
         sample_rate: audio samples per second.
         audio_margin: seconds of audio on each side of a chunk's frames.
+        tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
+        deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         report: filled in while the chunks are read.
         on_warning: called with one line for each thing worth knowing: no audio, damage, a cut file.
 
@@ -66,14 +72,18 @@ def read_video_chunks(
         (4, (4, 360, 640, 3), True)
     """
     check_fps(fps)
+    check_switch("tone_map", tone_map)
+    check_switch("deinterlace", deinterlace)
     info = probe(path)
-    reader = FrameReader(info, report or ReadReport(), on_warning or ignore_warning)
-    return _chunks(info, reader, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning)
+    reader = FrameReader(info, report or ReadReport(), on_warning or ignore_warning, tone_map)
+    frames = iter(reader) if deinterlace == "off" else deinterlace_frames(iter(reader))
+    return _chunks(info, reader, frames, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning)
 
 
 def _chunks(
     info: VideoInfo,
     reader: FrameReader,
+    frames: Iterator[TimedFrame],
     fps: float | None,
     chunk: int,
     sample_rate: int,
@@ -102,10 +112,10 @@ def _chunks(
             )
         jumps.append(time)
 
-    for times, frames, indices in _batches(_images(reader, fps, sounds, on_jump), chunk):
+    for times, images, indices in _batches(_images(reader, frames, fps, sounds, on_jump), chunk):
         start, end = sample_range(times, audio_margin, sample_rate)
         yield VideoChunk(
-            frames=frames,
+            frames=images,
             times=np.array(times, dtype=np.float64),
             waveform=np.zeros(0, dtype=np.float32) if audio is None else audio.read(start, end)[:, 0],
             waveform_start=start / sample_rate,
@@ -113,17 +123,21 @@ def _chunks(
             first_index=index,
             source_indices=np.array(indices, dtype=np.int64),
         )
-        index += len(frames)
+        index += len(images)
 
 
 def _images(
-    reader: FrameReader, fps: float | None, sounds: Callable[[float], bool], on_jump: Callable[[float], None]
+    reader: FrameReader,
+    frames: Iterator[TimedFrame],
+    fps: float | None,
+    sounds: Callable[[float], bool],
+    on_jump: Callable[[float], None],
 ) -> Iterator[_Image]:
     """Convert the frames to read; ``sounds`` tells whether there is audio at a time or later."""
     timed = (
-        _repeat_held_frames(iter(reader), sounds)
+        _repeat_held_frames(frames, sounds)
         if fps is None
-        else _resample_frames(iter(reader), 1 / fps, sounds, on_jump)
+        else _resample_frames(frames, 1 / fps, sounds, on_jump)
     )
     converted: TimedFrame | None = None
     image = np.empty(0, dtype=np.uint8)
