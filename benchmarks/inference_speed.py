@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from save_avs._files import atomic_path, atomic_write
-from save_avs.evaluation.speed import PeakMatmul, time_call, time_interleaved
+from save_avs.evaluation.runtime_speed import PeakMatmul, time_call, time_interleaved
 from save_avs.models import SaveConfig
 from save_avs.models.profile import profile_model
 

@@ -30,10 +30,10 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from save_avs.evaluation.speed import PeakMatmul
+from save_avs.evaluation.runtime_speed import PeakMatmul
 from save_avs.losses import save_loss
 from save_avs.models import SAVE, SaveConfig, build_save
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.training.collate import to_device
 from save_avs.training.optimizer import Optimizers
 from save_avs.types import AVBatch

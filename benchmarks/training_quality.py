@@ -12,13 +12,13 @@ from torch import Tensor
 
 from save_avs.losses import save_loss
 from save_avs.models import SAVE, SaveConfig, build_save
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.sample_streams import SceneStream
 from save_avs.synthesis.scene import SceneOptions
-from save_avs.synthesis.streams import SceneStream
 from save_avs.training.collate import collate_samples
 from save_avs.training.optimizer import Optimizers
-from save_avs.training.schedule import cosine_with_warmup
+from save_avs.training.stage_schedule import cosine_with_warmup
 from save_avs.types import AVBatch
 
 PARTS = ["adapter", "audio_adapter", "mask_decoder"]

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from save_avs.models.sam import PRESETS, Sam, load_sam
-from save_avs.weights.key_remapping import remap_transformers_sam
+from save_avs.weights.transformers_sam_keys import remap_transformers_sam
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.sam_oracle import make_oracle

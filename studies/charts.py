@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from save_avs.metrics.bootstrap import Difference, Estimate
+from save_avs.metrics.bootstrap_and_permutation import Difference, Estimate
 from save_avs.visualization.plots import PALETTE, TEXT_COLOR, style_axes
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from save_avs.synthesis.corpus import CorpusSplit
 from save_avs.training.recipe import Recipe, load_recipe
 from save_avs.training.safe_yaml import read_yaml
 from save_avs.training.setup import init_model_folder
-from save_avs.training.stage import SceneConfig, Stage, StrictModel
+from save_avs.training.stage_config import SceneConfig, Stage, StrictModel
 from studies.prompted_scenes import PromptKind
 from studies.results import run_name
 

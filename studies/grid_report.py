@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from save_avs.evaluation.scenes import EMPTY_TARGET, OWN_SOUND
-from save_avs.metrics.bootstrap import Difference, Estimate
+from save_avs.metrics.bootstrap_and_permutation import Difference, Estimate
 from studies.charts import draw_costs, draw_quality
 from studies.config import StudyConfig
 from studies.environment import command_line

@@ -22,8 +22,8 @@ from save_avs.metrics.frame_scores import frame_f_curves
 from save_avs.metrics.mask_metrics import best_f_score
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.sample_streams import EVAL_OPTIONS, EVAL_TIME
 from save_avs.synthesis.scene import SceneOptions
-from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME
 from save_avs.types import U8, Bool
 
 PromptKind = Literal["point", "box", "center", "image"]

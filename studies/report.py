@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from save_avs._files import atomic_folder, atomic_write
 from save_avs._text import markdown_table
-from save_avs.metrics.bootstrap import Difference, Estimate
+from save_avs.metrics.bootstrap_and_permutation import Difference, Estimate
 from save_avs.visualization.plots import figure_to_png
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from save_avs.training.history import read_history
 from save_avs.training.run_recipe import train
 from save_avs.training.setup import with_corpus_classes
 from save_avs.training.signals import InterruptedRunError
-from save_avs.training.stage import SyntheticStage
+from save_avs.training.stage_config import SyntheticStage
 from studies.budget import profile_recipe, training_flops
 from studies.config import Run
 from studies.environment import describe_machine

@@ -13,18 +13,18 @@ from torch import Tensor
 
 from save_avs.datasets import open_dataset
 from save_avs.evaluation.benchmark import evaluate_clips
+from save_avs.evaluation.runtime_speed import time_call, time_interleaved
 from save_avs.evaluation.scenes import SceneReport, evaluate_scenes
-from save_avs.evaluation.speed import time_call, time_interleaved
 from save_avs.models import SAVE, build_save
 from save_avs.models.precision import resolve_precision, set_precision
 from save_avs.runtimes import load_model
 from save_avs.runtimes.loading import resolve_device
 from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.sample_streams import EVAL_OPTIONS, calibration_frames
 from save_avs.synthesis.scene import SceneOptions
-from save_avs.synthesis.streams import EVAL_OPTIONS, calibration_frames
 from save_avs.training.recipe import Recipe
 from save_avs.training.setup import stage_config
-from save_avs.training.stage import ClipStage, SyntheticStage
+from save_avs.training.stage_config import ClipStage, SyntheticStage
 from studies.config import Run
 from studies.prompted_scenes import evaluate_prompted
 from studies.results import Unit

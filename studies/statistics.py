@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from save_avs.metrics.bootstrap import (
+from save_avs.metrics.bootstrap_and_permutation import (
     Difference,
     Estimate,
     draw_clusters,

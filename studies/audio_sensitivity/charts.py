@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from save_avs.inference.predictor import FrameModel
-from save_avs.metrics.bootstrap import Estimate
+from save_avs.metrics.bootstrap_and_permutation import Estimate
 from save_avs.types import U8, Bool
 from save_avs.visualization.overlay import draw_mask
 from save_avs.visualization.plots import GRID_COLOR, PALETTE, TEXT_COLOR, style_axes

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from save_avs.metrics.bootstrap import (
+from save_avs.metrics.bootstrap_and_permutation import (
     RESAMPLES,
     Difference,
     Estimate,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
+from save_avs.metrics.bootstrap_and_permutation import Estimate, bootstrap_mean
 from studies.audio_sensitivity import trials as conditions
 from studies.audio_sensitivity.listening_score import SoundSwapScores, listening_score
 from studies.audio_sensitivity.trials import SensitivityScore, TestFrame

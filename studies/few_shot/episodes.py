@@ -18,8 +18,8 @@ from save_avs.evaluation.benchmark import clips_by_category
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.render import render_scene
+from save_avs.synthesis.sample_streams import EVAL_OPTIONS, EVAL_TIME, render_sample
 from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
-from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME, render_sample
 from save_avs.types import AVSample
 from studies.few_shot.config import FewShotConfig
 from studies.few_shot.frames import FrameSet, clip_class, read_frame_set, read_in_parts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from save_avs.evaluation.reference_results import published_mask_results
-from save_avs.metrics.bootstrap import Difference
+from save_avs.metrics.bootstrap_and_permutation import Difference
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName
 from save_avs.visualization.plots import PALETTE, style_axes
 from studies.charts import error_lengths, label_x, new_figure

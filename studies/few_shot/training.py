@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from save_avs.losses import save_loss
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.models.save import SAVE
 from save_avs.training.clip_dataset import EpochShuffle
 from save_avs.training.optimizer import Optimizers
-from save_avs.training.schedule import cosine_with_warmup
+from save_avs.training.stage_schedule import cosine_with_warmup
 from studies.few_shot.baselines import Baseline, Gavs, PrototypeBaseline
 from studies.few_shot.frames import FrameSet
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
+from save_avs.metrics.bootstrap_and_permutation import Estimate, bootstrap_mean
 from save_avs.types import F64
 from studies.interpretability.faithfulness import AVERAGED, REMOVED, Faithfulness, rank_correlation
 

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.sample_streams import render_sample
 from save_avs.synthesis.scene import SceneOptions, random_scene
-from save_avs.synthesis.streams import render_sample
 from save_avs.types import F64
 from studies.interpretability.ablation import (
     Ablation,

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
+from save_avs.synthesis.sample_streams import scene_log_mel
 from save_avs.synthesis.scene import random_audio_source
-from save_avs.synthesis.streams import scene_log_mel
 from save_avs.types import F64
 from studies.interpretability.ablation import AudioEmbeddings, embed_audio, stack_embeddings
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from save_avs.errors import UsageError
-from save_avs.metrics.bootstrap import bootstrap_mean
+from save_avs.metrics.bootstrap_and_permutation import bootstrap_mean
 from save_avs.models.preprocess import preprocess_frames
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus

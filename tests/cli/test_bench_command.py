@@ -9,13 +9,13 @@ import pytest
 
 from save_avs.audio.frontend import VGGISH
 from save_avs.cli import main
-from save_avs.evaluation.speed import time_interleaved
+from save_avs.evaluation.runtime_speed import time_interleaved
 from save_avs.metrics.frame_scores import mask_agreement
 from save_avs.models import save_model
 from save_avs.runtimes import RUNTIMES
 from save_avs.runtimes import registry as store
 from save_avs.runtimes.registry import fastest_runtime
-from save_avs.synthesis.streams import calibration_frames
+from save_avs.synthesis.sample_streams import calibration_frames
 from tests.support.tiny_model import shake, tiny_model
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from save_avs.datasets.base import ClipMetadata
+from save_avs.datasets.shard_members import MemberRecord
 from save_avs.datasets.shards import (
     INDEX_JSON,
     ShardedClip,
@@ -19,7 +20,6 @@ from save_avs.datasets.shards import (
     read_index,
     sharded_entries,
 )
-from save_avs.datasets.storage import MemberRecord
 from save_avs.errors import DataError
 from tests.support.corruption import BOUNDED, documents
 

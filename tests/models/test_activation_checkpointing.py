@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from save_avs.models import SAVE
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.training.memory_estimate import saved_bytes
 from save_avs.training.recipe import Recipe
 from save_avs.training.setup import build_model

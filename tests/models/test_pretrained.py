@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.models import SAVE, build_from_pretrained, save_model
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.models.pretrained import checksum
 from save_avs.models.sam.checkpoint import load_sam
 from save_avs.models.serialization import init_from_folder, load_folder, read_config

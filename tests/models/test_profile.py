@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from save_avs.models import SaveConfig
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.models.profile import PARTS, profile_model
 from tests.support.tiny_model import SAM, tiny_config, tiny_model
 

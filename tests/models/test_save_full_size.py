@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from save_avs.models import SaveConfig, build_from_pretrained
 from save_avs.models.sam import PRESETS
-from save_avs.weights.key_remapping import remap_transformers_sam
+from save_avs.weights.transformers_sam_keys import remap_transformers_sam
 from tests.support.sam_oracle import make_oracle
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from save_avs.losses import class_loss
 from save_avs.models import build_save, save_model
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.models.serialization import init_from_folder, load_folder
 from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model
 

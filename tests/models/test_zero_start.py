@@ -9,7 +9,7 @@ import torch
 
 from save_avs.losses import save_loss
 from save_avs.models import SAVE
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.models.sam import Sam, build_sam
 from tests.support.tiny_model import SAM, tiny_batch, tiny_config, tiny_model
 

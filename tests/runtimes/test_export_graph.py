@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from save_avs.models.preprocess import preprocess_frames
+from save_avs.runtimes.end_to_end_graph import EndToEndModel, downscale_matrix, upscale_matrix
 from save_avs.runtimes.export_check import reference_probabilities
-from save_avs.runtimes.export_graph import EndToEndModel, downscale_matrix, upscale_matrix
 from save_avs.types import VideoChunk
 from tests.support.tiny_model import shake, tiny_model
 

@@ -16,7 +16,7 @@ from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT, mask_agreement
 from save_avs.runtimes import load_model
 from save_avs.runtimes import registry as store
 from save_avs.runtimes.openvino_int8 import OpenVinoInt8
-from save_avs.synthesis.streams import calibration_frames
+from save_avs.synthesis.sample_streams import calibration_frames
 
 NAME = "openvino-int8"
 

@@ -12,7 +12,7 @@ import torch
 from save_avs.errors import UsageError
 from save_avs.models import SAVE, build_save, save_model
 from save_avs.runtimes import RUNTIMES, RuntimeModel, load_model, open_runtime
-from save_avs.runtimes import base as engine
+from save_avs.runtimes import interface as engine
 from save_avs.runtimes import registry as store
 from save_avs.runtimes.registry import RuntimeTiming, fastest_runtime, save_timings
 from tests.support.tiny_model import SAM, shake, tiny_batch, tiny_config

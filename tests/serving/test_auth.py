@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from save_avs.errors import UsageError
-from save_avs.serving.app import add_web_ui
 from save_avs.serving.auth import COOKIE, MAX_BODY, AccessToken, AuthMiddleware, is_local_name
+from save_avs.serving.server import add_web_ui
 from tests.support.service import idle_service
 
 SECRET = "correct-horse-battery-staple"

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from save_avs.serving.app import make_app
 from save_avs.serving.auth import AccessToken
+from save_avs.serving.server import make_app
 
 # How many it makes up for each operation; more find no more here, and take longer.
 EXAMPLES = "5"

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import spearmanr
 
 from save_avs.errors import UsageError
-from save_avs.metrics.bootstrap import Estimate
+from save_avs.metrics.bootstrap_and_permutation import Estimate
 from save_avs.models import SAVE
 from save_avs.synthesis.corpus import Corpus
 from studies.interpretability import read_frames_at, run_interpretability

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from save_avs.errors import UsageError
-from save_avs.metrics.bootstrap import Estimate
+from save_avs.metrics.bootstrap_and_permutation import Estimate
 from studies.report import Chart, StudyReport, Table
 
 ROWS = (

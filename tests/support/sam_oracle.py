@@ -7,7 +7,7 @@ from transformers import SamConfig as HFSamConfig
 from transformers import SamModel
 
 from save_avs.models.sam import Sam, SamConfig, build_sam
-from save_avs.weights.key_remapping import remap_transformers_sam
+from save_avs.weights.transformers_sam_keys import remap_transformers_sam
 
 
 def make_oracle(config: SamConfig, image_size: int, seed: int = 0) -> SamModel:

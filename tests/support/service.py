@@ -17,11 +17,11 @@ import uvicorn
 
 from save_avs._process import Stopped
 from save_avs.serving import service, worker_pool
-from save_avs.serving.app import make_app
 from save_avs.serving.auth import AccessToken
 from save_avs.serving.config import ServiceLimits, WorkerConfig
 from save_avs.serving.job import Job, JobOptions
 from save_avs.serving.job_store import JobStore
+from save_avs.serving.server import make_app
 
 
 def names(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from save_avs.datasets.base import ClipMetadata
-from save_avs.training.stage import ClipStage
+from save_avs.training.stage_config import ClipStage
 from save_avs.types import AVSample
 
 

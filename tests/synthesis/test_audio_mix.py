@@ -5,8 +5,8 @@ import pytest
 
 from save_avs.audio.log_mel import SAMPLE_RATE, SILENT_LOG_MEL
 from save_avs.synthesis.render import FADE_S, mix_audio
+from save_avs.synthesis.sample_streams import scene_log_mel
 from save_avs.synthesis.scene import AudioSource, random_noise
-from save_avs.synthesis.streams import scene_log_mel
 
 
 def noise(seed: int, seconds: float = 0.7) -> np.ndarray:

@@ -7,14 +7,14 @@ import pytest
 
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.render import mix_audio, render_scene
-from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
-from save_avs.synthesis.streams import (
+from save_avs.synthesis.sample_streams import (
     AudioTaggingStream,
     PromptStream,
     SceneStream,
     group_names,
     scene_log_mel,
 )
+from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
 
 OPTIONS = SceneOptions(num_objects=(1, 3))
 

@@ -17,7 +17,7 @@ from save_avs.training.augment_image import (
     random_window,
 )
 from save_avs.training.clip_dataset import ClipStream, EpochShuffle
-from save_avs.training.stage import AugmentConfig
+from save_avs.training.stage_config import AugmentConfig
 from save_avs.types import AVSample
 from tests.support.training_clips import Clips, make_clip
 

@@ -9,7 +9,7 @@ from save_avs.errors import DataError
 from save_avs.training.clip_dataset import ClipStream, EpochShuffle
 from save_avs.training.recipe import Recipe, RecipeError, load_recipe
 from save_avs.training.recipe_check import check_recipe
-from save_avs.training.stage import AugmentConfig
+from save_avs.training.stage_config import AugmentConfig
 from tests.support import dataset_trees as trees
 from tests.support.tiny_model import tiny_config
 

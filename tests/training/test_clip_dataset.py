@@ -13,7 +13,7 @@ from save_avs.training.clip_dataset import (
     collate_clips,
     mask_fractions,
 )
-from save_avs.training.stage import AugmentConfig
+from save_avs.training.stage_config import AugmentConfig
 from tests.support.training_clips import Clips, make_clip
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from save_avs.synthesis.streams import AudioTaggingSample, PromptSample, SceneSample
+from save_avs.synthesis.sample_streams import AudioTaggingSample, PromptSample, SceneSample
 from save_avs.training.collate import collate_audio, collate_prompts, collate_samples, collate_scenes
 from save_avs.types import AVSample
 

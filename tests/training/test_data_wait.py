@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from save_avs.training.callbacks.callback import WINDOW
 from save_avs.training.callbacks.data_wait import WARMUP, DataWaitMonitor
-from save_avs.training.throughput import WINDOW
 from tests.support.training_runs import STEPS, stats
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from save_avs.training.ema import EMA
 from save_avs.training.optimizer import Optimizers
-from save_avs.training.schedule import cosine_with_warmup
+from save_avs.training.stage_schedule import cosine_with_warmup
 
 
 def test_cosine_with_warmup_formula():

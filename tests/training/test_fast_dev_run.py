@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from save_avs.training.recipe import Recipe
 from save_avs.training.run_recipe import fast_dev_train, shorten_recipe
-from save_avs.training.stage import SyntheticStage
+from save_avs.training.stage_config import SyntheticStage
 from tests.support.recording_callback import RecordingCallback
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import tiny_config

@@ -7,7 +7,7 @@ import pytest
 from save_avs.errors import UsageError
 from save_avs.runtimes.loading import BUNDLED
 from save_avs.training.recipe import load_recipe
-from save_avs.training.stage import SceneConfig
+from save_avs.training.stage_config import SceneConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MINIMAL = """

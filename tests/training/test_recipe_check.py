@@ -10,7 +10,7 @@ import torch
 from save_avs.cli import main
 from save_avs.errors import DataError
 from save_avs.models import build_save, save_model
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.training import recipe_check as checking
 from save_avs.training.memory_estimate import estimate_memory, forward_one, saved_bytes
 from save_avs.training.recipe import Recipe

@@ -14,7 +14,7 @@ from save_avs.models import SAVE, build_save
 from save_avs.models.serialization import load_folder
 from save_avs.training.recipe import Recipe
 from save_avs.training.run_recipe import train
-from save_avs.training.stage import SyntheticStage
+from save_avs.training.stage_config import SyntheticStage
 from save_avs.training.tasks import TASKS
 from save_avs.training.trainer import Trainer
 from tests.support.recording_callback import RecordingCallback, make_trainer

@@ -18,7 +18,7 @@ from save_avs.training.callbacks.validation_images import (
     make_validation_images,
     panels,
 )
-from save_avs.training.stage import SyntheticStage
+from save_avs.training.stage_config import SyntheticStage
 from save_avs.training.tasks import TASKS
 from save_avs.visualization.overlay import MASK_COLOR, TARGET_COLOR
 from tests.support.tiny_corpus import make_corpus

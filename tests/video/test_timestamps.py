@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from save_avs.video import probe, read_video_chunks
-from save_avs.video.frame_reader import ReadReport
+from save_avs.video.frame_decoder import ReadReport
 from save_avs.video.timestamps import repair_times
 from tests.support.media_files import ffmpeg, gray, levels, make, needs_ffmpeg, needs_ffprobe
 

@@ -13,7 +13,7 @@ from save_avs.cli._options import AsJson, complete_models
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
-    from save_avs.evaluation.speed import SpeedMeasurement
+    from save_avs.evaluation.runtime_speed import SpeedMeasurement
 
 
 def bench(
@@ -76,7 +76,7 @@ def bench(
 
 
 def _measure(name: str, size: int | None, **settings: int) -> list[SpeedMeasurement]:
-    from save_avs.evaluation.speed import export_candidates, load_candidates, measure_speed
+    from save_avs.evaluation.runtime_speed import export_candidates, load_candidates, measure_speed
     from save_avs.models import PRESETS, SaveConfig, build_save
     from save_avs.models.profile import profile_model
     from save_avs.models.serialization import read_config
@@ -105,7 +105,7 @@ def _table(speeds: list[SpeedMeasurement], *, with_agreement: bool) -> str:
 
 
 def _remember_fastest(model: str, speeds: list[SpeedMeasurement]) -> None:
-    from save_avs.evaluation.speed import fast_cpu_precisions
+    from save_avs.evaluation.runtime_speed import fast_cpu_precisions
     from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT
     from save_avs.runtimes.loading import find_model_folder
     from save_avs.runtimes.registry import RuntimeTiming, fastest_runtime, save_timings

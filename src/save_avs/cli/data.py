@@ -15,7 +15,7 @@ from save_avs.cli._progress import print_count
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
-    from save_avs.models.audio.backbone import AudioBackbone
+    from save_avs.models.audio.pretrained_backbone import AudioBackbone
 
 LAYOUTS = ("clips", "s4", "ms3", "avss", "v3", "synthetic")
 SPLITS = ("train", "val", "test", "zero-shot")
@@ -174,7 +174,7 @@ def features(
 
 def _load_backbone(name: str, weights: str) -> AudioBackbone:
     """Load a backbone from a published file, fetched or given, or out of a model."""
-    from save_avs.models.audio.backbone import load_backbone
+    from save_avs.models.audio.pretrained_backbone import load_backbone
     from save_avs.models.audio.registry import backbone_class
     from save_avs.models.serialization import read_config
     from save_avs.runtimes import load_model

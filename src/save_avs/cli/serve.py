@@ -66,9 +66,9 @@ def serve(
 
     The page is at /, the description of the REST service at /openapi.json.
     """
-    from save_avs.serving.app import serve as run_server
     from save_avs.serving.auth import AccessToken
     from save_avs.serving.config import ServiceLimits, WorkerConfig
+    from save_avs.serving.server import serve as run_server
     from save_avs.serving.url_fetch import parse_allowed_host
 
     limits = ServiceLimits(

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from save_avs.datasets.base import AVDataset, ClipMetadata
-from save_avs.datasets.clips import ClipDataset
+from save_avs.datasets.stored_clips import ClipDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.accumulator import ScoreAccumulator
 from save_avs.evaluation.examples import pick_examples
@@ -26,7 +26,7 @@ from save_avs.evaluation.report import (
 from save_avs.inference.pipeline import FrameProgress
 from save_avs.inference.predictor import FrameModel
 from save_avs.inference.prefetch import Prefetcher
-from save_avs.metrics.bootstrap import RESAMPLES, Estimate, draw_clusters, score_with_interval
+from save_avs.metrics.bootstrap_and_permutation import RESAMPLES, Estimate, draw_clusters, score_with_interval
 from save_avs.metrics.mask_metrics import METRIC_NAMES, ClipTable, MetricName, score_clips
 from save_avs.metrics.protocols import ScoringProtocol, get_protocols
 from save_avs.metrics.semantic_scores import CLASS_SUBSETS, ClassSubset, class_scores, score_semantic

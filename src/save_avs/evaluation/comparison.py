@@ -10,7 +10,13 @@ from typing import Any
 
 from save_avs._text import markdown_table
 from save_avs.evaluation.report import BenchmarkReport, percent
-from save_avs.metrics.bootstrap import PERMUTATIONS, Difference, Scorer, draw_clusters, paired_difference
+from save_avs.metrics.bootstrap_and_permutation import (
+    PERMUTATIONS,
+    Difference,
+    Scorer,
+    draw_clusters,
+    paired_difference,
+)
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName, score_clips
 from save_avs.metrics.semantic_scores import CLASS_SUBSETS, score_semantic
 

@@ -19,7 +19,7 @@ from save_avs.evaluation.reference_results import (
     published_label_results,
     published_mask_results,
 )
-from save_avs.metrics.bootstrap import Estimate
+from save_avs.metrics.bootstrap_and_permutation import Estimate
 from save_avs.metrics.mask_metrics import ClipTable, MetricName
 from save_avs.metrics.protocols import FrameScoring, ScoringProtocol
 from save_avs.metrics.semantic_scores import CLASS_SUBSETS, ClassSubset, SemanticTable

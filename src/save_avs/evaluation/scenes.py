@@ -19,12 +19,13 @@ from torch.nn import functional as F
 from save_avs._files import atomic_write
 from save_avs._text import json_document, markdown_table
 from save_avs.audio.frontend import Frontend
-from save_avs.metrics.bootstrap import Estimate, bootstrap_mean
+from save_avs.metrics.bootstrap_and_permutation import Estimate, bootstrap_mean
 from save_avs.metrics.frame_scores import frame_f_curves
 from save_avs.metrics.mask_metrics import best_f_score
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.render import InstanceMap, render_scene
+from save_avs.synthesis.sample_streams import EVAL_OPTIONS, EVAL_TIME, scene_log_mel
 from save_avs.synthesis.scene import (
     AudioSource,
     Scene,
@@ -33,7 +34,6 @@ from save_avs.synthesis.scene import (
     random_noise,
     random_scene,
 )
-from save_avs.synthesis.streams import EVAL_OPTIONS, EVAL_TIME, scene_log_mel
 from save_avs.types import F32, U8, Bool
 from save_avs.visualization.contact_sheet import TARGET_LEGEND, Tile, draw_contact_sheet
 from save_avs.visualization.overlay import TARGET_COLOR, draw_mask

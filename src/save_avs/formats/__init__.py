@@ -8,9 +8,9 @@ from pathlib import Path
 
 from save_avs.formats.coco import build_coco_dataset, write_coco
 from save_avs.formats.cvat import write_cvat
-from save_avs.formats.image_arrays import write_npz, write_png
 from save_avs.formats.label_studio import write_label_studio
 from save_avs.formats.masks_json import LABEL, MaskDocument, load_masks_json, write_masks_json
+from save_avs.formats.png_npz import write_npz, write_png
 
 __all__ = [
     "LABEL",

@@ -28,7 +28,7 @@ from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
 from save_avs.video import VideoInfo
-from save_avs.video.frame_reader import ReadReport
+from save_avs.video.frame_decoder import ReadReport
 from save_avs.visualization.plots import save_figure
 from save_avs.visualization.timeline import WaveformEnvelope, plot_timeline
 

@@ -17,7 +17,7 @@ from save_avs.inference.result_key import file_fingerprint
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
-from save_avs.video.frame_reader import ReadReport
+from save_avs.video.frame_decoder import ReadReport
 
 _AUDIO_MARGIN = 0.5  # seconds of sound before and after a chunk
 

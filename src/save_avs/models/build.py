@@ -6,7 +6,7 @@ from pathlib import Path
 
 from save_avs.models.adapters.audio_adapters import AudioAdapter, ResidualAudioAdapter, SamaAudioAdapter
 from save_avs.models.adapters.image_adapter import ImageAdapter
-from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 from save_avs.models.audio.registry import backbone_class
 from save_avs.models.config import AudioAdapterConfig, SaveConfig
 from save_avs.models.pretrained import load_pretrained_parts

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from save_avs.errors import SaveAvsError
-from save_avs.models.audio.backbone import AudioBackbone, load_backbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone, load_backbone
 from save_avs.models.audio.registry import backbone_class
 from save_avs.models.config import PretrainedRefs, SaveConfig
 from save_avs.models.sam import Sam

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from save_avs.models.adapters.freeze import freeze_except
 from save_avs.models.build import build_save
 from save_avs.models.config import SaveConfig
+from save_avs.models.freeze import freeze_except
 from save_avs.models.save import SAVE
 
 # As in the paper's recipe; the mask decoder as in SAMA-AVS.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from save_avs.audio.frontend import Frontend
 from save_avs.models.adapters.audio_adapters import AudioAdapter
-from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 from save_avs.models.config import SaveConfig
 from save_avs.models.pretrained import PretrainedDelta
 from save_avs.models.sam.sam import Sam

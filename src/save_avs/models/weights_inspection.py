@@ -12,7 +12,7 @@ from torch import Tensor
 
 from save_avs._files import read_regular
 from save_avs.errors import SaveAvsError
-from save_avs.models.audio.backbone import AudioBackbone, backbone_state
+from save_avs.models.audio.pretrained_backbone import AudioBackbone, backbone_state
 from save_avs.models.audio.registry import BACKBONES
 from save_avs.models.build import build_save
 from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX
@@ -20,11 +20,11 @@ from save_avs.models.sam import PRESETS, SamConfig, build_sam
 from save_avs.models.sam.checkpoint import infer_config
 from save_avs.models.serialization import CONFIG, read_config
 from save_avs.weights.cache import find_weights, find_weights_file, read_record
+from save_avs.weights.file_format import detect_format, find_defect
 from save_avs.weights.identity import FileIdentity, identify_file
-from save_avs.weights.key_remapping import is_transformers_sam, remap_transformers_sam
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, find_by_sha256
 from save_avs.weights.state_dict import read_state_dict, state_dict_mismatches
-from save_avs.weights.validation import detect_format, find_defect
+from save_avs.weights.transformers_sam_keys import is_transformers_sam, remap_transformers_sam
 
 
 @dataclass

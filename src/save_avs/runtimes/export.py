@@ -21,13 +21,13 @@ from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.sam.sam import PIXEL_MEAN, PIXEL_STD
 from save_avs.models.save import Precision
 from save_avs.models.serialization import load_folder
+from save_avs.runtimes.end_to_end_graph import INPUTS, LARGEST, OUTPUT, SMALLEST, trace_end_to_end
 from save_avs.runtimes.export_check import (
     ExportCheck,
     read_check_chunk,
     reference_probabilities,
     run_check,
 )
-from save_avs.runtimes.export_graph import INPUTS, LARGEST, OUTPUT, SMALLEST, trace_end_to_end
 from save_avs.runtimes.export_targets import ExportTarget, get_target
 from save_avs.runtimes.loading import find_model_folder
 

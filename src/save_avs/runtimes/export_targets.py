@@ -15,8 +15,8 @@ from save_avs._extras import require
 from save_avs.errors import UsageError
 from save_avs.models.save import Precision
 from save_avs.runtimes import onnx_runtime, openvino_runtime
-from save_avs.runtimes.base import Runtime, quiet_exporters
-from save_avs.runtimes.export_graph import OUTPUT
+from save_avs.runtimes.end_to_end_graph import OUTPUT
+from save_avs.runtimes.interface import Runtime, quiet_exporters
 
 PT2 = "model.pt2"
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from save_avs.models.save import SAVE, Precision
-from save_avs.runtimes.base import InferenceSession, quiet_exporters, trace_model
+from save_avs.runtimes.interface import InferenceSession, quiet_exporters, trace_model
 
 FILE = "model.onnx"
 

@@ -14,9 +14,9 @@ import torch
 
 from save_avs.models.precision import resolve_precision
 from save_avs.models.save import SAVE, Precision
-from save_avs.runtimes.base import InferenceSession, quiet_exporters, trace_model
+from save_avs.runtimes.interface import InferenceSession, quiet_exporters, trace_model
 from save_avs.runtimes.openvino_runtime import FILE, OpenVinoSession, save_graph, to_openvino
-from save_avs.synthesis.streams import calibration_frames
+from save_avs.synthesis.sample_streams import calibration_frames
 
 if TYPE_CHECKING:
     from openvino import Model, Node

@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from save_avs.models.save import SAVE, Precision
-from save_avs.runtimes.base import InferenceSession, quiet_exporters, trace_model
+from save_avs.runtimes.interface import InferenceSession, quiet_exporters, trace_model
 
 if TYPE_CHECKING:
     from openvino import Model

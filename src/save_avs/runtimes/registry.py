@@ -21,7 +21,7 @@ from save_avs.models.config import SaveConfig
 from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.save import Precision, Resize
 from save_avs.models.serialization import CONFIG, WEIGHTS, load_folder, read_config
-from save_avs.runtimes.base import InferenceSession, Runtime, is_installed
+from save_avs.runtimes.interface import InferenceSession, Runtime, is_installed
 from save_avs.runtimes.onnx_runtime import Onnx
 from save_avs.runtimes.openvino_int8 import OpenVinoInt8
 from save_avs.runtimes.openvino_runtime import OpenVino

@@ -23,7 +23,15 @@ from save_avs.serving.auth import UPLOAD
 from save_avs.serving.errors import error_response
 from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobState
 from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO, WAVEFORM
-from save_avs.serving.schema import FramesView, Health, JobView, ModelsView, ModelView, error_docs, form_docs
+from save_avs.serving.response_models import (
+    FramesView,
+    Health,
+    JobView,
+    ModelsView,
+    ModelView,
+    error_docs,
+    form_docs,
+)
 from save_avs.serving.service import Service
 from save_avs.serving.upload import FILE, UploadForm, read_form
 from save_avs.serving.url_fetch import check_url

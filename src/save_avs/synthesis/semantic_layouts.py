@@ -22,7 +22,7 @@ from save_avs.datasets.avsbench_semantic import (
     parse_objects,
     v3_tables,
 )
-from save_avs.datasets.semantic_labels import colorize
+from save_avs.datasets.label_images import colorize
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import CorpusSplit
 from save_avs.synthesis.layout_files import (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from save_avs.losses import UNLABELED
 from save_avs.models.preprocess import PAD_COLOR
-from save_avs.training.stage import AugmentConfig
+from save_avs.training.stage_config import AugmentConfig
 from save_avs.types import U8, AVSample
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601: weights of the channels in a gray value

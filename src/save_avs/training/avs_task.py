@@ -16,8 +16,8 @@ from save_avs.models.save import SAVE
 from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import make_validation_images
 from save_avs.training.clip_dataset import ClipBatch, ClipStream, EpochShuffle, collate_clips
-from save_avs.training.schedule import clip_schedule
-from save_avs.training.stage import ClipStage
+from save_avs.training.stage_config import ClipStage
+from save_avs.training.stage_schedule import clip_schedule
 from save_avs.training.tasks import Normalizer, Task, mask_terms
 from save_avs.types import AVBatch
 

@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 from save_avs.audio.augment import augment_waveform
 from save_avs.datasets.base import AVDataset
-from save_avs.datasets.clips import ClipDataset
+from save_avs.datasets.stored_clips import ClipDataset
 from save_avs.errors import DataError
 from save_avs.losses import UNLABELED
 from save_avs.models.preprocess import get_preprocess_shape, preprocess_frames
 from save_avs.models.save import Resize
 from save_avs.training.augment_image import augment_images, center_square, crop
 from save_avs.training.collate import MASK_STRIDE
-from save_avs.training.stage import AugmentConfig
+from save_avs.training.stage_config import AugmentConfig
 from save_avs.types import F32, U8, AVBatch, AVSample, Bool
 
 # Random generators of an item are seeded with (seed, item, purpose); the order's with (seed, epoch).

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from save_avs.synthesis.render import InstanceMap
-from save_avs.synthesis.streams import AudioTaggingSample, PromptSample, SceneSample
+from save_avs.synthesis.sample_streams import AudioTaggingSample, PromptSample, SceneSample
 from save_avs.types import AVBatch, AVSample
 
 MASK_STRIDE = 4  # the decoder's logits have a quarter of the image's side

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs.training.callbacks.stage_record import IMAGES, StageProgress, read_progress
+from save_avs.training.callbacks.stage_progress import IMAGES, StageProgress, read_progress
 from save_avs.training.logger import BAD_SAMPLES, METRICS, JsonLinesFile
 from save_avs.training.recipe import Recipe
-from save_avs.training.stage import Stage
+from save_avs.training.stage_config import Stage
 
 VALIDATION_PREFIX = "val_"
 NOT_LOSS_TERMS = ("step", "lr", "frames_per_s", "data_wait", "memory_gb", "skipped")

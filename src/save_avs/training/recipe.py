@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from save_avs.errors import UsageError
 from save_avs.models.config import SaveConfig
 from save_avs.training.safe_yaml import read_yaml
-from save_avs.training.stage import TASK_NAMES, Stage, StrictModel, SyntheticStage
+from save_avs.training.stage_config import TASK_NAMES, Stage, StrictModel, SyntheticStage
 
 EXTENDS = "extends"
 

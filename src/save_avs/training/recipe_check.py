@@ -12,7 +12,7 @@ from torch import nn
 
 from save_avs.errors import SaveAvsError
 from save_avs.models import build_save
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.models.pretrained import load_pretrained_parts
 from save_avs.models.serialization import read_config
 from save_avs.runtimes.loading import resolve_device
@@ -21,9 +21,9 @@ from save_avs.training.clip_dataset import annotated
 from save_avs.training.distributed import check_precision
 from save_avs.training.memory_estimate import estimate_memory
 from save_avs.training.recipe import Recipe
-from save_avs.training.schedule import clip_schedule
 from save_avs.training.setup import Splits, init_model_folder, open_splits, stage_config, with_corpus_classes
-from save_avs.training.stage import ClipStage, Stage, SyntheticStage
+from save_avs.training.stage_config import ClipStage, Stage, SyntheticStage
+from save_avs.training.stage_schedule import clip_schedule
 
 T = TypeVar("T")
 SAMPLED = 3  # clips of a split that are read

@@ -22,7 +22,7 @@ from save_avs.runtimes.loading import find_model_folder
 from save_avs.synthesis.corpus import sounding_classes
 from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.recipe import Recipe
-from save_avs.training.stage import ClipStage, DatasetConfig, Stage, SyntheticStage
+from save_avs.training.stage_config import ClipStage, DatasetConfig, Stage, SyntheticStage
 from save_avs.training.tasks import TASKS, Task
 
 

@@ -15,7 +15,7 @@ from save_avs.training.dataloader import MicroBatch
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.ema import EMA
 from save_avs.training.optimizer import Optimizers
-from save_avs.training.stage import StageBase
+from save_avs.training.stage_config import StageBase
 from save_avs.training.tasks import Normalizer, Task
 
 

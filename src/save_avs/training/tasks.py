@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from save_avs.losses import save_loss
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.streams import AudioTaggingStream, PromptStream, SceneStream, group_names
+from save_avs.synthesis.sample_streams import AudioTaggingStream, PromptStream, SceneStream, group_names
 from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import make_validation_images
 from save_avs.training.collate import (
@@ -23,8 +23,8 @@ from save_avs.training.collate import (
     collate_prompts,
     collate_scenes,
 )
-from save_avs.training.schedule import StageSchedule, synthetic_schedule
-from save_avs.training.stage import SyntheticStage
+from save_avs.training.stage_config import SyntheticStage
+from save_avs.training.stage_schedule import StageSchedule, synthetic_schedule
 
 VALIDATION_SEED = 777_000  # added to a stage's
 IOU_PREDICTION_WEIGHT = 0.1

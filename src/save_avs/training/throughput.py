@@ -10,10 +10,9 @@ from typing import TypeVar
 import psutil
 import torch
 
-from save_avs.training.callbacks.callback import StepStats
+from save_avs.training.callbacks.callback import WINDOW, StepStats
 
 T = TypeVar("T")
-WINDOW = 50  # steps
 
 
 class ThroughputMeter:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from save_avs.errors import DataError, SaveAvsError
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.training.callbacks.callback import Callback
 from save_avs.training.checkpoint import (
     BestCheckpoint,
@@ -25,9 +25,9 @@ from save_avs.training.distributed import DistributedContext
 from save_avs.training.failure_policy import FailurePolicy
 from save_avs.training.logger import MetricLogger
 from save_avs.training.recipe import TrainerOptions
-from save_avs.training.schedule import cosine_with_warmup
 from save_avs.training.signals import StopSignals, interrupted
-from save_avs.training.stage import StageBase
+from save_avs.training.stage_config import StageBase
+from save_avs.training.stage_schedule import cosine_with_warmup
 from save_avs.training.step import TrainStep
 from save_avs.training.tasks import Normalizer, Task
 from save_avs.training.throughput import ThroughputMeter

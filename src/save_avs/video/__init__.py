@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from save_avs.video.discovery import find_videos
 from save_avs.video.live import read_live_chunks
-from save_avs.video.live_source import is_live
+from save_avs.video.open_live_source import is_live
 from save_avs.video.probe import VideoInfo, probe
 from save_avs.video.reader import read_video_chunks
 from save_avs.video.writer import VideoWriter

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from save_avs.audio.channels import AAC_LAYOUTS
+from save_avs.audio.channel_mixing import AAC_LAYOUTS
 from save_avs.types import F32, F64
 
 # Seconds by which a timestamp may deviate: rounding alone is a millisecond in Matroska.

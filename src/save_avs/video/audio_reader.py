@@ -12,7 +12,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from save_avs._files import open_regular
-from save_avs.audio.channels import mix_matrix
+from save_avs.audio.channel_mixing import mix_matrix
 from save_avs.errors import MediaError
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioAssembler, AudioBlock

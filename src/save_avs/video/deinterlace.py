@@ -10,7 +10,7 @@ from typing import Any
 from av.error import BlockingIOError, EOFError
 from av.filter import Graph
 
-from save_avs.video.frame_reader import TimedFrame
+from save_avs.video.frame_decoder import TimedFrame
 
 _MIN_WIDTH, _MIN_HEIGHT = 3, 4  # of bwdif
 

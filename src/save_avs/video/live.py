@@ -28,7 +28,7 @@ from save_avs.video.container import (
     pick_video,
 )
 from save_avs.video.live_buffer import LiveBuffer
-from save_avs.video.live_source import is_blocking, open_live
+from save_avs.video.open_live_source import is_blocking, open_live
 from save_avs.video.rotation import UprightConverter, orientation_of
 
 _WALL_CLOCK = 1e9  # seconds: timestamps beyond it count from 1970

@@ -14,7 +14,7 @@ from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.color import Switch, check_switch
 from save_avs.video.container import Warn, check_fps, ignore_warning
 from save_avs.video.deinterlace import deinterlace_frames
-from save_avs.video.frame_reader import FrameReader, ReadReport, TimedFrame
+from save_avs.video.frame_decoder import FrameReader, ReadReport, TimedFrame
 from save_avs.video.probe import VideoInfo, probe
 
 # Limits of a chunk whatever its frame count: large frames, or long pauses between them.

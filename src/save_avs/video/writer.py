@@ -16,7 +16,7 @@ import soxr
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from save_avs._files import atomic_path
-from save_avs.audio.channels import AAC_LAYOUTS, aac_layout
+from save_avs.audio.channel_mixing import AAC_LAYOUTS, aac_layout
 from save_avs.errors import MediaError
 from save_avs.types import F32, U8
 from save_avs.video.audio_blocks import AudioBlock, AudioWindowReader

@@ -16,9 +16,9 @@ from filelock import FileLock
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import cached_path, read_record, write_record
 from save_avs.weights.download import DEFAULT_RETRY, RetryPolicy, discard_partial, download
+from save_avs.weights.file_format import find_defect
 from save_avs.weights.identity import FileIdentity, sha256_of
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
-from save_avs.weights.validation import find_defect
 
 _CHUNK = 2**20  # bytes copied at a time
 _logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from tests.support.tiny_model import tiny_model
 
 

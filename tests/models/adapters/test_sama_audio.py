@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from save_avs.losses import save_loss
 from save_avs.models.adapters.audio_adapters import SamaAudioAdapter
-from save_avs.models.adapters.freeze import freeze_except
+from save_avs.models.freeze import freeze_except
 from save_avs.models.sam import build_sam
 from save_avs.models.serialization import model_card
 from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model

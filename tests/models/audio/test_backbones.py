@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from save_avs.errors import UsageError
-from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.audio.compact import CompactBackbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 from save_avs.models.audio.registry import BACKBONES, backbone_class
 from save_avs.weights.registry import PRETRAINED_WEIGHTS
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from save_avs.audio import log_mel_at
 from save_avs.errors import SaveAvsError
-from save_avs.models.audio.backbone import AudioBackbone, backbone_state, load_backbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone, backbone_state, load_backbone
 from save_avs.models.audio.registry import BACKBONES
 from tests.support.audio_reference import chirp, cnn14, draw, openl3, port
 

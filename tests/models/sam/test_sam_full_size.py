@@ -14,7 +14,7 @@ from transformers import SamConfig, SamModel
 
 from save_avs.models.sam import PRESETS, Sam, build_sam, load_sam
 from save_avs.models.sam.checkpoint import infer_config
-from save_avs.weights.key_remapping import remap_transformers_sam
+from save_avs.weights.transformers_sam_keys import remap_transformers_sam
 from tests.support.sam_oracle import make_oracle
 
 # As transformers' own conversion of Meta's checkpoints sets them.

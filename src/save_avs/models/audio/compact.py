@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from save_avs.audio.frontend import VGGISH
-from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 
 # Center and half-range of log-mel values: silence is log(0.01) = -4.6, a full-scale sound about +3.
 _MEAN, _STD = -1.5, 2.0

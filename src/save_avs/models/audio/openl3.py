@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from save_avs.audio.frontend import OPENL3_MEL128, OPENL3_MEL256
-from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 
 _EPSILON = 1e-3  # Keras' own
 

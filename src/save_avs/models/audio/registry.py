@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from save_avs.errors import UsageError
-from save_avs.models.audio.backbone import AudioBackbone
 from save_avs.models.audio.cnn14 import CNN14
 from save_avs.models.audio.compact import CompactBackbone
 from save_avs.models.audio.openl3 import OPENL3_VARIANTS
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 from save_avs.models.audio.vggish import VGGish
 from save_avs.models.audio.yamnet import YAMNet
 

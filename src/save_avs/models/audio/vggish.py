@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from save_avs.audio.frontend import VGGISH
-from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 
 
 class VGGish(AudioBackbone):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from save_avs.audio.frontend import YAMNET
-from save_avs.models.audio.backbone import AudioBackbone
+from save_avs.models.audio.pretrained_backbone import AudioBackbone
 
 _EPSILON = 1e-4  # YAMNet's own
 # Width and stride of each separable layer.

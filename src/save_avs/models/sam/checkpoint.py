@@ -16,8 +16,8 @@ from save_avs._files import atomic_path
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.models.sam.build_sam import SamConfig, build_sam
 from save_avs.models.sam.sam import Sam
-from save_avs.weights.key_remapping import is_transformers_sam, remap_transformers_sam
 from save_avs.weights.state_dict import read_state_dict, strict_load
+from save_avs.weights.transformers_sam_keys import is_transformers_sam, remap_transformers_sam
 
 
 class SamCheckpoint(NamedTuple):

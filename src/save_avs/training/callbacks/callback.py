@@ -9,6 +9,8 @@ import numpy as np
 
 from save_avs.types import U8
 
+WINDOW = 50  # steps over which rates are averaged
+
 
 class StepStats(NamedTuple):
     """The state of a stage after an optimizer step.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from save_avs.training.callbacks.callback import Callback, StepStats
-from save_avs.training.throughput import WINDOW
+from save_avs.training.callbacks.callback import WINDOW, Callback, StepStats
 
 WARMUP = 50  # steps, while workers start
 LIMIT = 0.2  # share of the time

@@ -22,9 +22,9 @@ from save_avs.models.profile import ModelProfile
 from save_avs.models.save import SAVE, Precision
 from save_avs.models.serialization import load_folder
 from save_avs.runtimes import RUNTIMES, open_runtime
-from save_avs.runtimes.base import is_installed
+from save_avs.runtimes.interface import is_installed
 from save_avs.runtimes.registry import TORCH
-from save_avs.synthesis.streams import calibration_frames
+from save_avs.synthesis.sample_streams import calibration_frames
 
 TOKENS, IN_FEATURES, OUT_FEATURES = 2048, 768, 3072  # ViT-B's widest linear layer on eight frames of 256 px
 REPEATS = 5

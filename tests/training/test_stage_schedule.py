@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from save_avs.training.clip_dataset import EpochShuffle
-from save_avs.training.schedule import clip_schedule
+from save_avs.training.stage_schedule import clip_schedule
 from tests.support.training_clips import clip_stage
 
 

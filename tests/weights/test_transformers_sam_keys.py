@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from save_avs.weights.key_remapping import is_transformers_sam, remap_transformers_sam
+from save_avs.weights.transformers_sam_keys import is_transformers_sam, remap_transformers_sam
 
 NAMES = {
     "shared_image_embedding.positional_embedding": (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, permutation_test
 
-from save_avs.metrics.bootstrap import (
+from save_avs.metrics.bootstrap_and_permutation import (
     bootstrap_mean,
     draw_clusters,
     paired_difference,

@@ -14,7 +14,7 @@ from save_avs.audio.log_mel import SILENCE_TOLERANCE, SILENT_LOG_MEL
 from save_avs.audio.log_mel_graph import LogMelSpectrogram
 from save_avs.models.preprocess import PAD_COLOR
 from save_avs.models.save import SAVE
-from save_avs.runtimes.base import MAX_BATCH
+from save_avs.runtimes.interface import MAX_BATCH
 
 INPUTS, OUTPUT = ("frames", "waveforms"), "probabilities"
 MIN_AMPLITUDE = 2**-20  # 1/32 of the smallest step of 16-bit sound

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from save_avs.training.stage import ClipStage, SyntheticStage
+from save_avs.training.stage_config import ClipStage, SyntheticStage
 
 
 @dataclass(frozen=True, kw_only=True)
