@@ -198,10 +198,12 @@ class VideoFileClip:
 
 
 def _annotated_frames(path: Path, masks: Mapping[int, Path]) -> Iterator[AnnotatedFrame]:
-    last = -1
+    last = previous = -1
     for chunk in read_video_chunks(path):
         for k, time in enumerate(chunk.times):
-            mask = masks.get(int(chunk.source_indices[k]))
+            index = int(chunk.source_indices[k])
+            mask = None if index == previous else masks.get(index)  # a held frame is read more than once
+            previous = index
             second = math.floor(time / INTERVAL_S + 1e-6)
             if mask is not None and second != last:
                 last = second
