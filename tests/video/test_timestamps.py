@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -193,3 +194,19 @@ def test_repaired_timestamps_are_reported_once(tmp_path):
         "placed between their neighbors"
     ]
     assert probe(path).origin == 0
+
+
+@pytest.mark.parametrize("ticks", [[-(2**61), 0, 1], [0, 1, 2**61, 2**61 + 1], [2**61, 2**61 + 1]])
+def test_timestamps_at_the_ends_of_time_keep_every_frame(tmp_path, ticks):
+    path = tmp_path / "v.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 8, 8, "rgb24"
+        stream.time_base = Fraction(1, 90_000)
+        for tick in ticks:
+            packet = av.Packet(bytes(192))
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 90_000), True
+            packet.pts = packet.dts = tick
+            container.mux(packet)
+    times, _, _, report, _ = read(path)
+    assert len(times) == report.frames_decoded == len(ticks)

@@ -97,7 +97,8 @@ class BestEffortClock:
             return None
         else:  # one of the last frames, which no packet pushes out of the decoder
             self._last += frame.duration
-        return float(self._last * frame.time_base)
+        time = float(self._last * frame.time_base)
+        return time if abs(time) < _LATEST else None
 
     def _count(self, frame: Any) -> None:
         pts, dts = frame.pts, frame.dts
@@ -140,7 +141,7 @@ def repair_times(
     last: float | None = None
     shift, held, any_time = 0.0, list[_Frame](), False
     for (frame, raw), (_, following) in pairwise(chain(timed, [(None, None)])):
-        time = None if raw is None or abs(raw) > _LATEST else raw + shift
+        time = None if raw is None else raw + shift
         any_time = any_time or time is not None
         if last is None or not any_time:
             last = time if time is not None else 0.0 if last is None else last + max(step, _TICK)
