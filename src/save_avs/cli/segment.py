@@ -39,7 +39,7 @@ def segment(
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Video files, folders of them or glob patterns.",
+            help="Video files, folders of them or glob patterns; or folders of images with their wav.",
         ),
     ] = None,
     output: Annotated[

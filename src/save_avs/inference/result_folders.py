@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 from save_avs._files import atomic_write, path_lock
 from save_avs._text import path_text, resolved_path_text
 from save_avs.errors import UsageError
+from save_avs.inference.frame_folder import is_frame_folder
 from save_avs.inference.result_key import file_fingerprint, find_difference, result_key
 from save_avs.inference.settings import OUTPUT_FILES, OVERLAY_FILE, SUMMARY_FILE, SegmentationSettings
 from save_avs.video import find_videos
@@ -24,6 +26,8 @@ FAILURES_FILE = "failed.jsonl"
 def find_input_videos(inputs: Iterable[str | Path]) -> list[Path]:
     """List the videos that files, folders and globs name, in order, without repeats.
 
+    A folder of images with their sound is one video.
+
     An overlay in an earlier results folder is an input only when it is named as a file.
 
     Raises:
@@ -31,7 +35,9 @@ def find_input_videos(inputs: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for item in inputs:
-        paths = find_videos([item])
+        pattern = str(item)
+        matches = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [item]  # noqa: PTH207, as in find_videos
+        paths = [path for path in map(Path, matches) if is_frame_folder(path)] or find_videos([item])
         if not Path(item).expanduser().is_file():
             paths = [path for path in paths if not _is_result(path)]
             if not paths:

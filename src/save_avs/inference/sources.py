@@ -13,6 +13,7 @@ import numpy as np
 
 from save_avs._text import resolved_path_text
 from save_avs.inference.arrays import LOUD
+from save_avs.inference.frame_folder import is_frame_folder, read_frame_folder
 from save_avs.inference.result_key import file_fingerprint
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
@@ -42,12 +43,15 @@ class VideoSource:
 
 
 def file_source(path: Path) -> VideoSource:
-    """Open a video file, which is read through FFmpeg.
+    """Open a video file, which is read through FFmpeg, or a folder of images with their sound.
 
     Raises:
         UsageError: no such file.
         MediaError: the file cannot be read as video.
     """
+    if is_frame_folder(path):
+        source = array_source(read_frame_folder(path), resolved_path_text(path))
+        return replace(source, video=replace(source.video, path=path), fingerprint=file_fingerprint(path))
     video = probe(path)
     audio = {"audio_from": path} if video.has_audio else {}
     chunks = partial(read_video_chunks, path)
@@ -57,7 +61,7 @@ def file_source(path: Path) -> VideoSource:
 def array_source(arrays: VideoChunk, name: str) -> VideoSource:
     """Wrap arrays in memory: at least one frame, and sound that begins at time 0.
 
-    Chunks have every frame, whatever ``fps`` is, and the sound at its own sample rate.
+    Chunks have the sound at its own sample rate.
     """
     _, height, width, _ = arrays.frames.shape
     steps = np.diff(arrays.times)
@@ -80,6 +84,7 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
 
     def read_chunks(
         *,
+        fps: float | None = None,
         chunk: int = 16,
         report: ReadReport | None = None,
         on_warning: Callable[[str], None] | None = None,
@@ -93,8 +98,11 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
             on_warning(f"{name}: the waveform reaches {peak:.3g}: floats should be in -1..1")
         buffer = AudioBuffer()
         buffer.add(AudioBlock(0, arrays.waveform[:, None]))
-        for first in range(0, len(arrays), chunk):
-            part = slice(first, first + chunk)
+        picked = np.arange(len(arrays))
+        if fps is not None:
+            picked = np.unique(np.floor(arrays.times * fps + 1e-6), return_index=True)[1]
+        for first in range(0, len(picked), chunk):
+            part = picked[first : first + chunk]
             start, end = sample_range(arrays.times[part], _AUDIO_MARGIN, arrays.sample_rate)
             yield replace(
                 arrays,
