@@ -136,3 +136,24 @@ def test_short_gap_does_not_end_a_span():
 )
 def test_spans_of_few_or_tiny_masks(areas, spans):
     assert find_sounding_spans(masks_of(areas)) == spans
+
+
+def test_to_supervision_gives_detections_of_each_frame(video):
+    pytest.importorskip("supervision", reason="supervision is not installed")
+    result = segment(video, model=BrightWhereLoud())
+    frames = list(result.to_supervision())
+    assert len(frames) == len(result)
+    for frame, detections in zip(result, frames, strict=True):
+        assert len(detections) == int(frame.mask.any())
+        assert detections.metadata == {"index": frame.index, "time": frame.time}
+        if len(detections):
+            np.testing.assert_array_equal(detections.mask[0], frame.mask)
+            left, top, right, bottom = detections.xyxy[0].astype(int)
+            assert frame.mask[top:bottom, left:right].sum() == frame.mask.sum()
+            assert detections.confidence[0] == np.float32(frame.score)
+
+
+def test_to_supervision_without_the_package_names_the_extra(video, monkeypatch):
+    monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"pip install 'save-avs\[supervision\]'"):
+        segment(video, model=BrightWhereLoud(), fps=1).to_supervision()

@@ -16,6 +16,7 @@ from save_avs._files import atomic_folder, atomic_write
 from save_avs._text import json_document, path_text
 from save_avs.errors import MediaError, UsageError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
+from save_avs.formats.detections import iterate_detections
 from save_avs.inference.result_key import result_key
 from save_avs.inference.settings import (
     MASKS_FILE,
@@ -247,6 +248,14 @@ class SegmentationResult:
         ``pycocotools.coco.COCO`` opens the file that ``json.dump`` writes of it.
         """
         return build_coco_dataset(self._document())
+
+    def to_supervision(self) -> Iterator[Any]:
+        """Iterate over ``supervision.Detections`` of each frame, with its index and time in ``metadata``.
+
+        Raises:
+            MissingExtraError: supervision is not installed.
+        """
+        return iterate_detections(self.video_masks)
 
     def _document(self) -> MaskDocument:
         return MaskDocument(self.video_masks, self._video_json(), self.model)
