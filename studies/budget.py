@@ -10,9 +10,9 @@ from save_avs.audio.frontend import VGGISH
 from save_avs.models import SaveConfig
 from save_avs.models.profile import ModelProfile, profile_model
 from save_avs.training.recipe import Recipe
-from save_avs.training.setup import open_splits, stage_config
 from save_avs.training.stage_config import Stage, SyntheticStage
 from save_avs.training.stage_schedule import clip_schedule
+from save_avs.training.stage_setup import open_splits, stage_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

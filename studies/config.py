@@ -17,8 +17,8 @@ from save_avs.models.serialization import WEIGHTS
 from save_avs.synthesis.corpus import CorpusSplit
 from save_avs.training.recipe import Recipe, load_recipe
 from save_avs.training.safe_yaml import read_yaml
-from save_avs.training.setup import init_model_folder
 from save_avs.training.stage_config import SceneConfig, Stage, StrictModel
+from save_avs.training.stage_setup import init_model_folder
 from studies.prompted_scenes import PromptKind
 from studies.results import run_name
 

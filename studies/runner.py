@@ -18,9 +18,9 @@ from save_avs._text import escape_control_chars
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.training.history import read_history
 from save_avs.training.run_recipe import train
-from save_avs.training.setup import with_corpus_classes
 from save_avs.training.signals import InterruptedRunError
 from save_avs.training.stage_config import SyntheticStage
+from save_avs.training.stage_setup import with_corpus_classes
 from studies.budget import profile_recipe, training_flops
 from studies.config import Run
 from studies.environment import describe_machine

@@ -23,8 +23,8 @@ from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.sample_streams import EVAL_OPTIONS, calibration_frames
 from save_avs.synthesis.scene import SceneOptions
 from save_avs.training.recipe import Recipe
-from save_avs.training.setup import stage_config
 from save_avs.training.stage_config import ClipStage, SyntheticStage
+from save_avs.training.stage_setup import stage_config
 from studies.config import Run
 from studies.prompted_scenes import evaluate_prompted
 from studies.results import Unit

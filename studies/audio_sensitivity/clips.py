@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from save_avs.audio.augment import match_rms, mix_at_snr, time_shift
-from save_avs.datasets.stored_clips import ClipDataset
+from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.types import F32
 from studies.audio_sensitivity import trials as conditions
 from studies.audio_sensitivity.trials import SensitivityTrial, TestFrame

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from save_avs.datasets.base import ClipMetadata
-from save_avs.datasets.shard_members import MemberRecord
 from save_avs.datasets.shards import (
     INDEX_JSON,
     ShardedClip,
@@ -20,6 +19,7 @@ from save_avs.datasets.shards import (
     read_index,
     sharded_entries,
 )
+from save_avs.datasets.stored_files import MemberRecord
 from save_avs.errors import DataError
 from tests.support.corruption import BOUNDED, documents
 

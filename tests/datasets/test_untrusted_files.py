@@ -14,8 +14,8 @@ from save_avs._files import open_regular
 from save_avs.datasets.avs_synthetic import read_annotations
 from save_avs.datasets.avsbench_semantic import class_names
 from save_avs.datasets.clip_files import read_frame, read_plain_pickle, read_table, read_waveform
-from save_avs.datasets.shard_members import Shard
 from save_avs.datasets.shards import read_index
+from save_avs.datasets.stored_files import Shard
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.synthesis.corpus import Manifest, load_cutout
 from save_avs.video.audio_reader import load_audio

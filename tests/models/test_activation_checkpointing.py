@@ -9,7 +9,7 @@ from save_avs.models import SAVE
 from save_avs.models.freeze import freeze_except
 from save_avs.training.memory_estimate import saved_bytes
 from save_avs.training.recipe import Recipe
-from save_avs.training.setup import build_model
+from save_avs.training.stage_setup import build_model
 from tests.support.tiny_model import shake, tiny_batch, tiny_config, tiny_model
 
 PARTS = ["adapter", "audio_adapter", "mask_decoder"]

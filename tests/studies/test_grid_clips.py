@@ -12,7 +12,7 @@ from save_avs.datasets import open_dataset
 from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.runtimes import load_model
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layout_files import LayoutRequest
+from save_avs.synthesis.layout_clips import LayoutRequest
 from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 from studies.cli import main
 from tests.support.study_runs import make_study

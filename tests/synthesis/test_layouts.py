@@ -14,7 +14,7 @@ from save_avs.datasets.check import DatasetChecker
 from save_avs.datasets.registry import SPECS
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layout_files import LayoutRequest
+from save_avs.synthesis.layout_clips import LayoutRequest
 from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 from tests.support import dataset_trees as trees
 
@@ -70,7 +70,7 @@ def test_every_clip_can_be_read_and_something_sounds(written, layout):
 
 
 def test_ms3_has_one_or_two_sounding_classes_in_view(written):
-    from save_avs.synthesis.layout_files import SEVERAL_SOURCES, sounding_classes_in_view
+    from save_avs.synthesis.layout_clips import SEVERAL_SOURCES, sounding_classes_in_view
     from save_avs.synthesis.scene import random_scene
 
     assert len(open_dataset("ms3", written("ms3"), "train")) == 3

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from save_avs.errors import UsageError
-from save_avs.synthesis.layout_files import ONE_SOURCE, LayoutRequest
+from save_avs.synthesis.layout_clips import ONE_SOURCE, LayoutRequest
 from save_avs.synthesis.layouts import write_layout
 from save_avs.synthesis.render import mix_audio, render_scene
 from save_avs.synthesis.scene import random_scene

@@ -15,7 +15,7 @@ from save_avs.training import recipe_check as checking
 from save_avs.training.memory_estimate import estimate_memory, forward_one, saved_bytes
 from save_avs.training.recipe import Recipe
 from save_avs.training.recipe_check import check_recipe
-from save_avs.training.setup import Splits
+from save_avs.training.stage_setup import Splits
 from tests.support.tiny_model import tiny_batch, tiny_config, tiny_model
 from tests.support.training_clips import Clips, make_clip
 

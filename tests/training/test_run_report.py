@@ -12,7 +12,7 @@ import pytest
 
 from save_avs.errors import UsageError
 from save_avs.training.callbacks.callback import StepStats
-from save_avs.training.callbacks.stage_progress import StageRecorder
+from save_avs.training.callbacks.stage_recorder import StageRecorder
 from save_avs.training.history import read_history
 from save_avs.training.run_record import write_run_record
 from save_avs.training.run_report import write_report
@@ -108,7 +108,7 @@ def test_report_ignores_a_truncated_row(run):
 def test_progress_adds_up_time_over_sessions(tmp_path, monkeypatch):
     clock = iter([0.0, 5.0, 100.0, 107.0])
     own = SimpleNamespace(monotonic=lambda: next(clock))  # other threads of the process have theirs
-    monkeypatch.setattr("save_avs.training.callbacks.stage_progress.time", own)
+    monkeypatch.setattr("save_avs.training.callbacks.stage_recorder.time", own)
     recipe = make_recipe(tmp_path)
     for start in (0, 40):
         keeper = StageRecorder(tmp_path)

@@ -88,7 +88,7 @@ def compose(
     else:
         if seconds is not None:
             raise UsageError(f"Clips of {layout} have a fixed length: leave out --seconds")
-        from save_avs.synthesis.layout_files import LayoutRequest
+        from save_avs.synthesis.layout_clips import LayoutRequest
         from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 
         writer = LAYOUT_WRITERS[layout]

@@ -9,8 +9,8 @@ import numpy as np
 
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_csv, read_plain_pickle
+from save_avs.datasets.image_and_video_clips import ClipEntry, ImageSequenceClip
 from save_avs.datasets.spec import DatasetSpec
-from save_avs.datasets.stored_clips import ClipEntry, ImageSequenceClip
 from save_avs.errors import DataError
 
 TABLE = "annotations.csv"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_table
+from save_avs.datasets.image_and_video_clips import ClipEntry, ImageSequenceClip
 from save_avs.datasets.spec import DatasetSpec, source_video
-from save_avs.datasets.stored_clips import ClipEntry, ImageSequenceClip
 
 FRAMES = 5
 S4_FOLDER, MS3_FOLDER = "Single-source", "Multi-sources"

@@ -18,9 +18,9 @@ from pathlib import Path
 from save_avs._files import read_regular
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_table
+from save_avs.datasets.image_and_video_clips import ClipEntry, ImageSequenceClip
 from save_avs.datasets.label_images import read_colors, read_indices
 from save_avs.datasets.spec import SPLITS, DatasetSpec, source_video
-from save_avs.datasets.stored_clips import ClipEntry, ImageSequenceClip
 from save_avs.errors import DataError
 from save_avs.types import U8
 

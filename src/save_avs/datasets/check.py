@@ -15,11 +15,11 @@ from typing import Literal
 
 import numpy as np
 
+from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ClipFile
 from save_avs.datasets.registry import SPECS, open_dataset, resolve_spec
-from save_avs.datasets.shard_members import StoredFile
 from save_avs.datasets.shards import has_shards, read_index
 from save_avs.datasets.spec import SPLITS, DatasetSpec
-from save_avs.datasets.stored_clips import ClipDataset, ClipEntry, ClipFile
+from save_avs.datasets.stored_files import StoredFile
 from save_avs.errors import DataError, UsageError
 from save_avs.types import I64, U8, Bool
 

@@ -23,7 +23,7 @@ from save_avs._files import open_regular
 from save_avs._text import first_line
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.audio.log_mel import SAMPLE_RATE, log_mel
-from save_avs.datasets.shard_members import StoredFile, open_file, open_image
+from save_avs.datasets.stored_files import StoredFile, open_file, open_image
 from save_avs.errors import DataError, MediaError
 from save_avs.types import F32, U8
 from save_avs.video.audio_reader import read_audio

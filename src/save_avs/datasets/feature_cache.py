@@ -18,7 +18,7 @@ import numpy as np
 
 from save_avs._files import atomic_path, open_regular
 from save_avs.datasets.base import AVDataset, DatasetWrapper
-from save_avs.datasets.stored_clips import ClipDataset
+from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.types import F32, AVSample
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from save_avs.datasets.clip_files import read_image
-from save_avs.datasets.shard_members import StoredFile
+from save_avs.datasets.stored_files import StoredFile
 from save_avs.errors import DataError
 from save_avs.types import U8
 

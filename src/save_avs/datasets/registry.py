@@ -8,9 +8,9 @@ from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.datasets.avs_synthetic import AVS_SYNTHETIC
 from save_avs.datasets.avsbench_object import MS3, S4
 from save_avs.datasets.avsbench_semantic import AVSS, V3
+from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.datasets.shards import has_shards, sharded_spec
 from save_avs.datasets.spec import SPLITS, DatasetSpec
-from save_avs.datasets.stored_clips import ClipDataset
 from save_avs.datasets.video_folder import VIDEO_FOLDER
 from save_avs.errors import UsageError
 

@@ -27,8 +27,10 @@ from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.datasets.avsbench_semantic import LabelReader, color_labels, uses_colors
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_mask
+from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip, VideoFileClip
 from save_avs.datasets.label_images import read_colors, read_indices
-from save_avs.datasets.shard_members import (
+from save_avs.datasets.spec import DatasetSpec
+from save_avs.datasets.stored_files import (
     CorruptShardError,
     MemberRecord,
     Shard,
@@ -36,8 +38,6 @@ from save_avs.datasets.shard_members import (
     StoredFile,
     open_file,
 )
-from save_avs.datasets.spec import DatasetSpec
-from save_avs.datasets.stored_clips import ClipDataset, ClipEntry, ImageSequenceClip, VideoFileClip
 from save_avs.errors import DataError, UsageError, first_problem
 from save_avs.types import F32, U8
 

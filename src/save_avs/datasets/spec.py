@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from save_avs.datasets.stored_clips import ClipEntry
+from save_avs.datasets.image_and_video_clips import ClipEntry
 from save_avs.errors import UsageError
 
 SPLITS = ("train", "val", "test")

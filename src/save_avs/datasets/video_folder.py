@@ -18,8 +18,8 @@ from pathlib import Path
 
 from save_avs._files import read_regular
 from save_avs.datasets.base import ClipMetadata
+from save_avs.datasets.image_and_video_clips import MASKS, ClipEntry, VideoFileClip
 from save_avs.datasets.spec import SPLITS, DatasetSpec
-from save_avs.datasets.stored_clips import MASKS, ClipEntry, VideoFileClip
 from save_avs.errors import DataError, UsageError
 from save_avs.video.discovery import VIDEO_SUFFIXES
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from save_avs.datasets.base import AVDataset, ClipMetadata
-from save_avs.datasets.stored_clips import ClipDataset
+from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.accumulator import ScoreAccumulator
 from save_avs.evaluation.examples import pick_examples

@@ -20,7 +20,7 @@ from save_avs.models.sam import PRESETS, SamConfig, build_sam
 from save_avs.models.sam.checkpoint import infer_config
 from save_avs.models.serialization import CONFIG, read_config
 from save_avs.weights.cache import find_weights, find_weights_file, read_record
-from save_avs.weights.file_format import detect_format, find_defect
+from save_avs.weights.file_check import detect_format, find_defect
 from save_avs.weights.identity import FileIdentity, identify_file
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, find_by_sha256
 from save_avs.weights.state_dict import read_state_dict, state_dict_mismatches

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from save_avs._files import atomic_write
 from save_avs.audio.log_mel import SAMPLE_RATE
-from save_avs.datasets.shard_members import open_image
+from save_avs.datasets.stored_files import open_image
 from save_avs.errors import UsageError, first_problem
 from save_avs.types import F32, U8
 from save_avs.video.audio_reader import load_audio

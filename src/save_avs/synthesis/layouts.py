@@ -10,7 +10,7 @@ from typing import NamedTuple
 from save_avs._files import atomic_folder
 from save_avs.datasets import avs_synthetic, avsbench_object
 from save_avs.synthesis.corpus import CorpusSplit
-from save_avs.synthesis.layout_files import (
+from save_avs.synthesis.layout_clips import (
     ONE_SOURCE,
     SEVERAL_SOURCES,
     LayoutRequest,

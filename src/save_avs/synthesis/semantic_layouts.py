@@ -25,7 +25,7 @@ from save_avs.datasets.avsbench_semantic import (
 from save_avs.datasets.label_images import colorize
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import CorpusSplit
-from save_avs.synthesis.layout_files import (
+from save_avs.synthesis.layout_clips import (
     ONE_SOURCE,
     SEVERAL_SOURCES,
     LayoutRequest,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from save_avs.audio.augment import augment_waveform
 from save_avs.datasets.base import AVDataset
-from save_avs.datasets.stored_clips import ClipDataset
+from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.errors import DataError
 from save_avs.losses import UNLABELED
 from save_avs.models.preprocess import get_preprocess_shape, preprocess_frames

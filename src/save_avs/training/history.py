@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs.training.callbacks.stage_progress import IMAGES, StageProgress, read_progress
+from save_avs.training.callbacks.stage_recorder import IMAGES, StageProgress, read_progress
 from save_avs.training.logger import BAD_SAMPLES, METRICS, JsonLinesFile
 from save_avs.training.recipe import Recipe
 from save_avs.training.stage_config import Stage

@@ -21,9 +21,15 @@ from save_avs.training.clip_dataset import annotated
 from save_avs.training.distributed import check_precision
 from save_avs.training.memory_estimate import estimate_memory
 from save_avs.training.recipe import Recipe
-from save_avs.training.setup import Splits, init_model_folder, open_splits, stage_config, with_corpus_classes
 from save_avs.training.stage_config import ClipStage, Stage, SyntheticStage
 from save_avs.training.stage_schedule import clip_schedule
+from save_avs.training.stage_setup import (
+    Splits,
+    init_model_folder,
+    open_splits,
+    stage_config,
+    with_corpus_classes,
+)
 
 T = TypeVar("T")
 SAMPLED = 3  # clips of a split that are read

@@ -12,15 +12,21 @@ from save_avs.models import SAVE, SaveConfig
 from save_avs.models.serialization import save_model
 from save_avs.training.callbacks.callback import Callback
 from save_avs.training.callbacks.data_wait import DataWaitMonitor
-from save_avs.training.callbacks.stage_progress import StageRecorder
+from save_avs.training.callbacks.stage_recorder import StageRecorder
 from save_avs.training.callbacks.trackers import TrackerCallback, require_trackers
 from save_avs.training.checkpoint import load_trained_state, trained_state
 from save_avs.training.distributed import DistributedContext
 from save_avs.training.recipe import Recipe
 from save_avs.training.run_record import write_run_record
 from save_avs.training.run_report import write_report
-from save_avs.training.setup import build_model, make_task, open_splits, stage_config, with_corpus_classes
 from save_avs.training.stage_config import ClipStage, Stage, SyntheticStage
+from save_avs.training.stage_setup import (
+    build_model,
+    make_task,
+    open_splits,
+    stage_config,
+    with_corpus_classes,
+)
 from save_avs.training.trainer import Trainer
 
 FAST_DEV_STEPS = 2

@@ -16,7 +16,7 @@ from filelock import FileLock
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import cached_path, read_record, write_record
 from save_avs.weights.download import DEFAULT_RETRY, RetryPolicy, discard_partial, download
-from save_avs.weights.file_format import find_defect
+from save_avs.weights.file_check import find_defect
 from save_avs.weights.identity import FileIdentity, sha256_of
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from save_avs._text import first_line
 from save_avs.errors import SaveAvsError
 from save_avs.weights.cache import find_weights_file
-from save_avs.weights.file_format import WeightsFormat, detect_format, find_defect
+from save_avs.weights.file_check import WeightsFormat, detect_format, find_defect
 
 _NESTED_IN = ("model", "state_dict")
 _RECONSTRUCT = np.empty(0).__reduce__()[0]  # the function in numpy's pickles

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from save_avs.weights.file_format import WeightsFormat, detect_format, find_defect
+from save_avs.weights.file_check import WeightsFormat, detect_format, find_defect
 
 STATE = {"a.weight": torch.arange(60.0).view(6, 10), "b": torch.ones(1)}
 

@@ -27,7 +27,7 @@ from save_avs.datasets.clip_files import (
     read_mask,
     read_waveform,
 )
-from save_avs.datasets.shard_members import StoredFile
+from save_avs.datasets.stored_files import StoredFile
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.types import F32, U8, AVSample, Bool
 from save_avs.video.audio_blocks import AudioWindowReader
