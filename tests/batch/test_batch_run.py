@@ -9,8 +9,8 @@ import pytest
 from save_avs import load_model, segment
 from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.output import BatchOutput
-from save_avs.batch.schema import video_masks
 from save_avs.cli import main
+from save_avs.types import VideoMasks
 from tests.support.batch_kills import worker_processes
 from tests.support.batch_runs import done_rows, results, run_in_process, start_program
 
@@ -24,6 +24,18 @@ def wait_for(look, seconds: float = 120):
             return found
         time.sleep(0.05)
     raise AssertionError("timed out")
+
+
+def video_masks(row):
+    frames = row["frames"]
+    return VideoMasks(
+        size=(row["height"], row["width"]),
+        indices=tuple(frame["index"] for frame in frames),
+        source_indices=tuple(frame["source_index"] for frame in frames),
+        times=tuple(frame["time"] for frame in frames),
+        scores=tuple(frame["score"] for frame in frames),
+        counts=tuple(frame["counts"].encode("ascii") for frame in frames),
+    )
 
 
 def test_rows_equal_what_segment_returns(archive, tiny, undisturbed):

@@ -17,30 +17,18 @@ _BASE = "base"  # subfolder of the weights that a model builds on
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A model to load anywhere.
+    """A model to load anywhere."""
 
-    Attributes:
-        name: a bundled name or a local folder; unused where ``files`` holds the content.
-        sha256: of the trained weights: what results of a run have in common.
-        files: contents by relative path, a reference into Ray's object store; None where ``name`` is enough.
-    """
-
-    name: str
-    sha256: str
-    files: Any = None
+    name: str  # bundled, or a local folder; unused where ``files`` holds the content
+    sha256: str  # of the trained weights: what results of a run have in common
+    files: Any = None  # contents by relative path, in Ray's object store; None where ``name`` is enough
 
     @classmethod
     def find(cls, name: str) -> ModelPackage:
-        """Find a model on this machine.
-
-        Raises:
-            UsageError: there is no such model.
-        """
+        """Find a model on this machine."""
         folder = find_model_folder(name)
-        return cls(
-            name if name in BUNDLED else str(folder.absolute()),
-            hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
-        )
+        sha256 = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        return cls(name if name in BUNDLED else str(folder.absolute()), sha256)
 
     def with_content(self) -> ModelPackage:
         """Put the model's files, and the base weights that it needs, into Ray's object store once."""

@@ -1,4 +1,7 @@
-"""The output of a batch run: which videos have results, and the sink through which the nodes add more."""
+"""The output of a batch run: Parquet tables of results and failures, and the sink that adds rows to them.
+
+A video is one row, with its masks inside.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +12,59 @@ from typing import Any
 
 from save_avs._extras import require
 from save_avs._text import one_line
-from save_avs.batch.schema import DONE, FAILURES, VIDEOS, from_parquet, to_parquet
+from save_avs.batch.segmenter import DONE
 from save_avs.batch.storage import OutputFolder
-from save_avs.errors import SaveAvsError, UsageError
+from save_avs.errors import DataError, SaveAvsError, UsageError
 
+require("cluster", "pyarrow")
 require("cluster", "ray")
 
+import pyarrow as pa  # noqa: E402, after the guard
+from pyarrow import parquet  # noqa: E402, after the guard
 from ray.data import Datasink  # noqa: E402, after the guard
 from ray.data.block import BlockAccessor  # noqa: E402, after the guard
 
 DONE_TABLE, FAILED_TABLE, OVERLAYS = "videos.parquet", "failed.parquet", "overlays"
 _SETTINGS = "run.json"
-_SCHEMAS = {DONE_TABLE: VIDEOS, FAILED_TABLE: FAILURES}
+_FRAME = pa.struct(
+    [
+        ("index", pa.int64()),  # among the processed frames
+        ("source_index", pa.int64()),  # among all frames of the video
+        ("time", pa.float64()),  # seconds
+        ("score", pa.float32()),  # mean probability inside the mask, 0 where it is empty
+        ("counts", pa.string()),  # compressed COCO run lengths, column by column
+    ]
+)
+_VIDEOS = pa.schema(
+    [
+        ("path", pa.string()),
+        ("version", pa.string()),
+        ("status", pa.string()),
+        ("model", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float64()),
+        ("duration", pa.float64()),
+        ("warnings", pa.list_(pa.string())),
+        ("overlay", pa.string()),
+        ("seconds", pa.float64()),
+        ("frames", pa.list_(_FRAME)),
+    ]
+)
+_FAILURES = pa.schema([(name, pa.string()) for name in ("path", "version", "status", "reason")])
+_SCHEMAS = {DONE_TABLE: _VIDEOS, FAILED_TABLE: _FAILURES}
 
 
 class BatchOutput:
-    """The tables of a batch run, each a folder of Parquet files.
-
-    Args:
-        url: a local path or a URL.
-    """
+    """The tables of a batch run, each a folder of Parquet files."""
 
     def __init__(self, url: str) -> None:
         self.folder = OutputFolder(url)
 
     def rows(self, table: str, columns: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
-        """Return the rows of a table by path; ``columns`` limits them.
-
-        Raises:
-            DataError: a file of the table cannot be read.
-        """
+        """Return the rows of a table by path; ``columns`` limits them."""
         wanted = None if columns is None else ["path", *columns]
-        parts = (
-            from_parquet(self.folder.read(f"{table}/{name}"), f"{self.folder.url}/{table}/{name}", wanted)
-            for name in self.folder.names(table)
-        )
+        parts = (self._read_rows(f"{table}/{name}", wanted) for name in self.folder.names(table))
         return {row["path"]: row for rows in parts for row in rows}
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
@@ -62,7 +83,12 @@ class BatchOutput:
                     f"{self.folder.url}: is not empty and is not a batch output; choose another with -o."
                 )
             return
-        previous = self._read_settings()
+        try:
+            previous = json.loads(self.folder.read(_SETTINGS))
+        except ValueError:
+            previous = None
+        if not isinstance(previous, dict):
+            raise UsageError(f"{self.folder.url}/{_SETTINGS}: not from a batch run; choose another folder.")
         for name, value in settings.items():
             if previous.get(name) != value:
                 raise UsageError(
@@ -71,11 +97,7 @@ class BatchOutput:
                 )
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Record what the results are made with.
-
-        Raises:
-            SaveAvsError: the folder cannot be written to.
-        """
+        """Record what the results are made with."""
         self.folder.write(_SETTINGS, (json.dumps(dict(settings), indent=2) + "\n").encode())
 
     def forget(self, paths: Collection[str]) -> None:
@@ -83,31 +105,28 @@ class BatchOutput:
         for table, schema in _SCHEMAS.items():
             for name in self.folder.names(table):
                 part = f"{table}/{name}"
-                rows = from_parquet(self.folder.read(part), f"{self.folder.url}/{part}")
+                rows = self._read_rows(part)
                 kept = [row for row in rows if row["path"] not in paths]
                 if not kept:
                     self.folder.remove(part)
                 elif len(kept) < len(rows):
-                    self.folder.write(part, to_parquet(kept, schema))
+                    self.folder.write(part, _to_parquet(kept, schema))
 
-    def _read_settings(self) -> dict[str, Any]:
+    def _read_rows(self, part: str, columns: list[str] | None = None) -> list[dict[str, Any]]:
+        content = self.folder.read(part)
         try:
-            settings = json.loads(self.folder.read(_SETTINGS))
-        except ValueError:
-            settings = None
-        if not isinstance(settings, dict):
-            raise UsageError(f"{self.folder.url}/{_SETTINGS}: not from a batch run; choose another folder.")
-        return settings
+            return parquet.read_table(pa.BufferReader(content), columns=columns).to_pylist()
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise DataError(
+                f"{self.folder.url}/{part}: not readable ({one_line(error)}); delete it"
+            ) from error
 
 
 class ResultSink(Datasink):
     """Writes rows from wherever they were computed: results and failures into tables of their own.
 
-    A retried task overwrites its own files, so no row is written twice.
-
-    Args:
-        url: of the output folder.
-        videos_per_file: rows a file holds if there are as many; what is computed again after a crash.
+    A retried task overwrites its own files, so no row is written twice. A file gets ``videos_per_file`` rows
+    if there are as many; a crash costs about that many videos.
     """
 
     def __init__(self, url: str, videos_per_file: int) -> None:
@@ -119,23 +138,24 @@ class ResultSink(Datasink):
         return self._videos_per_file
 
     def write(self, blocks: Iterable[Any], ctx: Any) -> None:
-        """Write the rows of one task.
-
-        Raises:
-            SaveAvsError: they cannot be written.
-        """
+        """Write the rows of one task."""
         rows = [row for block in blocks for row in BlockAccessor.for_block(block).to_arrow().to_pylist()]
         output = OutputFolder(self._url)
         for table, schema in _SCHEMAS.items():
             own = [row for row in rows if (row["status"] == DONE) == (table == DONE_TABLE)]
             if own:
-                columns = [{name: row.get(name) for name in schema.names} for row in own]
-                output.write(
-                    f"{table}/part-{self._run}-{ctx.task_idx:06}.parquet", to_parquet(columns, schema)
-                )
+                name = f"{table}/part-{self._run}-{ctx.task_idx:06}.parquet"
+                output.write(name, _to_parquet(own, schema))
 
     def on_write_failed(self, error: Exception) -> None:
         """Leave the error to the driver."""
+
+
+def _to_parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
+    """Return rows as the content of a Parquet file; keys that the schema lacks are left out."""
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
 
 
 def unwrap(error: BaseException) -> SaveAvsError:

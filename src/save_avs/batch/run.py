@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import save_avs
-from save_avs._extras import require
 from save_avs.batch.model_package import ModelPackage
-from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, OVERLAYS, BatchOutput, ResultSink, unwrap
+from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, BatchOutput, ResultSink, unwrap
 from save_avs.batch.segmenter import TRANSIENT, BatchSettings, VideoSegmenter
 from save_avs.batch.storage import Video, is_remote, version_of
 from save_avs.errors import UsageError
@@ -25,43 +24,18 @@ _PROBED_PATHS = 50
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What there is to do.
+    """What there is to do."""
 
-    Attributes:
-        todo: videos without a result of the file as it is now.
-        done: number of videos with a result.
-        failed: rows of videos that failed and are not tried again.
-        redo: paths in ``todo`` that have an outdated row.
-    """
-
-    todo: Sequence[Video]
-    done: int
-    failed: Sequence[dict[str, Any]]
-    redo: frozenset[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Where a run computes.
-
-    Attributes:
-        address: of a Ray cluster; None joins that of ``RAY_ADDRESS`` or of this program, or starts one.
-        workers: videos at once, None for as many as the cluster has CPUs (or GPUs) for.
-        gpus_per_worker: share of a GPU per worker; None for a whole one where the cluster has any.
-    """
-
-    address: str | None = None
-    workers: int | None = None
-    gpus_per_worker: float | None = None
+    todo: Sequence[Video]  # without a result of the file as it is now
+    done: int  # videos with a result
+    failed: Sequence[dict[str, Any]]  # rows of videos that are not tried again
+    redo: frozenset[str]  # paths in ``todo`` that have an outdated row
 
 
 def plan_batch(videos: Sequence[Video], output: BatchOutput, *, retry_failed: bool = False) -> BatchPlan:
     """Compare inputs with existing results; files that changed since are segmented again.
 
     So are failures that the video may not be to blame for; all others only with ``retry_failed``.
-
-    Raises:
-        DataError: a table of the output cannot be read.
     """
     done = output.rows(DONE_TABLE, ("version",))
     failed = output.rows(FAILED_TABLE)
@@ -83,15 +57,9 @@ def plan_batch(videos: Sequence[Video], output: BatchOutput, *, retry_failed: bo
 
 def result_settings(model: ModelPackage, settings: BatchSettings) -> dict[str, Any]:
     """Return what decides the results: one output holds results of one kind."""
-    return {
-        "version": save_avs.__version__,
-        "model": model.sha256,
-        "precision": settings.precision,
-        "runtime": settings.runtime,
-        "fps": settings.fps,
-        "threshold": settings.threshold,
-        "overlays": settings.overlays is not None,
-    }
+    options = {name: value for name, value in vars(settings).items() if name != "device"}
+    options["overlays"] = settings.overlays is not None
+    return {"version": save_avs.__version__, "model": model.sha256, **options}
 
 
 def run_batch(
@@ -99,10 +67,23 @@ def run_batch(
     output: BatchOutput,
     model: ModelPackage,
     settings: BatchSettings,
-    cluster: Cluster,
-    on_message: Callable[[str], None] = lambda _: None,
+    *,
+    address: str | None,
+    workers: int | None,
+    gpus_per_worker: float | None,
+    on_message: Callable[[str], None],
 ) -> None:
     """Segment what is missing on Ray Data; the nodes write the results.
+
+    Args:
+        plan: from ``plan_batch``.
+        output: where results go.
+        model: what every worker loads.
+        settings: what every worker does with a video.
+        address: of a Ray cluster; None joins that of ``RAY_ADDRESS`` or of this program, or starts one.
+        workers: videos at once, None for as many as the cluster has CPUs (or GPUs) for.
+        gpus_per_worker: share of a GPU per worker; None for a whole one where the cluster has any.
+        on_message: told once how Ray was started.
 
     Raises:
         UsageError: the cluster cannot be reached, or a node lacks the package or sees other files.
@@ -113,10 +94,8 @@ def run_batch(
         output.forget(plan.redo)
     if not plan.todo:
         return
-    if settings.overlays is not None:
-        settings = replace(settings, overlays=f"{output.folder.url}/{OVERLAYS}")
-    require("cluster", "ray")
-    with _ray(cluster, on_message) as remote:
+    with _ray(address, workers, on_message) as remote:
+        import ray
         from ray.data import ActorPoolStrategy, from_items
         from ray.exceptions import RayError
 
@@ -124,9 +103,12 @@ def run_batch(
             _check_nodes(plan.todo, output.folder.url)
             model = model.with_content()
         count = len(plan.todo)
-        gpus = _gpus_per_worker(cluster, settings)
-        workers = cluster.workers or (None if remote else _local_cpus())
-        pool = ActorPoolStrategy(size=workers) if workers else ActorPoolStrategy(min_size=1, max_size=None)
+        if settings.device == "cpu":
+            gpus_per_worker = None
+        elif gpus_per_worker is None and ray.cluster_resources().get("GPU", 0):
+            gpus_per_worker = 1.0
+        size = workers or (None if remote else _local_cpus())
+        pool = ActorPoolStrategy(size=size) if size else ActorPoolStrategy(min_size=1, max_size=None)
         rows = [{"path": video.id, "location": video.location} for video in plan.todo]
         try:
             from_items(rows, override_num_blocks=min(count, max(200, count // 100))).map(
@@ -134,29 +116,15 @@ def run_batch(
                 fn_constructor_args=(model, settings),
                 compute=pool,
                 num_cpus=1,
-                num_gpus=gpus or None,
+                num_gpus=gpus_per_worker or None,
             ).write_datasink(ResultSink(output.folder.url, min(_MAX_VIDEOS_PER_FILE, max(1, count // 100))))
         except RayError as error:
             raise unwrap(error) from error
 
 
-def _gpus_per_worker(cluster: Cluster, settings: BatchSettings) -> float:
-    import ray
-
-    if settings.device == "cpu":
-        return 0.0
-    if cluster.gpus_per_worker is not None:
-        return cluster.gpus_per_worker
-    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
-
-
 @contextmanager
-def _ray(cluster: Cluster, on_message: Callable[[str], None]) -> Iterator[bool]:
-    """Join a cluster, or start Ray here for the block; yields whether other machines may take part.
-
-    Raises:
-        UsageError: the cluster cannot be reached.
-    """
+def _ray(address: str | None, workers: int | None, on_message: Callable[[str], None]) -> Iterator[bool]:
+    """Join a cluster, or start Ray here for the block; yields whether other machines may take part."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "0")
     import ray
@@ -164,14 +132,14 @@ def _ray(cluster: Cluster, on_message: Callable[[str], None]) -> Iterator[bool]:
     if ray.is_initialized():
         yield True
         return
-    remote = bool(cluster.address or os.environ.get("RAY_ADDRESS"))
+    remote = bool(address or os.environ.get("RAY_ADDRESS"))
     try:
         if remote:
             # Nodes run this very code, whatever they have installed; its dependencies must be there.
             package = str(Path(save_avs.__file__).parent)
-            ray.init(address=cluster.address, runtime_env={"py_modules": [package]})
+            ray.init(address=address, runtime_env={"py_modules": [package]})
         else:
-            workers = cluster.workers or _local_cpus()
+            workers = workers or _local_cpus()
             ray.init(num_cpus=workers + _SPARE_CPUS, log_to_driver=False)
             on_message(f"Ray runs on this machine with {workers} worker{'s' * (workers != 1)}")
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -183,11 +151,7 @@ def _ray(cluster: Cluster, on_message: Callable[[str], None]) -> Iterator[bool]:
 
 
 def _check_nodes(videos: Sequence[Video], output: str) -> None:
-    """See that every node has what the package needs, and sees local inputs and a local output.
-
-    Raises:
-        UsageError: one does not; the line names it.
-    """
+    """See that every node has what the package needs, and sees local inputs and a local output."""
     import ray
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

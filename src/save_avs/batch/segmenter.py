@@ -16,6 +16,7 @@ from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.storage import OutputFolder, Video, local_copy, version_of
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
 
+DONE = "done"  # status of a video with results
 # Statuses of failures that the video may not be to blame for: memory or the network may have been.
 TRANSIENT = frozenset({"crashed", "system", "unreachable"})
 _STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
@@ -26,29 +27,18 @@ _EARLY_STOP = 10  # failures of one status, and nothing else, after which the ru
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """What every worker does with a video.
-
-    Attributes:
-        device, precision, runtime: as ``load_model`` takes them.
-        fps, threshold: as ``segment`` takes them.
-        overlays: where overlay videos go, None to draw none.
-    """
+    """What every worker does with a video: options of ``load_model`` and ``segment``."""
 
     device: str = "auto"
     precision: str = "auto"
     runtime: str = "auto"
     fps: float | None = None
     threshold: float = 0.5
-    overlays: str | None = None
+    overlays: str | None = None  # where overlay videos go; None draws none
 
 
 class VideoSegmenter:
-    """Callable class for ``Dataset.map``: a row with ``path`` and ``location`` to a row of results.
-
-    Args:
-        model: what to load, wherever this runs.
-        settings: what to do with each video.
-    """
+    """Callable class for ``Dataset.map``: a row with ``path`` and ``location`` to a row of results."""
 
     def __init__(self, model: ModelPackage, settings: BatchSettings) -> None:
         self._arguments = (*model.unpack(), settings)
@@ -133,7 +123,6 @@ def _set_up(
 def _segment_video(
     model: Any, settings: BatchSettings, video: Video, on_progress: Callable[[], None]
 ) -> dict[str, Any]:
-    from save_avs.batch.schema import video_row
     from save_avs.inference.pipeline import segment
 
     started = time.perf_counter()
@@ -157,13 +146,28 @@ def _segment_video(
             raise type(error)(str(error).replace(str(file), video.id)) from error
         if folder is not None and settings.overlays and overlay:
             OutputFolder(settings.overlays).upload(folder, overlay)
-        row = video_row(
-            result,
-            path=video.id,
-            version=version,
-            model=f"{model.name}, {model.precision}, {model.runtime}",
-            overlay=overlay,
-            seconds=time.perf_counter() - started,
-        )
-    row["warnings"] = [text.replace(str(file), video.id) for text in row["warnings"]]
-    return row
+    masks = result.video_masks
+    height, width = masks.size
+    return {
+        "path": video.id,
+        "version": version,
+        "status": DONE,
+        "model": f"{model.name}, {model.precision}, {model.runtime}",
+        "width": width,
+        "height": height,
+        "fps": result.video.fps,
+        "duration": result.video.duration,
+        "warnings": [text.replace(str(file), video.id) for text in result.warnings],
+        "overlay": overlay,
+        "seconds": time.perf_counter() - started,
+        "frames": [
+            {
+                "index": masks.indices[i],
+                "source_index": masks.source_indices[i],
+                "time": masks.times[i],
+                "score": masks.scores[i],
+                "counts": masks.counts[i].decode("ascii"),
+            }
+            for i in range(len(masks))
+        ],
+    }

@@ -19,15 +19,10 @@ _REMOTE = ("http://", "https://", "s3://", "gs://", "gcs://", "az://", "abfs://"
 
 
 class Video(NamedTuple):
-    """An input video.
+    """An input video."""
 
-    Attributes:
-        id: what results know it by: its URL or absolute path, always text.
-        location: the path or URL that opens it.
-    """
-
-    id: str
-    location: str
+    id: str  # what results know it by: its URL or absolute path, always text
+    location: str  # the path or URL that opens it
 
 
 def is_remote(location: str) -> bool:
@@ -80,10 +75,6 @@ def version_of(location: str) -> str:
 def local_copy(video: Video, on_progress: Callable[[], None]) -> Iterator[tuple[Path, str]]:
     """Yield a local file with the video's content, and its version; a download is deleted afterwards.
 
-    Args:
-        video: the input.
-        on_progress: called while the download advances.
-
     Raises:
         DataError: the download failed.
     """
@@ -106,14 +97,9 @@ def local_copy(video: Video, on_progress: Callable[[], None]) -> Iterator[tuple[
 
 
 class OutputFolder:
-    """A folder on any file system, in which every file appears complete or not at all.
-
-    Args:
-        url: a local path or a URL.
-    """
+    """A folder on any file system, in which every file appears complete or not at all."""
 
     def __init__(self, url: str) -> None:
-        require("cluster", "fsspec")
         self.url = url if is_remote(url) else str(Path(url).absolute())
         self._files, self._root = filesystem(self.url)
 

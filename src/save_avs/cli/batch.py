@@ -72,23 +72,23 @@ def batch(
     from save_avs.batch.manifest import find_videos
     from save_avs.batch.model_package import ModelPackage
     from save_avs.batch.output import OVERLAYS, BatchOutput
-    from save_avs.batch.run import Cluster, plan_batch, result_settings, run_batch
+    from save_avs.batch.run import plan_batch, result_settings, run_batch
     from save_avs.batch.segmenter import BatchSettings
     from save_avs.inference.settings import parse_fps
 
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be 1 or more, not {workers}")
     videos = find_videos(inputs or [], manifest)
+    package = ModelPackage.find(model)
+    target = BatchOutput(output)
     settings = BatchSettings(
         device=device,
         precision=precision,
         runtime=runtime,
         fps=parse_fps(fps),
         threshold=threshold,
-        overlays=OVERLAYS if overlay else None,
+        overlays=f"{target.folder.url}/{OVERLAYS}" if overlay else None,
     )
-    package = ModelPackage.find(model)
-    target = BatchOutput(output)
     target.check_settings(result_settings(package, settings))
     plan = plan_batch(videos, target, retry_failed=retry_failed)
     line = f"{len(plan.todo)} to do, {plan.done} done, {len(plan.failed)} failed"
@@ -98,8 +98,16 @@ def batch(
         return 0
     print_info(line)
     started = time.monotonic()
-    cluster = Cluster(address=address, workers=workers, gpus_per_worker=gpus_per_worker)
-    run_batch(plan, target, package, settings, cluster, print_info)
+    run_batch(
+        plan,
+        target,
+        package,
+        settings,
+        address=address,
+        workers=workers,
+        gpus_per_worker=gpus_per_worker,
+        on_message=print_info,
+    )
     return _report(target, [video.id for video in videos], time.monotonic() - started, as_json)
 
 

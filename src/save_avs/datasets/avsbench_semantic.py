@@ -62,20 +62,12 @@ def uses_colors(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class LabelReader:
-    """Reads the labels of a frame, from ``labels_rgb`` where ``labels_semantic`` is missing.
+    """Reads the labels of a frame, from ``labels_rgb`` where ``labels_semantic`` is missing."""
 
-    Attributes:
-        classes: how many there are.
-    """
-
-    classes: int
+    classes: int  # how many there are
 
     def __call__(self, path: Path) -> U8:
-        """Read the labels for a path of ``labels_semantic``, u8 [H,W].
-
-        Raises:
-            DataError: neither file can be read.
-        """
+        """Read the labels for a path of ``labels_semantic``, u8 [H,W]."""
         if uses_colors(path):
             return read_colors(color_labels(path), self.classes)
         return read_indices(path, self.classes)

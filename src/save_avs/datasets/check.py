@@ -30,13 +30,7 @@ _THREADS = min(8, 2 * (os.cpu_count() or 1))
 
 @dataclass(frozen=True)
 class FileProblem:
-    """Problem of a file.
-
-    Attributes:
-        path: the file; in shards, the shard and its member.
-        kind: missing or broken.
-        reason: one line.
-    """
+    """Problem of a file, with its reason in one line."""
 
     path: StoredFile
     kind: Literal["missing", "broken"]
@@ -45,46 +39,27 @@ class FileProblem:
 
 @dataclass
 class SplitReport:
-    """Findings in one split.
-
-    Attributes:
-        split: its name.
-        clips: listed in its table.
-        official: clips in the official release; None where that is not known.
-        files: checked.
-        problems: missing and broken files.
-        stray_pixels: annotations with stray pixels, and how many such components each has.
-    """
+    """Findings in one split."""
 
     split: str
-    clips: int = 0
-    official: int | None = None
-    files: int = 0
+    clips: int = 0  # listed in its table
+    official: int | None = None  # clips in the official release; None where that is not known
+    files: int = 0  # checked
     problems: list[FileProblem] = field(default_factory=list)
-    stray_pixels: list[tuple[StoredFile, int]] = field(default_factory=list)
+    stray_pixels: list[tuple[StoredFile, int]] = field(default_factory=list)  # annotation, components
 
 
 @dataclass
 class DatasetReport:
-    """Findings in one data set.
-
-    Attributes:
-        name: of the data set.
-        title: its full name.
-        folder: that holds it.
-        table_problems: missing and broken tables.
-        splits: findings in each.
-        leaks: source videos with clips in more than one split: how many in each.
-        opened: the splits that could be opened.
-    """
+    """Findings in one data set."""
 
     name: str
     title: str
     folder: Path
     table_problems: list[FileProblem] = field(default_factory=list)
     splits: list[SplitReport] = field(default_factory=list)
-    leaks: dict[str, dict[str, int]] = field(default_factory=dict)
-    opened: list[ClipDataset] = field(default_factory=list)
+    leaks: dict[str, dict[str, int]] = field(default_factory=dict)  # as ``find_leaks`` returns them
+    opened: list[ClipDataset] = field(default_factory=list)  # splits that could be opened
 
     @property
     def problems(self) -> list[FileProblem]:

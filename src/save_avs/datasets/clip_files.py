@@ -36,16 +36,10 @@ FileT_co = TypeVar("FileT_co", bound=StoredFile, covariant=True)
 
 @dataclass(frozen=True)
 class ClipPaths(Generic[FileT_co]):
-    """Paths of a clip's files, for readers and writers.
-
-    Attributes:
-        frames: the image of each frame.
-        annotations: the annotation of each frame, None where the benchmark has none.
-        audio: the waveform.
-    """
+    """Paths of a clip's files, for readers and writers."""
 
     frames: tuple[FileT_co, ...]
-    annotations: tuple[FileT_co | None, ...]
+    annotations: tuple[FileT_co | None, ...]  # of each frame, None where the benchmark has none
     audio: FileT_co
 
 

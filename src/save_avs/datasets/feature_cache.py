@@ -47,15 +47,10 @@ def backbone_identity(name: str, backbone: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Stored features of one backbone.
+    """Stored features of one backbone."""
 
-    Attributes:
-        folder: the cache, which may also hold features of other backbones.
-        backbone: identity of this one.
-    """
-
-    folder: Path
-    backbone: str
+    folder: Path  # the cache, which may also hold features of other backbones
+    backbone: str  # identity of this one
 
     @classmethod
     def open(cls, folder: str | Path, backbone: str | None = None) -> FeatureCache:
@@ -155,11 +150,7 @@ def _batches(clips: ClipDataset) -> Iterator[tuple[int, list[F32]]]:
 
 @dataclass(frozen=True)
 class FeatureDataset(DatasetWrapper):
-    """Clips with the audio backbone's features.
-
-    Attributes:
-        cache: where they are stored.
-    """
+    """Clips with the audio backbone's features."""
 
     cache: FeatureCache
 

@@ -42,13 +42,7 @@ Result = TypeVar("Result")
 
 
 class ClipFile(NamedTuple):
-    """A file of a clip.
-
-    Attributes:
-        kind: of content.
-        path: the file.
-        read: reads this file; raises DataError if it is missing or broken.
-    """
+    """A file of a clip, and what reads it."""
 
     kind: Literal["frame", "annotation", "audio", "video"]
     path: StoredFile
@@ -126,11 +120,7 @@ class ImageSequenceClip:
 
 
 def _resize_annotation(annotation: U8, size: tuple[int, int], path: StoredFile) -> U8:
-    """Bring an annotation that was stored at another scale to its frame's size, by nearest neighbor.
-
-    Raises:
-        DataError: its aspect ratio is not the frame's.
-    """
+    """Bring an annotation that was stored at another scale to its frame's size, by nearest neighbor."""
     if annotation.shape == size:
         return annotation
     (h, w), (frame_h, frame_w) = annotation.shape, size
@@ -149,17 +139,11 @@ class AnnotatedFrame(NamedTuple):
 
 @dataclass(frozen=True)
 class VideoFileClip:
-    """A video, and masks of some of its frames.
-
-    Attributes:
-        metadata: name and categories.
-        path: the video.
-        masks: the mask of each annotated frame, by the frame's index in the video.
-    """
+    """A video, and masks of some of its frames."""
 
     metadata: ClipMetadata
     path: Path
-    masks: dict[int, Path]
+    masks: dict[int, Path]  # by the frame's index in the video
 
     def files(self) -> Iterator[ClipFile]:
         """List the video and its masks."""
@@ -248,19 +232,14 @@ ClipEntry = ImageSequenceClip | VideoFileClip
 class ClipDataset:
     """One split of a data set, whose waveforms can be changed and put back, or given to another front-end.
 
-    Attributes:
-        name: of the data set.
-        split: ``train``, ``val`` or ``test``.
-        classes: names of the classes, background first; empty where there are only masks.
-        entries: the clips, in the order of the benchmark's own table.
-        frontend: how the log-mel of its samples is computed.
+    Name, split and classes are those of ``AVDataset``.
     """
 
     name: str
     split: str
     classes: tuple[str, ...]
-    entries: Sequence[ClipEntry]
-    frontend: Frontend = VGGISH
+    entries: Sequence[ClipEntry]  # in the order of the benchmark's own table
+    frontend: Frontend = VGGISH  # of the log-mel of its samples
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -50,19 +50,9 @@ Progress = Callable[[str, int, int], None]  # split, clips done, clips in all
 
 @dataclass(frozen=True)
 class ShardedClip:
-    """A clip in the index.
+    """A clip in the index; its files and fields are those of ``ClipPaths`` and ``ImageSequenceClip``."""
 
-    Attributes:
-        shard: index of its shard within the split.
-        metadata: name, source video, categories.
-        frames: the image of each frame.
-        annotations: the annotation of each frame, None where there is none.
-        audio: the waveform.
-        first_log_mel_patch: VGGish patch of the first frame.
-        times: for frames of a video, their times in seconds.
-    """
-
-    shard: NonNegativeInt
+    shard: NonNegativeInt  # index within the split
     metadata: ClipMetadata
     frames: tuple[MemberRecord, ...]
     annotations: tuple[MemberRecord | None, ...]
@@ -87,19 +77,12 @@ class ShardedSplit:
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Content of ``shards.json``.
+    """Content of ``shards.json``."""
 
-    Attributes:
-        name: of the data set.
-        classes: class names, background first; empty where there are only masks.
-        splits: by name.
-        version: of the format.
-    """
-
-    name: str
-    classes: tuple[str, ...]
+    name: str  # of the data set
+    classes: tuple[str, ...]  # background first; empty where there are only masks
     splits: dict[str, ShardedSplit]
-    version: Literal[1]
+    version: Literal[1]  # of the format
 
 
 INDEX_JSON = TypeAdapter(ShardIndex)
@@ -125,11 +108,7 @@ def read_index(folder: Path) -> ShardIndex:
 
 
 def _check(split: ShardedSplit) -> None:
-    """Check that shards are next to the index, and every file inside its shard.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Check that shards are next to the index, and every file inside its shard; raise ValueError if not."""
     for name, _ in split.shards:
         if PurePath(name).name != name or PurePath(name).suffix != ".tar":
             raise ValueError(f"shard outside the folder: {name}")
@@ -144,11 +123,7 @@ def _check(split: ShardedSplit) -> None:
 
 
 def sharded_entries(folder: Path, index: ShardIndex, split: str) -> list[ClipEntry]:
-    """Return the clips of a split after checking that each shard is complete.
-
-    Raises:
-        DataError: a shard is missing or truncated.
-    """
+    """Return the clips of a split after checking that each shard is complete."""
     stored = index.splits.get(split, ShardedSplit((), ()))
     shards = [Shard(folder / name, size) for name, size in stored.shards]
     for shard in shards:

@@ -33,21 +33,13 @@ class Shard:
 
     Reads name their offset, so threads and forked processes do not disturb each other; a process that
     receives a pickled shard opens it again.
-
-    Attributes:
-        path: the file.
-        size: expected size in bytes.
     """
 
     path: Path
-    size: int
+    size: int  # expected, in bytes
 
     def check(self) -> None:
-        """Check that the file exists and has its size.
-
-        Raises:
-            DataError: it does not.
-        """
+        """Check that the file exists and has its size; a DataError says what is wrong."""
         try:
             status = self.path.stat()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -58,11 +50,7 @@ class Shard:
             raise DataError(f"{self.path}: {status.st_size} bytes instead of {self.size}; {_HINT}")
 
     def read(self, offset: int, size: int) -> bytes:
-        """Read ``size`` bytes at ``offset``; fewer at the end of the file.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
+        """Read ``size`` bytes at ``offset``; fewer at the end of the file."""
         return os.pread(self._file.fileno(), size, offset)
 
     @cached_property
