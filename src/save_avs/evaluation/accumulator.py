@@ -24,13 +24,7 @@ Shape = tuple[int, int]
 
 
 class ScoreAccumulator:
-    """One mask metric per way of scoring frames, and one metric of label maps.
-
-    Args:
-        scorings: ways of scoring frames, each once.
-        image_size: side of the model's square input, pixels.
-        resize: how frames became that square.
-        classes: number of labels; 0 for none.
+    """One metric per way of scoring frames, and one metric of label maps where there are ``classes``.
 
     Attributes:
         metrics: by way of scoring.

@@ -136,10 +136,6 @@ def _clips_by_object_count(
     """Indices of the clips with each number of kinds of sounding objects.
 
     It is the number of the clip's categories, else that of the classes in the labels of its scored frames.
-
-    Args:
-        metadata: of the clips.
-        label_counts: by index of a clip, the number of classes in its labels.
     """
 
     def count(i: int, clip: ClipMetadata) -> str:

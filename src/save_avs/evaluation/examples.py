@@ -41,11 +41,6 @@ def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tup
 
     Clips with a sounding object come first: an empty mask of a silent clip is right and shows nothing. The
     predictions are computed again, not kept, so memory stays bounded.
-
-    Args:
-        model: the evaluated model.
-        clips: the data set it was evaluated on.
-        table: scores of single frames.
     """
     candidates = table.take(table.sounding) if table.sounding.any() else table
     rows, frame_ious = candidates.by_clip(), mask_ious(candidates.counts)

@@ -64,16 +64,8 @@ def read_frame_batches(
 ) -> Iterator[FrameBatch]:
     """Read all clips in order and batch their annotated frames across clips; the last batch may be smaller.
 
-    Args:
-        clips: the data set.
-        image_size: side of the model's square input, pixels.
-        resize: how a frame becomes that square.
-        batch_size: frames per batch.
-        on_broken: called with the error of a broken clip, which is then left out; without it the first
-            broken clip stops the reading.
-
-    Raises:
-        DataError: a clip is broken; the message names its file.
+    A broken clip raises its DataError, which names the file; with ``on_broken``, that receives the error, and
+    the clip is left out.
     """
     pending: list[_Frame] = []
     for i in range(len(clips)):

@@ -106,11 +106,8 @@ def measure_speed(
 ) -> list[SpeedMeasurement]:
     """Time all candidates interleaved on composed scenes, with the machine's peak in the same rounds.
 
-    Args:
-        candidates: from ``load_candidates``; they include torch in float32.
-        profile: of the model, for its operation counts.
-        batch_size: frames per batch.
-        rounds: timings of each candidate, of which the median counts.
+    ``candidates`` are ``load_candidates``'s; the profile gives the operations; the median of the rounds
+    counts.
     """
     reference = candidates[TORCH, "fp32"]
     assert isinstance(reference, SAVE)
@@ -162,9 +159,7 @@ def time_call(run: Callable[[], object]) -> float:
 def time_interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
     """Return the median seconds of each run; each round has all of them, under the same machine load.
 
-    Args:
-        runs: name to a function that returns the seconds it took.
-        rounds: timed rounds, after one of warm-up.
+    A run returns the seconds it took. The first round, of warm-up, is not counted.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for counted in [False] + [True] * rounds:
@@ -176,11 +171,7 @@ def time_interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> di
 
 
 class PeakMatmul:
-    """The machine's peak, as a run for `time_interleaved`: the fastest of a few matrix products.
-
-    Args:
-        dtype: of both factors, [2048,768] and [768,3072].
-    """
+    """The machine's peak, as a run for `time_interleaved`: the fastest of a few matrix products."""
 
     flops = 2 * TOKENS * IN_FEATURES * OUT_FEATURES
 

@@ -172,14 +172,8 @@ def evaluate_scenes(
 ) -> SceneReport:
     """Score a model on random scenes, each under every kind of sound.
 
-    Args:
-        model: in evaluation mode.
-        corpus: one split of a corpus.
-        scenes: number of scenes.
-        seed: of the scenes.
-        options: of the scenes.
-        compare_at: side at which masks are compared, pixels; the model's own by default.
-        progress: called after each scene with the number done.
+    Masks are compared at ``compare_at`` pixels a side, by default at the model's own size. ``progress``
+    receives the number of scenes done.
     """
     scores: list[TrialScore] = []
     curves: list[Tensor] = []

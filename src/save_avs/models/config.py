@@ -93,11 +93,7 @@ class SaveConfig(_Strict):
 
     @property
     def frontend(self) -> Frontend:
-        """The front-end of the audio backbone.
-
-        Raises:
-            UsageError: when no backbone has that name.
-        """
+        """The front-end of the audio backbone."""
         return backbone_class(self.audio).frontend
 
     @classmethod

@@ -63,12 +63,7 @@ def checksum(tensor: Tensor) -> int:
 def load_pretrained_parts(
     config: SaveConfig, *, sam: Path | str | None, audio: Path | str | None
 ) -> PretrainedParts:
-    """Load checkpoints, each a path or the name of known weights in the cache, at the config's size.
-
-    Raises:
-        UsageError: when a file does not exist.
-        SaveAvsError: when a file is damaged, or does not fit the config.
-    """
+    """Load checkpoints, each a path or the name of known weights in the cache, at the config's size."""
     sam_file = None if sam is None else resolve_weights(sam)
     audio_file = None if audio is None else resolve_weights(audio)
     refs = PretrainedRefs(
@@ -79,12 +74,7 @@ def load_pretrained_parts(
 
 
 def find_pretrained_parts(config: SaveConfig, pretrained: PretrainedPaths = None) -> PretrainedParts:
-    """Load the checkpoints that a saved model names; ``find_weights`` says where they are looked for.
-
-    Raises:
-        UsageError: when one is not found.
-        SaveAvsError: when only others were found, or the one found does not fit the config.
-    """
+    """Load the checkpoints that a saved model names; ``find_weights`` says where they are looked for."""
     given = (pretrained,) if isinstance(pretrained, str | Path) else tuple(pretrained or ())
     paths = tuple(Path(path) for path in given)
     refs = config.pretrained

@@ -62,13 +62,7 @@ class ModelProfile:
 def profile_model(config: SaveConfig, trained: Sequence[str] = TRAINABLE) -> ModelProfile:
     """Count a model's parameters and the operations of one frame, on the meta device.
 
-    Args:
-        config: of the model.
-        trained: names of the parts that are trained (``freeze_except``); image adapters only if it has them.
-
-    Raises:
-        UsageError: when the config names an unknown backbone.
-        ValueError: when its sizes do not divide.
+    ``trained`` names the parts that are trained (``freeze_except``); image adapters only if it has them.
     """
     with torch.device("meta"):
         model = build_save(config.model_copy(update={"classes": ()}))

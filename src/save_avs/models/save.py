@@ -150,9 +150,6 @@ class SAVE(nn.Module):
         """Frames and their sound to mask logits [B,1,M,M] and class logits [B,K,M,M], M = S/4.
 
         The masks are `forward`'s. The arguments are `encode`'s.
-
-        Raises:
-            ValueError: when the model has no semantic head.
         """
         return self.decode_classes(*self.encode(images, log_mel, features))
 

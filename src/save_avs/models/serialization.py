@@ -158,12 +158,7 @@ def _check_pretrained(model: SAVE, wanted: PretrainedRefs, folder: str | Path) -
 
 
 def model_card(config: SaveConfig, parameters: int) -> str:
-    """A README.md in the Hugging Face format: what can be said without knowing how the model was trained.
-
-    Args:
-        config: of the model, with its pretrained checkpoints.
-        parameters: in the folder's own weights.
-    """
+    """A README.md in the Hugging Face format: what can be said without knowing how the model was trained."""
     from jinja2 import Environment, StrictUndefined
 
     template = files("save_avs.models").joinpath("model_card.md.jinja").read_text("utf-8")

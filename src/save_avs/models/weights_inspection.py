@@ -53,9 +53,6 @@ def inspect_weights(path: str | Path) -> Inspection:
 
     Its bytes are checked first, and compared with the published file of its name; only what passes is read,
     and then tensors only.
-
-    Raises:
-        UsageError: when nothing is there.
     """
     path = Path(path)
     file = find_weights_file(path)

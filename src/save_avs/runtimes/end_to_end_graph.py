@@ -24,8 +24,7 @@ SMALLEST, LARGEST = 16, 8192  # pixels of a frame's side
 class EndToEndModel(nn.Module):
     """What ``Predictor`` does with a batch, in one graph that leaves its callers nothing to compute.
 
-    Args:
-        model: in evaluation mode, on the CPU.
+    The model is in evaluation mode, on the CPU.
     """
 
     pad_color: Tensor
@@ -119,11 +118,7 @@ def upscale_matrix(points: Tensor, size: Tensor, side: int) -> Tensor:
 
 
 def trace_end_to_end(model: SAVE) -> ExportedProgram:
-    """The graph of a whole model, for any number of frames of any size.
-
-    Args:
-        model: in evaluation mode, on the CPU.
-    """
+    """The graph of a whole model in evaluation mode on the CPU, for any number of frames of any size."""
     frames = torch.zeros(2, 96, 128, 3, dtype=torch.uint8)
     waveforms = torch.zeros(2, model.frontend.num_samples)
     count = Dim("count", min=1, max=MAX_BATCH)

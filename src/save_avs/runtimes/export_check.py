@@ -70,12 +70,6 @@ def reference_probabilities(model: SAVE, chunk: VideoChunk) -> F32:
 def run_check(folder: Path, chunk: VideoChunk, reference: F32, *, name: str) -> ExportCheck:
     """Run an exported folder's own runner on a chunk of video and compare.
 
-    Args:
-        folder: with run.py, model.json and the graph.
-        chunk: from ``read_check_chunk``.
-        reference: from ``reference_probabilities``.
-        name: of the video.
-
     Raises:
         SaveAvsError: when the masks are not the same, by the measure of ``save-avs bench``.
     """

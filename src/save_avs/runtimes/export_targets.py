@@ -39,9 +39,7 @@ class ExportTarget:
     write: Callable[[ExportedProgram, Path], None]
     file: str
     package: str
-    precisions: tuple[Precision, ...] = (
-        "fp32",
-    )  # OpenVINO in bf16: masks differ too much (docs/guides/export.md)
+    precisions: tuple[Precision, ...] = ("fp32",)  # OpenVINO in bf16: masks differ too much (docs/guides)
 
 
 def _write_openvino(program: ExportedProgram, folder: Path) -> None:

@@ -58,11 +58,7 @@ def is_installed(runtime: Runtime) -> bool:
 
 
 def trace_model(model: SAVE) -> ExportedProgram:
-    """The graph of ``SAVE.forward`` for any number of frames.
-
-    Args:
-        model: float32, in evaluation mode, on the CPU.
-    """
+    """The graph of ``SAVE.forward`` for any number of frames; the model as for ``Runtime.export``."""
     side = model.image_size
     images = torch.zeros(2, 3, side, side, dtype=torch.uint8)
     log_mel = torch.zeros(2, 1, *model.frontend.shape)

@@ -134,11 +134,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def _resolve_runtime(runtime: str, folder: Path, precision: Precision, device: torch.device) -> str:
-    """Resolve ``auto`` to the fastest runtime that was measured, torch where none was.
-
-    Raises:
-        UsageError: when the runtime does not run on the device.
-    """
+    """Resolve ``auto`` to the fastest runtime that was measured, torch where none was."""
     if device.type == "cpu":
         return fastest_runtime(folder, precision) or TORCH if runtime == AUTO else runtime
     if runtime in (AUTO, TORCH):

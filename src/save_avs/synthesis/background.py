@@ -45,12 +45,8 @@ def random_background(
 ) -> Background:
     """Draw a crop of a photograph, or a procedural texture.
 
-    Args:
-        rng: source of randomness.
-        photographs: each RGB u8 [H,W,3].
-        texture_prob: probability of a texture instead of a photograph.
-        patchwork_prob: probability that patches of other images cover parts of it.
-        augment: crops of any size, tints, flips and swapped channels, for training.
+    The probabilities are those of `SceneOptions`; ``augment`` adds crops of any size, tints, flips and
+    swapped channels, for training.
     """
     image = _random_image(rng, photographs, texture_prob)
     box = _random_box(rng, image, 0.3 if augment else 0.6)

@@ -195,11 +195,7 @@ def find_corpus(root: str | Path) -> Path:
 
 
 def sounding_classes(root: str | Path, split: CorpusSplit) -> tuple[str, ...]:
-    """Return the classes that may sound in a split, sorted, without loading anything.
-
-    Raises:
-        UsageError: the folder is not a corpus.
-    """
+    """Return the classes that may sound in a split, sorted, without loading anything."""
     return _SplitFiles.of(root, split).sounding_classes()
 
 

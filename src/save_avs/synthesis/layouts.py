@@ -98,11 +98,7 @@ LAYOUT_WRITERS: dict[str, LayoutWriter] = {
 
 
 def write_layout(name: str, request: LayoutRequest, target: str | Path) -> Path:
-    """Write composed scenes into a new folder in one of ``LAYOUT_WRITERS``.
-
-    Raises:
-        UsageError: the folder exists, or the layout needs more clips.
-    """
+    """Write composed scenes into a new folder in one of ``LAYOUT_WRITERS``."""
     with atomic_folder(Path(target)) as folder:
         LAYOUT_WRITERS[name].write(request, folder)
     return Path(target)

@@ -74,9 +74,6 @@ def write_v3(request: LayoutRequest, folder: Path) -> None:
 
     In an unseen clip one class sounds. The first clips of each class are the shots, and at least one is left
     for testing: a class with one clip has no shot, and there must be more clips than unseen classes.
-
-    Raises:
-        UsageError: there are too few clips.
     """
     unseen: CorpusSplit = "zero-shot"
     classes = len(request.corpora[unseen].sounding) if unseen in request.corpora else 0
@@ -95,11 +92,7 @@ def write_v3(request: LayoutRequest, folder: Path) -> None:
 
 
 def _write_subsets(parts: Sequence[tuple[SubsetOptions, LayoutRequest]], folder: Path) -> list[ClipRow]:
-    """Write subsets with ``metadata.csv`` and ``label2idx.json``.
-
-    Returns:
-        the rows of ``metadata.csv``; clips of the zero-shot split are ``test`` there.
-    """
+    """Write subsets with ``metadata.csv``, whose rows are returned, and ``label2idx.json``."""
     corpus = next(iter(parts[0][1].corpora.values()))
     indices = {name: k for k, name in enumerate(("background", *map(_label, corpus.names)))}
     rows: list[ClipRow] = []

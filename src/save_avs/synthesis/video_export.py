@@ -88,9 +88,6 @@ def write_scene_videos(
     """Write a new folder of videos: ``scene-0000.mp4``, ..., and ``scenes.json``, which describes each.
 
     Video i depends only on (seed, i). With ``masks``, its masks are in ``scene-0000.masks/``.
-
-    Raises:
-        UsageError: the folder exists.
     """
     with atomic_folder(Path(target)) as folder:
         scenes = []

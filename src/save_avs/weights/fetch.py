@@ -102,9 +102,7 @@ class _FileFetch:
     def run(self, sources: Sequence[str], *, offline: bool) -> FetchedFile:
         target = self.target
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(
-            target.with_name(f".{target.name}.lock")
-        ):  # a concurrent fetch waits, and finds the file
+        with FileLock(target.with_name(f".{target.name}.lock")):  # a concurrent fetch waits for the file
             if target.is_file():
                 return FetchedFile(target, self._check_cached(), new=False)
             usable = [self._location(source) for source in sources if self._applies(source)] or [
@@ -166,11 +164,7 @@ class _FileFetch:
         return identity
 
     def _check(self, path: Path) -> FileIdentity:
-        """Return the identity of a file that may be the one wanted.
-
-        Raises:
-            DataError: when it is another one, or incomplete.
-        """
+        """Return the identity of a file that may be the one wanted."""
         if defect := find_defect(path, self.file.file):
             raise DataError(defect)
         done, size = 0, path.stat().st_size

@@ -38,11 +38,7 @@ class FileIdentity(BaseModel):
 
 
 def sha256_of(file: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
-    """Return the sha256 of a file in hexadecimal; ``on_bytes`` receives the size of each chunk read.
-
-    Raises:
-        OSError: when it cannot be read, or is not a regular file.
-    """
+    """Return the sha256 of a file in hexadecimal; ``on_bytes`` receives the size of each chunk read."""
     digest = hashlib.sha256()
     with open_regular(file) as stream:
         while chunk := stream.read(_CHUNK):

@@ -115,11 +115,7 @@ def _read_torch(file: Path) -> object:
 
 
 def _check_zip(file: Path) -> None:
-    """Refuse archives that unpack to more than they are.
-
-    Raises:
-        SaveAvsError: when entries are compressed or overlap, as torch.save never writes them.
-    """
+    """Refuse archives that unpack to more than they are: entries compressed or overlapping."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()

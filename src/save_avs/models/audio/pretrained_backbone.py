@@ -15,9 +15,7 @@ from save_avs.audio.mel import mel_filters
 from save_avs.errors import SaveAvsError
 from save_avs.weights.state_dict import read_state_dict, strict_load
 
-_FILTER_TOLERANCE = (
-    1e-4  # of the largest weight; float32 leaves 1e-6, another mel scale or norm is off by 0.1
-)
+_FILTER_TOLERANCE = 1e-4  # of the largest weight; float32 leaves 1e-6, another mel scale is off by 0.1
 
 
 class AudioBackbone(nn.Module):
@@ -45,13 +43,7 @@ _Backbone = TypeVar("_Backbone", bound=AudioBackbone)
 
 
 def load_backbone(kind: type[_Backbone], path: str | Path) -> _Backbone:
-    """Load a backbone's checkpoint: on the CPU, float32, frozen, in evaluation mode.
-
-    Raises:
-        UsageError: when there is no such file.
-        SaveAvsError: when the file is damaged, does not fit (the line names every key that differs), or holds
-            other mel filters than our front-end's.
-    """
+    """Load a backbone's checkpoint: on the CPU, float32, frozen, in evaluation mode."""
     state = backbone_state(kind, read_state_dict(path), source=str(path))
     with torch.device("meta"):  # parameters are not drawn only to be overwritten
         model = kind()

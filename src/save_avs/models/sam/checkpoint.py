@@ -29,12 +29,7 @@ class SamCheckpoint(NamedTuple):
     image_size: int
 
     def build(self, image_size: int | None = None) -> Sam:
-        """A SAM with these tensors, in evaluation mode; see `load_sam`.
-
-        Raises:
-            UsageError: when image_size is not a multiple of the patch.
-            SaveAvsError: when the tensors do not fit; the line names every key.
-        """
+        """A SAM with these tensors, in evaluation mode; see `load_sam`."""
         state, patch_size = self.state, self.config.patch_size
         if image_size is not None and image_size != self.image_size:
             if image_size <= 0 or image_size % patch_size:
@@ -66,11 +61,7 @@ def load_sam(path: str | Path, *, image_size: int | None = None, dtype: torch.dt
 
 
 def read_sam_checkpoint(path: str | Path) -> SamCheckpoint:
-    """Read a whole SAM's tensors, under their official names, and the sizes that they show.
-
-    Raises:
-        UsageError, SaveAvsError: as `load_sam`, but for keys that fit no SAM.
-    """
+    """Read a whole SAM's tensors, under their official names, and the sizes that they show."""
     path = Path(path)
     state = read_state_dict(path)
     if is_transformers_sam(state):
@@ -154,10 +145,6 @@ def convert_sam(source: str | Path, output: str | Path) -> SamCheckpoint:
     Args:
         source: Meta's .pth, a Hugging Face folder, or one weight file of either.
         output: a .safetensors file that does not exist yet; it appears complete or not at all.
-
-    Raises:
-        UsageError: when the source does not exist, or the output does, or has another suffix.
-        SaveAvsError: when the source is not a whole SAM; the line names what is wrong.
     """
     output = check_output_path(Path(output))
     checkpoint = read_sam_checkpoint(source)

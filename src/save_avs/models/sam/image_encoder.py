@@ -56,16 +56,7 @@ class Block(nn.Module):
 class ImageEncoderViT(nn.Module):
     """SAM's ViT: normalized images to embeddings, [B,3,S,S] -> [B,out_chans,S/patch,S/patch].
 
-    Args:
-        image_size: S, pixels, a multiple of patch_size.
-        patch_size: side of a patch, pixels.
-        embed_dim: width C.
-        depth: number of blocks.
-        num_heads: attention heads of each block.
-        mlp_ratio: hidden width of each MLP over C.
-        window_size: side of a window, tokens.
-        global_attn_indexes: indexes of the blocks that attend over the whole grid.
-        out_chans: channels of the embedding.
+    The arguments are `SamConfig`'s sizes; ``image_size`` is S in pixels, ``out_chans`` the prompts' width.
 
     Attributes:
         image_embedding_size: side of the grid of tokens, S/patch.

@@ -32,12 +32,7 @@ class MaskDecoder(nn.Module):
 
     Image i meets prompt i, never another's.
 
-    Args:
-        transformer: of width ``transformer_dim``.
-        transformer_dim: channels C of embedding and tokens.
-        num_multimask_outputs: masks returned for an ambiguous prompt.
-        iou_head_depth: layers of the IoU prediction head.
-        iou_head_hidden_dim: its hidden width.
+    The transformer is ``transformer_dim`` channels (C) wide; the other arguments are `SamConfig`'s sizes.
 
     Source: Kirillov et al. 2023, appendix A; parameter names as in the official checkpoints.
     """

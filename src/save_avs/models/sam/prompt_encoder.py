@@ -36,11 +36,7 @@ class PositionEmbeddingRandom(nn.Module):
 class PromptEncoder(nn.Module):
     """Points, boxes and masks to sparse tokens [B,N,C] and a dense map [B,C,h,h].
 
-    Args:
-        embed_dim: channels C of the tokens and of the map.
-        image_embedding_size: side h of the image embedding.
-        image_size: side of the square image that coordinates refer to, pixels.
-        mask_in_chans: hidden channels of the mask branch.
+    C is ``embed_dim``, h ``image_embedding_size``; coordinates are pixels of a square of side ``image_size``.
 
     Source: Kirillov et al. 2023, appendix A; parameter names as in the official checkpoints.
     """

@@ -74,12 +74,7 @@ class TwoWayAttentionBlock(nn.Module):
 class TwoWayTransformer(nn.Module):
     """A stack of two-way blocks and a final attention of the tokens to the image.
 
-    Args:
-        depth: number of blocks.
-        embed_dim: channels C.
-        num_heads: attention heads.
-        mlp_dim: hidden width of the MLP.
-        attention_downsample_rate: C over the inner width of the attention between tokens and image.
+    The attention between tokens and image is ``embed_dim / attention_downsample_rate`` wide.
 
     Source: Kirillov et al. 2023, appendix A, "Lightweight mask decoder".
     """
