@@ -39,8 +39,7 @@ class Comparison:
     """Scores of the second model relative to the first.
 
     Attributes:
-        first: name of the first model.
-        second: name of the second model.
+        first, second: names of the models.
         clips: clips that both were scored on.
         sources: videos that these were cut from.
         rows: one for each protocol and metric; label maps as ``labels (SUBSET)``.

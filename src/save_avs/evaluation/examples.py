@@ -14,7 +14,7 @@ from save_avs.inference.predictor import FrameModel
 from save_avs.metrics.frame_scores import mask_ious
 from save_avs.metrics.mask_metrics import FrameTable
 from save_avs.models.preprocess import postprocess_logits
-from save_avs.types import F64, U8, Bool
+from save_avs.types import U8, Bool
 from save_avs.visualization.contact_sheet import TARGET_LEGEND, Tile, draw_contact_sheet
 from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
 
@@ -50,8 +50,9 @@ def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tup
     for kind, ranks in _ranks_by_kind(len(order)).items():
         for rank in ranks:
             clip = int(rows.clips[order[rank]])
-            position = _nearest_position(candidates, frame_ious, clip, float(means[order[rank]]))
-            examples.append(_predict_example(model, clips, clip, position, kind))
+            frames = np.flatnonzero(candidates.clips == clip)
+            nearest = frames[np.abs(frame_ious[frames] - means[order[rank]]).argmin()]
+            examples.append(_predict_example(model, clips, clip, int(candidates.positions[nearest]), kind))
     return tuple(examples)
 
 
@@ -65,11 +66,6 @@ def _ranks_by_kind(count: int) -> dict[str, range]:
         "worst": range(count - each, count),
     }
     return kinds if count >= 3 else {"best": range(count)}
-
-
-def _nearest_position(table: FrameTable, frame_ious: F64, clip: int, mean: float) -> int:
-    rows = np.flatnonzero(table.clips == clip)
-    return int(table.positions[rows[np.abs(frame_ious[rows] - mean).argmin()]])
 
 
 def _predict_example(

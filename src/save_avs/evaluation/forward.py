@@ -140,9 +140,6 @@ def run_model(model: FrameModel, batch: FrameBatch, *, labels: bool = False) -> 
 
     Returns:
         Mask logits, f32 [B,M,M], and with ``labels`` class logits, f32 [B,K,M,M], else None.
-
-    Raises:
-        UsageError: the features come from another audio backbone than the model's.
     """
     images, log_mel = batch.images.to(model.device), batch.log_mel.to(model.device)
     full: Any = model  # a SAVE; other models may have neither `encode` nor a semantic head

@@ -32,12 +32,9 @@ class EvaluationInfo:
     """What was evaluated on what.
 
     Attributes:
-        model: its name.
         image_size: side of the model's square input, pixels.
         resize: how a frame becomes that square.
-        precision: fp32 or bf16.
-        data: name of the data set.
-        split: the part of it.
+        split: of the data set ``data``.
         clips: clips scored.
         frames: frames scored, which are those that are annotated and exist.
         silent_frames: scored frames in which nothing sounds.

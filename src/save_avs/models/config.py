@@ -72,9 +72,7 @@ class SaveConfig(_Strict):
         resize: how a frame becomes that square: ``squash`` ignores its aspect ratio, as the benchmarks do;
             ``pad`` keeps it and fills the rest with the mean color.
         audio: name of the audio backbone (``save_avs.models.audio.registry.BACKBONES``).
-        sam: sizes of the SAM inside.
         image_adapter: None for none.
-        audio_adapter: the audio adapter.
         classes: names of the sounds that it can classify; none for no audio classifier.
         semantic: the head over the classes of a data set; None for binary masks alone.
         pretrained: the checkpoints it was built on, written when it is saved.

@@ -13,11 +13,7 @@ from save_avs.models.save import SAVE, Precision
 
 
 def resolve_precision(precision: str, device: torch.device) -> Precision:
-    """Resolve ``auto`` to the faster precision of a device: bfloat16 pays only with native products.
-
-    Raises:
-        UsageError: on an unknown precision.
-    """
+    """Resolve ``auto`` to the faster precision of a device: bfloat16 pays only with native products."""
     match precision:
         case "fp32" | "bf16":
             return precision

@@ -26,12 +26,10 @@ class ExportTarget:
     """A format that a model can be exported to.
 
     Attributes:
-        name: its name.
         runtime: what runs it elsewhere; None for torch, which is always installed.
         write: writes a graph into a folder.
         file: the graph's file.
         package: what the runner imports besides numpy.
-        precisions: those supported.
     """
 
     name: str

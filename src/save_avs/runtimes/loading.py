@@ -95,12 +95,7 @@ def load_model(
 
 
 def find_model_folder(name_or_path: str | Path) -> Path:
-    """The folder of a model; one on the Hub is downloaded into the Hub's cache.
-
-    Raises:
-        UsageError: when it is neither a bundled name, a model folder nor on the Hub.
-        SaveAvsError: when the Hub cannot be reached, or its files are not as it announces.
-    """
+    """The folder of a model; one on the Hub is downloaded into the Hub's cache."""
     name = str(name_or_path)
     if name.startswith(HUB_PREFIX):
         return fetch_from_hub(HubRepository.parse(name), (CONFIG, WEIGHTS))

@@ -65,11 +65,7 @@ class RuntimeModel:
 
 
 def get_runtime(name: str) -> Runtime:
-    """The runtime of that name, not torch, its packages checked.
-
-    Raises:
-        UsageError: when no runtime has that name, or its packages are missing.
-    """
+    """The runtime of that name, not torch, its packages checked; a UsageError without one."""
     if name not in RUNTIMES:
         raise UsageError(f"unknown runtime '{name}': choose one of {', '.join(RUNTIME_NAMES)}")
     require(name, *RUNTIMES[name].packages)
@@ -151,12 +147,9 @@ def fastest_runtime(folder: Path, precision: Precision) -> str | None:
         timings = _Timings.model_validate_json(_timings_file(folder).read_bytes()).timings
     except (OSError, ValidationError):
         return None
-    rows = [row for row in timings if row.precision == precision and _is_usable(row.runtime)]
+    missing = [name for name, runtime in RUNTIMES.items() if not is_installed(runtime)]
+    rows = [row for row in timings if row.precision == precision and row.runtime not in missing]
     return min(rows, key=lambda row: row.ms).runtime if rows else None
-
-
-def _is_usable(name: str) -> bool:
-    return name not in RUNTIMES or is_installed(RUNTIMES[name])
 
 
 def _timings_file(folder: Path) -> Path:

@@ -55,7 +55,15 @@ def random_background(
         others = [_random_image(rng, photographs, texture_prob) for _ in range(rng.integers(1, 4))]
         patchwork = _random_patchwork(rng, background, others)
         background = replace(background, image=patchwork, box=(0.0, 0.0, 1.0, 1.0))
-    return _augment(rng, background) if augment else background
+    if not augment:
+        return background
+    red, green, blue = rng.permutation(3) if rng.random() < 0.3 else range(3)
+    return replace(
+        background,
+        gains=random_tint(rng, 0.35),
+        upside_down=bool(rng.random() < 0.2),
+        channels=(int(red), int(green), int(blue)),
+    )
 
 
 def _random_image(rng: np.random.Generator, photographs: Sequence[U8], texture_prob: float) -> U8:
@@ -71,17 +79,6 @@ def _random_box(rng: np.random.Generator, image: U8, smallest: float) -> Box:
     across, down = share * min(h, w) / w, share * min(h, w) / h
     left, top = rng.uniform(0, 1 - across), rng.uniform(0, 1 - down)
     return left, top, left + across, top + down
-
-
-def _augment(rng: np.random.Generator, background: Background) -> Background:
-    """Tint it; sometimes flip it upside down, sometimes permute its channels."""
-    red, green, blue = rng.permutation(3) if rng.random() < 0.3 else range(3)
-    return replace(
-        background,
-        gains=random_tint(rng, 0.35),
-        upside_down=bool(rng.random() < 0.2),
-        channels=(int(red), int(green), int(blue)),
-    )
 
 
 def random_tint(rng: np.random.Generator, width: float) -> tuple[float, float, float]:

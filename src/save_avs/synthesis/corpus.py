@@ -39,11 +39,7 @@ _IMAGES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 def parse_split(name: str) -> CorpusSplit:
-    """Return the split of a name.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """Return the split of a name; an unknown one is a UsageError."""
     for split in CORPUS_SPLITS:
         if split == name:
             return split
@@ -148,11 +144,8 @@ class Corpus:
             MediaError, DataError: a sound or an image cannot be read.
         """
         files = _SplitFiles.of(root, split)
-        names, sounding, backgrounds = (
-            files.groups("sounds"),
-            files.sounding_classes(),
-            files.images("backgrounds"),
-        )
+        names, sounding = files.groups("sounds"), files.sounding_classes()
+        backgrounds = files.images("backgrounds")
         if not sounding or not backgrounds:
             raise UsageError(f"{root} has no sounding class or no background for the split '{split}'")
         manifest = files.manifest

@@ -105,9 +105,8 @@ class _FileFetch:
         with FileLock(target.with_name(f".{target.name}.lock")):  # a concurrent fetch waits for the file
             if target.is_file():
                 return FetchedFile(target, self._check_cached(), new=False)
-            usable = [self._location(source) for source in sources if self._applies(source)] or [
-                self.file.url
-            ]
+            usable = [self._location(source) for source in sources if self._applies(source)]
+            usable = usable or [self.file.url]
             if offline and not (usable := [source for source in usable if not _is_remote(source)]):
                 raise UsageError(
                     f"{target} is not there, and --offline forbids a download: "
@@ -184,11 +183,8 @@ class _FileFetch:
 
     def _applies(self, source: str) -> bool:
         """Return whether a source is for this file: a folder is; a file by its name, or if unknown."""
-        name = (
-            unquote(urlsplit(source).path).rsplit("/", 1)[-1]
-            if _is_remote(source)
-            else _local_path(source).name
-        )
+        remote = unquote(urlsplit(source).path).rsplit("/", 1)[-1]
+        name = remote if _is_remote(source) else _local_path(source).name
         others = {other.file for other in self.weights.files} - {self.file.file}
         is_weights = self.file == self.weights.weights and name not in others
         return _holds_several(source) or name == self.file.file or is_weights

@@ -44,7 +44,11 @@ def find_defect(file: Path, wanted: str = "") -> str | None:
     """
     kind = detect_format(file)
     if Path(wanted or file.name).suffix == ".json":
-        return None if _is_json(file) else "it is not JSON"
+        try:
+            json.loads(file.read_bytes())
+        except ValueError:
+            return "it is not JSON"
+        return None
     if kind is WeightsFormat.SAFETENSORS:
         return _safetensors_defect(file)
     if kind is WeightsFormat.TORCH_ZIP:
@@ -61,18 +65,9 @@ def _safetensors_defect(file: Path) -> str | None:
             expected = 8 + length + max(ends, default=0)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return "its header is damaged or cut short"
-    actual = file.stat().st_size
-    return (
-        None if actual == expected else f"it has {actual:,} bytes instead of the {expected:,} of its header"
-    )
-
-
-def _is_json(file: Path) -> bool:
-    try:
-        json.loads(file.read_bytes())
-    except ValueError:
-        return False
-    return True
+    if (actual := file.stat().st_size) == expected:
+        return None
+    return f"it has {actual:,} bytes instead of the {expected:,} of its header"
 
 
 def _preview(file: Path) -> str:

@@ -17,7 +17,6 @@ class WeightsFile(BaseModel):
     """One published file; what its publisher does not state is None.
 
     Attributes:
-        file: its name.
         url: the publisher's address.
         size: bytes.
         sha256: of the complete file.
@@ -49,10 +48,8 @@ class PretrainedWeights(BaseModel):
 
     Attributes:
         name: as in `save-avs weights fetch NAME`.
-        description: a few words.
         files: the file with the weights first.
         sha256_source: where the sha256 comes from.
-        license: the publisher's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,11 +76,7 @@ PRETRAINED_WEIGHTS = _read_registry()
 
 
 def get_pretrained_weights(name: str) -> PretrainedWeights:
-    """Return published weights by name.
-
-    Raises:
-        UsageError: when there are none of that name.
-    """
+    """Return published weights by name; an unknown name is a UsageError."""
     if name not in PRETRAINED_WEIGHTS:
         raise UsageError(f"Unknown weights '{name}': choose from {', '.join(PRETRAINED_WEIGHTS)}")
     return PRETRAINED_WEIGHTS[name]

@@ -22,7 +22,6 @@ class AudioBackbone(nn.Module):
     """A network from the log-mel patches of its front-end, f32 [N,1,frames,bands], to vectors [N,dim].
 
     Attributes:
-        title: its usual name.
         dim: width of its vectors.
         frontend: the front-end that computes its input.
         published_weights: names of its weights for `save-avs weights fetch`, the default first.
@@ -55,11 +54,7 @@ def load_backbone(kind: type[_Backbone], path: str | Path) -> _Backbone:
 def backbone_state(
     kind: type[AudioBackbone], state: Mapping[str, Tensor], *, source: str
 ) -> dict[str, Tensor]:
-    """The network's own tensors of a published state dict.
-
-    Raises:
-        SaveAvsError: when the file's mel filters are not our front-end's.
-    """
+    """The network's own tensors of a published state dict."""
     if kind.mel_filters_key is not None and kind.mel_filters_key in state:
         _check_filters(kind, state[kind.mel_filters_key], source)
     return {key: tensor for key, tensor in state.items() if not key.startswith(kind.ignored_prefixes)}

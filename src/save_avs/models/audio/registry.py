@@ -20,11 +20,7 @@ BACKBONES: dict[str, type[AudioBackbone]] = {
 
 
 def backbone_class(name: str) -> type[AudioBackbone]:
-    """The backbone of that name; ``dim`` and ``frontend`` are told without building it.
-
-    Raises:
-        UsageError: when no backbone has that name.
-    """
+    """The backbone of that name, or a UsageError; ``dim`` and ``frontend`` are known without building it."""
     if name not in BACKBONES:
         raise UsageError(f"unknown audio backbone '{name}': choose one of {', '.join(sorted(BACKBONES))}")
     return BACKBONES[name]

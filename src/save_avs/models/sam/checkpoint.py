@@ -157,11 +157,7 @@ def convert_sam(source: str | Path, output: str | Path) -> SamCheckpoint:
 
 
 def check_output_path(output: Path) -> Path:
-    """Check a file that a conversion is to write.
-
-    Raises:
-        UsageError: when it exists, or is not named .safetensors.
-    """
+    """Check that a file that a conversion is to write is named .safetensors and does not exist."""
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the output must be named .safetensors, as in sam.safetensors")
     if output.exists():

@@ -29,11 +29,7 @@ class PackedLinear(nn.Module):
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), TOKENS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[...,in] -> [...,out].
-
-        Raises:
-            ValueError: when a gradient is wanted.
-        """
+        """[...,in] -> [...,out]; a ValueError when a gradient is wanted."""
         if x.requires_grad and torch.is_grad_enabled():
             raise ValueError("packed weights have no gradient: load the model with precision='fp32'")
         return torch.ops.mkldnn._linear_pointwise(x, self._weight, self.bias, self.activation, [], "none")
