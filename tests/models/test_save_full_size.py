@@ -15,7 +15,7 @@ from tests.support.sam_oracle import make_oracle
 @pytest.mark.slow
 @torch.no_grad()
 def test_both_formats_load_into_save_and_answer_as_transformers(tmp_path):
-    oracle = make_oracle(PRESETS["vit_b"])
+    oracle = make_oracle(PRESETS["vit_b"], 1024)
     state = oracle.state_dict()
     torch.save(remap_transformers_sam(state), tmp_path / "meta.pth")
     (tmp_path / "hub").mkdir()

@@ -106,13 +106,13 @@ def test_item_depends_on_seed_and_index_alone():
     def item(i: int, seed: int = 3):
         return ClipStream(clips, 64, "squash", order=EpochShuffle(4, seed), augment=options)[i]
 
-    once = [item(i).images for i in range(8)]
-    assert all(torch.equal(item(i).images, once[i]) for i in reversed(range(8)))
-    assert not any(torch.equal(item(i, seed=4).images, once[i]) for i in range(8))
+    once = [item(i).clips.images for i in range(8)]
+    assert all(torch.equal(item(i).clips.images, once[i]) for i in reversed(range(8)))
+    assert not any(torch.equal(item(i, seed=4).clips.images, once[i]) for i in range(8))
 
 
 def test_stream_without_an_order_is_not_augmented():
     clips = Clips([make_clip(0)])
     plain = ClipStream(clips, 64, "squash")[0]
     asked = ClipStream(clips, 64, "squash", augment=AugmentConfig(flip=1.0, color=0.9))[0]
-    assert torch.equal(plain.images, asked.images)
+    assert torch.equal(plain.clips.images, asked.clips.images)

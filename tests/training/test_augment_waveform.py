@@ -41,11 +41,13 @@ def test_log_mel_is_of_the_augmented_waveform(ms3):
     plain = stream(clips)
     louder, mixed = stream(clips, gain_db=6), stream(clips, mix=1.0)
     for i in range(4):
-        assert torch.equal(plain[i].images, louder[i].images) and torch.equal(plain[i].masks, louder[i].masks)
-        change = (louder[i].log_mel - plain[i].log_mel)[plain[i].log_mel > -1]
+        assert torch.equal(plain[i].clips.images, louder[i].clips.images) and torch.equal(
+            plain[i].clips.masks, louder[i].clips.masks
+        )
+        change = (louder[i].clips.log_mel - plain[i].clips.log_mel)[plain[i].clips.log_mel > -1]
         assert 0 < change.std() < 0.2 * change.abs().mean()  # a gain is a step up or down in log-mel
-        assert (mixed[i].log_mel - plain[i].log_mel).abs().max() > 1
-        assert torch.equal(mixed[i].log_mel, stream(clips, mix=1.0)[i].log_mel)
+        assert (mixed[i].clips.log_mel - plain[i].clips.log_mel).abs().max() > 1
+        assert torch.equal(mixed[i].clips.log_mel, stream(clips, mix=1.0)[i].clips.log_mel)
 
 
 def test_read_with_the_clips_own_waveform_gives_the_same_log_mel(ms3):

@@ -48,4 +48,4 @@ def load_vggish(path: str | Path) -> nn.Module:
     # Imported by name: the networks belong to a higher layer, and importing torch takes seconds.
     models = "save_avs.models.audio"
     network = import_module(f"{models}.vggish").VGGish
-    return import_module(f"{models}.backbone").load_backbone(network, path)
+    return import_module(f"{models}.pretrained_backbone").load_backbone(network, path)
