@@ -59,7 +59,7 @@ class Visitor:
             permissions=["camera", "microphone"],
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(90_000)
         self.url = url.partition("#")[0].rstrip("/")
         self.problems: list[str] = []
         self.page.on("request", lambda request: self._check(request.url))
@@ -87,7 +87,7 @@ class Visitor:
     def job(self) -> str:
         return self.page.evaluate("location.hash.slice(1)")
 
-    def until(self, condition: str, timeout: float = 20) -> None:
+    def until(self, condition: str, timeout: float = 90) -> None:
         """Wait for a condition in the page; ``wait_for_function`` would need unsafe-eval."""
         end = time.monotonic() + timeout
         while not self.page.evaluate(condition):
