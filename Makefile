@@ -16,7 +16,7 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py schedule.py) \
 	$(wildcard tests/test_*.py)
 
-.PHONY: help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
+.PHONY: page help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
 
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
@@ -75,7 +75,11 @@ audit: sbom
 
 pytest: dev system
 	@echo "== pytest: $(JOBS) processes, one torch thread each"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore tests/serving/test_page.py
+
+page: dev system
+	@echo "== pytest: the web page in Chromium, by itself"
+	@OMP_NUM_THREADS=1 timeout --kill-after 10 600 $(BIN)/python -m pytest tests/serving/test_page.py
 
 clean:
 	rm -rf $(VENV) .venv-wheel dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

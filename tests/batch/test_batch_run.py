@@ -22,7 +22,7 @@ def wait_for(look, seconds: float = 120):
     while time.monotonic() < end:
         if found := look():
             return found
-        time.sleep(0.05)
+        time.sleep(0.5)
     raise AssertionError("timed out")
 
 
