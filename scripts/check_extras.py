@@ -1,9 +1,9 @@
-"""Run every command and option value that needs an extra, where no extra is installed.
+"""Run every command, option value and function that needs an extra, where no extra is installed.
 
     python scripts/check_extras.py RECIPE
 
-Each must print a pip command and exit with 2. HIDE_EXTRAS=1 hides the packages of all extras, so the check
-also runs in an environment that has them.
+Each must name its pip command; a command exits with 2. HIDE_EXTRAS=1 hides the packages of all extras, so
+that the check also runs in an environment that has them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import metadata, requires
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 USAGE_ERROR = 2
 _EXTRA = re.compile(r"^([\w.-]+).*?;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
@@ -46,6 +47,18 @@ def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
     for tracker in ("tensorboard", "wandb", "mlflow"):
         for command in ("validate", "train"):
             yield tracker, [command, recipe, "corpus=sample", f"trackers=[{tracker}]"]
+
+
+def convert_to_supervision() -> tuple[int, str]:
+    """Call the one function of an extra without a command; its guard runs before its argument is used."""
+    from save_avs.errors import UsageError
+    from save_avs.formats.detections import iterate_detections
+
+    try:
+        iterate_detections(cast("Any", None))
+    except UsageError as error:
+        return error.exit_code, str(error)
+    return 0, ""
 
 
 class HidingFinder:
@@ -89,16 +102,21 @@ def run(arguments: list[str]) -> tuple[int, str]:
 
 
 def check(recipe: str) -> list[str]:
-    """Run all command lines and return the problems."""
-    problems, covered = [], set()
-    for extra, arguments in command_lines(recipe):
-        covered.add(extra)
-        code, output = run(arguments)
+    """Run all command lines and calls; return the problems."""
+    calls = [
+        (extra, f"save-avs {' '.join(arguments)}", partial(run, arguments))
+        for extra, arguments in command_lines(recipe)
+    ]
+    calls.append(("supervision", "to_supervision()", convert_to_supervision))
+    problems = []
+    for extra, name, call in calls:
+        code, output = call()
         if code != USAGE_ERROR or f"pip install 'save-avs[{extra}]'" not in output:
-            problems.append(f"save-avs {' '.join(arguments)}: exit code {code}, printed: {output.strip()}")
+            problems.append(f"{name}: exit code {code}, printed: {output.strip()}")
+    covered = {extra for extra, _, _ in calls}
     if not os.environ.get("HIDE_EXTRAS"):  # the metadata of a source checkout may be older
         extras = metadata("save-avs").get_all("Provides-Extra") or []
-        problems += [f"extra {e}: no command line of this check needs it" for e in extras if e not in covered]
+        problems += [f"extra {e}: nothing in this check needs it" for e in extras if e not in covered]
     return problems
 
 
