@@ -49,8 +49,8 @@ def print_traceback(error: BaseException) -> None:
     print(escape_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr, flush=True)
 
 
-def path_text(path: Path) -> str:
-    """Convert a path to text that any file can hold: bytes that are not UTF-8 become question marks."""
+def path_text(path: object) -> str:
+    """Convert a path or a URL to text that any file can hold: bytes that are not UTF-8 become question marks."""
     return str(path).encode("utf-8", "replace").decode("utf-8")
 
 

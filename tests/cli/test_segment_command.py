@@ -162,7 +162,7 @@ class TestManyVideos:
                 raise error
             return file_source(path)
 
-        monkeypatch.setattr("save_avs.inference.pipeline.file_source", fail_or_open)
+        monkeypatch.setattr("save_avs.inference.pipeline.open_source", fail_or_open)
         shutil.copy(clip, "bad.mp4")
         assert main(["segment", "bad.mp4", "clip.mp4", "-o", "out", "--save", "masks"]) == 3
         assert names("out") == ["clip", "failed.jsonl"]

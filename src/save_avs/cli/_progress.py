@@ -119,6 +119,11 @@ class VideoProgress(ProgressDisplay):
         total = None if fraction is None else 1.0
         self.show(self._name, fraction or 0.0, total, detail=detail, line=f"{self._name}: {share}{detail}")
 
+    def copied(self, done: int, total: int | None) -> None:
+        """Show the bytes that were copied so far."""
+        detail = f"fetched {format_size(done)}" + (f" of {format_size(total)}" if total else "")
+        self.show(self._name, done, total, detail=detail, line=f"{self._name}: {detail}")
+
 
 class DownloadProgress(ProgressDisplay):
     """Progress of fetching files, one after another."""

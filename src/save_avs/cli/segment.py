@@ -39,7 +39,8 @@ def segment(
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Video files, folders of them or glob patterns; or folders of images with their wav.",
+            help="Video files, folders of them, glob patterns, http(s) URLs, or - for stdin; or folders of "
+            "images with their wav.",
         ),
     ] = None,
     output: Annotated[
@@ -96,10 +97,11 @@ def segment(
       save-avs segment clip.mp4 --fps 5 --save masks,png
       save-avs segment clip.mp4 --save overlay,matte,coco
       save-avs segment clip.mp4 --json > report.json
+      save-avs segment https://example.org/clip.mp4 -o out
 
     For very many videos, see the command batch.
     """
-    from save_avs.inference.result_folders import find_input_videos, plan_jobs
+    from save_avs.inference.result_folders import find_inputs, plan_jobs
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     settings = SegmentationSettings(
@@ -117,7 +119,7 @@ def segment(
         )
     directory = output or DEFAULT_DIRECTORY
     existing = _existing_policy(overwrite, resume, named=output is not None)
-    jobs = plan_jobs(find_input_videos(inputs), directory, existing)
+    jobs = plan_jobs(find_inputs(inputs), directory, existing)
     if dry_run:
         _print_plan(jobs, settings, existing, as_json)
         return 0
@@ -164,7 +166,9 @@ def _print_plan(
     planned = []
     for job in jobs:
         known = existing is ExistingPolicy.RESUME and job.folder.exists()
-        if not os.access(job.path, os.R_OK):
+        if not isinstance(job.path, Path):
+            stale = "compared once it is fetched" if known else ""
+        elif not os.access(job.path, os.R_OK):
             stale = "cannot be read: change its permissions"
         else:
             reason = find_staleness(job.folder, job.path, settings, {}) if known else ""

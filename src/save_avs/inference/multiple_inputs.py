@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from save_avs.inference.result_folders import (
     read_summary,
 )
 from save_avs.inference.settings import SegmentationSettings
+from save_avs.inference.spooled_input import SpooledInput
 from save_avs.video.container import error_reason
 
 _logger = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ class ProgressReporter(Protocol):
 
     def update(self, progress: FrameProgress) -> None:
         """Report the progress so far."""
+
+    def copied(self, done: int, total: int | None) -> None:
+        """Report the bytes that were copied of a URL or of stdin, and of how many."""
 
     def warn(self, text: str) -> None:
         """Report a warning."""
@@ -94,16 +98,20 @@ def _segment_job(
     display: Display,
     existing: ExistingPolicy,
 ) -> SegmentationOutcome:
-    while True:
-        overwrite, stale = existing is ExistingPolicy.OVERWRITE, ""
-        if job.folder.exists() and not overwrite:
-            stale = find_staleness(job.folder, job.path, settings, describe_model(model))
-            if not stale:
-                return SegmentationOutcome(job, read_summary(job.folder), kept=True)
-            if existing is not ExistingPolicy.RESUME:
-                raise ExistingFolderError(f"{job.folder} was created by another program: run again")
-            overwrite = True
-        with display(job) as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(display(job))
+        if isinstance(job.path, SpooledInput):
+            job.path.on_bytes = progress.copied
+            stack.callback(job.path.close)
+        while True:
+            overwrite, stale = existing is ExistingPolicy.OVERWRITE, ""
+            if job.folder.exists() and not overwrite:
+                stale = find_staleness(job.folder, job.path, settings, describe_model(model))
+                if not stale:
+                    return SegmentationOutcome(job, read_summary(job.folder), kept=True)
+                if existing is not ExistingPolicy.RESUME:
+                    raise ExistingFolderError(f"{job.folder} was created by another program: run again")
+                overwrite = True
             if stale:
                 progress.warn(f"{job.path}: segmented again, its earlier result does not match: {stale}")
             try:
@@ -120,7 +128,7 @@ def _segment_job(
                 if not job.folder.exists():
                     raise
                 continue  # another run has written it in the meantime
-        return SegmentationOutcome(job, result.summary())
+            return SegmentationOutcome(job, result.summary())
 
 
 def _reason(job: SegmentationJob, error: Exception) -> str:

@@ -20,9 +20,9 @@ from save_avs.inference.predictor import FrameModel, Prediction, Predictor
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.result import SegmentationResult
 from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
-from save_avs.inference.result_key import file_fingerprint
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
-from save_avs.inference.sources import VideoSource, array_source, file_source
+from save_avs.inference.sources import VideoSource, array_source, open_source
+from save_avs.inference.spooled_input import ReadableFile, SpooledInput, open_input
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
 from save_avs.types import VideoMasksBuilder
@@ -67,6 +67,9 @@ class FrameProgress:
         return self.elapsed * (1 / self.fraction - 1) if self.fraction else None
 
 
+VideoPath = str | os.PathLike[str] | ReadableFile | SpooledInput
+
+
 class SegmentOptions(TypedDict, total=False):
     """The options of ``segment``."""
 
@@ -87,14 +90,14 @@ class SegmentOptions(TypedDict, total=False):
 
 @overload
 def segment(  # pyright: ignore[reportOverlappingOverload], a str is also an iterable of str
-    path: str | os.PathLike[str], **options: Unpack[SegmentOptions]
+    path: VideoPath, **options: Unpack[SegmentOptions]
 ) -> SegmentationResult: ...
 @overload
 def segment(
-    path: Iterable[str | os.PathLike[str]], **options: Unpack[SegmentOptions]
+    path: Iterable[VideoPath], **options: Unpack[SegmentOptions]
 ) -> list[SegmentationResult]: ...
 def segment(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    path: VideoPath | Iterable[VideoPath],
     *,
     model: FrameModel | str | Path = "save-tiny",
     fps: float | None = None,
@@ -113,7 +116,8 @@ def segment(
     """Segment the sounding objects in every frame of a video, or of several videos.
 
     Args:
-        path: any file that FFmpeg reads; or several, for a list of results.
+        path: any file that FFmpeg reads; a URL (``https://``, ``http://``) or a file object open for reading
+            bytes, which is copied to a temporary file; or several, for a list of results.
         model: from ``load_model``, or its name or folder.
         fps: frames to process per second; None for every frame.
         threshold: pixels of a higher probability are marked.
@@ -156,8 +160,9 @@ def segment(
         tone_map=tone_map,
         deinterlace=deinterlace,
     )
-    several = not isinstance(path, str | os.PathLike)
-    paths = [Path(each) for each in path] if several else [Path(path)]
+    several = not (isinstance(path, str | os.PathLike | SpooledInput) or hasattr(path, "read"))
+    inputs: Any = path if several else [path]
+    paths = [open_input(each) for each in inputs]
     folders: Sequence[Path | None] = [None] * len(paths)
     if directory is not None:
         existing = ExistingPolicy.OVERWRITE if overwrite else ExistingPolicy.REFUSE
@@ -168,7 +173,7 @@ def segment(
     for file, folder in zip(paths, folders, strict=True):
         with ExitStack() as stack:
             partial = folder and stack.enter_context(atomic_folder(folder, overwrite=overwrite))
-            result = _Pipeline(file_source(file), settings, on_progress, on_warning, partial).run(predictor)
+            result = _Pipeline(open_source(file), settings, on_progress, on_warning, partial).run(predictor)
             if partial is not None:
                 result.write_records(partial)
         results.append(result)
@@ -273,12 +278,11 @@ class _Pipeline:
                 frames += len(prediction.chunk)
                 self._report(frames, float(prediction.chunk.times[-1]))
             self._flush_warnings()
-            if self._source.fingerprint and file_fingerprint(video.path) != self._source.fingerprint:
-                raise MediaError(f"{video.path}: changed while it was segmented: run again")
+            self._source.check_unchanged()
             if not frames:  # raised before the videos are closed, which cannot be empty
-                raise MediaError(f"{video.path}: no frame can be decoded")
+                raise MediaError(f"{self._source.label}: no frame can be decoded")
         seconds = time.perf_counter() - self._started
-        _logger.info("%s: segmented %d frames in %.1f s", video.path, frames, seconds)
+        _logger.info("%s: segmented %d frames in %.1f s", self._source.label, frames, seconds)
         return SegmentationResult(
             source=self._source,
             video_masks=self._masks.build(),

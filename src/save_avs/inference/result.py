@@ -207,7 +207,7 @@ class SegmentationResult:
             raise self._changed()
 
     def _changed(self) -> MediaError:
-        return MediaError(f"{self.video.path} has changed since it was segmented")
+        return MediaError(f"{self.source.label} has changed since it was segmented")
 
     def _images(self) -> Iterator[tuple[U8, FrameMask]]:
         """Read the processed frames again, u8 [H,W,3]."""
@@ -322,13 +322,13 @@ class SegmentationResult:
 
     @property
     def _title(self) -> str:
-        return path_text(Path(self.video.path.name))
+        return path_text(Path(self.source.label).name)
 
     def _video_json(self) -> dict[str, Any]:
         video = self.video
         aspect = video.sample_aspect_ratio
         return {
-            "path": path_text(video.path),
+            "path": path_text(self.source.label),
             "width": video.width,
             "height": video.height,
             "fps": video.fps,

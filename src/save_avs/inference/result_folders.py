@@ -13,14 +13,38 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._files import atomic_write, path_lock
-from save_avs._text import path_text, resolved_path_text
+from save_avs._text import path_text
 from save_avs.errors import UsageError
 from save_avs.inference.frame_folder import is_frame_folder
-from save_avs.inference.result_key import file_fingerprint, find_difference, result_key
+from save_avs.inference.result_key import find_difference, result_key
 from save_avs.inference.settings import OUTPUT_FILES, OVERLAY_FILE, SUMMARY_FILE, SegmentationSettings
+from save_avs.inference.spooled_input import (
+    STDIN,
+    SpooledInput,
+    VideoInput,
+    input_fingerprint,
+    input_text,
+    open_input,
+    open_stdin,
+)
 from save_avs.video import find_videos
 
 FAILURES_FILE = "failed.jsonl"
+
+
+def find_inputs(inputs: Iterable[str]) -> list[VideoInput]:
+    """List what files, folders, globs, URLs and ``-`` (stdin) name, in order, without repeats; nothing is read.
+
+    Raises:
+        UsageError: an input does not exist or contains no video, or stdin is a terminal.
+    """
+    found: dict[str, VideoInput] = {}
+    for item in inputs:
+        first = open_stdin() if item == STDIN else open_input(item)
+        several = [first] if isinstance(first, SpooledInput) else find_input_videos([item])
+        for each in several:
+            found.setdefault(input_text(each), each)
+    return list(found.values())
 
 
 def find_input_videos(inputs: Iterable[str | Path]) -> list[Path]:
@@ -64,11 +88,11 @@ class ExistingPolicy(Enum):
 class SegmentationJob:
     """One video and its results folder."""
 
-    path: Path
+    path: VideoInput
     folder: Path
 
 
-def plan_jobs(paths: Sequence[Path], directory: Path, existing: ExistingPolicy) -> list[SegmentationJob]:
+def plan_jobs(paths: Sequence[VideoInput], directory: Path, existing: ExistingPolicy) -> list[SegmentationJob]:
     """Give each video its folder: ``<stem>``, or ``<stem>-2`` and so on where videos share a stem.
 
     With ``RESUME`` a folder with results of this very video is its folder, and one of another video is
@@ -103,13 +127,14 @@ def _check_permissions(directory: Path, jobs: Sequence[SegmentationJob]) -> None
         if not os.access(folder, os.W_OK | os.X_OK):
             advice = "choose another folder with -o, or change its permissions"
             raise UsageError(f"{folder} cannot be written to: {advice}")
-    unreadable = [job.path for job in jobs if job.path.exists() and not os.access(job.path, os.R_OK)]
+    files = [job.path for job in jobs if isinstance(job.path, Path)]
+    unreadable = [path for path in files if path.exists() and not os.access(path, os.R_OK)]
     if unreadable and len(unreadable) == len(jobs):
         raise UsageError(f"{unreadable[0]} cannot be read: change its permissions, such as with chmod +r")
 
 
 def _plan_job(
-    path: Path, directory: Path, taken: Collection[Path], existing: ExistingPolicy
+    path: VideoInput, directory: Path, taken: Collection[Path], existing: ExistingPolicy
 ) -> SegmentationJob:
     folders = (directory / (path.stem if n == 1 else f"{path.stem}-{n}") for n in count(1))
     for folder in folders:
@@ -117,7 +142,7 @@ def _plan_job(
             continue
         if existing is not ExistingPolicy.RESUME or not folder.exists():
             return SegmentationJob(path, folder)
-        if (read_summary(folder) or {}).get("source") == resolved_path_text(path):
+        if (read_summary(folder) or {}).get("source") == input_text(path):
             return SegmentationJob(path, folder)
     raise AssertionError("unreachable: count() does not end")
 
@@ -131,18 +156,21 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) else None
 
 
-def find_staleness(folder: Path, path: Path, settings: SegmentationSettings, model: Mapping[str, Any]) -> str:
+def find_staleness(
+    folder: Path, path: VideoInput, settings: SegmentationSettings, model: Mapping[str, Any]
+) -> str:
     """Return in words why an existing results folder is not what a run would write; empty where it is.
 
     Without a description of the model, models are not compared.
 
     Raises:
-        OSError: the video cannot be read.
+        OSError: a file cannot be read.
+        MediaError: a URL or stdin cannot be read.
     """
     summary = read_summary(folder) or {}
-    if summary.get("source") != resolved_path_text(path):
+    if summary.get("source") != input_text(path):
         return "it is of another file"
-    wanted = result_key(file_fingerprint(path), settings, model)
+    wanted = result_key(input_fingerprint(path), settings, model)
     if not model:
         del wanted["model"]
     if difference := find_difference(summary.get("key"), wanted):
@@ -165,14 +193,14 @@ class FailureLog:
     Lines of videos that are tried again are removed; the file exists only while it has lines.
     """
 
-    def __init__(self, directory: Path, retried: Collection[Path]) -> None:
+    def __init__(self, directory: Path, retried: Collection[VideoInput]) -> None:
         self._path = directory / FAILURES_FILE
         if self._path.is_file():
-            self._update({resolved_path_text(path) for path in retried})
+            self._update({input_text(path) for path in retried})
 
-    def add(self, path: Path, reason: str) -> None:
+    def add(self, path: VideoInput, reason: str) -> None:
         """Add a video; the line is on disk when this returns."""
-        entry = {"path": path_text(path), "source": resolved_path_text(path), "reason": reason}
+        entry = {"path": path_text(path), "source": input_text(path), "reason": reason}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._update({entry["source"]}, json.dumps(entry))
 

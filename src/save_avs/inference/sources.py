@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from save_avs._text import resolved_path_text
+from save_avs.errors import MediaError
 from save_avs.inference.arrays import LOUD
 from save_avs.inference.frame_folder import is_frame_folder, read_frame_folder
 from save_avs.inference.result_key import file_fingerprint
+from save_avs.inference.spooled_input import VideoInput
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
@@ -29,7 +31,8 @@ class VideoSource:
 
     Attributes:
         video: size, frame rate, duration and audio of the video.
-        name: identifies the video in written files: the absolute path of a file.
+        name: identifies the video in written files: the absolute path of a file, or the URL.
+        label: names the video in messages: the path as it was given, or the URL.
         audio: its sound, as keyword arguments of ``VideoWriter``.
         read_chunks: reads the video from the start; takes the options of ``read_video_chunks``.
         fingerprint: of the file as it was opened; empty for arrays.
@@ -37,9 +40,40 @@ class VideoSource:
 
     video: VideoInfo
     name: str
+    label: str
     audio: Mapping[str, Any]
     read_chunks: Callable[..., Iterator[VideoChunk]]
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_unchanged(self) -> None:
+        """Raise a MediaError where the file has changed since it was opened; copies of others do not."""
+        if "modified" in self.fingerprint and file_fingerprint(self.video.path) != self.fingerprint:
+            raise MediaError(f"{self.label}: changed while it was segmented: run again")
+
+
+def open_source(given: VideoInput) -> VideoSource:
+    """Open a video file, a folder of images with their sound, or what has to be copied first.
+
+    Raises:
+        UsageError: no such file.
+        MediaError: it cannot be read as video.
+    """
+    if isinstance(given, Path):
+        return file_source(given)
+
+    def read_chunks(
+        *, on_warning: Callable[[str], None] | None = None, **options: Any
+    ) -> Iterator[VideoChunk]:
+        with given.naming() as rename:
+            warn = on_warning and (lambda text: on_warning(rename(text)))
+            yield from source.read_chunks(on_warning=warn, **options)
+
+    with given.naming():
+        source = file_source(given.local())
+    fingerprint = given.fingerprint()
+    return replace(
+        source, name=given.label, label=given.label, read_chunks=read_chunks, fingerprint=fingerprint
+    )
 
 
 def file_source(path: Path) -> VideoSource:
@@ -51,11 +85,12 @@ def file_source(path: Path) -> VideoSource:
     """
     if is_frame_folder(path):
         source = array_source(read_frame_folder(path), resolved_path_text(path))
-        return replace(source, video=replace(source.video, path=path), fingerprint=file_fingerprint(path))
+        video, fingerprint = replace(source.video, path=path), file_fingerprint(path)
+        return replace(source, video=video, label=str(path), fingerprint=fingerprint)
     video = probe(path)
     audio = {"audio_from": path} if video.has_audio else {}
     chunks = partial(read_video_chunks, path)
-    return VideoSource(video, resolved_path_text(path), audio, chunks, file_fingerprint(path))
+    return VideoSource(video, resolved_path_text(path), str(path), audio, chunks, file_fingerprint(path))
 
 
 def array_source(arrays: VideoChunk, name: str) -> VideoSource:
@@ -115,4 +150,4 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
             )
 
     audio = {"audio": (arrays.waveform, arrays.sample_rate)} if has_audio else {}
-    return VideoSource(video, name, audio, read_chunks)
+    return VideoSource(video, name, name, audio, read_chunks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,14 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
+from save_avs._download import DEFAULT_RETRY, RetryPolicy, check_free_space, discard_partial, download
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import cached_path, read_record, write_record
-from save_avs.weights.download import DEFAULT_RETRY, RetryPolicy, discard_partial, download
 from save_avs.weights.file_check import find_defect
 from save_avs.weights.identity import FileIdentity, sha256_of
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 
+_RESUMABLE = ". The partial download was kept; run the command again to resume"
 _CHUNK = 2**20  # bytes copied at a time
 _logger = logging.getLogger(__name__)
 
@@ -149,7 +149,8 @@ class _FileFetch:
             self.report.on_progress(TransferProgress(self.file.file, "fetching", done, total))
 
         if _is_remote(source):
-            download(source, part, size=self.file.size, on_bytes=on_bytes, retry=self.retry)
+            size, retry = self.file.size, self.retry
+            download(source, part, size=size, on_bytes=on_bytes, retry=retry, hint=_RESUMABLE)
         else:
             _copy(_local_path(source), part, on_bytes)
         try:
@@ -195,8 +196,7 @@ def _copy(source: Path, part: Path, on_bytes: Callable[[int, int | None], None])
         raise UsageError(f"{source}: no such file")
     discard_partial(part)
     total = source.stat().st_size
-    if shutil.disk_usage(part.parent).free < total:
-        raise SaveAvsError(f"{part.parent}: no space for {total:,} bytes: free some, or set another cache")
+    check_free_space(part.parent, total)
     try:
         with source.open("rb") as read, part.open("wb") as write:
             while chunk := read.read(_CHUNK):

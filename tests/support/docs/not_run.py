@@ -72,6 +72,10 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "export SAVE_AVS_TOKEN=$(openssl rand -hex 24)",
         'curl -H "Authorization: Bearer $SAVE_AVS_TOKEN" -F file=@clip.mp4 http://server:7860/v1/segment',
     ),
+    "needs a web server and a pipe; tests/inference/test_spooled_input.py has them": (
+        "save-avs segment https://example.org/films/clip.mp4 -o out",
+        "cat clip.mp4 | save-avs segment - -o out",
+    ),
     "needs the Hugging Face Hub; tests/weights/test_hub.py has a local server": (
         "save-avs segment clip.mp4 --model hf:owner/name",
     ),

@@ -14,7 +14,14 @@ from types import SimpleNamespace
 import pytest
 
 from save_avs.errors import DataError, SaveAvsError
-from save_avs.weights.download import RetryPolicy, _SecureRedirects, discard_partial, download
+from save_avs._download import (
+    FileOrigin,
+    RetryPolicy,
+    _SecureRedirects,
+    ask_origin,
+    discard_partial,
+    download,
+)
 from tests.support.file_server import (
     FileServer,
     changing,
@@ -81,10 +88,7 @@ def test_stalled_download_resumes(server, part):
 def test_download_resumes_in_another_run(server, part):
     server.script = [cut(0.5)] * 3
     line = str(failure(server, part))
-    assert (
-        "the connection was cut at 525,000 of 600,000 bytes, after 3 attempts. The partial download was kept"
-        in line
-    )
+    assert "the connection was cut at 525,000 of 600,000 bytes, after 3 attempts" in line
     assert get(server, part) == CONTENT
     assert server.requests[-1]["Range"] == "bytes=525000-"
 
@@ -179,7 +183,7 @@ def test_server_errors_are_retried(server, part):
 def test_backoff_doubles(server, part, monkeypatch):
     pauses = []
     own = SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)  # other threads have theirs
-    monkeypatch.setattr("save_avs.weights.download.time", own)
+    monkeypatch.setattr("save_avs._download.time", own)
     server.script = [status(503)] * 4
     download(server.url, part, retry=RetryPolicy(timeout=1, attempts=5, backoff=1.0))
     assert pauses == [1, 2, 4, 8]
@@ -216,3 +220,19 @@ def test_redirect_from_https_to_http_is_refused():
         _SecureRedirects().redirect_request(
             request, BytesIO(), 302, "Found", Message(), "http://example.org/weights.pth"
         )
+
+
+def test_origin_is_the_one_of_the_download(server, part):
+    asked = ask_origin(server.url)
+    assert asked == FileOrigin(server.url, '"one"', 600_000) == download(server.url, part, retry=QUICK)
+    server.script = [status(404)]
+    with pytest.raises(SaveAvsError, match=r"not found \(404\)"):
+        ask_origin(server.url)
+
+
+def test_file_larger_than_the_free_space_is_refused_before_it_is_received(server, part, monkeypatch):
+    usage = SimpleNamespace(total=10**9, used=10**9 - 599_999, free=599_999)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(SaveAvsError, match="no space for 600,000 bytes, 599,999 are free"):
+        get(server, part)
+    assert part.read_bytes() == b""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +22,8 @@ _CHUNK = 2**18  # bytes read at a time
 _PROGRESS = 2**20  # an attempt that brought fewer bytes counts as one without progress
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _MEANINGS = {401: "requires authentication", 403: "access denied", 404: "not found", 410: "gone"}
+
+_HEADERS = {"User-Agent": "save-avs", "Accept-Encoding": "identity"}
 
 OnBytes = Callable[[int, int | None], None]
 
@@ -42,8 +46,14 @@ DEFAULT_RETRY = RetryPolicy()
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """What a partial file was started from: it is continued only with the same file."""
+class FileOrigin:
+    """What identifies a file on a server: a partial one is continued only with the same file.
+
+    Attributes:
+        url: where it is.
+        validator: its ETag, else the date of its last change; None where the server gives neither.
+        total: its bytes; None where the server does not say.
+    """
 
     url: str
     validator: str | None
@@ -54,6 +64,10 @@ class _InterruptedError(Exception):
     """The connection failed; another attempt may continue from there."""
 
 
+class _RangeError(Exception):
+    """The server has no bytes in the requested range."""
+
+
 def download(
     url: str,
     part: Path,
@@ -61,7 +75,8 @@ def download(
     size: int | None = None,
     on_bytes: OnBytes = lambda done, total: None,
     retry: RetryPolicy = DEFAULT_RETRY,
-) -> None:
+    hint: str = "",
+) -> FileOrigin:
     """Download a file to ``part``, continuing what is there if the server still has the same file.
 
     A partial file is continued with a Range request whose If-Range holds the ETag (or the date) that it was
@@ -73,28 +88,49 @@ def download(
         size: bytes it must have, where known: a server that announces another size is refused at once.
         on_bytes: receives the bytes that are there, and the total (None where the server does not state it).
         retry: patience with stalls, cuts and errors of the server.
+        hint: what to do when the server has failed too often, for the message.
+
+    Returns:
+        What identifies the file.
 
     Raises:
         DataError: when the server has a file of another size.
-        SaveAvsError: when the server cannot be reached, has no such file, or fails too often. The bytes
-            received stay in ``part``.
+        SaveAvsError: when the server cannot be reached, has no such file, or fails too often, or the disk
+            has no space for the size that it announces. The bytes received stay in ``part``.
     """
     failures, backoff = 0, retry.backoff
     while True:
         before = _length(part)
         try:
-            _attempt(url, part, size=size, on_bytes=on_bytes, timeout=retry.timeout)
-            return
+            return _attempt(url, part, size=size, on_bytes=on_bytes, timeout=retry.timeout)
         except _InterruptedError as error:
             progressed = _length(part) - before >= _PROGRESS
             failures, backoff = (1, retry.backoff) if progressed else (failures + 1, backoff)
             if failures >= retry.attempts:
-                raise SaveAvsError(
-                    f"{url}: {error}, after {failures} attempts. The partial download was kept; "
-                    "run the command again to resume"
-                ) from error
+                raise SaveAvsError(f"{url}: {error}, after {failures} attempts{hint}") from error
         time.sleep(backoff)
         backoff *= 2
+
+
+def ask_origin(url: str, *, timeout: float = DEFAULT_RETRY.timeout) -> FileOrigin:
+    """Ask a server what identifies a file, without its content.
+
+    Raises:
+        SaveAvsError: when the server cannot be reached, or does not answer for this file.
+    """
+    request = urllib.request.Request(url, headers=_HEADERS, method="HEAD")
+    try:
+        with _response(request, timeout) as response:
+            return FileOrigin(url, _validator(response.headers), _announced(response, 0, None)[0])
+    except _InterruptedError as error:
+        raise SaveAvsError(f"{url}: {error}") from error
+
+
+def check_free_space(folder: Path, size: int) -> None:
+    """Raise a SaveAvsError unless the disk of a folder has space for so many bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise SaveAvsError(f"{folder}: no space for {size:,} bytes, {free:,} are free: free some")
 
 
 def discard_partial(part: Path) -> None:
@@ -103,30 +139,44 @@ def discard_partial(part: Path) -> None:
     _origin_file(part).unlink(missing_ok=True)
 
 
-def _attempt(url: str, part: Path, *, size: int | None, on_bytes: OnBytes, timeout: float) -> None:
+def _attempt(url: str, part: Path, *, size: int | None, on_bytes: OnBytes, timeout: float) -> FileOrigin:
     origin = _read_origin(part, url)
     done = _length(part) if origin and origin.validator else 0
     if origin and done and done == origin.total:
-        return
-    headers = {"User-Agent": "save-avs", "Accept-Encoding": "identity"}
+        return origin
+    headers = dict(_HEADERS)
     if origin and done:
         headers |= {"Range": f"bytes={done}-", "If-Range": str(origin.validator)}
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.build_opener(_SecureRedirects).open(request, timeout=timeout) as response:
+        with _response(request, timeout) as response:
             total, continues = _announced(response, done, origin)
             if size is not None and total is not None and total != size:
                 discard_partial(part)
                 raise DataError(f"{url}: the server has {total:,} bytes instead of {size:,}: another file")
             if not continues:
                 part.write_bytes(b"")  # first, so that old bytes never belong to a new origin
-            _write_origin(part, _Origin(url, _validator(response.headers), total))
+            check_free_space(part.parent, (total or 0) - _length(part))
+            origin = FileOrigin(url, _validator(response.headers), total)
+            _write_origin(part, origin)
             _receive(response, part, total=total, on_bytes=on_bytes)
+            return origin
+    except _RangeError as error:
+        discard_partial(part)
+        raise _InterruptedError("the server has a shorter file by now") from error
+
+
+@contextmanager
+def _response(request: urllib.request.Request, timeout: float) -> Iterator[Any]:
+    """Open a request; failures that another attempt may not meet are ``_InterruptedError``."""
+    url = request.full_url
+    try:
+        with urllib.request.build_opener(_SecureRedirects).open(request, timeout=timeout) as response:
+            yield response
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:  # the range starts behind the end
-            discard_partial(part)
-            raise _InterruptedError("the server has a shorter file by now") from error
+            raise _RangeError from error
         if error.code in _RETRIED:
             raise _InterruptedError(f"the server answers {error.code} ({error.reason})") from error
         raise SaveAvsError(f"{url}: {_MEANINGS.get(error.code, error.reason)} ({error.code})") from error
@@ -140,7 +190,7 @@ def _attempt(url: str, part: Path, *, size: int | None, on_bytes: OnBytes, timeo
         raise _InterruptedError(f"the connection was cut ({_reason(error)})") from error
 
 
-def _announced(response: Any, done: int, origin: _Origin | None) -> tuple[int | None, bool]:
+def _announced(response: Any, done: int, origin: FileOrigin | None) -> tuple[int | None, bool]:
     """Return the complete file's size, if stated, and whether the response continues the partial file."""
     length = response.headers.get("Content-Length")
     length = int(length) if length and length.isdigit() else None
@@ -186,15 +236,15 @@ def _origin_file(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
 
-def _write_origin(part: Path, origin: _Origin) -> None:
+def _write_origin(part: Path, origin: FileOrigin) -> None:
     if not _origin_file(part).exists() or _read_origin(part, origin.url) != origin:
         atomic_write(_origin_file(part), json.dumps(vars(origin)))
 
 
-def _read_origin(part: Path, url: str) -> _Origin | None:
+def _read_origin(part: Path, url: str) -> FileOrigin | None:
     """Return what the partial file was started from, if that was this URL."""
     try:
-        origin = _Origin(**json.loads(_origin_file(part).read_bytes()))
+        origin = FileOrigin(**json.loads(_origin_file(part).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
     return origin if origin.url == url and part.exists() else None
