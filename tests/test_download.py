@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from save_avs.errors import DataError, SaveAvsError
 from save_avs._download import (
     FileOrigin,
     RetryPolicy,
@@ -22,6 +21,7 @@ from save_avs._download import (
     discard_partial,
     download,
 )
+from save_avs.errors import DataError, SaveAvsError
 from tests.support.file_server import (
     FileServer,
     changing,

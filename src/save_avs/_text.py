@@ -50,7 +50,7 @@ def print_traceback(error: BaseException) -> None:
 
 
 def path_text(path: object) -> str:
-    """Convert a path or a URL to text that any file can hold: bytes that are not UTF-8 become question marks."""
+    """Convert a path or a URL to text that any file can hold: bytes that are not UTF-8 become `?`."""
     return str(path).encode("utf-8", "replace").decode("utf-8")
 
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from save_avs._download import RetryPolicy
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import read_record, record_path
-from save_avs._download import RetryPolicy
 from save_avs.weights.fetch import FetchedFile, TransferReporter, fetch_weights
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 from tests.support.file_server import FileServer, cut, serving, stall, status, well

@@ -93,9 +93,7 @@ def segment(  # pyright: ignore[reportOverlappingOverload], a str is also an ite
     path: VideoPath, **options: Unpack[SegmentOptions]
 ) -> SegmentationResult: ...
 @overload
-def segment(
-    path: Iterable[VideoPath], **options: Unpack[SegmentOptions]
-) -> list[SegmentationResult]: ...
+def segment(path: Iterable[VideoPath], **options: Unpack[SegmentOptions]) -> list[SegmentationResult]: ...
 def segment(
     path: VideoPath | Iterable[VideoPath],
     *,

@@ -33,7 +33,7 @@ FAILURES_FILE = "failed.jsonl"
 
 
 def find_inputs(inputs: Iterable[str]) -> list[VideoInput]:
-    """List what files, folders, globs, URLs and ``-`` (stdin) name, in order, without repeats; nothing is read.
+    """List what files, folders, globs, URLs and ``-`` (stdin) name, each once; nothing is read.
 
     Raises:
         UsageError: an input does not exist or contains no video, or stdin is a terminal.
@@ -92,7 +92,9 @@ class SegmentationJob:
     folder: Path
 
 
-def plan_jobs(paths: Sequence[VideoInput], directory: Path, existing: ExistingPolicy) -> list[SegmentationJob]:
+def plan_jobs(
+    paths: Sequence[VideoInput], directory: Path, existing: ExistingPolicy
+) -> list[SegmentationJob]:
     """Give each video its folder: ``<stem>``, or ``<stem>-2`` and so on where videos share a stem.
 
     With ``RESUME`` a folder with results of this very video is its folder, and one of another video is

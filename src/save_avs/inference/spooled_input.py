@@ -82,7 +82,7 @@ class SpooledInput(ABC):
 
     @contextmanager
     def naming(self) -> Iterator[Callable[[str], str]]:
-        """Name the source instead of its copy in the errors of the block, and in texts given to the result."""
+        """Name the source instead of its copy in the block's errors, and in texts given to the result."""
         local = str(self.local())
         rename = lambda text: text.replace(local, self.label)  # noqa: E731
         try:
