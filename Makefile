@@ -37,7 +37,7 @@ test: lint types imports docs wheel pytest
 
 test-fast: dev
 	@echo "== pytest: quick unit tests, $(JOBS) processes, one torch thread each"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(QUICK)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow" $(QUICK)
 
 install: $(PACKAGE_STAMP)
 
@@ -75,7 +75,7 @@ audit: sbom
 
 pytest: dev system
 	@echo "== pytest: $(JOBS) processes, one torch thread each"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore tests/serving/test_page.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/serving/test_page.py
 
 page: dev system
 	@echo "== pytest: the web page in Chromium, by itself"

@@ -114,18 +114,10 @@ def test_model_content_travels_by_checksum(ray_here, tiny, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_killed_worker_process_costs_no_row(ray_here, archive, tiny, undisturbed, tmp_path):
-    program = start_program(archive, "-o", tmp_path / "out", "--model", tiny, "--workers", 2)
-    wait_for(lambda: worker_processes(program))[0].kill()
-    _, message = program.communicate(timeout=300)
-    assert program.returncode == 3, message
-    assert results(tmp_path / "out") == results(undisturbed)
-
-
-@pytest.mark.slow
-def test_killed_driver_resumes_to_the_same_rows(ray_here, archive, tiny, undisturbed, tmp_path):
+def test_killed_worker_and_killed_driver_cost_no_row(ray_here, archive, tiny, undisturbed, tmp_path):
     command = [archive, "-o", tmp_path / "out", "--model", tiny, "--workers", 1]
     program = start_program(*command)
+    wait_for(lambda: worker_processes(program))[0].kill()
     output = BatchOutput(str(tmp_path / "out"))
     wait_for(lambda: len(output.folder.names("videos.parquet")) >= 2)
     program.kill()

@@ -1,4 +1,4 @@
-"""A SAVE on ViT-B at 1024 px: before training it says what transformers' SAM says."""
+"""A SAVE on ViT-B: before training it says what transformers' SAM says."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from save_avs.models.sam import PRESETS
 from save_avs.weights.transformers_sam_keys import remap_transformers_sam
 from tests.support.sam_oracle import make_oracle
 
+SIZE = 256  # pixels
+
 
 @pytest.mark.slow
 @torch.no_grad()
 def test_both_formats_load_into_save_and_answer_as_transformers(tmp_path):
-    oracle = make_oracle(PRESETS["vit_b"], 1024)
+    oracle = make_oracle(PRESETS["vit_b"], SIZE)
     state = oracle.state_dict()
     torch.save(remap_transformers_sam(state), tmp_path / "meta.pth")
     (tmp_path / "hub").mkdir()
     save_file({key: t.clone() for key, t in state.items()}, tmp_path / "hub" / "model.safetensors")
     # with the lightest branch and backbone: a fresh adapter is a no-op, whichever it is
     config = SaveConfig.from_preset(
-        "save-vit-b", image_size=1024, audio="compact", image_adapter={"spatial": "none"}
+        "save-vit-b", image_size=SIZE, audio="compact", image_adapter={"spatial": "none"}
     )
     torch.manual_seed(0)
     model = build_from_pretrained(config, sam=tmp_path / "meta.pth").eval()
     draw = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (1, 3, 1024, 1024), generator=draw, dtype=torch.uint8)
+    images = torch.randint(0, 256, (1, 3, SIZE, SIZE), generator=draw, dtype=torch.uint8)
     log_mel = torch.randn(1, 1, 96, 64, generator=draw)
 
     mean = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
@@ -37,7 +39,7 @@ def test_both_formats_load_into_save_and_answer_as_transformers(tmp_path):
     assert prompt is not None and float(embeddings.std()) > 0.1
     assert float((found - embeddings).abs().max()) < 1e-4
 
-    dense = oracle.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(1, -1, 64, 64)
+    dense = oracle.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(1, -1, SIZE // 16, SIZE // 16)
     where = oracle.get_image_wide_positional_embeddings()
     logits = oracle.mask_decoder(embeddings, where, prompt[:, None], dense, multimask_output=False)[0]
     assert float(logits.std()) > 0.1

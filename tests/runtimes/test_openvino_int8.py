@@ -38,7 +38,7 @@ def test_the_bundled_model_marks_what_float32_marks(monkeypatch: pytest.MonkeyPa
     with torch.inference_mode():
         wanted = exact(images, log_mel)
     rough = load_model(device="cpu", runtime=NAME)
-    for frames in (3, 16, 1):
+    for frames in (16, 1):
         assert mask_agreement(rough(images[:frames], log_mel[:frames]), wanted[:frames]) > MIN_MASK_AGREEMENT
 
     (file,) = store.runtime_dir().rglob("model.xml")

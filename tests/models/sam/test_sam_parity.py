@@ -138,9 +138,11 @@ def test_parity_fails_with_another_eps() -> None:
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_vit_b_matches_transformers_at_1024_px() -> None:
-    oracle = make_oracle(PRESETS["vit_b"], 1024)
-    sam = with_weights_of(oracle, PRESETS["vit_b"], 1024)
+def test_blocks_of_vit_b_match_transformers_at_1024_px() -> None:
+    blocks = {"depth": 3, "global_attn_indexes": (2,)}  # two windowed, one global
+    config = PRESETS["vit_b"].model_copy(update=blocks)
+    oracle = make_oracle(config, 1024)
+    sam = with_weights_of(oracle, config, 1024)
     images = torch.randn(1, 3, 1024, 1024)
     expected = oracle.get_image_embeddings(images)
     assert expected.std(dim=(2, 3)).mean() > 0.1

@@ -27,7 +27,10 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",
-        "save-avs export save-tiny --to torch --precision bf16 --json",
+        "save-avs export runs/s4/model --to openvino -o s4-openvino --check clip.mp4",
+    ),
+    "exports for twenty seconds; tests/runtimes/test_runtimes.py does it with a smaller model": (
+        "save-avs segment clip.mp4 --runtime openvino --precision fp32",
     ),
     "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
