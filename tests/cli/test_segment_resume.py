@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from save_avs.cli import main
 from save_avs.inference.settings import SegmentationSettings
-from tests.support.sample_videos import BrightWhereLoud, make_video
+from tests.support.sample_videos import RATE, BrightWhereLoud, make_video, tone_then_silence
 
 RUN = ["segment", "clip.mp4", "-o", "out"]
 BASE = {"--fps": "5", "--threshold": "0.5", "--save": "masks,timeline", "--color": "auto", "--opacity": "0.5"}
@@ -27,6 +28,8 @@ CHANGES = {
     "--opacity": ("0.3", "opacity was 0.5, is 0.3"),
     "--tone-map": ("off", "tone_map was auto, is off"),
     "--deinterlace": ("off", "deinterlace was auto, is off"),
+    "--audio-track": ("1", "audio_track was none, is 1"),
+    "--audio": ("other.wav", "audio was none, is {here}/other.wav"),
     "--save": ("masks", "outputs was masks,timeline, is masks"),
 }
 
@@ -36,6 +39,7 @@ def place(tmp_path, monkeypatch, video) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("save_avs.runtimes.load_model", lambda *_, **__: BrightWhereLoud())
     shutil.copy(video, "clip.mp4")
+    soundfile.write("other.wav", tone_then_silence(2.0), RATE)
     return tmp_path
 
 
@@ -77,6 +81,7 @@ def test_order_of_outputs_does_not_matter(capsys):
 def test_changed_option_is_segmented_again(option, capsys):
     assert segmented() == 0
     value, words = CHANGES[option]
+    words = words.format(here=Path.cwd())
     changed = [*RUN, *options(**{option: value}), "--resume"]
     assert main([*changed, "--dry-run"]) == 0
     assert f"(again: {words})" in capsys.readouterr().out
@@ -119,6 +124,15 @@ def test_another_model_is_segmented_again(attribute, value, capsys, monkeypatch)
     out, err = capsys.readouterr()
     assert f"{attribute} was " in err and "kept" not in out
     assert key()["model"][attribute] == value
+
+
+def test_replaced_sound_is_segmented_again(capsys):
+    assert segmented("--audio", "other.wav") == 0
+    assert segmented("--audio", Path("other.wav").resolve().as_posix(), "--resume") == 0
+    assert "kept" in capsys.readouterr().out
+    Path("other.wav").write_bytes(Path("other.wav").read_bytes()[:-4] + b"last")
+    assert segmented("--audio", "other.wav", "--resume") == 0
+    assert "the file of its sound has changed" in capsys.readouterr().err
 
 
 def test_another_version_is_segmented_again(capsys, monkeypatch):

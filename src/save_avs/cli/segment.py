@@ -77,6 +77,19 @@ def segment(
     deinterlace: Annotated[
         str, typer.Option("--deinterlace", metavar="auto|off", help="Deinterlace interlaced frames.")
     ] = "auto",
+    audio_track: Annotated[
+        int | None,
+        typer.Option(
+            "--audio-track",
+            metavar="N",
+            show_default=False,
+            help="Audio track to use, counted from 1.",
+        ),
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option("--audio", metavar="FILE", help="Use the sound of FILE instead; both start at time 0."),
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool,
@@ -112,6 +125,8 @@ def segment(
         opacity=opacity,
         tone_map=cast("Switch", tone_map),
         deinterlace=cast("Switch", deinterlace),
+        audio_track=audio_track,
+        audio=None if audio is None else str(audio),
     )
     if not inputs:
         raise UsageError(
@@ -119,7 +134,9 @@ def segment(
         )
     directory = output or DEFAULT_DIRECTORY
     existing = _existing_policy(overwrite, resume, named=output is not None)
-    jobs = plan_jobs(find_inputs(inputs), directory, existing)
+    found = find_inputs(inputs, settings.audio)
+    settings.check_number_of_inputs(len(found))
+    jobs = plan_jobs(found, directory, existing)
     if dry_run:
         _print_plan(jobs, settings, existing, as_json)
         return 0

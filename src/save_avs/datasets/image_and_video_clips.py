@@ -32,7 +32,8 @@ from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.types import F32, U8, AVSample, Bool
 from save_avs.video.audio_blocks import AudioWindowReader
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.probe import VideoInfo, probe
+from save_avs.video.audio_tracks import AudioTrack, choose_audio
+from save_avs.video.probe import probe
 from save_avs.video.reader import read_video_chunks
 
 MASKS = ".masks"  # folder of a video's masks, in place of its suffix
@@ -147,7 +148,7 @@ class VideoFileClip:
 
     def files(self) -> Iterator[ClipFile]:
         """List the video and its masks."""
-        yield ClipFile("video", self.path, partial(_as_data_error, _probe_with_audio))
+        yield ClipFile("video", self.path, partial(_as_data_error, _find_audio))
         for path in self.masks.values():
             yield ClipFile("annotation", path, read_mask)
 
@@ -202,16 +203,15 @@ def _read_mask_of(shot: AnnotatedFrame) -> Bool:
     return mask
 
 
-def _probe_with_audio(path: Path) -> VideoInfo:
-    info = probe(path)
-    if not info.has_audio:
+def _find_audio(path: Path) -> AudioTrack:
+    track = choose_audio(probe(path))
+    if track is None:
         raise MediaError(f"{path}: has no audio")
-    return info
+    return track
 
 
 def _read_all_audio(path: Path, *, sample_rate: int) -> F32:
-    info = _probe_with_audio(path)
-    blocks = list(read_audio_blocks(path, sample_rate=sample_rate, layout="mono", origin=info.origin))
+    blocks = list(read_audio_blocks(_find_audio(path), sample_rate=sample_rate, layout="mono"))
     if not blocks:
         raise MediaError(f"{path}: its audio cannot be decoded")
     return AudioWindowReader(iter(blocks)).read(0, blocks[-1].end)[:, 0]

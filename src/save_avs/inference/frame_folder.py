@@ -51,9 +51,9 @@ def _read_image(path: str) -> U8:
         raise MediaError(f"{path}: cannot be read as an image ({error})") from error
 
 
-def is_frame_folder(folder: Path) -> bool:
-    """Return whether a folder has images, and a sound file belongs to them."""
-    return folder.is_dir() and bool(find_sound(folder) and find_images(folder))
+def is_frame_folder(folder: Path, sound: str | None = None) -> bool:
+    """Return whether a folder has images, and a sound file belongs to them, if none is given."""
+    return folder.is_dir() and bool((sound or find_sound(folder)) and find_images(folder))
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -74,8 +74,8 @@ def find_sound(folder: Path) -> Path | None:
     return next((path for path in avsbench if path.is_file()), None)
 
 
-def read_frame_folder(folder: Path) -> VideoChunk:
-    """Open a folder of images, spread evenly over its sound, which is held in memory.
+def read_frame_folder(folder: Path, sound: str | None = None, track: int | None = None) -> VideoChunk:
+    """Open a folder of images, spread evenly over its sound, or that of a file; it is held in memory.
 
     Images that are half a second apart, or more, are in the middle of their share of the sound, as AVSBench
     pairs them.
@@ -83,12 +83,12 @@ def read_frame_folder(folder: Path) -> VideoChunk:
     Raises:
         MediaError: it is no such folder, or an image or the sound cannot be read.
     """
-    images, sound = find_images(folder), find_sound(folder)
-    if not images or sound is None:
+    images, file = find_images(folder), sound or find_sound(folder)
+    if not images or file is None:
         raise MediaError(f"{folder}: a folder without numbered images and one wav file")
-    waveform = load_audio(sound, sample_rate=_SAMPLE_RATE)
+    waveform = load_audio(file, sample_rate=_SAMPLE_RATE, track=track or 1)
     if not len(waveform):
-        raise MediaError(f"{sound}: has no sound, which gives the times of the images")
+        raise MediaError(f"{file}: has no sound, which gives the times of the images")
     step = len(waveform) / _SAMPLE_RATE / len(images)
     times = (np.arange(len(images), dtype=np.float64) + (0.5 if step >= 0.5 else 0)) * step
     frames: Any = ImageFrames(images)

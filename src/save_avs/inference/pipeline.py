@@ -82,6 +82,8 @@ class SegmentOptions(TypedDict, total=False):
     opacity: float
     tone_map: Switch
     deinterlace: Switch
+    audio_track: int | None
+    audio: str | os.PathLike[str] | None
     directory: str | Path | None
     overwrite: bool
     on_progress: Callable[[FrameProgress], None] | None
@@ -94,7 +96,7 @@ def segment(  # pyright: ignore[reportOverlappingOverload], a str is also an ite
 ) -> SegmentationResult: ...
 @overload
 def segment(path: Iterable[VideoPath], **options: Unpack[SegmentOptions]) -> list[SegmentationResult]: ...
-def segment(
+def segment(  # noqa: PLR0913, the options of `save-avs segment`
     path: VideoPath | Iterable[VideoPath],
     *,
     model: FrameModel | str | Path = "save-tiny",
@@ -106,6 +108,8 @@ def segment(
     opacity: float = 0.5,
     tone_map: Switch = "auto",
     deinterlace: Switch = "auto",
+    audio_track: int | None = None,
+    audio: str | os.PathLike[str] | None = None,
     directory: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[FrameProgress], None] | None = None,
@@ -125,6 +129,8 @@ def segment(
         opacity: of that color, 0 to 1.
         tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
+        audio_track: the audio track to use, counted from 1; None for the one that players choose.
+        audio: another file whose sound to use instead, its time 0 at that of the video.
         directory: a new folder to write to while the video is processed; it appears when all is done. Without
             it nothing is written; the result's ``save`` does the same later and reads the video twice. For
             several videos: the folder of their folders, ``<stem>`` each.
@@ -135,7 +141,7 @@ def segment(
 
     Raises:
         UsageError: wrong options, no such file or model, or ``directory`` exists.
-        MediaError: a file cannot be read as video.
+        MediaError: a file cannot be read as video, or has no such audio track.
 
     Examples:
         >>> import save_avs
@@ -157,10 +163,13 @@ def segment(
         opacity=opacity,
         tone_map=tone_map,
         deinterlace=deinterlace,
+        audio_track=audio_track,
+        audio=None if audio is None else os.fspath(audio),
     )
     several = not (isinstance(path, str | os.PathLike | SpooledInput) or hasattr(path, "read"))
     inputs: Any = path if several else [path]
     paths = [open_input(each) for each in inputs]
+    settings.check_number_of_inputs(len(paths))
     folders: Sequence[Path | None] = [None] * len(paths)
     if directory is not None:
         existing = ExistingPolicy.OVERWRITE if overwrite else ExistingPolicy.REFUSE
@@ -171,7 +180,8 @@ def segment(
     for file, folder in zip(paths, folders, strict=True):
         with ExitStack() as stack:
             partial = folder and stack.enter_context(atomic_folder(folder, overwrite=overwrite))
-            result = _Pipeline(open_source(file), settings, on_progress, on_warning, partial).run(predictor)
+            source = open_source(file, settings)
+            result = _Pipeline(source, settings, on_progress, on_warning, partial).run(predictor)
             if partial is not None:
                 result.write_records(partial)
         results.append(result)
@@ -261,7 +271,7 @@ class _Pipeline:
         chunk = max(_MIN_CHUNK_FRAMES, _CHUNK_BYTES // (3 * video.width * video.height))
         chunks = self._source.read_chunks(
             fps=settings.fps,
-            **settings.frame_options(),
+            **settings.read_options(),
             chunk=min(settings.batch_size, chunk),
             sample_rate=predictor.model.frontend.sample_rate,
             report=self._read_report,

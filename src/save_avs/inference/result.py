@@ -196,7 +196,7 @@ class SegmentationResult:
         # A frame nearest to a time of the grid is shown up to half a step before it.
         starts = list(zip(masks.source_indices, np.array(masks.times) - 0.5 / fps, strict=True))
         mask = np.zeros(masks.size, dtype=np.bool_)
-        for chunk in self.source.read_chunks(report=report, **self.settings.frame_options()):
+        for chunk in self.source.read_chunks(report=report, **self.settings.read_options()):
             for i, time in enumerate(chunk.times.tolist()):
                 now = bisect_right(starts, (int(chunk.source_indices[i]), time)) - 1
                 if now > shown:
@@ -213,7 +213,7 @@ class SegmentationResult:
         """Read the processed frames again, u8 [H,W,3]."""
         expected = {index: i for i, index in enumerate(self.video_masks.indices)}
         read = 0
-        for chunk in self.source.read_chunks(fps=self.settings.fps, **self.settings.frame_options()):
+        for chunk in self.source.read_chunks(fps=self.settings.fps, **self.settings.read_options()):
             for index, (image, time) in enumerate(
                 zip(chunk.frames, chunk.times, strict=True), chunk.first_index
             ):
@@ -303,13 +303,14 @@ class SegmentationResult:
     def summary(self) -> dict[str, Any]:
         """Return what summary.json contains."""
         areas, whole = self.video_masks.areas(), len(self) == self.total_frames
+        key = result_key(self.source.fingerprint, self.settings, self.model)
         return {
             "version": 1,
             "source": self.source.name,
             "video": self._video_json(),
             "model": dict(self.model),
-            "settings": {"fps": self.settings.fps or "native", "threshold": self.settings.threshold},
-            "key": result_key(self.source.fingerprint, self.settings, self.model) if whole else None,
+            "settings": key["settings"],
+            "key": key if whole else None,
             "frames": len(self),
             **asdict(self.read_report),
             "marked_frames": int(np.count_nonzero(areas)),

@@ -32,7 +32,7 @@ from save_avs.video import find_videos
 FAILURES_FILE = "failed.jsonl"
 
 
-def find_inputs(inputs: Iterable[str]) -> list[VideoInput]:
+def find_inputs(inputs: Iterable[str], sound: str | None = None) -> list[VideoInput]:
     """List what files, folders, globs, URLs and ``-`` (stdin) name, each once; nothing is read.
 
     Raises:
@@ -41,16 +41,16 @@ def find_inputs(inputs: Iterable[str]) -> list[VideoInput]:
     found: dict[str, VideoInput] = {}
     for item in inputs:
         first = open_stdin() if item == STDIN else open_input(item)
-        several = [first] if isinstance(first, SpooledInput) else find_input_videos([item])
+        several = [first] if isinstance(first, SpooledInput) else find_input_videos([item], sound)
         for each in several:
             found.setdefault(input_text(each), each)
     return list(found.values())
 
 
-def find_input_videos(inputs: Iterable[str | Path]) -> list[Path]:
+def find_input_videos(inputs: Iterable[str | Path], sound: str | None = None) -> list[Path]:
     """List the videos that files, folders and globs name, in order, without repeats.
 
-    A folder of images with their sound is one video.
+    A folder of images with their sound, or any folder of images where a file of sound is given, is one video.
 
     An overlay in an earlier results folder is an input only when it is named as a file.
 
@@ -61,7 +61,7 @@ def find_input_videos(inputs: Iterable[str | Path]) -> list[Path]:
     for item in inputs:
         pattern = str(item)
         matches = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [item]  # noqa: PTH207, as in find_videos
-        paths = [path for path in map(Path, matches) if is_frame_folder(path)] or find_videos([item])
+        paths = [path for path in map(Path, matches) if is_frame_folder(path, sound)] or find_videos([item])
         if not Path(item).expanduser().is_file():
             paths = [path for path in paths if not _is_result(path)]
             if not paths:
@@ -172,7 +172,7 @@ def find_staleness(
     summary = read_summary(folder) or {}
     if summary.get("source") != input_text(path):
         return "it is of another file"
-    wanted = result_key(input_fingerprint(path), settings, model)
+    wanted = result_key(input_fingerprint(path, settings), settings, model)
     if not model:
         del wanted["model"]
     if difference := find_difference(summary.get("key"), wanted):

@@ -10,6 +10,7 @@ from typing import Any
 
 import save_avs
 from save_avs._files import open_regular
+from save_avs._text import resolved_path_text
 from save_avs.inference.settings import SegmentationSettings
 
 _SAMPLE = 1 << 20  # bytes hashed at either end of a file
@@ -40,7 +41,12 @@ def result_key(
     fingerprint: Mapping[str, Any], settings: SegmentationSettings, model: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return all that decides what a results folder contains, as JSON has it."""
-    options = asdict(settings) | {"outputs": sorted(settings.outputs)}
+    audio = resolved_path_text(Path(settings.audio)) if settings.audio else None
+    options = asdict(settings) | {
+        "outputs": sorted(settings.outputs),
+        "fps": settings.fps or "native",
+        "audio": audio,
+    }
     return {
         "version": save_avs.__version__,
         "source": dict(fingerprint),
@@ -62,7 +68,11 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
         if before == value:
             continue
         if name == "source":
-            yield "the file has changed"
+            before = before or {}
+            if {**before, "audio": None} != {**value, "audio": None}:
+                yield "the file has changed"
+            elif "audio" in before and "audio" in value:  # else another setting differs
+                yield "the file of its sound has changed"
         elif isinstance(value, dict) and isinstance(before, dict):
             yield from _differences(before, value)
         else:
@@ -70,4 +80,4 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
 
 
 def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else "native" if value is None else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from PIL import ImageColor
@@ -45,6 +46,8 @@ class SegmentationSettings:
         opacity: of that color, 0 to 1.
         tone_map: ``auto`` maps HDR and BT.2020 to BT.709; or ``off``.
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
+        audio_track: the audio track to use, counted from 1; None for the one that players choose.
+        audio: file whose sound to use instead, its time 0 at that of the video.
 
     Raises:
         UsageError: a value is out of range.
@@ -58,6 +61,8 @@ class SegmentationSettings:
     opacity: float = 0.5
     tone_map: Switch = "auto"
     deinterlace: Switch = "auto"
+    audio_track: int | None = None
+    audio: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -71,11 +76,21 @@ class SegmentationSettings:
             raise UsageError(f"the opacity must be between 0 and 1, not {self.opacity:g}")
         check_switch("tone_map", self.tone_map)
         check_switch("deinterlace", self.deinterlace)
+        if self.audio_track is not None and self.audio_track < 1:
+            raise UsageError(f"audio tracks are counted from 1, so there is no track {self.audio_track}")
+        if self.audio is not None and not Path(self.audio).is_file():
+            raise UsageError(f"{self.audio}: no such file")
         self.painter()
 
-    def frame_options(self) -> dict[str, Any]:
-        """Return the options of ``read_video_chunks`` that decide how a frame looks."""
-        return {"tone_map": self.tone_map, "deinterlace": self.deinterlace}
+    def check_number_of_inputs(self, count: int) -> None:
+        """Raise a UsageError if these settings are for fewer inputs."""
+        if self.audio is not None and count > 1:
+            raise UsageError(f"{self.audio} is the sound of one input, not of {count}: segment one at a time")
+
+    def read_options(self) -> dict[str, Any]:
+        """Return the options of ``read_video_chunks`` that decide which frames and sound there are."""
+        names = ("tone_map", "deinterlace", "audio_track", "audio")
+        return {name: getattr(self, name) for name in names}
 
     def painter(self) -> MaskPainter:
         """Return what draws the masks of one video."""

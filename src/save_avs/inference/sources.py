@@ -15,11 +15,12 @@ from save_avs._text import resolved_path_text
 from save_avs.errors import MediaError
 from save_avs.inference.arrays import LOUD
 from save_avs.inference.frame_folder import is_frame_folder, read_frame_folder
-from save_avs.inference.result_key import file_fingerprint
-from save_avs.inference.spooled_input import VideoInput
+from save_avs.inference.settings import SegmentationSettings
+from save_avs.inference.spooled_input import VideoInput, input_fingerprint
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
+from save_avs.video.audio_tracks import choose_audio
 from save_avs.video.frame_decoder import ReadReport
 
 _AUDIO_MARGIN = 0.5  # seconds of sound before and after a chunk
@@ -35,7 +36,8 @@ class VideoSource:
         label: names the video in messages: the path as it was given, or the URL.
         audio: its sound, as keyword arguments of ``VideoWriter``.
         read_chunks: reads the video from the start; takes the options of ``read_video_chunks``.
-        fingerprint: of the file as it was opened; empty for arrays.
+        fingerprint: of the content as it was opened; empty for arrays.
+        current_fingerprint: of the content as it is now.
     """
 
     video: VideoInfo
@@ -44,22 +46,24 @@ class VideoSource:
     audio: Mapping[str, Any]
     read_chunks: Callable[..., Iterator[VideoChunk]]
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    current_fingerprint: Callable[[], Mapping[str, Any]] = dict
 
     def check_unchanged(self) -> None:
-        """Raise a MediaError where the file has changed since it was opened; copies of others do not."""
-        if "modified" in self.fingerprint and file_fingerprint(self.video.path) != self.fingerprint:
+        """Raise a MediaError where the content has changed since it was opened."""
+        if self.current_fingerprint() != self.fingerprint:
             raise MediaError(f"{self.label}: changed while it was segmented: run again")
 
 
-def open_source(given: VideoInput) -> VideoSource:
+def open_source(given: VideoInput, settings: SegmentationSettings) -> VideoSource:
     """Open a video file, a folder of images with their sound, or what has to be copied first.
 
     Raises:
         UsageError: no such file.
-        MediaError: it cannot be read as video.
+        MediaError: it cannot be read as video, or has no such audio track.
     """
+    current = partial(input_fingerprint, given, settings)
     if isinstance(given, Path):
-        return file_source(given)
+        return replace(file_source(given, settings), fingerprint=current(), current_fingerprint=current)
 
     def read_chunks(
         *, on_warning: Callable[[str], None] | None = None, **options: Any
@@ -69,28 +73,33 @@ def open_source(given: VideoInput) -> VideoSource:
             yield from source.read_chunks(on_warning=warn, **options)
 
     with given.naming():
-        source = file_source(given.local())
-    fingerprint = given.fingerprint()
+        source = file_source(given.local(), settings)
     return replace(
-        source, name=given.label, label=given.label, read_chunks=read_chunks, fingerprint=fingerprint
+        source,
+        name=given.label,
+        label=given.label,
+        read_chunks=read_chunks,
+        fingerprint=current(),
+        current_fingerprint=current,
     )
 
 
-def file_source(path: Path) -> VideoSource:
+def file_source(path: Path, settings: SegmentationSettings) -> VideoSource:
     """Open a video file, which is read through FFmpeg, or a folder of images with their sound.
 
     Raises:
         UsageError: no such file.
-        MediaError: the file cannot be read as video.
+        MediaError: the file cannot be read as video, or has no such audio track.
     """
-    if is_frame_folder(path):
-        source = array_source(read_frame_folder(path), resolved_path_text(path))
-        video, fingerprint = replace(source.video, path=path), file_fingerprint(path)
-        return replace(source, video=video, label=str(path), fingerprint=fingerprint)
+    if is_frame_folder(path, settings.audio):
+        frames = read_frame_folder(path, settings.audio, settings.audio_track)
+        source = array_source(frames, resolved_path_text(path))
+        return replace(source, video=replace(source.video, path=path), label=str(path))
     video = probe(path)
-    audio = {"audio_from": path} if video.has_audio else {}
+    track = choose_audio(video, settings.audio_track, settings.audio)
+    audio = {} if track is None else {"audio_from": track}
     chunks = partial(read_video_chunks, path)
-    return VideoSource(video, resolved_path_text(path), str(path), audio, chunks, file_fingerprint(path))
+    return VideoSource(video, resolved_path_text(path), str(path), audio, chunks)
 
 
 def array_source(arrays: VideoChunk, name: str) -> VideoSource:

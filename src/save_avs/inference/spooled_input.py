@@ -18,7 +18,9 @@ from urllib.parse import unquote, urlsplit
 from save_avs._download import FileOrigin, OnBytes, RetryPolicy, ask_origin, download
 from save_avs._text import resolved_path_text
 from save_avs.errors import MediaError, SaveAvsError, UsageError
+from save_avs.inference.frame_folder import find_sound
 from save_avs.inference.result_key import file_fingerprint
+from save_avs.inference.settings import SegmentationSettings
 
 STDIN = "-"
 _CHUNK = 1 << 20  # bytes copied at a time
@@ -180,14 +182,17 @@ def input_text(source: VideoInput) -> str:
     return resolved_path_text(source) if isinstance(source, Path) else source.label
 
 
-def input_fingerprint(source: VideoInput) -> Mapping[str, Any]:
-    """Identify the content of an input.
+def input_fingerprint(source: VideoInput, settings: SegmentationSettings) -> dict[str, Any]:
+    """Identify the content of an input, and of the file of its sound where that is another.
 
     Raises:
         OSError: a file cannot be read.
         MediaError: a URL or a stream cannot be read.
     """
-    return file_fingerprint(source) if isinstance(source, Path) else source.fingerprint()
+    is_file = isinstance(source, Path)
+    sound = settings.audio or (find_sound(source) if is_file and source.is_dir() else None)
+    audio = {"audio": file_fingerprint(Path(sound))} if sound else {}
+    return {**(file_fingerprint(source) if is_file else source.fingerprint()), **audio}
 
 
 def _split_url(url: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from save_avs.audio.channel_mixing import mix_matrix
 from save_avs.errors import MediaError
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioAssembler, AudioBlock
+from save_avs.video.audio_tracks import AudioTrack, check_track
 from save_avs.video.container import Warn, decode, ignore_warning, open_media, pick_audio
 
 # Seconds: a longer pause comes from a damaged timestamp.
@@ -25,12 +26,12 @@ _FORWARD_JUMP = 1.0
 
 
 def read_audio_blocks(
-    path: Path, *, sample_rate: int, layout: str, origin: float, on_warning: Warn = ignore_warning
+    track: AudioTrack, *, sample_rate: int, layout: str, on_warning: Warn = ignore_warning
 ) -> Iterator[AudioBlock]:
-    """Yield a file's audio in ascending blocks that never overlap; gaps between them are silence.
+    """Yield an audio track in ascending blocks that never overlap; gaps between them are silence.
 
-    Sample ``n`` is at ``n / sample_rate`` seconds after ``origin`` (in the file's own time). ``layout`` is
-    one of ``channels.AAC_LAYOUTS``. Damaged packets are skipped; ``on_warning`` is called for the first.
+    Sample ``n`` is at ``n / sample_rate`` seconds on the clock. ``layout`` is one of
+    ``channels.AAC_LAYOUTS``. Damaged packets are skipped; ``on_warning`` is called for the first.
     """
     assembler = AudioAssembler(sample_rate, layout)
     reached = 0.0
@@ -40,13 +41,15 @@ def read_audio_blocks(
         nonlocal warned
         if not warned and not fatal:  # the reader of the video reports where the whole file ends early
             warned = True
-            on_warning(f"{path}: damaged audio at {max(reached, 0):.2f} s ({reason}): replaced by silence")
+            on_warning(
+                f"{track.path}: damaged audio at {max(reached, 0):.2f} s ({reason}): replaced by silence"
+            )
 
-    with open_media(path) as container:
-        stream = pick_audio(container)
+    with open_media(track.path) as container:
+        stream = pick_audio(container, track.number)
         if stream is None:
             return
-        for frame, time in _with_times(decode(container, stream, on_damage=on_damage), origin):
+        for frame, time in _with_times(decode(container, stream, on_damage=on_damage), track.origin):
             if time is not None:
                 reached = time + frame.samples / frame.sample_rate
             yield from assembler.feed(time, frame.sample_rate, mix_frame(frame, layout))
@@ -84,32 +87,34 @@ def _mix(frame: Any, layout: str) -> F32:
     return samples @ mix_matrix(names, layout).T
 
 
-def load_audio(path: str | Path, *, sample_rate: int) -> F32:
-    """Decode the first audio track of a file; documented as ``save_avs.audio.load_audio``."""
+def load_audio(path: str | Path, *, sample_rate: int, track: int = 1) -> F32:
+    """Decode an audio track of a file; documented as ``save_avs.audio.load_audio``."""
     try:
         with open_regular(Path(path)) as file:
-            return read_audio(file, name=str(path), sample_rate=sample_rate)
+            return read_audio(file, name=str(path), sample_rate=sample_rate, track=track)
     except OSError as error:
         raise MediaError(f"{path}: cannot be read as audio ({error.strerror})") from error
 
 
-def read_audio(file: IO[bytes], *, name: str, sample_rate: int) -> F32:
-    """Decode the first audio track of an open file, as `load_audio` does: the mean of its channels, f32 [S].
+def read_audio(file: IO[bytes], *, name: str, sample_rate: int, track: int = 1) -> F32:
+    """Decode an audio track of an open file, as `load_audio` does: the mean of its channels, f32 [S].
 
     Args:
         file: at its beginning, seekable.
         name: of the file, for messages.
         sample_rate: samples per second of the result.
+        track: number of the audio track, from 1.
 
     Raises:
-        MediaError: the file has no audio that FFmpeg can read.
+        MediaError: the file has no such track, or no audio that FFmpeg can read.
     """
     assembler = AudioAssembler(sample_rate, "mono")
     blocks: list[AudioBlock] = []
     try:
         options = {"protocol_whitelist": "none"}  # keeps playlists from opening anything else
         with av.open(file, "r", options=options, metadata_errors="replace") as container:
-            for frame in container.decode(audio=0):
+            check_track(name, container, None if track == 1 else track)
+            for frame in container.decode(audio=track - 1):
                 blocks += assembler.feed(None, frame.sample_rate, _mix(frame, "mono"))
         blocks += assembler.finish()
     except (FFmpegError, IndexError, ValueError) as error:

@@ -103,8 +103,11 @@ def pick_video(container: InputContainer) -> VideoStream | None:
     return _pick(streams, container.streams.best("video"))
 
 
-def pick_audio(container: InputContainer) -> AudioStream | None:
-    """Choose the audio stream to decode; None when there is none that can be decoded."""
+def pick_audio(container: InputContainer, number: int | None = None) -> AudioStream | None:
+    """Choose the audio stream to decode, or take that of a number from 1; None when it cannot be decoded."""
+    if number is not None:
+        stream = container.streams.audio[number - 1]
+        return stream if stream.codec_context else None
     streams = [s for s in container.streams.audio if s.codec_context]
     return _pick(streams, container.streams.best("audio"))
 

@@ -71,7 +71,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         width, height = orientation.size(frame.width, frame.height)
         aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
         video_start = first_time or 0.0
-        audio = _first_audio_frame(path)
+        audio = first_audio_frame(path)
         origin = video_start if audio is None else min(video_start, audio.time or 0.0)
         return VideoInfo(
             path=path,
@@ -97,10 +97,13 @@ def _ignore_damage(reason: str, fatal: bool) -> None:
     """Leave it to the readers to report damage."""
 
 
-def _first_audio_frame(path: Path) -> Any:
-    """Decode the first audio frame: its timestamp is exact, the header's may include the encoder delay."""
+def first_audio_frame(path: Path, number: int | None = None) -> Any:
+    """Decode the first frame of an audio track (``pick_audio``), None where there is none.
+
+    Its timestamp is exact; that of the header may include the delay of the encoder.
+    """
     with open_media(path) as container:
-        stream = pick_audio(container)
+        stream = pick_audio(container, number)
         return None if stream is None else next(decode(container, stream, on_damage=_ignore_damage), None)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from save_avs.types import U8, VideoChunk
 from save_avs.video.audio_blocks import AudioWindowReader, sample_range
 from save_avs.video.audio_reader import read_audio_blocks
+from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.color import Switch, check_switch
 from save_avs.video.container import Warn, check_fps, ignore_warning
 from save_avs.video.deinterlace import deinterlace_frames
@@ -39,6 +40,8 @@ def read_video_chunks(
     audio_margin: float = 0.5,
     tone_map: Switch = "auto",
     deinterlace: Switch = "auto",
+    audio_track: int | None = None,
+    audio: str | os.PathLike[str] | None = None,
     report: ReadReport | None = None,
     on_warning: Warn | None = None,
 ) -> Generator[VideoChunk, None, None]:
@@ -57,12 +60,15 @@ def read_video_chunks(
         audio_margin: seconds of audio on each side of a chunk's frames.
         tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
+        audio_track: the audio track to read, counted from 1; None for the one that players choose.
+        audio: another file whose sound to read instead, its time 0 at that of the video.
         report: filled in while the chunks are read.
         on_warning: called with one line for each thing worth knowing: no audio, damage, a cut file.
 
     Raises:
         UsageError: no such file, or an ``fps`` that is not a positive number.
-        MediaError: the file cannot be read as video. Both are raised by the call itself.
+        MediaError: the file cannot be read as video, or has no such audio track. Both are raised by the call
+            itself.
 
     Examples:
         >>> import save_avs
@@ -77,11 +83,15 @@ def read_video_chunks(
     info = probe(path)
     reader = FrameReader(info, report or ReadReport(), on_warning or ignore_warning, tone_map)
     frames = iter(reader) if deinterlace == "off" else deinterlace_frames(iter(reader))
-    return _chunks(info, reader, frames, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning)
+    track = choose_audio(info, audio_track, audio)
+    return _chunks(
+        info, track, reader, frames, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning
+    )
 
 
 def _chunks(
     info: VideoInfo,
+    track: AudioTrack | None,
     reader: FrameReader,
     frames: Iterator[TimedFrame],
     fps: float | None,
@@ -91,10 +101,8 @@ def _chunks(
     on_warning: Warn,
 ) -> Generator[VideoChunk, None, None]:
     audio = None
-    if info.has_audio:
-        blocks = read_audio_blocks(
-            info.path, sample_rate=sample_rate, layout="mono", origin=info.origin, on_warning=on_warning
-        )
+    if track is not None:
+        blocks = read_audio_blocks(track, sample_rate=sample_rate, layout="mono", on_warning=on_warning)
         audio = AudioWindowReader(blocks)
     else:
         on_warning(f"{info.path}: has no sound")

@@ -21,6 +21,7 @@ from save_avs.errors import MediaError
 from save_avs.types import F32, U8
 from save_avs.video.audio_blocks import AudioBlock, AudioWindowReader
 from save_avs.video.audio_reader import read_audio_blocks
+from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.codecs import H264, VideoEncoding
 from save_avs.video.probe import probe
 
@@ -46,7 +47,8 @@ class VideoWriter:
         height: of the frames.
         fps: expected frame rate, above 0; guides the rate control, and the last frame is shown for 1/fps
             seconds.
-        audio_from: a video whose complete audio is copied, on the clock of ``read_video_chunks``.
+        audio_from: a video whose complete audio is copied, on the clock of ``read_video_chunks``; or one of
+            its tracks.
         audio: or audio from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its sample rate).
         sample_aspect_ratio: width of a pixel over its height.
         encoding: codecs and pixel formats.
@@ -63,7 +65,7 @@ class VideoWriter:
         width: int,
         height: int,
         fps: float,
-        audio_from: str | os.PathLike[str] | None = None,
+        audio_from: str | os.PathLike[str] | AudioTrack | None = None,
         audio: tuple[F32, int] | None = None,
         sample_aspect_ratio: Fraction = Fraction(1),
         encoding: VideoEncoding = H264,
@@ -89,7 +91,7 @@ class VideoWriter:
                 av.open(f"file:{part}", "w", format=self._encoding.container, options=options)
             )
             self._video = self._add_video()
-            self._audio_track = self._add_audio()
+            self._audio_writer = self._add_audio()
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -115,8 +117,8 @@ class VideoWriter:
         frame = self._to_yuv.reformat(frame, format=encoding.pix_fmt, dst_colorspace=Colorspace.ITU709)
         frame.pts, frame.time_base = pts, Fraction(1, _CLOCK)
         self._container.mux(self._video.encode(frame))
-        if self._audio_track is not None:
-            self._audio_track.write_until(time)
+        if self._audio_writer is not None:
+            self._audio_writer.write_until(time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -128,8 +130,8 @@ class VideoWriter:
             if self._last is None:
                 raise ValueError("a video needs at least one frame")
             self._container.mux(self._video.encode(None))
-            if self._audio_track is not None:
-                self._audio_track.finish()
+            if self._audio_writer is not None:
+                self._audio_writer.finish()
 
     def _add_video(self) -> Any:
         encoding = self._encoding
@@ -150,16 +152,17 @@ class VideoWriter:
         context.color_range = _LIMITED_RANGE
         return stream
 
-    def _add_audio(self) -> _AudioTrack | None:
+    def _add_audio(self) -> _AudioWriter | None:
         codec = self._encoding.audio_codec
         if self._audio is not None:
-            return _AudioTrack.from_array(self._container, *self._audio, codec=codec)
-        if self._audio_from is not None:
-            return _AudioTrack.from_file(self._container, Path(self._audio_from), codec=codec)
-        return None
+            return _AudioWriter.from_array(self._container, *self._audio, codec=codec)
+        track = self._audio_from
+        if track is not None and not isinstance(track, AudioTrack):
+            track = choose_audio(probe(track))
+        return None if track is None else _AudioWriter.from_track(self._container, track, codec=codec)
 
 
-class _AudioTrack:
+class _AudioWriter:
     """The audio of a file being written: gapless from time zero to its own end."""
 
     def __init__(
@@ -175,16 +178,13 @@ class _AudioTrack:
         self._stream.bit_rate = min(96_000, 6 * sample_rate) * channels  # ignored for PCM
 
     @classmethod
-    def from_file(cls, container: Any, path: Path, *, codec: str) -> _AudioTrack | None:
-        info = probe(path)
-        if not info.has_audio:
-            return None
-        sample_rate, layout = _aac_rate(info.sample_rate), aac_layout(info.audio_layout)
-        blocks = read_audio_blocks(path, sample_rate=sample_rate, layout=layout, origin=info.origin)
+    def from_track(cls, container: Any, track: AudioTrack, *, codec: str) -> _AudioWriter:
+        sample_rate, layout = _aac_rate(track.sample_rate), aac_layout(track.layout)
+        blocks = read_audio_blocks(track, sample_rate=sample_rate, layout=layout)
         return cls(container, blocks, sample_rate=sample_rate, layout=layout, codec=codec)
 
     @classmethod
-    def from_array(cls, container: Any, waveform: F32, source_rate: int, *, codec: str) -> _AudioTrack:
+    def from_array(cls, container: Any, waveform: F32, source_rate: int, *, codec: str) -> _AudioWriter:
         samples = np.atleast_2d(waveform).T.astype(np.float32)  # [S,C]
         sample_rate = _aac_rate(source_rate)
         if sample_rate != source_rate:
