@@ -22,7 +22,7 @@ from save_avs.video.probe import VideoInfo, probe
 _MAX_CHUNK_BYTES = 1 << 27
 _MAX_CHUNK_SECONDS = 60.0
 
-# Seconds between two readings of a frame that stays while the sound goes on: the length of VGGish's patches.
+# Seconds between repeats of a frame that is held while there is sound: the length of VGGish's patches.
 _SOUND_HOP = 0.96
 # Seconds for which a frame is repeated at a requested rate where there is no sound: longer, and the gap comes
 # from a wrong timestamp, or repeats could show nothing.
