@@ -17,6 +17,7 @@ from save_avs._text import json_document, path_text
 from save_avs.errors import MediaError, UsageError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
 from save_avs.formats.detections import iterate_detections
+from save_avs.inference.objects import MIN_VISIBLE_AREA
 from save_avs.inference.result_key import result_key
 from save_avs.inference.settings import (
     MASKS_FILE,
@@ -36,7 +37,6 @@ from save_avs.visualization.timeline import WaveformEnvelope, plot_timeline
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MIN_VISIBLE_AREA = 0.001  # share of the frame below which a mask is a stray speck
 MAX_GAP = 0.3  # seconds: a shorter pause does not end a span
 
 
@@ -73,7 +73,7 @@ class SegmentationResult:
     """The masks of a video.
 
     ``len(result)`` is the number of processed frames and ``result[i]`` one of them, a `FrameMask` with index,
-    time, score and mask. ``result[i:j]`` is another result with those frames. Iteration gives each frame.
+    time, score, mask and objects. ``result[i:j]`` is another result with those frames. Iteration gives each.
 
     Attributes:
         source: the video; a file must still exist for ``save`` and ``overlay``.
@@ -167,7 +167,7 @@ class SegmentationResult:
         with atomic_folder(Path(directory), overwrite=overwrite) as folder:
             with open_video_outputs(folder, self.source, self.settings) as videos:
                 for image, frame in self._images() if videos.any else ():
-                    videos.write(image, frame.mask, frame.time, index=frame.index)
+                    videos.write(image, frame)
             self.write_records(folder)
         return Path(directory)
 
@@ -183,26 +183,26 @@ class SegmentationResult:
         with open_writer(self.source, path) as writer:
             if self.settings.fps is None:
                 for image, frame in self._images():
-                    writer.write(draw(image, frame.mask), frame.time)
+                    writer.write(draw(image, frame), frame.time)
             else:
-                for image, mask, time in self._held_masks(self.settings.fps):
-                    writer.write(draw(image, mask), time)
+                for image, frame, time in self._held_masks(self.settings.fps):
+                    writer.write(draw(image, frame) if frame else image, time)
         return Path(path)
 
-    def _held_masks(self, fps: float) -> Iterator[tuple[U8, Bool, float]]:
-        """Read every frame of the video, u8 [H,W,3], with the mask last found at its time, bool [H,W]."""
+    def _held_masks(self, fps: float) -> Iterator[tuple[U8, FrameMask | None, float]]:
+        """Read every frame of the video, u8 [H,W,3], with the mask last found and its own time."""
         masks, report, shown = self.video_masks, ReadReport(), -1
         end = math.inf if len(self) == self.total_frames else float(_frame_ends(masks)[-1])
         # A frame nearest to a time of the grid is shown up to half a step before it.
         starts = list(zip(masks.source_indices, np.array(masks.times) - 0.5 / fps, strict=True))
-        mask = np.zeros(masks.size, dtype=np.bool_)
+        frame: FrameMask | None = None
         for chunk in self.source.read_chunks(report=report, **self.settings.read_options()):
             for i, time in enumerate(chunk.times.tolist()):
                 now = bisect_right(starts, (int(chunk.source_indices[i]), time)) - 1
                 if now > shown:
-                    shown, mask = now, masks.mask(now)
+                    shown, frame = now, masks[now]
                 if shown >= 0 and time < end:
-                    yield chunk.frames[i], mask, time
+                    yield chunk.frames[i], frame, time
         if report.frames_decoded != self.read_report.frames_decoded:
             raise self._changed()
 
@@ -252,10 +252,12 @@ class SegmentationResult:
     def to_supervision(self) -> Iterator[Any]:
         """Iterate over ``supervision.Detections`` of each frame, with its index and time in ``metadata``.
 
+        Each object is a detection, its id the ``tracker_id``; without objects the mask is one.
+
         Raises:
             MissingExtraError: supervision is not installed.
         """
-        return iterate_detections(self.video_masks)
+        return iterate_detections(self._document())
 
     def _document(self) -> MaskDocument:
         return MaskDocument(self.video_masks, self._video_json(), self.model)
@@ -315,11 +317,18 @@ class SegmentationResult:
             **asdict(self.read_report),
             "marked_frames": int(np.count_nonzero(areas)),
             "marked_area": float(areas.mean()) if len(areas) else 0.0,
+            **self._objects_json(),
             "spans": [asdict(span) for span in find_sounding_spans(self.video_masks)],
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
             "frames_per_second": round(len(self) / max(self.seconds, 1e-9), 2),
         }
+
+    def _objects_json(self) -> dict[str, int]:
+        """Return how many objects were tracked, if they were."""
+        if not self.settings.track:
+            return {}
+        return {"objects": len({each.id for frame in self.video_masks.objects or () for each in frame})}
 
     @property
     def _title(self) -> str:

@@ -10,10 +10,12 @@ from typing import Any, cast
 from PIL import ImageColor
 
 from save_avs.errors import UsageError
-from save_avs.formats import MASK_FORMATS
+from save_avs.formats import LABEL, MASK_FORMATS
 from save_avs.video.color import Switch, check_switch
-from save_avs.visualization.overlay import MaskPainter
+from save_avs.visualization.overlay import OUTLINE, MaskPainter
 
+MAX_OUTLINE = 5  # percent of the frame's shorter side
+MAX_SMOOTH = 10  # seconds
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
 OVERLAY_FILE = "overlay.mp4"
@@ -42,8 +44,13 @@ class SegmentationSettings:
         threshold: pixels of a higher probability are marked; between 0 and 1.
         outputs: names out of ``OUTPUTS``; the summary is always written.
         batch_size: frames per forward pass of the model.
+        smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
+        objects: separate each mask into objects, its connected parts.
+        track: give the objects ids that persist over time; implies ``objects``.
         color: of the mask in the overlay, as CSS writes it; ``auto`` for one that contrasts with the object.
         opacity: of that color, 0 to 1.
+        outline: width of the line along its edge, percent of the frame's shorter side; 0 for none.
+        labels: write score and name or id at each mask in the overlay; ids are written without it, too.
         tone_map: ``auto`` maps HDR and BT.2020 to BT.709; or ``off``.
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         audio_track: the audio track to use, counted from 1; None for the one that players choose.
@@ -57,8 +64,13 @@ class SegmentationSettings:
     threshold: float = 0.5
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     batch_size: int = 16
+    smooth: float = 0.0
+    objects: bool = False
+    track: bool = False
     color: str = "auto"
     opacity: float = 0.5
+    outline: float = OUTLINE
+    labels: bool = False
     tone_map: Switch = "auto"
     deinterlace: Switch = "auto"
     audio_track: int | None = None
@@ -72,6 +84,10 @@ class SegmentationSettings:
         if unknown := [name for name in self.outputs if name not in OUTPUTS]:
             raise UsageError(f"unknown output {unknown[0]!r}: choose from {', '.join(OUTPUTS)}")
         check_batch_size(self.batch_size)
+        check_smooth(self.smooth)
+        object.__setattr__(self, "objects", self.objects or self.track)
+        if not 0 <= self.outline <= MAX_OUTLINE:
+            raise UsageError(f"the outline must be 0 to {MAX_OUTLINE} percent wide, not {self.outline:g}")
         if not 0 <= self.opacity <= 1:
             raise UsageError(f"the opacity must be between 0 and 1, not {self.opacity:g}")
         check_switch("tone_map", self.tone_map)
@@ -92,19 +108,30 @@ class SegmentationSettings:
         names = ("tone_map", "deinterlace", "audio_track", "audio")
         return {name: getattr(self, name) for name in names}
 
+    def mask_options(self) -> dict[str, Any]:
+        """Return the options of ``Predictor`` that decide what becomes of the logits."""
+        return {"smooth": self.smooth, "objects": self.objects, "track": self.track}
+
     def painter(self) -> MaskPainter:
         """Return what draws the masks of one video."""
         try:
             color = None if self.color == "auto" else ImageColor.getcolor(self.color, "RGB")
         except ValueError:
             raise UsageError(f"unknown color {self.color!r}: give auto, a name or #rrggbb") from None
-        return MaskPainter(cast("tuple[int, int, int] | None", color), self.opacity)
+        chosen = cast("tuple[int, int, int] | None", color)
+        return MaskPainter(chosen, self.opacity, self.outline, self.labels, LABEL)
 
 
 def check_threshold(threshold: float) -> None:
     """Raise a UsageError unless the threshold is between 0 and 1."""
     if not 0 < threshold < 1:
         raise UsageError(f"the threshold must be between 0 and 1, not {threshold:g}")
+
+
+def check_smooth(smooth: float) -> None:
+    """Raise a UsageError unless the time constant is one of a video's motion."""
+    if not 0 <= smooth <= MAX_SMOOTH:
+        raise UsageError(f"smooth must be 0 to {MAX_SMOOTH} seconds, not {smooth:g}")
 
 
 def check_batch_size(batch_size: int) -> None:
