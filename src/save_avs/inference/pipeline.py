@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
@@ -18,6 +17,7 @@ from save_avs.errors import MediaError, UsageError
 from save_avs.inference.arrays import make_chunk
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor
 from save_avs.inference.prefetch import Prefetcher
+from save_avs.inference.progress import FrameProgress
 from save_avs.inference.result import SegmentationResult
 from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
@@ -34,38 +34,6 @@ from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope
 _logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 24  # of the frames of a chunk; about five chunks are in memory at once
 _MIN_CHUNK_FRAMES = 4  # however large the frames: smaller batches cost the model more per frame
-
-
-@dataclass(frozen=True)
-class FrameProgress:
-    """Progress within one video.
-
-    Attributes:
-        frames: processed so far.
-        time: of the last of them, seconds.
-        duration: of the video, None when the file does not say.
-        elapsed: seconds since the start.
-    """
-
-    frames: int
-    time: float
-    duration: float | None
-    elapsed: float
-
-    @property
-    def fraction(self) -> float | None:
-        """Processed share of the video, 0..1."""
-        return min(1.0, self.time / self.duration) if self.duration else None
-
-    @property
-    def frames_per_second(self) -> float:
-        """Speed so far."""
-        return self.frames / max(self.elapsed, 1e-9)
-
-    @property
-    def remaining(self) -> float | None:
-        """Estimated seconds until the end."""
-        return self.elapsed * (1 / self.fraction - 1) if self.fraction else None
 
 
 VideoPath = str | os.PathLike[str] | ReadableFile | SpooledInput

@@ -17,7 +17,6 @@ from save_avs._text import json_document, path_text
 from save_avs.errors import MediaError, UsageError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
 from save_avs.formats.detections import iterate_detections
-from save_avs.inference.objects import MIN_VISIBLE_AREA
 from save_avs.inference.result_key import result_key
 from save_avs.inference.settings import (
     MASKS_FILE,
@@ -26,6 +25,7 @@ from save_avs.inference.settings import (
     TIMELINE_FILE,
     SegmentationSettings,
 )
+from save_avs.inference.sounding_spans import find_sounding_spans, frame_ends
 from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
@@ -36,36 +36,6 @@ from save_avs.visualization.timeline import WaveformEnvelope, plot_timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-MAX_GAP = 0.3  # seconds: a shorter pause does not end a span
-
-
-@dataclass(frozen=True)
-class SoundingSpan:
-    """A visible mask from ``start`` to ``end`` seconds, covering ``area`` of the frame on average."""
-
-    start: float
-    end: float
-    area: float
-
-
-def find_sounding_spans(masks: VideoMasks) -> list[SoundingSpan]:
-    """Join the frames with a visible mask into spans of time, in order."""
-    times, ends, areas = np.array(masks.times), _frame_ends(masks), masks.areas()
-    spans: list[list[int]] = []
-    for i in np.flatnonzero(areas >= MIN_VISIBLE_AREA).tolist():
-        if spans and times[i] - ends[spans[-1][-1]] < MAX_GAP:
-            spans[-1].append(i)
-        else:
-            spans.append([i])
-    return [SoundingSpan(float(times[s[0]]), float(ends[s[-1]]), float(areas[s].mean())) for s in spans]
-
-
-def _frame_ends(masks: VideoMasks) -> F64:
-    """Return when each frame ends, f64 [T]: at the next one; the last lasts as long as the one before."""
-    times = np.array(masks.times, dtype=np.float64)
-    steps = np.diff(times)
-    return np.append(times[1:], times[-1:] + (steps[-1:] if len(steps) else 0.0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -129,7 +99,7 @@ class SegmentationResult:
         masks = self.video_masks[key]
         if not len(masks) or masks.indices != tuple(sorted(masks.indices)):
             raise IndexError(f"{key} of {len(self)} frames: select at least one, in ascending order")
-        first, last = masks.times[0], float(_frame_ends(masks)[-1])
+        first, last = masks.times[0], float(frame_ends(masks)[-1])
         thumbnails = tuple(each for each in self.thumbnails if first <= each[0] <= last)
         return replace(self, video_masks=masks, thumbnails=thumbnails)
 
@@ -192,7 +162,7 @@ class SegmentationResult:
     def _held_masks(self, fps: float) -> Iterator[tuple[U8, FrameMask | None, float]]:
         """Read every frame of the video, u8 [H,W,3], with the mask last found and its own time."""
         masks, report, shown = self.video_masks, ReadReport(), -1
-        end = math.inf if len(self) == self.total_frames else float(_frame_ends(masks)[-1])
+        end = math.inf if len(self) == self.total_frames else float(frame_ends(masks)[-1])
         # A frame nearest to a time of the grid is shown up to half a step before it.
         starts = list(zip(masks.source_indices, np.array(masks.times) - 0.5 / fps, strict=True))
         frame: FrameMask | None = None
@@ -271,7 +241,7 @@ class SegmentationResult:
             areas=self.video_masks.areas(),
             thumbnails=self.thumbnails,
             start=0.0 if whole else self.video_masks.times[0],
-            end=self._duration() if whole else float(_frame_ends(self.video_masks)[-1]),
+            end=self._duration() if whole else float(frame_ends(self.video_masks)[-1]),
             title=self._title,
         )
 

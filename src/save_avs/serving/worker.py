@@ -21,7 +21,7 @@ from save_avs.serving.job import Job, JobError, JobFailedError, JobProgress
 from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO, WAVEFORM
 
 if TYPE_CHECKING:
-    from save_avs.inference.pipeline import FrameProgress
+    from save_avs.inference.progress import FrameProgress
 
 _PROGRESS_INTERVAL = 0.2  # seconds
 
@@ -93,6 +93,9 @@ def _segment(
         model=models[str(options.model)],
         fps=None if options.fps == "native" else options.fps,
         threshold=options.threshold,
+        smooth=options.smooth,
+        objects=options.objects,
+        track=options.track,
         outputs=tuple(options.save),
         directory=folder / RESULT,
         overwrite=True,
