@@ -227,14 +227,8 @@ def segment_arrays(
     if (fps is None) == (times is None):
         raise UsageError("no frame times: give either fps or times")
     chunk = make_chunk(frames, waveform, fps=fps, times=times, sample_rate=sample_rate)
-    settings = SegmentationSettings(
-        threshold=threshold,
-        outputs=outputs,
-        batch_size=batch_size,
-        smooth=smooth,
-        objects=objects,
-        track=track,
-    )
+    chosen = {"threshold": threshold, "outputs": outputs, "batch_size": batch_size}
+    settings = SegmentationSettings(**chosen, smooth=smooth, objects=objects, track=track)
     return _Pipeline(array_source(chunk, name), settings).run(_build_predictor(model, settings))
 
 

@@ -38,10 +38,12 @@ def _split(value: object) -> object:
     return list(dict.fromkeys(part.strip() for word in words for part in str(word).split(",")))
 
 
-# As JSON has it: pydantic's bool also takes "1", "yes" and "on".
-_Switch = Annotated[
-    StrictBool, BeforeValidator(lambda value: {"true": True, "false": False}.get(value, value))
-]
+def _switch(value: object) -> object:
+    """Parse ``true`` and ``false``; pydantic's own bool also takes "1", "yes" and "on"."""
+    return {"true": True, "false": False}.get(str(value), value)
+
+
+_Switch = Annotated[StrictBool, BeforeValidator(_switch)]
 
 
 class JobOptions(BaseModel):
