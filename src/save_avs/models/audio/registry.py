@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from save_avs.errors import UsageError
-from save_avs.models.audio.aisfx import AiSFX
 from save_avs.models.audio.cnn14 import CNN14
 from save_avs.models.audio.compact import CompactBackbone
 from save_avs.models.audio.openl3 import OPENL3_VARIANTS
@@ -17,7 +16,6 @@ BACKBONES: dict[str, type[AudioBackbone]] = {
     "cnn14": CNN14,
     **OPENL3_VARIANTS,
     "yamnet": YAMNet,
-    "aisfx": AiSFX,
 }
 
 
