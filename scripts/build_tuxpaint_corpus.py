@@ -4,7 +4,7 @@
     python scripts/build_tuxpaint_corpus.py corpora/tuxpaint --packages ~/debs
 
 ``tuxpaint.yaml`` says which packages are used, and which image belongs to which sound and to which split. It
-takes 530 MB of Debian packages (nothing is installed), and needs dpkg-deb, fluidsynth and the Python package
+takes 430 MB of Debian packages (nothing is installed), and needs dpkg-deb, fluidsynth and the Python package
 mido (``pip install --group corpus``).
 """
 

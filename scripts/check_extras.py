@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import metadata, requires
 from importlib.resources import files
@@ -103,7 +103,7 @@ def run(arguments: list[str]) -> tuple[int, str]:
 
 def check(recipe: str) -> list[str]:
     """Run all command lines and calls; return the problems."""
-    calls = [
+    calls: list[tuple[str, str, Callable[[], tuple[int, str]]]] = [
         (extra, f"save-avs {' '.join(arguments)}", partial(run, arguments))
         for extra, arguments in command_lines(recipe)
     ]

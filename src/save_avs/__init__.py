@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from save_avs.inference.streaming import SegmentedFrame, stream
     from save_avs.models import SAVE
     from save_avs.runtimes import load_model
-    from save_avs.types import FrameMask, VideoChunk, VideoMasks
+    from save_avs.types import FrameMask, MaskObject, VideoChunk, VideoMasks
     from save_avs.video import read_video_chunks
 
     __version__: str
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SAVE",
     "FrameMask",
+    "MaskObject",
     "Predictor",
     "SegmentationResult",
     "SegmentedFrame",
@@ -49,7 +50,7 @@ _HOMES = {
     "inference.streaming": ("SegmentedFrame", "stream"),
     "models": ("SAVE",),
     "runtimes": ("load_model",),
-    "types": ("FrameMask", "VideoChunk", "VideoMasks"),
+    "types": ("FrameMask", "MaskObject", "VideoChunk", "VideoMasks"),
     "video": ("read_video_chunks",),
 }
 

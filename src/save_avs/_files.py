@@ -16,7 +16,7 @@ from save_avs.errors import ExistingFolderError
 
 try:
     import fcntl
-except ImportError:  # Windows: runs at the same time are told apart by nothing
+except ImportError:  # Windows, where simultaneous runs are not locked out
     fcntl = None
 
 _logger = logging.getLogger(__name__)

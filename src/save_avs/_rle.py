@@ -11,6 +11,7 @@ _MORE, _SIGN, _BITS = 0x20, 0x10, 0x1F  # of a character's six bits: another one
 _MAX_CHARACTERS = 6  # of a run: 30 bits
 
 Mask = NDArray[np.bool_]
+Runs = NDArray[np.int64]
 
 
 def encode_rle(mask: Mask) -> bytes:
@@ -20,8 +21,22 @@ def encode_rle(mask: Mask) -> bytes:
     last run but one is coded: five bits a character, the low ones first, each plus 48.
     """
     runs = _runs(mask.T.reshape(-1))
-    if mask.size and mask[0, 0]:
-        runs = np.concatenate([[0], runs])
+    return _encode_runs(np.concatenate([[0], runs]) if mask.size and mask[0, 0] else runs)
+
+
+def encode_marked_runs(starts: Runs, ends: Runs, pixels: int) -> bytes:
+    """Encode the mask of so many pixels whose marked ones are in runs, i64 [R], as `encode_rle` does.
+
+    Runs count column by column, are in order, and may touch.
+    """
+    apart = starts[1:] > ends[:-1]
+    starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
+    bounds = np.stack([starts, ends], axis=1).reshape(-1)
+    runs = np.diff(bounds, prepend=0, append=pixels)
+    return _encode_runs(runs if runs[-1] else runs[:-1])
+
+
+def _encode_runs(runs: Runs) -> bytes:
     runs[3:] -= runs[1:-2].copy()
     bits = 5 * np.arange(_MAX_CHARACTERS)
     # A run takes as many characters as hold it with its sign.
@@ -29,6 +44,43 @@ def encode_rle(mask: Mask) -> bytes:
     place = np.arange(_MAX_CHARACTERS)
     characters = (runs[:, None] >> bits & _BITS) + np.where(place < lengths[:, None] - 1, _MORE, 0) + _ZERO
     return characters[place < lengths[:, None]].astype(np.uint8).tobytes()
+
+
+def find_component_runs(mask: Mask) -> tuple[Runs, Runs, Runs]:
+    """Separate a mask, bool [H,W], into its 8-connected components.
+
+    Returns:
+        Start and end of each run of marked pixels, counted column by column, and the number of its component,
+        from 0 on; i64 [R] each.
+    """
+    height, width = mask.shape
+    columns = np.zeros((width, height + 2), dtype=np.bool_)  # each between two unmarked pixels
+    columns[:, 1:-1] = mask.T
+    edges = np.flatnonzero(columns.reshape(-1)[1:] != columns.reshape(-1)[:-1]).reshape(-1, 2)
+    start, end = edges.T  # a run touches those of the next column only
+    first = np.searchsorted(end, start + height + 2)
+    touching = np.searchsorted(start, end + height + 2, side="right") - first
+    left = np.repeat(np.arange(len(start)), touching)
+    right = np.arange(len(left)) + np.repeat(first - np.cumsum(touching) + touching, touching)
+    component = np.unique(_join(len(start), left, right), return_inverse=True)[1]
+    padding = 2 * (start // (height + 2))
+    return start - padding, end - padding, component
+
+
+def _join(count: int, left: Runs, right: Runs) -> Runs:
+    """Return the smallest of the nodes that pairs of them connect with each of so many nodes, i64 [count].
+
+    Source: Shiloach and Vishkin, "An O(log n) parallel connectivity algorithm" (1982): hook, then jump.
+    """
+    root = np.arange(count)
+    while True:
+        before = root.copy()
+        lower = np.minimum(root[left], root[right])
+        np.minimum.at(root, before[left], lower)
+        np.minimum.at(root, before[right], lower)
+        root = root[root]
+        if (root == before).all():
+            return root
 
 
 def decode_rle(counts: bytes, size: tuple[int, int]) -> Mask:
@@ -69,7 +121,7 @@ def rle_bounding_box(counts: bytes, size: tuple[int, int]) -> tuple[slice, slice
     return slice(int((first % height).min()), int((last % height).max()) + 1), columns
 
 
-def checked_run_lengths(counts: bytes, size: tuple[int, int]) -> NDArray[np.int64]:
+def checked_run_lengths(counts: bytes, size: tuple[int, int]) -> Runs:
     """Return the run lengths of a code that decodes to a mask of ``size`` (H, W).
 
     Raises:
@@ -84,7 +136,7 @@ def checked_run_lengths(counts: bytes, size: tuple[int, int]) -> NDArray[np.int6
     return runs
 
 
-def decode_run_lengths(counts: bytes) -> NDArray[np.int64]:
+def decode_run_lengths(counts: bytes) -> Runs:
     """Return the run lengths of a code, by columns, the first one unmarked (cocoapi's ``rleFrString``).
 
     Raises:
@@ -113,6 +165,6 @@ def row_run_lengths(mask: Mask) -> list[int]:
     return _runs(mask.reshape(-1)).tolist()
 
 
-def _runs(flat: Mask) -> NDArray[np.int64]:
+def _runs(flat: Mask) -> Runs:
     starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     return np.diff(np.concatenate([[0], starts, [flat.size]]))

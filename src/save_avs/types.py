@@ -9,7 +9,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from save_avs._rle import decode_rle, encode_rle, rle_area
+from save_avs._rle import decode_rle, encode_rle, rle_area, rle_bounding_box
 
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
@@ -152,6 +152,42 @@ class AVBatch:
 
 
 @dataclass(frozen=True)
+class MaskObject:
+    """One connected part of a frame's mask; its pixels are run-length coded and decoded on access.
+
+    Attributes:
+        size: (H, W) of the frame.
+        counts: compressed COCO run lengths of its pixels.
+        score: mean probability inside it.
+        id: the same in every frame that shows the object, from 1 on; None where objects are not tracked.
+    """
+
+    size: tuple[int, int]
+    counts: bytes
+    score: float
+    id: int | None = None
+
+    @property
+    def mask(self) -> Bool:
+        """Its pixels, bool [H,W]."""
+        return decode_rle(self.counts, self.size)
+
+    @property
+    def area(self) -> int:
+        """Number of its pixels."""
+        return rle_area(self.counts)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of its bounding box in pixels."""
+        rows, columns = rle_bounding_box(self.counts, self.size)
+        return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
+
+
+FrameObjects = tuple[MaskObject, ...]
+
+
+@dataclass(frozen=True)
 class FrameMask:
     """The mask of one frame.
 
@@ -161,6 +197,7 @@ class FrameMask:
         time: its presentation time in seconds.
         score: mean probability inside the mask, 0 when it is empty.
         mask: pixels of sounding objects, bool [H,W].
+        objects: the connected parts of the mask, the largest first; None where they were not separated.
     """
 
     index: int
@@ -168,6 +205,7 @@ class FrameMask:
     time: float
     score: float
     mask: Bool
+    objects: FrameObjects | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,6 +221,7 @@ class VideoMasks:
         times: presentation time of each in seconds.
         scores: mean probability inside each mask, 0 when it is empty.
         counts: compressed COCO run lengths of each mask.
+        objects: the connected parts of each mask, the largest first; None where they were not separated.
 
     Raises:
         ValueError: the columns differ in length.
@@ -200,19 +239,23 @@ class VideoMasks:
     times: tuple[float, ...]
     scores: tuple[float, ...]
     counts: tuple[bytes, ...]
+    objects: tuple[FrameObjects, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that every column has one entry per frame."""
-        columns = (self.source_indices, self.times, self.scores, self.counts)
+        columns = (self.source_indices, self.times, self.scores, self.counts, self.objects)
         _require(
-            all(len(column) == len(self.indices) for column in columns),
-            "indices, source_indices, times, scores and counts must have the same length",
+            all(column is None or len(column) == len(self.indices) for column in columns),
+            "indices, source_indices, times, scores, counts and objects must have the same length",
         )
 
     @classmethod
-    def from_rows(cls, size: tuple[int, int], rows: Sequence[MaskRow]) -> Self:
-        """Collect (index, source index, time, score, COCO run lengths) of each frame."""
-        return cls(size, *zip(*rows, strict=True)) if rows else cls(size, (), (), (), (), ())
+    def from_rows(
+        cls, size: tuple[int, int], rows: Sequence[MaskRow], objects: Sequence[FrameObjects] | None = None
+    ) -> Self:
+        """Collect (index, source index, time, score, COCO run lengths) of each frame, and its objects."""
+        columns = zip(*rows, strict=True) if rows else ((),) * 5
+        return cls(size, *columns, objects=None if objects is None else tuple(objects))
 
     def __repr__(self) -> str:
         return f"VideoMasks({len(self)} frame{'s' * (len(self) != 1)} of {self.size[1]}x{self.size[0]})"
@@ -228,11 +271,13 @@ class VideoMasks:
     @overload
     def __getitem__(self, key: slice) -> VideoMasks: ...
     def __getitem__(self, key: int | slice) -> FrameMask | VideoMasks:
+        objects = self.objects
         if isinstance(key, slice):
             names = ("indices", "source_indices", "times", "scores", "counts")
-            return VideoMasks(self.size, *(getattr(self, name)[key] for name in names))
-        numbers = (self.indices[key], self.source_indices[key])
-        return FrameMask(*numbers, self.times[key], self.scores[key], self.mask(key))
+            columns = (getattr(self, name)[key] for name in names)
+            return VideoMasks(self.size, *columns, objects=None if objects is None else objects[key])
+        numbers = (self.indices[key], self.source_indices[key], self.times[key], self.scores[key])
+        return FrameMask(*numbers, self.mask(key), objects=None if objects is None else objects[key])
 
     def mask(self, i: int) -> Bool:
         """Decode the mask of the i-th processed frame, bool [H,W]."""
@@ -254,11 +299,21 @@ class VideoMasksBuilder:
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
         self._rows: list[MaskRow] = []
+        self._objects: list[FrameObjects] = []
 
     def add(
-        self, mask: Bool, *, index: int, time: float, score: float, source_index: int | None = None
+        self,
+        mask: Bool,
+        *,
+        index: int,
+        time: float,
+        score: float,
+        source_index: int | None = None,
+        objects: FrameObjects | None = None,
     ) -> None:
-        """Add the mask of a frame, bool [H,W]; its index in the source is ``index`` unless it is given.
+        """Add the mask of a frame, bool [H,W], and its objects, in all frames or in none.
+
+        Its index in the source is ``index`` unless it is given.
 
         Raises:
             ValueError: the mask has another size.
@@ -267,7 +322,9 @@ class VideoMasksBuilder:
             raise ValueError(f"mask of shape {mask.shape}, expected {self._size}")
         source_index = index if source_index is None else source_index
         self._rows.append((int(index), int(source_index), float(time), float(score), encode_rle(mask)))
+        if objects is not None:
+            self._objects.append(objects)
 
     def build(self) -> VideoMasks:
         """Return the masks added so far."""
-        return VideoMasks.from_rows(self._size, self._rows)
+        return VideoMasks.from_rows(self._size, self._rows, self._objects or None)

@@ -20,18 +20,22 @@ from tests.support.sample_videos import RATE, BrightWhereLoud, make_video, tone_
 
 RUN = ["segment", "clip.mp4", "-o", "out"]
 BASE = {"--fps": "5", "--threshold": "0.5", "--save": "masks,timeline", "--color": "auto", "--opacity": "0.5"}
+BASE |= {"--smooth": "0", "--outline": "0.42"}
 BASE |= {"--tone-map": "auto", "--deinterlace": "auto"}
 CHANGES = {
     "--fps": ("2", "fps was 5.0, is 2.0"),
     "--threshold": ("0.7", "threshold was 0.5, is 0.7"),
     "--color": ("#00ff00", "color was auto, is #00ff00"),
     "--opacity": ("0.3", "opacity was 0.5, is 0.3"),
+    "--smooth": ("0.2", "smooth was 0.0, is 0.2"),
+    "--outline": ("1", "outline was 0.42, is 1.0"),
+    "--objects": (None, "objects was False, is True"),
+    "--track": (None, "objects was False, is True, track was False, is True"),
+    "--labels": (None, "labels was False, is True"),
     "--tone-map": ("off", "tone_map was auto, is off"),
     "--deinterlace": ("off", "deinterlace was auto, is off"),
     "--audio-track": ("1", "audio_track was none, is 1"),
     "--audio": ("other.wav", "audio was none, is {here}/other.wav"),
-    "--start": ("1.5", "start was 0.0, is 1.5"),
-    "--end": ("0:01.5", "end was none, is 1.5"),
     "--save": ("masks", "outputs was masks,timeline, is masks"),
 }
 
@@ -45,8 +49,8 @@ def place(tmp_path, monkeypatch, video) -> Path:
     return tmp_path
 
 
-def options(**changed: str) -> list[str]:
-    return [word for pair in (BASE | changed).items() for word in pair]
+def options(**changed: str | None) -> list[str]:
+    return [word for pair in (BASE | changed).items() for word in pair if word is not None]
 
 
 def segmented(*arguments: str) -> int:

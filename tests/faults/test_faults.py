@@ -1,4 +1,4 @@
-"""An interrupted command goes on when run again; all faults: python -m tests.support.faults.disturb."""
+"""An interrupted command resumes when it is run again; all faults: python -m tests.support.faults.disturb."""
 
 from __future__ import annotations
 

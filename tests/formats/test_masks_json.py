@@ -8,6 +8,7 @@ from faster_coco_eval.core import mask as coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from save_avs._rle import encode_rle
 from save_avs.errors import UsageError
 from save_avs.formats import MaskDocument, load_masks_json, write_masks_json
 from save_avs.types import VideoMasksBuilder
@@ -169,3 +170,50 @@ def test_mutated_documents_load_or_raise_usage_error(tmp_path_factory, content):
         assert [video_masks.mask(i).shape for i in range(len(video_masks))] == [video_masks.size] * len(
             video_masks
         )
+
+
+FULL, EMPTY = (encode_rle(np.full((17, 31), marked)).decode() for marked in (True, False))
+OBJECT = {"id": 3, "score": 0.5, "segmentation": {"size": [17, 31], "counts": FULL}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"id": 0}, "an object of frame 4 has the id 0"),
+        ({"id": 1 << 40}, "has the id"),
+        ({"id": "x"}, "has the id x"),
+        ({"id": 1.5}, "has the id 1.5"),
+        ({"id": True}, "has the id True"),
+        ({"score": float("nan")}, "score of nan"),
+        (
+            {"segmentation": {"size": [17, 31], "counts": "1"}},
+            "an object of frame 4 does not cover the frame",
+        ),
+        ({"segmentation": {"size": [31, 17], "counts": FULL}}, "an object of frame 4 has size"),
+        ({"segmentation": {"size": [17, 31], "counts": EMPTY}}, "an object of frame 4 is empty"),
+        ({"segmentation": None}, "not a masks.json"),
+    ],
+)
+def test_invalid_object_raises_usage_error(tmp_path, change, words):
+    path = tmp_path / "masks.json"
+    write_masks_json(path, MaskDocument(video_masks_of(masks()), VIDEO, MODEL))
+    data = json.loads(path.read_text())
+    for frame in data["frames"]:
+        frame["objects"] = [OBJECT]
+    path.write_text(json.dumps(data))
+    assert len(load_masks_json(path).video_masks.objects or ()) == len(data["frames"])
+    data["frames"][-1]["objects"] = [OBJECT, OBJECT | change]
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=words) as error:
+        load_masks_json(path)
+    assert "\n" not in str(error.value)
+
+
+def test_objects_in_some_frames_only_raise_usage_error(tmp_path):
+    path = tmp_path / "masks.json"
+    write_masks_json(path, MaskDocument(video_masks_of(masks()), VIDEO, MODEL))
+    data = json.loads(path.read_text())
+    data["frames"][0]["objects"] = [OBJECT]
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match="missing key 'objects'"):
+        load_masks_json(path)

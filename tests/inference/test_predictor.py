@@ -148,3 +148,67 @@ def test_threshold_out_of_range_raises_usage_error(threshold):
 def test_batch_size_below_one_raises_usage_error():
     with pytest.raises(UsageError, match="batch"):
         Predictor(BrightWhereLoud(), batch_size=0)
+
+
+class Scripted(BrightWhereLoud):
+    """Logits that the script gives for each frame, whatever is in it."""
+
+    def __init__(self, logits: list[float]) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images, log_mel):
+        values, self.logits = self.logits[: len(images)], self.logits[len(images) :]
+        return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, 1, 16, 16).clone()
+
+
+def chunks_at(times: np.ndarray, per_chunk: int) -> list[VideoChunk]:
+    parts = [times[i : i + per_chunk] for i in range(0, len(times), per_chunk)]
+    sound = tone_then_silence(8.0)
+    return [VideoChunk(np.zeros((len(t), 8, 8, 3), np.uint8), t, sound, 0.0, RATE) for t in parts]
+
+
+@pytest.mark.parametrize("per_chunk", [1, 4, 50])
+@pytest.mark.parametrize("rate", [5, 20, 30, "irregular"])
+def test_smoothing_is_a_low_pass_filter_at_any_rate(rate, per_chunk):
+    """A step from -4 to 4 at 1 s, with a time constant of 0.5 s: 4 - 8 exp(-t / 0.5)."""
+    times = np.arange(0, 3, 1 / 20) if rate == "irregular" else np.arange(0, 3, 1 / rate)
+    if rate == "irregular":
+        times = times[np.random.default_rng(0).random(len(times)) > 0.4]
+    before = times[times <= 1].max()  # the last frame before the step
+    predictor = Predictor(Scripted([-4.0 if time <= 1 else 4.0 for time in times]), smooth=0.5)
+    predictions = list(predictor(chunks_at(times, per_chunk)))
+    scores = np.concatenate([prediction.scores for prediction in predictions])
+    expected = 4 - 8 * np.exp(-(times - before) / 0.5)
+    marked = np.concatenate([prediction.masks.all(axis=(1, 2)) for prediction in predictions])
+    np.testing.assert_array_equal(marked, (times > 1) & (expected > 0))
+    np.testing.assert_allclose(scores[marked], 1 / (1 + np.exp(-expected[marked])), atol=1e-5)
+
+
+def test_videos_are_smoothed_and_tracked_apart():
+    predictor = Predictor(Scripted([4.0] * 5 + [-4.0] * 5 + [4.0]), smooth=5.0, track=True)
+    first, second, third = (next(predictor(chunks_at(np.arange(n) / 10, n))) for n in (5, 5, 1))
+    assert first.masks.all() and not second.masks.any() and third.masks.all()
+    assert [[each.id for each in frame] for frame in third.objects or ()] == [[1]]
+
+
+def test_objects_cover_the_mask_and_keep_their_ids():
+    plain = Predictor(BrightWhereLoud()).predict(clip(20))
+    tracked = list(Predictor(BrightWhereLoud(), track=True)([clip(10), clip(10, first=10)]))
+    assert plain.objects is None
+    objects = [frame for prediction in tracked for frame in prediction.objects or ()]
+    for i, frame_objects in enumerate(objects):
+        (found,) = frame_objects
+        np.testing.assert_array_equal(found.mask, plain.masks[i])
+        assert found.id == 1 and found.score == pytest.approx(float(plain.scores[i]), abs=1e-5)
+
+
+def test_silent_frames_have_no_objects():
+    prediction = Predictor(BrightWhereLoud(), objects=True).predict(clip(40))
+    assert prediction.objects is not None and [len(each) for each in prediction.objects[-14:]] == [0] * 14
+
+
+@pytest.mark.parametrize("smooth", [-0.1, float("nan"), float("inf"), 11])
+def test_smoothing_out_of_range_raises_usage_error(smooth):
+    with pytest.raises(UsageError, match="smooth must be 0 to 10 seconds"):
+        Predictor(BrightWhereLoud(), smooth=smooth)

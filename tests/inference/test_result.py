@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 
 from save_avs.errors import UsageError
 from save_avs.inference.pipeline import segment
-from save_avs.inference.result import SegmentationResult, SoundingSpan, find_sounding_spans
+from save_avs.inference.result import SegmentationResult
+from save_avs.inference.sounding_spans import SoundingSpan, find_sounding_spans
 from save_avs.types import VideoMasks, VideoMasksBuilder
+from save_avs.video import read_video_chunks
 from tests.support.sample_videos import BrightWhereLoud
 
 
@@ -151,6 +153,44 @@ def test_to_supervision_gives_detections_of_each_frame(video):
             left, top, right, bottom = detections.xyxy[0].astype(int)
             assert frame.mask[top:bottom, left:right].sum() == frame.mask.sum()
             assert detections.confidence[0] == np.float32(frame.score)
+
+
+def test_to_supervision_gives_a_detection_of_each_object(video):
+    pytest.importorskip("supervision", reason="supervision is not installed")
+    result = segment(video, model=BrightWhereLoud(), track=True)
+    for frame, detections in zip(result, result.to_supervision(), strict=True):
+        assert len(detections) == len(frame.objects or ())
+        for i, found in enumerate(frame.objects or ()):
+            np.testing.assert_array_equal(detections.mask[i], found.mask)
+            assert detections.tracker_id[i] == found.id == 1
+            assert detections.confidence[i] == np.float32(found.score)
+
+
+def test_slice_and_summary_have_the_objects(video):
+    result = segment(video, model=BrightWhereLoud(), track=True, smooth=0.1, labels=True, outline=1)
+    part = result[3:8]
+    assert [frame.objects for frame in part] == [frame.objects for frame in result][3:8]
+    summary = result.summary()
+    assert summary["objects"] == 1
+    chosen = {"smooth": 0.1, "objects": True, "track": True, "labels": True, "outline": 1}
+    assert chosen.items() <= summary["settings"].items()
+
+
+@pytest.mark.parametrize("fps", [None, 5])
+def test_overlay_draws_ids(fps, video, tmp_path):
+    """The label's plate has the mask's color at full strength, above the object."""
+    frames = {}
+    for labels in (False, True):
+        result = segment(
+            video, model=BrightWhereLoud(), fps=fps, objects=labels, labels=labels, color="#ff0000"
+        )
+        result.overlay(tmp_path / f"{labels}.mp4")
+        chunk = next(iter(read_video_chunks(tmp_path / f"{labels}.mp4")))
+        frames[labels] = chunk.frames[5].astype(int)
+    plate = frames[True] - frames[False]
+    top = 64 // 4
+    assert (plate[: top - 1, :, 0] > 100).sum() > 100
+    assert (np.abs(plate[top + 2 :]) < 60).mean() > 0.99
 
 
 def test_to_supervision_without_the_package_names_the_extra(video, monkeypatch):

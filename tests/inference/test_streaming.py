@@ -22,6 +22,18 @@ def test_stream_of_a_file_equals_segment(video):
     assert frames[0].image.shape == (64, 96, 3)
 
 
+def test_stream_smooths_and_tracks_as_segment_does(video):
+    options = {"smooth": 0.3, "track": True}
+    result = save_avs.segment(video, model=BrightWhereLoud(), **options)
+    plain = save_avs.segment(video, model=BrightWhereLoud())
+    frames = list(save_avs.stream(video, model=BrightWhereLoud(), chunk=7, **options))
+    np.testing.assert_array_equal(np.stack([frame.mask for frame in frames]), result.masks)
+    assert (result.masks != plain.masks).any()
+    assert [frame.objects for frame in frames] == [frame.objects for frame in result]
+    assert {each.id for frame in frames for each in frame.objects or ()} == {1}
+    assert all(frame.objects is None for frame in plain)
+
+
 def test_closing_the_stream_stops_its_threads(video):
     before = threading.active_count()
     frames = save_avs.stream(video, model=BrightWhereLoud())

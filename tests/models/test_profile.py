@@ -44,11 +44,12 @@ def test_operations_of_the_image_adapters(spatial):
 
 
 def test_operations_of_the_other_parts():
-    found = profile_model(tiny_config())
+    found = profile_model(tiny_config(stem="efficientnet-lite0"))
     blocks, hidden, dim = SAM["depth"], 24, SAM["embed_dim"]
     chain = 128 * hidden + blocks * hidden * hidden + blocks * hidden * dim + hidden * SAM["prompt_embed_dim"]
     assert found.flops["audio adapter"] == 2 * chain
-    more = profile_model(tiny_config(image_size=128)).flops
+    more = profile_model(tiny_config(image_size=128, stem="efficientnet-lite0")).flops
+    assert more["image stem"] == 4 * found.flops["image stem"]
     assert more["audio backbone"] == found.flops["audio backbone"] > 0
     assert more["SAM encoder"] > 4 * found.flops["SAM encoder"]  # four times the tokens, and global attention
     assert all(found.flops[part] > 0 for part in PARTS if part != "prompt encoder")

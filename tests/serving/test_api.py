@@ -26,6 +26,9 @@ def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
         "model": "tiny",
         "fps": 5.0,
         "threshold": 0.4,
+        "smooth": 0.0,
+        "objects": False,
+        "track": False,
         "save": list(OUTPUTS),
     }
     assert job["created"] <= job["started"] <= job["ended"] < job["expires"]

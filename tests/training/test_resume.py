@@ -24,7 +24,7 @@ from tests.support.recording_callback import RecordingCallback, make_trainer
 from tests.support.tiny_model import tiny_model
 from tests.support.training_clips import Clips, clip_stage, make_clip
 
-LIVES = 11
+RUNS = 11
 TIMED = {"frames_per_s", "data_wait", "memory_gb"}  # what no two runs have in common
 
 
@@ -48,7 +48,7 @@ def run(folder: Path, callback=None, spoil=None, **options) -> tuple[AVSegmentat
     return task, figures
 
 
-class Mortal(RecordingCallback):
+class KilledAtStep(RecordingCallback):
     """Kills its process at a moment of the step after the given one: in its gradient, its checkpoint, ..."""
 
     def __init__(self, step: int, delay: float) -> None:
@@ -71,18 +71,20 @@ def test_run_killed_ten_times_ends_in_the_same_bits(tmp_path):
     torch.set_num_threads(1)
     straight, figures = run(tmp_path / "straight", workers=1, checkpoint_interval_s=1e9)
 
-    step, deaths = 0, 0
-    for _ in range(LIVES):
+    step, kills = 0, 0
+    for _ in range(RUNS):
         step += draw.choice((1, 2, 3))
-        mortal = Mortal(step, draw.uniform(0.0, 0.06))
-        life = FORK.Process(target=run, args=(tmp_path / "broken", mortal), kwargs={"workers": 1})
-        life.start()
-        while life.exitcode is None:  # join would wait for its worker too, which looks for it every 5 s only
+        killer = KilledAtStep(step, draw.uniform(0.0, 0.06))
+        process = FORK.Process(target=run, args=(tmp_path / "broken", killer), kwargs={"workers": 1})
+        process.start()
+        while (
+            process.exitcode is None
+        ):  # join would wait for its worker too, which looks for it every 5 s only
             time.sleep(0.01)
-        deaths += life.exitcode == -signal.SIGKILL
+        kills += process.exitcode == -signal.SIGKILL
         kept = sorted((tmp_path / "broken").glob("checkpoint-*.pt"))
         step = max(step, int(kept[-1].stem[-8:]) if kept else 0)
-    assert deaths >= 10
+    assert kills >= 10
     task, ended = run(tmp_path / "broken", workers=1)
 
     assert ended == figures

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from save_avs._rle import encode_rle
+from save_avs.types import FrameMask, MaskObject
 from save_avs.visualization.overlay import MASK_COLOR, MaskPainter, apply_mask_as_alpha, draw_mask
 
 
@@ -49,7 +52,7 @@ def test_outline_thickness_grows_with_the_image():
         row = draw_mask(np.zeros((height, height, 3), np.uint8), mask)[height // 2, :, 0]
         return int((row == row.max()).sum())
 
-    assert [edge_pixels(h) for h in (100, 240, 480, 1080)] == [1, 1, 2, 4]
+    assert [edge_pixels(h) for h in (100, 240, 480, 1080)] == [1, 1, 2, 5]
 
 
 @settings(max_examples=60, deadline=None)
@@ -118,11 +121,81 @@ def test_opacity_mixes_the_color_inside(opacity):
 )
 def test_automatic_color_contrasts_with_the_object_and_stays(object_color):
     frame, mask = np.full((40, 50, 3), object_color, np.uint8), np.zeros((40, 50), bool)
-    painter = MaskPainter()
-    np.testing.assert_array_equal(painter(frame, mask), frame)
+    painter = MaskPainter(opacity=1, outline=0)
+    np.testing.assert_array_equal(painter(frame, frame_of(mask)), frame)
     mask[5:30, 5:30] = True
-    painter(frame, mask)
-    assert painter.color is not None and np.linalg.norm(np.subtract(painter.color, object_color)) > 180
-    chosen = painter.color
-    painter(np.full_like(frame, chosen), mask)
-    assert painter.color == chosen
+    chosen = painter(frame, frame_of(mask))[20, 20]
+    assert np.linalg.norm(chosen.astype(float) - object_color) > 180
+    again = painter(np.broadcast_to(chosen, frame.shape), frame_of(mask))[20, 20]
+    np.testing.assert_array_equal(again, chosen)
+
+
+def frame_of(mask: np.ndarray, *objects: MaskObject) -> FrameMask:
+    return FrameMask(0, 0, 0.0, 0.9, mask, objects=objects or None)
+
+
+def stripes(count: int, *, first_id: int = 1) -> FrameMask:
+    """Objects side by side, 90 columns each, with room for their labels."""
+    objects = []
+    for i in range(count):
+        mask = np.zeros((40, 90 * count), bool)
+        mask[20:40, 90 * i : 90 * i + 80] = True
+        objects.append(MaskObject(mask.shape, encode_rle(mask), 0.9, first_id + i))
+    return frame_of(np.zeros((40, 90 * count), bool), *objects)
+
+
+def colors(painter: MaskPainter, frame: FrameMask) -> list[tuple[int, ...]]:
+    drawn = painter(np.full((*frame.mask.shape, 3), 128, np.uint8), frame)
+    return [tuple(drawn[38, 90 * i + 40].tolist()) for i in range(len(frame.objects or ()))]
+
+
+def test_objects_have_distinct_colors_that_stay():
+    painter = MaskPainter(opacity=1, outline=0)
+    found = colors(painter, stripes(6))
+    assert len(set(found)) == 6
+    some = stripes(6)
+    assert some.objects is not None
+    later = frame_of(some.mask, *some.objects[::-1])
+    assert colors(painter, later) == found  # by id, not by order
+    assert len(set(colors(painter, stripes(6, first_id=4)))) == 6
+
+
+def test_a_new_object_does_not_take_the_color_of_a_visible_one():
+    painter = MaskPainter(opacity=1, outline=0)
+    (first,) = colors(painter, stripes(1, first_id=7))
+    found = colors(painter, stripes(4, first_id=4))
+    assert found[3] == first and len(set(found)) == 4
+
+
+def test_colors_kept_are_bounded():
+    painter = MaskPainter()
+    for first in range(1, 2000, 50):
+        colors(painter, stripes(50, first_id=first))
+    assert len(painter._chosen) < 400
+
+
+def test_given_color_is_that_of_all_objects():
+    assert set(colors(MaskPainter((1, 2, 3), opacity=1, outline=0), stripes(3))) == {(1, 2, 3)}
+
+
+@pytest.mark.parametrize(("outline", "width"), [(0, 0), (0.42, 3), (1, 7), (2, 14)])
+def test_outline_width_is_a_share_of_the_frame(outline, width):
+    mask = np.zeros((720, 800), bool)
+    mask[100:600, 100:600] = True
+    row = draw_mask(np.zeros((720, 800, 3), np.uint8), mask, (200, 0, 0), 0.0, outline)[300, :, 0]
+    assert np.count_nonzero(row) == 2 * width and (not width or row[100 : 100 + width].all())
+
+
+def test_labels_say_id_or_name_and_score():
+    image, mask = np.zeros((720, 1280, 3), np.uint8), np.zeros((720, 1280), bool)
+    mask[300:500, 300:500] = True
+    one = MaskObject(mask.shape, encode_rle(mask), 0.5)
+
+    def wide(painter: MaskPainter, frame: FrameMask) -> int:
+        return int(painter(image, frame)[:300].any(axis=(0, 2)).sum())
+
+    plain, labeled = MaskPainter(name="thing"), MaskPainter(name="thing", labels=True)
+    assert wide(plain, frame_of(mask)) == wide(plain, frame_of(mask, one)) == 0
+    number = wide(plain, frame_of(mask, replace(one, id=3)))
+    assert 0 < number < wide(labeled, frame_of(mask, replace(one, id=3))) < wide(labeled, frame_of(mask, one))
+    assert wide(labeled, frame_of(mask, one)) == pytest.approx(wide(labeled, frame_of(mask)), abs=4)

@@ -51,6 +51,13 @@ def test_a_nested_state_dict_is_taken_out(tmp_path: Path, nest: str) -> None:
     assert read_state_dict(tmp_path / "w.pth").keys() == STATE.keys()
 
 
+def test_the_first_of_a_tuple_is_taken_out(tmp_path: Path) -> None:
+    """aiSFX's file holds its weights, and the numbers of classes of its training sets as NumPy scalars."""
+    torch.save((STATE, {"UCS": (0, np.int64(81))}), tmp_path / "w.pth", **OLDER)
+    assert b"scalar" in (tmp_path / "w.pth").read_bytes()
+    assert read_state_dict(tmp_path / "w.pth").keys() == STATE.keys()
+
+
 @pytest.mark.parametrize("module", ["numpy._core.multiarray", "numpy.core.multiarray"])
 def test_plain_arrays_next_to_the_tensors_are_accepted(tmp_path: Path, module: str) -> None:
     """PANNs' files hold the state of the sampler that drew their batches."""

@@ -24,6 +24,17 @@ class LogScale:
 
 
 @dataclass(frozen=True)
+class LogOnePlusScale:
+    """Common logarithm: ``log10(1 + gain * x)``, which is 0 in silence."""
+
+    gain: float
+
+    def __call__(self, mel: F64) -> F64:
+        """Scale mel magnitudes or powers, [frames,bands]."""
+        return np.log10(1 + self.gain * mel)
+
+
+@dataclass(frozen=True)
 class DecibelScale:
     """Decibels: ``multiplier * log10(max(x, amin))``, as torchaudio's ``AmplitudeToDB`` names them.
 
@@ -49,8 +60,8 @@ class DecibelScale:
 class Frontend:
     """From ``num_samples`` of waveform to one log-mel patch, f32 [frames,bands].
 
-    A periodic Hann window slides over the samples, which are padded at both ends where the frames reach
-    beyond them. The spectrum of each window is weighted into mel bands, and these are scaled.
+    A Hann window slides over the samples, which are padded at both ends where the frames reach beyond them.
+    The spectrum of each window is weighted into mel bands, and these are scaled.
 
     Attributes:
         sample_rate: samples per second.
@@ -60,6 +71,7 @@ class Frontend:
         mel: the mel bands.
         power: exponent of the magnitude spectrum: 1 or 2.
         scale: scaling of the mel bands.
+        symmetric: whether the window ends on the zero it begins with, instead of one sample before.
         pad_mode: padding with zeros ("constant") or with the mirrored samples ("reflect").
     """
 
@@ -71,8 +83,9 @@ class Frontend:
     num_frames: int
     mel: MelFilterbank
     power: int
-    scale: LogScale | DecibelScale
+    scale: LogScale | LogOnePlusScale | DecibelScale
     pad_mode: Literal["constant", "reflect"] = "constant"
+    symmetric: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -90,18 +103,23 @@ class Frontend:
         total = (self.num_frames - 1) * self.hop_length + self.win_length - self.num_samples
         return total // 2, total - total // 2
 
+    @property
+    def window(self) -> F64:
+        """The Hann window, [win_length]."""
+        return hann_window(self.win_length, symmetric=self.symmetric)
+
     def log_mel(self, windows: F64) -> F64:
         """Compute log-mel frames, [N,bands], from windows of waveform, [N,win_length]."""
-        spectrum = np.fft.rfft(windows * hann_window(self.win_length), self.n_fft)  # [N,n_fft/2+1]
+        spectrum = np.fft.rfft(windows * self.window, self.n_fft)  # [N,n_fft/2+1]
         power = spectrum.real**2 + spectrum.imag**2
         filters = mel_filters(self.mel, self.sample_rate, self.n_fft)
         return self.scale((np.sqrt(power) if self.power == 1 else power) @ filters)
 
 
 @cache
-def hann_window(win_length: int) -> F64:
-    """Periodic Hann window, [win_length]."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
+def hann_window(win_length: int, *, symmetric: bool = False) -> F64:
+    """Hann window, periodic or symmetric, [win_length]."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / (win_length - symmetric))
 
 
 def _google(offset: float) -> Frontend:
@@ -131,7 +149,7 @@ def _kapre(n_mels: int) -> Frontend:
         hop_length=242,
         n_fft=2048,
         num_frames=199,
-        mel=MelFilterbank(n_mels, 0.0, 24_000.0, scale="htk", triangle_axis="hertz", slaney_norm=True),
+        mel=MelFilterbank(n_mels, 0.0, 24_000.0, scale="htk", triangle_axis="hertz", norm="area"),
         power=2,
         scale=DecibelScale(amin=1e-20, multiplier=5.0, top_db=80.0),
     )
@@ -148,10 +166,24 @@ PANNS_16K = Frontend(
     hop_length=160,
     n_fft=512,
     num_frames=101,
-    mel=MelFilterbank(64, 50.0, 8000.0, scale="slaney", triangle_axis="hertz", slaney_norm=True),
+    mel=MelFilterbank(64, 50.0, 8000.0, scale="slaney", triangle_axis="hertz", norm="area"),
     power=2,
     scale=DecibelScale(amin=1e-10),
     pad_mode="reflect",
 )
 OPENL3_MEL128 = _kapre(128)  # Cramer et al. 2019 (ICASSP), and the layers of openl3's published models
 OPENL3_MEL256 = _kapre(256)
+# Ma & Lerch 2022 (ISMIR): Essentia's mel bands of 46 ms windows every 23 ms. The network accepts any length;
+# of the second used here, all windows are complete.
+AISFX = Frontend(
+    sample_rate=44_100,
+    num_samples=44_032,
+    win_length=2048,
+    hop_length=1024,
+    n_fft=2048,
+    num_frames=42,
+    mel=MelFilterbank(96, 0.0, 22_050.0, scale="htk", triangle_axis="mel", norm="sum"),
+    power=2,
+    scale=LogOnePlusScale(1e4),
+    symmetric=True,
+)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.audio.frontend import VGGISH, DecibelScale, Frontend, LogScale, hann_window
+from save_avs.audio.frontend import VGGISH, DecibelScale, Frontend, LogOnePlusScale, LogScale
 from save_avs.audio.mel import mel_filters
 
 
@@ -29,7 +29,7 @@ class LogMelSpectrogram(nn.Module):
         self.frontend = frontend
         win_length, n_fft = frontend.win_length, frontend.n_fft
         angles = 2 * np.pi * np.arange(n_fft // 2 + 1)[:, None] * np.arange(win_length) / n_fft
-        basis = hann_window(win_length) * np.concatenate([np.cos(angles), np.sin(angles)])
+        basis = frontend.window * np.concatenate([np.cos(angles), np.sin(angles)])
         self.register_buffer(
             "fourier_basis", torch.from_numpy(basis).float()[:, None]
         )  # [2 bins,1,win_length]
@@ -47,10 +47,12 @@ class LogMelSpectrogram(nn.Module):
         return _apply_scale(frontend.scale, mel).transpose(1, 2)[:, None]
 
 
-def _apply_scale(scale: LogScale | DecibelScale, mel: Tensor) -> Tensor:
+def _apply_scale(scale: LogScale | LogOnePlusScale | DecibelScale, mel: Tensor) -> Tensor:
     """Apply an amplitude scale to a tensor, [B,bands,frames]."""
     if isinstance(scale, LogScale):
         return torch.log(mel + scale.offset)
+    if isinstance(scale, LogOnePlusScale):
+        return torch.log10(1 + scale.gain * mel)
     decibels = scale.multiplier * torch.log10(mel.clamp(min=scale.amin))
     if scale.top_db is None:
         return decibels

@@ -25,7 +25,8 @@ class MelFilterbank:
         f_min, f_max: start of the first band and end of the last, Hz.
         scale: HTK's, logarithmic throughout, or Slaney's, linear below 1 kHz.
         triangle_axis: axis on which the sides of a triangle are straight lines.
-        slaney_norm: scale each triangle to area 1 over Hz (librosa's norm "slaney") instead of height 1.
+        norm: scale each triangle to ``height`` 1, to ``area`` 1 over Hz (librosa's norm "slaney"), or so that
+            its weights have the ``sum`` 1 (Essentia's "unit_sum").
     """
 
     n_mels: int
@@ -33,7 +34,7 @@ class MelFilterbank:
     f_max: float
     scale: MelScale
     triangle_axis: Literal["mel", "hertz"]
-    slaney_norm: bool = False
+    norm: Literal["height", "area", "sum"] = "height"
 
 
 @cache
@@ -53,7 +54,13 @@ def mel_filters(mel: MelFilterbank, sample_rate: int, n_fft: int) -> F64:
     low, center, high = edges[:-2], edges[1:-1], edges[2:]
     bins = bins[:, None]  # [n_fft/2+1,1]
     filters = np.minimum((bins - low) / (center - low), (high - bins) / (high - center)).clip(min=0.0)
-    return filters * 2 / (edges_hz[2:] - edges_hz[:-2]) if mel.slaney_norm else filters
+    match mel.norm:
+        case "height":
+            return filters
+        case "area":
+            return filters * 2 / (edges_hz[2:] - edges_hz[:-2])
+        case "sum":
+            return filters / filters.sum(axis=0)
 
 
 def hz_to_mel(hertz: F64, scale: MelScale) -> F64:

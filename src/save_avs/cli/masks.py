@@ -32,7 +32,7 @@ def convert(
     \b
     coco         masks.coco.json         a COCO dataset
     npz          masks.npz               NumPy arrays
-    png          masks/000123.png        one gray image per frame
+    png          masks/000123.png        one image per frame: gray, or of the objects' ids
     cvat         masks.cvat.xml          CVAT 1.1
     labelstudio  masks.labelstudio.json  Label Studio tasks with brushes
     """
@@ -45,7 +45,8 @@ def convert(
     if unknown := [name for name in names if name not in MASK_FORMATS] or (not names and [to]):
         raise UsageError(f"Unknown format '{unknown[0]}': choose from {', '.join(MASK_FORMATS)}")
     masks = load_masks_json(source, image_prefix=images)
-    pixels = len(masks.video_masks) * masks.video_masks.size[0] * masks.video_masks.size[1]
+    objects = sum(map(len, masks.video_masks.objects or ()))
+    pixels = (len(masks.video_masks) + objects) * masks.video_masks.size[0] * masks.video_masks.size[1]
     if pixels > MAX_IMAGE_PIXELS and (images_named := [name for name in names if name in ("png", "npz")]):
         raise UsageError(f"{source}: {pixels:.0e} pixels, too many for {images_named[0]}: convert it to coco")
     folder = output or source.parent / "formats"

@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from save_avs.models import SaveConfig
     from save_avs.models.profile import ModelProfile
 
-HEAD = ("model", "px", "branch", "total", "frozen", "trained", "SAM encoder", "image adapters")
-HEAD += ("audio backbone", "audio adapter", "prompt encoder", "mask decoder", "GFLOP", "adapters' GFLOP")
+HEAD = ("model", "px", "branch", "total", "frozen", "trained", "SAM encoder", "image stem")
+HEAD += (
+    "image adapters",
+    "audio backbone",
+    "audio adapter",
+    "prompt encoder",
+    "mask decoder",
+    "GFLOP",
+    "adapters' GFLOP",
+)
 TEXT_COLUMNS = 3
 BRANCHES = ("full", "depthwise", "bottleneck", "none")
 

@@ -67,10 +67,31 @@ def segment(
             help="Outputs, of overlay, matte, masks, timeline, frames, png, coco, npz, cvat, labelstudio.",
         ),
     ] = "overlay,masks,timeline",
+    smooth: Annotated[
+        float,
+        typer.Option(
+            "--smooth", metavar="SECONDS", help="Smooth the masks over time; 0.1 to 0.2, 0 for not."
+        ),
+    ] = 0.0,
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Separate each mask into objects, its connected parts.")
+    ] = False,
+    track: Annotated[
+        bool, typer.Option("--track", help="Give the objects ids that persist; implies --objects.")
+    ] = False,
     color: Annotated[
         str, typer.Option("--color", metavar="auto|CSS", help="Color of the mask in the overlay.")
     ] = "auto",
     opacity: Annotated[float, typer.Option("--opacity", help="Opacity of that color, 0 to 1.")] = 0.5,
+    outline: Annotated[
+        float,
+        typer.Option(
+            "--outline", metavar="PERCENT", help="Width of its outline, of the shorter side; 0: none."
+        ),
+    ] = 0.42,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Write name or id and score at each mask in the overlay.")
+    ] = False,
     tone_map: Annotated[
         str, typer.Option("--tone-map", metavar="auto|off", help="Map HDR and BT.2020 to BT.709.")
     ] = "auto",
@@ -89,13 +110,6 @@ def segment(
     audio: Annotated[
         Path | None,
         typer.Option("--audio", metavar="FILE", help="Use the sound of FILE instead; both start at time 0."),
-    ] = None,
-    start: Annotated[
-        str,
-        typer.Option("--start", metavar="TIME", help="Leave out frames before TIME: seconds or [HH:]MM:SS."),
-    ] = "0",
-    end: Annotated[
-        str | None, typer.Option("--end", metavar="TIME", help="Leave out frames from TIME on.")
     ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
@@ -116,26 +130,30 @@ def segment(
       save-avs segment videos/ 'more/**/*.webm' -o out --resume
       save-avs segment clip.mp4 --fps 5 --save masks,png
       save-avs segment clip.mp4 --save overlay,matte,coco
+      save-avs segment clip.mp4 --track --labels --smooth 0.1
       save-avs segment clip.mp4 --json > report.json
       save-avs segment https://example.org/clip.mp4 -o out
 
     For very many videos, see the command batch.
     """
     from save_avs.inference.result_folders import find_inputs, plan_jobs
-    from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs, parse_time
+    from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     settings = SegmentationSettings(
         fps=parse_fps(fps),
         threshold=threshold,
         outputs=parse_outputs(save),
+        smooth=smooth,
+        objects=objects,
+        track=track,
         color=color,
         opacity=opacity,
+        outline=outline,
+        labels=labels,
         tone_map=cast("Switch", tone_map),
         deinterlace=cast("Switch", deinterlace),
         audio_track=audio_track,
         audio=None if audio is None else str(audio),
-        start=parse_time(start),
-        end=None if end is None else parse_time(end),
     )
     if not inputs:
         raise UsageError(

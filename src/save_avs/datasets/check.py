@@ -15,13 +15,14 @@ from typing import Literal
 
 import numpy as np
 
+from save_avs._rle import find_component_runs
 from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ClipFile
 from save_avs.datasets.registry import SPECS, open_dataset, resolve_spec
 from save_avs.datasets.shards import has_shards, read_index
 from save_avs.datasets.spec import SPLITS, DatasetSpec
 from save_avs.datasets.stored_files import StoredFile
 from save_avs.errors import DataError, UsageError
-from save_avs.types import I64, U8, Bool
+from save_avs.types import U8
 
 # Components of at most so many pixels in an image of so many are stray, next to larger ones.
 STRAY_PIXELS, IMAGE_PIXELS = 8, 224 * 224
@@ -171,35 +172,11 @@ def count_stray_components(annotation: U8) -> int:
     """Count the tiny components of classes that also have larger ones, in an annotation u8 [H,W]."""
     count = 0
     for value in np.unique(annotation[annotation > 0]):
-        areas = component_areas(annotation == value)
+        starts, ends, component = find_component_runs(annotation == value)
+        areas = np.bincount(component, weights=ends - starts)
         tiny = areas * IMAGE_PIXELS <= STRAY_PIXELS * annotation.size
         count += int(tiny.sum()) if not tiny.all() else 0
     return count
-
-
-def component_areas(mask: Bool) -> I64:
-    """Return the pixels of each 8-connected component of a mask, bool [H,W].
-
-    A row of the mask is a few runs; touching runs of neighboring rows are joined (union-find).
-    """
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    row, start = np.nonzero(edges == 1)
-    end = np.nonzero(edges == -1)[1]
-    stride = mask.shape[1] + 2  # so that a run touches none beyond the next row
-    first = np.searchsorted(row * stride + end, (row + 1) * stride + start)
-    last = np.searchsorted(row * stride + start, (row + 1) * stride + end, side="right")
-    parent = list(range(len(row)))
-
-    def root(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = run = parent[parent[run]]
-        return run
-
-    for above in range(len(row)):
-        for below in range(first[above], last[above]):
-            parent[root(below)] = root(above)
-    areas = np.bincount([root(run) for run in parent], weights=end - start)
-    return areas[areas > 0].astype(np.int64)
 
 
 def find_leaks(splits: Sequence[ClipDataset]) -> dict[str, dict[str, int]]:

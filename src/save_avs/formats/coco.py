@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from save_avs._files import atomic_write
-from save_avs._rle import rle_area, rle_bounding_box
 from save_avs.formats.masks_json import LABEL, MaskDocument, rle_json
+from save_avs.types import MaskObject
 
 CATEGORY_ID = 1
 
 
 def build_coco_dataset(document: MaskDocument) -> dict[str, Any]:
-    """Return the COCO dataset: an image for each processed frame, an annotation for each non-empty mask."""
+    """Return the COCO dataset: an image for each processed frame, an annotation for each mask or object."""
     masks = document.video_masks
     height, width = masks.size
     images = [
@@ -28,7 +28,7 @@ def build_coco_dataset(document: MaskDocument) -> dict[str, Any]:
         }
         for i, index in enumerate(masks.indices)
     ]
-    marked = [i for i in range(len(masks)) if rle_area(masks.counts[i])]
+    marked = [(index, each) for i, index in enumerate(masks.indices) for each in document.annotations(i)]
     description = f"sounding objects in {document.video['path']}"
     return {
         "info": {
@@ -39,7 +39,7 @@ def build_coco_dataset(document: MaskDocument) -> dict[str, Any]:
         },
         "licenses": [],
         "images": images,
-        "annotations": [_annotation(document, i, number) for number, i in enumerate(marked, start=1)],
+        "annotations": [_annotation(*each, number) for number, each in enumerate(marked, start=1)],
         "categories": [{"id": CATEGORY_ID, "name": LABEL, "supercategory": ""}],
     }
 
@@ -49,20 +49,14 @@ def write_coco(path: Path, document: MaskDocument) -> None:
     atomic_write(path, json.dumps(build_coco_dataset(document), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _annotation(document: MaskDocument, i: int, number: int) -> dict[str, Any]:
-    masks = document.video_masks
-    rows, columns = rle_bounding_box(masks.counts[i], masks.size)
+def _annotation(image: int, found: MaskObject, number: int) -> dict[str, Any]:
     return {
         "id": number,
-        "image_id": masks.indices[i],
+        "image_id": image,
         "category_id": CATEGORY_ID,
-        "segmentation": rle_json(masks, i),
-        "area": rle_area(masks.counts[i]),
-        # x, y, width, height
-        "bbox": [
-            float(side)
-            for side in (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        ],
+        "segmentation": rle_json(found.size, found.counts),
+        "area": found.area,
+        "bbox": list(map(float, found.box)),
         "iscrowd": 0,
-        "score": round(masks.scores[i], 6),
-    }
+        "score": round(found.score, 6),
+    } | ({} if found.id is None else {"track_id": found.id})

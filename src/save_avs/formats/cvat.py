@@ -1,7 +1,8 @@
 """CVAT XML 1.1: masks on frames, for tasks created from a video or from its images.
 
-CVAT has no masks in tracks, so each marked frame is an ``image`` of its own; a task created from the video
-finds it by its frame number, which counts every frame of the video.
+CVAT has no masks in tracks (a job with one does not open), so each marked frame is an ``image`` of its own; a
+task created from the video finds it by its frame number, which counts every frame of the video. The masks of
+one tracked object have its id as their group, which CVAT shows in one color, and as an attribute.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 from save_avs._files import atomic_path
-from save_avs._rle import rle_area, rle_bounding_box, row_run_lengths
+from save_avs._rle import row_run_lengths
 from save_avs.formats.masks_json import LABEL, MaskDocument
-from save_avs.types import VideoMasks
+from save_avs.types import MaskObject
+
+TRACK_ATTRIBUTE = "track_id"
 
 
 def write_cvat(path: Path, document: MaskDocument) -> None:
@@ -35,7 +38,10 @@ def _meta(document: MaskDocument) -> Xml.Element:
     _add_texts(task, name=name, size=size, mode="annotation", overlap=0)
     label = Xml.SubElement(Xml.SubElement(task, "labels"), "label")
     _add_texts(label, name=LABEL, color="#ff7010", type="mask")
-    Xml.SubElement(label, "attributes")
+    attributes = Xml.SubElement(label, "attributes")
+    if any(each.id for frame in document.video_masks.objects or () for each in frame):
+        attribute = Xml.SubElement(attributes, "attribute")
+        _add_texts(attribute, name=TRACK_ATTRIBUTE, mutable="False", input_type="text", default_value="")
     _add_texts(Xml.SubElement(task, "original_size"), width=width, height=height)
     return meta
 
@@ -44,28 +50,38 @@ def _images(document: MaskDocument) -> Iterator[Xml.Element]:
     height, width = document.video_masks.size
     written: set[int] = set()  # several processed frames can be one frame of the video
     for i, number in enumerate(document.video_masks.source_indices):
-        if number in written or not rle_area(document.video_masks.counts[i]):
+        annotations = document.annotations(i)
+        if number in written or not annotations:
             continue
         written.add(number)
         name = f"{document.image_prefix}frame_{number:06d}.png"
         image = Xml.Element("image", id=str(number), name=name, width=str(width), height=str(height))
-        attributes = {"label": LABEL, "source": "auto", "occluded": "0", "z_order": "0"}
-        Xml.SubElement(image, "mask", attributes | _encode_mask(document.video_masks, i))
+        for found in annotations:
+            _add_mask(image, found)
         yield image
 
 
-def _encode_mask(masks: VideoMasks, i: int) -> dict[str, str]:
-    """Return the bounding box of a mask, and the run lengths in it by rows, unmarked first."""
-    rows, columns = rle_bounding_box(masks.counts[i], masks.size)
-    box = masks.mask(i)[rows, columns]
+def _add_mask(image: Xml.Element, found: MaskObject) -> None:
+    """Add a mask: its bounding box, and the run lengths in it by rows, unmarked first."""
+    left, top, width, height = found.box
+    box = found.mask[top : top + height, left : left + width]
     lengths = row_run_lengths(box)
-    return {
+    attributes = {
+        "label": LABEL,
+        "source": "auto",
+        "occluded": "0",
+        "z_order": "0",
         "rle": ", ".join(map(str, lengths if not box[0, 0] else [0, *lengths])),
-        "left": str(columns.start),
-        "top": str(rows.start),
-        "width": str(box.shape[1]),
-        "height": str(box.shape[0]),
+        "left": str(left),
+        "top": str(top),
+        "width": str(width),
+        "height": str(height),
     }
+    if found.id is None:
+        Xml.SubElement(image, "mask", attributes)
+    else:
+        mask = Xml.SubElement(image, "mask", attributes | {"group_id": str(found.id)})
+        Xml.SubElement(mask, "attribute", name=TRACK_ATTRIBUTE).text = str(found.id)
 
 
 def _add_texts(parent: Xml.Element, **texts: Any) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from save_avs._rle import rle_area, row_run_lengths
+from save_avs._rle import row_run_lengths
 from save_avs.formats.masks_json import LABEL, MaskDocument, write_json_rows
-from save_avs.types import Bool
+from save_avs.types import Bool, MaskObject
 
 _CHANNELS = 4  # a brush is an RGBA image, 255 in all channels where it is marked
 _VALUE_BITS = 8
@@ -31,7 +31,7 @@ def _tasks(document: MaskDocument) -> Iterator[dict[str, Any]]:
         prediction = {
             "model_version": str(document.model.get("name", "")),
             "score": round(score, 6),
-            "result": [_brush(masks.mask(i), index)] if rle_area(masks.counts[i]) else [],
+            "result": [_brush(each, index, rank) for rank, each in enumerate(document.annotations(i))],
         }
         data = {
             "image": document.image_name(i),
@@ -42,17 +42,19 @@ def _tasks(document: MaskDocument) -> Iterator[dict[str, Any]]:
         yield {"data": data, "predictions": [prediction]}
 
 
-def _brush(mask: Bool, index: int) -> dict[str, Any]:
-    height, width = mask.shape
+def _brush(found: MaskObject, index: int, rank: int) -> dict[str, Any]:
+    height, width = found.size
     return {
-        "id": f"frame-{index}",
+        "id": f"frame-{index}-{rank}",
+        **({} if found.id is None else {"meta": {"text": [f"track_id {found.id}"]}}),
         "type": "brushlabels",
         "from_name": "tag",
         "to_name": "image",
         "original_width": width,
         "original_height": height,
         "image_rotation": 0,
-        "value": {"format": "rle", "rle": list(encode_brush_rle(mask)), "brushlabels": [LABEL]},
+        "score": round(found.score, 6),
+        "value": {"format": "rle", "rle": list(encode_brush_rle(found.mask)), "brushlabels": [LABEL]},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from save_avs._files import atomic_path
 from save_avs._rle import MAX_PIXELS, checked_run_lengths
 from save_avs.errors import UsageError
-from save_avs.types import MaskRow, VideoMasks
+from save_avs.types import FrameObjects, MaskObject, MaskRow, VideoMasks
 
 LABEL = "sounding object"
 VERSION = 1
@@ -42,6 +42,14 @@ class MaskDocument:
         """Return the file name of the i-th processed frame, as the PNGs of masks are named."""
         return f"{self.image_prefix}{self.video_masks.indices[i]:06d}.png"
 
+    def annotations(self, i: int) -> FrameObjects:
+        """Return what formats annotate in the i-th processed frame: its objects, or else its mask if any."""
+        masks = self.video_masks
+        if masks.objects is not None:
+            return masks.objects[i]
+        whole = MaskObject(masks.size, masks.counts[i], masks.scores[i])
+        return (whole,) if whole.area else ()
+
 
 def write_masks_json(path: str | Path, document: MaskDocument) -> None:
     """Write masks.json: a line for each processed frame, empty masks included."""
@@ -52,7 +60,8 @@ def write_masks_json(path: str | Path, document: MaskDocument) -> None:
             "source_index": masks.source_indices[i],
             "time": round(masks.times[i], 6),
             "score": round(masks.scores[i], 6),
-            "segmentation": rle_json(masks, i),
+            "segmentation": rle_json(masks.size, masks.counts[i]),
+            **({} if masks.objects is None else {"objects": list(map(_object_json, masks.objects[i]))}),
         }
         for i in range(len(masks))
     )
@@ -61,9 +70,15 @@ def write_masks_json(path: str | Path, document: MaskDocument) -> None:
     write_json_rows(path, frames, before=f'{start}, "frames": [', after="]}")
 
 
-def rle_json(masks: VideoMasks, i: int) -> dict[str, Any]:
-    """Return the mask of the i-th processed frame as COCO's JSON has it."""
-    return {"size": list(masks.size), "counts": masks.counts[i].decode("ascii")}
+def _object_json(found: MaskObject) -> dict[str, Any]:
+    known = {} if found.id is None else {"id": found.id}
+    shape = {"bbox": list(found.box), "segmentation": rle_json(found.size, found.counts)}
+    return known | {"score": round(found.score, 6)} | shape
+
+
+def rle_json(size: tuple[int, int], counts: bytes) -> dict[str, Any]:
+    """Return a mask as COCO's JSON has it."""
+    return {"size": list(size), "counts": counts.decode("ascii")}
 
 
 def write_json_rows(
@@ -96,11 +111,12 @@ def load_masks_json(path: str | Path, *, image_prefix: str = "") -> MaskDocument
         _check_size(size)
         rows = [_parse_frame(entry, size) for entry in content["frames"]]
         _check_order([index for index, *_ in rows])
+        objects = _parse_objects(content["frames"], size)
     except _MALFORMED as error:
         raise UsageError(f"{path}: not a masks.json, or damaged{_reason(error)}") from error
     if content.get("version") != VERSION:
         raise UsageError(f"{path} has version {content.get('version')!r}: only version {VERSION} can be read")
-    return MaskDocument(VideoMasks.from_rows(size, rows), video, model, image_prefix)
+    return MaskDocument(VideoMasks.from_rows(size, rows, objects), video, model, image_prefix)
 
 
 def _reason(error: Exception) -> str:
@@ -137,14 +153,7 @@ def _check_order(indices: list[int]) -> None:
 
 def _parse_frame(entry: Mapping[str, Any], size: tuple[int, int]) -> MaskRow:
     """Return (index, source index, time, score, code) of a frame."""
-    rle = entry["segmentation"]
-    if tuple(rle["size"]) != size:
-        raise ValueError(f"frame {entry['index']} has size {rle['size']}, the video {list(size)}")
-    counts = rle["counts"].encode("ascii", "replace")
-    try:
-        checked_run_lengths(counts, size)
-    except ValueError as error:
-        raise ValueError(f"the mask of frame {entry['index']} does not cover the frame: {error}") from error
+    counts = _parse_code(entry, size, f"frame {entry['index']}")
     index, time, score = int(entry["index"]), float(entry["time"]), float(entry["score"])
     source_index = int(entry.get("source_index", index))
     if not 0 <= index < _MAX_FRAMES or not 0 <= source_index < _MAX_FRAMES:
@@ -152,3 +161,37 @@ def _parse_frame(entry: Mapping[str, Any], size: tuple[int, int]) -> MaskRow:
     if not math.isfinite(time) or not math.isfinite(score):
         raise ValueError(f"frame {index} at {time} s with a score of {score}")
     return index, source_index, time, score, counts
+
+
+def _parse_objects(
+    frames: Sequence[Mapping[str, Any]], size: tuple[int, int]
+) -> tuple[FrameObjects, ...] | None:
+    """Return the objects of each frame; None where no frame has the key."""
+    if not any("objects" in entry for entry in frames):
+        return None
+    return tuple(
+        tuple(_parse_object(each, size, f"an object of frame {entry['index']}") for each in entry["objects"])
+        for entry in frames
+    )
+
+
+def _parse_object(entry: Mapping[str, Any], size: tuple[int, int], name: str) -> MaskObject:
+    number, score = entry.get("id"), float(entry["score"])
+    if not math.isfinite(score) or not (number is None or (type(number) is int and 0 < number < _MAX_FRAMES)):
+        raise ValueError(f"{name} has the id {number} and a score of {score}")
+    found = MaskObject(size, _parse_code(entry, size, name), score, number)
+    if not found.area:
+        raise ValueError(f"{name} is empty")
+    return found
+
+
+def _parse_code(entry: Mapping[str, Any], size: tuple[int, int], name: str) -> bytes:
+    rle = entry["segmentation"]
+    if tuple(rle["size"]) != size:
+        raise ValueError(f"{name} has size {rle['size']}, the video {list(size)}")
+    counts = rle["counts"].encode("ascii", "replace")
+    try:
+        checked_run_lengths(counts, size)
+    except ValueError as error:
+        raise ValueError(f"the mask of {name} does not cover the frame: {error}") from error
+    return counts

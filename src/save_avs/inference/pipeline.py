@@ -28,6 +28,7 @@ from save_avs.runtimes import load_model
 from save_avs.types import VideoMasksBuilder
 from save_avs.video.color import Switch
 from save_avs.video.frame_decoder import ReadReport
+from save_avs.visualization.overlay import OUTLINE
 from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope
 
 _logger = logging.getLogger(__name__)
@@ -46,14 +47,17 @@ class SegmentOptions(TypedDict, total=False):
     threshold: float
     outputs: tuple[str, ...]
     batch_size: int
+    smooth: float
+    objects: bool
+    track: bool
     color: str
     opacity: float
+    outline: float
+    labels: bool
     tone_map: Switch
     deinterlace: Switch
     audio_track: int | None
     audio: str | os.PathLike[str] | None
-    start: float
-    end: float | None
     directory: str | Path | None
     overwrite: bool
     on_progress: Callable[[FrameProgress], None] | None
@@ -74,14 +78,17 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
     threshold: float = 0.5,
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
     batch_size: int = 16,
+    smooth: float = 0.0,
+    objects: bool = False,
+    track: bool = False,
     color: str = "auto",
     opacity: float = 0.5,
+    outline: float = OUTLINE,
+    labels: bool = False,
     tone_map: Switch = "auto",
     deinterlace: Switch = "auto",
     audio_track: int | None = None,
     audio: str | os.PathLike[str] | None = None,
-    start: float = 0.0,
-    end: float | None = None,
     directory: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[FrameProgress], None] | None = None,
@@ -97,14 +104,17 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
         threshold: pixels of a higher probability are marked.
         outputs: what ``directory``, or a later ``save``, will contain: names out of ``OUTPUTS``.
         batch_size: frames per forward pass of the model.
+        smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
+        objects: also separate each mask into objects, its connected parts: ``result[i].objects``.
+        track: give the objects ids that persist over time; implies ``objects``.
         color: of the mask in the overlay: a CSS color, or ``auto`` for one that contrasts with the object.
         opacity: of that color, 0 to 1.
+        outline: width of the line along its edge, percent of the frame's shorter side; 0 for none.
+        labels: write score and name or id at each mask in the overlay; ids are written without it, too.
         tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         audio_track: the audio track to use, counted from 1; None for the one that players choose.
         audio: another file whose sound to use instead, its time 0 at that of the video.
-        start: frames before this time, in seconds, are left out; the others keep times and source indices.
-        end: so are frames from this time on; None for the end of the video.
         directory: a new folder to write to while the video is processed; it appears when all is done. Without
             it nothing is written; the result's ``save`` does the same later and reads the video twice. For
             several videos: the folder of their folders, ``<stem>`` each.
@@ -133,14 +143,17 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
         threshold=threshold,
         outputs=outputs,
         batch_size=batch_size,
+        smooth=smooth,
+        objects=objects,
+        track=track,
         color=color,
         opacity=opacity,
+        outline=outline,
+        labels=labels,
         tone_map=tone_map,
         deinterlace=deinterlace,
         audio_track=audio_track,
         audio=None if audio is None else os.fspath(audio),
-        start=start,
-        end=end,
     )
     several = not (isinstance(path, str | os.PathLike | SpooledInput) or hasattr(path, "read"))
     inputs: Any = path if several else [path]
@@ -174,8 +187,9 @@ def segment_arrays(
     model: FrameModel | str | Path = "save-tiny",
     threshold: float = 0.5,
     batch_size: int = 16,
-    start: float = 0.0,
-    end: float | None = None,
+    smooth: float = 0.0,
+    objects: bool = False,
+    track: bool = False,
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
     name: str = "arrays",
 ) -> SegmentationResult:
@@ -192,8 +206,9 @@ def segment_arrays(
         model: from ``load_model``, or its name or folder.
         threshold: pixels of a higher probability are marked.
         batch_size: frames per forward pass of the model.
-        start: frames before this time, in seconds, are left out.
-        end: so are frames from this time on; None for all.
+        smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
+        objects: also separate each mask into objects.
+        track: give the objects ids that persist over time; implies ``objects``.
         outputs: what the result's ``save`` will write: names out of ``OUTPUTS``.
         name: what its files call it.
 
@@ -212,15 +227,14 @@ def segment_arrays(
     if (fps is None) == (times is None):
         raise UsageError("no frame times: give either fps or times")
     chunk = make_chunk(frames, waveform, fps=fps, times=times, sample_rate=sample_rate)
-    settings = SegmentationSettings(
-        threshold=threshold, outputs=outputs, batch_size=batch_size, start=start, end=end
-    )
+    chosen = {"threshold": threshold, "outputs": outputs, "batch_size": batch_size}
+    settings = SegmentationSettings(**chosen, smooth=smooth, objects=objects, track=track)
     return _Pipeline(array_source(chunk, name), settings).run(_build_predictor(model, settings))
 
 
 def _build_predictor(model: FrameModel | str | Path, settings: SegmentationSettings) -> Predictor:
     network = load_model(model) if isinstance(model, str | Path) else model
-    return Predictor(network, settings.threshold, settings.batch_size)
+    return Predictor(network, settings.threshold, settings.batch_size, **settings.mask_options())
 
 
 class _Pipeline:
@@ -243,7 +257,7 @@ class _Pipeline:
         self._warnings: list[str] = []
         self._warnings_reported = 0
         self._masks = VideoMasksBuilder((source.video.height, source.video.width))
-        self._envelope = WaveformEnvelope(settings.start)
+        self._envelope = WaveformEnvelope()
         self._thumbnails = Thumbnails()
         self._read_report = ReadReport()
 
@@ -270,7 +284,7 @@ class _Pipeline:
             self._flush_warnings()
             self._source.check_unchanged()
             if not frames:  # raised before the videos are closed, which cannot be empty
-                raise MediaError(f"{self._source.label}: {self._emptiness()}")
+                raise MediaError(f"{self._source.label}: no frame can be decoded")
         seconds = time.perf_counter() - self._started
         _logger.info("%s: segmented %d frames in %.1f s", self._source.label, frames, seconds)
         return SegmentationResult(
@@ -286,32 +300,28 @@ class _Pipeline:
             read_report=self._read_report,
         )
 
-    def _emptiness(self) -> str:
-        """Return why there is no frame."""
-        start, end, duration = self._settings.start, self._settings.end, self._source.video.duration
-        if not start and end is None:
-            return "no frame can be decoded"
-        span = f"from {start:g} s on" if end is None else f"from {start:g} s to {end:g} s"
-        return f"no frame {span}" + (f": it ends at {duration:.2f} s" if duration is not None else "")
-
     def _consume(self, prediction: Prediction, videos: VideoOutputs) -> None:
         chunk = prediction.chunk
         self._envelope.add(chunk.waveform, chunk.waveform_start, chunk.sample_rate)
         for i, (image, moment) in enumerate(zip(chunk.frames, chunk.times.tolist(), strict=True)):
-            mask, score = prediction.masks[i], float(prediction.scores[i])
-            index, source_index = chunk.first_index + i, int(chunk.source_indices[i])
-            self._masks.add(mask, index=index, source_index=source_index, time=moment, score=score)
-            drawn = videos.draw(image, mask) if videos.overlay or self._thumbnails.wants() else image
+            frame = prediction.frame(i)
+            self._masks.add(
+                frame.mask,
+                index=frame.index,
+                source_index=frame.source_index,
+                time=moment,
+                score=frame.score,
+                objects=frame.objects,
+            )
+            drawn = videos.draw(image, frame) if videos.overlay or self._thumbnails.wants() else image
             self._thumbnails.add(moment, drawn)
-            videos.write(image, mask, moment, index=index, drawn=drawn)
+            videos.write(image, frame, drawn=drawn)
 
     def _report(self, frames: int, moment: float) -> None:
         self._flush_warnings()
         if self._on_progress is not None:
             elapsed = time.perf_counter() - self._started
-            start, duration = self._settings.start, self._source.video.duration
-            duration = None if duration is None else self._settings.clip(duration) - start
-            self._on_progress(FrameProgress(frames, moment - start, duration, elapsed))
+            self._on_progress(FrameProgress(frames, moment, self._source.video.duration, elapsed))
 
     def _flush_warnings(self) -> None:
         """Report new warnings from the caller's thread: they come from the reader's."""

@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from save_avs.inference.objects import find_objects
 from save_avs.models.save import Resize
+from save_avs.types import F64, FrameObjects
+
+
+class LogitSmoother:
+    """A low-pass filter over the logits of one video: ``s += (1 - exp(-dt / seconds)) * (logits - s)``.
+
+    ``dt`` is the time since the frame before, so that the frame rate does not matter. The first frame is
+    taken as it is.
+
+    Args:
+        seconds: time constant; 0 for no smoothing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last: tuple[Tensor, float] | None = None
+
+    def __call__(self, logits: Tensor, times: F64) -> Tensor:
+        """Smooth the logits of the next frames, [N,M,M], shown at ``times``, f64 [N]."""
+        if not self._seconds or not len(times):
+            return logits
+        smoothed = logits.float().clone()
+        for current, time in zip(smoothed, times.tolist(), strict=True):
+            if self._last is not None:
+                before, shown = self._last
+                current.lerp_(before, math.exp((shown - time) / self._seconds))
+            self._last = current, time
+        self._last = smoothed[-1].clone(), float(times[-1])  # not a view, which would keep the whole chunk
+        return smoothed
+
+
+class PixelMasks(NamedTuple):
+    """Masks at the size of the video, bool [B,H,W], scores f32 [B], and objects, if they were asked for."""
+
+    masks: Tensor
+    scores: Tensor
+    objects: list[FrameObjects] | None
 
 
 def upscale_and_threshold(
-    logits: Tensor, height: int, width: int, *, resize: Resize, min_logit: float = 0.0
-) -> tuple[Tensor, Tensor]:
+    logits: Tensor,
+    height: int,
+    width: int,
+    *,
+    resize: Resize,
+    min_logit: float = 0.0,
+    separate: bool = False,
+) -> PixelMasks:
     """Upscale a batch of logits to the frames of a video, as `postprocess_logits` does, and threshold them.
 
     Bilinear upscaling is linear: ``rows @ logits @ columns``, with two weights for each row and column of the
@@ -26,9 +72,11 @@ def upscale_and_threshold(
         width: of the frames.
         resize: how a frame became the model's square input.
         min_logit: pixels with a higher logit are marked.
+        separate: also find the objects of each mask.
 
     Returns:
-        Masks, bool [B,H,W], and scores, f32 [B]: the mean probability inside each mask, 0 where it is empty.
+        Masks, bool [B,H,W]; scores, f32 [B]: the mean probability inside each mask, 0 where it is empty; and
+        the objects of each.
     """
     logits = logits.float()
     side, device = logits.shape[1], str(logits.device)
@@ -39,11 +87,16 @@ def upscale_and_threshold(
     boxes = zip(_extents(cells.any(2), rows), _extents(cells.any(1), columns), strict=True)
     masks = cells.new_zeros((len(logits), height, width))
     scores = logits.new_zeros(len(logits))
+    objects: list[FrameObjects] = []
     for i, (y, x) in enumerate(boxes):
         part = rows[y] @ logits[i] @ columns[x].T
         inside = torch.gt(part, min_logit, out=masks[i, y, x])
-        scores[i] = (part.sigmoid() * inside).sum() / inside.sum().clamp(min=1)
-    return masks, scores
+        probability = part.sigmoid()
+        scores[i] = (probability * inside).sum() / inside.sum().clamp(min=1)
+        if separate:
+            arrays = inside.cpu().numpy(), probability.cpu().numpy()
+            objects.append(find_objects(*arrays, corner=(y.start, x.start), size=(height, width)))
+    return PixelMasks(masks, scores, objects if separate else None)
 
 
 @lru_cache(maxsize=8)

@@ -15,11 +15,12 @@ from torch import Tensor
 from save_avs.audio import Frontend, is_silent, log_mel_at
 from save_avs.audio.frontend import VGGISH
 from save_avs.errors import MediaError
-from save_avs.inference.postprocess import upscale_and_threshold
-from save_avs.inference.settings import check_batch_size, check_threshold
+from save_avs.inference.objects import ObjectTracker
+from save_avs.inference.postprocess import LogitSmoother, upscale_and_threshold
+from save_avs.inference.settings import check_batch_size, check_smooth, check_threshold
 from save_avs.models.preprocess import preprocess_frames
 from save_avs.models.save import Precision, Resize
-from save_avs.types import F32, Bool, VideoChunk
+from save_avs.types import F32, Bool, FrameMask, FrameObjects, VideoChunk
 
 
 class FrameModel(Protocol):
@@ -76,11 +77,20 @@ class Prediction:
         chunk: the chunk itself.
         masks: pixels of sounding objects, at the size of the video, bool [T,H,W].
         scores: mean probability inside each mask, 0 where it is empty, f32 [T].
+        objects: the connected parts of each mask, the largest first; None where they were not asked for.
     """
 
     chunk: VideoChunk
     masks: Bool
     scores: F32
+    objects: tuple[FrameObjects, ...] | None = None
+
+    def frame(self, i: int) -> FrameMask:
+        """Return the mask of the i-th frame of the chunk."""
+        chunk = self.chunk
+        numbers = chunk.first_index + i, int(chunk.source_indices[i]), float(chunk.times[i])
+        objects = None if self.objects is None else self.objects[i]
+        return FrameMask(*numbers, float(self.scores[i]), self.masks[i], objects=objects)
 
 
 class _ModelInput(NamedTuple):
@@ -91,13 +101,26 @@ class _ModelInput(NamedTuple):
     log_mel: F32
 
 
+class _VideoState(NamedTuple):
+    """What is carried from frame to frame of one video."""
+
+    smooth: LogitSmoother
+    track: ObjectTracker | None
+
+
 class Predictor:
     """Runs a model over chunks; each frame is paired with the sound around its own time.
+
+    Called with the chunks of a video, it smooths and tracks over all of them; ``predict`` and
+    ``predict_batch`` do so within each chunk.
 
     Args:
         model: in evaluation mode, with its device and precision resolved.
         threshold: pixels of a higher probability are marked; between 0 and 1.
         batch_size: frames per forward pass of the model.
+        smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
+        objects: also separate each mask into objects.
+        track: give the objects ids that persist; implies ``objects``.
 
     Raises:
         UsageError: an option is out of range.
@@ -110,11 +133,24 @@ class Predictor:
         ((8, 360, 640), [0.0, 1.0])
     """
 
-    def __init__(self, model: FrameModel, threshold: float = 0.5, batch_size: int = 16) -> None:
+    def __init__(
+        self,
+        model: FrameModel,
+        threshold: float = 0.5,
+        batch_size: int = 16,
+        *,
+        smooth: float = 0.0,
+        objects: bool = False,
+        track: bool = False,
+    ) -> None:
         check_threshold(threshold)
         check_batch_size(batch_size)
+        check_smooth(smooth)
         self.model: FrameModel = model
         self.batch_size: int = batch_size
+        self._smooth = smooth
+        self._objects = objects or track
+        self._track = track
         self._min_logit = math.log(threshold / (1 - threshold))
 
     def __call__(self, chunks: Iterable[VideoChunk]) -> Iterator[Prediction]:
@@ -124,6 +160,7 @@ class Predictor:
             MediaError: the frames of a later chunk differ in size from the first's.
         """
         size: tuple[int, ...] | None = None
+        state = self._new_state()
         for chunk in chunks:
             shape = chunk.frames.shape[1:3]
             size = size or shape
@@ -132,17 +169,21 @@ class Predictor:
                     f"the frame size changes from {size[1]}x{size[0]} to {shape[1]}x{shape[0]} "
                     f"at {chunk.times[0]:.2f} s: convert the video to one size first"
                 )
-            yield self.predict(chunk)
+            yield self._predict([chunk], [state])[0]
 
     def predict(self, chunk: VideoChunk) -> Prediction:
         """Return the masks of one chunk. In silence the mask is empty, without a forward pass."""
         return self.predict_batch([chunk])[0]
 
-    @torch.inference_mode()
     def predict_batch(self, chunks: Sequence[VideoChunk]) -> list[Prediction]:
         """Return the masks of several chunks, of any sizes; their frames share the model's batches."""
-        if not chunks:
-            return []
+        return self._predict(chunks, [self._new_state() for _ in chunks]) if chunks else []
+
+    def _new_state(self) -> _VideoState:
+        return _VideoState(LogitSmoother(self._smooth), ObjectTracker() if self._track else None)
+
+    @torch.inference_mode()
+    def _predict(self, chunks: Sequence[VideoChunk], states: Sequence[_VideoState]) -> list[Prediction]:
         inputs = [self._prepare(chunk) for chunk in chunks]
         images = torch.cat([part.images for part in inputs])
         log_mel = torch.from_numpy(np.concatenate([part.log_mel for part in inputs])).unsqueeze(1)
@@ -154,7 +195,7 @@ class Predictor:
         ]
         logits = torch.cat(batches) if batches else torch.empty(0, 1, 1)
         parts = logits.split([len(part.positions) for part in inputs])
-        return [self._postprocess(*each) for each in zip(chunks, inputs, parts, strict=True)]
+        return [self._postprocess(*each) for each in zip(chunks, inputs, parts, states, strict=True)]
 
     def _prepare(self, chunk: VideoChunk) -> _ModelInput:
         frontend = self.model.frontend
@@ -170,19 +211,32 @@ class Predictor:
         images = preprocess_frames(chunk.frames, side, self.model.resize)
         return _ModelInput(positions, images[positions], log_mel[positions])
 
-    def _postprocess(self, chunk: VideoChunk, inputs: _ModelInput, logits: Tensor) -> Prediction:
+    def _postprocess(
+        self, chunk: VideoChunk, inputs: _ModelInput, logits: Tensor, state: _VideoState
+    ) -> Prediction:
         """Turn the logits of a chunk's frames with sound, [N,M,M], into masks of all its frames."""
         height, width = chunk.frames.shape[1:3]
+        logits = state.smooth(logits, chunk.times[inputs.positions])
+        objects: list[FrameObjects] = [()] * len(chunk)
         masks = np.zeros((len(chunk), height, width), dtype=np.bool_)
         scores = np.zeros(len(chunk), dtype=np.float32)
         for i in range(0, len(inputs.positions), self.batch_size):
             part = slice(i, i + self.batch_size)
             found = upscale_and_threshold(
-                logits[part], height, width, resize=self.model.resize, min_logit=self._min_logit
+                logits[part],
+                height,
+                width,
+                resize=self.model.resize,
+                min_logit=self._min_logit,
+                separate=self._objects,
             )
             at = inputs.positions[part]
-            masks[at], scores[at] = (values.cpu().numpy() for values in found)
-        return Prediction(chunk, masks, scores)
+            masks[at], scores[at] = found.masks.cpu().numpy(), found.scores.cpu().numpy()
+            for position, separated in zip(at, found.objects or (), strict=False):
+                objects[position] = separated
+        if state.track:
+            objects = [state.track(*each) for each in zip(objects, chunk.times.tolist(), strict=True)]
+        return Prediction(chunk, masks, scores, tuple(objects) if self._objects else None)
 
 
 def predict_logits(model: FrameModel, images: Tensor, log_mel: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from save_avs.inference.settings import (
     TIMELINE_FILE,
     SegmentationSettings,
 )
+from save_avs.inference.sounding_spans import find_sounding_spans, frame_ends
 from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
@@ -36,44 +37,13 @@ from save_avs.visualization.timeline import WaveformEnvelope, plot_timeline
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MIN_VISIBLE_AREA = 0.001  # share of the frame below which a mask is a stray speck
-MAX_GAP = 0.3  # seconds: a shorter pause does not end a span
-
-
-@dataclass(frozen=True)
-class SoundingSpan:
-    """A visible mask from ``start`` to ``end`` seconds, covering ``area`` of the frame on average."""
-
-    start: float
-    end: float
-    area: float
-
-
-def find_sounding_spans(masks: VideoMasks) -> list[SoundingSpan]:
-    """Join the frames with a visible mask into spans of time, in order."""
-    times, ends, areas = np.array(masks.times), _frame_ends(masks), masks.areas()
-    spans: list[list[int]] = []
-    for i in np.flatnonzero(areas >= MIN_VISIBLE_AREA).tolist():
-        if spans and times[i] - ends[spans[-1][-1]] < MAX_GAP:
-            spans[-1].append(i)
-        else:
-            spans.append([i])
-    return [SoundingSpan(float(times[s[0]]), float(ends[s[-1]]), float(areas[s].mean())) for s in spans]
-
-
-def _frame_ends(masks: VideoMasks) -> F64:
-    """Return when each frame ends, f64 [T]: at the next one; the last lasts as long as the one before."""
-    times = np.array(masks.times, dtype=np.float64)
-    steps = np.diff(times)
-    return np.append(times[1:], times[-1:] + (steps[-1:] if len(steps) else 0.0))
-
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SegmentationResult:
     """The masks of a video.
 
     ``len(result)`` is the number of processed frames and ``result[i]`` one of them, a `FrameMask` with index,
-    time, score and mask. ``result[i:j]`` is another result with those frames. Iteration gives each frame.
+    time, score, mask and objects. ``result[i:j]`` is another result with those frames. Iteration gives each.
 
     Attributes:
         source: the video; a file must still exist for ``save`` and ``overlay``.
@@ -129,7 +99,7 @@ class SegmentationResult:
         masks = self.video_masks[key]
         if not len(masks) or masks.indices != tuple(sorted(masks.indices)):
             raise IndexError(f"{key} of {len(self)} frames: select at least one, in ascending order")
-        first, last = masks.times[0], float(_frame_ends(masks)[-1])
+        first, last = masks.times[0], float(frame_ends(masks)[-1])
         thumbnails = tuple(each for each in self.thumbnails if first <= each[0] <= last)
         return replace(self, video_masks=masks, thumbnails=thumbnails)
 
@@ -167,7 +137,7 @@ class SegmentationResult:
         with atomic_folder(Path(directory), overwrite=overwrite) as folder:
             with open_video_outputs(folder, self.source, self.settings) as videos:
                 for image, frame in self._images() if videos.any else ():
-                    videos.write(image, frame.mask, frame.time, index=frame.index)
+                    videos.write(image, frame)
             self.write_records(folder)
         return Path(directory)
 
@@ -180,29 +150,29 @@ class SegmentationResult:
             MediaError: the video has changed.
         """
         draw = self.settings.painter()
-        with open_writer(self.source, self.settings, path) as writer:
+        with open_writer(self.source, path) as writer:
             if self.settings.fps is None:
                 for image, frame in self._images():
-                    writer.write(draw(image, frame.mask), frame.time)
+                    writer.write(draw(image, frame), frame.time)
             else:
-                for image, mask, time in self._held_masks(self.settings.fps):
-                    writer.write(draw(image, mask), time)
+                for image, frame, time in self._held_masks(self.settings.fps):
+                    writer.write(draw(image, frame) if frame else image, time)
         return Path(path)
 
-    def _held_masks(self, fps: float) -> Iterator[tuple[U8, Bool, float]]:
-        """Read every frame of the video, u8 [H,W,3], with the mask last found at its time, bool [H,W]."""
+    def _held_masks(self, fps: float) -> Iterator[tuple[U8, FrameMask | None, float]]:
+        """Read every frame of the video, u8 [H,W,3], with the mask last found and its own time."""
         masks, report, shown = self.video_masks, ReadReport(), -1
-        end = math.inf if len(self) == self.total_frames else float(_frame_ends(masks)[-1])
+        end = math.inf if len(self) == self.total_frames else float(frame_ends(masks)[-1])
         # A frame nearest to a time of the grid is shown up to half a step before it.
         starts = list(zip(masks.source_indices, np.array(masks.times) - 0.5 / fps, strict=True))
-        mask = np.zeros(masks.size, dtype=np.bool_)
+        frame: FrameMask | None = None
         for chunk in self.source.read_chunks(report=report, **self.settings.read_options()):
             for i, time in enumerate(chunk.times.tolist()):
                 now = bisect_right(starts, (int(chunk.source_indices[i]), time)) - 1
                 if now > shown:
-                    shown, mask = now, masks.mask(now)
+                    shown, frame = now, masks[now]
                 if shown >= 0 and time < end:
-                    yield chunk.frames[i], mask, time
+                    yield chunk.frames[i], frame, time
         if report.frames_decoded != self.read_report.frames_decoded:
             raise self._changed()
 
@@ -252,10 +222,12 @@ class SegmentationResult:
     def to_supervision(self) -> Iterator[Any]:
         """Iterate over ``supervision.Detections`` of each frame, with its index and time in ``metadata``.
 
+        Each object is a detection, its id the ``tracker_id``; without objects the mask is one.
+
         Raises:
             MissingExtraError: supervision is not installed.
         """
-        return iterate_detections(self.video_masks)
+        return iterate_detections(self._document())
 
     def _document(self) -> MaskDocument:
         return MaskDocument(self.video_masks, self._video_json(), self.model)
@@ -268,8 +240,8 @@ class SegmentationResult:
             times=self.video_masks.times,
             areas=self.video_masks.areas(),
             thumbnails=self.thumbnails,
-            start=self.settings.start if whole else self.video_masks.times[0],
-            end=self.settings.clip(self._duration()) if whole else float(_frame_ends(self.video_masks)[-1]),
+            start=0.0 if whole else self.video_masks.times[0],
+            end=self._duration() if whole else float(frame_ends(self.video_masks)[-1]),
             title=self._title,
         )
 
@@ -315,11 +287,18 @@ class SegmentationResult:
             **asdict(self.read_report),
             "marked_frames": int(np.count_nonzero(areas)),
             "marked_area": float(areas.mean()) if len(areas) else 0.0,
+            **self._objects_json(),
             "spans": [asdict(span) for span in find_sounding_spans(self.video_masks)],
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
             "frames_per_second": round(len(self) / max(self.seconds, 1e-9), 2),
         }
+
+    def _objects_json(self) -> dict[str, int]:
+        """Return how many objects were tracked, if they were."""
+        if not self.settings.track:
+            return {}
+        return {"objects": len({each.id for frame in self.video_masks.objects or () for each in frame})}
 
     @property
     def _title(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,11 +10,12 @@ from typing import Any, cast
 from PIL import ImageColor
 
 from save_avs.errors import UsageError
-from save_avs.formats import MASK_FORMATS
+from save_avs.formats import LABEL, MASK_FORMATS
 from save_avs.video.color import Switch, check_switch
-from save_avs.video.container import check_time_range
-from save_avs.visualization.overlay import MaskPainter
+from save_avs.visualization.overlay import OUTLINE, MaskPainter
 
+MAX_OUTLINE = 5  # percent of the frame's shorter side
+MAX_SMOOTH = 10  # seconds
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
 OVERLAY_FILE = "overlay.mp4"
@@ -34,9 +34,6 @@ OUTPUT_FILES = {
 } | {name: form.file for name, form in MASK_FORMATS.items()}
 OUTPUTS = tuple(OUTPUT_FILES)
 
-# Hours, minutes and seconds: below 60 where a larger unit is before them.
-_TIME = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):(?=[0-5]?\d(?:\.|$)))?(\d+(?:\.\d*)?)", re.ASCII)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationSettings:
@@ -47,14 +44,17 @@ class SegmentationSettings:
         threshold: pixels of a higher probability are marked; between 0 and 1.
         outputs: names out of ``OUTPUTS``; the summary is always written.
         batch_size: frames per forward pass of the model.
+        smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
+        objects: separate each mask into objects, its connected parts.
+        track: give the objects ids that persist over time; implies ``objects``.
         color: of the mask in the overlay, as CSS writes it; ``auto`` for one that contrasts with the object.
         opacity: of that color, 0 to 1.
+        outline: width of the line along its edge, percent of the frame's shorter side; 0 for none.
+        labels: write score and name or id at each mask in the overlay; ids are written without it, too.
         tone_map: ``auto`` maps HDR and BT.2020 to BT.709; or ``off``.
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         audio_track: the audio track to use, counted from 1; None for the one that players choose.
         audio: file whose sound to use instead, its time 0 at that of the video.
-        start: frames before this time, in seconds, are left out.
-        end: so are frames from this time on; None for the end of the video.
 
     Raises:
         UsageError: a value is out of range.
@@ -64,14 +64,17 @@ class SegmentationSettings:
     threshold: float = 0.5
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     batch_size: int = 16
+    smooth: float = 0.0
+    objects: bool = False
+    track: bool = False
     color: str = "auto"
     opacity: float = 0.5
+    outline: float = OUTLINE
+    labels: bool = False
     tone_map: Switch = "auto"
     deinterlace: Switch = "auto"
     audio_track: int | None = None
     audio: str | None = None
-    start: float = 0.0
-    end: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -81,6 +84,10 @@ class SegmentationSettings:
         if unknown := [name for name in self.outputs if name not in OUTPUTS]:
             raise UsageError(f"unknown output {unknown[0]!r}: choose from {', '.join(OUTPUTS)}")
         check_batch_size(self.batch_size)
+        check_smooth(self.smooth)
+        object.__setattr__(self, "objects", self.objects or self.track)
+        if not 0 <= self.outline <= MAX_OUTLINE:
+            raise UsageError(f"the outline must be 0 to {MAX_OUTLINE} percent wide, not {self.outline:g}")
         if not 0 <= self.opacity <= 1:
             raise UsageError(f"the opacity must be between 0 and 1, not {self.opacity:g}")
         check_switch("tone_map", self.tone_map)
@@ -89,12 +96,7 @@ class SegmentationSettings:
             raise UsageError(f"audio tracks are counted from 1, so there is no track {self.audio_track}")
         if self.audio is not None and not Path(self.audio).is_file():
             raise UsageError(f"{self.audio}: no such file")
-        check_time_range(self.start, self.end)
         self.painter()
-
-    def clip(self, time: float) -> float:
-        """Return a time in seconds, or the end of the range to segment if that is earlier."""
-        return time if self.end is None else min(time, self.end)
 
     def check_number_of_inputs(self, count: int) -> None:
         """Raise a UsageError if these settings are for fewer inputs."""
@@ -103,8 +105,12 @@ class SegmentationSettings:
 
     def read_options(self) -> dict[str, Any]:
         """Return the options of ``read_video_chunks`` that decide which frames and sound there are."""
-        names = ("tone_map", "deinterlace", "audio_track", "audio", "start", "end")
+        names = ("tone_map", "deinterlace", "audio_track", "audio")
         return {name: getattr(self, name) for name in names}
+
+    def mask_options(self) -> dict[str, Any]:
+        """Return the options of ``Predictor`` that decide what becomes of the logits."""
+        return {"smooth": self.smooth, "objects": self.objects, "track": self.track}
 
     def painter(self) -> MaskPainter:
         """Return what draws the masks of one video."""
@@ -112,13 +118,20 @@ class SegmentationSettings:
             color = None if self.color == "auto" else ImageColor.getcolor(self.color, "RGB")
         except ValueError:
             raise UsageError(f"unknown color {self.color!r}: give auto, a name or #rrggbb") from None
-        return MaskPainter(cast("tuple[int, int, int] | None", color), self.opacity)
+        chosen = cast("tuple[int, int, int] | None", color)
+        return MaskPainter(chosen, self.opacity, self.outline, self.labels, LABEL)
 
 
 def check_threshold(threshold: float) -> None:
     """Raise a UsageError unless the threshold is between 0 and 1."""
     if not 0 < threshold < 1:
         raise UsageError(f"the threshold must be between 0 and 1, not {threshold:g}")
+
+
+def check_smooth(smooth: float) -> None:
+    """Raise a UsageError unless the time constant is one of a video's motion."""
+    if not 0 <= smooth <= MAX_SMOOTH:
+        raise UsageError(f"smooth must be 0 to {MAX_SMOOTH} seconds, not {smooth:g}")
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -139,19 +152,6 @@ def parse_fps(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise UsageError(f"fps must be 'native' or a number above 0, not {text!r}") from None
-
-
-def parse_time(text: str) -> float:
-    """Parse seconds, MM:SS or HH:MM:SS, with or without a fraction, into seconds.
-
-    Raises:
-        UsageError: the text is no such time.
-    """
-    match = _TIME.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} is not a time: give seconds, MM:SS or HH:MM:SS, such as 90.5 or 1:30.5")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
 
 
 def parse_outputs(text: str) -> tuple[str, ...]:

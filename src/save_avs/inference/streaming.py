@@ -27,6 +27,7 @@ class SegmentedFrame(FrameMask):
         time: seconds from the start.
         score: mean probability inside the mask, 0 when it is empty.
         mask: pixels of sounding objects, bool [H,W].
+        objects: the connected parts of the mask, the largest first; None where they were not separated.
         image: RGB u8 [H,W,3].
     """
 
@@ -41,6 +42,9 @@ def stream(
     fps: float | None = None,
     threshold: float = 0.5,
     chunk: int = 8,
+    smooth: float = 0.0,
+    objects: bool = False,
+    track: bool = False,
     drop: bool | None = None,
     timeout: float = 5.0,
     on_warning: Callable[[str], None] | None = None,
@@ -58,6 +62,9 @@ def stream(
         fps: frames to process per second; None for every frame.
         threshold: pixels of a higher probability are marked.
         chunk: frames per forward pass of the model, at most.
+        smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
+        objects: also separate each mask into objects, its connected parts.
+        track: give the objects ids that persist over time; implies ``objects``.
         drop: live: drop frames rather than fall behind; None: unless the sender waits, as a pipe's does.
         timeout: live: seconds without data after which the source has ended.
         on_warning: called with each warning, one line; warnings also go to the logger ``save_avs``.
@@ -81,7 +88,7 @@ def stream(
             on_warning(text)
 
     network = load_model(model) if isinstance(model, str | Path) else model
-    predictor = Predictor(network, threshold, chunk)
+    predictor = Predictor(network, threshold, chunk, smooth=smooth, objects=objects, track=track)
     if is_live(source):
         live = read_live_chunks(
             source,
@@ -104,8 +111,5 @@ def _prefetched_frames(predictor: Predictor, chunks: Iterable[VideoChunk]) -> It
 
 def _frames(predictor: Predictor, chunks: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
     for prediction in predictor(chunks):
-        chunk = prediction.chunk
-        for i, time in enumerate(chunk.times.tolist()):
-            numbers = (chunk.first_index + i, int(chunk.source_indices[i]))
-            score, mask = float(prediction.scores[i]), prediction.masks[i]
-            yield SegmentedFrame(*numbers, time, score, mask, chunk.frames[i])
+        for i, image in enumerate(prediction.chunk.frames):
+            yield SegmentedFrame(**vars(prediction.frame(i)), image=image)

@@ -12,7 +12,7 @@ from PIL import Image
 from save_avs._files import atomic_path
 from save_avs.inference.settings import FRAMES_FOLDER, MATTE_FILE, OVERLAY_FILE, SegmentationSettings
 from save_avs.inference.sources import VideoSource
-from save_avs.types import U8, Bool
+from save_avs.types import U8, FrameMask
 from save_avs.video import VideoWriter
 from save_avs.video.codecs import H264, PRORES_4444, VideoEncoding
 from save_avs.visualization.overlay import MaskPainter, apply_mask_as_alpha
@@ -32,15 +32,15 @@ class VideoOutputs:
         """Whether frames are needed at all."""
         return any((self.overlay, self.matte, self.frames))
 
-    def write(self, frame: U8, mask: Bool, time: float, *, index: int, drawn: U8 | None = None) -> None:
-        """Write a frame, u8 [H,W,3], with its mask, bool [H,W]; ``drawn`` is its overlay, if available."""
+    def write(self, image: U8, frame: FrameMask, *, drawn: U8 | None = None) -> None:
+        """Write an image, u8 [H,W,3], with its mask; ``drawn`` is its overlay, if available."""
         if self.frames is not None:
-            with atomic_path(self.frames / f"{index:06d}.png") as part:
-                Image.fromarray(frame).save(part, compress_level=1)
+            with atomic_path(self.frames / f"{frame.index:06d}.png") as part:
+                Image.fromarray(image).save(part, compress_level=1)
         if self.overlay is not None:
-            self.overlay.write(self.draw(frame, mask) if drawn is None else drawn, time)
+            self.overlay.write(self.draw(image, frame) if drawn is None else drawn, frame.time)
         if self.matte is not None:
-            self.matte.write(apply_mask_as_alpha(frame, mask), time)
+            self.matte.write(apply_mask_as_alpha(image, frame.mask), frame.time)
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def open_video_outputs(
         if folder is None or name not in settings.outputs:
             return None
         fps = settings.fps or source.video.fps
-        return stack.enter_context(open_writer(source, settings, folder / file, fps, encoding))
+        return stack.enter_context(open_writer(source, folder / file, fps, encoding))
 
     with ExitStack() as stack:
         overlay = open_output("overlay", OVERLAY_FILE, H264) if settings.fps is None else None
@@ -66,21 +66,15 @@ def open_video_outputs(
 
 
 def open_writer(
-    source: VideoSource,
-    settings: SegmentationSettings,
-    path: str | Path,
-    fps: float | None = None,
-    encoding: VideoEncoding = H264,
+    source: VideoSource, path: str | Path, fps: float | None = None, encoding: VideoEncoding = H264
 ) -> VideoWriter:
-    """Open a video of the size, sound and, unless another is given, frame rate of a part of a source."""
+    """Open a video of the size, sound and, unless another is given, frame rate of a source."""
     video = source.video
     return VideoWriter(
         path,
         width=video.width,
         height=video.height,
         fps=fps or video.fps,
-        start=settings.start,
-        end=settings.end,
         sample_aspect_ratio=video.sample_aspect_ratio,
         encoding=encoding,
         **source.audio,

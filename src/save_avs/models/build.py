@@ -9,14 +9,23 @@ from save_avs.models.adapters.image_adapter import ImageAdapter
 from save_avs.models.audio.pretrained_backbone import AudioBackbone
 from save_avs.models.audio.registry import backbone_class
 from save_avs.models.config import AudioAdapterConfig, SaveConfig
+from save_avs.models.image_stem import EfficientNetLite0, ImageStem
 from save_avs.models.pretrained import load_pretrained_parts
 from save_avs.models.sam import Block, ImageEncoderViT, Sam, build_sam
 from save_avs.models.save import SAVE
 from save_avs.models.semantic_head import SemanticHead
 
 
-def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone | None = None) -> SAVE:
-    """Build a SAVE with untrained adapters around ``sam`` and an audio backbone, or around random ones."""
+def build_save(
+    config: SaveConfig,
+    sam: Sam | None = None,
+    audio: AudioBackbone | None = None,
+    cnn: EfficientNetLite0 | None = None,
+) -> SAVE:
+    """Build a SAVE with untrained adapters around ``sam``, an audio backbone and a stem's network.
+
+    Parts that are not given are random.
+    """
     sam = sam or build_sam(config.sam, image_size=config.image_size)
     encoder = sam.image_encoder
     if (image_adapter := config.image_adapter) is not None:
@@ -27,6 +36,7 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
             )
     backbone = audio or backbone_class(config.audio)()
     adapter = _build_audio_adapter(config.audio_adapter, backbone, encoder)
+    stem = None if config.stem is None else ImageStem(encoder.embed_dim, cnn)
     semantic = None
     if config.semantic is not None:
         semantic = SemanticHead(config.semantic.classes, dim=encoder.out_chans)
@@ -34,6 +44,7 @@ def build_save(config: SaveConfig, sam: Sam | None = None, audio: AudioBackbone 
         sam,
         backbone,
         adapter,
+        stem=stem,
         semantic=semantic,
         classes=config.classes,
         name=config.name,
@@ -54,7 +65,11 @@ def _build_audio_adapter(
 
 
 def build_from_pretrained(
-    config: SaveConfig, *, sam: str | Path | None = None, audio: str | Path | None = None
+    config: SaveConfig,
+    *,
+    sam: str | Path | None = None,
+    audio: str | Path | None = None,
+    stem: str | Path | None = None,
 ) -> SAVE:
     """Build a SAVE with untrained adapters on published checkpoints, which it keeps track of.
 
@@ -67,16 +82,18 @@ def build_from_pretrained(
             the cache (``sam-vit-b``). Positions are resampled to the config's size. None: random weights.
         audio: the audio backbone's checkpoint, a path or a known name (``vggish``, ``cnn14-16k``, ...).
             None: random weights.
+        stem: the checkpoint of the stem's network, if the config has a stem. None: random weights.
 
     Returns:
-        The model on the CPU, float32. Only the loaded audio backbone is frozen: the caller chooses what is
-        trained (``freeze_except(model, ["adapter", "audio_adapter", "mask_decoder"])`` as in the paper).
+        The model on the CPU, float32. Only the loaded audio backbone and stem are frozen: the caller
+        chooses what is trained (``freeze_except(model, ["adapter", "audio_adapter", "mask_decoder"])`` as in
+        the paper).
 
     Raises:
         UsageError: when a file does not exist; for a known name the line says how to fetch it.
         SaveAvsError: when a file is damaged, holds pickled code, or does not fit the config.
     """
-    parts = load_pretrained_parts(config, sam=sam, audio=audio)
-    model = build_save(config, parts.sam, parts.audio)
+    parts = load_pretrained_parts(config, sam=sam, audio=audio, stem=stem)
+    model = build_save(config, parts.sam, parts.audio, parts.stem)
     model.pretrained = parts.delta
     return model

@@ -58,9 +58,10 @@ class PretrainedRefs(_Strict):
 
     sam: FileIdentity | None = None
     audio: FileIdentity | None = None
+    stem: FileIdentity | None = None
 
     def __bool__(self) -> bool:
-        return self.sam is not None or self.audio is not None
+        return any(ref is not None for _, ref in self)
 
 
 class SaveConfig(_Strict):
@@ -72,6 +73,7 @@ class SaveConfig(_Strict):
         resize: how a frame becomes that square: ``squash`` ignores its aspect ratio, as the benchmarks do;
             ``pad`` keeps it and fills the rest with the mean color.
         audio: name of the audio backbone (``save_avs.models.audio.registry.BACKBONES``).
+        stem: the convolutional network whose features are added to the patches; None for none.
         image_adapter: None for none.
         classes: names of the sounds that it can classify; none for no audio classifier.
         semantic: the head over the classes of a data set; None for binary masks alone.
@@ -83,6 +85,7 @@ class SaveConfig(_Strict):
     resize: Literal["squash", "pad"] = "squash"
     audio: str = "vggish"
     sam: SamConfig = SamConfig()
+    stem: Literal["efficientnet-lite0"] | None = None
     image_adapter: ImageAdapterConfig | None = ImageAdapterConfig()
     audio_adapter: AudioAdapterConfig = AudioAdapterConfig()
     classes: tuple[str, ...] = ()

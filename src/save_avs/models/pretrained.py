@@ -9,15 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from save_avs.errors import SaveAvsError
+from save_avs.errors import SaveAvsError, UsageError
 from save_avs.models.audio.pretrained_backbone import AudioBackbone, load_backbone
 from save_avs.models.audio.registry import backbone_class
 from save_avs.models.config import PretrainedRefs, SaveConfig
+from save_avs.models.image_stem import EfficientNetLite0, load_efficientnet
 from save_avs.models.sam import Sam
 from save_avs.models.sam.checkpoint import read_sam_checkpoint
 from save_avs.weights.cache import find_weights, identify_published, resolve_weights
 
-SAM_PREFIX, AUDIO_PREFIX = "sam.", "audio_backbone."  # of the keys in a model's state dict
+# of the keys in a model's state dict
+SAM_PREFIX, AUDIO_PREFIX, STEM_PREFIX = "sam.", "audio_backbone.", "stem.cnn."
 PretrainedPaths = Path | str | Sequence[Path | str] | None
 
 
@@ -43,13 +45,14 @@ class PretrainedParts:
     """The parts of a model that are loaded from published checkpoints.
 
     Attributes:
-        sam, audio: the modules; None where there is no checkpoint.
+        sam, audio, stem: the modules; None where there is no checkpoint.
         state: their tensors under the model's keys.
         delta: for the model's ``pretrained``; None where there is no checkpoint at all.
     """
 
     sam: Sam | None
     audio: AudioBackbone | None
+    stem: EfficientNetLite0 | None
     state: Mapping[str, Tensor]
     delta: PretrainedDelta | None
 
@@ -61,42 +64,42 @@ def checksum(tensor: Tensor) -> int:
 
 
 def load_pretrained_parts(
-    config: SaveConfig, *, sam: Path | str | None, audio: Path | str | None
+    config: SaveConfig,
+    *,
+    sam: Path | str | None = None,
+    audio: Path | str | None = None,
+    stem: Path | str | None = None,
 ) -> PretrainedParts:
     """Load checkpoints, each a path or the name of known weights in the cache, at the config's size."""
-    sam_file = None if sam is None else resolve_weights(sam)
-    audio_file = None if audio is None else resolve_weights(audio)
-    refs = PretrainedRefs(
-        sam=None if sam_file is None else identify_published(sam_file),
-        audio=None if audio_file is None else identify_published(audio_file),
-    )
-    return _load_parts(config, refs, sam_file, audio_file)
+    given = {"sam": sam, "audio": audio, "stem": stem}
+    files = {part: resolve_weights(path) for part, path in given.items() if path is not None}
+    refs = PretrainedRefs(**{part: identify_published(file) for part, file in files.items()})
+    return _load_parts(config, refs, files)
 
 
 def find_pretrained_parts(config: SaveConfig, pretrained: PretrainedPaths = None) -> PretrainedParts:
     """Load the checkpoints that a saved model names; ``find_weights`` says where they are looked for."""
     given = (pretrained,) if isinstance(pretrained, str | Path) else tuple(pretrained or ())
     paths = tuple(Path(path) for path in given)
-    refs = config.pretrained
-    sam_file = None if refs.sam is None else find_weights(refs.sam, paths)
-    audio_file = None if refs.audio is None else find_weights(refs.audio, paths)
-    return _load_parts(config, refs, sam_file, audio_file)
+    files = {part: find_weights(ref, paths) for part, ref in config.pretrained if ref is not None}
+    return _load_parts(config, config.pretrained, files)
 
 
-def _load_parts(
-    config: SaveConfig, refs: PretrainedRefs, sam_file: Path | None, audio_file: Path | None
-) -> PretrainedParts:
-    sam = None if sam_file is None else _load_matching_sam(config, sam_file)
-    audio = None if audio_file is None else load_backbone(backbone_class(config.audio), audio_file)
+def _load_parts(config: SaveConfig, refs: PretrainedRefs, files: Mapping[str, Path]) -> PretrainedParts:
+    if "stem" in files and config.stem is None:
+        raise UsageError(f"{config.name} has no stem: set the model's stem, or leave out its weights")
+    sam = _load_matching_sam(config, files["sam"]) if "sam" in files else None
+    audio = load_backbone(backbone_class(config.audio), files["audio"]) if "audio" in files else None
+    stem = load_efficientnet(files["stem"]) if "stem" in files else None
     # Taken now: once the SAM is part of a model it holds adapters, which no checkpoint has.
     state = {
         prefix + key: tensor
-        for prefix, part in ((SAM_PREFIX, sam), (AUDIO_PREFIX, audio))
+        for prefix, part in ((SAM_PREFIX, sam), (AUDIO_PREFIX, audio), (STEM_PREFIX, stem))
         if part is not None
         for key, tensor in part.state_dict().items()
     }
     checksums = {key: checksum(tensor) for key, tensor in state.items()}
-    return PretrainedParts(sam, audio, state, PretrainedDelta(refs, checksums) if refs else None)
+    return PretrainedParts(sam, audio, stem, state, PretrainedDelta(refs, checksums) if refs else None)
 
 
 def _load_matching_sam(config: SaveConfig, file: Path) -> Sam:

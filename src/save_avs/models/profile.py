@@ -18,6 +18,7 @@ TRAINABLE = ("adapter", "audio_adapter", "mask_decoder")
 
 PARTS: tuple[str, ...] = (
     "SAM encoder",
+    "image stem",
     "image adapters",
     "audio backbone",
     "audio adapter",
@@ -26,6 +27,7 @@ PARTS: tuple[str, ...] = (
 )
 _MODULES = {
     "sam.image_encoder": "SAM encoder",
+    "stem": "image stem",
     "audio_backbone": "audio backbone",
     "audio_adapter": "audio adapter",
     "sam.prompt_encoder": "prompt encoder",

@@ -12,6 +12,7 @@ from save_avs.audio.frontend import Frontend
 from save_avs.models.adapters.audio_adapters import AudioAdapter
 from save_avs.models.audio.pretrained_backbone import AudioBackbone
 from save_avs.models.config import SaveConfig
+from save_avs.models.image_stem import ImageStem
 from save_avs.models.pretrained import PretrainedDelta
 from save_avs.models.sam.sam import Sam
 from save_avs.models.semantic_head import SemanticHead
@@ -30,6 +31,7 @@ class SAVE(nn.Module):
         sam: with image adapters in its blocks, or without.
         audio_backbone: log-mel patches [B,1,frames,bands] to [B,D]; kept frozen by the training stages.
         audio_adapter: the residual chain, or SAMA-AVS's.
+        stem: adds a convolutional network's features to the patches; None for SAM's own patches alone.
         semantic: the semantic head; None for binary masks alone.
         classes: names of the sounds that ``classify_audio`` tells apart; none for no audio classifier.
         name: its name in results.
@@ -51,6 +53,7 @@ class SAVE(nn.Module):
         audio_backbone: AudioBackbone,
         audio_adapter: AudioAdapter,
         *,
+        stem: ImageStem | None = None,
         semantic: SemanticHead | None = None,
         classes: Sequence[str] = (),
         name: str = "save",
@@ -67,6 +70,7 @@ class SAVE(nn.Module):
         self.sam = sam
         self.audio_backbone = audio_backbone
         self.audio_adapter = audio_adapter
+        self.stem = stem
         self.semantic = semantic
         self.classes: tuple[str, ...] = tuple(classes)
         audio_dim = audio_adapter.audio_dim
@@ -115,7 +119,8 @@ class SAVE(nn.Module):
         """
         features = self._encode_audio(log_mel) if features is None else features
         injections, prompt = self.audio_adapter(features.to(self.dtype))
-        return self.sam.image_encoder(self.sam.preprocess(images), injections), prompt
+        tokens = None if self.stem is None else self.stem(images)
+        return self.sam.image_encoder(self.sam.preprocess(images), injections, tokens), prompt
 
     def classify_audio(self, log_mel: Tensor) -> Tensor:
         """Log-mel patches [B,1,frames,bands] to logits [B,classes]; the masks do not depend on them.

@@ -16,13 +16,15 @@ from save_avs._files import atomic_path, atomic_write
 from save_avs.errors import SaveAvsError, UsageError, first_problem
 from save_avs.models.build import build_save
 from save_avs.models.config import PretrainedRefs, SaveConfig
-from save_avs.models.pretrained import SAM_PREFIX, PretrainedPaths, find_pretrained_parts
+from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX, PretrainedPaths, find_pretrained_parts
 from save_avs.models.sam.checkpoint import resample_positions
 from save_avs.models.save import SAVE
 from save_avs.weights.state_dict import read_state_dict, strict_load
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-ADDED = (".adapter.", "audio_adapter.", "semantic.")  # keys that a checkpoint of an earlier stage may lack
+AUDIO_KEYS = (AUDIO_PREFIX, "audio_classifier.")
+# keys that a checkpoint of an earlier stage may lack
+ADDED = (".adapter.", "audio_adapter.", "semantic.", "stem.cnn.", "stem.norms.", "stem.proj.")
 
 
 def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
@@ -99,7 +101,7 @@ def load_folder(folder: str | Path, *, pretrained: PretrainedPaths = None) -> SA
     try:
         # every value comes from the files; for a small model the meta device would cost more than it saves
         with torch.device("meta") if parts.delta else nullcontext():
-            model = build_save(config, parts.sam, parts.audio)
+            model = build_save(config, parts.sam, parts.audio, parts.stem)
         model.pretrained = parts.delta
         strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
     except (RuntimeError, ValueError, TypeError) as error:
@@ -147,9 +149,26 @@ def init_from_folder(model: SAVE, folder: str | Path, *, reset: Sequence[str] = 
     strict_load(model, {**unchanged, **added, **state}, source=str(folder))
 
 
+def init_audio_from_folder(model: SAVE, folder: str | Path) -> None:
+    """Load another model's audio backbone and audio classifier into ``model``.
+
+    Raises:
+        UsageError: when the folder is not a model folder.
+        SaveAvsError: when it has other audio modules.
+    """
+    before = read_config(folder)
+    _check_pretrained(model, PretrainedRefs(audio=before.pretrained.audio), folder)
+    state = read_state_dict(Path(folder) / WEIGHTS)
+    own = model.state_dict()
+    audio = {key: tensor for key, tensor in state.items() if key.startswith(AUDIO_KEYS)}
+    if before.pretrained.audio is None:  # a whole backbone replaces the model's
+        own = {key: tensor for key, tensor in own.items() if not key.startswith(AUDIO_KEYS)}
+    strict_load(model, {**own, **audio}, source=str(folder))
+
+
 def _check_pretrained(model: SAVE, wanted: PretrainedRefs, folder: str | Path) -> None:
     has = PretrainedRefs() if model.pretrained is None else model.pretrained.refs
-    for kind, one, other in (("sam", wanted.sam, has.sam), ("audio", wanted.audio, has.audio)):
+    for (kind, one), (_, other) in zip(wanted, has, strict=True):
         if one is not None and not one.matches(other):
             instead = "" if other is None else f", not on {other}"
             raise SaveAvsError(
@@ -163,5 +182,5 @@ def model_card(config: SaveConfig, parameters: int) -> str:
 
     template = files("save_avs.models").joinpath("model_card.md.jinja").read_text("utf-8")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    refs = {"sam": config.pretrained.sam, "audio": config.pretrained.audio}
+    refs = dict(config.pretrained)
     return environment.from_string(template).render(config=config, refs=refs, parameters=parameters)

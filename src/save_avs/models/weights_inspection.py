@@ -15,7 +15,7 @@ from save_avs.errors import SaveAvsError
 from save_avs.models.audio.pretrained_backbone import AudioBackbone, backbone_state
 from save_avs.models.audio.registry import BACKBONES
 from save_avs.models.build import build_save
-from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX
+from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX, STEM_PREFIX
 from save_avs.models.sam import PRESETS, SamConfig, build_sam
 from save_avs.models.sam.checkpoint import infer_config
 from save_avs.models.serialization import CONFIG, read_config
@@ -145,7 +145,8 @@ def describe_sam(config: SamConfig, image_size: int) -> str:
 
 def _inspect_save(folder: Path, state: Mapping[str, Tensor], found: Inspection) -> None:
     config = read_config(folder)
-    refs = {SAM_PREFIX: config.pretrained.sam, AUDIO_PREFIX: config.pretrained.audio}
+    given = config.pretrained
+    refs = {SAM_PREFIX: given.sam, AUDIO_PREFIX: given.audio, STEM_PREFIX: given.stem}
     kind = "the trained part of a SAVE" if config.pretrained else "a whole SAVE"
     found.description = f"{kind}: {config.name}, {config.image_size} px; {_describe_size(state)}"
     with torch.device("meta"):

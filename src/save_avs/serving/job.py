@@ -7,10 +7,10 @@ import time
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from save_avs.errors import SaveAvsError
-from save_avs.inference.settings import DEFAULT_OUTPUTS, OUTPUTS
+from save_avs.inference.settings import DEFAULT_OUTPUTS, MAX_SMOOTH, OUTPUTS
 
 ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: anyone who knows the id may see the job
 
@@ -38,6 +38,14 @@ def _split(value: object) -> object:
     return list(dict.fromkeys(part.strip() for word in words for part in str(word).split(",")))
 
 
+def _switch(value: object) -> object:
+    """Parse ``true`` and ``false``; pydantic's own bool also takes "1", "yes" and "on"."""
+    return {"true": True, "false": False}.get(str(value), value)
+
+
+_Switch = Annotated[StrictBool, BeforeValidator(_switch)]
+
+
 class JobOptions(BaseModel):
     """How a video is to be segmented.
 
@@ -45,6 +53,9 @@ class JobOptions(BaseModel):
         model: one of those served; the first when none is named.
         fps: frames per second to process; ``native`` for all.
         threshold: pixels of a higher probability are marked.
+        smooth: time constant of the smoothing over time, seconds; 0 for none.
+        objects: separate each mask into objects.
+        track: give the objects ids that persist; implies ``objects``.
         save: what to write; the summary and the waveform are always written.
     """
 
@@ -53,6 +64,9 @@ class JobOptions(BaseModel):
     model: str | None = None
     fps: Annotated[float, Field(gt=0, le=1000)] | Literal["native"] = "native"
     threshold: float = Field(default=0.5, gt=0, lt=1)
+    smooth: float = Field(default=0.0, ge=0, le=MAX_SMOOTH)
+    objects: _Switch = False
+    track: _Switch = False
     save: Annotated[list[Literal[OUTPUTS]], BeforeValidator(_split)] = Field(  # type: ignore[valid-type]
         default=list(DEFAULT_OUTPUTS), validate_default=True
     )

@@ -34,7 +34,7 @@ def render_scene(scene: Scene, time: float, height: int, width: int) -> tuple[U8
     if scene.blur:
         radius = scene.blur * min(height, width)
         canvas = np.asarray(Image.fromarray(canvas).filter(ImageFilter.GaussianBlur(radius)))
-    return canvas, instances
+    return canvas if scene.camera is None else scene.camera(canvas), instances
 
 
 def mix_audio(audio_sources: Iterable[AudioSource], start: float, stop: float) -> F32:

@@ -7,13 +7,14 @@ audio sources, each with the time span in which it sounds. ``render.py`` makes i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.synthesis.background import Background, random_background, random_tint
+from save_avs.synthesis.capture import Camera, random_camera, reverberate
 from save_avs.synthesis.corpus import Corpus, Cutout
 from save_avs.types import F32
 
@@ -37,6 +38,9 @@ class SceneOptions:
         augment: wide ranges of tint, stretch, loudness and pitch, for training; otherwise narrow ones.
         texture_prob: probability of a procedural background instead of a photograph.
         patchwork_prob: probability that patches of other backgrounds cover parts of the background.
+        camera_prob: probability that the frame is seen through a random camera.
+        room_prob: probability that a sounding object is heard in a random room.
+        beneath_prob: probability that a class out of view is heard faintly beneath, which is nobody's sound.
     """
 
     num_objects: tuple[int, int] = (1, 4)
@@ -48,6 +52,9 @@ class SceneOptions:
     augment: bool = True
     texture_prob: float = 0.2
     patchwork_prob: float = 0.0
+    camera_prob: float = 0.0
+    room_prob: float = 0.0
+    beneath_prob: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ class Scene:
         duration: seconds.
         segments: center times of the segments, within which the sounding objects do not change.
         blur: radius of a final blur, as a fraction of the shorter side.
+        camera: what is done to the frame after that.
     """
 
     background: Background
@@ -132,6 +140,7 @@ class Scene:
     duration: float
     segments: tuple[float, ...]
     blur: float = 0.0
+    camera: Camera | None = None
 
     def sounding_at(self, time: float) -> tuple[int, ...]:
         """Return the indices of the objects that sound at a time."""
@@ -173,7 +182,13 @@ def random_scene(
         duration=duration,
         segments=tuple((i + 0.5) * segment_s for i in range(segments)),
         blur=rng.uniform(0.0, 0.006) if options.augment and rng.random() < 0.3 else 0.0,
+        camera=random_camera(rng) if _happens(rng, options.camera_prob) else None,
     )
+
+
+def _happens(rng: np.random.Generator, prob: float) -> bool:
+    """Draw an event; an impossible one draws nothing, so that older scenes stay as they were."""
+    return prob > 0 and rng.random() < prob
 
 
 def _random_objects(rng: np.random.Generator, corpus: Corpus, options: SceneOptions) -> list[SceneObject]:
@@ -234,10 +249,20 @@ def random_audio_sources(
     """Draw what sounds in a segment: up to two of the classes in view, or none, or one out of view."""
     count = int(rng.choice(3, p=options.source_count_probs))
     chosen = [in_view[i] for i in rng.permutation(len(in_view))[:count]]
+    absent = [name for name in corpus.sounding if name not in in_view]
     if not chosen and rng.random() < options.off_screen_prob:
-        absent = [name for name in corpus.sounding if name not in in_view]
         chosen = [str(rng.choice(absent))] if absent else []
-    return [random_audio_source(rng, corpus, name, span, augment=options.augment) for name in chosen]
+    sources = [random_audio_source(rng, corpus, name, span, augment=options.augment) for name in chosen]
+    sources = [
+        replace(source, waveform=reverberate(rng, source.waveform))
+        if _happens(rng, options.room_prob)
+        else source
+        for source in sources
+    ]
+    if absent and _happens(rng, options.beneath_prob):
+        beneath = random_audio_source(rng, corpus, str(rng.choice(absent)), span, augment=options.augment)
+        sources.append(replace(beneath, name=None, gain=beneath.gain * float(10 ** rng.uniform(-1.5, -0.9))))
+    return sources
 
 
 def random_audio_source(

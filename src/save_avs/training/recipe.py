@@ -35,6 +35,7 @@ class PretrainedPaths(StrictModel):
 
     sam: str | None = None
     audio: str | None = None
+    stem: str | None = None
 
 
 class TrainerOptions(StrictModel):

@@ -62,10 +62,8 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
     report.attempt("device: ", lambda: check_precision(recipe.precision, resolve_device(recipe.device)))
     for name in recipe.trackers:
         report.attempt("", partial(require_trackers, (name,)))
-    paths = recipe.pretrained
-    parts = report.attempt(
-        "pretrained: ", lambda: load_pretrained_parts(recipe.model, sam=paths.sam, audio=paths.audio)
-    )
+    paths = dict(recipe.pretrained)
+    parts = report.attempt("pretrained: ", lambda: load_pretrained_parts(recipe.model, **paths))
     names = [stage.name for stage in recipe.stages]
     report.problems += [
         f"stages: duplicate name {n}" for n in sorted({n for n in names if names.count(n) > 1})
@@ -74,10 +72,13 @@ def check_recipe(recipe: Recipe) -> RecipeReport:
         splits, frames = None, 1
         if isinstance(stage, ClipStage):
             splits, frames = _check_data(report, recipe, stage, None if parts is None else parts.audio)
+        if stage.audio_from is not None:
+            _check_init(report, recipe, i, stage.audio_from)
         if stage.init_from is not None:
             _check_init(report, recipe, i, stage.init_from)
         elif parts is not None and isinstance(stage, ClipStage):
-            missing = [f"pretrained.{name}" for name, path in paths if path is None]
+            absent = () if recipe.model.stem else ("stem",)
+            missing = [f"pretrained.{n}" for n, path in paths.items() if path is None and n not in absent]
             if missing:
                 weights = " and ".join(missing)
                 report.warnings.append(f"stage {stage.name}: without {weights} random weights are frozen")

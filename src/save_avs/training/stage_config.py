@@ -26,6 +26,9 @@ class SceneConfig(StrictModel):
     silent_object_prob: float = Field(default=0.35, ge=0, le=1)
     texture_prob: float = Field(default=0.2, ge=0, le=1)
     patchwork_prob: float = Field(default=0.0, ge=0, le=1)
+    camera_prob: float = Field(default=0.0, ge=0, le=1)
+    room_prob: float = Field(default=0.0, ge=0, le=1)
+    beneath_prob: float = Field(default=0.0, ge=0, le=1)
 
     def options(self) -> SceneOptions:
         """Return the options of the scene composer, with augmentation."""
@@ -39,6 +42,7 @@ class StageBase(StrictModel):
         name: of its folder.
         init_from: initial weights: an earlier stage, a bundled model or a model folder; None starts from
             random ones, or from the recipe's ``pretrained``.
+        audio_from: initial weights of the audio backbone and its classifier alone, instead of those.
         reset: modules that keep their initial weights instead, by dotted name, such as ``audio_adapter``.
         trainable: names of the modules that are trained (see ``freeze_except``); all others are frozen.
         image_size: pixels; the model's own when None.
@@ -57,6 +61,7 @@ class StageBase(StrictModel):
 
     name: str
     init_from: str | None = None
+    audio_from: str | None = None
     reset: tuple[str, ...] = ()
     trainable: tuple[str, ...]
     image_size: int | None = Field(default=None, gt=0)

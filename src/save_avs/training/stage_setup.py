@@ -17,7 +17,7 @@ from save_avs.datasets.registry import resolve_spec
 from save_avs.errors import UsageError
 from save_avs.models import SAVE, SaveConfig, build_from_pretrained
 from save_avs.models.config import SemanticConfig
-from save_avs.models.serialization import init_from_folder
+from save_avs.models.serialization import init_audio_from_folder, init_from_folder
 from save_avs.runtimes.loading import find_model_folder
 from save_avs.synthesis.corpus import sounding_classes
 from save_avs.training.avs_task import AVSegmentationTask
@@ -75,10 +75,12 @@ def stage_config(model: SaveConfig, stage: Stage, splits: Splits | None) -> Save
 
 def build_model(recipe: Recipe, stage: Stage, config: SaveConfig) -> SAVE:
     """Build the model with the initial weights of a stage."""
-    model = build_from_pretrained(config, sam=recipe.pretrained.sam, audio=recipe.pretrained.audio)
+    model = build_from_pretrained(config, **dict(recipe.pretrained))
     if stage.init_from is not None:
         folder = init_model_folder(recipe, stage.name, stage.init_from)
         init_from_folder(model, folder, reset=stage.reset)
+    if stage.audio_from is not None:
+        init_audio_from_folder(model, init_model_folder(recipe, stage.name, stage.audio_from))
     model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
     return model
 

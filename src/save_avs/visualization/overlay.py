@@ -2,39 +2,102 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from save_avs.types import U8, Bool
+from save_avs.types import U8, Bool, FrameMask
+from save_avs.visualization.labels import Label, draw_labels
+
+Color = tuple[int, int, int]
 
 MASK_COLOR = (255, 112, 16)  # of a predicted mask
 TARGET_COLOR = (90, 200, 255)  # of the annotated mask next to it
 _PALETTE = (MASK_COLOR, (0, 110, 255), (255, 0, 200), (0, 200, 60), (255, 225, 0), (0, 220, 230))
 _OUTLINE_LIGHT = 0.7  # the outline is the color, this far on its way to white
+OUTLINE = 0.42  # width of the outline, percent of the frame's shorter side: 3 pixels at 720p
+_REMEMBERED = 256  # objects whose color is kept
+
+
+class _Part(NamedTuple):
+    """What is drawn in one color: pixels bool [H,W], a key that stays the same over time, a label's text."""
+
+    mask: Bool
+    key: int
+    text: str
 
 
 @dataclass
 class MaskPainter:
-    """Draws the masks of one video in one color: by default the one furthest from the first marked pixels.
+    """Draws the masks of one video.
+
+    A mask, or each of its objects, has a color that contrasts with the pixels first marked by it and that no
+    other object in the frame has, while there are colors left; it stays.
 
     Attributes:
-        color: RGB, 0..255; None until it is chosen.
+        color: RGB, 0..255, of all masks; None for contrasting colors.
         opacity: of the tint, 0..1.
+        outline: width of the outline, percent of the frame's shorter side; 0 for none.
+        labels: write name or id and score at each mask; ids are written without it, too.
+        name: what a label says of a mask without an id.
     """
 
-    color: tuple[int, int, int] | None = None
+    color: Color | None = None
     opacity: float = 0.5
+    outline: float = OUTLINE
+    labels: bool = False
+    name: str = ""
+    _chosen: dict[int, Color] = field(default_factory=dict)
 
-    def __call__(self, frame: U8, mask: Bool) -> U8:
-        """Draw a mask, bool [H,W], into a copy of a frame, u8 [H,W,3]."""
-        if self.color is None and mask.any():
-            distances = np.linalg.norm(np.array(_PALETTE) - frame[mask].mean(axis=0), axis=1)
-            self.color = _PALETTE[int(distances.argmax())]
-        return draw_mask(frame, mask, self.color or MASK_COLOR, self.opacity)
+    def __call__(self, image: U8, frame: FrameMask) -> U8:
+        """Draw the mask or the objects of a frame into a copy of its image, u8 [H,W,3]."""
+        drawn, labels, parts = image.copy(), list[Label](), list(self._parts(frame))
+        for part, color in zip(parts, self._colors(parts, image), strict=True):
+            _draw_into(drawn, part.mask, color, self.opacity, self.outline)
+            if part.text:
+                top = int(part.mask.any(axis=1).argmax())
+                left = int(part.mask.any(axis=0).argmax())
+                labels.append(Label(part.text, left, top, color))
+        draw_labels(drawn, labels)
+        return drawn
+
+    def _parts(self, frame: FrameMask) -> Iterator[_Part]:
+        """Yield what to draw: the objects, the largest first, or else the mask, unless it is empty."""
+        if frame.objects is None:
+            if frame.mask.any():
+                yield _Part(frame.mask, 0, f"{self.name} {frame.score:.2f}" if self.labels else "")
+            return
+        for rank, found in enumerate(frame.objects):
+            name = self.name if found.id is None else f"#{found.id}"
+            text = f"{name} {found.score:.2f}" if self.labels else name if found.id else ""
+            yield _Part(found.mask, found.id or -rank, text)
+
+    def _colors(self, parts: Sequence[_Part], image: U8) -> list[Color]:
+        """Return the color of each part; those seen before keep theirs."""
+        if self.color is not None:
+            return [self.color] * len(parts)
+        used = Counter(self._chosen[part.key] for part in parts if part.key in self._chosen)
+        for part in parts:
+            color = self._chosen.pop(part.key, None)
+            if color is None:
+                fewest = min(used[each] for each in _PALETTE)
+                free = [each for each in _PALETTE if used[each] == fewest]
+                distances = np.linalg.norm(np.array(free) - image[part.mask].mean(axis=0), axis=1)
+                color = free[int(distances.argmax())]
+                used[color] += 1
+            self._chosen[part.key] = color  # at the end: the first one is the one not seen for longest
+        colors = [self._chosen[part.key] for part in parts]
+        for key in list(self._chosen)[:-_REMEMBERED]:
+            del self._chosen[key]
+        return colors
 
 
-def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR, opacity: float = 0.5) -> U8:
+def draw_mask(
+    frame: U8, mask: Bool, color: Color = MASK_COLOR, opacity: float = 0.5, outline: float = OUTLINE
+) -> U8:
     """Draw a mask into a frame: tinted inside, with a bright line along its edge.
 
     Args:
@@ -42,6 +105,7 @@ def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR, o
         mask: pixels to mark, bool [H,W].
         color: RGB, 0..255.
         opacity: of the tint, 0..1.
+        outline: width of the line, percent of the frame's shorter side; 0 for none.
 
     Returns:
         A new u8 [H,W,3]; equal to ``frame`` when the mask is empty.
@@ -55,14 +119,19 @@ def draw_mask(frame: U8, mask: Bool, color: tuple[int, int, int] = MASK_COLOR, o
             f"and {mask.dtype} {mask.shape}"
         )
     marked = frame.copy()
+    _draw_into(marked, mask, color, opacity, outline)
+    return marked
+
+
+def _draw_into(image: U8, mask: Bool, color: Color, opacity: float, outline: float) -> None:
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
-        return marked
+        return
     columns = np.flatnonzero(mask.any(axis=0))
     # One pixel around the mask, where the frame has it, shows where the mask ends.
     box = np.s_[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
-    _paint_box(marked, box, mask[box], color, opacity)
-    return marked
+    thickness = max(1, round(min(mask.shape) * outline / 100)) if outline else 0
+    _paint_box(image, box, mask[box], color, opacity, thickness)
 
 
 def apply_mask_as_alpha(frame: U8, mask: Bool) -> U8:
@@ -75,7 +144,7 @@ def apply_mask_as_alpha(frame: U8, mask: Bool) -> U8:
 
 
 def _paint_box(
-    image: U8, box: tuple[slice, slice], inside: Bool, color: tuple[int, int, int], opacity: float
+    image: U8, box: tuple[slice, slice], inside: Bool, color: Color, opacity: float, thickness: int
 ) -> None:
     """Tint and outline a box of the image in place.
 
@@ -88,10 +157,10 @@ def _paint_box(
     else:
         mixed = flat * np.float32(1 - opacity) + _row([*color], width) * np.float32(opacity)
         tint = mixed.astype(np.uint8)
-    edge = _edge(inside, thickness=max(1, round(min(image.shape[:2]) / 240)))
-    bright = _row([round(c + (255 - c) * _OUTLINE_LIGHT) for c in color], width)
     flat = _select(_bytes(inside), tint, flat)
-    flat = _select(_bytes(edge), bright, flat)
+    if thickness:
+        bright = _row([round(c + (255 - c) * _OUTLINE_LIGHT) for c in color], width)
+        flat = _select(_bytes(_edge(inside, thickness)), bright, flat)
     image[box] = flat.reshape(height, width, 3)
 
 

@@ -19,13 +19,16 @@ from save_avs.weights.cache import find_weights_file
 from save_avs.weights.file_check import WeightsFormat, detect_format, find_defect
 
 _NESTED_IN = ("model", "state_dict")
-_RECONSTRUCT = np.empty(0).__reduce__()[0]  # the function in numpy's pickles
-# What training scripts store next to the tensors (PANNs: the state of a sampler): arrays of plain numbers.
+# the functions in numpy's pickles
+_RECONSTRUCT, _SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+# What training scripts store next to the tensors (PANNs: the state of a sampler): numbers and arrays of them.
 _PLAIN_ARRAYS: list[Any] = [
     np.ndarray,
     np.dtype,
     _RECONSTRUCT,
     (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),  # its name before numpy 2
+    _SCALAR,
+    (_SCALAR, "numpy.core.multiarray.scalar"),
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
 
@@ -33,7 +36,8 @@ _PLAIN_ARRAYS: list[Any] = [
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict onto the CPU: .safetensors, or torch's format, of which only numbers are accepted.
 
-    A state dict nested under "model" or "state_dict", as training scripts save it, is taken out.
+    A state dict nested under "model" or "state_dict", or the first of a tuple, as training scripts save it,
+    is taken out.
 
     Raises:
         UsageError: when there is no such file.
@@ -43,6 +47,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if defect := find_defect(file):
         raise SaveAvsError(f"{file}: {defect}; fetch it again")
     state = _read_safetensors(file) if detect_format(file) is WeightsFormat.SAFETENSORS else _read_torch(file)
+    if isinstance(state, tuple) and state:
+        state = state[0]
     if isinstance(state, Mapping):
         state = next((state[key] for key in _NESTED_IN if isinstance(state.get(key), Mapping)), state)
     if not isinstance(state, Mapping) or not all(

@@ -15,6 +15,7 @@ from save_avs.audio import log_mel_at
 from save_avs.errors import SaveAvsError
 from save_avs.models.audio.pretrained_backbone import AudioBackbone, backbone_state, load_backbone
 from save_avs.models.audio.registry import BACKBONES
+from save_avs.weights.state_dict import read_state_dict
 from tests.support.audio_reference import chirp, cnn14, draw, openl3, port
 
 pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")
@@ -37,7 +38,16 @@ PORTS = {
         lambda: port("torch_vggish_yamnet", "yamnet.model").YAMNet(),
         lambda net, _, log_mel: net(log_mel)[0].flatten(1),
     ),
+    "aisfx": Port(
+        lambda: aisfx_network({"Own": (0, 5)}),
+        lambda net, _, log_mel: net.get_embedding(log_mel[:, 0] / 9.457798957824707),
+    ),
 }
+
+
+def aisfx_network(classifiers: dict[str, tuple[int, int]]) -> nn.Module:
+    module = port("aisfx", "models.cnn2d")
+    return module.CrossNet(module.EmbeddingNet("max", 3, 1, 64), classifiers, "cpu")
 
 
 class Pair(NamedTuple):
@@ -134,3 +144,16 @@ def test_checkpoint_with_other_mel_filters_is_refused(pair: Pair) -> None:
         SaveAvsError, match=rf"other\.pth was trained with other mel filters than .*{kind.title}"
     ):
         backbone_state(kind, state, source="other.pth")
+
+
+@torch.no_grad()
+def test_published_aisfx_equals_its_package() -> None:
+    checkpoint = Path(str(port("aisfx", "models.cnn2d").__file__)).with_name("checkpoint.pth")
+    ours = load_backbone(BACKBONES["aisfx"], checkpoint)
+    state = read_state_dict(checkpoint)
+    theirs = aisfx_network({str(i): (i, len(state[f"fc.{i}.4.bias"])) for i in range(9)}).eval()
+    theirs.load_state_dict(state)
+    log_mel = patches_of(BACKBONES["aisfx"], make_waveforms(44_100))
+    expected = PORTS["aisfx"].embed(theirs, log_mel, log_mel)
+    assert expected.max() > 1
+    torch.testing.assert_close(ours(log_mel), expected, rtol=1e-5, atol=1e-4)

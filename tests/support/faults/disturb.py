@@ -1,7 +1,7 @@
 """Disturb running commands and print a table: python -m tests.support.faults.disturb [--tries N] [WORD...].
 
 Each try lets a command work in a folder of its own, disturbs it, looks whether what is called done then is
-whole, lets the same command go on undisturbed, and compares what has come of it with what an undisturbed run
+whole, runs the same command again undisturbed, and compares what has come of it with what an undisturbed run
 made. Words choose commands and faults ("segment", "full disk"). Exit code 1 where a try is lost.
 """
 
@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import file_server
-from tests.support.faults.fault_table import FAULTS, PATIENCE, Fault, Life, Whole, live
-from tests.support.faults.operation import Outcome, Trade
-from tests.support.faults.operations import WEIGHTS, trades
+from tests.support.faults.fault_table import FAULTS, TIMEOUT, Baseline, Fault, ProcessRun, run_operation
+from tests.support.faults.operation import Operation, Outcome
+from tests.support.faults.operations import WEIGHTS, operations
 
 PIECE, PAUSE = 1 << 17, 0.05  # bytes, and seconds after them, of the server of weights
 
@@ -50,13 +50,13 @@ class Row:
 class Try:
     """One try: how the disturbed command ended, and what was wrong, if anything."""
 
-    life: Life
+    process_run: ProcessRun
     wrong: str
 
 
-def undisturbed(trade: Trade, place: Path) -> tuple[Whole, Outcome]:
-    """Let a trade work in peace."""
-    trade.prepare(place)
+def undisturbed(operation: Operation, place: Path) -> tuple[Baseline, Outcome]:
+    """Run an operation without a fault."""
+    operation.prepare(place)
     peak = 0
 
     def look(process: subprocess.Popen[str]) -> None:
@@ -66,31 +66,35 @@ def undisturbed(trade: Trade, place: Path) -> tuple[Whole, Outcome]:
             time.sleep(0.1)
 
     began = time.monotonic()
-    life = live(trade, place, look)
-    assert life.code in trade.codes, f"{trade.name} ends with {life.code}: {life.said}"
+    process_run = run_operation(operation, place, look)
+    assert process_run.code in operation.codes, (
+        f"{operation.name} ends with {process_run.code}: {process_run.stderr}"
+    )
     size = sum(path.stat().st_size for path in (place / "out").rglob("*") if path.is_file())
-    return Whole(time.monotonic() - began, size, peak), trade.done(place)
+    return Baseline(time.monotonic() - began, size, peak), operation.done(place)
 
 
-def attempt(trade: Trade, fault: Fault, whole: Whole, wanted: Outcome, draw: random.Random) -> Try:
-    """Disturb a trade once, and let it go on."""
+def attempt(
+    operation: Operation, fault: Fault, baseline: Baseline, wanted: Outcome, draw: random.Random
+) -> Try:
+    """Disturb an operation once, then run it again."""
     with _place() as place:
-        trade.prepare(place)
-        life = fault.befall(trade, place, whole, draw)
-        if life.code is None:
-            return Try(life, f"did not end in {PATIENCE:.0f} s")
-        if wrong := _difference(trade, place, wanted, whole=False):
-            return Try(life, f"then {wrong}")
-        again = live(trade, place)
-        if again.code not in trade.codes:
-            return Try(life, f"going on ends with {again.code}: {again.said[-300:]}")
-        return Try(life, _difference(trade, place, wanted, whole=True))
+        operation.prepare(place)
+        process_run = fault.inject(operation, place, baseline, draw)
+        if process_run.code is None:
+            return Try(process_run, f"did not end in {TIMEOUT:.0f} s")
+        if wrong := _difference(operation, place, wanted, whole=False):
+            return Try(process_run, f"then {wrong}")
+        again = run_operation(operation, place)
+        if again.code not in operation.codes:
+            return Try(process_run, f"the next run ends with {again.code}: {again.stderr[-300:]}")
+        return Try(process_run, _difference(operation, place, wanted, whole=True))
 
 
-def _difference(trade: Trade, place: Path, wanted: Outcome, *, whole: bool) -> str:
+def _difference(operation: Operation, place: Path, wanted: Outcome, *, whole: bool) -> str:
     """What is called done and is not what an undisturbed run made; what is missing, when all must be done."""
     try:
-        found = trade.done(place)
+        found = operation.done(place)
     except Exception as error:
         return f"cannot be read: {error!r}"
     other = [name for name, value in found.items() if wanted.get(name) != value]
@@ -98,20 +102,22 @@ def _difference(trade: Trade, place: Path, wanted: Outcome, *, whole: bool) -> s
     return "; ".join([f"{name} differs" for name in other] + [f"{name} is missing" for name in missing])
 
 
-def told(life: Life) -> bool:
+def reported(process_run: ProcessRun) -> bool:
     """A command that failed by itself says why, in one line of its own at the end."""
-    by_itself = life.code is not None and life.code > 0
-    return not by_itself or ("Traceback" not in life.said and bool(life.said.strip()))
+    by_itself = process_run.code is not None and process_run.code > 0
+    return not by_itself or ("Traceback" not in process_run.stderr and bool(process_run.stderr.strip()))
 
 
 def report(rows: dict[tuple[str, str], Row]) -> str:
     """The table, in Markdown."""
     lines = ["| command | fault | tried | finished after it | lost | ended with |", "|---" * 6 + "|"]
-    for (trade, fault), row in rows.items():
+    for (operation, fault), row in rows.items():
         ends = ", ".join(f"{code} ({count})" for code, count in row.ends.most_common())
         silent = f"; {row.silent} without a line" if row.silent else ""
         finished = row.tried - len(row.lost)
-        lines.append(f"| {trade} | {fault} | {row.tried} | {finished} | {len(row.lost)} | {ends}{silent} |")
+        lines.append(
+            f"| {operation} | {fault} | {row.tried} | {finished} | {len(row.lost)} | {ends}{silent} |"
+        )
     tried, lost = sum(row.tried for row in rows.values()), sum(len(row.lost) for row in rows.values())
     return "\n".join([*lines, f"| all | | {tried} | {tried - lost} | {lost} | |"])
 
@@ -146,10 +152,10 @@ def slowly(handler: file_server.Handler) -> None:
 
 
 @contextmanager
-def published() -> Iterator[dict[str, Trade]]:
+def published() -> Iterator[dict[str, Operation]]:
     """All commands, with a server to fetch from."""
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
-        every = trades(lambda: files.url)
+        every = operations(lambda: files.url)
         every["fetch"].prepare(Path(name))
         with file_server.serving(Path(name, WEIGHTS).read_bytes()) as files:
             files.usual = slowly
@@ -160,16 +166,16 @@ def run(words: Sequence[str], tries: int, seed: int) -> dict[tuple[str, str], Ro
     """All tries that words choose."""
     draw, rows = random.Random(seed), {}
     with published() as every:
-        for trade in _chosen(every, words):
+        for operation in _chosen(every, words):
             with _place() as place:
-                whole, wanted = undisturbed(trade, place)
+                baseline, wanted = undisturbed(operation, place)
             for fault in _chosen({fault.name: fault for fault in FAULTS}, words):
                 if why := fault.possible():
-                    print(f"{trade.name}, {fault.name}: not tried, {why}", file=sys.stderr)
+                    print(f"{operation.name}, {fault.name}: not tried, {why}", file=sys.stderr)
                     continue
-                row = rows.setdefault((trade.name, fault.name), Row())
+                row = rows.setdefault((operation.name, fault.name), Row())
                 for _ in range(tries):
-                    _count(row, attempt(trade, fault, whole, wanted, draw), trade, fault)
+                    _count(row, attempt(operation, fault, baseline, wanted, draw), operation, fault)
     return rows
 
 
@@ -177,15 +183,19 @@ def _chosen(every: dict, words: Sequence[str]) -> list:
     return [one for name, one in every.items() if name in words] or list(every.values())
 
 
-def _count(row: Row, one: Try, trade: Trade, fault: Fault) -> None:
+def _count(row: Row, one: Try, operation: Operation, fault: Fault) -> None:
     row.tried += 1
-    row.ends[one.life.code] += 1
-    row.silent += not told(one.life)
+    row.ends[one.process_run.code] += 1
+    row.silent += not reported(one.process_run)
     if one.wrong:
         row.lost.append(one.wrong)
-    lines = one.life.said.strip().splitlines()
-    said = f"{lines[-1] if lines else ''}" + (f" LOST: {one.wrong}" if one.wrong else "")
-    print(f"{trade.name}, {fault.name}: ended with {one.life.code}; {said}", file=sys.stderr, flush=True)
+    lines = one.process_run.stderr.strip().splitlines()
+    stderr = f"{lines[-1] if lines else ''}" + (f" LOST: {one.wrong}" if one.wrong else "")
+    print(
+        f"{operation.name}, {fault.name}: ended with {one.process_run.code}; {stderr}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def main() -> int:

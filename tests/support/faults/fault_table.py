@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.faults.operation import Trade
+from tests.support.faults.operation import Operation
 
 PROGRAM = Path(__file__).parent / "faulty_program.py"
-PATIENCE = 180.0  # seconds for one life of a command
+TIMEOUT = 180.0  # seconds for one run of a command
 ROOM = "1g"  # of a disk that is not full
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 _CLOCK = "libfaketime.so.1"
@@ -26,7 +26,7 @@ Meanwhile = Callable[[subprocess.Popen[str]], None]
 
 
 @dataclass(frozen=True)
-class Whole:
+class Baseline:
     """What an undisturbed command took.
 
     Attributes:
@@ -41,16 +41,16 @@ class Whole:
 
 
 @dataclass
-class Life:
-    """One life of a command.
+class ProcessRun:
+    """One run of a command.
 
     Attributes:
         code: how it ended; negative for a signal, None where it had to be killed because it did not end.
-        said: what it said on stderr.
+        stderr: its stderr.
     """
 
     code: int | None
-    said: str
+    stderr: str
 
 
 def _nothing(_: subprocess.Popen[str]) -> None:
@@ -59,24 +59,26 @@ def _nothing(_: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that befalls a command.
+    """A fault to inject into a command.
 
     Attributes:
         name: of the table.
-        befall: lets a trade work at a place while it happens, and makes the place usable again.
+        inject: runs an operation under the fault, then makes the place usable again.
         possible: why it cannot be tried on this machine; empty where it can.
     """
 
     name: str
-    befall: Callable[[Trade, Path, Whole, random.Random], Life]
+    inject: Callable[[Operation, Path, Baseline, random.Random], ProcessRun]
     possible: Callable[[], str] = field(default=lambda: "")
 
 
-def live(trade: Trade, place: Path, meanwhile: Meanwhile = _nothing, **environment: str) -> Life:
-    """Let a trade work until it ends; ``meanwhile`` happens beside it."""
+def run_operation(
+    operation: Operation, place: Path, meanwhile: Meanwhile = _nothing, **environment: str
+) -> ProcessRun:
+    """Run an operation until it ends, with ``meanwhile`` beside it."""
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), *trade.ask(place)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment, **trade.environment(place)},
+        [sys.executable, str(PROGRAM), *operation.ask(place)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment, **operation.environment(place)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -84,40 +86,40 @@ def live(trade: Trade, place: Path, meanwhile: Meanwhile = _nothing, **environme
     )
     beside = threading.Thread(target=meanwhile, args=(process,))
     beside.start()
-    late = threading.Timer(PATIENCE, process.kill)
+    late = threading.Timer(TIMEOUT, process.kill)
     late.start()
-    said = trade.attend(process, place)
-    said += process.communicate()[1]
+    stderr = operation.attend(process, place)
+    stderr += process.communicate()[1]
     ended_itself = late.is_alive()
     late.cancel()
     beside.join()
-    return Life(process.returncode if ended_itself else None, said)
+    return ProcessRun(process.returncode if ended_itself else None, stderr)
 
 
 def _signalled(number: signal.Signals) -> Fault:
-    def befall(trade: Trade, place: Path, whole: Whole, draw: random.Random) -> Life:
-        moment = draw.uniform(0.2, 1.0) * whole.seconds
+    def inject(operation: Operation, place: Path, baseline: Baseline, draw: random.Random) -> ProcessRun:
+        moment = draw.uniform(0.2, 1.0) * baseline.seconds
 
         def strike(process: subprocess.Popen[str]) -> None:
             time.sleep(moment)
             if process.poll() is None:
                 process.send_signal(number)
 
-        return live(trade, place, strike)
+        return run_operation(operation, place, strike)
 
-    return Fault(number.name, befall)
+    return Fault(number.name, inject)
 
 
-def _full_disk(trade: Trade, place: Path, whole: Whole, draw: random.Random) -> Life:
+def _full_disk(operation: Operation, place: Path, baseline: Baseline, draw: random.Random) -> ProcessRun:
     """Room for a part of the output."""
-    room = max(16, round(draw.uniform(0.05, 0.9) * whole.size / 1024))
+    room = max(16, round(draw.uniform(0.05, 0.9) * baseline.size / 1024))
     with _disk(place / "out", f"{room}k"):
-        return live(trade, place)
+        return run_operation(operation, place)
 
 
-def _read_only(trade: Trade, place: Path, whole: Whole, draw: random.Random) -> Life:
+def _read_only(operation: Operation, place: Path, baseline: Baseline, draw: random.Random) -> ProcessRun:
     with _disk(place / "out", ROOM, "ro"):
-        return live(trade, place)
+        return run_operation(operation, place)
 
 
 @contextmanager
@@ -136,17 +138,17 @@ def _no_mounting() -> str:
     return "" if sys.platform == "linux" and os.geteuid() == 0 else "needs root, to mount a disk"
 
 
-def _out_of_memory(trade: Trade, place: Path, whole: Whole, draw: random.Random) -> Life:
+def _out_of_memory(operation: Operation, place: Path, baseline: Baseline, draw: random.Random) -> ProcessRun:
     """A limit between where it starts at all and what it takes."""
-    limit = round(draw.uniform(0.6, 0.98) * whole.memory)
-    return live(trade, place, FAULTS_ADDRESSES=str(limit))
+    limit = round(draw.uniform(0.6, 0.98) * baseline.memory)
+    return run_operation(operation, place, FAULTS_ADDRESSES=str(limit))
 
 
-def _clock_jumps(trade: Trade, place: Path, whole: Whole, draw: random.Random) -> Life:
+def _clock_jumps(operation: Operation, place: Path, baseline: Baseline, draw: random.Random) -> ProcessRun:
     """The clock of the day goes a day forward and two back."""
     file = place / "clock"
     file.write_text("+0")
-    moments = sorted(draw.uniform(0.2, 1.0) * whole.seconds for _ in range(2))
+    moments = sorted(draw.uniform(0.2, 1.0) * baseline.seconds for _ in range(2))
 
     def jump(process: subprocess.Popen[str]) -> None:
         began = time.monotonic()
@@ -161,7 +163,7 @@ def _clock_jumps(trade: Trade, place: Path, whole: Whole, draw: random.Random) -
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
     }
-    return live(trade, place, jump, **clock)
+    return run_operation(operation, place, jump, **clock)
 
 
 def _faked_clock() -> Path | None:
@@ -172,16 +174,16 @@ def _no_clock() -> str:
     return "" if _faked_clock() else "needs libfaketime"
 
 
-def _twice(trade: Trade, place: Path, whole: Whole, draw: random.Random) -> Life:
+def _twice(operation: Operation, place: Path, baseline: Baseline, draw: random.Random) -> ProcessRun:
     """Another of the same starts into the same folder while it works."""
-    second: list[Life] = []
+    second: list[ProcessRun] = []
 
     def join(_: subprocess.Popen[str]) -> None:
-        time.sleep(draw.uniform(0.0, 0.8) * whole.seconds)
-        second.append(live(trade, place))
+        time.sleep(draw.uniform(0.0, 0.8) * baseline.seconds)
+        second.append(run_operation(operation, place))
 
-    first = live(trade, place, join)
-    return max([first, *second], key=lambda life: "Traceback" in life.said)
+    first = run_operation(operation, place, join)
+    return max([first, *second], key=lambda process_run: "Traceback" in process_run.stderr)
 
 
 FAULTS = (

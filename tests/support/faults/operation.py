@@ -17,13 +17,13 @@ def leave_alone(process: subprocess.Popen[str], place: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Trade:
+class Operation:
     """A command.
 
     Attributes:
         name: of the table.
         prepare: writes what it works on into an empty folder, the place.
-        ask: the arguments of ``save-avs`` at a place, the same again to go on; all goes to ``place/out``.
+        ask: the arguments of ``save-avs`` at a place; the same resumes; output goes to ``place/out``.
         done: what is done at a place, as far as it has come.
         attend: what is done meanwhile, until it is to end; returns what was read of stderr.
         codes: exit codes of one that has finished.

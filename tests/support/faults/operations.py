@@ -15,7 +15,7 @@ import httpx
 import torch
 
 from save_avs.models.serialization import save_model
-from tests.support.faults.operation import Outcome, Trade, digest, digests
+from tests.support.faults.operation import Operation, Outcome, digest, digests
 from tests.support.sample_videos import make_video
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import shake, tiny_config, tiny_model
@@ -51,9 +51,9 @@ def _segment(place: Path) -> list[str]:
 
 def _segmented(place: Path) -> Outcome:
     """What a summary says is done: it is written last."""
-    told = [path.parent for path in (place / "out").glob("*/summary.json")]
-    masks = {folder.name: digest((folder / "masks.json").read_bytes()) for folder in told}
-    overlays = {f"{folder.name}/overlay": _frames_in(folder / "overlay.mp4") for folder in told}
+    reported = [path.parent for path in (place / "out").glob("*/summary.json")]
+    masks = {folder.name: digest((folder / "masks.json").read_bytes()) for folder in reported}
+    overlays = {f"{folder.name}/overlay": _frames_in(folder / "overlay.mp4") for folder in reported}
     return masks | overlays
 
 
@@ -113,15 +113,15 @@ def _serve(place: Path) -> list[str]:
 def _ask_the_service(process: subprocess.Popen[str], place: Path) -> str:
     """Send what was not accepted yet, wait for all, keep what came of it; then end the service."""
     assert process.stderr is not None
-    said = process.stderr.readline()
+    stderr = process.stderr.readline()
     with (
         suppress(httpx.TransportError, IndexError),
-        httpx.Client(base_url=said.split()[-1], timeout=30) as client,
+        httpx.Client(base_url=stderr.split()[-1], timeout=30) as client,
     ):
         _send(client, place)
         _collect(client, place)
         process.terminate()
-    return said
+    return stderr
 
 
 def _send(client: httpx.Client, place: Path) -> None:
@@ -159,18 +159,18 @@ def _book(path: Path) -> dict[str, str]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def trades(address: Callable[[], str]) -> dict[str, Trade]:
+def operations(address: Callable[[], str]) -> dict[str, Operation]:
     """All of them; ``address`` is where the published weights are served."""
     every = (
-        Trade("segment", _clips_and_model, _segment, _segmented),
-        Trade("train", _recipe, lambda place: ["train", str(place / "recipe.yaml")], _stages),
-        Trade(
+        Operation("segment", _clips_and_model, _segment, _segmented),
+        Operation("train", _recipe, lambda place: ["train", str(place / "recipe.yaml")], _stages),
+        Operation(
             "fetch",
             _publish,
             partial(_fetch, address),
             lambda place: digests(place / "out", "*/*.pth"),
             environment=_cache,
         ),
-        Trade("serve", _clips_and_model, _serve, _found, attend=_ask_the_service, codes=(143,)),
+        Operation("serve", _clips_and_model, _serve, _found, attend=_ask_the_service, codes=(143,)),
     )
-    return {trade.name: trade for trade in every}
+    return {operation.name: operation for operation in every}

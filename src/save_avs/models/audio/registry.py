@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from save_avs.errors import UsageError
+from save_avs.models.audio.aisfx import AiSFX
 from save_avs.models.audio.cnn14 import CNN14
 from save_avs.models.audio.compact import CompactBackbone
 from save_avs.models.audio.openl3 import OPENL3_VARIANTS
@@ -16,6 +17,7 @@ BACKBONES: dict[str, type[AudioBackbone]] = {
     "cnn14": CNN14,
     **OPENL3_VARIANTS,
     "yamnet": YAMNet,
+    "aisfx": AiSFX,
 }
 
 

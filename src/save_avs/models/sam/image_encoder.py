@@ -122,12 +122,15 @@ class ImageEncoderViT(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x: Tensor, injections: Sequence[Tensor | None] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, injections: Sequence[Tensor | None] | None = None, tokens: Tensor | None = None
+    ) -> Tensor:
         """Encode normalized images.
 
         Args:
             x: [B,3,S,S].
             injections: one [B,C] or None per block, added to every token before that block.
+            tokens: [B,S/patch,S/patch,C], added to the patches.
 
         Returns:
             [B,out_chans,S/patch,S/patch].
@@ -141,6 +144,7 @@ class ImageEncoderViT(nn.Module):
         if injections is not None and len(injections) != len(self.blocks):
             raise ValueError(f"{len(injections)} injections for {len(self.blocks)} blocks")
         x = self.patch_embed(x) + self.pos_embed
+        x = x if tokens is None else x + tokens
         for i, block in enumerate(self.blocks):
             injection = None if injections is None else injections[i]
             x = self._run(block, x if injection is None else x + injection[:, None, None, :])
