@@ -111,6 +111,13 @@ def segment(
         Path | None,
         typer.Option("--audio", metavar="FILE", help="Use the sound of FILE instead; both start at time 0."),
     ] = None,
+    start: Annotated[
+        str,
+        typer.Option("--start", metavar="TIME", help="Leave out frames before TIME: seconds or [HH:]MM:SS."),
+    ] = "0",
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="TIME", help="Leave out frames from TIME on.")
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool,
@@ -137,7 +144,7 @@ def segment(
     For very many videos, see the command batch.
     """
     from save_avs.inference.result_folders import find_inputs, plan_jobs
-    from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
+    from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs, parse_time
 
     settings = SegmentationSettings(
         fps=parse_fps(fps),
@@ -154,6 +161,8 @@ def segment(
         deinterlace=cast("Switch", deinterlace),
         audio_track=audio_track,
         audio=None if audio is None else str(audio),
+        start=parse_time(start),
+        end=None if end is None else parse_time(end),
     )
     if not inputs:
         raise UsageError(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, overload
+from typing import Any, Unpack, overload
 
 from numpy.typing import ArrayLike
 
@@ -20,9 +20,10 @@ from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.progress import FrameProgress
 from save_avs.inference.result import SegmentationResult
 from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
+from save_avs.inference.segment_options import SegmentOptions, VideoPath
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
 from save_avs.inference.sources import VideoSource, array_source, open_source
-from save_avs.inference.spooled_input import ReadableFile, SpooledInput, open_input
+from save_avs.inference.spooled_input import SpooledInput, open_input
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
 from save_avs.types import VideoMasksBuilder
@@ -34,34 +35,6 @@ from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope
 _logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 24  # of the frames of a chunk; about five chunks are in memory at once
 _MIN_CHUNK_FRAMES = 4  # however large the frames: smaller batches cost the model more per frame
-
-
-VideoPath = str | os.PathLike[str] | ReadableFile | SpooledInput
-
-
-class SegmentOptions(TypedDict, total=False):
-    """The options of ``segment``."""
-
-    model: FrameModel | str | Path
-    fps: float | None
-    threshold: float
-    outputs: tuple[str, ...]
-    batch_size: int
-    smooth: float
-    objects: bool
-    track: bool
-    color: str
-    opacity: float
-    outline: float
-    labels: bool
-    tone_map: Switch
-    deinterlace: Switch
-    audio_track: int | None
-    audio: str | os.PathLike[str] | None
-    directory: str | Path | None
-    overwrite: bool
-    on_progress: Callable[[FrameProgress], None] | None
-    on_warning: Callable[[str], None] | None
 
 
 @overload
@@ -89,6 +62,8 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
     deinterlace: Switch = "auto",
     audio_track: int | None = None,
     audio: str | os.PathLike[str] | None = None,
+    start: float = 0.0,
+    end: float | None = None,
     directory: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[FrameProgress], None] | None = None,
@@ -115,6 +90,8 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         audio_track: the audio track to use, counted from 1; None for the one that players choose.
         audio: another file whose sound to use instead, its time 0 at that of the video.
+        start: frames before this time, in seconds, are left out; the others keep times and source indices.
+        end: so are frames from this time on; None for the end of the video.
         directory: a new folder to write to while the video is processed; it appears when all is done. Without
             it nothing is written; the result's ``save`` does the same later and reads the video twice. For
             several videos: the folder of their folders, ``<stem>`` each.
@@ -154,6 +131,8 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
         deinterlace=deinterlace,
         audio_track=audio_track,
         audio=None if audio is None else os.fspath(audio),
+        start=start,
+        end=end,
     )
     several = not (isinstance(path, str | os.PathLike | SpooledInput) or hasattr(path, "read"))
     inputs: Any = path if several else [path]
@@ -177,7 +156,7 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
     return results if several else results[0]
 
 
-def segment_arrays(
+def segment_arrays(  # noqa: PLR0913, as `segment`
     frames: ArrayLike,
     waveform: ArrayLike | None = None,
     *,
@@ -190,6 +169,8 @@ def segment_arrays(
     smooth: float = 0.0,
     objects: bool = False,
     track: bool = False,
+    start: float = 0.0,
+    end: float | None = None,
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
     name: str = "arrays",
 ) -> SegmentationResult:
@@ -209,6 +190,8 @@ def segment_arrays(
         smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
         objects: also separate each mask into objects.
         track: give the objects ids that persist over time; implies ``objects``.
+        start: frames before this time, in seconds, are left out.
+        end: so are frames from this time on; None for all.
         outputs: what the result's ``save`` will write: names out of ``OUTPUTS``.
         name: what its files call it.
 
@@ -227,7 +210,13 @@ def segment_arrays(
     if (fps is None) == (times is None):
         raise UsageError("no frame times: give either fps or times")
     chunk = make_chunk(frames, waveform, fps=fps, times=times, sample_rate=sample_rate)
-    chosen = {"threshold": threshold, "outputs": outputs, "batch_size": batch_size}
+    chosen = {
+        "threshold": threshold,
+        "outputs": outputs,
+        "batch_size": batch_size,
+        "start": start,
+        "end": end,
+    }
     settings = SegmentationSettings(**chosen, smooth=smooth, objects=objects, track=track)
     return _Pipeline(array_source(chunk, name), settings).run(_build_predictor(model, settings))
 
@@ -257,7 +246,7 @@ class _Pipeline:
         self._warnings: list[str] = []
         self._warnings_reported = 0
         self._masks = VideoMasksBuilder((source.video.height, source.video.width))
-        self._envelope = WaveformEnvelope()
+        self._envelope = WaveformEnvelope(settings.start)
         self._thumbnails = Thumbnails()
         self._read_report = ReadReport()
 
@@ -284,7 +273,7 @@ class _Pipeline:
             self._flush_warnings()
             self._source.check_unchanged()
             if not frames:  # raised before the videos are closed, which cannot be empty
-                raise MediaError(f"{self._source.label}: no frame can be decoded")
+                raise MediaError(f"{self._source.label}: {self._emptiness()}")
         seconds = time.perf_counter() - self._started
         _logger.info("%s: segmented %d frames in %.1f s", self._source.label, frames, seconds)
         return SegmentationResult(
@@ -299,6 +288,14 @@ class _Pipeline:
             total_frames=frames,
             read_report=self._read_report,
         )
+
+    def _emptiness(self) -> str:
+        """Return why there is no frame."""
+        start, end, duration = self._settings.start, self._settings.end, self._source.video.duration
+        if not start and end is None:
+            return "no frame can be decoded"
+        span = f"from {start:g} s on" if end is None else f"from {start:g} s to {end:g} s"
+        return f"no frame {span}" + (f": it ends at {duration:.2f} s" if duration is not None else "")
 
     def _consume(self, prediction: Prediction, videos: VideoOutputs) -> None:
         chunk = prediction.chunk
@@ -321,7 +318,9 @@ class _Pipeline:
         self._flush_warnings()
         if self._on_progress is not None:
             elapsed = time.perf_counter() - self._started
-            self._on_progress(FrameProgress(frames, moment, self._source.video.duration, elapsed))
+            start, duration = self._settings.start, self._source.video.duration
+            duration = None if duration is None else self._settings.clip(duration) - start
+            self._on_progress(FrameProgress(frames, moment - start, duration, elapsed))
 
     def _flush_warnings(self) -> None:
         """Report new warnings from the caller's thread: they come from the reader's."""

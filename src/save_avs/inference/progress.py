@@ -11,8 +11,8 @@ class FrameProgress:
 
     Attributes:
         frames: processed so far.
-        time: of the last of them, seconds.
-        duration: of the video, None when the file does not say.
+        time: of the last of them, seconds from the start of the range.
+        duration: of the range to segment, None when the file does not say.
         elapsed: seconds since the start.
     """
 

@@ -150,7 +150,7 @@ class SegmentationResult:
             MediaError: the video has changed.
         """
         draw = self.settings.painter()
-        with open_writer(self.source, path) as writer:
+        with open_writer(self.source, self.settings, path) as writer:
             if self.settings.fps is None:
                 for image, frame in self._images():
                     writer.write(draw(image, frame), frame.time)
@@ -240,8 +240,8 @@ class SegmentationResult:
             times=self.video_masks.times,
             areas=self.video_masks.areas(),
             thumbnails=self.thumbnails,
-            start=0.0 if whole else self.video_masks.times[0],
-            end=self._duration() if whole else float(frame_ends(self.video_masks)[-1]),
+            start=self.settings.start if whole else self.video_masks.times[0],
+            end=self.settings.clip(self._duration()) if whole else float(frame_ends(self.video_masks)[-1]),
             title=self._title,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from PIL import ImageColor
 from save_avs.errors import UsageError
 from save_avs.formats import LABEL, MASK_FORMATS
 from save_avs.video.color import Switch, check_switch
+from save_avs.video.container import check_time_range
 from save_avs.visualization.overlay import OUTLINE, MaskPainter
 
 MAX_OUTLINE = 5  # percent of the frame's shorter side
@@ -34,6 +36,9 @@ OUTPUT_FILES = {
 } | {name: form.file for name, form in MASK_FORMATS.items()}
 OUTPUTS = tuple(OUTPUT_FILES)
 
+# Hours, minutes and seconds: below 60 where a larger unit is before them.
+_TIME = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):(?=[0-5]?\d(?:\.|$)))?(\d+(?:\.\d*)?)", re.ASCII)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationSettings:
@@ -55,6 +60,8 @@ class SegmentationSettings:
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         audio_track: the audio track to use, counted from 1; None for the one that players choose.
         audio: file whose sound to use instead, its time 0 at that of the video.
+        start: frames before this time, in seconds, are left out.
+        end: so are frames from this time on; None for the end of the video.
 
     Raises:
         UsageError: a value is out of range.
@@ -75,6 +82,8 @@ class SegmentationSettings:
     deinterlace: Switch = "auto"
     audio_track: int | None = None
     audio: str | None = None
+    start: float = 0.0
+    end: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -96,7 +105,12 @@ class SegmentationSettings:
             raise UsageError(f"audio tracks are counted from 1, so there is no track {self.audio_track}")
         if self.audio is not None and not Path(self.audio).is_file():
             raise UsageError(f"{self.audio}: no such file")
+        check_time_range(self.start, self.end)
         self.painter()
+
+    def clip(self, time: float) -> float:
+        """Return a time in seconds, or the end of the range to segment if that is earlier."""
+        return time if self.end is None else min(time, self.end)
 
     def check_number_of_inputs(self, count: int) -> None:
         """Raise a UsageError if these settings are for fewer inputs."""
@@ -105,7 +119,7 @@ class SegmentationSettings:
 
     def read_options(self) -> dict[str, Any]:
         """Return the options of ``read_video_chunks`` that decide which frames and sound there are."""
-        names = ("tone_map", "deinterlace", "audio_track", "audio")
+        names = ("tone_map", "deinterlace", "audio_track", "audio", "start", "end")
         return {name: getattr(self, name) for name in names}
 
     def mask_options(self) -> dict[str, Any]:
@@ -152,6 +166,19 @@ def parse_fps(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise UsageError(f"fps must be 'native' or a number above 0, not {text!r}") from None
+
+
+def parse_time(text: str) -> float:
+    """Parse seconds, MM:SS or HH:MM:SS, with or without a fraction, into seconds.
+
+    Raises:
+        UsageError: the text is no such time.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a time: give seconds, MM:SS or HH:MM:SS, such as 90.5 or 1:30.5")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def parse_outputs(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -130,30 +131,32 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
         *,
         fps: float | None = None,
         chunk: int = 16,
+        start: float = 0.0,
+        end: float | None = None,
         report: ReadReport | None = None,
         on_warning: Callable[[str], None] | None = None,
         **_: Any,
     ) -> Iterator[VideoChunk]:
+        picked = np.flatnonzero((arrays.times >= start) & (arrays.times < (math.inf if end is None else end)))
         if report is not None:
-            report.frames_decoded = len(arrays)
+            report.frames_decoded = len(picked)
         if not has_audio and on_warning is not None:
             on_warning(f"{name}: has no sound")
         if peak > LOUD and on_warning is not None:
             on_warning(f"{name}: the waveform reaches {peak:.3g}: floats should be in -1..1")
         buffer = AudioBuffer()
         buffer.add(AudioBlock(0, arrays.waveform[:, None]))
-        picked = np.arange(len(arrays))
         if fps is not None:
-            picked = np.unique(np.floor(arrays.times * fps + 1e-6), return_index=True)[1]
+            picked = picked[np.unique(np.floor(arrays.times[picked] * fps + 1e-6), return_index=True)[1]]
         for first in range(0, len(picked), chunk):
             part = picked[first : first + chunk]
-            start, end = sample_range(arrays.times[part], _AUDIO_MARGIN, arrays.sample_rate)
+            low, high = sample_range(arrays.times[part], _AUDIO_MARGIN, arrays.sample_rate)
             yield replace(
                 arrays,
                 frames=arrays.frames[part],
                 times=arrays.times[part],
-                waveform=buffer.window(start, end)[:, 0] if has_audio else arrays.waveform,
-                waveform_start=start / arrays.sample_rate,
+                waveform=buffer.window(low, high)[:, 0] if has_audio else arrays.waveform,
+                waveform_start=low / arrays.sample_rate,
                 first_index=first,
                 source_indices=arrays.source_indices[part],
             )

@@ -56,7 +56,7 @@ def open_video_outputs(
         if folder is None or name not in settings.outputs:
             return None
         fps = settings.fps or source.video.fps
-        return stack.enter_context(open_writer(source, folder / file, fps, encoding))
+        return stack.enter_context(open_writer(source, settings, folder / file, fps, encoding))
 
     with ExitStack() as stack:
         overlay = open_output("overlay", OVERLAY_FILE, H264) if settings.fps is None else None
@@ -66,15 +66,21 @@ def open_video_outputs(
 
 
 def open_writer(
-    source: VideoSource, path: str | Path, fps: float | None = None, encoding: VideoEncoding = H264
+    source: VideoSource,
+    settings: SegmentationSettings,
+    path: str | Path,
+    fps: float | None = None,
+    encoding: VideoEncoding = H264,
 ) -> VideoWriter:
-    """Open a video of the size, sound and, unless another is given, frame rate of a source."""
+    """Open a video of the size, sound and, unless another is given, frame rate of a part of a source."""
     video = source.video
     return VideoWriter(
         path,
         width=video.width,
         height=video.height,
         fps=fps or video.fps,
+        start=settings.start,
+        end=settings.end,
         sample_aspect_ratio=video.sample_aspect_ratio,
         encoding=encoding,
         **source.audio,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -21,17 +22,26 @@ from save_avs.video.container import Warn, decode, ignore_warning, open_media, p
 
 # Seconds: a longer pause comes from a damaged timestamp.
 _MAX_PAUSE = 6 * 3600.0
+# Seconds decoded before those that are wanted: decoders and resamplers need a while to settle.
+_RUN_IN = 1.0
 # Seconds: a longer pause is ignored if the timestamp after it jumps back.
 _FORWARD_JUMP = 1.0
 
 
 def read_audio_blocks(
-    track: AudioTrack, *, sample_rate: int, layout: str, on_warning: Warn = ignore_warning
+    track: AudioTrack,
+    *,
+    sample_rate: int,
+    layout: str,
+    start: float = -math.inf,
+    end: float = math.inf,
+    on_warning: Warn = ignore_warning,
 ) -> Iterator[AudioBlock]:
     """Yield an audio track in ascending blocks that never overlap; gaps between them are silence.
 
     Sample ``n`` is at ``n / sample_rate`` seconds on the clock. ``layout`` is one of
-    ``channels.AAC_LAYOUTS``. Damaged packets are skipped; ``on_warning`` is called for the first.
+    ``channels.AAC_LAYOUTS``. Packets of other times than those from ``start`` to ``end`` seconds are not
+    decoded. Damaged packets are skipped; ``on_warning`` is called for the first.
     """
     assembler = AudioAssembler(sample_rate, layout)
     reached = 0.0
@@ -49,11 +59,29 @@ def read_audio_blocks(
         stream = pick_audio(container, track.number)
         if stream is None:
             return
-        for frame, time in _with_times(decode(container, stream, on_damage=on_damage), track.origin):
+        skip = _skip_until(start - _RUN_IN + track.origin)
+        decoded = decode(container, stream, on_damage=on_damage, skip=skip)
+        for frame, time in _with_times(decoded, track.origin):
             if time is not None:
+                if time > end:
+                    break
                 reached = time + frame.samples / frame.sample_rate
             yield from assembler.feed(time, frame.sample_rate, mix_frame(frame, layout))
     yield from assembler.finish()
+
+
+def _skip_until(timestamp: float) -> Callable[[Any], bool]:
+    """Return whether to skip a packet, before a timestamp in seconds; in tracks without timestamps, none."""
+    has_times = False
+
+    def skip(packet: Any) -> bool:
+        nonlocal has_times
+        if packet.pts is None:
+            return has_times
+        has_times = True
+        return packet.pts * packet.time_base < timestamp
+
+    return skip
 
 
 def _with_times(frames: Iterable[Any], origin: float) -> Iterator[tuple[Any, float | None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,19 @@ def check_fps(fps: float | None) -> None:
     """
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"fps must be a positive number, not {fps}")
+
+
+def check_time_range(start: float, end: float | None) -> None:
+    """Check a range of time.
+
+    Raises:
+        UsageError: it begins before 0, or is empty.
+    """
+    for name, time in (("start", start), ("end", end)):
+        if time is not None and not (math.isfinite(time) and time >= 0):
+            raise UsageError(f"{name} must be a time of 0 or more seconds, not {time}")
+    if end is not None and end <= start:
+        raise UsageError(f"end must be after start: {end:g} s is not after {start:g} s")
 
 
 def open_media(path: str | os.PathLike[str]) -> InputContainer:
@@ -121,13 +135,19 @@ def _pick(streams: list[_Stream], best: Any) -> _Stream | None:
     return next(default, streams[0] if streams else None)
 
 
-def decode(container: InputContainer, *streams: Any, on_damage: Callable[[str, bool], None]) -> Iterator[Any]:
+def decode(
+    container: InputContainer,
+    *streams: Any,
+    on_damage: Callable[[str, bool], None],
+    skip: Callable[[Any], bool] = lambda packet: False,
+) -> Iterator[Any]:
     """Yield every frame of some streams that can be decoded, in the order of the file.
 
     ``on_damage(reason, fatal)`` is called where a packet cannot be decoded (it is skipped) and, with
-    ``fatal``, where the file cannot be read any further.
+    ``fatal``, where the file cannot be read any further. The first packets, as long as ``skip`` returns
+    True, are not decoded.
     """
-    packets = _packets(container, streams)
+    packets = dropwhile(skip, packets_of(container, streams))
     truncated = False
     while True:
         try:
@@ -153,7 +173,7 @@ def decode(container: InputContainer, *streams: Any, on_damage: Callable[[str, b
         yield from frames
 
 
-def _packets(container: InputContainer, streams: tuple[Any, ...]) -> Iterator[Any]:
+def packets_of(container: InputContainer, streams: tuple[Any, ...]) -> Iterator[Any]:
     """Demultiplex streams, with timestamps unwrapped where the format allows them to restart."""
     if not may_restart(container):
         yield from container.demux(*streams)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from save_avs.types import U8
 from save_avs.video.color import Switch
 from save_avs.video.container import Warn, decode, open_media, pick_video
+from save_avs.video.entry_point import EntryPoint, find_entry_point
 from save_avs.video.probe import VideoInfo
 from save_avs.video.rotation import UprightConverter
 from save_avs.video.timestamps import best_effort_times, repair_times
@@ -16,13 +19,15 @@ from save_avs.video.timestamps import best_effort_times, repair_times
 # Seconds between the end of the last frame and the end that the header declares: more, and the file was cut.
 _CUT = 0.5
 
+Span = tuple[float, float]  # start and end in seconds, the end excluded
+
 
 @dataclass
 class ReadReport:
     """What reading a video found; complete when the reader is exhausted.
 
     Attributes:
-        frames_decoded: frames of the source, whether they were yielded or not.
+        frames_decoded: frames of the source in the range to read, whether they were yielded or not.
         timestamps_repaired: of these, the frames whose timestamp was missing or wrong.
     """
 
@@ -50,40 +55,84 @@ class TimedFrame:
 class FrameReader:
     """Decodes every frame of one file, in order of time; ``rgb`` converts those that are needed.
 
+    Of a span these are the frames that are shown in it, and the next one.
+
     ``on_warning`` is called once for damage, for a cut file (and how far it could be read), for timestamps
     that had to be repaired, and for a frame size that changes.
     """
 
     def __init__(
-        self, info: VideoInfo, report: ReadReport, on_warning: Warn, tone_map: Switch = "auto"
+        self,
+        info: VideoInfo,
+        report: ReadReport,
+        on_warning: Warn,
+        tone_map: Switch = "auto",
+        span: Span = (0.0, math.inf),
     ) -> None:
         self._info = info
         self._report = report
         self._on_warning = on_warning
         self._warned: set[str] = set()
         self._rgb = UprightConverter(info.width, info.height, tone_map)
+        self.span: Span = span
         self._end = 0.0
         self._failure = ""
         self._first_repair: float | None = None
 
     def __iter__(self) -> Iterator[TimedFrame]:
+        start, end = self.span
+        before: TimedFrame | None = None
+        for frame in self._frames():
+            if frame.time < start:
+                before = frame
+                continue
+            if before is not None:
+                yield before
+                before = None
+            yield frame
+            if frame.time >= end:
+                return
+            self._report.frames_decoded += 1
+        if before is not None:
+            yield before
+        self._check_end()
+
+    def _frames(self) -> Iterator[TimedFrame]:
         step = 1 / self._info.fps
         last: float | None = None
+        first, timed = self._timed_from_start()
+        for index, (frame, timestamp) in enumerate(repair_times(timed, step, self._on_repair), first):
+            time = timestamp - self._info.origin
+            step = step if last is None else time - last
+            last = time
+            duration = float(frame.duration * frame.time_base) if frame.duration else step
+            self._end = time + duration
+            yield TimedFrame(index, time, duration, frame)
+
+    def _timed_from_start(self) -> tuple[int, Iterator[tuple[Any, float | None]]]:
+        """Return the index of the first frame to decode, and the frames with their timestamps."""
+        start, _ = self.span
+        entry = find_entry_point(self._info.path, start + self._info.origin) if start > 0 else None
+        if entry is not None:
+            timed = self._decode(entry)
+            first = next(timed, None)
+            if first is not None and first[0].pts == entry.pts:
+                return entry.index, chain([first], timed)
+        return 0, self._decode()
+
+    def _decode(self, entry: EntryPoint | None = None) -> Iterator[tuple[Any, float | None]]:
+        """Decode the frames, from an entry point on."""
         with open_media(self._info.path) as container:
             stream: Any = pick_video(container)
             stream.thread_type = "AUTO"
-            decoded = decode(container, stream, on_damage=self._on_damage)
-            for frame, timestamp in repair_times(
-                best_effort_times(decoded, container, stream), step, self._on_repair
-            ):
-                time = timestamp - self._info.origin
-                step = step if last is None else time - last
-                last = time
-                duration = float(frame.duration * frame.time_base) if frame.duration else step
-                self._end = time + duration
-                yield TimedFrame(self._report.frames_decoded, time, duration, frame)
-                self._report.frames_decoded += 1
-        self._check_end()
+            if entry is None:
+                decoded = decode(container, stream, on_damage=self._on_damage)
+            else:
+                entry.seek(container, stream)
+                skip = lambda packet: packet.pts != entry.pts  # noqa: E731
+                decoded = decode(container, stream, on_damage=self._on_damage, skip=skip)
+                decoded = (frame for frame in decoded if frame.pts is None or frame.pts >= entry.pts)
+            yield from best_effort_times(decoded, container, stream)
 
     def rgb(self, frame: TimedFrame) -> U8:
         """Convert to upright RGB, u8 [H,W,3] of the size in ``info``."""

@@ -13,9 +13,9 @@ from save_avs.video.audio_blocks import AudioWindowReader, sample_range
 from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.color import Switch, check_switch
-from save_avs.video.container import Warn, check_fps, ignore_warning
+from save_avs.video.container import Warn, check_fps, check_time_range, ignore_warning
 from save_avs.video.deinterlace import deinterlace_frames
-from save_avs.video.frame_decoder import FrameReader, ReadReport, TimedFrame
+from save_avs.video.frame_decoder import FrameReader, ReadReport, Span, TimedFrame
 from save_avs.video.probe import VideoInfo, probe
 
 # Limits of a chunk whatever its frame count: large frames, or long pauses between them.
@@ -40,6 +40,8 @@ def read_video_chunks(
     audio_margin: float = 0.5,
     tone_map: Switch = "auto",
     deinterlace: Switch = "auto",
+    start: float = 0.0,
+    end: float | None = None,
     audio_track: int | None = None,
     audio: str | os.PathLike[str] | None = None,
     report: ReadReport | None = None,
@@ -60,13 +62,15 @@ def read_video_chunks(
         audio_margin: seconds of audio on each side of a chunk's frames.
         tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
+        start: frames before this time, in seconds, are left out; the others keep their times and indices.
+        end: so are frames from this time on; None reads to the end of the file.
         audio_track: the audio track to read, counted from 1; None for the one that players choose.
         audio: another file whose sound to read instead, its time 0 at that of the video.
         report: filled in while the chunks are read.
         on_warning: called with one line for each thing worth knowing: no audio, damage, a cut file.
 
     Raises:
-        UsageError: no such file, or an ``fps`` that is not a positive number.
+        UsageError: no such file, an ``fps`` that is not a positive number, or an empty range of time.
         MediaError: the file cannot be read as video, or has no such audio track. Both are raised by the call
             itself.
 
@@ -78,15 +82,15 @@ def read_video_chunks(
         (4, (4, 360, 640, 3), True)
     """
     check_fps(fps)
+    check_time_range(start, end)
     check_switch("tone_map", tone_map)
     check_switch("deinterlace", deinterlace)
     info = probe(path)
-    reader = FrameReader(info, report or ReadReport(), on_warning or ignore_warning, tone_map)
-    frames = iter(reader) if deinterlace == "off" else deinterlace_frames(iter(reader))
     track = choose_audio(info, audio_track, audio)
-    return _chunks(
-        info, track, reader, frames, fps, chunk, sample_rate, audio_margin, on_warning or ignore_warning
-    )
+    warn, span = on_warning or ignore_warning, (start, math.inf if end is None else end)
+    reader = FrameReader(info, report or ReadReport(), warn, tone_map, span)
+    frames = iter(reader) if deinterlace == "off" else deinterlace_frames(iter(reader))
+    return _chunks(info, track, reader, frames, fps, chunk, sample_rate, audio_margin, warn)
 
 
 def _chunks(
@@ -102,7 +106,15 @@ def _chunks(
 ) -> Generator[VideoChunk, None, None]:
     audio = None
     if track is not None:
-        blocks = read_audio_blocks(track, sample_rate=sample_rate, layout="mono", on_warning=on_warning)
+        start, end = reader.span
+        blocks = read_audio_blocks(
+            track,
+            sample_rate=sample_rate,
+            layout="mono",
+            start=start - audio_margin,
+            end=end + audio_margin + 1,
+            on_warning=on_warning,
+        )
         audio = AudioWindowReader(blocks)
     else:
         on_warning(f"{info.path}: has no sound")
@@ -141,15 +153,20 @@ def _images(
     sounds: Callable[[float], bool],
     on_jump: Callable[[float], None],
 ) -> Iterator[_Image]:
-    """Convert the frames to read; ``sounds`` tells whether there is audio at a time or later."""
+    """Convert the frames of the span; ``sounds`` tells whether there is audio at a time or later."""
     timed = (
         _repeat_held_frames(frames, sounds)
         if fps is None
-        else _resample_frames(frames, 1 / fps, sounds, on_jump)
+        else _resample_frames(frames, 1 / fps, reader.span, sounds, on_jump)
     )
+    start, end = reader.span
     converted: TimedFrame | None = None
     image = np.empty(0, dtype=np.uint8)
     for time, frame in timed:
+        if time < start:
+            continue
+        if time >= end:
+            return
         if frame is not converted:
             converted, image = frame, reader.rgb(frame)
         yield time, image, frame.index
@@ -180,23 +197,24 @@ def _repeat_held_frames(
 def _resample_frames(
     frames: Iterator[TimedFrame],
     interval: float,
+    span: Span,
     sounds: Callable[[float], bool],
     on_jump: Callable[[float], None],
 ) -> Iterator[tuple[float, TimedFrame]]:
-    """Pair each time of an even grid, from the first frame on, with the frame nearest to it.
+    """Pair each time of an even grid, from the first frame of the span on, with the frame nearest to it.
 
     A frame that is shown for very long without any sound is held for a while only (``on_jump``).
     """
     first: float | None = None
     count = 0
     for before, after in _with_next(frames):
-        first = before.time if first is None else first
+        first = _first_time(before, after, interval, span) if first is None else first
         if after is None:
             end = before.time + before.duration - min(interval, before.duration) / 2
         else:
             end = math.nextafter(after.time, math.inf)
-        while (time := first + count * interval) < end or count == 0:
-            if after is not None and after.time - time < time - before.time:
+        while (time := first + count * interval) < end or time == before.time:
+            if after is not None and after.time < span[1] and after.time - time < time - before.time:
                 yield time, after
             elif time - before.time <= _MAX_SILENT_HOLD or sounds(time):
                 yield time, before
@@ -206,6 +224,16 @@ def _resample_frames(
                 on_jump(before.time)
                 count = max(count, math.ceil((after.time - first) / interval - 0.5) - 1)
             count += 1
+
+
+def _first_time(before: TimedFrame, after: TimedFrame | None, interval: float, span: Span) -> float:
+    """Return the first time to read: of the first frame of the span, or its start where that is far off."""
+    start, end = span
+    if before.time >= start:
+        return before.time
+    if after is not None and after.time < min(start + interval, end):
+        return after.time
+    return start
 
 
 def _batches(images: Iterator[_Image], chunk: int) -> Iterator[tuple[list[float], U8, list[int]]]:

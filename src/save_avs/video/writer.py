@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,7 @@ from save_avs.video.audio_blocks import AudioBlock, AudioWindowReader
 from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.codecs import H264, VideoEncoding
+from save_avs.video.frame_decoder import Span
 from save_avs.video.probe import probe
 
 _CLOCK = 90_000  # ticks per second: represents 24, 25, 30, 30000/1001 and 60 fps exactly
@@ -50,6 +53,8 @@ class VideoWriter:
         audio_from: a video whose complete audio is copied, on the clock of ``read_video_chunks``; or one of
             its tracks.
         audio: or audio from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its sample rate).
+        start: time at which the video begins: that much is subtracted from the times of frames and audio.
+        end: time at which its audio ends, if that is longer.
         sample_aspect_ratio: width of a pixel over its height.
         encoding: codecs and pixel formats.
 
@@ -67,6 +72,8 @@ class VideoWriter:
         fps: float,
         audio_from: str | os.PathLike[str] | AudioTrack | None = None,
         audio: tuple[F32, int] | None = None,
+        start: float = 0.0,
+        end: float | None = None,
         sample_aspect_ratio: Fraction = Fraction(1),
         encoding: VideoEncoding = H264,
     ) -> None:
@@ -77,6 +84,7 @@ class VideoWriter:
         self._fps = fps
         self._audio_from = audio_from
         self._audio = audio
+        self._span = (start, math.inf if end is None else end)
         self._sample_aspect_ratio = sample_aspect_ratio
         self._encoding = encoding
         self._stack = ExitStack()
@@ -103,6 +111,7 @@ class VideoWriter:
         width, height = self._size
         if image.shape != (height, width, encoding.channels):
             raise ValueError(f"frame of shape {image.shape} in a video of {width} x {height}")
+        time -= self._span[0]
         pts = round(time * _CLOCK)
         if self._last is not None and pts <= self._last:
             raise ValueError(f"times must increase: {time} s after {self._last / _CLOCK} s")
@@ -155,22 +164,32 @@ class VideoWriter:
     def _add_audio(self) -> _AudioWriter | None:
         codec = self._encoding.audio_codec
         if self._audio is not None:
-            return _AudioWriter.from_array(self._container, *self._audio, codec=codec)
+            return _AudioWriter.from_array(self._container, *self._audio, span=self._span, codec=codec)
         track = self._audio_from
         if track is not None and not isinstance(track, AudioTrack):
             track = choose_audio(probe(track))
-        return None if track is None else _AudioWriter.from_track(self._container, track, codec=codec)
+        if track is None:
+            return None
+        return _AudioWriter.from_track(self._container, track, span=self._span, codec=codec)
 
 
 class _AudioWriter:
-    """The audio of a file being written: gapless from time zero to its own end."""
+    """The audio of a file being written: gapless from time zero to its own end, or the given one."""
 
     def __init__(
-        self, container: Any, blocks: Iterator[AudioBlock], *, sample_rate: int, layout: str, codec: str
+        self,
+        container: Any,
+        blocks: Iterator[AudioBlock],
+        *,
+        duration: float,
+        sample_rate: int,
+        layout: str,
+        codec: str,
     ) -> None:
         channels = len(AAC_LAYOUTS[layout])
         self._container = container
         self._sample_rate = sample_rate
+        self._num_samples = duration * sample_rate
         self._layout = layout
         self._reader = AudioWindowReader(blocks, channels)
         self._position = 0
@@ -178,20 +197,31 @@ class _AudioWriter:
         self._stream.bit_rate = min(96_000, 6 * sample_rate) * channels  # ignored for PCM
 
     @classmethod
-    def from_track(cls, container: Any, track: AudioTrack, *, codec: str) -> _AudioWriter:
+    def from_track(cls, container: Any, track: AudioTrack, *, span: Span, codec: str) -> _AudioWriter:
         sample_rate, layout = _aac_rate(track.sample_rate), aac_layout(track.layout)
-        blocks = read_audio_blocks(track, sample_rate=sample_rate, layout=layout)
-        return cls(container, blocks, sample_rate=sample_rate, layout=layout, codec=codec)
+        duration = span[1] - span[0]
+        track = replace(track, origin=track.origin + span[0])
+        blocks = read_audio_blocks(track, sample_rate=sample_rate, layout=layout, start=0.0, end=duration)
+        return cls(container, blocks, duration=duration, sample_rate=sample_rate, layout=layout, codec=codec)
 
     @classmethod
-    def from_array(cls, container: Any, waveform: F32, source_rate: int, *, codec: str) -> _AudioWriter:
+    def from_array(
+        cls, container: Any, waveform: F32, source_rate: int, *, span: Span, codec: str
+    ) -> _AudioWriter:
         samples = np.atleast_2d(waveform).T.astype(np.float32)  # [S,C]
         sample_rate = _aac_rate(source_rate)
         if sample_rate != source_rate:
             samples = soxr.resample(samples, source_rate, sample_rate)
         layout = "mono" if samples.shape[1] == 1 else "stereo"
-        blocks = iter([AudioBlock(0, samples)])
-        return cls(container, blocks, sample_rate=sample_rate, layout=layout, codec=codec)
+        blocks = iter([AudioBlock(-round(span[0] * sample_rate), samples)])
+        return cls(
+            container,
+            blocks,
+            duration=span[1] - span[0],
+            sample_rate=sample_rate,
+            layout=layout,
+            codec=codec,
+        )
 
     def write_until(self, time: float) -> None:
         """Encode the audio up to a time in seconds, or to its end."""
@@ -208,6 +238,8 @@ class _AudioWriter:
         samples = self._reader.read(self._position, self._position + _AAC_FRAME)
         if self._reader.end is not None:
             samples = samples[: max(0, self._reader.end - self._position)]
+        if self._position + len(samples) > self._num_samples:
+            samples = samples[: max(0, round(self._num_samples) - self._position)]
         if not len(samples):
             return False
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", self._layout)

@@ -28,10 +28,12 @@ class WaveformEnvelope:
     When the waveform outgrows the bins, neighbors merge and each bin then covers twice the time.
 
     Args:
+        start: time of the first bin, in seconds.
         bins: at most this many, an even number.
     """
 
-    def __init__(self, bins: int = 2048) -> None:
+    def __init__(self, start: float = 0.0, bins: int = 2048) -> None:
+        self._start = start
         self._low = np.zeros(bins, dtype=np.float32)
         self._high = np.zeros(bins, dtype=np.float32)
         self._width = 16  # samples per bin
@@ -41,11 +43,11 @@ class WaveformEnvelope:
     def add(self, waveform: F32, start: float, sample_rate: int) -> None:
         """Add a waveform, f32 [S], that begins at ``start`` seconds.
 
-        Waveforms come in order of time. Samples that were added before, and those before time 0, are skipped,
-        so the overlapping waveforms of successive chunks can be added as they are.
+        Waveforms come in order of time. Samples that were added before, and those before the first bin, are
+        skipped, so the overlapping waveforms of successive chunks can be added as they are.
         """
         self._sample_rate = sample_rate
-        first = round(start * sample_rate)
+        first = round((start - self._start) * sample_rate)
         waveform = waveform[max(0, self._end - first) :]
         first = max(first, self._end)
         if not len(waveform):
@@ -68,7 +70,7 @@ class WaveformEnvelope:
     def curve(self) -> tuple[F64, F32, F32]:
         """Return the filled bins: (center of each in seconds, minimum, maximum)."""
         count = math.ceil(self._end / self._width)
-        times = (np.arange(count) + 0.5) * self._width / max(self._sample_rate, 1)
+        times = self._start + (np.arange(count) + 0.5) * self._width / max(self._sample_rate, 1)
         return times, self._low[:count].copy(), self._high[:count].copy()
 
 
