@@ -56,5 +56,7 @@ def test_live_source_is_masked_while_it_sounds():
 def test_wrong_options_are_refused_by_the_call(video):
     with pytest.raises(UsageError, match="threshold"):
         save_avs.stream(video, model=BrightWhereLoud(), threshold=2)
+    with pytest.raises(UsageError, match="tone_map"):
+        save_avs.stream(video, model=BrightWhereLoud(), tone_map="on")
     with pytest.raises(UsageError, match="no such file"):
         save_avs.stream("missing.mp4", model=BrightWhereLoud())

@@ -42,6 +42,39 @@ def test_pipe_gives_every_frame_with_its_audio(video, pipe):
     assert not running_threads()
 
 
+INTERLACED = [
+    "-vf",
+    "tinterlace=interleave_top,fieldorder=tff",
+    "-c:v",
+    "mpeg2video",
+    "-flags",
+    "+ildct+ilme",
+]
+PQ = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc,format=yuv420p10le"
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("option", "encoding"),
+    [
+        ("deinterlace", [*INTERLACED, "-q:v", "2"]),
+        ("tone_map", ["-vf", PQ, "-c:v", "ffv1"]),
+    ],
+)
+def test_live_frames_look_as_those_of_the_file(tmp_path, pipe, option, encoding):
+    path = tmp_path / "v.mkv"
+    with ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=50:d=0.4", *encoding, str(path)) as process:
+        assert process.wait(20) == 0
+    looks = []
+    for switch in ("auto", "off"):
+        with ffmpeg("-i", str(path), "-c", "copy", "-f", "matroska", str(pipe)):
+            live = np.concatenate([c.frames for c in read_live_chunks(pipe, **{option: switch})])
+        filed = np.concatenate([c.frames for c in read_video_chunks(path, **{option: switch})])
+        np.testing.assert_array_equal(live, filed)
+        looks.append(live.astype(int))
+    assert np.abs(looks[0] - looks[1]).mean() > 1  # the switch does something
+
+
 @needs_ffmpeg
 def test_http_stream(video):
     url = f"http://127.0.0.1:{free_port()}/live.ts"

@@ -19,6 +19,7 @@ from save_avs.cli import (
     doctor,
     evaluate,
     export,
+    live,
     masks,
     params,
     segment,
@@ -68,6 +69,7 @@ app = make_app(
     HELP,
     {
         "segment": segment.segment,
+        "live": live.live,
         "batch": batch.batch,
         "demo": demo.demo,
         "eval": evaluate.evaluate,

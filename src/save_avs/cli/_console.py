@@ -19,10 +19,17 @@ from save_avs._text import escape_control_chars, escape_lines
 
 @dataclass
 class OutputSettings:
-    """What this run prints: ``quiet``, only results, warnings and errors; ``verbose``, more than usual."""
+    """What this run prints.
+
+    Attributes:
+        quiet: only results, warnings and errors.
+        verbose: more than usual.
+        after_stop: what Ctrl-C and SIGTERM leave behind, None for nothing.
+    """
 
     quiet: bool = False
     verbose: bool = False
+    after_stop: str | None = None
 
 
 output_settings = OutputSettings()
@@ -145,7 +152,7 @@ def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, no_color: bool, **rest: Any) -> Any:
-        output_settings.quiet, output_settings.verbose = quiet, verbose
+        output_settings.quiet, output_settings.verbose, output_settings.after_stop = quiet, verbose, None
         logging.captureWarnings(True)
         if logging.lastResort is not None:  # prints what libraries log
             logging.lastResort.setFormatter(_EscapingFormatter())

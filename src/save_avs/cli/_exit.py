@@ -57,7 +57,7 @@ def run_app(
     except (KeyboardInterrupt, _Terminated, Exception) as error:
         if _show_traceback():
             print_traceback(error)
-        message, code = _describe(error, name, after_stop)
+        message, code = _describe(error, name, output_settings.after_stop or after_stop)
         print_line(f"{name}: {message}", err=True)
         return code
 

@@ -50,6 +50,10 @@ ModelName = Annotated[
 ]
 Fps = Annotated[str, Option(metavar="N|native", help="Frames to segment per second; native takes all.")]
 Threshold = Annotated[float, Option(help="Probability above which a pixel is in the mask.")]
+ToneMap = Annotated[str, Option("--tone-map", metavar="auto|off", help="Map HDR and BT.2020 to BT.709.")]
+Deinterlace = Annotated[
+    str, Option("--deinterlace", metavar="auto|off", help="Deinterlace interlaced frames.")
+]
 DatasetRoot = Annotated[
     Path, Argument(metavar="ROOT", help="Folder in which the dataset's archive was unpacked.")
 ]

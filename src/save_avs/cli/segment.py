@@ -12,6 +12,7 @@ from save_avs._text import json_document
 from save_avs.cli._console import plural, print_block, print_line
 from save_avs.cli._options import (
     AsJson,
+    Deinterlace,
     Device,
     DryRun,
     Fps,
@@ -20,6 +21,7 @@ from save_avs.cli._options import (
     Precision,
     Runtime,
     Threshold,
+    ToneMap,
 )
 from save_avs.errors import MediaError, UsageError
 
@@ -92,12 +94,8 @@ def segment(
     labels: Annotated[
         bool, typer.Option("--labels", help="Write name or id and score at each mask in the overlay.")
     ] = False,
-    tone_map: Annotated[
-        str, typer.Option("--tone-map", metavar="auto|off", help="Map HDR and BT.2020 to BT.709.")
-    ] = "auto",
-    deinterlace: Annotated[
-        str, typer.Option("--deinterlace", metavar="auto|off", help="Deinterlace interlaced frames.")
-    ] = "auto",
+    tone_map: ToneMap = "auto",
+    deinterlace: Deinterlace = "auto",
     audio_track: Annotated[
         int | None,
         typer.Option(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from save_avs.inference.live_overlay import LiveOverlay
 from save_avs.inference.predictor import FrameModel, Predictor
 from save_avs.inference.prefetch import Prefetcher
+from save_avs.inference.settings import SegmentationSettings
 from save_avs.runtimes import load_model
 from save_avs.types import U8, FrameMask, VideoChunk
 from save_avs.video import is_live, read_live_chunks, read_video_chunks
+from save_avs.video.color import Switch
 
 _logger = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ class SegmentedFrame(FrameMask):
     image: U8
 
 
-def stream(
+def stream(  # noqa: PLR0913, the options of `save-avs live`
     source: str | os.PathLike[str],
     *,
     model: FrameModel | str | Path = "save-tiny",
@@ -47,8 +51,11 @@ def stream(
     track: bool = False,
     drop: bool | None = None,
     timeout: float = 5.0,
+    tone_map: Switch = "auto",
+    deinterlace: Switch = "auto",
+    overlay: str | Path | None = None,
     on_warning: Callable[[str], None] | None = None,
-) -> Iterator[SegmentedFrame]:
+) -> Generator[SegmentedFrame, None, None]:
     """Segment sounding objects frame by frame in bounded memory, in a file or live.
 
     A live frame comes half a second late, for the sound that follows it, and up to a chunk more. Where the
@@ -67,6 +74,10 @@ def stream(
         track: give the objects ids that persist over time; implies ``objects``.
         drop: live: drop frames rather than fall behind; None: unless the sender waits, as a pipe's does.
         timeout: live: seconds without data after which the source has ended.
+        tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
+        deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
+        overlay: an .mp4 or .mkv to write as the frames come, with the masks and the sound as the model hears
+            it; it can be played while it grows, and is complete when the loop is left, however that happens.
         on_warning: called with each warning, one line; warnings also go to the logger ``save_avs``.
 
     Raises:
@@ -87,6 +98,7 @@ def stream(
         if on_warning is not None:
             on_warning(text)
 
+    writer = None if overlay is None else LiveOverlay(Path(overlay), SegmentationSettings().painter(), fps)
     network = load_model(model) if isinstance(model, str | Path) else model
     predictor = Predictor(network, threshold, chunk, smooth=smooth, objects=objects, track=track)
     if is_live(source):
@@ -97,19 +109,31 @@ def stream(
             chunk=chunk,
             drop=drop,
             timeout=timeout,
+            tone_map=tone_map,
+            deinterlace=deinterlace,
             on_warning=warn,
         )
-        return _frames(predictor, live)
-    return _prefetched_frames(predictor, read_video_chunks(source, fps=fps, chunk=chunk, on_warning=warn))
+        return _frames(predictor, live, writer)
+    chunks = read_video_chunks(
+        source, fps=fps, chunk=chunk, tone_map=tone_map, deinterlace=deinterlace, on_warning=warn
+    )
+    return _prefetched_frames(predictor, chunks, writer)
 
 
-def _prefetched_frames(predictor: Predictor, chunks: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
+def _prefetched_frames(
+    predictor: Predictor, chunks: Iterable[VideoChunk], overlay: LiveOverlay | None
+) -> Generator[SegmentedFrame, None, None]:
     """Decode while the model computes."""
     with Prefetcher(chunks) as ready:
-        yield from _frames(predictor, ready)
+        yield from _frames(predictor, ready, overlay)
 
 
-def _frames(predictor: Predictor, chunks: Iterable[VideoChunk]) -> Iterator[SegmentedFrame]:
-    for prediction in predictor(chunks):
-        for i, image in enumerate(prediction.chunk.frames):
-            yield SegmentedFrame(**vars(prediction.frame(i)), image=image)
+def _frames(
+    predictor: Predictor, chunks: Iterable[VideoChunk], overlay: LiveOverlay | None
+) -> Generator[SegmentedFrame, None, None]:
+    with overlay or nullcontext():
+        for prediction in predictor(chunks):
+            if overlay is not None:
+                overlay.add(prediction)
+            for i, image in enumerate(prediction.chunk.frames):
+                yield SegmentedFrame(**vars(prediction.frame(i)), image=image)

@@ -15,25 +15,50 @@ from save_avs.video.frame_decoder import TimedFrame
 _MIN_WIDTH, _MIN_HEIGHT = 3, 4  # of bwdif
 
 
-def deinterlace_frames(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    """Deinterlace the frames that are marked as interlaced; the others pass, in order, one for one."""
-    graph: Any = None
-    shape: tuple[Any, ...] = ()
-    waiting: deque[TimedFrame] = deque()
-    for timed in frames:
+class Deinterlacer:
+    """Deinterlaces the frames that are marked as interlaced; the others pass, in order, one for one."""
+
+    def __init__(self) -> None:
+        self._graph: Any = None
+        self._shape: tuple[Any, ...] = ()
+        self._waiting: deque[TimedFrame] = deque()
+
+    def feed(self, timed: TimedFrame) -> Iterator[TimedFrame]:
+        """Add a frame, and yield those that are ready: interlaced ones when the next has come."""
         frame = timed.decoded
-        if graph is not None and shape != _shape(frame):
-            yield from _filter(graph, None, waiting)
-            graph = None
-        if graph is None and frame.interlaced_frame and not _is_tiny(frame):
-            graph, shape = _bwdif(frame), _shape(frame)
-        if graph is None:
+        if self._graph is not None and self._shape != _shape(frame):
+            yield from self.finish()
+        if self._graph is None and frame.interlaced_frame and not _is_tiny(frame):
+            self._graph, self._shape = _bwdif(frame), _shape(frame)
+        if self._graph is None:
             yield timed
         else:
-            waiting.append(timed)
-            yield from _filter(graph, frame, waiting)
-    if graph is not None:
-        yield from _filter(graph, None, waiting)
+            self._waiting.append(timed)
+            yield from self._filter(frame)
+
+    def finish(self) -> Iterator[TimedFrame]:
+        """Yield the frames that still wait."""
+        if self._graph is not None:
+            yield from self._filter(None)
+            self._graph = None
+
+    def _filter(self, frame: Any) -> Iterator[TimedFrame]:
+        """Pass a frame to the filter, or the end (None), and yield what comes out: a frame later."""
+        self._graph.push(frame)
+        while self._waiting:
+            try:
+                yield replace(self._waiting[0], decoded=self._graph.pull())
+            except (BlockingIOError, EOFError):
+                return
+            self._waiting.popleft()
+
+
+def deinterlace_frames(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
+    """Deinterlace the frames of a video."""
+    deinterlacer = Deinterlacer()
+    for timed in frames:
+        yield from deinterlacer.feed(timed)
+    yield from deinterlacer.finish()
 
 
 def _shape(frame: Any) -> tuple[int, int, str]:
@@ -53,14 +78,3 @@ def _bwdif(frame: Any) -> Any:
     bwdif.link_to(sink)
     graph.configure()
     return graph
-
-
-def _filter(graph: Any, frame: Any, waiting: deque[TimedFrame]) -> Iterator[TimedFrame]:
-    """Pass a frame to the filter, or the end (None), and yield what comes out: a frame later, each once."""
-    graph.push(frame)
-    while waiting:
-        try:
-            yield replace(waiting[0], decoded=graph.pull())
-        except (BlockingIOError, EOFError):
-            return
-        waiting.popleft()

@@ -18,6 +18,7 @@ from save_avs.errors import MediaError
 from save_avs.types import VideoChunk
 from save_avs.video.audio_blocks import AudioAssembler
 from save_avs.video.audio_reader import mix_frame
+from save_avs.video.color import Switch, check_switch
 from save_avs.video.container import (
     TIMED_OUT,
     Warn,
@@ -27,6 +28,8 @@ from save_avs.video.container import (
     pick_audio,
     pick_video,
 )
+from save_avs.video.deinterlace import Deinterlacer
+from save_avs.video.frame_decoder import TimedFrame
 from save_avs.video.live_buffer import LiveBuffer
 from save_avs.video.open_live_source import is_blocking, open_live
 from save_avs.video.rotation import UprightConverter, orientation_of
@@ -44,6 +47,8 @@ def read_live_chunks(
     audio_margin: float = 0.5,
     drop: bool | None = None,
     timeout: float = 5.0,
+    tone_map: Switch = "auto",
+    deinterlace: Switch = "auto",
     on_warning: Warn | None = None,
 ) -> Generator[VideoChunk, None, None]:
     """Read a camera, a network stream or a pipe as a stream of chunks, as it arrives.
@@ -62,6 +67,8 @@ def read_live_chunks(
         audio_margin: seconds of audio on each side of a chunk's frames.
         drop: drop frames when the caller is slower; None: unless the sender blocks.
         timeout: seconds without any data after which the source has ended.
+        tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
+        deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         on_warning: called with one line for each thing worth knowing: no audio, dropped frames, a timeout.
 
     Raises:
@@ -70,7 +77,9 @@ def read_live_chunks(
             that fails later raises a MediaError after its last frame.
     """
     check_fps(fps)
-    session = _Session(str(source), timeout)
+    check_switch("tone_map", tone_map)
+    check_switch("deinterlace", deinterlace)
+    session = _Session(str(source), timeout, deinterlace == "auto")
     try:
         session.open(None if audio_source is None else str(audio_source))
     except BaseException:
@@ -85,7 +94,7 @@ def read_live_chunks(
         frame_interval=None if fps is None else 1 / fps,
         drop=not is_blocking(source) if drop is None else drop,
     )
-    return _chunks(session, buffer, sample_rate, on_warning or ignore_warning)
+    return _chunks(session, buffer, sample_rate, tone_map, on_warning or ignore_warning)
 
 
 class _Session:
@@ -98,12 +107,13 @@ class _Session:
         timed_out: the source ended because nothing was received in time.
     """
 
-    def __init__(self, name: str, timeout: float) -> None:
+    def __init__(self, name: str, timeout: float, deinterlace: bool) -> None:
         self.name = name
         self.inputs: list[tuple[InputContainer, list[Any]]] = []
         self.failure: str | None = None
         self.timed_out = False
         self.timeout = timeout
+        self._deinterlace = deinterlace
         self._stop = threading.Event()
         self._stack = ExitStack()
         self._threads: list[threading.Thread] = []
@@ -153,7 +163,8 @@ class _Session:
     ) -> None:
         assembler = AudioAssembler(sample_rate, "mono")
         try:
-            for moment, frame in self._with_times(container, streams):
+            frames = self._with_times(container, streams)
+            for moment, frame in _deinterlace(frames) if self._deinterlace else frames:
                 if isinstance(frame, av.VideoFrame):
                     buffer.add_frame(moment, frame)
                 else:
@@ -189,8 +200,20 @@ class _Session:
             self.failure = reason
 
 
+def _deinterlace(frames: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
+    """Deinterlace the images among frames and their times; sound passes."""
+    deinterlacer = Deinterlacer()
+    for moment, frame in frames:
+        if isinstance(frame, av.VideoFrame):
+            ready = deinterlacer.feed(TimedFrame(0, moment, 0.0, frame))
+            yield from ((timed.time, timed.decoded) for timed in ready)
+        else:
+            yield moment, frame
+    yield from ((timed.time, timed.decoded) for timed in deinterlacer.finish())
+
+
 def _chunks(
-    session: _Session, buffer: LiveBuffer, sample_rate: int, on_warning: Warn
+    session: _Session, buffer: LiveBuffer, sample_rate: int, tone_map: Switch, on_warning: Warn
 ) -> Generator[VideoChunk, None, None]:
     if not session.has_audio:
         on_warning(f"{session.name}: has no sound")
@@ -203,7 +226,9 @@ def _chunks(
                 warned = True
                 on_warning(f"{session.name}: frames arrive faster than they are processed: some are dropped")
             frames = [frame for _, frame in taken.frames]
-            rgb = rgb or UprightConverter(*orientation_of(frames[0]).size(frames[0].width, frames[0].height))
+            if rgb is None:
+                size = orientation_of(frames[0]).size(frames[0].width, frames[0].height)
+                rgb = UprightConverter(*size, tone_map)
             index += taken.dropped
             yield VideoChunk(
                 frames=np.stack([rgb(frame) for frame in frames]),

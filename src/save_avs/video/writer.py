@@ -92,12 +92,8 @@ class VideoWriter:
         self._last: int | None = None  # time of the last frame, in ticks
 
     def __enter__(self) -> Self:
-        part = self._stack.enter_context(atomic_path(self._path))
         try:
-            options = {"movflags": "+faststart"}
-            self._container = self._stack.enter_context(
-                av.open(f"file:{part}", "w", format=self._encoding.container, options=options)
-            )
+            self._container = self._stack.enter_context(self._open())
             self._video = self._add_video()
             self._audio_writer = self._add_audio()
         except BaseException as error:
@@ -142,6 +138,11 @@ class VideoWriter:
             if self._audio_writer is not None:
                 self._audio_writer.finish()
 
+    def _open(self) -> Any:
+        part = self._stack.enter_context(atomic_path(self._path))
+        options = {"movflags": "+faststart"}
+        return av.open(f"file:{part}", "w", format=self._encoding.container, options=options)
+
     def _add_video(self) -> Any:
         encoding = self._encoding
         stream: Any = self._container.add_stream(
@@ -161,19 +162,19 @@ class VideoWriter:
         context.color_range = _LIMITED_RANGE
         return stream
 
-    def _add_audio(self) -> _AudioWriter | None:
+    def _add_audio(self) -> AudioWriter | None:
         codec = self._encoding.audio_codec
         if self._audio is not None:
-            return _AudioWriter.from_array(self._container, *self._audio, span=self._span, codec=codec)
+            return AudioWriter.from_array(self._container, *self._audio, span=self._span, codec=codec)
         track = self._audio_from
         if track is not None and not isinstance(track, AudioTrack):
             track = choose_audio(probe(track))
         if track is None:
             return None
-        return _AudioWriter.from_track(self._container, track, span=self._span, codec=codec)
+        return AudioWriter.from_track(self._container, track, span=self._span, codec=codec)
 
 
-class _AudioWriter:
+class AudioWriter:
     """The audio of a file being written: gapless from time zero to its own end, or the given one."""
 
     def __init__(
@@ -197,8 +198,9 @@ class _AudioWriter:
         self._stream.bit_rate = min(96_000, 6 * sample_rate) * channels  # ignored for PCM
 
     @classmethod
-    def from_track(cls, container: Any, track: AudioTrack, *, span: Span, codec: str) -> _AudioWriter:
-        sample_rate, layout = _aac_rate(track.sample_rate), aac_layout(track.layout)
+    def from_track(cls, container: Any, track: AudioTrack, *, span: Span, codec: str) -> AudioWriter:
+        """Add the audio of a file within a span."""
+        sample_rate, layout = aac_rate(track.sample_rate), aac_layout(track.layout)
         duration = span[1] - span[0]
         track = replace(track, origin=track.origin + span[0])
         blocks = read_audio_blocks(track, sample_rate=sample_rate, layout=layout, start=0.0, end=duration)
@@ -207,9 +209,10 @@ class _AudioWriter:
     @classmethod
     def from_array(
         cls, container: Any, waveform: F32, source_rate: int, *, span: Span, codec: str
-    ) -> _AudioWriter:
+    ) -> AudioWriter:
+        """Add a waveform, f32 [S] or [C,S], within a span."""
         samples = np.atleast_2d(waveform).T.astype(np.float32)  # [S,C]
-        sample_rate = _aac_rate(source_rate)
+        sample_rate = aac_rate(source_rate)
         if sample_rate != source_rate:
             samples = soxr.resample(samples, source_rate, sample_rate)
         layout = "mono" if samples.shape[1] == 1 else "stereo"
@@ -250,7 +253,7 @@ class _AudioWriter:
         return True
 
 
-def _aac_rate(sample_rate: int) -> int:
+def aac_rate(sample_rate: int) -> int:
     """Choose the sample rate to write: the next higher one that browsers play, 48 kHz at most."""
     return next((r for r in _AAC_RATES if r >= sample_rate), _AAC_RATES[-1])
 

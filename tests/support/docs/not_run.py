@@ -79,6 +79,12 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs segment https://example.org/films/clip.mp4 -o out",
         "cat clip.mp4 | save-avs segment - -o out",
     ),
+    "needs a camera or a stream; tests/cli/test_live_command.py has senders": (
+        ".venv/bin/save-avs live /dev/video0",
+        "save-avs live /dev/video0 --audio-source alsa:default",
+        "save-avs live rtsp://camera/stream --fps 5 --overlay live.mkv",
+        "save-avs live udp://0.0.0.0:5000 --duration 60 > masks.jsonl",
+    ),
     "needs the Hugging Face Hub; tests/weights/test_hub.py has a local server": (
         "save-avs segment clip.mp4 --model hf:owner/name",
     ),
