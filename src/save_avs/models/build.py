@@ -31,9 +31,7 @@ def build_save(
     if (image_adapter := config.image_adapter) is not None:
         for block in encoder.blocks:
             assert isinstance(block, Block)
-            block.adapter = ImageAdapter(
-                encoder.embed_dim, ratio=image_adapter.ratio, spatial=image_adapter.spatial
-            )
+            block.adapter = ImageAdapter(encoder.embed_dim, **image_adapter.model_dump())
     backbone = audio or backbone_class(config.audio)()
     adapter = _build_audio_adapter(config.audio_adapter, backbone, encoder)
     stem = None if config.stem is None else ImageStem(encoder.embed_dim, cnn)
@@ -59,7 +57,7 @@ def _build_audio_adapter(
 ) -> AudioAdapter:
     sizes = {"audio_dim": backbone.dim, "blocks": len(encoder.blocks), "embed_dim": encoder.embed_dim}
     if config.kind == "sama":
-        return SamaAudioAdapter(**sizes, hidden=config.hidden)
+        return SamaAudioAdapter(**sizes, hidden=config.hidden, init=config.init)
     options = config.model_dump(exclude={"kind"})
     return ResidualAudioAdapter(**sizes, prompt_embed_dim=encoder.out_chans, **options)
 

@@ -11,7 +11,7 @@ from save_avs.audio.frontend import Frontend
 from save_avs.errors import UsageError
 from save_avs.losses import UNLABELED
 from save_avs.models.adapters.audio_adapters import Injection
-from save_avs.models.adapters.image_adapter import SpatialBranch
+from save_avs.models.adapters.image_adapter import Init, SpatialBranch
 from save_avs.models.audio.registry import backbone_class
 from save_avs.models.sam.build_sam import PRESETS as SAM_PRESETS
 from save_avs.models.sam.build_sam import SamConfig
@@ -27,10 +27,11 @@ class ImageAdapterConfig(_Strict):
 
     ratio: float = Field(default=0.25, gt=0, le=1)
     spatial: SpatialBranch = "full"
+    init: Init = "ancestor"
 
 
 class AudioAdapterConfig(_Strict):
-    """The audio encoder adapter: ``residual``, the paper's chain, or ``sama``, which has a width alone."""
+    """The audio encoder adapter: ``residual``, the paper's chain, or ``sama``, which has no chain."""
 
     kind: Literal["residual", "sama"] = "residual"
     hidden: int = Field(default=512, gt=0)
@@ -38,12 +39,16 @@ class AudioAdapterConfig(_Strict):
     residual: bool = True
     shared: bool = True
     inject_into: Injection = "all"
+    init: Init = "ancestor"
 
     @model_validator(mode="after")
     def _sama_has_no_chain(self) -> Self:
-        chain = self.model_dump(exclude={"kind", "hidden"})
-        if self.kind == "sama" and chain != AudioAdapterConfig().model_dump(exclude={"kind", "hidden"}):
-            raise ValueError(f"kind sama takes no other option than hidden: remove {', '.join(chain)}")
+        shared = {"kind", "hidden", "init"}
+        chain = self.model_dump(exclude=shared)
+        if self.kind == "sama" and chain != AudioAdapterConfig().model_dump(exclude=shared):
+            raise ValueError(
+                f"kind sama takes no other option than hidden and init: remove {', '.join(chain)}"
+            )
         return self
 
 
@@ -136,8 +141,9 @@ def _preset(name: str, sam: str) -> dict[str, Any]:
         "resize": "squash",  # the benchmarks' loaders
         "audio": "vggish",  # the paper
         "sam": SAM_PRESETS[sam].model_dump(),
-        "image_adapter": {"ratio": 0.25, "spatial": "full"},  # the paper; the branch from SAM-Med2D
-        # a residual chain into every block: the paper; widths: SAMA-AVS
+        # the ratio: the paper; the branch and the initialization: SAM-Med2D
+        "image_adapter": {"ratio": 0.25, "spatial": "full", "init": "ancestor"},
+        # a residual chain into every block: the paper; widths and the initialization: SAMA-AVS
         "audio_adapter": AudioAdapterConfig().model_dump(exclude={"kind"}),
     }
 

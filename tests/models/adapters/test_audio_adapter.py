@@ -74,3 +74,36 @@ def test_frames_are_independent():
         injections, prompt = module(audio)
         alone, alone_prompt = module(audio[2:3])
     assert torch.allclose(injections[1][2:3], alone[1]) and torch.allclose(prompt[2:3], alone_prompt)
+
+
+WIDE = {"audio_dim": 128, "blocks": 3, "embed_dim": 96, "prompt_embed_dim": 64, "hidden": 160}
+
+
+def chain_layers(init: str) -> dict[str, torch.nn.Linear]:
+    """Every linear layer but P."""
+    torch.manual_seed(0)
+    module = ResidualAudioAdapter(**WIDE, tokens=2, init=init)  # pyright: ignore[reportArgumentType]
+    assert all(torch.equal(p, torch.zeros_like(p)) for p in module.block_proj.parameters())
+    layers = {
+        n: m for n, m in module.named_modules() if isinstance(m, torch.nn.Linear) and "block_proj" not in n
+    }
+    assert layers.keys() == {"in_proj", "layers.0", "layers.1", "layers.2", "prompt_proj"}
+    return layers
+
+
+def test_ancestor_weights_are_normal_with_deviation_0_02_and_biases_zero():
+    for name, layer in chain_layers("ancestor").items():
+        z = layer.weight.detach().flatten().double() / 0.02
+        tolerance = 5 / sqrt(len(z))
+        assert abs(z.mean()) < tolerance and abs(z.square().mean() - 1) < sqrt(2) * tolerance, name
+        assert abs((z**4).mean() - 3) < sqrt(96) * tolerance, (
+            name
+        )  # 1.8 for a uniform draw, less if truncated
+        assert torch.equal(layer.bias, torch.zeros_like(layer.bias)), name
+
+
+def test_torch_weights_and_biases_are_uniform_within_one_over_root_inputs():
+    for name, layer in chain_layers("torch").items():
+        z = layer.weight.detach().flatten().double() * sqrt(layer.in_features)
+        assert 0.98 < z.abs().max() <= 1 and abs(z.square().mean() - 1 / 3) < 1.5 / sqrt(len(z)), name
+        assert 0 < layer.bias.abs().max() * sqrt(layer.in_features) <= 1, name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import sqrt
 
 import numpy as np
 import pytest
@@ -116,3 +117,54 @@ def test_a_ratio_that_makes_no_sense(ratio):
 def test_an_unknown_branch():
     with pytest.raises(ValueError, match="unknown spatial branch 'wide': choose one of full, depthwise"):
         ImageAdapter(8, spatial="wide")  # pyright: ignore[reportArgumentType]
+
+
+# (fan in, fan out) of every layer at 128 channels and ratio 0.25, written out by hand.
+FANS = {
+    "full": {
+        "down": (128, 32),
+        "up": (32, 128),
+        "spatial.0": (9 * 128, 9 * 128),
+        "spatial.2": (16 * 128, 16 * 128),
+    },
+    "depthwise": {"down": (128, 32), "up": (32, 128), "spatial.0": (9, 9), "spatial.2": (16, 16)},
+    "bottleneck": {
+        "down": (128, 32),
+        "up": (32, 128),
+        "spatial.0": (128, 32),
+        "spatial.1": (9 * 32, 9 * 32),
+        "spatial.3": (16 * 32, 16 * 32),
+        "spatial.5": (32, 128),
+    },
+}
+
+
+def drawn(spatial: str, init: str) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    module = ImageAdapter(128, spatial=spatial, init=init)  # pyright: ignore[reportArgumentType]
+    found = {n.removesuffix(".weight"): p.detach() for n, p in module.named_parameters() if p.ndim > 1}
+    assert found.keys() == FANS[spatial].keys()
+    return found
+
+
+@pytest.mark.parametrize("spatial", FANS)
+def test_ancestor_weights_are_normal_with_variance_two_over_fan_out(spatial):
+    for name, weight in drawn(spatial, "ancestor").items():
+        z = weight.flatten().double() / sqrt(2 / FANS[spatial][name][1])
+        tolerance = 5 / sqrt(len(z))
+        assert abs(z.mean()) < tolerance and abs(z.square().mean() - 1) < sqrt(2) * tolerance, name
+        assert abs((z**4).mean() - 3) < sqrt(96) * tolerance, name  # 1.8 for a uniform draw
+
+
+@pytest.mark.parametrize("spatial", FANS)
+def test_torch_weights_are_uniform_within_one_over_root_fan_in(spatial):
+    for name, weight in drawn(spatial, "torch").items():
+        z = weight.flatten().double() * sqrt(FANS[spatial][name][0])
+        assert 0.98 < z.abs().max() <= 1 and abs(z.square().mean() - 1 / 3) < 1.5 / sqrt(len(z)), name
+
+
+@pytest.mark.parametrize("init", ["ancestor", "torch"])
+def test_norm_and_gate_do_not_depend_on_the_draw(init):
+    module = ImageAdapter(16, init=init)  # pyright: ignore[reportArgumentType]
+    assert torch.equal(module.gate, torch.zeros(16))
+    assert torch.equal(module.norm.weight, torch.ones(16)) and torch.equal(module.norm.bias, torch.zeros(16))

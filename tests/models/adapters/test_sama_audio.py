@@ -38,6 +38,17 @@ def test_outputs_match_the_formula():
     assert sum(p.numel() for p in module.parameters()) == 3 * (7 * 4 + 4) + (4 * 5 + 5)
 
 
+def test_ancestor_weights_have_deviation_0_02_and_biases_zero():
+    torch.manual_seed(0)
+    module = SamaAudioAdapter(audio_dim=128, blocks=2, embed_dim=5, hidden=160)
+    for layer in module.layers:
+        weight, bias = (p.detach() for p in layer.parameters())
+        assert abs(weight.double().std() / 0.02 - 1) < 0.03 and torch.equal(bias, torch.zeros(160))
+    assert all(torch.equal(p, torch.zeros_like(p)) for p in module.block_proj.parameters())
+    torch_drawn = SamaAudioAdapter(audio_dim=128, blocks=2, embed_dim=5, hidden=160, init="torch")
+    assert all(p.abs().max() > 0.08 for p in torch_drawn.layers.parameters())  # up to 1 / sqrt(128) = 0.088
+
+
 def test_untrained_model_equals_sam_without_a_prompt():
     model = tiny_model(**SAMA)
     sam = build_sam(tiny_config().sam, image_size=64)

@@ -7,6 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from save_avs.models.adapters.image_adapter import Init
+
 Injection = Literal["all", "last", "none"]
 
 
@@ -27,9 +29,11 @@ class ResidualAudioAdapter(nn.Module):
         residual: whether h_{i-1} is added; without it the chain is a plain MLP.
         shared: one P for all blocks, or one each.
         inject_into: the blocks that get a vector.
+        init: ``ancestor`` draws every weight but P as SAMA-AVS does, from N(0, 0.02^2), with zero biases;
+            ``torch`` draws both as PyTorch does.
 
-    Source: SAVE (arXiv 2407.02004), residual audio encoder adapter; widths and the shared P from SAMA-AVS
-    (arXiv 2305.11019); see docs/background/fidelity.md.
+    Source: SAVE (arXiv 2407.02004), residual audio encoder adapter; widths, the shared P and the
+    initialization from SAMA-AVS (arXiv 2305.11019); see docs/background/fidelity.md.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class ResidualAudioAdapter(nn.Module):
         residual: bool = True,
         shared: bool = True,
         inject_into: Injection = "all",
+        init: Init = "ancestor",
     ) -> None:
         super().__init__()
         self.audio_dim = audio_dim
@@ -57,6 +62,8 @@ class ResidualAudioAdapter(nn.Module):
             zero_linear(hidden, embed_dim) for _ in range(min(injected, 1) if shared else injected)
         )
         self.prompt_proj: nn.Linear | None = nn.Linear(hidden, tokens * prompt_embed_dim) if tokens else None
+        if init == "ancestor":
+            _draw_narrow(self.in_proj, *self.layers, self.prompt_proj)
 
     def forward(self, audio: Tensor) -> tuple[list[Tensor | None], Tensor | None]:
         """Audio vectors [B,audio_dim] to one [B,C] or None per block, and the prompt [B,tokens,width]."""
@@ -85,15 +92,20 @@ class SamaAudioAdapter(nn.Module):
         blocks: transformer blocks of the image encoder.
         embed_dim: width C of its tokens.
         hidden: width between.
+        init: as in ``ResidualAudioAdapter``.
 
     Source: SAMA-AVS (arXiv 2305.11019), whose decoder has SAM's embedding of "no prompt" alone.
     """
 
-    def __init__(self, *, audio_dim: int, blocks: int, embed_dim: int, hidden: int = 512) -> None:
+    def __init__(
+        self, *, audio_dim: int, blocks: int, embed_dim: int, hidden: int = 512, init: Init = "ancestor"
+    ) -> None:
         super().__init__()
         self.audio_dim = audio_dim
         self.layers: nn.ModuleList = nn.ModuleList(nn.Linear(audio_dim, hidden) for _ in range(blocks))
         self.block_proj: nn.Linear = zero_linear(hidden, embed_dim)
+        if init == "ancestor":
+            _draw_narrow(*self.layers)
 
     def forward(self, audio: Tensor) -> tuple[list[Tensor | None], None]:
         """Audio vectors [B,audio_dim] to one [B,C] per block."""
@@ -109,3 +121,14 @@ def zero_linear(in_features: int, out_features: int) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _draw_narrow(*layers: nn.Module | None) -> None:
+    """Draw weights from N(0, 0.02^2), and set biases to zero.
+
+    SAMA-AVS truncates the normal distribution at -2 and 2, a hundred deviations away: no draw gets there.
+    """
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from save_avs.models.adapters.matmul_conv import MatmulConv2d, MatmulConvTranspose2d
 
 SpatialBranch = Literal["full", "depthwise", "bottleneck", "none"]
+Init = Literal["ancestor", "torch"]  # how an untrained adapter's weights are drawn
 
 
 class ImageAdapter(nn.Module):
@@ -27,15 +29,19 @@ class ImageAdapter(nn.Module):
         ratio: compression of the channel branch, and of the spatial branch where that is a bottleneck.
         spatial: ``full`` convolves all channels with all (25 C^2 weights); ``depthwise`` each with itself
             (25 C); ``bottleneck`` convolves ratio * C channels; ``none`` leaves the branch out.
+        init: ``ancestor`` draws every weight as SAM-Med2D does, from N(0, 2 / fan out); ``torch`` as PyTorch
+            does, uniformly with the variance 1 / (3 fan in).
 
     Raises:
         ValueError: on a ratio outside (0, 1] or an unknown spatial branch.
 
-    Source: SAVE (arXiv 2407.02004), image encoder adapter; formulas of SAM-Med2D (arXiv 2308.16184); the
-    output gate and the lighter branches are ours.
+    Source: SAVE (arXiv 2407.02004), image encoder adapter; formulas and initialization of SAM-Med2D (arXiv
+    2308.16184); the output gate and the lighter branches are ours.
     """
 
-    def __init__(self, dim: int, *, ratio: float = 0.25, spatial: SpatialBranch = "full") -> None:
+    def __init__(
+        self, dim: int, *, ratio: float = 0.25, spatial: SpatialBranch = "full", init: Init = "ancestor"
+    ) -> None:
         super().__init__()
         if not 0 < ratio <= 1:
             raise ValueError(f"ratio must be in (0, 1], not {ratio}")
@@ -45,6 +51,8 @@ class ImageAdapter(nn.Module):
         self.spatial: nn.Module | None = _spatial_branch(dim, hidden, spatial)
         self.norm: nn.LayerNorm = nn.LayerNorm(dim)
         self.gate: nn.Parameter = nn.Parameter(torch.zeros(dim))
+        if init == "ancestor":
+            self.apply(_draw_by_fan_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,H,W,C] -> [B,H,W,C]."""
@@ -69,6 +77,17 @@ def _spatial_branch(dim: int, hidden: int, kind: SpatialBranch) -> nn.Module | N
     if kind == "none":
         return None
     raise ValueError(f"unknown spatial branch '{kind}': choose one of {', '.join(get_args(SpatialBranch))}")
+
+
+def _draw_by_fan_out(layer: nn.Module) -> None:
+    """Draw the weights of a linear layer or convolution: Kaiming normal, fan out, for a ReLU."""
+    if isinstance(layer, nn.Linear):
+        fan_out = layer.out_features
+    elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        fan_out = layer.out_channels * math.prod(layer.kernel_size) // layer.groups
+    else:
+        return
+    nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
 
 
 def _down_up(channels: int, *, groups: int) -> list[nn.Module]:
