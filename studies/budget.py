@@ -12,7 +12,7 @@ from save_avs.models.profile import ModelProfile, profile_model
 from save_avs.training.recipe import Recipe
 from save_avs.training.stage_config import Stage, SyntheticStage
 from save_avs.training.stage_schedule import clip_schedule
-from save_avs.training.stage_setup import open_splits, stage_config
+from save_avs.training.stage_setup import items_per_epoch, open_splits, stage_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +30,17 @@ def count_steps(stage: Stage) -> int:
         return stage.steps
     assert not isinstance(stage, SyntheticStage)
     splits = open_splits(stage, VGGISH)  # the number of clips does not depend on the front-end
-    return clip_schedule(stage, train=len(splits.train), val=len(splits.val)).steps
+    return clip_schedule(stage, train=items_per_epoch(stage, splits.train), val=len(splits.val)).steps
 
 
 def count_frames(stage: Stage) -> int:
-    """Frames that a stage trains on, with repetitions; clips in a stage on clips."""
-    return count_steps(stage) * stage.batch_size
+    """Frames that a stage trains on, with repetitions; clips in a stage that counts clips."""
+    return count_steps(stage) * items_per_step(stage)
+
+
+def items_per_step(stage: Stage) -> int:
+    """Frames of a step; clips in a stage that counts clips."""
+    return stage.batch_size if isinstance(stage, SyntheticStage) else stage.items_per_step
 
 
 def profile_recipe(recipe: Recipe) -> ModelProfile:

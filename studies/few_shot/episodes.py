@@ -88,6 +88,10 @@ class SceneClips:
         """Name and sounding class; every scene is its own source."""
         return ClipMetadata(f"scene-{i}", f"scene-{i}", (self.categories[i],))
 
+    def num_annotated(self, i: int) -> int | None:
+        """Every scene is one annotated frame."""
+        return 1
+
 
 def _is_visible(scene: Scene) -> bool:
     _, instances = render_scene(scene, EVAL_TIME, 64, 64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,18 @@ def test_ms3_frames_have_mp4_inside_their_names_and_no_split_folder(ms3):
     assert sample.frames[:, 0, 0, 0].tolist() == [40, 80, 120, 160, 200]
     assert sample.has_mask.all() and rows_of(sample.masks) == [[1], [2], [3], [4], [5]]
     assert open_dataset("ms3", ms3, "train")[0].has_mask.all()
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("name", ["s4", "ms3"])
+def test_annotated_frames_are_counted_without_opening_files(s4, ms3, name, split):
+    clips = open_dataset(name, s4, split)  # both archives are in one folder
+    expected = [int(clips[i].has_mask.sum()) for i in range(len(clips))]
+    assert expected == [1 if (name, split) == ("s4", "train") else 5] * len(clips)
+    shutil.rmtree(s4 / "Single-source/s4_data")
+    shutil.rmtree(s4 / "Multi-sources/ms3_data")
+    again = open_dataset(name, s4, split)
+    assert [again.num_annotated(i) for i in range(len(again))] == expected
 
 
 def test_ms3_clips_of_one_video_share_their_source(ms3):

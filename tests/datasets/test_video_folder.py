@@ -37,6 +37,7 @@ def test_composed_videos_can_be_read(root):
     described = json.loads((root / "scenes.json").read_text())
     seen = {v["class"] for v in described[0]["audio_sources"] if v["in_view"]}
     assert clips.metadata(0).categories == tuple(sorted(seen))
+    assert clips.num_annotated(0) is None  # only decoding would tell
 
 
 def test_masks_belong_to_frames_by_number(root):

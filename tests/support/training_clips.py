@@ -64,6 +64,9 @@ class Clips:
     def metadata(self, i: int) -> ClipMetadata:
         return ClipMetadata(self.clips[i].name, self.clips[i].name)
 
+    def num_annotated(self, i: int) -> int | None:
+        return int(self.clips[i].has_mask.sum())
+
 
 def clip_stage(**changes: Any) -> ClipStage:
     """A stage of a few steps."""

@@ -141,6 +141,43 @@ def test_each_epoch_reads_every_clip_once(tmp_path):
     assert sorted(read[:5]) == sorted(read[5:]) == list(range(5))
 
 
+def test_batch_of_frames_steps_on_single_frames_of_any_clip(tmp_path):
+    clips = Clips([make_clip(0, frames=4), make_clip(1, frames=3, annotated=1)])
+    stage = clip_stage(steps=None, epochs=2, batch_size=None, batch_frames=2)
+    chosen = AVSegmentationTask(tiny_model(), stage, train=clips, val=clips)
+    sizes, loss = [], chosen.loss
+    chosen.loss = lambda batch, total: (sizes.append(len(batch.clips.images)), loss(batch, total))[1]
+    trainer(tmp_path, chosen, stage).run()
+    assert sizes == [2] * 5  # two epochs of 4 + 1 annotated frames
+
+
+def test_loss_at_the_input_enlarges_logits_to_the_truth():
+    """Against numpy: bilinear logits at 64 px, mean cross-entropy plus soft IoU over nearest-pixel masks."""
+    torch.manual_seed(0)
+    chosen = task(loss_size="input", train=2)
+    shake(chosen.model)
+    chosen.model.eval()
+    batch = chosen.collate([chosen.stream[0], chosen.stream[1]])
+    with torch.no_grad():
+        found = chosen.loss(batch, chosen.normalizer(batch))
+        logits = chosen.model(batch.clips.images, batch.clips.log_mel)[:, 0].double().numpy()
+    place = (np.arange(64) + 0.5) / 4 - 0.5  # of a pixel among the 16 cells
+    low = np.clip(np.floor(place), 0, 15).astype(int)
+    high, share = np.minimum(low + 1, 15), np.clip(place - low, 0, 1)
+    weights = np.zeros((64, 16))
+    np.add.at(weights, (np.arange(64), low), 1 - share)
+    np.add.at(weights, (np.arange(64), high), share)
+    z = np.einsum("ph,qw,bhw->bpq", weights, weights, logits)
+    truth = batch.clips.masks[:, 0].numpy()
+    assert truth.shape == (2, 64, 64) and set(np.unique(truth)) == {0, 1}
+    p = 1 / (1 + np.exp(-z))
+    bce = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean()
+    shared, either = (p * truth).sum((1, 2)), (p + truth - p * truth).sum((1, 2))
+    iou = (1 - (shared + 1) / (either + 1)).mean()
+    assert float(found["bce"]) == pytest.approx(bce, rel=1e-4)
+    assert float(found["iou"]) == pytest.approx(iou, rel=1e-4)
+
+
 def test_frozen_backbone_does_not_run_with_stored_features(tmp_path):
     network = tiny_model()
     features = np.random.default_rng(0).normal(size=(3, 128)).astype(np.float32)

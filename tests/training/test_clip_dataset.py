@@ -116,6 +116,35 @@ def test_redraw_opens_the_clips_of_each_epoch():
     assert opened == [0, 1]
 
 
+def numbered(index: int, frames: int, known: list[int]):
+    """A clip whose frame k has log-mel 100 * index + k; the frames in ``known`` are annotated."""
+    marks = 100 * index + np.arange(frames)
+    log_mel = np.broadcast_to(marks[:, None, None], (frames, 96, 64)).astype(np.float32)
+    return make_clip(index, frames=frames, log_mel=log_mel, has_mask=np.isin(np.arange(frames), known))
+
+
+def test_frame_items_are_every_annotated_frame_once_per_epoch():
+    clips = [numbered(0, 3, [0, 1, 2]), numbered(1, 5, [0]), numbered(2, 2, []), numbered(3, 4, [1, 3])]
+    frames = stream(*clips, order=EpochShuffle(6, seed=2), frame_counts=[3, 1, 0, 2])
+    epochs = [[frames[6 * epoch + k] for k in range(6)] for epoch in range(3)]
+    read = [[float(item.clips.log_mel[0, 0, 0, 0]) for item in items] for items in epochs]
+    assert all(sorted(marks) == [0, 1, 2, 100, 301, 303] for marks in read)
+    assert len({tuple(marks) for marks in read}) == 3
+    assert all(len(item.clips.images) == len(item.full_masks) == 1 for items in epochs for item in items)
+    assert {item.clips.names for items in epochs for item in items} == {("clip-0",), ("clip-1",), ("clip-3",)}
+
+
+def test_masks_at_the_input_are_nearest_pixels():
+    """Pixel i of S shows pixel floor((i + 0.5) * 48 / S) of the truth, as Pillow's nearest neighbor."""
+    clip = make_clip(1)
+    item = stream(clip, loss_size="input")[0]
+    near = ((np.arange(64) + 0.5) * 48 / 64).astype(int)
+    expected = clip.masks[:, None, near][..., near].astype(np.float32)
+    assert item.clips.masks.shape == (3, 1, 64, 64) and np.array_equal(item.clips.masks.numpy(), expected)
+    wide = stream(make_clip(1, size=(24, 48)), loss_size="input", resize="pad")[0].clips.masks
+    assert wide[:, :, :32].any() and not wide[:, :, 32:].any()
+
+
 def test_center_crop_keeps_the_middle_square():
     item = stream(make_clip(1, size=(32, 64)), center_crop=True)[0]
     whole = make_clip(1, size=(32, 64))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def test_every_recipe_in_configs_is_valid(path):
 def test_extends_merges_over_the_other_recipe():
     s4, ms3 = (load_recipe(CONFIGS / f"{name}.yaml") for name in ("s4-256", "ms3-1024"))
     (one,), (other,) = s4.stages, ms3.stages
-    assert other == one.model_copy(update={"data": one.data.model_copy(update={"name": "ms3"})})
+    data = one.data.model_copy(update={"name": "ms3"})
+    assert other == one.model_copy(update={"data": data, "batch_size": None, "batch_frames": 4})
     assert ms3.model == s4.model.model_copy(update={"image_size": 1024}) and ms3.pretrained == s4.pretrained
     assert (one.epochs, one.lr, one.min_lr, one.batch_size) == (80, 2e-4, 1e-7, 4)
 
@@ -143,3 +145,15 @@ def test_missing_recipe(tmp_path):
 def test_scene_config_reaches_the_composer():
     options = SceneConfig(num_objects=(2, 3), texture_prob=0.5).options()
     assert (options.num_objects, options.texture_prob, options.augment) == ((2, 3), 0.5, True)
+
+
+@pytest.mark.parametrize(("name", "batch"), [("s4", (4, None)), ("ms3", (None, 4))])
+def test_sama_recipe_differs_from_saves_in_the_audio_path_and_the_loss(name, batch):
+    """One table row of each from the same code: everything that SAMA-AVS does not have is off."""
+    ours, sama = (load_recipe(CONFIGS / f"{prefix}{name}-1024.yaml") for prefix in ("", "sama-"))
+    assert sama.model.image_adapter is None and sama.model.audio_adapter.kind == "sama"
+    assert (sama.model.sam, sama.model.image_size) == (ours.model.sam, 1024)
+    (one,), (other,) = ours.stages, sama.stages
+    assert (other.batch_size, other.batch_frames) == batch and (other.lr, other.epochs) == (2e-4, 80)
+    changes = {"trainable": ("audio_adapter", "mask_decoder"), "loss_size": "input", "grad_clip_norm": inf}
+    assert other == one.model_copy(update=changes)

@@ -50,6 +50,17 @@ def test_report_describes_a_stage():
     ]
 
 
+def test_report_counts_frames_where_a_stage_draws_frames(clips, monkeypatch):
+    stage = {"batch_size": None, "batch_frames": 4}
+    found = check_recipe(recipe(stage, precision="fp32"))
+    assert "; 5.2 steps of 4 frames per epoch, 11 steps in all" in found.lines[0]  # 7 clips of 3 frames
+    assert "4 x" in found.lines[2]
+    monkeypatch.setattr(Clips, "num_annotated", lambda *_: None)
+    assert check_recipe(recipe(stage)).problems == [
+        "stage s0: batch_frames: memory has videos, whose frames are not known: use batch_size"
+    ]
+
+
 @pytest.mark.parametrize(
     ("stages", "problem"),
     [

@@ -46,6 +46,19 @@ def test_clip_schedule_converts_epochs_to_steps(changes, train, steps, every):
     assert plan.val_samples == 10
 
 
+def test_clip_schedule_counts_frames_where_the_stage_draws_frames():
+    """MS3 as in SAMA-AVS: 296 clips of 5 frames, 4 frames per step."""
+    stage = clip_stage(steps=None, epochs=80, batch_size=None, batch_frames=4)
+    plan = clip_schedule(stage, train=296 * 5, val=64)
+    assert (plan.steps, plan.validate_every, plan.items_per_step) == (80 * 370, 370, 4)
+
+
+@pytest.mark.parametrize("changes", [{"batch_frames": 4}, {"batch_size": None}])
+def test_both_or_neither_of_clips_and_frames_is_refused(changes):
+    with pytest.raises(ValueError, match=r"set either batch_size \(clips\) or batch_frames"):
+        clip_stage(**changes)
+
+
 def test_clip_schedule_limits_val_samples():
     assert clip_schedule(clip_stage(val_samples=4), train=8, val=10).val_samples == 4
     assert clip_schedule(clip_stage(val_samples=40), train=8, val=10).val_samples == 10

@@ -60,6 +60,10 @@ class AVDataset(Protocol):
         """Describe a clip without opening its files."""
         ...
 
+    def num_annotated(self, i: int) -> int | None:
+        """Count the annotated frames of a clip without opening its files; None for a video."""
+        ...
+
 
 @dataclass(frozen=True)
 class DatasetWrapper:
@@ -92,6 +96,10 @@ class DatasetWrapper:
     def metadata(self, i: int) -> ClipMetadata:
         """Describe a clip without opening its files."""
         return self.clips.metadata(i)
+
+    def num_annotated(self, i: int) -> int | None:
+        """Count the annotated frames of a clip without opening its files; None for a video."""
+        return self.clips.num_annotated(i)
 
 
 @dataclass(frozen=True)

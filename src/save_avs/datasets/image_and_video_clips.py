@@ -268,6 +268,13 @@ class ClipDataset:
         """Describe a clip without opening its files."""
         return self.entries[i].metadata
 
+    def num_annotated(self, i: int) -> int | None:
+        """Count the annotated frames of a clip; None for a video, which is decoded to know them."""
+        entry = self.entries[i]
+        if isinstance(entry, VideoFileClip):
+            return None
+        return sum(path is not None for path in entry.paths.annotations)
+
     def log_mel(self, i: int) -> F32:
         """Compute the log-mel patches of a clip, f32 [T,frames,bands], without decoding its images."""
         return self.entries[i].log_mel(self.frontend)

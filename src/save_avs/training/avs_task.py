@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from save_avs.datasets.base import AVDataset
 from save_avs.losses import UNLABELED, class_loss
@@ -15,7 +16,13 @@ from save_avs.models.preprocess import postprocess_logits
 from save_avs.models.save import SAVE
 from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import make_validation_images
-from save_avs.training.clip_dataset import ClipBatch, ClipStream, EpochShuffle, collate_clips
+from save_avs.training.clip_dataset import (
+    ClipBatch,
+    ClipStream,
+    EpochShuffle,
+    collate_clips,
+    count_annotated,
+)
 from save_avs.training.stage_config import ClipStage
 from save_avs.training.stage_schedule import clip_schedule
 from save_avs.training.tasks import Normalizer, Task, mask_terms
@@ -45,10 +52,20 @@ class AVSegmentationTask(Task):
         val: AVDataset,
         redraw: Callable[[int], AVDataset] | None = None,
     ) -> None:
-        self.schedule = clip_schedule(stage, train=len(train), val=len(val))
-        size, resize, order = model.image_size, model.resize, EpochShuffle(len(train), stage.seed)
+        frame_counts = count_annotated(train) if stage.batch_frames else None
+        items = len(train) if frame_counts is None else sum(frame_counts)
+        self.schedule = clip_schedule(stage, train=items, val=len(val))
+        size, resize = model.image_size, model.resize
         self.stream = ClipStream(
-            train, size, resize, order, redraw, augment=stage.augment, center_crop=stage.center_crop
+            train,
+            size,
+            resize,
+            EpochShuffle(items, stage.seed),
+            redraw,
+            augment=stage.augment,
+            center_crop=stage.center_crop,
+            frame_counts=frame_counts,
+            loss_size=stage.loss_size,
         )
         self.val_stream = ClipStream(val, size, resize)
         self.modules = nn.ModuleDict({"model": model})
@@ -58,6 +75,10 @@ class AVSegmentationTask(Task):
         """Return the loss of the mask, and the cross-entropy of the classes in a semantic stage."""
         clips = batch.clips
         logits, class_logits = self._segment(clips)
+        if clips.masks.shape != logits.shape:  # the loss is at the input's size
+            logits = F.interpolate(
+                logits.float(), clips.masks.shape[2:], mode="bilinear", align_corners=False
+            )
         terms = mask_terms(logits, clips.masks, clips.has_mask, total)
         if class_logits is not None:
             classes = class_loss(class_logits, clips.labels, clips.has_mask, total.annotated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +15,13 @@ from torch.nn import functional as F
 from save_avs.audio.augment import augment_waveform
 from save_avs.datasets.base import AVDataset
 from save_avs.datasets.image_and_video_clips import ClipDataset
-from save_avs.errors import DataError
+from save_avs.errors import DataError, UsageError
 from save_avs.losses import UNLABELED
 from save_avs.models.preprocess import get_preprocess_shape, preprocess_frames
 from save_avs.models.save import Resize
 from save_avs.training.augment_image import augment_images, center_square, crop
 from save_avs.training.collate import MASK_STRIDE
-from save_avs.training.stage_config import AugmentConfig
+from save_avs.training.stage_config import AugmentConfig, LossSize
 from save_avs.types import F32, U8, AVBatch, AVSample, Bool
 
 # Random generators of an item are seeded with (seed, item, purpose); the order's with (seed, epoch).
@@ -59,8 +60,21 @@ class ClipBatch(NamedTuple):
     full_masks: tuple[Tensor, ...]
 
 
+def count_annotated(clips: AVDataset) -> list[int]:
+    """Count the annotated frames of each clip, from the data set's tables alone.
+
+    Raises:
+        UsageError: when a clip is a video, which would have to be decoded.
+    """
+    counts = [clips.num_annotated(i) for i in range(len(clips))]
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        raise UsageError(f"batch_frames: {clips.name} has videos, whose frames are not known: use batch_size")
+    return known
+
+
 class ClipStream:
-    """Items of a split, in the split's order or in a shuffled one.
+    """Items of a split: its clips, in the split's order or in a shuffled one, or single frames, shuffled.
 
     Frames without a mask are dropped before they cost anything: the loss does not see them, and no frame of
     SAVE looks at another.
@@ -69,10 +83,12 @@ class ClipStream:
         clips: one split.
         size: side S of the model's input, pixels.
         resize: how a frame becomes that square.
-        order: which clip comes i-th.
+        order: which clip, or frame, comes i-th.
         redraw: opens the clips of an epoch, where the data set draws some of them at random.
         augment: augmentation, drawn from (the order's seed, i); without an order there is none.
         center_crop: keep the middle square of each frame.
+        frame_counts: annotated frames of each clip, of which each is an item; None for whole clips.
+        loss_size: size of the masks: S/4 for ``logits``, S for ``input``.
     """
 
     def __init__(
@@ -85,12 +101,15 @@ class ClipStream:
         *,
         augment: AugmentConfig | None = None,
         center_crop: bool = False,
+        frame_counts: Sequence[int] | None = None,
+        loss_size: LossSize = "logits",
     ) -> None:
-        self.clips, self.size = clips, size
+        self.clips, self.size, self.loss_size = clips, size, loss_size
         self.resize: Resize = resize
         self.order, self.redraw = order, redraw
         self.augment, self.center_crop = augment or AugmentConfig(), center_crop
         self._epoch_clips: tuple[int, AVDataset] = (-1, clips)  # an epoch and its clips
+        self._frame_ends = None if frame_counts is None else np.array(list(accumulate(frame_counts)))
 
     def __getitem__(self, i: int) -> ClipBatch:
         """Return the i-th item.
@@ -98,7 +117,10 @@ class ClipStream:
         Raises:
             DataError: when a file of the clip is missing or broken, or none of its frames is annotated.
         """
-        sample = annotated(self._sample(i))
+        epoch, clip, frame = self._locate(i)
+        sample = annotated(self._sample(i, epoch, clip))
+        if frame is not None:
+            sample = _select(sample, [frame])
         if self.center_crop:
             sample = crop(sample, center_square(*sample.frames.shape[1:3]))
         if self.order is not None:
@@ -106,10 +128,17 @@ class ClipStream:
             sample = augment_images(sample, self.augment, rng)
         return self._item(sample)
 
-    def _sample(self, i: int) -> AVSample:
+    def _locate(self, i: int) -> tuple[int, int, int | None]:
+        """Return the epoch of the i-th item, its clip, and which of the annotated frames; None for all."""
+        epoch, index = (0, i) if self.order is None else self.order[i]
+        if self._frame_ends is None:
+            return epoch, index, None
+        clip = int(np.searchsorted(self._frame_ends, index, side="right"))
+        return epoch, clip, index - (int(self._frame_ends[clip - 1]) if clip else 0)
+
+    def _sample(self, i: int, epoch: int, index: int) -> AVSample:
         if self.order is None:
-            return self.clips[i]
-        epoch, index = self.order[i]
+            return self.clips[index]
         clips = self._clips_of(epoch)
         if not self.augment.audio_fields:
             return clips[index]
@@ -128,10 +157,13 @@ class ClipStream:
     def _item(self, sample: AVSample) -> ClipBatch:
         side = self.size // MASK_STRIDE
         labels, features = sample.labels, sample.features
+        at_input = self.loss_size == "input"
         clip = AVBatch(
             images=preprocess_frames(sample.frames, self.size, self.resize),
             log_mel=torch.from_numpy(sample.log_mel).unsqueeze(1),
-            masks=mask_fractions(sample.masks, side, self.resize),
+            masks=mask_pixels(sample.masks, self.size, self.resize)
+            if at_input
+            else mask_fractions(sample.masks, side, self.resize),
             has_mask=torch.from_numpy(sample.has_mask),
             names=(sample.name,) * len(sample.frames),
             labels=None if labels is None else cell_labels(labels, side, self.resize),
@@ -167,7 +199,12 @@ def annotated(sample: AVSample) -> AVSample:
     keep = sample.valid & sample.has_mask
     if not keep.any():
         raise DataError(f"{sample.name}: none of its frames has a mask")
-    kept = {name: values[keep] for name, values in vars(sample).items() if isinstance(values, np.ndarray)}
+    return _select(sample, keep)
+
+
+def _select(sample: AVSample, rows: Bool | list[int]) -> AVSample:
+    """Return some frames of a clip."""
+    kept = {name: values[rows] for name, values in vars(sample).items() if isinstance(values, np.ndarray)}
     return replace(sample, **kept)
 
 
@@ -190,6 +227,14 @@ def mask_fractions(masks: Bool, side: int, resize: Resize) -> Tensor:
     height, width = get_preprocess_shape(masks.shape[1], masks.shape[2], side, resize)
     small = F.interpolate(torch.from_numpy(masks).float().unsqueeze(1), (height, width), mode="area")
     return F.pad(small, (0, side - width, 0, side - height))
+
+
+def mask_pixels(masks: Bool, size: int, resize: Resize) -> Tensor:
+    """Return the masks at the model's input size by nearest pixel, f32 [T,1,size,size], of bool [T,H,W]."""
+    height, width = get_preprocess_shape(masks.shape[1], masks.shape[2], size, resize)
+    bytes_ = torch.from_numpy(masks).to(torch.uint8).unsqueeze(1)
+    near = F.interpolate(bytes_, (height, width), mode="nearest-exact").float()
+    return F.pad(near, (0, size - width, 0, size - height))
 
 
 def cell_labels(labels: U8, side: int, resize: Resize) -> Tensor:

@@ -88,7 +88,7 @@ def micro_batch_items(
     if items_per_step < micro_batches * world_size:
         raise UsageError(
             f"a step of {items_per_step} items cannot be split over {world_size} processes with "
-            f"{micro_batches} micro-batches each: increase batch_size, or decrease grad_accum_steps"
+            f"{micro_batches} micro-batches each: use a larger batch, or decrease grad_accum_steps"
         )
     for step in range(start, steps):
         items = range(step * items_per_step, (step + 1) * items_per_step)

@@ -26,6 +26,7 @@ from save_avs.training.stage_schedule import clip_schedule
 from save_avs.training.stage_setup import (
     Splits,
     init_model_folder,
+    items_per_epoch,
     open_splits,
     stage_config,
     with_corpus_classes,
@@ -92,7 +93,7 @@ def _check_data(
     """Open the data of a stage and read some clips; returns it, and the most frames of a training clip."""
     prefix = f"stage {stage.name}: "
     splits = report.attempt(prefix, lambda: open_splits(stage, recipe.model.frontend))
-    if splits is None:
+    if splits is None or report.attempt(prefix, lambda: items_per_epoch(stage, splits.train)) is None:
         return None, None
     return splits, report.attempt(prefix, lambda: _read_some(splits, recipe, stage, audio))
 
@@ -145,11 +146,18 @@ def _describe(
         model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
         memory = estimate_memory(
             model,
-            frames=-(-stage.batch_size * frames // stage.grad_accum_steps),
+            frames=-(-_frames_per_step(stage, frames) // stage.grad_accum_steps),
             mixed_precision=recipe.precision != "fp32",
             ema=stage.ema_decay > 0,
         )
         report.lines.append(f"  estimated memory of a step: {memory}")
+
+
+def _frames_per_step(stage: Stage, frames: int) -> int:
+    """Return the most frames of a step on clips of so many."""
+    if isinstance(stage, SyntheticStage):
+        return stage.batch_size
+    return stage.items_per_step * (frames if stage.batch_size else 1)
 
 
 def _length(stage: Stage, splits: Splits | None) -> str:
@@ -158,10 +166,11 @@ def _length(stage: Stage, splits: Splits | None) -> str:
     if splits is None:
         return f"{stage.data.name}, which could not be opened"
     train, val = len(splits.train), len(splits.val)
-    schedule = clip_schedule(stage, train=train, val=val)
+    items, unit = items_per_epoch(stage, splits.train), "clips" if stage.batch_size else "frames"
+    schedule = clip_schedule(stage, train=items, val=val)
     return (
         f"{stage.data.name}, {train} training and {val} validation clips; "
-        f"{train / stage.batch_size:.1f} steps of {stage.batch_size} clips per epoch, "
+        f"{items / stage.items_per_step:.1f} steps of {stage.items_per_step} {unit} per epoch, "
         f"{schedule.steps} steps in all; validation "
         f"every {schedule.validate_every} steps on {schedule.val_samples} clips"
     )

@@ -186,13 +186,20 @@ class AugmentConfig(StrictModel):
         return tuple(name for name in fields if getattr(self, name) not in {0, None})
 
 
+LossSize = Literal["logits", "input"]
+
+
 class ClipStage(StageBase):
     """A stage on a data set of clips: split ``train`` is learned, ``val`` selects the weights.
 
     Attributes:
         data: which data set.
-        epochs, steps: how long; one of the two. In an epoch every clip comes once.
+        epochs, steps: how long; one of the two. In an epoch every clip (or annotated frame) comes once.
         batch_size: clips per step, each with all its annotated frames.
+        batch_frames: instead, annotated frames per step, each drawn by itself from any clip, as in SAMA-AVS.
+        loss_size: where the mask's loss compares: ``logits`` at the decoder's size, a quarter of the input's,
+            with the truth as the marked share of each cell; ``input`` at the input's size, the logits
+            enlarged, the truth its nearest pixels, as SAMA-AVS does.
         augment: of the training clips.
         center_crop: train on the middle square of each frame, as AVSS's official loader does.
         semantic_weight: weight of the cross-entropy over the data set's classes; above 0 the model gets a
@@ -206,7 +213,9 @@ class ClipStage(StageBase):
     data: DatasetConfig
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
-    batch_size: int = Field(gt=0)
+    batch_size: int | None = Field(default=None, gt=0)
+    batch_frames: int | None = Field(default=None, gt=0)
+    loss_size: LossSize = "logits"
     trainable: tuple[str, ...] = ("adapter", "audio_adapter", "mask_decoder")
     betas: tuple[float, float] = (0.9, 0.999)
     warmup_steps: int = Field(default=0, ge=0)
@@ -224,11 +233,18 @@ class ClipStage(StageBase):
         """The masks' mean IoU, or the classes' for a semantic stage."""
         return "class_miou" if self.semantic_weight else "miou"
 
+    @property
+    def items_per_step(self) -> int:
+        """Clips, or frames, per step."""
+        return self.batch_size or self.batch_frames or 0
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("set either epochs or steps")
-        _check_micro_batches(self.grad_accum_steps, self.batch_size)
+        if (self.batch_size is None) == (self.batch_frames is None):
+            raise ValueError("set either batch_size (clips) or batch_frames, and the other to null")
+        _check_micro_batches(self.grad_accum_steps, self.items_per_step)
         if self.data.features is not None and self.augment.audio_fields:
             raise ValueError(
                 f"augment.{self.augment.audio_fields[0]} changes the sound, but data.features were computed "

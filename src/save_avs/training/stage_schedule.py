@@ -41,11 +41,17 @@ def synthetic_schedule(stage: SyntheticStage, frames_per_item: int) -> StageSche
 
 
 def clip_schedule(stage: ClipStage, *, train: int, val: int) -> StageSchedule:
-    """Return the schedule of a stage that counts clips and epochs, for splits of so many clips."""
-    steps_per_epoch = train / stage.batch_size
+    """Return the schedule of a stage that counts epochs.
+
+    Args:
+        stage: on a data set of clips.
+        train: items of an epoch: clips, or frames where the stage draws frames.
+        val: clips of the split ``val``.
+    """
+    steps_per_epoch = train / stage.items_per_step
     return StageSchedule(
         steps=stage.steps or math.ceil((stage.epochs or 0) * steps_per_epoch),
-        items_per_step=stage.batch_size,
+        items_per_step=stage.items_per_step,
         validate_every=max(1, round(stage.validate_every_epochs * steps_per_epoch)),
         val_samples=min(val, stage.val_samples or val),
         cache_validation=False,

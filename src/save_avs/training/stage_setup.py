@@ -21,6 +21,7 @@ from save_avs.models.serialization import init_audio_from_folder, init_from_fold
 from save_avs.runtimes.loading import find_model_folder
 from save_avs.synthesis.corpus import sounding_classes
 from save_avs.training.avs_task import AVSegmentationTask
+from save_avs.training.clip_dataset import count_annotated
 from save_avs.training.recipe import Recipe
 from save_avs.training.stage_config import ClipStage, DatasetConfig, Stage, SyntheticStage
 from save_avs.training.tasks import TASKS, Task
@@ -53,6 +54,11 @@ def open_splits(stage: ClipStage, frontend: Frontend) -> Splits:
     if stage.semantic_weight and not train.classes:
         raise UsageError(f"{data.name} has masks but no classes: set semantic_weight to 0")
     return Splits(train, val)
+
+
+def items_per_epoch(stage: ClipStage, train: AVDataset) -> int:
+    """Return the clips of an epoch, or its frames where the stage draws frames."""
+    return sum(count_annotated(train)) if stage.batch_frames else len(train)
 
 
 def with_corpus_classes(recipe: Recipe) -> Recipe:
