@@ -85,7 +85,13 @@ app = make_app(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_DATA = {"check": data_check.check, "features": data.features, "shard": data.shard, "compose": data.compose}
+_DATA = {
+    "check": data_check.check,
+    "features": data.features,
+    "shard": data.shard,
+    "compose": data.compose,
+    "esc50": data.esc50,
+}
 _WEIGHTS = {
     "list": weights.list_weights,
     "fetch": weights.fetch,

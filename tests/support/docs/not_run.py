@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 NOT_RUN: dict[str, tuple[str, ...]] = {
-    "takes 530 MB of Debian packages; tests/scripts/test_build_tuxpaint_corpus.py": (
+    "takes 430 MB of Debian packages; tests/scripts/test_build_tuxpaint_corpus.py": (
         "python scripts/build_tuxpaint_corpus.py corpora/tuxpaint",
         "python scripts/build_tuxpaint_corpus.py",
     ),
@@ -24,6 +24,9 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m studies audio-sensitivity --corpus corpora/tuxpaint --scenes 300",
         "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint "
         "--scenes 100",
+    ),
+    "needs a copy of ESC-50; tests/synthesis/test_esc50.py": (
+        "save-avs data esc50 objects --root ESC-50 -o objects-esc50",
     ),
     "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",

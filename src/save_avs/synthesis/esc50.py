@@ -1,0 +1,106 @@
+"""ESC-50's free recordings in a corpus, joined to the cutouts of the classes that make those sounds.
+
+ESC-50 as a whole is under CC BY-NC. ``esc50_free.csv`` lists the 1,769 clips whose own license is CC0 or
+CC BY, with their authors; ``esc50.yaml`` says which of the 50 sounds belong to which class.
+
+Source: Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from save_avs._files import atomic_folder, atomic_write
+from save_avs.errors import UsageError
+from save_avs.synthesis.corpus import CorpusSplit, Manifest, find_corpus
+
+CREDITS = "esc50-sources.csv"
+_CLIP = re.compile(r"(\d-\d+-[A-Z])(-\d+)?")  # ESC-50's own names end with the number of the sound
+_DATA = files("save_avs.synthesis")
+
+
+class JoinedRecordings(NamedTuple):
+    """How many recordings were joined to how many classes, and how many the folder lacks."""
+
+    recordings: int
+    classes: int
+    missing: int
+
+
+def join_esc50(corpus: str | Path, root: str | Path, target: str | Path) -> JoinedRecordings:
+    """Write a corpus with the free recordings among the sounds of its classes, and who made them.
+
+    Recordings of the last fold serve validation alone.
+
+    Args:
+        corpus: with cutouts of the classes; it stays as it is.
+        root: ESC-50's repository, or any folder of its clips under their names.
+        target: a folder that does not exist yet.
+
+    Raises:
+        UsageError: no class of the corpus makes one of the sounds, or the folder has no free clip of them.
+    """
+    plan: dict[str, Any] = yaml.safe_load((_DATA / "esc50.yaml").read_text("utf-8"))
+    clips = {
+        match[1]: path for path in sorted(Path(root).rglob("*")) if (match := _CLIP.fullmatch(path.stem))
+    }
+    with atomic_folder(Path(target)) as folder:
+        shutil.copytree(find_corpus(corpus), folder, dirs_exist_ok=True)
+        manifest = Manifest.load(folder)
+        splits = dict(manifest.splits)
+        for name, cutouts in plan["cutouts"].items():
+            for cutout in cutouts:
+                _move_silent_cutout(folder, cutout, name, splits)
+        wanted = list(_free_recordings(folder, plan["classes"]))
+        found = [(name, row) for name, row in wanted if row["clip"] in clips]
+        if not wanted:
+            raise UsageError(f"{corpus} has no class that makes one of ESC-50's sounds: nothing to join")
+        if not found:
+            raise UsageError(f"{root} has no free clip of ESC-50: give the folder of its repository")
+        for name, row in found:
+            source = clips[row["clip"]]
+            path = folder / "sounds" / name / f"esc50-{source.name}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, path)
+            held_out = row["clip"].startswith(f"{plan['held_out_fold']}-")
+            splits[path.relative_to(folder).as_posix()] = ("val",) if held_out else ("train",)
+        manifest.model_copy(update={"splits": splits}).save(folder)
+        _write_credits(folder / CREDITS, [row for _, row in found])
+    return JoinedRecordings(len(found), len({name for name, _ in found}), len(wanted) - len(found))
+
+
+def _free_recordings(folder: Path, classes: dict[str, list[str]]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each free clip of a sound that a class with cutouts makes, with the class."""
+    rows = list(csv.DictReader(io.StringIO((_DATA / "esc50_free.csv").read_text("utf-8"))))
+    for name, sounds in classes.items():
+        if (folder / "cutouts" / name).is_dir():
+            yield from ((name, row) for row in rows if row["sound"] in sounds)
+
+
+def _move_silent_cutout(
+    folder: Path, cutout: str, name: str, splits: dict[str, tuple[CorpusSplit, ...]]
+) -> None:
+    """Give a silent cutout, where the corpus has it, to the class that makes its sound."""
+    before, after = (f"cutouts/{group}/{cutout}.png" for group in ("silent", name))
+    if (folder / before).exists():
+        (folder / after).parent.mkdir(exist_ok=True)
+        (folder / before).rename(folder / after)
+        if before in splits:
+            splits[after] = splits.pop(before)
+
+
+def _write_credits(path: Path, rows: list[dict[str, str]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    atomic_write(path, text.getvalue())
