@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.metadata import metadata, requires
 from importlib.resources import files
 from pathlib import Path
@@ -49,13 +50,24 @@ def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
             yield tracker, [command, recipe, "corpus=sample", f"trackers=[{tracker}]"]
 
 
-def convert_to_supervision() -> tuple[int, str]:
-    """Call the one function of an extra without a command; its guard runs before its argument is used."""
-    from save_avs.errors import UsageError
+def convert_to_supervision() -> None:
+    """Call a function of an extra without a command; its guard runs before its argument is used."""
     from save_avs.formats.detections import iterate_detections
 
+    iterate_detections(cast("Any", None))
+
+
+def import_metric() -> None:
+    """Import the module of an extra without a command."""
+    import_module("save_avs.evaluation.torchmetrics_adapter")
+
+
+def call(function: Callable[[], None]) -> tuple[int, str]:
+    """Call a function; return the exit code and message of its error."""
+    from save_avs.errors import UsageError
+
     try:
-        iterate_detections(cast("Any", None))
+        function()
     except UsageError as error:
         return error.exit_code, str(error)
     return 0, ""
@@ -107,10 +119,11 @@ def check(recipe: str) -> list[str]:
         (extra, f"save-avs {' '.join(arguments)}", partial(run, arguments))
         for extra, arguments in command_lines(recipe)
     ]
-    calls.append(("supervision", "to_supervision()", convert_to_supervision))
+    calls.append(("supervision", "to_supervision()", partial(call, convert_to_supervision)))
+    calls.append(("torchmetrics", "AVSMetric", partial(call, import_metric)))
     problems = []
-    for extra, name, call in calls:
-        code, output = call()
+    for extra, name, run_one in calls:
+        code, output = run_one()
         if code != USAGE_ERROR or f"pip install 'save-avs[{extra}]'" not in output:
             problems.append(f"{name}: exit code {code}, printed: {output.strip()}")
     covered = {extra for extra, _, _ in calls}

@@ -14,6 +14,7 @@ import torch
 
 from save_avs._files import atomic_path
 from save_avs.evaluation.accumulator import ScoreAccumulator
+from save_avs.evaluation.frame_outputs import ModelOutputs
 from save_avs.metrics.bootstrap_and_permutation import (
     Difference,
     Estimate,
@@ -84,14 +85,13 @@ def score_trial(trial: FewShotTrial, methods: Mapping[str, Method], seed: int) -
         start = time.monotonic()
         networks[name] = network = method.adapt(trial.examples, seed)
         seconds[name] = time.monotonic() - start
-        accumulators[name] = ScoreAccumulator(
-            [PROTOCOL.scoring], image_size=network.image_size, resize=network.resize
-        )
+        accumulators[name] = ScoreAccumulator([PROTOCOL.scoring], image_size=network.image_size)
     for frames in trial.queries():
         batch = frames.batch()
         for name, network in networks.items():
             with torch.inference_mode():
-                accumulators[name].add(batch, predict(network, frames)[:, 0], None)
+                masks = predict(network, frames)[:, 0]
+                accumulators[name].add(batch, ModelOutputs(masks, None, network.resize))
     tables = {name: a.metrics[PROTOCOL.scoring].table().by_clip() for name, a in accumulators.items()}
     clips = next(iter(tables.values())).clips.tolist()
     return FewShotScores(

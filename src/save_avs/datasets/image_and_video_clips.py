@@ -27,7 +27,7 @@ from save_avs.datasets.clip_files import (
     read_mask,
     read_waveform,
 )
-from save_avs.datasets.stored_files import StoredFile
+from save_avs.datasets.stored_files import StoredFile, open_image
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.types import F32, U8, AVSample, Bool
 from save_avs.video.audio_blocks import AudioWindowReader
@@ -77,6 +77,19 @@ class ImageSequenceClip:
             if path is not None:
                 yield ClipFile("annotation", path, self.read_annotation)
         yield ClipFile("audio", self.paths.audio, read_waveform)
+
+    def annotation_names(self, folder: Path) -> Iterator[str | None]:
+        """Return each annotation's path in the data set's folder, in a shard its name; None without."""
+        for path in self.paths.annotations:
+            if path is None:
+                yield None
+            else:
+                yield path.relative_to(folder).as_posix() if isinstance(path, Path) else path.record.name
+
+    def frame_size(self) -> tuple[int, int]:
+        """Return the height and width of its frames; only the head of the first one is read."""
+        with open_image(self.paths.frames[0]) as image:
+            return image.height, image.width
 
     def waveform(self, sample_rate: int = SAMPLE_RATE) -> F32:
         """Read its audio, mono, f32 [S]."""
@@ -240,6 +253,7 @@ class ClipDataset:
     classes: tuple[str, ...]
     entries: Sequence[ClipEntry]  # in the order of the benchmark's own table
     frontend: Frontend = VGGISH  # of the log-mel of its samples
+    folder: Path = Path()  # that holds its files
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -53,7 +53,8 @@ def open_dataset(
     if split not in SPLITS:
         raise UsageError(f"Unknown split '{split}'. Choose from: {', '.join(SPLITS)}.")
     folder = spec.locate(Path(root))
-    return ClipDataset(spec.name, split, spec.classes(folder), spec.entries(folder, split, seed), frontend)
+    entries = spec.entries(folder, split, seed)
+    return ClipDataset(spec.name, split, spec.classes(folder), entries, frontend, folder)
 
 
 def available_splits(name: str, root: str | Path) -> list[str]:

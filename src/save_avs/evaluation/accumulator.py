@@ -7,20 +7,15 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from save_avs.evaluation.forward import FrameBatch
+from save_avs.evaluation.frame_outputs import FrameOutputs, Shape, comparison_shape, resize_target
 from save_avs.metrics.mask_metrics import MaskMetric
 from save_avs.metrics.protocols import BENCHMARK_SIZE, FrameScoring
 from save_avs.metrics.semantic_scores import SemanticMetric
-from save_avs.models.preprocess import postprocess_logits
-from save_avs.models.save import Resize
 from save_avs.types import U8
 
 _LABEL_FRAMES = 4  # class logits upscaled at once: 71 x 224 x 224 floats per frame
-
-Shape = tuple[int, int]
 
 
 class ScoreAccumulator:
@@ -32,51 +27,57 @@ class ScoreAccumulator:
         label_sets: the labels other than background in each clip's scored frames, by clip index.
     """
 
-    def __init__(
-        self, scorings: Iterable[FrameScoring], *, image_size: int, resize: Resize, classes: int = 0
-    ) -> None:
+    def __init__(self, scorings: Iterable[FrameScoring], *, image_size: int, classes: int = 0) -> None:
         self.metrics = {scoring: MaskMetric(scoring) for scoring in scorings}
         self.semantic = SemanticMetric(classes) if classes else None
         self.label_sets: dict[int, set[int]] = defaultdict(set)
         self._image_size = image_size
-        self._resize: Resize = resize
 
-    def add(self, batch: FrameBatch, logits: Tensor, classes: Tensor | None) -> None:
-        """Score a batch: mask logits [B,M,M], class logits [B,K,M,M] or None."""
+    def add(self, batch: FrameBatch, outputs: FrameOutputs) -> None:
+        """Score the predictions for a batch."""
         for frame_shape, rows in _rows_by_shape(batch).items():
-            self._add_masks(batch, logits, frame_shape, rows)
-            labels = [(k, found) for k in rows if (found := batch.labels[k]) is not None]
-            for k, found in labels:
-                self.label_sets[batch.clips[k]].update(set(np.unique(found).tolist()) - {0})
-            if classes is not None and self.semantic is not None:
-                for i in range(0, len(labels), _LABEL_FRAMES):
-                    self._add_labels(
-                        self.semantic, batch, classes, frame_shape, labels[i : i + _LABEL_FRAMES]
-                    )
+            self._add_masks(batch, outputs, frame_shape, rows)
+            labeled = [(k, labels) for k in rows if (labels := batch.labels[k]) is not None]
+            for k, labels in labeled:
+                self.label_sets[batch.clips[k]].update(set(np.unique(labels).tolist()) - {0})
+            if self.semantic is not None:
+                for i in range(0, len(labeled), _LABEL_FRAMES):
+                    some = labeled[i : i + _LABEL_FRAMES]
+                    self._add_labels(self.semantic, batch, outputs, frame_shape, some)
 
-    def _add_masks(self, batch: FrameBatch, logits: Tensor, frame_shape: Shape, rows: list[int]) -> None:
-        target = torch.from_numpy(np.stack([batch.targets[k] for k in rows])).to(logits.device)
+    def add_padding(self, clip: int, frames: int) -> None:
+        """Score frames of padding, whose label maps are background, both predicted and true."""
+        if self.semantic is not None and frames:
+            background = torch.zeros(frames, 1, 1, dtype=torch.uint8)
+            self.semantic.update(background, background, [clip] * frames)
+
+    def _add_masks(
+        self, batch: FrameBatch, outputs: FrameOutputs, frame_shape: Shape, rows: list[int]
+    ) -> None:
+        target = torch.from_numpy(np.stack([batch.targets[k] for k in rows]))
         where = {"clips": [batch.clips[k] for k in rows], "positions": [batch.positions[k] for k in rows]}
-        shapes = {s: _comparison_shape(s, frame_shape, self._image_size) for s in self.metrics}
+        shapes = {s: comparison_shape(s, frame_shape, self._image_size) for s in self.metrics}
         for shape in dict.fromkeys(shapes.values()):
-            resized = _resize_logits(logits[rows, None], shape, frame=frame_shape, resize=self._resize)[:, 0]
-            compared = _resize_target(target, shape)
+            masks, are_probabilities = outputs.masks_at(rows, shape, frame_shape)
+            compared = resize_target(target.to(masks.device), shape)
             for scoring, metric in self.metrics.items():
                 if shapes[scoring] == shape:
-                    metric.update(resized, compared, **where)
+                    metric.update(masks, compared, **where, are_probabilities=are_probabilities)
 
     def _add_labels(
         self,
         metric: SemanticMetric,
         batch: FrameBatch,
-        classes: Tensor,
+        outputs: FrameOutputs,
         frame_shape: Shape,
-        labels: list[tuple[int, U8]],
+        labeled: list[tuple[int, U8]],
     ) -> None:
-        rows, shape = [k for k, _ in labels], (BENCHMARK_SIZE, BENCHMARK_SIZE)
-        pred = _resize_logits(classes[rows], shape, frame=frame_shape, resize=self._resize).argmax(dim=1)
-        target = torch.from_numpy(np.stack([found for _, found in labels])).to(classes.device)
-        metric.update(pred, _resize_target(target, shape), [batch.clips[k] for k in rows])
+        rows = [k for k, _ in labeled]
+        pred = outputs.labels_at_benchmark_size(rows, frame_shape)
+        if pred is not None:
+            target = torch.from_numpy(np.stack([labels for _, labels in labeled])).to(pred.device)
+            shape = (BENCHMARK_SIZE, BENCHMARK_SIZE)
+            metric.update(pred, resize_target(target, shape), [batch.clips[k] for k in rows])
 
 
 def _rows_by_shape(batch: FrameBatch) -> dict[Shape, list[int]]:
@@ -85,32 +86,3 @@ def _rows_by_shape(batch: FrameBatch) -> dict[Shape, list[int]]:
     for k, target in enumerate(batch.targets):
         rows[target.shape[0], target.shape[1]].append(k)
     return rows
-
-
-def _comparison_shape(scoring: FrameScoring, target: Shape, image_size: int) -> Shape:
-    """(height, width) at which frames are compared whose target has the size ``target``."""
-    if scoring.size == "target":
-        return target
-    side = image_size if scoring.size == "network" else scoring.size
-    return side, side
-
-
-def _resize_logits(logits: Tensor, shape: Shape, *, frame: Shape, resize: Resize) -> Tensor:
-    """Resize logits [B,K,M,M] of frames of one size, ``frame``, bilinearly to [B,K,*shape].
-
-    The padding of a padded square is cut away first.
-    """
-    if resize == "pad":
-        rows = [torch.stack([postprocess_logits(k, *frame, resize) for k in one]) for one in logits]
-        logits = torch.stack(rows)
-    if logits.shape[-2:] == shape:
-        return logits
-    return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=False)
-
-
-def _resize_target(target: Tensor, shape: Shape) -> Tensor:
-    """Resize bool or integer maps [B,H,W] by nearest neighbor, with Pillow's alignment of pixel centers."""
-    if target.shape[-2:] == shape:
-        return target
-    small = F.interpolate(target[:, None].to(torch.uint8), shape, mode="nearest-exact")
-    return small[:, 0].to(target.dtype)

@@ -14,7 +14,9 @@ from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.accumulator import ScoreAccumulator
 from save_avs.evaluation.examples import pick_examples
-from save_avs.evaluation.forward import read_frame_batches, run_model, semantic_classes
+from save_avs.evaluation.forward import FrameBatch, read_frame_batches
+from save_avs.evaluation.frame_outputs import FrameOutputs, MaskSource, ModelSource
+from save_avs.evaluation.predictions import StoredPredictions
 from save_avs.evaluation.report import (
     BenchmarkReport,
     ClipScores,
@@ -40,7 +42,7 @@ GroupScorer = Callable[[ScoringProtocol, ClipTable], GroupScores]
 
 
 def evaluate_clips(
-    model: FrameModel,
+    model: FrameModel | StoredPredictions,
     clips: AVDataset,
     protocols: Iterable[str] = DEFAULT_PROTOCOLS,
     *,
@@ -50,13 +52,14 @@ def evaluate_clips(
     resamples: int = RESAMPLES,
     broken: Literal["stop", "skip"] = "stop",
     progress: Callable[[FrameProgress], None] = lambda _: None,
+    on_outputs: Callable[[FrameBatch, FrameOutputs], None] = lambda _, __: None,
 ) -> BenchmarkReport:
-    """Score a model on a data set; only frames that are annotated and exist count.
+    """Score a model, or masks in files, on a data set; only frames that are annotated and exist count.
 
     A model with a semantic head, on a data set with labels, is scored on label maps too.
 
     Args:
-        model: in evaluation mode, with its device and precision resolved.
+        model: in evaluation mode, with its device and precision resolved; or `open_predictions`.
         clips: one split of a data set; waveforms, if it has them, pass through the model's front-end.
         protocols: names from ``save_avs.metrics.protocols.PROTOCOLS``.
         size: side at which ``dataset`` compares, pixels; by default the target's own size.
@@ -66,30 +69,41 @@ def evaluate_clips(
         broken: ``stop`` at the first broken clip, or ``skip`` it; the report names skipped clips, and its
             scores are then of other clips than the benchmark's.
         progress: called after each batch; its ``time`` and ``duration`` count clips.
+        on_outputs: called with each batch and the predictions for it.
 
     Raises:
-        UsageError: on an unknown protocol, or labels that are not the model's.
+        UsageError: on an unknown protocol, one that needs a size that stored masks do not tell, or labels
+            that are not the model's.
         DataError: a file is missing or broken, or no frame is annotated.
     """
     chosen = get_protocols(protocols, size)
-    if isinstance(clips, ClipDataset):
+    source = model if isinstance(model, StoredPredictions) else ModelSource(model)
+    if not source.image_size and (blind := [p.name for p in chosen if p.scoring.size == "network"]):
+        raise UsageError(
+            f"protocol '{blind[0]}' compares at the network's size, which {source.name} does not tell: "
+            "leave it out, or give square masks of that size"
+        )
+    if isinstance(clips, ClipDataset) and not isinstance(model, StoredPredictions):
         clips = clips.with_frontend(model.frontend)
-    classes = _count_labels(model, clips)
+    classes = _count_labels(source, clips)
     accumulator = ScoreAccumulator(
-        dict.fromkeys(p.scoring for p in chosen),
-        image_size=model.image_size,
-        resize=model.resize,
-        classes=classes,
+        dict.fromkeys(p.scoring for p in chosen), image_size=source.image_size, classes=classes
     )
     skipped: list[str] = []
     on_broken = None if broken == "stop" else lambda error: skipped.append(str(error))
     reader = read_frame_batches(
-        clips, image_size=model.image_size, resize=model.resize, batch_size=batch_size, on_broken=on_broken
+        clips,
+        image_size=source.image_size if source.reads_images else None,
+        resize=source.resize,
+        batch_size=batch_size,
+        on_broken=on_broken,
     )
     start, frames, with_features = time.monotonic(), 0, 0
     with Prefetcher(reader, depth=2) as batches:
         for batch in batches:
-            accumulator.add(batch, *run_model(model, batch, labels=classes > 0))
+            outputs = source.predict(batch, labels=classes > 0)
+            on_outputs(batch, outputs)
+            accumulator.add(batch, outputs)
             frames += len(batch)
             with_features += 0 if batch.features is None else len(batch)
             elapsed = time.monotonic() - start
@@ -101,10 +115,10 @@ def evaluate_clips(
     table = accumulator.metrics[chosen[0].scoring].table()
     return BenchmarkReport(
         info=EvaluationInfo(
-            model=model.name,
-            image_size=model.image_size,
-            resize=model.resize,
-            precision=model.precision,
+            model=source.name,
+            image_size=source.image_size,
+            resize=source.resize,
+            precision=source.precision,
             data=clips.name,
             split=clips.split,
             clips=len(metadata),
@@ -119,7 +133,7 @@ def evaluate_clips(
         ),
         scores=_protocol_scores(chosen, clip_scores, metadata, accumulator, seed=seed, resamples=resamples),
         semantic=_semantic_scores(clips, clip_scores, seed=seed, resamples=resamples),
-        examples=pick_examples(model, clips, table),
+        examples=pick_examples(source, clips, table),
         clip_scores=clip_scores,
     )
 
@@ -145,14 +159,14 @@ def _clips_by_object_count(
     return {name: np.flatnonzero([one == name for one in counts]) for name in sorted(set(counts))}
 
 
-def _count_labels(model: FrameModel, clips: AVDataset) -> int:
-    """Number of labels to score; 0 where model or data has none."""
-    known = semantic_classes(model)
+def _count_labels(source: MaskSource, clips: AVDataset) -> int:
+    """Number of labels to score; 0 where predictions or data have none."""
+    known = source.classes
     if not known or not clips.classes:
         return 0
     if known != tuple(clips.classes):
         raise UsageError(
-            f"{model.name} names {len(known)} classes, {clips.name} has {len(clips.classes)} others: "
+            f"{source.name} names {len(known)} classes, {clips.name} has {len(clips.classes)} others: "
             "use a model trained on this data set's classes, or one without a semantic head."
         )
     return len(known)

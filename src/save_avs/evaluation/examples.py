@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from save_avs.datasets.base import AVDataset
-from save_avs.evaluation.forward import run_model, single_frame_batch
-from save_avs.inference.predictor import FrameModel
+from save_avs.evaluation.forward import single_frame_batch
+from save_avs.evaluation.frame_outputs import MaskSource
 from save_avs.metrics.frame_scores import mask_ious
 from save_avs.metrics.mask_metrics import FrameTable
-from save_avs.models.preprocess import postprocess_logits
+from save_avs.models.preprocess import MASK_THRESHOLD
 from save_avs.types import U8, Bool
 from save_avs.visualization.contact_sheet import TARGET_LEGEND, Tile, draw_contact_sheet
 from save_avs.visualization.overlay import TARGET_COLOR, draw_mask
@@ -36,7 +36,7 @@ class ExampleFrame:
     pred: Bool
 
 
-def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tuple[ExampleFrame, ...]:
+def pick_examples(source: MaskSource, clips: AVDataset, table: FrameTable) -> tuple[ExampleFrame, ...]:
     """Choose the clips of the contact sheet, and of each the frame nearest to the clip's mean IoU.
 
     Clips with a sounding object come first: an empty mask of a silent clip is right and shows nothing. The
@@ -52,7 +52,7 @@ def pick_examples(model: FrameModel, clips: AVDataset, table: FrameTable) -> tup
             clip = int(rows.clips[order[rank]])
             frames = np.flatnonzero(candidates.clips == clip)
             nearest = frames[np.abs(frame_ious[frames] - means[order[rank]]).argmin()]
-            examples.append(_predict_example(model, clips, clip, int(candidates.positions[nearest]), kind))
+            examples.append(_predict_example(source, clips, clip, int(candidates.positions[nearest]), kind))
     return tuple(examples)
 
 
@@ -69,14 +69,15 @@ def _ranks_by_kind(count: int) -> dict[str, range]:
 
 
 def _predict_example(
-    model: FrameModel, clips: AVDataset, clip: int, position: int, kind: str
+    source: MaskSource, clips: AVDataset, clip: int, position: int, kind: str
 ) -> ExampleFrame:
     sample = clips[clip]
-    batch = single_frame_batch(sample, clip, position, image_size=model.image_size, resize=model.resize)
-    logits, _ = run_model(model, batch)
+    size = source.image_size if source.reads_images else None
+    batch = single_frame_batch(sample, clip, position, image_size=size, resize=source.resize)
     target = sample.masks[position]
-    height, width = target.shape
-    pred = (postprocess_logits(logits[0], height, width, model.resize) > 0).cpu().numpy()
+    shape = (target.shape[0], target.shape[1])
+    values, are_probabilities = source.predict(batch, labels=False).masks_at([0], shape, shape)
+    pred = (values[0] > (MASK_THRESHOLD if are_probabilities else 0)).cpu().numpy()
     union = (pred | target).sum()
     iou = float((pred & target).sum() / union) if union else 1.0
     return ExampleFrame(kind, sample.name, iou, sample.frames[position], target, pred)

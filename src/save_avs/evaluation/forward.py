@@ -57,12 +57,14 @@ class _Frame(NamedTuple):
 def read_frame_batches(
     clips: AVDataset,
     *,
-    image_size: int,
+    image_size: int | None,
     resize: Resize,
     batch_size: int,
     on_broken: Callable[[DataError], None] | None = None,
 ) -> Iterator[FrameBatch]:
     """Read all clips in order and batch their annotated frames across clips; the last batch may be smaller.
+
+    With an ``image_size`` of None the batches have no pixels, for predictions that need none.
 
     A broken clip raises its DataError, which names the file; with ``on_broken``, that receives the error, and
     the clip is left out.
@@ -86,19 +88,21 @@ def read_frame_batches(
 
 
 def single_frame_batch(
-    sample: AVSample, clip: int, position: int, *, image_size: int, resize: Resize
+    sample: AVSample, clip: int, position: int, *, image_size: int | None, resize: Resize
 ) -> FrameBatch:
     """Make a batch of one frame of a clip."""
     return _stack(_frames(sample, clip, [position], image_size=image_size, resize=resize))
 
 
 def _frames(
-    sample: AVSample, clip: int, positions: Iterable[int], *, image_size: int, resize: Resize
+    sample: AVSample, clip: int, positions: Iterable[int], *, image_size: int | None, resize: Resize
 ) -> list[_Frame]:
     kept = [int(k) for k in positions]
     if not kept:
         return []
-    images = preprocess_frames(sample.frames[kept], image_size, resize)
+    images = torch.empty(len(kept), 3, 0, 0, dtype=torch.uint8)
+    if image_size is not None:
+        images = preprocess_frames(sample.frames[kept], image_size, resize)
     return [
         _Frame(
             image,

@@ -32,7 +32,7 @@ class EvaluationInfo:
     """What was evaluated on what.
 
     Attributes:
-        image_size: side of the model's square input, pixels.
+        image_size: side of the model's square input, pixels; 0 for masks of the frames' own size.
         resize: how a frame becomes that square.
         split: of the data set ``data``.
         clips: clips scored.
@@ -203,8 +203,9 @@ def _percent_interval(score: Estimate) -> str:
 
 
 def _heading(info: EvaluationInfo) -> str:
+    size = f"{info.image_size} px" if info.image_size else "frames' own size"
     text = (
-        f"{info.model} ({info.image_size} px, {info.resize}, {info.precision}) on {info.data}, split "
+        f"{info.model} ({size}, {info.resize}, {info.precision}) on {info.data}, split "
         f"{info.split}: {info.clips} clips of {info.sources} source videos, {info.frames} frames, "
         f"{info.silent_frames} of them without a sounding object. Percentages, with 95 % bootstrap intervals "
         "over source videos."

@@ -121,6 +121,8 @@ class MaskMetric:
         targets: Tensor,
         clips: Sequence[int] | Tensor,
         positions: Sequence[int] | Tensor | None = None,
+        *,
+        are_probabilities: bool = False,
     ) -> None:
         """Add annotated frames; they need not come clip by clip.
 
@@ -129,6 +131,7 @@ class MaskMetric:
             targets: bool [B,H,W].
             clips: index of each frame's clip in the data set.
             positions: index of the frame in its clip; 0 by default.
+            are_probabilities: ``logits`` are probabilities instead, in 0..1.
 
         Raises:
             ValueError: when shapes or types are wrong, or a logit is NaN.
@@ -137,10 +140,11 @@ class MaskMetric:
         indices = [torch.as_tensor(values, dtype=torch.int64).cpu() for values in given]
         if any(values.shape != logits.shape[:1] for values in indices):
             raise ValueError(f"clips and positions must have one entry per frame, of {len(logits)}")
-        probs = logits.float().sigmoid()
+        values = logits.float()
+        probs = values if are_probabilities else values.sigmoid()
+        given = values.logit() if are_probabilities and self.scoring.f_from_logits else values
         self._counts.append(frame_counts(probs, targets, self.scoring.threshold))
-        curves = frame_f_curves(logits.float() if self.scoring.f_from_logits else probs, targets)
-        self._curves.append(curves)
+        self._curves.append(frame_f_curves(given if self.scoring.f_from_logits else probs, targets))
         self._indices.append(torch.stack(indices, dim=1))
 
     def table(self) -> FrameTable:
