@@ -44,7 +44,10 @@ def test_collate_samples_downsamples_masks():
 def test_collate_scenes_gives_each_frame_its_cell_groups():
     instances = np.full((2, 32, 32), -1, np.int8)
     instances[1, 16:, 16:] = 0
-    batch = collate_scenes([SceneSample(sample("a", 2, 10), instances, (4,))])
+    sounds = np.eye(2, 3, dtype=np.float32)
+    batch = collate_scenes([SceneSample(sample("a", 2, 10), instances, (4,), sounds)] * 2)
+    assert batch.sounds.tolist() == [[1, 0, 0], [0, 1, 0]] * 2
+    batch = collate_scenes([SceneSample(sample("a", 2, 10), instances, (4,), sounds)])
     assert batch.clips.names == ("a", "a")
     assert batch.groups.tolist() == [[[0, 0], [0, 0]], [[0, 0], [0, 5]]]
 

@@ -138,6 +138,35 @@ def test_audio_tagging_trains_yamnet_from_scratch(corpus, tmp_path):
     assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
 
 
+def test_sounds_of_a_frame_are_named_in_view_or_not(corpus):
+    task = TASKS["synthetic-avs"](model("synthetic-avs"), stage(scenes={"off_screen_prob": 1.0}), corpus, 64)
+    names, unseen = task.stream.corpus.sounding, 0
+    for i in range(8):
+        one = task.stream[i]
+        assert one.sounds.shape == (2, len(names))
+        groups = {sorted(task.stream.corpus.cutouts)[k] for k in one.groups}
+        for sounds, mask in zip(one.sounds, one.sample.masks, strict=True):
+            heard = {name for name, sounds_now in zip(names, sounds, strict=True) if sounds_now}
+            assert not mask.any() or heard & groups
+            unseen += bool(heard) and not heard & groups
+    assert unseen
+
+
+def test_audio_aux_loss_teaches_the_backbone_the_names_of_the_sounds(corpus):
+    network = model("synthetic-avs")
+    task = TASKS["synthetic-avs"](network, stage(audio_aux_weight=0.5), corpus, 64)
+    batch = task.collate([task.stream[i] for i in range(2)])
+    terms = task.loss(batch, task.normalizer(batch))
+    logits = network.classify_audio(batch.clips.log_mel)
+    expected = torch.nn.BCEWithLogitsLoss()(logits, batch.sounds) * len(CLASSES)
+    torch.testing.assert_close(terms["audio_aux"], expected, rtol=1e-4, atol=1e-4)
+    parts = terms["bce"] + terms["iou"] + 0.5 * (terms["semantic_aux"] + terms["audio_aux"])
+    torch.testing.assert_close(terms["loss"], parts)
+    assert "audio_aux" not in TASKS["synthetic-avs"](network, stage(), corpus, 64).loss(
+        batch, task.normalizer(batch)
+    )
+
+
 @pytest.mark.parametrize("task", ["audio-tagging", "sam-pretraining", "synthetic-avs"])
 def test_only_trainable_modules_change(task, corpus, tmp_path):
     network = model(task)

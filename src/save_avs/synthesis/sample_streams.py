@@ -55,11 +55,15 @@ def calibration_frames(count: int, size: int, frontend: Frontend, *, seed: int =
 
 
 class SceneSample(NamedTuple):
-    """A clip and its instance maps i8 [T,S,S], with the group index of each instance."""
+    """A clip and its instance maps i8 [T,S,S], with the group index of each instance.
+
+    ``sounds`` says which of the corpus's classes sound in each frame, in view or not, f32 [T,classes].
+    """
 
     sample: AVSample
     instances: InstanceMap
     groups: tuple[int, ...]
+    sounds: F32
 
 
 def group_names(corpus: Corpus) -> tuple[str, ...]:
@@ -112,7 +116,9 @@ class SceneStream:
             scene = replace(scene, audio_sources=tuple(s for s in scene.audio_sources if s.name is not None))
         name = f"scene-{self.seed}-{i}"
         sample, instances = render_sample(scene, times, self.size, name, frontend=self.frontend)
-        return SceneSample(sample, instances, _group_indices(scene, self.corpus))
+        heard = [{s.name for s in scene.audio_sources if s.active_at(t)} for t in times]
+        sounds = np.array([[name in names for name in self.corpus.sounding] for names in heard], np.float32)
+        return SceneSample(sample, instances, _group_indices(scene, self.corpus), sounds)
 
 
 class PromptSample(NamedTuple):

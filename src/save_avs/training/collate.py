@@ -35,16 +35,21 @@ def to_device(batch: Any, device: torch.device) -> Any:
 
 
 class SceneBatch(NamedTuple):
-    """Clips, and the group of each cell of their frames, int64 [B,S/16,S/16]: 0 for the background."""
+    """Clips, the group of each cell of their frames, int64 [B,S/16,S/16], and which classes sound in each.
+
+    The background is group 0; ``sounds`` is f32 [B,classes].
+    """
 
     clips: AVBatch
     groups: Tensor
+    sounds: Tensor
 
 
 def collate_scenes(scenes: Sequence[SceneSample]) -> SceneBatch:
     """Batch the frames of scenes and the groups of their cells."""
     groups = [_cell_groups(instances, scene.groups) for scene in scenes for instances in scene.instances]
-    return SceneBatch(collate_samples([scene.sample for scene in scenes]), _stack(groups))
+    sounds = torch.from_numpy(np.concatenate([scene.sounds for scene in scenes]))
+    return SceneBatch(collate_samples([scene.sample for scene in scenes]), _stack(groups), sounds)
 
 
 def collate_samples(samples: Sequence[AVSample]) -> AVBatch:

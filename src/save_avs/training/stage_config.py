@@ -100,6 +100,8 @@ class SyntheticStage(StageBase):
         views: sounds that each composed image is paired with.
         semantic_aux_weight: weight of the auxiliary loss that classifies each cell of the image embedding
             (``sam-pretraining`` and ``synthetic-avs``).
+        audio_aux_weight: weight of the auxiliary loss that names the sounds of a frame, in view or not
+            (``synthetic-avs``); it pays where the audio backbone is trained.
         validate_every: steps between validations.
         val_samples: scenes per validation.
     """
@@ -109,6 +111,7 @@ class SyntheticStage(StageBase):
     batch_size: int = Field(gt=0)
     views: int = Field(default=2, gt=0)
     semantic_aux_weight: float = Field(default=0.5, ge=0)
+    audio_aux_weight: float = Field(default=0.0, ge=0)
     validate_every: int = Field(default=1000, gt=0)
     val_samples: int = Field(default=200, gt=0)
     scenes: SceneConfig = SceneConfig()

@@ -81,6 +81,11 @@ def mask_terms(logits: Tensor, masks: Tensor, has_mask: Tensor, total: Normalize
     return {"loss": mask.total, "bce": mask.bce, "iou": mask.iou}
 
 
+def audio_tagging_loss(logits: Tensor, targets: Tensor, total: Normalizer) -> Tensor:
+    """Return the binary cross-entropy of which classes sound, [B,K], a sum over them, mean over sounds."""
+    return F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum") / total.frames
+
+
 class AudioTaggingTask(Task):
     """Trains the audio backbone to tell which classes sound in a mixture."""
 
@@ -100,9 +105,7 @@ class AudioTaggingTask(Task):
 
     def loss(self, batch: AudioTaggingBatch, total: Normalizer) -> dict[str, Tensor]:
         """Return the binary cross-entropy, summed over classes."""
-        logits = self.model.classify_audio(batch.log_mel).float()
-        bce = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="sum")
-        return {"loss": bce / total.frames}
+        return {"loss": audio_tagging_loss(self.model.classify_audio(batch.log_mel), batch.targets, total)}
 
     def metrics(self, batch: AudioTaggingBatch) -> dict[str, Tensor]:
         """Return whether all classes are right, and F1."""
@@ -198,18 +201,23 @@ class SyntheticAVSTask(Task):
         )
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.semantic_aux_weight = model, stage.semantic_aux_weight
+        self.audio_aux_weight = stage.audio_aux_weight
         if self.semantic_aux_weight:
             self.modules["head"] = semantic_aux_head(model, corpus)
 
     def loss(self, batch: SceneBatch, total: Normalizer) -> dict[str, Tensor]:
-        """Return the loss of the mask, and of the cells' groups where the recipe weights it."""
+        """Return the loss of the mask, and those of cells and sounds where the recipe weights them."""
         clips = batch.clips
-        embedding, prompt = self.model.encode(clips.images, clips.log_mel)
+        features = self.model.audio_backbone(clips.log_mel)
+        embedding, prompt = self.model.encode(clips.images, clips.log_mel, features)
         logits = self.model.decode(embedding, prompt)
         terms = mask_terms(logits, clips.masks, clips.has_mask, total)
         if self.semantic_aux_weight:
             aux = semantic_aux_loss(self.modules["head"](embedding), batch.groups, total)
             terms |= {"loss": terms["loss"] + self.semantic_aux_weight * aux, "semantic_aux": aux}
+        if self.audio_aux_weight and self.model.audio_classifier is not None:
+            aux = audio_tagging_loss(self.model.audio_classifier(features), batch.sounds, total)
+            terms |= {"loss": terms["loss"] + self.audio_aux_weight * aux, "audio_aux": aux}
         return terms
 
     def metrics(self, batch: SceneBatch) -> dict[str, Tensor]:
