@@ -31,7 +31,7 @@ from save_avs.types import Bool, VideoChunk
 
 SIDE = 256
 BETA2 = 0.3  # of the benchmark's F
-HEADINGS = ("smooth, s", "mIoU", "F at 0.5", "IoU of consecutive masks", "marked in silence")
+HEADINGS = ("smooth, s", "mIoU", "F at 0.5", "IoU of consecutive masks", "marked while no object sounds")
 
 
 class Recorded:

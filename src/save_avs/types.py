@@ -151,7 +151,7 @@ class AVBatch:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaskObject:
     """One connected part of a frame's mask; its pixels are run-length coded and decoded on access.
 

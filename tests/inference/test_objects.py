@@ -42,6 +42,7 @@ def test_objects_are_the_largest_parts_that_scipy_labels(share, shape):
     known = {part.tobytes(): part for part in expected}
     for each in found:
         part = known.pop(each.mask.tobytes())
+        assert each.counts == encode_rle(part)
         rows, columns = np.nonzero(part)
         x, y, width, height = each.box
         assert (x, y, x + width - 1, y + height - 1) == (

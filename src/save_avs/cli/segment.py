@@ -71,9 +71,7 @@ def segment(
     ] = "overlay,masks,timeline",
     smooth: Annotated[
         float,
-        typer.Option(
-            "--smooth", metavar="SECONDS", help="Smooth the masks over time; 0.1 to 0.2, 0 for not."
-        ),
+        typer.Option("--smooth", metavar="SECONDS", help="Time constant of smoothing over time; 0 for none."),
     ] = 0.0,
     objects: Annotated[
         bool, typer.Option("--objects", help="Separate each mask into objects, its connected parts.")

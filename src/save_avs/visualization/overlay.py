@@ -58,9 +58,8 @@ class MaskPainter:
         for part, color in zip(parts, self._colors(parts, image), strict=True):
             _draw_into(drawn, part.mask, color, self.opacity, self.outline)
             if part.text:
-                top = int(part.mask.any(axis=1).argmax())
-                left = int(part.mask.any(axis=0).argmax())
-                labels.append(Label(part.text, left, top, color))
+                top, left = np.unravel_index(part.mask.argmax(), part.mask.shape)  # its highest pixel
+                labels.append(Label(part.text, int(left), int(top), color))
         draw_labels(drawn, labels)
         return drawn
 
