@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import av
 import numpy as np
 import pytest
@@ -33,8 +35,13 @@ def yuv_frame(rgb, weights, *, size=(64, 64), full=False, matrix=UNTAGGED, trc=2
     return frame
 
 
-def shown(frame, **options) -> np.ndarray:
-    return UprightConverter(frame.width, frame.height, **options)(frame)[5, 5].astype(int)
+@cache  # FFmpeg takes seconds to make the table of a tone mapping
+def converter(width: int, height: int, tone_map: str) -> UprightConverter:
+    return UprightConverter(width, height, tone_map)
+
+
+def shown(frame, tone_map: str = "auto") -> np.ndarray:
+    return converter(frame.width, frame.height, tone_map)(frame)[5, 5].astype(int)
 
 
 @pytest.mark.parametrize("full", [False, True])

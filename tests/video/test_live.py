@@ -65,14 +65,15 @@ def test_live_frames_look_as_those_of_the_file(tmp_path, pipe, option, encoding)
     path = tmp_path / "v.mkv"
     with ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=50:d=0.4", *encoding, str(path)) as process:
         assert process.wait(20) == 0
-    looks = []
+    looks = {}
     for switch in ("auto", "off"):
         with ffmpeg("-i", str(path), "-c", "copy", "-f", "matroska", str(pipe)):
-            live = np.concatenate([c.frames for c in read_live_chunks(pipe, **{option: switch})])
-        filed = np.concatenate([c.frames for c in read_video_chunks(path, **{option: switch})])
-        np.testing.assert_array_equal(live, filed)
-        looks.append(live.astype(int))
-    assert np.abs(looks[0] - looks[1]).mean() > 1  # the switch does something
+            chunks = list(read_live_chunks(pipe, **{option: switch}))
+        looks[switch] = np.concatenate([chunk.frames for chunk in chunks])
+    for switch in ("off",) if option == "tone_map" else looks:  # the table of colors takes seconds to make
+        filed = np.concatenate([chunk.frames for chunk in read_video_chunks(path, **{option: switch})])
+        np.testing.assert_array_equal(looks[switch], filed)
+    assert np.abs(looks["auto"].astype(int) - looks["off"]).mean() > 1  # the switch does something
 
 
 @needs_ffmpeg
