@@ -143,7 +143,8 @@ def test_padding_is_neither_valid_nor_annotated(root):
 
 def test_ten_frames_have_ten_patches(root):
     log_mel = open_dataset("v2", root, "test")[0].log_mel
-    assert np.array_equal(log_mel, trees.patches_of(root / "v2/E38OzFQIb1M_230000_240000/audio.wav")[:10])
+    expected = trees.patches_of(root / "v2/E38OzFQIb1M_230000_240000/audio.wav")[:10]
+    assert log_mel.shape == expected.shape and np.abs(log_mel - expected).max() < 1e-4
 
 
 def test_v3_zero_shot_trains_on_seen_and_tests_on_unseen(root):

@@ -101,9 +101,9 @@ def test_shards_follow_webdatasets_convention(tmp_path):
 
 def test_clips_are_consecutive_and_shards_reach_the_size(tmp_path):
     root = trees.avss(tmp_path / "tree")
-    folder = sharded("avss", root, size=300_000)
+    folder = sharded("avss", root, size=600_000)
     tars = sorted(folder.glob("train-*.tar"))
-    assert len(tars) == 2  # clips of 5, 5 and 10 seconds: 0.16 and 0.32 MB of sound
+    assert len(tars) == 2  # clips of 5, 5 and 10 seconds: 0.32 and 0.64 MB of sound
     keys = []
     for path in tars:
         with tarfile.open(path) as tar:

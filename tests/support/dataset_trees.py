@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from save_avs.audio.log_mel import log_mel
-from save_avs.video.audio_reader import load_audio
+from tests.support.official_loaders import examples
 from tests.support.tiny_corpus import write_tone
 
 H, W = 12, 20
@@ -42,13 +41,14 @@ def mask(row: int, value: int = 1) -> np.ndarray:
 
 
 def tones(path: Path, seconds: int, lowest: float = 300.0) -> None:
-    """A sound that changes its pitch every 0.96 s, so that patches can be told apart."""
+    """A stereo sound that changes its pitch every 0.96 s, so that patches can be told apart."""
     parts = [(0.96, lowest * 1.3**k) for k in range(seconds)]
-    write_tone(path, [*parts, (seconds * 0.04 + 0.02, 200.0)])
+    write_tone(path, [*parts, (seconds * 0.04 + 0.02, 200.0)], right=0.1)
 
 
 def patches_of(wav: Path) -> np.ndarray:
-    return log_mel(load_audio(wav, sample_rate=16_000), 16_000)
+    """AVSBench's own patches, [N,96,64]."""
+    return examples(wav)[:, 0].numpy()
 
 
 def table(path: Path, text: str) -> None:
@@ -164,7 +164,7 @@ def synthetic(root: Path) -> Path:
     for k in range(5):
         save(mask(k, 255), root / f"masks/i{k}.png")
     for k, name in enumerate(("d0", "d1", "d2", "d3", "c0")):
-        write_tone(root / f"audios/{name}.wav", [(0.96, 300.0), (1.1, 500.0 + 300 * k)])
+        write_tone(root / f"audios/{name}.wav", [(0.96, 300.0), (1.1, 500.0 + 300 * k)], right=0.1)
     (root / "category_for_vggsound_audios.pkl").write_bytes(
         pickle.dumps({7: ["d0.wav", "d1", "d2"], 9: ["c0"]}, protocol=2)
     )

@@ -88,15 +88,20 @@ def draw_shape(shape: str, color: tuple[int, int, int], side: int = 60) -> Image
     return image
 
 
-def write_tone(path: Path, parts: list[tuple[float, float]], level: float = 0.3) -> None:
-    """Tones one after another, (seconds, hertz) each, as 16-bit WAV."""
+def write_tone(
+    path: Path, parts: list[tuple[float, float]], level: float = 0.3, right: float | None = None
+) -> None:
+    """Tones one after another, (seconds, hertz) each, as 16-bit WAV; stereo if ``right`` has a level."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    waves = [level * np.sin(2 * np.pi * hertz * np.arange(int(s * RATE)) / RATE) for s, hertz in parts]
+    waves = np.concatenate(
+        [np.sin(2 * np.pi * hertz * np.arange(int(s * RATE)) / RATE) for s, hertz in parts]
+    )
+    levels = [level] if right is None else [level, right]
     with wavfile.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(len(levels))
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes((np.concatenate(waves) * 32767).astype("<i2").tobytes())
+        file.writeframes((waves[:, None] * levels * 32767).astype("<i2").tobytes())
 
 
 def loudest_hertz(waveform: np.ndarray) -> float:

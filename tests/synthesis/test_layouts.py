@@ -144,7 +144,7 @@ def test_v3_needs_more_clips_than_unseen_classes(corpus_root, tmp_path):
 def test_synthetic_images_get_the_second_patch(written):
     clips = open_dataset("synthetic", written("synthetic"), "val")
     wav = clips.entries[0].paths.audio
-    assert np.array_equal(clips[0].log_mel, trees.patches_of(wav)[1:2])
+    assert np.abs(clips[0].log_mel - trees.patches_of(wav)[1:2]).max() < 1e-4
 
 
 def test_existing_folder_is_left_unchanged(train, tmp_path):

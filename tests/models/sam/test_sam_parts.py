@@ -175,6 +175,16 @@ def test_preprocess_normalizes_pixels_from_0_to_255(sam: Sam) -> None:
     assert sam.bfloat16().preprocess(pixels).dtype == torch.bfloat16
 
 
+def test_preprocess_normalizes_each_channel_by_its_own_mean_and_deviation(sam: Sam) -> None:
+    pixels = torch.tensor([[10, 200], [90, 250]], dtype=torch.uint8).repeat(1, 3, 1, 1)
+    pixels[:, 1], pixels[:, 2] = pixels[:, 0] // 2, 255 - pixels[:, 0]  # no two channels alike
+    red, green, blue = pixels[0].double()
+    expected = [(red - 123.675) / 58.395, (green - 116.28) / 57.12, (blue - 103.53) / 57.375]
+    torch.testing.assert_close(
+        sam.preprocess(pixels)[0].double(), torch.stack(expected), rtol=1e-6, atol=1e-6
+    )
+
+
 def test_initial_weights_are_small_normals() -> None:
     encoder = ImageEncoderViT(image_size=64, embed_dim=64, depth=1, num_heads=2, global_attn_indexes=(0,))
     weight = encoder.get_parameter("blocks.0.mlp.lin1.weight")
