@@ -22,7 +22,8 @@ class FewShotConfig:
         baseline_queries: frames of each class in these.
         baseline_epochs: training epochs of GAVS's prompt and adapters over the seen frames.
         baseline_batch_size: frames per step of that.
-        baseline_lr: learning rate of all baselines.
+        baseline_lr: learning rate of all baselines; GAVS's own.
+        gavs_epochs: of GAVS over all seen clips of V3, one clip per step: its own recipe.
         finetune_epochs: epochs over the examples; ten in GAVS's protocol.
         finetune_batch_size: frames per step of that.
         finetune_lr: SAVE's learning rate in that.
@@ -40,6 +41,7 @@ class FewShotConfig:
     baseline_epochs: int = 8
     baseline_batch_size: int = 16
     baseline_lr: float = 1e-3
+    gavs_epochs: int = 60
     finetune_epochs: int = 10
     finetune_batch_size: int = 8
     finetune_lr: float = 2e-4

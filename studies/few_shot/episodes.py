@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +22,7 @@ from save_avs.synthesis.sample_streams import EVAL_OPTIONS, EVAL_TIME, render_sa
 from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
 from save_avs.types import AVSample
 from studies.few_shot.config import FewShotConfig
-from studies.few_shot.frames import FrameSet, clip_class, read_frame_set, read_in_parts
+from studies.few_shot.frames import ClipFrames, FrameSet, clip_class, read_frame_set, read_in_parts
 
 QUERY_OPTIONS = replace(EVAL_OPTIONS, source_count_probs=(0.0, 1.0, 0.0))
 TRAINING_OPTIONS = SceneOptions(source_count_probs=(0.0, 1.0, 0.0))  # with augmentation
@@ -129,10 +129,17 @@ class FewShotTrial:
 
 @dataclass(frozen=True)
 class FewShotData:
-    """Frames of seen classes, and the trials on unseen ones."""
+    """What is learned from, and the trials on unseen classes.
+
+    Attributes:
+        seen: frames of seen classes.
+        trials: on unseen classes.
+        seen_clips: all clips of seen classes, on which GAVS trains by its own recipe; None on scenes.
+    """
 
     seen: FrameSet
     trials: Iterator[FewShotTrial]
+    seen_clips: Sequence[FrameSet] | None = None
 
 
 def scene_data(save: SAVE, root: str | Path, config: FewShotConfig) -> FewShotData:
@@ -189,7 +196,7 @@ def v3_data(save: SAVE, root: str | Path, config: FewShotConfig) -> FewShotData:
         raise UsageError(
             f"{root}: no seen class of V3 has two clips of its own, which training the baselines needs"
         )
-    return FewShotData(seen, _v3_trials(save, root, config))
+    return FewShotData(seen, _v3_trials(save, root, config), ClipFrames(clips, save))
 
 
 def _v3_trials(save: SAVE, root: str | Path, config: FewShotConfig) -> Iterator[FewShotTrial]:

@@ -63,6 +63,13 @@ class FrameSet:
         """The frames with a sounding object, which can be examples."""
         return self.take(np.flatnonzero(self.masks.flatten(1).any(1).cpu().numpy()).tolist())
 
+    def by_clip(self) -> list[FrameSet]:
+        """The frames of each clip."""
+        rows: dict[int, list[int]] = {}
+        for row, clip in enumerate(self.clips):
+            rows.setdefault(clip, []).append(row)
+        return [self.take(part) for part in rows.values()]
+
     def rows_by_class(self) -> dict[str, list[int]]:
         """The rows of each class, sorted by name."""
         rows: dict[str, list[int]] = {}
@@ -127,6 +134,20 @@ def read_frame_set(
         clips=tuple(i for i, item in items for _ in item.full_masks),
         classes=tuple(name for i, item in items for name in _frame_classes(clips, i, item)),
     )
+
+
+@dataclass(frozen=True)
+class ClipFrames(Sequence[FrameSet]):
+    """The frames of each clip of a data set, read when asked for."""
+
+    clips: AVDataset
+    save: SAVE
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, i: int) -> FrameSet:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return read_frame_set(self.clips, [i], self.save)
 
 
 def read_in_parts(clips: AVDataset, save: SAVE, *, clips_at_once: int = 4) -> Iterator[FrameSet]:

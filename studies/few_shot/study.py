@@ -99,7 +99,7 @@ def score_trials(
         log: called with lines about the progress.
     """
     log(f"{len(data.seen)} frames of {len(data.seen.rows_by_class())} seen classes")
-    methods = make_methods(save, data.seen, config, folder / BASELINES)
+    methods = make_methods(save, data.seen, config, folder / BASELINES, data.seen_clips)
     log("baselines trained")
     scores = []
     for trial in data.trials:

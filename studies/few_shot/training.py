@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from save_avs.losses import save_loss
 from save_avs.models.freeze import freeze_except
+from save_avs.models.preprocess import postprocess_logits
 from save_avs.models.save import SAVE
 from save_avs.training.clip_dataset import EpochShuffle
 from save_avs.training.optimizer import Optimizers
@@ -79,6 +80,35 @@ def train_on_frames(
     parameters = _unfreeze(network)
     _optimize(parameters, loss_at, steps=-(-epochs * len(frames) // batch_size), lr=lr, seed=seed)
     network.requires_grad_(False).eval()
+
+
+def train_on_clips(network: Gavs, clips: Sequence[FrameSet], *, epochs: int, lr: float, seed: int) -> None:
+    """Train by GAVS's own recipe, and leave the network in evaluation mode.
+
+    A step has all frames of one clip. AdamW with PyTorch's defaults keeps its rate, and no gradient is
+    clipped.
+
+    Source: the code of GAVS (arXiv 2309.07929).
+    """
+    order, parameters = EpochShuffle(len(clips), seed), _unfreeze(network)
+    optimizer = torch.optim.AdamW(parameters.values(), lr=lr)
+    with torch.random.fork_rng(), torch.enable_grad():
+        torch.manual_seed(seed)
+        for step in range(epochs * len(clips)):
+            cross_entropy(network, clips[order[step][1]]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    network.requires_grad_(False).eval()
+
+
+def cross_entropy(network: Baseline, frames: FrameSet) -> Tensor:
+    """Mean over frames of the binary cross-entropy, each at its own size."""
+    losses = []
+    for logits, target in zip(predict(network, frames), frames.targets, strict=True):
+        height, width = target.shape
+        own = postprocess_logits(logits[0], height, width, network.resize)
+        losses.append(F.binary_cross_entropy_with_logits(own, target.to(own)))
+    return torch.stack(losses).mean()
 
 
 def train_on_episodes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,13 +18,13 @@ from save_avs.synthesis.layout_clips import LayoutRequest
 from save_avs.synthesis.layouts import write_layout
 from studies import few_shot
 from studies.cli import main
-from studies.few_shot import FewShotConfig
+from studies.few_shot import FewShotConfig, training
 from studies.few_shot.baselines import Gavs, ProtoNet
 from studies.few_shot.episodes import scene_data
 from studies.few_shot.methods import TITLES, FinetuningMethod
 from studies.few_shot.results import FewShotResults, FewShotScores
 from studies.few_shot.study import claim_folder, score_trials
-from studies.few_shot.training import compute_loss, train_on_episodes, train_on_frames
+from studies.few_shot.training import compute_loss, train_on_clips, train_on_episodes, train_on_frames
 from tests.support.few_shot_data import QUICK, frozen_model, make_few_shot_corpus, quick
 from tests.support.tiny_model import shake, tiny_model
 
@@ -70,6 +71,54 @@ def test_gavs_trains_its_prompt_and_adapters(seen):
     assert {name.split(".")[0] for name in moved(net, before)} == {"prompt", "align", "decoder"}
     assert all(".adapter." in name for name in moved(net, before) if name.startswith("decoder"))
     assert compute_loss(net, seen).item() < at_first and not net.training
+
+
+def test_gavs_own_recipe_is_adamw_on_one_clip_per_step(seen, monkeypatch):
+    """Steps, optimizer and cross-entropy, against AdamW written out for a first step: rate times the sign."""
+    torch.manual_seed(0)
+    net, asked = Gavs(frozen_model(), hidden=16), []
+    net.prompt.noise_scale.data.zero_()  # no noise
+    clips = [seen.take([0, 1]), seen.take([2]), seen.take([3, 4, 5])]
+    start = {name: p.detach().clone() for name, p in net.named_parameters()}
+    net.train()
+    loss = loss_of(net, clips[1])
+    names = [n for n, p in net.named_parameters() if "prompt.mlp" in n]
+    slopes = torch.autograd.grad(loss, [dict(net.named_parameters())[n] for n in names])
+    monkeypatch.setattr(training, "cross_entropy", lambda n, f: (asked.append(f), loss_of(n, f))[1])
+    train_on_clips(net, [clips[1]], epochs=1, lr=1e-3, seed=0)
+    for name, slope in zip(names, slopes, strict=True):
+        sure = slope.abs() > 1e-6
+        expected = start[name] * (1 - 1e-3 * 0.01) - 1e-3 * slope.sign()
+        found = dict(net.named_parameters())[name]
+        assert sure.any() and torch.allclose(found[sure], expected[sure], atol=2e-5), name
+    train_on_clips(net, clips, epochs=4, lr=1e-3, seed=0)
+    sizes = [len(frames) for frames in asked[1:]]
+    assert len(sizes) == 12 and all(sorted(sizes[k : k + 3]) == [1, 2, 3] for k in range(0, 12, 3))
+    assert not net.training
+
+
+def loss_of(network, frames):
+    """Binary cross-entropy of the enlarged logits, frame by frame."""
+    rows = []
+    for logits, target in zip(network.segment(frames.features), frames.targets, strict=True):
+        z = torch.nn.functional.interpolate(logits[None], target.shape, mode="bilinear")[0, 0]
+        p = z.sigmoid().clamp(1e-7, 1 - 1e-7)
+        rows.append(-(target * p.log() + ~target * (1 - p).log()).mean())
+    return torch.stack(rows).mean()
+
+
+def test_cross_entropy_is_at_each_frames_own_size(seen):
+    torch.manual_seed(0)
+    net = Gavs(frozen_model(), hidden=16).eval()
+    with torch.no_grad():
+        found, expected = training.cross_entropy(net, seen), loss_of(net, seen)
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_frames_are_grouped_by_clip(seen):
+    mixed = replace(seen.take([0, 1, 2, 3]), clips=(7, 2, 7, 7))
+    assert [(part.clips, len(part)) for part in mixed.by_clip()] == [((7, 7, 7), 3), ((2,), 1)]
+    assert torch.equal(mixed.by_clip()[0].masks, mixed.masks[[0, 2, 3]])
 
 
 def test_protonet_trains_its_temperatures_on_episodes(seen):

@@ -21,6 +21,7 @@ QUICK = {
     "seen": 4,
     "baseline_episodes": 3,
     "baseline_epochs": 1,
+    "gavs_epochs": 1,
     "finetune_epochs": 2,
 }
 
