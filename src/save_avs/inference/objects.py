@@ -34,9 +34,10 @@ def find_objects(
     if not mask.size:
         return ()
     starts, ends, component = find_component_runs(mask)
-    below = np.concatenate([[0.0], np.cumsum(probability.T, dtype=np.float64)])
+    bounds = np.stack([starts, ends], axis=1).reshape(-1)
+    in_runs = np.add.reduceat(np.append(probability.T, np.float32(0)), bounds)[::2]  # and between them
     pixels = np.bincount(component, weights=ends - starts)
-    sums = np.bincount(component, weights=below[ends] - below[starts])
+    sums = np.bincount(component, weights=in_runs)
     visible = np.flatnonzero(pixels >= MIN_VISIBLE_AREA * size[0] * size[1])
     largest = visible[np.argsort(-pixels[visible], kind="stable")][:MAX_OBJECTS]
 

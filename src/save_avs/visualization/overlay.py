@@ -13,6 +13,7 @@ from save_avs.types import U8, Bool, FrameMask
 from save_avs.visualization.labels import Label, draw_labels
 
 Color = tuple[int, int, int]
+Box = tuple[slice, slice]
 
 MASK_COLOR = (255, 112, 16)  # of a predicted mask
 TARGET_COLOR = (90, 200, 255)  # of the annotated mask next to it
@@ -23,9 +24,10 @@ _REMEMBERED = 256  # objects whose color is kept
 
 
 class _Part(NamedTuple):
-    """What is drawn in one color: pixels bool [H,W], a key that stays the same over time, a label's text."""
+    """What is drawn in one color: pixels of a box bool [h,w], a key that stays over time, a label's text."""
 
-    mask: Bool
+    box: Box
+    inside: Bool
     key: int
     text: str
 
@@ -56,23 +58,27 @@ class MaskPainter:
         """Draw the mask or the objects of a frame into a copy of its image, u8 [H,W,3]."""
         drawn, labels, parts = image.copy(), list[Label](), list(self._parts(frame))
         for part, color in zip(parts, self._colors(parts, image), strict=True):
-            _draw_into(drawn, part.mask, color, self.opacity, self.outline)
+            _paint_box(drawn, part.box, part.inside, color, self.opacity, self.outline)
             if part.text:
-                top, left = np.unravel_index(part.mask.argmax(), part.mask.shape)  # its highest pixel
-                labels.append(Label(part.text, int(left), int(top), color))
+                top, left = divmod(int(part.inside.argmax()), part.inside.shape[1])  # its highest pixel
+                rows, columns = part.box
+                labels.append(Label(part.text, columns.start + left, rows.start + top, color))
         draw_labels(drawn, labels)
         return drawn
 
     def _parts(self, frame: FrameMask) -> Iterator[_Part]:
         """Yield what to draw: the objects, the largest first, or else the mask, unless it is empty."""
         if frame.objects is None:
-            if frame.mask.any():
-                yield _Part(frame.mask, 0, f"{self.name} {frame.score:.2f}" if self.labels else "")
+            if box := _box_of(frame.mask):
+                text = f"{self.name} {frame.score:.2f}" if self.labels else ""
+                yield _Part(box, frame.mask[box], 0, text)
             return
         for rank, found in enumerate(frame.objects):
             name = self.name if found.id is None else f"#{found.id}"
             text = f"{name} {found.score:.2f}" if self.labels else name if found.id else ""
-            yield _Part(found.mask, found.id or -rank, text)
+            left, top, width, height = found.box
+            box = _with_margin(top, top + height, left, left + width)
+            yield _Part(box, np.ascontiguousarray(found.mask[box]), found.id or -rank, text)
 
     def _colors(self, parts: Sequence[_Part], image: U8) -> list[Color]:
         """Return the color of each part; those seen before keep theirs."""
@@ -84,7 +90,7 @@ class MaskPainter:
             if color is None:
                 fewest = min(used[each] for each in _PALETTE)
                 free = [each for each in _PALETTE if used[each] == fewest]
-                distances = np.linalg.norm(np.array(free) - image[part.mask].mean(axis=0), axis=1)
+                distances = np.linalg.norm(np.array(free) - image[part.box][part.inside].mean(axis=0), axis=1)
                 color = free[int(distances.argmax())]
                 used[color] += 1
             self._chosen[part.key] = color  # at the end: the first one is the one not seen for longest
@@ -118,19 +124,23 @@ def draw_mask(
             f"and {mask.dtype} {mask.shape}"
         )
     marked = frame.copy()
-    _draw_into(marked, mask, color, opacity, outline)
+    if box := _box_of(mask):
+        _paint_box(marked, box, mask[box], color, opacity, outline)
     return marked
 
 
-def _draw_into(image: U8, mask: Bool, color: Color, opacity: float, outline: float) -> None:
+def _box_of(mask: Bool) -> Box | None:
+    """Return the box that the marked pixels span, with a margin; None for none."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
-        return
+        return None
     columns = np.flatnonzero(mask.any(axis=0))
-    # One pixel around the mask, where the frame has it, shows where the mask ends.
-    box = np.s_[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
-    thickness = max(1, round(min(mask.shape) * outline / 100)) if outline else 0
-    _paint_box(image, box, mask[box], color, opacity, thickness)
+    return _with_margin(rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
+
+
+def _with_margin(top: int, bottom: int, left: int, right: int) -> Box:
+    """Add a pixel on each side, where the frame has it: it shows where the mask ends."""
+    return np.s_[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
 
 
 def apply_mask_as_alpha(frame: U8, mask: Bool) -> U8:
@@ -142,9 +152,7 @@ def apply_mask_as_alpha(frame: U8, mask: Bool) -> U8:
     return np.dstack([frame, np.where(mask, np.uint8(255), np.uint8(0))])
 
 
-def _paint_box(
-    image: U8, box: tuple[slice, slice], inside: Bool, color: Color, opacity: float, thickness: int
-) -> None:
+def _paint_box(image: U8, box: Box, inside: Bool, color: Color, opacity: float, outline: float) -> None:
     """Tint and outline a box of the image in place.
 
     Works on rows of 3 W bytes with whole-array byte operations: indexing by mask is several times slower.
@@ -157,7 +165,8 @@ def _paint_box(
         mixed = flat * np.float32(1 - opacity) + _row([*color], width) * np.float32(opacity)
         tint = mixed.astype(np.uint8)
     flat = _select(_bytes(inside), tint, flat)
-    if thickness:
+    if outline:
+        thickness = max(1, round(min(image.shape[:2]) * outline / 100))
         bright = _row([round(c + (255 - c) * _OUTLINE_LIGHT) for c in color], width)
         flat = _select(_bytes(_edge(inside, thickness)), bright, flat)
     image[box] = flat.reshape(height, width, 3)
