@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from save_avs.cli import main
 from save_avs.formats import load_masks_json
 from save_avs.inference.sources import open_source
-from tests.support.sample_videos import BrightWhereLoud, make_sound, make_video
+from tests.support.media_files import AudioTrack, VideoTrack, make, tone
+from tests.support.sample_videos import RATE, BrightWhereLoud, make_sound, make_video
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +149,21 @@ class TestManyVideos:
         (entry,) = map(json.loads, Path("out/failed.jsonl").read_text().splitlines())
         assert entry["path"] == "bad.mp4" and "bad.mp4" in entry["reason"]
         assert "failed: bad.mp4" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("fps", ["native", "5"])
+    def test_frame_that_is_too_late_for_an_overlay_fails_at_once(self, fps, capsys):
+        make(
+            Path("far.mkv"), VideoTrack([0.0, 0.04, 1e9], [60, 120, 200]), AudioTrack([(0.0, tone(1, RATE))])
+        )
+        started = time.monotonic()
+        command = ["segment", "far.mkv", "-o", "out", "--save", "overlay", "--fps", fps]
+        assert main(command) == 3
+        assert time.monotonic() - started < 10
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith("failed: far.mkv: overlay.mp4: 1000000000 s between two frames, more than a")
+        assert names("out") == ["failed.jsonl"]
+        assert main([*command, "--end", "1"]) == 0
+        assert "overlay.mp4" in names("out/far")
 
     @pytest.mark.parametrize(
         ("error", "said"),

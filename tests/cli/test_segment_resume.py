@@ -36,6 +36,7 @@ CHANGES = {
     "--deinterlace": ("off", "deinterlace was auto, is off"),
     "--audio-track": ("1", "audio_track was none, is 1"),
     "--audio": ("other.wav", "audio was none, is {here}/other.wav"),
+    "--normalize-audio": (None, "normalize_audio was False, is True"),
     "--start": ("1.5", "start was 0.0, is 1.5"),
     "--end": ("0:01.5", "end was none, is 1.5"),
     "--save": ("masks", "outputs was masks,timeline, is masks"),

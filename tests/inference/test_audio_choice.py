@@ -40,11 +40,11 @@ def marked_span(result) -> tuple[float, float]:
     return times.min(), times.max()
 
 
-def heard_span(path: Path) -> tuple[float, float]:
+def heard_span(path: Path, level: float = 0.2) -> tuple[float, float]:
     """First and last loud time of a file's sound, in seconds, as the ffmpeg binary decodes it."""
     command = ["ffmpeg", "-v", "error", "-i", path, "-f", "f32le", "-ac", "1", "-ar", str(RATE), "-"]
     waveform = np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.float32)
-    loud = np.flatnonzero(np.abs(waveform) > 0.2) / RATE
+    loud = np.flatnonzero(np.abs(waveform) > level) / RATE
     return loud.min(), loud.max()
 
 

@@ -107,6 +107,9 @@ def segment(
         Path | None,
         typer.Option("--audio", metavar="FILE", help="Use the sound of FILE instead; both start at time 0."),
     ] = None,
+    normalize_audio: Annotated[
+        bool, typer.Option("--normalize-audio", help="Raise quiet sound to -20 dBFS, for the model only.")
+    ] = False,
     start: Annotated[
         str,
         typer.Option("--start", metavar="TIME", help="Leave out frames before TIME: seconds or [HH:]MM:SS."),
@@ -157,6 +160,7 @@ def segment(
         deinterlace=cast("Switch", deinterlace),
         audio_track=audio_track,
         audio=None if audio is None else str(audio),
+        normalize_audio=normalize_audio,
         start=parse_time(start),
         end=None if end is None else parse_time(end),
     )

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from av.error import FFmpegError
 
 from save_avs.errors import ExistingFolderError, MediaError, SaveAvsError
-from save_avs.inference.pipeline import describe_model, segment
-from save_avs.inference.predictor import FrameModel
+from save_avs.inference.pipeline import segment
+from save_avs.inference.predictor import FrameModel, describe_model
 from save_avs.inference.progress import FrameProgress
 from save_avs.inference.result_folders import (
     ExistingPolicy,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Unpack, overload
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from save_avs._files import atomic_folder
 from save_avs.errors import MediaError, UsageError
 from save_avs.inference.arrays import make_chunk
-from save_avs.inference.predictor import FrameModel, Prediction, Predictor
+from save_avs.inference.predictor import FrameModel, Prediction, Predictor, describe_model
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.progress import FrameProgress
 from save_avs.inference.result import SegmentationResult
@@ -62,6 +62,7 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
     deinterlace: Switch = "auto",
     audio_track: int | None = None,
     audio: str | os.PathLike[str] | None = None,
+    normalize_audio: bool = False,
     start: float = 0.0,
     end: float | None = None,
     directory: str | Path | None = None,
@@ -90,6 +91,8 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         audio_track: the audio track to use, counted from 1; None for the one that players choose.
         audio: another file whose sound to use instead, its time 0 at that of the video.
+        normalize_audio: raise the level of the whole sound to -20 dBFS where it is below, for the model only:
+            the mean power of its blocks of 0.4 s within 20 dB of the loudest.
         start: frames before this time, in seconds, are left out; the others keep times and source indices.
         end: so are frames from this time on; None for the end of the video.
         directory: a new folder to write to while the video is processed; it appears when all is done. Without
@@ -131,6 +134,7 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
         deinterlace=deinterlace,
         audio_track=audio_track,
         audio=None if audio is None else os.fspath(audio),
+        normalize_audio=normalize_audio,
         start=start,
         end=end,
     )
@@ -169,6 +173,7 @@ def segment_arrays(  # noqa: PLR0913, as `segment`
     smooth: float = 0.0,
     objects: bool = False,
     track: bool = False,
+    normalize_audio: bool = False,
     start: float = 0.0,
     end: float | None = None,
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
@@ -190,6 +195,7 @@ def segment_arrays(  # noqa: PLR0913, as `segment`
         smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
         objects: also separate each mask into objects.
         track: give the objects ids that persist over time; implies ``objects``.
+        normalize_audio: raise the level of the sound to -20 dBFS where it is below, as ``segment`` does.
         start: frames before this time, in seconds, are left out.
         end: so are frames from this time on; None for all.
         outputs: what the result's ``save`` will write: names out of ``OUTPUTS``.
@@ -210,14 +216,17 @@ def segment_arrays(  # noqa: PLR0913, as `segment`
     if (fps is None) == (times is None):
         raise UsageError("no frame times: give either fps or times")
     chunk = make_chunk(frames, waveform, fps=fps, times=times, sample_rate=sample_rate)
-    chosen = {
-        "threshold": threshold,
-        "outputs": outputs,
-        "batch_size": batch_size,
-        "start": start,
-        "end": end,
-    }
-    settings = SegmentationSettings(**chosen, smooth=smooth, objects=objects, track=track)
+    settings = SegmentationSettings(
+        threshold=threshold,
+        outputs=outputs,
+        batch_size=batch_size,
+        smooth=smooth,
+        objects=objects,
+        track=track,
+        normalize_audio=normalize_audio,
+        start=start,
+        end=end,
+    )
     return _Pipeline(array_source(chunk, name), settings).run(_build_predictor(model, settings))
 
 
@@ -329,16 +338,3 @@ class _Pipeline:
             _logger.warning("%s", text)
             if self._on_warning is not None:
                 self._on_warning(text)
-
-
-def describe_model(model: FrameModel) -> Mapping[str, Any]:
-    """Return the description of a model that the written files contain."""
-    return {
-        "name": model.name,
-        "device": str(model.device),
-        "precision": model.precision,
-        "runtime": model.runtime,
-        "image_size": model.image_size,
-        "resize": model.resize,
-        "checksum": getattr(model, "checksum", ""),
-    }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -247,3 +247,16 @@ def predict_logits(model: FrameModel, images: Tensor, log_mel: Tensor) -> Tensor
 
 def _log_mel(chunk: VideoChunk, frontend: Frontend) -> F32:
     return log_mel_at(chunk.waveform, chunk.sample_rate, chunk.times, chunk.waveform_start, frontend)
+
+
+def describe_model(model: FrameModel) -> Mapping[str, Any]:
+    """Return the description of a model that the written files contain."""
+    return {
+        "name": model.name,
+        "device": str(model.device),
+        "precision": model.precision,
+        "runtime": model.runtime,
+        "image_size": model.image_size,
+        "resize": model.resize,
+        "checksum": getattr(model, "checksum", ""),
+    }

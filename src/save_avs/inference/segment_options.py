@@ -34,6 +34,7 @@ class SegmentOptions(TypedDict, total=False):
     deinterlace: Switch
     audio_track: int | None
     audio: str | os.PathLike[str] | None
+    normalize_audio: bool
     start: float
     end: float | None
     directory: str | Path | None

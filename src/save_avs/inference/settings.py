@@ -60,6 +60,7 @@ class SegmentationSettings:
         deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
         audio_track: the audio track to use, counted from 1; None for the one that players choose.
         audio: file whose sound to use instead, its time 0 at that of the video.
+        normalize_audio: raise the level of the sound to -20 dBFS, for the model only, where it is below.
         start: frames before this time, in seconds, are left out.
         end: so are frames from this time on; None for the end of the video.
 
@@ -82,6 +83,7 @@ class SegmentationSettings:
     deinterlace: Switch = "auto"
     audio_track: int | None = None
     audio: str | None = None
+    normalize_audio: bool = False
     start: float = 0.0
     end: float | None = None
 
@@ -119,7 +121,7 @@ class SegmentationSettings:
 
     def read_options(self) -> dict[str, Any]:
         """Return the options of ``read_video_chunks`` that decide which frames and sound there are."""
-        names = ("tone_map", "deinterlace", "audio_track", "audio", "start", "end")
+        names = ("tone_map", "deinterlace", "audio_track", "audio", "normalize_audio", "start", "end")
         return {name: getattr(self, name) for name in names}
 
     def mask_options(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from save_avs._text import resolved_path_text
+from save_avs.audio.level import LevelMeter
 from save_avs.errors import MediaError
 from save_avs.inference.arrays import LOUD
 from save_avs.inference.frame_folder import is_frame_folder, read_frame_folder
@@ -21,6 +22,7 @@ from save_avs.inference.spooled_input import VideoInput, input_fingerprint
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
+from save_avs.video.audio_level import quiet_sound_advice
 from save_avs.video.audio_tracks import choose_audio
 from save_avs.video.frame_decoder import ReadReport
 
@@ -133,6 +135,7 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
         chunk: int = 16,
         start: float = 0.0,
         end: float | None = None,
+        normalize_audio: bool = False,
         report: ReadReport | None = None,
         on_warning: Callable[[str], None] | None = None,
         **_: Any,
@@ -144,8 +147,14 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
             on_warning(f"{name}: has no sound")
         if peak > LOUD and on_warning is not None:
             on_warning(f"{name}: the waveform reaches {peak:.3g}: floats should be in -1..1")
+        meter = LevelMeter(arrays.sample_rate)
+        meter.add(arrays.waveform)
+        gain = meter.gain if normalize_audio else 1.0
+        if gain == 1 and on_warning is not None and (advice := quiet_sound_advice(meter.level)):
+            on_warning(f"{name}: {advice}")
         buffer = AudioBuffer()
-        buffer.add(AudioBlock(0, arrays.waveform[:, None]))
+        sound = arrays.waveform if gain == 1 else np.clip(arrays.waveform * np.float32(gain), -1, 1)
+        buffer.add(AudioBlock(0, sound[:, None]))
         if fps is not None:
             picked = picked[np.unique(np.floor(arrays.times[picked] * fps + 1e-6), return_index=True)[1]]
         for first in range(0, len(picked), chunk):

@@ -8,8 +8,10 @@ from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
+from save_avs.audio.level import SILENT, LevelMeter
 from save_avs.types import U8, VideoChunk
 from save_avs.video.audio_blocks import AudioWindowReader, sample_range
+from save_avs.video.audio_level import find_gain, metered, quiet_sound_advice, silent_track_advice
 from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.color import Switch, check_switch
@@ -44,6 +46,7 @@ def read_video_chunks(
     end: float | None = None,
     audio_track: int | None = None,
     audio: str | os.PathLike[str] | None = None,
+    normalize_audio: bool = False,
     report: ReadReport | None = None,
     on_warning: Warn | None = None,
 ) -> Generator[VideoChunk, None, None]:
@@ -66,6 +69,7 @@ def read_video_chunks(
         end: so are frames from this time on; None reads to the end of the file.
         audio_track: the audio track to read, counted from 1; None for the one that players choose.
         audio: another file whose sound to read instead, its time 0 at that of the video.
+        normalize_audio: raise the level of the whole sound to -20 dBFS (`LevelMeter`) where it is below.
         report: filled in while the chunks are read.
         on_warning: called with one line for each thing worth knowing: no audio, damage, a cut file.
 
@@ -90,12 +94,14 @@ def read_video_chunks(
     warn, span = on_warning or ignore_warning, (start, math.inf if end is None else end)
     reader = FrameReader(info, report or ReadReport(), warn, tone_map, span)
     frames = iter(reader) if deinterlace == "off" else deinterlace_frames(iter(reader))
-    return _chunks(info, track, reader, frames, fps, chunk, sample_rate, audio_margin, warn)
+    gain = find_gain(track) if track is not None and normalize_audio else 1.0
+    return _chunks(info, track, gain, reader, frames, fps, chunk, sample_rate, audio_margin, warn)
 
 
 def _chunks(
     info: VideoInfo,
     track: AudioTrack | None,
+    gain: float,
     reader: FrameReader,
     frames: Iterator[TimedFrame],
     fps: float | None,
@@ -104,7 +110,7 @@ def _chunks(
     audio_margin: float,
     on_warning: Warn,
 ) -> Generator[VideoChunk, None, None]:
-    audio = None
+    audio, meter = None, LevelMeter(sample_rate)
     if track is not None:
         start, end = reader.span
         blocks = read_audio_blocks(
@@ -115,7 +121,7 @@ def _chunks(
             end=end + audio_margin + 1,
             on_warning=on_warning,
         )
-        audio = AudioWindowReader(blocks)
+        audio = AudioWindowReader(metered(blocks, meter))
     else:
         on_warning(f"{info.path}: has no sound")
     index = 0
@@ -134,16 +140,22 @@ def _chunks(
 
     for times, images, indices in _batches(_images(reader, frames, fps, sounds, on_jump), chunk):
         start, end = sample_range(times, audio_margin, sample_rate)
+        waveform = np.zeros(0, np.float32) if audio is None else audio.read(start, end)[:, 0]
         yield VideoChunk(
             frames=images,
             times=np.array(times, dtype=np.float64),
-            waveform=np.zeros(0, dtype=np.float32) if audio is None else audio.read(start, end)[:, 0],
+            waveform=waveform if gain == 1 else np.clip(waveform * np.float32(gain), -1, 1),
             waveform_start=start / sample_rate,
             sample_rate=sample_rate,
             first_index=index,
             source_indices=np.array(indices, dtype=np.int64),
         )
         index += len(images)
+    if index and track is not None and on_warning is not ignore_warning:
+        silent = meter.level < SILENT
+        advice = silent_track_advice(track, reader.span) if silent else quiet_sound_advice(meter.level)
+        if advice and (silent or gain == 1):
+            on_warning(f"{track.path}: {advice}")
 
 
 def _images(

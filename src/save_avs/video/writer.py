@@ -114,7 +114,8 @@ class VideoWriter:
         if self._last is not None and pts - self._last > _MAX_FRAME_TICKS:
             pause = (pts - self._last) / _CLOCK
             raise MediaError(
-                f"{self._path}: {pause:.0f} s between two frames, more than a video file can hold"
+                f"{self._path.name}: {pause:.0f} s between two frames, more than a video file can hold: "
+                "choose a part before with --end, or outputs without video, such as --save masks"
             )
         self._last = pts
         image = _pad_to_even(image) if encoding.even_size else np.ascontiguousarray(image)
