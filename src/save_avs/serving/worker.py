@@ -39,7 +39,7 @@ def set_up(
     """
     import torch
 
-    from save_avs.inference.pipeline import describe_model
+    from save_avs.inference.predictor import describe_model
     from save_avs.runtimes import load_model
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // config.limits.workers))
