@@ -20,7 +20,7 @@ from save_avs.cli import main
 from save_avs.errors import MediaError, UsageError
 from save_avs.inference import spooled_input
 from save_avs.inference.spooled_input import UrlInput
-from tests.support.file_server import FileServer, cut, serving, stall, status, without_length
+from tests.support.file_server import FileServer, cut, serving, stall, status, well, without_length
 from tests.support.sample_videos import BrightWhereLoud
 
 
@@ -92,6 +92,17 @@ class TestUrl:
         entries = [json.loads(line) for line in Path("out/failed.jsonl").read_text().splitlines()]
         assert [entry["source"] for entry in entries] == urls
         assert copies() == []
+
+    def test_a_copy_is_removed_before_the_next_is_made(self, server):
+        seen = []
+
+        def answer(handler):
+            seen.append(len(copies()))
+            well(handler)
+
+        server.usual = answer
+        assert main([*RUN, url_of(server, "a.mp4"), url_of(server, "b.mp4")]) == 0
+        assert seen == [1, 1]
 
     def test_without_space_on_the_disk_nothing_is_received(self, server, monkeypatch, capsys):
         usage = SimpleNamespace(total=1, used=1, free=10)
