@@ -49,7 +49,7 @@ class SpooledInput(ABC):
         self.label: str = label
         self.name: str = _file_name(name)
         self.on_bytes: OnBytes = lambda done, total: None
-        self.close: Callable[[], object] = lambda: None
+        self._remove: Callable[[], object] = lambda: None
         self._local: Path | None = None
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class SpooledInput(ABC):
         """
         if self._local is None:
             folder = Path(tempfile.mkdtemp(prefix="save-avs-"))
-            self.close = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             try:
                 self._copy(folder / self.name)
             except BaseException:
@@ -76,6 +76,10 @@ class SpooledInput(ABC):
                 raise
             self._local = folder / self.name
         return self._local
+
+    def close(self) -> None:
+        """Remove the copy."""
+        self._remove()
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Identify the content: of the copy, size and hash."""
