@@ -32,7 +32,7 @@ DryRun = Annotated[
 AsJson = Annotated[bool, Option("--json", help="Print one JSON document on stdout instead of text.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing results.")]
 Precision = Annotated[str, Option(metavar="auto|fp32|bf16", help="Numeric precision.")]
-Device = Annotated[str, Option(metavar="auto|cpu|cuda", help="Device that runs the model.")]
+Device = Annotated[str, Option(metavar="auto|cpu|cuda|mps", help="Device that runs the model.")]
 Runtime = Annotated[
     str,
     Option(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from save_avs.errors import UsageError
-from save_avs.models.sam.packed_linear import can_pack, pack_linear_layers
+from save_avs.models.sam import cpu_kernels
 from save_avs.models.save import SAVE, Precision
 
 
@@ -41,7 +41,7 @@ def set_precision(model: SAVE, precision: Precision, *, pack: bool = True) -> SA
     model.precision = precision
     if precision == "bf16":
         model.to(torch.bfloat16)
-        if pack and model.device.type == "cpu" and can_pack():
-            pack_linear_layers(model.sam.image_encoder.blocks)
+        if pack and model.device.type == "cpu" and cpu_kernels.ENABLED and cpu_kernels.has_onednn():
+            cpu_kernels.pack_linear_layers(model.sam.image_encoder.blocks)
     nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # the layout of the tokens
     return model

@@ -59,7 +59,7 @@ def load_model(
     Args:
         name_or_path: a bundled model's name, a folder with config.json and model.safetensors, or
             ``hf:owner/name`` or ``hf:owner/name@revision``, from the Hugging Face Hub.
-        device: ``auto`` takes a GPU if there is one; else as torch names it: ``cpu``, ``cuda:1``.
+        device: ``auto`` takes a GPU if there is one; else as torch names it: ``cpu``, ``cuda:1``, ``mps``.
         precision: of weights and computation: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the device
             multiplies it natively. To train or to save a model, load it in ``fp32``.
         runtime: what computes it: ``torch``; ``openvino`` or ``onnx`` for the same masks on a CPU,
@@ -119,7 +119,8 @@ def resolve_device(device: str) -> torch.device:
         UsageError: when it is not available.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        return torch.device(next((name for name, there in available.items() if there), "cpu"))
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from save_avs.models.sam import PRESETS, Sam, SamConfig, attention
+from save_avs.models.sam import PRESETS, Sam, SamConfig, attention, cpu_kernels
 from tests.support.sam_oracle import make_oracle, with_weights_of
 
 TOLERANCE = 1e-4
@@ -61,8 +61,19 @@ def gap(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max())
 
 
+@pytest.fixture(params=["onednn", "fused", "plain"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The attention of a CPU, of a GPU, and of a CPU without oneDNN or where it trains."""
+    if request.param == "onednn" and not cpu_kernels.has_onednn():
+        pytest.skip("this torch lacks oneDNN's operators")
+    monkeypatch.setattr(cpu_kernels, "ENABLED", request.param == "onednn")
+    monkeypatch.setattr(cpu_kernels, "use_fused_attention", lambda *_: request.param == "fused")
+    return request.param
+
+
 # 16 cells: windows of 8 divide it, of 7 and 14 do not; 8 cells are less than one window of 14.
 @pytest.mark.parametrize(("size", "window_size"), [(256, 8), (256, 7), (256, 14), (128, 14)])
+@pytest.mark.usefixtures("kernel")
 @torch.no_grad()
 def test_image_embeddings_match_transformers(size: int, window_size: int) -> None:
     config = tiny(window_size)
@@ -74,11 +85,12 @@ def test_image_embeddings_match_transformers(size: int, window_size: int) -> Non
 
 
 @torch.no_grad()
-def test_attention_in_parts_matches_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attention_in_parts_matches_transformers(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(7)
     oracle = make_oracle(config, 256)
     images = torch.randn(1, 3, 256, 256)
     monkeypatch.setattr(attention, "MAX_LOGITS", 100_000)
+    monkeypatch.setattr(cpu_kernels, "CHUNK_LOGITS", 3 * 16 * 16 * 16)  # three rows of 16 at a time
     assert (
         gap(with_weights_of(oracle, config, 256).image_encoder(images), oracle.get_image_embeddings(images))
         < TOLERANCE

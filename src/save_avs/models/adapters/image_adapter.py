@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from save_avs.models.adapters.matmul_conv import MatmulConv2d, MatmulConvTranspose2d
+from save_avs.models.sam.cpu_kernels import MatmulConv2d, MatmulConvTranspose2d
 
 SpatialBranch = Literal["full", "depthwise", "bottleneck", "none"]
 Init = Literal["ancestor", "torch"]  # how an untrained adapter's weights are drawn

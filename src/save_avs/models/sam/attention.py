@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Logits of one image that are held at a time: more fall out of the CPU's caches (measured at 512 and 1024 px;
-# at 256 px every layer stays below it).
+from save_avs.models.sam import cpu_kernels
+
+# Logits of one image that plain products hold at a time: more fall out of the CPU's caches (measured at 512
+# and 1024 px; at 256 px every layer stays below it).
 MAX_LOGITS = 2**23
-# Keys from which on the fused kernel beats plain products, where the CPU has matrix tiles.
-MIN_FUSED_KEYS = 256
 
 
 class WindowRegion(NamedTuple):
@@ -124,27 +124,37 @@ class Attention(nn.Module):
         q, k, v = qkv.unbind(0)  # each [B,down,across,heads,h,w,d]
         rel_h = torch.einsum("...hwd,hdk->...hwk", q, rel_pos_h[:h])
         rel_w = torch.einsum("...hwd,wdk->...hwk", q, rel_pos_w[:w])
+        if h * w == self.window_size**2 and cpu_kernels.use_onednn_attention(q):
+            out = cpu_kernels.onednn_attention(q, k * d**-0.5, v, rel_h, rel_w)
+        else:
+            out = self._extra_channel_attention(q, k, v, rel_h, rel_w)
+        return out.permute(0, 1, 4, 2, 5, 3, 6).reshape(b, down * h, across * w, heads * d)
+
+    def _extra_channel_attention(
+        self, q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor
+    ) -> Tensor:
+        """Attention within windows, [B,down,across,heads,h,w,...] each, the position as extra channels."""
+        h, w, d = q.shape[-3:]
         query = [q, rel_h[..., :h], rel_w[..., :w]]
         key = torch.cat([k * d**-0.5, _one_hot(k, h, w)], dim=-1).flatten(-3, -2)  # [...,h*w,d+h+w]
         v = v.flatten(-3, -2)
         if h * w < self.window_size**2:
-            k_bias, v_bias = self.qkv.bias.to(k.dtype).view(3, heads, 1, d)[1:]
+            k_bias, v_bias = self.qkv.bias.to(k.dtype).view(3, self.num_heads, 1, d)[1:]
             padded = (q * (k_bias.unsqueeze(1) * d**-0.5)).sum(-1) + padded_keys_logsumexp(rel_h, rel_w)
             query.append(padded.unsqueeze(-1).to(q.dtype))
             key = _append_key(key)
             v = torch.cat([v, v_bias.expand(*v.shape[:-2], 1, d)], dim=-2)
-        out = self._softmax_attention(torch.cat(query, dim=-1), key, v, across * down)
-        return out.permute(0, 1, 4, 2, 5, 3, 6).reshape(b, down * h, across * w, heads * d)
+        return self._softmax_attention(torch.cat(query, dim=-1), key, v)
 
-    def _softmax_attention(self, query: Tensor, key: Tensor, value: Tensor, windows: int) -> Tensor:
-        """Softmax attention, some rows of queries at a time.
+    def _softmax_attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Softmax attention: fused, or by plain products for some rows of queries at a time.
 
-        Queries [...,h,w,c], keys [...,K,c], values [...,K,d] -> [...,h,w,d].
+        Queries [B,down,across,heads,h,w,c], keys [...,K,c], values [...,K,d] -> [...,h,w,d].
         """
-        h, w = query.shape[-3:-1]
-        if _use_fused_kernel(query, key.shape[-2]):
+        down, across, heads, h, w = query.shape[1:-1]
+        if query.device.type != "cpu" or cpu_kernels.use_fused_attention(query, key.shape[-2]):
             return _fused_attention(query.flatten(-3, -2), key, value).unflatten(-2, (h, w))
-        parts = -(-windows * self.num_heads * h * w * key.shape[-2] // MAX_LOGITS)
+        parts = -(-down * across * heads * h * w * key.shape[-2] // MAX_LOGITS)
         key = key.transpose(-1, -2)
         out = [
             (rows.flatten(-3, -2) @ key).softmax(dim=-1).to(value.dtype) @ value
@@ -153,27 +163,24 @@ class Attention(nn.Module):
         return _cat(out, dim=-2).unflatten(-2, (h, w))
 
 
-def _use_fused_kernel(query: Tensor, keys: int) -> bool:
-    """Whether the fused kernel is faster for this many keys.
-
-    On a CPU it multiplies in matrix tiles (AMX) where there are any, and then never holds the logits; plain
-    products win for small windows, without tiles, and wherever a gradient is wanted.
-    """
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or keys < MIN_FUSED_KEYS:
-        return False
-    return not query.requires_grad and torch.cpu._is_amx_tile_supported()
-
-
 def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention in one kernel: [...,Q,c], [...,K,c], [...,K,d] -> [...,Q,d].
 
-    The kernel takes four axes and one width: batch and windows become one, values are padded to c.
+    Batch and windows become one axis. All are padded to one width, a multiple of eight: flash attention takes
+    nothing else (up to 256: ViT-B has 192 at 1024 px), nor do matrix tiles. In float32 a GPU has no flash
+    attention, and the memory-efficient one takes narrower values.
     """
-    width = value.shape[-1]
-    value = F.pad(value, (0, key.shape[-1] - width))
+    width, channels = -(-query.shape[-1] // 8) * 8, value.shape[-1]
+    narrow = value.dtype == torch.float32 and value.device.type != "cpu"
     q, k, v = (t.flatten(0, -4) for t in (query, key, value))
+    q, k, v = _pad_channels(q, width), _pad_channels(k, width), v if narrow else _pad_channels(v, width)
     out = F.scaled_dot_product_attention(q, k, v, scale=1.0)
-    return out[..., :width].view(*query.shape[:-1], width)
+    return out[..., :channels].reshape(*query.shape[:-1], channels)
+
+
+def _pad_channels(x: Tensor, width: int) -> Tensor:
+    """Append zero channels up to a width."""
+    return x if x.shape[-1] == width else F.pad(x, (0, width - x.shape[-1]))
 
 
 def _cat(parts: list[Tensor], dim: int) -> Tensor:

@@ -1,0 +1,159 @@
+"""Kernels for SAM and its adapters on a CPU; with ``ENABLED`` off, or elsewhere, torch's plain layers run.
+
+Three things that torch's CPU build does slowly, each equal to the plain path to rounding:
+
+* A plain linear weight is repacked at every product: ``PackedLinear`` packs it once.
+* Products of many small matrices run at a fraction of oneDNN's speed, and logits of a whole layer fall out of
+  the caches: ``onednn_attention`` multiplies head by head, some rows at a time.
+* Convolutions repack millions of weights at every training step, forward and twice backward:
+  ``MatmulConv2d`` and ``MatmulConvTranspose2d`` train as one product with the unfolded tokens each.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ENABLED = os.environ.get("SAVE_AVS_CPU_KERNELS", "1") != "0"
+
+PACKED_ROWS = 2048  # that a packed layout is chosen for: eight frames of 256 px; any number can be multiplied
+CHUNK_LOGITS = 2**21  # of one head that are held at a time, so that they stay in the cache
+MIN_FUSED_KEYS = 256  # from which on torch's fused attention wins, where the CPU has matrix tiles
+
+_onednn = torch.ops.mkldnn
+
+
+def _apply_to(tensor: Tensor) -> bool:
+    """Whether a tensor is computed on a CPU, here and now: exported graphs have plain layers alone."""
+    return ENABLED and tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def has_onednn() -> bool:
+    """Whether this torch has the (undocumented) operators of oneDNN that this module calls."""
+    names = ("_linear_pointwise", "_reorder_linear_weight")
+    return torch.backends.mkldnn.is_available() and all(hasattr(_onednn, name) for name in names)
+
+
+def use_fused_attention(query: Tensor, keys: int) -> bool:
+    """Whether torch's fused kernel is the fastest attention here: in bfloat16 with matrix tiles (AMX).
+
+    Plain products win for small windows, without tiles, and wherever a gradient is wanted.
+    """
+    if query.dtype != torch.bfloat16 or keys < MIN_FUSED_KEYS or query.requires_grad:
+        return False
+    return _apply_to(query) and torch.cpu._is_amx_tile_supported()
+
+
+def use_onednn_attention(query: Tensor) -> bool:
+    """Whether ``onednn_attention`` is the fastest attention: for inference in float32."""
+    if query.dtype != torch.float32 or (query.requires_grad and torch.is_grad_enabled()):
+        return False
+    return _apply_to(query) and has_onednn()
+
+
+def onednn_attention(query: Tensor, key: Tensor, value: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    """Softmax attention with decomposed relative position, within grids of h x w tokens.
+
+    Args:
+        query: [...,h,w,d].
+        key: scaled, of the same shape.
+        value: of the same shape.
+        rel_h: [...,h,w,h], each query's term for every row of keys.
+        rel_w: [...,h,w,w], for every column.
+
+    Returns:
+        [...,h,w,d].
+    """
+    out = torch.empty(query.shape, dtype=query.dtype)
+    h, w, d = query.shape[-3:]
+    rows = max(1, CHUNK_LOGITS // (w * h * w))
+    # contiguous: with rows that lie apart, oneDNN takes a hundred times as long
+    tensors = (t.contiguous().view(-1, *t.shape[-3:]) for t in (out, query, key, value, rel_h, rel_w))
+    for to, q, k, v, by_row, by_column in zip(*tensors, strict=True):  # each window and head
+        keys, values = k.view(h * w, d), v.view(h * w, d).t().contiguous()
+        for i in range(0, h, rows):
+            some = slice(i, i + rows)
+            logits = _multiply(q[some].view(-1, d), keys)  # [rows*w,h*w]
+            grid = logits.view(-1, w, h, w)
+            grid += by_row[some].unsqueeze(-1)
+            grid += by_column[some].unsqueeze(-2)
+            to[some] = _multiply(logits.softmax(-1), values).view(-1, w, d)
+    return out
+
+
+def _multiply(x: Tensor, weight: Tensor) -> Tensor:
+    """X W': [n,c], [m,c] -> [n,m]."""
+    return _onednn._linear_pointwise(x, weight, None, "none", [], "none")
+
+
+class PackedLinear(nn.Module):
+    """``activation(W x + b)`` for inference, [...,in] -> [...,out], in the dtype of its weights.
+
+    The packed weight is no parameter: it has a layout of its own, and can be neither saved nor trained.
+
+    Args:
+        linear: on the CPU; it is not changed.
+        activation: ``none`` or ``gelu`` (the exact one).
+    """
+
+    def __init__(self, linear: nn.Linear, activation: str = "none") -> None:
+        super().__init__()
+        self.bias = linear.bias
+        self.activation = activation
+        self._weight = _onednn._reorder_linear_weight(linear.weight.detach(), PACKED_ROWS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[...,in] -> [...,out]; a ValueError when a gradient is wanted."""
+        if x.requires_grad and torch.is_grad_enabled():
+            raise ValueError("packed weights have no gradient: load the model with precision='fp32'")
+        return _onednn._linear_pointwise(x, self._weight, self.bias, self.activation, [], "none")
+
+
+def pack_linear_layers(blocks: nn.ModuleList) -> None:
+    """Pack the linear layers of an image encoder's blocks, in place; adapters in them are left alone."""
+    for block in blocks:
+        for name in ("attn.qkv", "attn.proj", "mlp.lin1", "mlp.lin2"):
+            linear = block.get_submodule(name)
+            assert isinstance(linear, nn.Linear)
+            block.set_submodule(name, PackedLinear(linear, "gelu" if name == "mlp.lin1" else "none"))
+        block.set_submodule("mlp.act", nn.Identity())
+
+
+class MatmulConv2d(nn.Conv2d):
+    """``nn.Conv2d`` without a bias: while it is trained, W [out,in*k*k] times the patches of the input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[B,in,H,W] -> [B,out,h,w]."""
+        if not _use_matmul(self):
+            return super().forward(input)
+        (kernel, _), (stride, _), padding = self.kernel_size, self.stride, _padding(self)
+        patches = F.unfold(input, kernel, stride=stride, padding=padding)  # [B,in*k*k,h*w]
+        h, w = ((side + 2 * padding - kernel) // stride + 1 for side in input.shape[2:])
+        return (self.weight.flatten(1) @ patches).unflatten(2, (h, w))
+
+
+class MatmulConvTranspose2d(nn.ConvTranspose2d):
+    """``nn.ConvTranspose2d`` without a bias: while it is trained, the overlapping patches W' x, added up."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """[B,in,h,w] -> [B,out,H,W]."""
+        if not _use_matmul(self):
+            return super().forward(input, output_size)
+        (kernel, _), (stride, _), padding = self.kernel_size, self.stride, _padding(self)
+        patches = self.weight.flatten(1).t() @ input.flatten(2)  # [B,out*k*k,h*w]
+        h, w = ((side - 1) * stride - 2 * padding + kernel for side in input.shape[2:])
+        return F.fold(patches, (h, w), kernel, stride=stride, padding=padding)
+
+
+def _padding(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
+    padding, _ = cast(tuple[int, int], layer.padding)
+    return padding
+
+
+def _use_matmul(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    learns = layer.weight.requires_grad and torch.is_grad_enabled()
+    return learns and layer.groups == 1 and _apply_to(layer.weight)
