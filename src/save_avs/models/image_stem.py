@@ -30,19 +30,19 @@ class EfficientNetLite0(nn.Module):
     efficientnet_lite_pytorch (Apache-2.0).
     """
 
-    widths = (40, 112, 1280)
+    widths: tuple[int, int, int] = (40, 112, 1280)
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = _SameConv(3, 32, kernel=3, stride=2)
-        self._blocks = nn.ModuleList()
+        self._conv_stem: nn.Conv2d = _SameConv(3, 32, kernel=3, stride=2)
+        self._blocks: nn.ModuleList = nn.ModuleList()
         channels = 32
         for expansion, width, kernel, stride, repeats in _GROUPS:
             for i in range(repeats):
                 first = stride if i == 0 else 1
                 self._blocks.append(_Block(channels, width, expansion=expansion, kernel=kernel, stride=first))
                 channels = width
-        self._conv_head = _SameConv(channels, self.widths[-1], kernel=1)
+        self._conv_head: nn.Conv2d = _SameConv(channels, self.widths[-1], kernel=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """RGB 0..255 [B,3,S,S] to [B,40,S/8,S/8], [B,112,S/16,S/16] and [B,1280,S/32,S/32]."""
