@@ -179,6 +179,7 @@ def test_wrong_masks_are_one_line_and_leave_nothing(fault, said, tmp_path, capsy
         (("--masks", "tree", "--masks-hold", "labels"), "s4 has no classes"),
         (("--masks", "tree", "--save-masks", "m"), "--save-masks writes a model's masks"),
         (("squash", "--save-masks", "tree"), "tree already exists"),
+        (("squash", "--as-published"), "s4 has no published way of padding"),
         (("--masks", "tree/Single-source", "--protocol", "sama"), "compares at the network's size"),
     ],
 )
@@ -193,6 +194,15 @@ def test_masks_of_another_split_or_data_set_are_refused(tmp_path, capsys) -> Non
     assert run("squash", "-o", str(tmp_path / "out"), "--save-masks", masks, data="ms3") == 0
     assert run("--masks", masks, "-o", str(tmp_path / "out-2")) == 2
     assert "holds masks of ms3, split test, not of s4, split test" in capsys.readouterr().err
+
+
+def test_avss_as_published_is_the_same_from_masks(tmp_path, capsys) -> None:
+    out, masks = str(tmp_path / "out"), str(tmp_path / "masks")
+    run_on = ["--device", "cpu", "--precision", "fp32", "--as-published"]
+    assert run("naming", "-o", out, "--save-masks", masks, *run_on, data="v1m") == 0
+    live = capsys.readouterr().out
+    assert run("--masks", masks, "-o", f"{out}-2", "--as-published", data="v1m") == 0
+    assert table(capsys.readouterr().out) == table(live) and "with 5 frames of padding" in live
 
 
 def test_a_failed_run_leaves_no_masks(tmp_path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from save_avs.datasets import PaddedDataset, open_dataset
+from save_avs.datasets import as_published, open_dataset
 from save_avs.datasets.avsbench_semantic import parse_objects
 from save_avs.datasets.label_images import palette
 from save_avs.errors import DataError
@@ -74,6 +74,15 @@ def test_color_outside_the_palette_is_refused(root):
         open_dataset("v2", root, "test")[0]
 
 
+def test_foreign_color_is_background_as_published(root):
+    clip = root / "v2/E38OzFQIb1M_230000_240000"
+    image = trees.colored(trees.mask(4, 9))
+    image[6], image[7] = (128, 1, 0), (32, 64, 0)  # no color of the palette; that of a class beyond the 71
+    trees.save(image, clip / "labels_rgb/0.png")
+    labels = as_published(open_dataset("v2", root, "test"))[0].labels
+    assert np.array_equal(labels[0], trees.mask(4, 9))  # labels_semantic says something else
+
+
 def test_labels_semantic_may_have_a_palette_of_its_own(root):
     path = root / "v2/E38OzFQIb1M_230000_240000/labels_semantic/3.png"
     image = Image.fromarray(trees.mask(2, 70))
@@ -128,17 +137,6 @@ def test_avss_mixes_clips_of_5_and_10_frames(root):
     clips = open_dataset("avss", root, "train")
     assert [len(clips[i].valid) for i in range(3)] == [5, 5, 10]
     assert all(clips[i].valid.all() for i in range(3))
-
-
-def test_padding_is_neither_valid_nor_annotated(root):
-    clips = PaddedDataset(open_dataset("avss", root, "train"))
-    short, long = clips[1], clips[2]
-    assert short.valid.tolist() == [True] * 5 + [False] * 5
-    assert short.has_mask.tolist() == [True] * 5 + [False] * 5
-    assert short.frames.shape[0] == short.log_mel.shape[0] == short.labels.shape[0] == 10
-    assert not short.frames[5:].any() and not short.masks[5:].any() and not short.labels[5:].any()
-    assert long.valid.all() and len(long.valid) == 10
-    assert (clips.name, clips.split, len(clips), len(clips.classes)) == ("avss", "train", 3, 71)
 
 
 def test_ten_frames_have_ten_patches(root):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from save_avs.audio import load_audio
-from save_avs.datasets import open_dataset
+from save_avs.datasets import as_published, open_dataset
 from tests.support import official_loaders as official
 
 V3_TABLES = {
@@ -49,7 +49,8 @@ def reference(root: Path, name: str, split: str) -> list[official.Clip]:
 SPLITS = [
     (name, split) for name in ("s4", "ms3", *SUBSETS, "synthetic") for split in ("train", "val", "test")
 ]
-SHORT = {official.avss_uid(6): 6}  # patches of the clip whose audio ends early
+# Patches of the clip whose audio ends early; the others are zeros where it is read as published.
+SHORT = {official.avss_uid(6): 6}
 
 
 @pytest.mark.parametrize(("name", "split"), [s for s in SPLITS if s != ("v1s", "val")] + list(V3_TABLES))
@@ -66,6 +67,18 @@ def test_samples_are_those_of_the_official_loader(name: str, split: str, root: P
                 assert sample.labels is not None and np.array_equal(sample.labels[k], mask)
         heard = SHORT.get(clip.name, len(clip.frames))
         assert np.abs(sample.log_mel[:heard] - clip.log_mel[:heard]).max() < 1e-4
+
+
+@pytest.mark.parametrize(("name", "split"), [(name, "test") for name in SUBSETS])
+def test_avss_as_published_has_zeros_for_missing_sound(name: str, split: str, root: Path) -> None:
+    clips, expected = as_published(open_dataset(name, root, split)), reference(root, name, split)
+    for i, clip in enumerate(expected):
+        assert np.abs(clips[i].log_mel - clip.log_mel).max() < 1e-4
+        assert not clips[i].log_mel[SHORT.get(clip.name, len(clip.frames)) :].any()
+        assert clips.padding(i) == 10 - len(clip.frames)
+        assert clips[i].labels is not None and np.array_equal(
+            clips[i].labels, np.stack(list(clip.masks.values()))
+        )
 
 
 def test_the_frames_are_those_that_were_written(root: Path) -> None:

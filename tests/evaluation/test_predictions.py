@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from save_avs.datasets import open_dataset
-from save_avs.errors import DataError
+from save_avs.datasets import as_published, open_dataset
+from save_avs.errors import DataError, UsageError
 from save_avs.evaluation import evaluate_clips, open_predictions
 from save_avs.metrics.protocols import PROTOCOLS
 from tests.support import dataset_trees as trees
+from tests.support import official_loaders as official
 from tests.support.metric_oracle import averaged, class_means
 
 FAST = {"resamples": 5}
@@ -208,3 +209,35 @@ def test_other_splits_may_be_in_the_same_folder(tmp_path) -> None:
     with pytest.raises(DataError, match="10 files that no frame has"):
         open_predictions(tmp_path / "m", test)
     assert len(open_predictions(tmp_path / "m", test, others=[train]).files) == 20
+
+
+def test_avss_as_published_scores_the_padding_of_v1_clips(tmp_path) -> None:
+    official.write_avss(tmp_path / "trees")
+    clips = as_published(open_dataset("avss", tmp_path / "trees", "test"))
+    rng = np.random.default_rng(1)
+    found, truth = [], []
+    for clip in official.read_avss(tmp_path / "trees", "test", ("v1s", "v1m", "v2")):
+        place = next((tmp_path / "trees").glob(f"*/{clip.name}")).relative_to(tmp_path / "trees")
+        for k in range(10):
+            labels, target = np.zeros((2, official.H, official.W), np.uint8)
+            if k in clip.masks:  # a frame of padding is background, and nothing is predicted there
+                labels, target = rng.choice([0, 0, 0, 1, 70], labels.shape).astype(np.uint8), clip.masks[k]
+                trees.save(labels, tmp_path / f"masks/{place}/labels_semantic/{k}.png")
+            found.append(grown(labels, (224, 224), Image.Resampling.NEAREST))
+            truth.append(grown(target.astype(np.uint8), (224, 224), Image.Resampling.NEAREST))
+    masks = open_predictions(tmp_path / "masks", clips, content="labels")
+    report = evaluate_clips(masks, clips, ["dataset"], **FAST)
+    assert report.semantic is not None and report.info.padding == 10 and report.info.frames == 30
+    expected = [np.mean(means) for means in class_means(found, truth, 71)]
+    values = [report.semantic.overall["official"][m].value for m in ("miou", "f")]
+    assert values == pytest.approx(expected, abs=1e-6)
+    assert "with 10 frames of padding" in report.table()
+    plain = evaluate_clips(masks, open_dataset("avss", tmp_path / "trees", "test"), ["dataset"], **FAST)
+    assert plain.semantic is not None and plain.info.padding == 0
+    assert plain.semantic.miou[0] < report.semantic.miou[0]
+    np.testing.assert_array_equal(plain.semantic.miou[1:], report.semantic.miou[1:])
+
+
+def test_only_avss_has_a_published_way(root) -> None:
+    with pytest.raises(UsageError, match="ms3 has no published way of padding"):
+        as_published(open_dataset("ms3", root, "test"))

@@ -64,6 +64,13 @@ def evaluate(
     size: Annotated[
         int | None, Option(min=1, metavar="PX", help="Size at which the protocol `dataset` compares masks.")
     ] = None,
+    as_published: Annotated[
+        bool,
+        Option(
+            "--as-published",
+            help="Read and score AVSS (v1s, v1m, v2, avss) as the benchmark's public code, padding included.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         output_folder("a new folder in runs/eval", "Folder for report.json, report.md and examples.png."),
@@ -134,7 +141,7 @@ def evaluate(
         reject_options({"--mask-format": mask_format}, "--save-masks")
     if data == SCENES:
         only_clips = {"--root": root, "--protocol": protocols, "--size": size, "--skip-broken": skip_broken}
-        only_clips |= {"--masks": masks or None, "--save-masks": save_masks}
+        only_clips |= {"--as-published": as_published, "--masks": masks or None, "--save-masks": save_masks}
         reject_options({**only_clips, "--json": as_json}, "datasets of clips")
         if len(models) > 1:
             raise UsageError("Models are compared on datasets of clips: give one model, or another --data")
@@ -154,7 +161,8 @@ def evaluate(
     settings |= {"seed": seed or 0, "broken": "skip" if skip_broken else "stop"}
     files = MaskFiles(masks, masks_hold or "mask", save_masks, mask_format or "npz", overwrite)
     files.check(models)
-    return _evaluate_on_clips(models, files, data, root, split, settings, run, as_json=as_json, **common)
+    common |= {"as_json": as_json, "published": as_published}
+    return _evaluate_on_clips(models, files, data, root, split, settings, run, **common)
 
 
 def _evaluate_on_scenes(
@@ -201,13 +209,14 @@ def _evaluate_on_clips(
     run: dict[str, str],
     *,
     as_json: bool,
+    published: bool,
     folder: Path,
     overwrite: bool,
     dry_run: bool,
 ) -> int:
     """Score all models and folders of masks, compare them with the first, write and print the reports."""
     from save_avs._files import atomic_folder, atomic_write
-    from save_avs.datasets import available_splits, open_dataset
+    from save_avs.datasets import as_published, available_splits, open_dataset
     from save_avs.evaluation.comparison import compare
     from save_avs.evaluation.predictions import open_predictions
     from save_avs.metrics.protocols import get_protocols
@@ -217,6 +226,7 @@ def _evaluate_on_clips(
     for model in models:
         find_model_folder(model)
     clips = open_dataset(data, root, split)
+    clips = as_published(clips) if published else clips
     others = [open_dataset(data, root, s) for s in available_splits(data, root) if files.read and s != split]
     names = _unique_names([*models, *map(str, files.read)])
     content: Any = files.content

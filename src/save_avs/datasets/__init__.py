@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from save_avs.datasets.base import AVDataset, ClipMetadata, PaddedDataset
+from save_avs.datasets.avsbench_semantic import as_published
+from save_avs.datasets.base import AVDataset, ClipMetadata
 from save_avs.datasets.feature_cache import with_features
 from save_avs.datasets.registry import DATASETS, available_splits, open_dataset
 
@@ -10,7 +11,7 @@ __all__ = [
     "DATASETS",
     "AVDataset",
     "ClipMetadata",
-    "PaddedDataset",
+    "as_published",
     "available_splits",
     "open_dataset",
     "with_features",

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from save_avs._files import read_regular
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_table
-from save_avs.datasets.image_and_video_clips import ClipEntry, ImageSequenceClip
+from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip
 from save_avs.datasets.label_images import read_colors, read_indices
 from save_avs.datasets.spec import SPLITS, DatasetSpec, source_video
-from save_avs.errors import DataError
+from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
 
 FOLDERS = ("AVSBench-semantic", "AVSS")
@@ -62,12 +62,20 @@ def uses_colors(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class LabelReader:
-    """Reads the labels of a frame, from ``labels_rgb`` where ``labels_semantic`` is missing."""
+    """Reads the labels of a frame, from ``labels_rgb`` where ``labels_semantic`` is missing.
 
-    classes: int  # how many there are
+    Attributes:
+        classes: how many there are.
+        as_published: as the public code: from ``labels_rgb``, whose colors of no class are background.
+    """
+
+    classes: int
+    as_published: bool = False
 
     def __call__(self, path: Path) -> U8:
         """Read the labels for a path of ``labels_semantic``, u8 [H,W]."""
+        if self.as_published and color_labels(path).exists():
+            return read_colors(color_labels(path), self.classes, foreign_as_background=True)
         if uses_colors(path):
             return read_colors(color_labels(path), self.classes)
         return read_indices(path, self.classes)
@@ -138,6 +146,28 @@ def _v3_entries(shots: int, folder: Path, split: str, _: int) -> list[ClipEntry]
     if unknown:
         raise DataError(f"{table}: {len(unknown)} clips are not in {TABLE}, such as {unknown[0]}")
     return [_entry(folder, rows[uid], classes=classes) for uid in uids]
+
+
+def as_published(clips: ClipDataset) -> ClipDataset:
+    """Return clips of AVSS as the benchmark's public code reads and scores them.
+
+    Frames without audio get zeros of log-mel instead of the last patch again; labels come from
+    ``labels_rgb``, whose colors of no class are background; clips of 5 frames are scored as if padded to 10.
+
+    Raises:
+        UsageError: they are not of AVSS, or are stored in shards, which do not hold both kinds of labels.
+
+    Source: ``color_dataloader.py`` and ``torchvggish/vggish.py`` of AVSBench (arXiv 2301.13190).
+    """
+    entries = []
+    for entry in clips.entries:
+        if not isinstance(entry, ImageSequenceClip) or not isinstance(entry.read_annotation, LabelReader):
+            raise UsageError(
+                f"{clips.name} has no published way of padding: use v1s, v1m, v2 or avss, unpacked"
+            )
+        reader = replace(entry.read_annotation, as_published=True)
+        entries.append(replace(entry, read_annotation=reader, repeat_last_patch=False))
+    return replace(clips, entries=entries, padded_to=max(FRAMES.values()))
 
 
 def _avss(name: str, title: str, subsets: tuple[str, ...]) -> DatasetSpec:

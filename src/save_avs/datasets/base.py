@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import Protocol
 
 from save_avs.types import AVSample
 
@@ -100,26 +97,3 @@ class DatasetWrapper:
     def num_annotated(self, i: int) -> int | None:
         """Count the annotated frames of a clip without opening its files; None for a video."""
         return self.clips.num_annotated(i)
-
-
-@dataclass(frozen=True)
-class PaddedDataset(DatasetWrapper):
-    """Clips padded to one length with black frames that are neither valid nor annotated.
-
-    The official AVSS loader pads clips of 5 frames to 10 and scores the padding. To compare with its
-    figures, wrap the clips in this and also count the frames that are not ``valid``.
-
-    Attributes:
-        frames: length in frames; longer clips are left as they are.
-    """
-
-    frames: int = 10
-
-    def __getitem__(self, i: int) -> AVSample:
-        sample = self.clips[i]
-        arrays = {name: value for name, value in vars(sample).items() if isinstance(value, np.ndarray)}
-        return replace(sample, **{name: self._pad(value) for name, value in arrays.items()})
-
-    def _pad(self, values: NDArray[Any]) -> NDArray[Any]:
-        missing = max(0, self.frames - len(values))
-        return np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))

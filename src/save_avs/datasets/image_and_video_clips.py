@@ -61,6 +61,7 @@ class ImageSequenceClip:
         first_log_mel_patch: VGGish patch of the first frame. Frame k belongs to the patch k later; other
             front-ends take the audio around the same time.
         times: for frames cut from a video, their times in seconds; each frame's patch is centered there.
+        repeat_last_patch: short audio repeats its last patch for the remaining frames; else they get zeros.
     """
 
     metadata: ClipMetadata
@@ -68,6 +69,7 @@ class ImageSequenceClip:
     read_annotation: ReadAnnotation = read_mask
     first_log_mel_patch: int = 0
     times: tuple[float, ...] | None = None
+    repeat_last_patch: bool = True
 
     def files(self) -> Iterator[ClipFile]:
         """List its files."""
@@ -100,12 +102,15 @@ class ImageSequenceClip:
         return self._log_mel_of(self.waveform(frontend.sample_rate), frontend)
 
     def _log_mel_of(self, waveform: F32, frontend: Frontend) -> F32:
-        """Take the patch of each frame; short audio repeats its last patch, as in the official loaders."""
+        """Take the patch of each frame."""
         if self.times is not None:
             return log_mel_at(waveform, frontend.sample_rate, self.times, frontend=frontend)
         patches = log_mel_per_second(waveform, frontend)
         frames = np.arange(self.first_log_mel_patch, self.first_log_mel_patch + len(self.paths.frames))
-        return patches[np.minimum(frames, len(patches) - 1)]
+        chosen = patches[np.minimum(frames, len(patches) - 1)]
+        if not self.repeat_last_patch:
+            chosen[frames >= len(patches)] = 0
+        return chosen
 
     def read(self, *, labeled: bool, waveform: F32 | None = None, frontend: Frontend = VGGISH) -> AVSample:
         """Read everything at the frames' own size."""
@@ -246,14 +251,22 @@ class ClipDataset:
     """One split of a data set, whose waveforms can be changed and put back, or given to another front-end.
 
     Name, split and classes are those of ``AVDataset``.
+
+    Attributes:
+        entries: the clips, in the order of the benchmark's own table.
+        frontend: of the log-mel of its samples.
+        folder: that holds its files.
+        padded_to: length to which the benchmark's public code pads clips, in frames; it scores the padding
+            as background that is found. 0 where it pads none. Samples are not padded.
     """
 
     name: str
     split: str
     classes: tuple[str, ...]
-    entries: Sequence[ClipEntry]  # in the order of the benchmark's own table
-    frontend: Frontend = VGGISH  # of the log-mel of its samples
-    folder: Path = Path()  # that holds its files
+    entries: Sequence[ClipEntry]
+    frontend: Frontend = VGGISH
+    folder: Path = Path()
+    padded_to: int = 0
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -288,6 +301,12 @@ class ClipDataset:
         if isinstance(entry, VideoFileClip):
             return None
         return sum(path is not None for path in entry.paths.annotations)
+
+    def padding(self, i: int) -> int:
+        """Return how many frames of padding the public code appends to a clip."""
+        entry = self.entries[i]
+        frames = len(entry.paths.frames) if isinstance(entry, ImageSequenceClip) else self.padded_to
+        return max(0, self.padded_to - frames)
 
     def log_mel(self, i: int) -> F32:
         """Compute the log-mel patches of a clip, f32 [T,frames,bands], without decoding its images."""

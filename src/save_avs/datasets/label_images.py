@@ -44,18 +44,24 @@ def read_indices(file: StoredFile, classes: int) -> U8:
     return _checked(np.asarray(image), file, classes)
 
 
-def read_colors(file: StoredFile, classes: int) -> U8:
-    """Read an image of ``labels_rgb``, whose colors are the palette's, as class indices u8 [H,W]."""
+def read_colors(file: StoredFile, classes: int, *, foreign_as_background: bool = False) -> U8:
+    """Read an image of ``labels_rgb``, whose colors are the palette's, as class indices u8 [H,W].
+
+    With ``foreign_as_background``, colors of no class are background instead of an error.
+    """
     rgb = np.asarray(read_image(file).convert("RGB")).astype(np.int64)
     codes = palette().astype(np.int64) @ _RGB
     order = np.argsort(codes)
     pixels = rgb @ _RGB  # [H,W]
     position = np.searchsorted(codes[order], pixels).clip(max=len(order) - 1)
-    unknown = codes[order][position] != pixels
+    labels = order[position]
+    unknown = codes[labels] != pixels
+    if foreign_as_background:
+        return np.where(unknown | (labels >= classes), 0, labels).astype(np.uint8)
     if unknown.any():
         r, g, b = rgb[unknown][0]
         raise DataError(f"{file}: color ({r}, {g}, {b}) is not in the palette")
-    return _checked(order[position], file, classes)
+    return _checked(labels, file, classes)
 
 
 def colorize(labels: U8) -> Image.Image:

@@ -98,18 +98,22 @@ def evaluate_clips(
         batch_size=batch_size,
         on_broken=on_broken,
     )
-    start, frames, with_features = time.monotonic(), 0, 0
+    start, frames, with_features, scored = time.monotonic(), 0, 0, set[int]()
     with Prefetcher(reader, depth=2) as batches:
         for batch in batches:
             outputs = source.predict(batch, labels=classes > 0)
             on_outputs(batch, outputs)
             accumulator.add(batch, outputs)
             frames += len(batch)
+            scored.update(batch.clips)
             with_features += 0 if batch.features is None else len(batch)
             elapsed = time.monotonic() - start
             progress(FrameProgress(frames, batch.clips[-1] + 1, len(clips), elapsed))
     if not frames:
         raise DataError(f"{clips.name}, split {clips.split}: no frame is annotated, so none can be scored.")
+    padding = {i: clips.padding(i) for i in sorted(scored)} if isinstance(clips, ClipDataset) else {}
+    for i, count in padding.items():
+        accumulator.add_padding(i, count)
     clip_scores, metadata = _clip_scores(clips, accumulator)
     seconds = time.monotonic() - start
     table = accumulator.metrics[chosen[0].scoring].table()
@@ -129,6 +133,7 @@ def evaluate_clips(
             resamples=resamples,
             features=with_features,
             seconds=seconds,
+            padding=sum(padding.values()) if classes else 0,
             skipped=tuple(skipped),
         ),
         scores=_protocol_scores(chosen, clip_scores, metadata, accumulator, seed=seed, resamples=resamples),

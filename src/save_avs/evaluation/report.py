@@ -42,6 +42,7 @@ class EvaluationInfo:
         seed: of intervals and tests.
         resamples: data sets drawn for the intervals.
         features: frames whose audio features came with the data set.
+        padding: frames of padding scored in label maps, as the public code of AVSS does.
         seconds: time for reading, inference and scoring.
         skipped: broken clips that were left out, each with its reason.
     """
@@ -60,6 +61,7 @@ class EvaluationInfo:
     resamples: int
     features: int
     seconds: float
+    padding: int = 0
     skipped: tuple[str, ...] = ()
 
 
@@ -210,6 +212,11 @@ def _heading(info: EvaluationInfo) -> str:
         f"{info.silent_frames} of them without a sounding object. Percentages, with 95 % bootstrap intervals "
         "over source videos."
     )
+    if info.padding:
+        text += (
+            f" Label maps as the public code scores them: with {info.padding} frames of padding, in which "
+            "background is found."
+        )
     if info.skipped:
         text += (
             f"\n\n**{len(info.skipped)} broken clips were left out**: the scores are of fewer clips than "
