@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from functools import cache
 
 import av
@@ -78,6 +79,28 @@ def hdr_gray(signal: float, trc: int) -> av.VideoFrame:
 def test_pq_is_mapped_with_its_reference_white_to_white(nits):
     expected = 255 * (nits / 203) ** (1 / 2.4)
     np.testing.assert_allclose(shown(hdr_gray(pq(nits), 16)), [expected] * 3, atol=3)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("peak", [None, 1000, 4000])
+def test_pq_file_is_mapped_alike_whatever_display_it_was_graded_on(tmp_path, peak):
+    path, nits = tmp_path / "v.mkv", np.repeat([0, 5, 20, 50, 100, 203, 600, 1000], 16)
+    params = "log-level=none:pools=1:crf=2:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+    if peak is not None:
+        display = f"G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L({peak * 10000},1)"
+        params += f":hdr10=1:master-display={display}:max-cll={peak},{peak // 2}"
+    row = np.round([64 + 876 * pq(each) for each in nits]).astype("<u2")
+    flat = np.concatenate([np.tile(row, 64), np.full(2 * 64 * 32, 512, "<u2")])
+    (tmp_path / "raw").write_bytes(flat.tobytes())
+    raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-s", "128x64", "-i", tmp_path / "raw"]
+    ffmpeg(*raw, "-c:v", "libx265", "-x265-params", params, path)
+    command = ["ffprobe", "-v", "error", "-show_frames", path]
+    stated = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert ("max_luminance" in stated.stdout) == ("max_content" in stated.stdout) == (peak is not None)
+    [chunk] = read_video_chunks(path)
+    expected = 255 * np.minimum(nits / 203, 1) ** (1 / 2.4)
+    middles = slice(8, None, 16)  # of the bars
+    np.testing.assert_allclose(chunk.frames[0, 32, middles, 1], expected[middles], atol=4)
 
 
 def test_pq_above_its_reference_white_is_white():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
+from av.filter import Graph
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 
 from save_avs.errors import UsageError
@@ -28,9 +30,9 @@ def conversion_options(frame: Any, tone_map: Switch = "auto") -> dict[str, Any]:
 
     A frame that does not name its matrix has that of BT.709 in HD and of BT.601 in SD, as players assume.
     HDR (PQ, HLG) and BT.2020 are mapped to the colors and the transfer of BT.709: the reference white of 203
-    cd/m2 becomes white. FFmpeg compresses brighter parts where the file states its peak, and clips them else.
+    cd/m2 becomes white, and what is brighter is clipped (`forget_peak`).
 
-    Source: ITU-R BT.2408 (reference white), BT.1886 (transfer), BT.2390 (tone mapping, in libswscale/cms.c).
+    Source: ITU-R BT.2408 (reference white), BT.1886 (transfer), libswscale/cms.c.
     """
     options: dict[str, Any] = {}
     is_hd = frame.width >= _SD_SIZE[0] or frame.height >= _SD_SIZE[1]
@@ -40,6 +42,23 @@ def conversion_options(frame: Any, tone_map: Switch = "auto") -> dict[str, Any]:
     if tone_map == "auto" and (is_hdr or frame.color_primaries == ColorPrimaries.BT2020):
         options |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
     return options
+
+
+def forget_peak(frame: Any) -> Any:
+    """Remove what an HDR frame says about the display that it was graded on.
+
+    libswscale would map that display's peak to white instead of the reference white: 203 cd/m2 become 51 %
+    of the code range at a peak of 1000 cd/m2, 29 % at 4000.
+    """
+    graph = Graph()
+    options = {"width": frame.width, "height": frame.height, "format": frame.format.name}
+    source = graph.add_buffer(**options, time_base=frame.time_base or Fraction(1))
+    remove, sink = graph.add("sidedata", "mode=delete"), graph.add("buffersink")
+    source.link_to(remove)
+    remove.link_to(sink)
+    graph.configure()
+    graph.push(frame)
+    return graph.pull()
 
 
 def has_alpha(frame: Any) -> bool:

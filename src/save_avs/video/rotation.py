@@ -10,7 +10,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 
 from save_avs.types import U8
-from save_avs.video.color import Switch, composite_over_black, conversion_options, has_alpha
+from save_avs.video.color import Switch, composite_over_black, conversion_options, forget_peak, has_alpha
 
 
 class Orientation(NamedTuple):
@@ -84,6 +84,7 @@ class UprightConverter:
         orientation = orientation_of(frame)
         width, height = orientation.size(*self._size)  # its own inverse
         format, options = "rgba" if has_alpha(frame) else "rgb24", conversion_options(frame, self._tone_map)
+        frame = forget_peak(frame) if "dst_color_trc" in options else frame
         rgb = self._reformatter.reformat(frame, width=width, height=height, format=format, **options)
         image = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
         image = composite_over_black(image) if format == "rgba" else image
