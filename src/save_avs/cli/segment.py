@@ -71,26 +71,52 @@ def segment(
     ] = "overlay,masks,timeline",
     smooth: Annotated[
         float,
-        typer.Option("--smooth", metavar="SECONDS", help="Time constant of smoothing over time; 0 for none."),
+        typer.Option(
+            "--smooth",
+            rich_help_panel="Objects",
+            metavar="SECONDS",
+            help="Time constant of smoothing over time; 0 for none.",
+        ),
     ] = 0.0,
     objects: Annotated[
-        bool, typer.Option("--objects", help="Separate each mask into objects, its connected parts.")
+        bool,
+        typer.Option(
+            "--objects",
+            rich_help_panel="Objects",
+            help="Separate each mask into objects, its connected parts.",
+        ),
     ] = False,
     track: Annotated[
-        bool, typer.Option("--track", help="Give the objects ids that persist; implies --objects.")
+        bool,
+        typer.Option(
+            "--track", rich_help_panel="Objects", help="Give the objects ids that persist; implies --objects."
+        ),
     ] = False,
     color: Annotated[
-        str, typer.Option("--color", metavar="auto|CSS", help="Color of the mask in the overlay.")
+        str,
+        typer.Option(
+            "--color", rich_help_panel="Overlay", metavar="auto|CSS", help="Color of the mask in the overlay."
+        ),
     ] = "auto",
-    opacity: Annotated[float, typer.Option("--opacity", help="Opacity of that color, 0 to 1.")] = 0.5,
+    opacity: Annotated[
+        float, typer.Option("--opacity", rich_help_panel="Overlay", help="Opacity of that color, 0 to 1.")
+    ] = 0.5,
     outline: Annotated[
         float,
         typer.Option(
-            "--outline", metavar="PERCENT", help="Width of its outline, of the shorter side; 0: none."
+            "--outline",
+            rich_help_panel="Overlay",
+            metavar="PERCENT",
+            help="Width of its outline, percent of the shorter side; 0 for none.",
         ),
     ] = 0.42,
     labels: Annotated[
-        bool, typer.Option("--labels", help="Write name or id and score at each mask in the overlay.")
+        bool,
+        typer.Option(
+            "--labels",
+            rich_help_panel="Overlay",
+            help="Write name or id and score at each mask in the overlay.",
+        ),
     ] = False,
     tone_map: ToneMap = "auto",
     deinterlace: Deinterlace = "auto",
@@ -98,6 +124,7 @@ def segment(
         int | None,
         typer.Option(
             "--audio-track",
+            rich_help_panel="Sound and range",
             metavar="N",
             show_default=False,
             help="Audio track to use, counted from 1.",
@@ -105,17 +132,35 @@ def segment(
     ] = None,
     audio: Annotated[
         Path | None,
-        typer.Option("--audio", metavar="FILE", help="Use the sound of FILE instead; both start at time 0."),
+        typer.Option(
+            "--audio",
+            rich_help_panel="Sound and range",
+            metavar="FILE",
+            help="Use the sound of FILE instead; both start at time 0.",
+        ),
     ] = None,
     normalize_audio: Annotated[
-        bool, typer.Option("--normalize-audio", help="Raise quiet sound to -20 dBFS, for the model only.")
+        bool,
+        typer.Option(
+            "--normalize-audio",
+            rich_help_panel="Sound and range",
+            help="Raise quiet sound to -20 dBFS, for the model only.",
+        ),
     ] = False,
     start: Annotated[
         str,
-        typer.Option("--start", metavar="TIME", help="Leave out frames before TIME: seconds or [HH:]MM:SS."),
+        typer.Option(
+            "--start",
+            rich_help_panel="Sound and range",
+            metavar="TIME",
+            help="Leave out frames before TIME: seconds or [HH:]MM:SS.",
+        ),
     ] = "0",
     end: Annotated[
-        str | None, typer.Option("--end", metavar="TIME", help="Leave out frames from TIME on.")
+        str | None,
+        typer.Option(
+            "--end", rich_help_panel="Sound and range", metavar="TIME", help="Leave out frames from TIME on."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
