@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import gc
-from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
 from save_avs.errors import UsageError
-from save_avs.video import probe, read_video_chunks, rotation
+from save_avs.video import probe, read_video_chunks
 from tests.support.media_files import (
     AudioTrack,
     VideoTrack,
@@ -17,7 +16,6 @@ from tests.support.media_files import (
     levels,
     make,
     needs_ffmpeg,
-    set_matrix,
     tone,
 )
 
@@ -217,43 +215,6 @@ def test_audio_is_the_same_for_any_chunk_size(tmp_path):
         np.testing.assert_array_equal(chunk.waveform, whole.waveform[first : first + len(chunk.waveform)])
 
 
-@pytest.mark.parametrize(
-    ("matrix", "turn"),
-    [
-        ((0, 1, -1, 0), lambda a: np.rot90(a, -1)),
-        ((-1, 0, 0, -1), lambda a: np.rot90(a, 2)),
-        ((0, -1, 1, 0), lambda a: np.rot90(a, 1)),
-        ((-1, 0, 0, 1), lambda a: a[:, ::-1]),
-        ((1, 0, 0, -1), lambda a: a[::-1]),
-    ],
-)
-def test_display_matrix(tmp_path, matrix, turn):
-    coded = np.zeros((24, 32, 3), np.uint8)
-    coded[:12, :16], coded[:12, 16:], coded[12:, :16], coded[12:, 16:] = 40, 90, 150, 210
-    path = make(tmp_path / "v.mp4", gray(1))
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "5"})
-        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
-        for frame in [av.VideoFrame.from_ndarray(coded), av.VideoFrame.from_ndarray(coded), None]:
-            container.mux(stream.encode(frame))
-    set_matrix(path, matrix)
-    expected = turn(coded)
-    info = probe(path)
-    assert (info.height, info.width) == expected.shape[:2]
-    np.testing.assert_allclose(read(path)[1][0].astype(int), expected, atol=8)
-
-
-@needs_ffmpeg
-@pytest.mark.parametrize(
-    "matrix", [(0, 1, -1, 0), (0, -1, 1, 0), (0, 1, 1, 0), (0, -1, -1, 0), (-1, 0, 0, 1)]
-)
-def test_display_matrix_agrees_with_ffmpeg(tmp_path, matrix):
-    ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x48:r=5:d=0.4", "-pix_fmt", "yuv420p", tmp_path / "v.mp4")
-    path = set_matrix(tmp_path / "v.mp4", matrix)
-    ffmpeg("-i", path, "-frames:v", "1", tmp_path / "shown.png")
-    np.testing.assert_allclose(read(path)[1][0].astype(int), read(tmp_path / "shown.png")[1][0], atol=10)
-
-
 @pytest.mark.parametrize("size", [(33, 25), (1, 1), (1, 7), (2, 2), (127, 1)])
 def test_odd_frame_sizes(tmp_path, size):
     path = make(tmp_path / "v.nut", gray(3, size=size, codec="rawvideo", options={}))
@@ -374,18 +335,6 @@ def test_file_name_that_looks_like_a_url_or_pattern_is_read(name, tmp_path, monk
     assert len(read(name)[0]) == 3
 
 
-def test_sample_aspect_ratio_follows_the_rotation(tmp_path):
-    path = tmp_path / "v.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
-        for frame in [av.VideoFrame(32, 24, "yuv420p"), None]:
-            container.mux(stream.encode(frame))
-    assert str(probe(path).sample_aspect_ratio) == "16/11"
-    assert str(probe(set_matrix(path, (0, 1, -1, 0))).sample_aspect_ratio) == "11/16"
-
-
 def test_decoded_frames_are_freed_without_garbage_collection(tmp_path):
     path = make(tmp_path / "v.mp4", VideoTrack(list(np.arange(40) / 10), levels(40)))
     gc.collect()
@@ -396,19 +345,3 @@ def test_decoded_frames_are_freed_without_garbage_collection(tmp_path):
     finally:
         gc.enable()
     assert count == 40 and left < 8
-
-
-@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (1, 0, 0, 1)])
-def test_orientation_next_to_unknown_side_data(tmp_path, matrix, monkeypatch):
-    path = set_matrix(make(tmp_path / "v.mp4", gray(2)), matrix)
-
-    def unknown(frame):
-        raise ValueError("31 is not a valid Type")
-
-    def turn():
-        with av.open(str(path)) as container:
-            return rotation.orientation_of(next(container.decode(video=0)))
-
-    plain = turn()
-    monkeypatch.setattr(rotation, "SideDataContainer", unknown)
-    assert turn() == plain
