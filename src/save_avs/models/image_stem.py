@@ -40,7 +40,7 @@ class EfficientNetLite0(nn.Module):
         for expansion, width, kernel, stride, repeats in _GROUPS:
             for i in range(repeats):
                 first = stride if i == 0 else 1
-                self._blocks.append(_Block(channels, width, expansion=expansion, kernel=kernel, stride=first))
+                self._blocks.append(_MBConv(channels, width, expansion=expansion, kernel=kernel, stride=first))
                 channels = width
         self._conv_head: nn.Conv2d = _SameConv(channels, self.widths[-1], kernel=1)
 
@@ -55,7 +55,7 @@ class EfficientNetLite0(nn.Module):
         return maps[_STRIDE_8], maps[_STRIDE_16], F.relu6(self._conv_head(x))
 
 
-class _Block(nn.Module):
+class _MBConv(nn.Module):
     """Expand, depthwise, project; the input is added where the shape stays."""
 
     def __init__(self, inputs: int, outputs: int, *, expansion: int, kernel: int, stride: int) -> None:
