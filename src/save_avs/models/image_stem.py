@@ -40,7 +40,9 @@ class EfficientNetLite0(nn.Module):
         for expansion, width, kernel, stride, repeats in _GROUPS:
             for i in range(repeats):
                 first = stride if i == 0 else 1
-                self._blocks.append(_MBConv(channels, width, expansion=expansion, kernel=kernel, stride=first))
+                self._blocks.append(
+                    _MBConv(channels, width, expansion=expansion, kernel=kernel, stride=first)
+                )
                 channels = width
         self._conv_head: nn.Conv2d = _SameConv(channels, self.widths[-1], kernel=1)
 
