@@ -1,7 +1,5 @@
 """Resumable downloads over HTTP, continued within a run or in the next one."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Optional dependencies: the guard that modules call before they import a package of an extra."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 from save_avs.errors import UsageError

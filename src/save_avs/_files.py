@@ -1,7 +1,5 @@
 """Atomic files and folders, which appear complete or not at all, and opening of regular files only."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

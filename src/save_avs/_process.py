@@ -13,8 +13,6 @@ turns whatever happens there into an outcome; the child never outlives its paren
         case Raised() | Died() | TimedOut() | MemoryExceeded() | Stopped(): ...
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import pickle

@@ -1,7 +1,5 @@
 """Inputs of a batch run: files, folders, patterns and URLs, or a list of them in a file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

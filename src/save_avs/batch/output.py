@@ -3,8 +3,6 @@
 A video is one row, with its masks inside.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Collection, Iterable, Mapping

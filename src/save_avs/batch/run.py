@@ -1,7 +1,5 @@
 """A batch run: plan what is missing, start or join Ray, segment, and count."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A Ray actor that segments one video after another in a supervised process, which may die of any of them."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Local paths and object stores behind one interface (fsspec): copies of inputs, atomic outputs."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The command line: one module per command, each light to import; torch is imported when a command runs."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Console output of the commands: printing, the output options of every command, apps and their help."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import logging

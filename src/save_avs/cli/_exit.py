@@ -1,7 +1,5 @@
 """Running an app: every failure ends in one line on stderr and an exit code."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

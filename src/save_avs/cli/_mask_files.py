@@ -1,7 +1,5 @@
 """Masks in files, as `eval` scores and writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Loading models for commands: announced on stderr, and from the Hub where the name says so."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Options and arguments that several commands have, their checks, and the names that shells complete."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 from itertools import count
 from pathlib import Path

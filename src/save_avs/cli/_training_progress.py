@@ -1,7 +1,5 @@
 """Progress of a training run on stderr."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """`save-avs batch`: many videos into Parquet tables, on this machine or a Ray cluster."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Annotated, Any

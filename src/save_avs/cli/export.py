@@ -1,7 +1,5 @@
 """`save-avs export`: a model in a folder that needs nothing of this program."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated

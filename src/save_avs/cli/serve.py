@@ -1,7 +1,5 @@
 """`save-avs serve`: the web page and the REST service."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`save-avs train` and `save-avs validate`: training recipes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext

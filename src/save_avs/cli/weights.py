@@ -1,7 +1,5 @@
 """`save-avs weights`: pretrained weights that full-size models build on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

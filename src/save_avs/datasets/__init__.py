@@ -1,7 +1,5 @@
 """Data sets of clips with the pixels that sound: AVSBench, AVS-Synthetic, any folder of videos with masks."""
 
-from __future__ import annotations
-
 from save_avs.datasets.avsbench_semantic import as_published
 from save_avs.datasets.base import AVDataset, ClipMetadata
 from save_avs.datasets.feature_cache import with_features

@@ -1,7 +1,5 @@
 """AVS-Synthetic (Zenodo 8125822): images with the mask of one object, under audio of its class."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

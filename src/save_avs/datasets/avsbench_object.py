@@ -3,8 +3,6 @@
 S4 annotates only the first frame of a training clip; MS3 annotates all of them.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from save_avs.datasets.base import ClipMetadata

@@ -7,8 +7,6 @@ select on their validation clips, test on the unseen ones. Few-shot: continue wi
 shots has its own test list.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The interface that every data set of clips has, and wrappers that keep it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

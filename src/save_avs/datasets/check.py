@@ -3,8 +3,6 @@
 Nothing is changed.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ Every reader raises DataError if the file is missing, broken, or not what it sho
 with the file.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -3,8 +3,6 @@
 Readers raise DataError if the file is missing or broken, or has a class or a color that does not exist.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

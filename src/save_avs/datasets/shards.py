@@ -5,8 +5,6 @@ files, so opening a data set reads only this file, and clips can be read in any 
 member back before the folder appears.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import struct

@@ -1,7 +1,5 @@
 """Specs of benchmark subsets: tables, paths, official counts."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

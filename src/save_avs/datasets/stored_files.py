@@ -1,7 +1,5 @@
 """Where the files of a clip are stored: ordinary files, or members of tar shards."""
 
-from __future__ import annotations
-
 import io
 import os
 import stat

@@ -10,8 +10,6 @@ A folder without split folders is all ``test``. Audio is paired with frames by t
 than the benchmarks' pace, one per second is used.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Resizing is written as matrix products, which every runtime supports for frames of any size.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram

@@ -1,7 +1,5 @@
 """Export of a model to a self-contained folder: graph, facts, runner, example; checked before it appears."""
 
-from __future__ import annotations
-
 import copy
 import json
 import platform

@@ -1,7 +1,5 @@
 """Check that an exported folder, run by its own runner, finds what PyTorch finds on a video."""
 
-from __future__ import annotations
-
 import runpy
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Export targets: how each writes a graph, and what its runner needs."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import dataclass

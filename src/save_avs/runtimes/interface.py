@@ -1,7 +1,5 @@
 """The protocol of runtimes, and tracing a SAVE into the graph that they convert."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """``load_model``: a bundled name, a model folder or a hub repository to a model that is ready to run."""
 
-from __future__ import annotations
-
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path

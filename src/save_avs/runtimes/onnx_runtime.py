@@ -1,7 +1,5 @@
 """ONNX Runtime: float32 on any CPU."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,7 +1,5 @@
 """The runtimes by name, opening a model folder with one; exported graphs and timings in the cache."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The REST service and its web page: jobs on disk, and worker processes that run them."""
 
-from __future__ import annotations
-
 from save_avs._extras import require
 
 require("serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")

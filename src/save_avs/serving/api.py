@@ -1,7 +1,5 @@
 """REST routes: jobs and their results under /v1, health, readiness and metrics."""
 
-from __future__ import annotations
-
 import io
 from functools import lru_cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Authentication and limits of every request, checked before any of it is read."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import ipaddress

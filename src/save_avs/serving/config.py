@@ -1,7 +1,5 @@
 """Configuration of one server: the limits of the service, and what each worker is started with."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from save_avs.errors import UsageError

@@ -1,7 +1,5 @@
 """Errors of the service, and the HTTP answers to them: ``{"error": {"code": ..., "message": ...}}``."""
 
-from __future__ import annotations
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response

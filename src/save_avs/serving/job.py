@@ -1,7 +1,5 @@
 """A job: its options and its state, as its folder's journal holds them."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The queue of jobs that wait for a worker, bounded."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """All jobs of a server: in memory, and on disk in a folder each, with its journal, video and results."""
 
-from __future__ import annotations
-
 import logging
 import secrets
 import shutil

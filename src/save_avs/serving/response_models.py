@@ -1,7 +1,5 @@
 """Response models of the REST API, and what its OpenAPI document says about forms and errors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field

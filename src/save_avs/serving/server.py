@@ -1,7 +1,5 @@
 """The web application with its page and login form, and the server that runs it."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable
 from importlib import resources

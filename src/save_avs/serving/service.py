@@ -1,7 +1,5 @@
 """The service behind the REST API: accepts videos, has them segmented, and removes them in time."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterator

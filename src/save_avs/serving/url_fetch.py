@@ -1,7 +1,5 @@
 """Download of a video from a URL that a client names, limited to allowed hosts and public addresses."""
 
-from __future__ import annotations
-
 import http.client
 import ipaddress
 import socket

@@ -1,7 +1,5 @@
 """The pool of workers: each runs in a process of its own, supervised by a thread."""
 
-from __future__ import annotations
-
 import logging
 import time
 import traceback

@@ -1,7 +1,5 @@
 """Backgrounds of scenes: crops of photographs, procedural textures, patchworks of both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

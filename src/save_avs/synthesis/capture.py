@@ -1,7 +1,5 @@
 """How a scene is captured: the camera's colors, noise and compression, and the room around a sound."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from io import BytesIO
 

@@ -6,8 +6,6 @@ CC BY, with their authors; ``esc50.yaml`` says which of the 50 sounds belong to 
 Source: Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Shared by all layouts of composed scenes: the request, its scenes, the files of a clip."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Composed scenes in the benchmarks' layouts, by name; S4, MS3 and AVS-Synthetic."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Writers of the files of composed data: audio, masks, tables, images."""
 
-from __future__ import annotations
-
 import csv
 import wave
 from collections.abc import Iterable, Sequence

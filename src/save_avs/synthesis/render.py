@@ -1,7 +1,5 @@
 """Frames, instance maps and audio of a scene."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

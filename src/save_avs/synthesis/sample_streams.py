@@ -3,8 +3,6 @@
 Also the frames of composed scenes on which models are calibrated, timed and evaluated.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 

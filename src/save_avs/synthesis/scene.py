@@ -4,8 +4,6 @@ A scene is a plan in relative units, so that it can be rendered at any size: obj
 audio sources, each with the time span in which it sounds. ``render.py`` makes its frames and its audio.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache

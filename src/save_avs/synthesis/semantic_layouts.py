@@ -1,7 +1,5 @@
 """Composed scenes in the layouts of AVSBench-semantic and V3."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Composed scenes as video files, with exact masks and a description."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable

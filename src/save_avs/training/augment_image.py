@@ -1,7 +1,5 @@
 """Image augmentation of whole clips: flip, zoom, crop and color; masks and labels follow."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, NamedTuple
 

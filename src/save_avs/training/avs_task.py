@@ -1,7 +1,5 @@
 """The audio-visual segmentation task: SAVE on the clips of a data set."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Checkpoints: what changes in training, a checksum of what is frozen, and the best weights so far."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

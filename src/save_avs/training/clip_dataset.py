@@ -1,7 +1,5 @@
 """Clips of a data set as training items: annotated frames, squared, with masks at two sizes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import accumulate

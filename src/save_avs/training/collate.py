@@ -1,7 +1,5 @@
 """Batches of synthetic samples, and what is done to batches of any kind."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Distributed training: one process, or as many as torchrun started, with DDP or FSDP2."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext

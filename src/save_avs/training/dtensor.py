@@ -1,7 +1,5 @@
 """Tensors that may be sharded over processes (DTensor): full values, local shards, copies."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor

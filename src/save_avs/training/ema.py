@@ -1,7 +1,5 @@
 """Exponential moving average of the trained weights: what is validated and saved."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Failure policy: unreadable samples and non-finite losses stop a run, or are skipped and reported."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """The history of a stage, read from a run's folder: logged rows, time, images, skipped samples."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Logging of a stage: JSON lines files, and events for the callbacks."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Estimate of the memory of a training step, from shapes alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """AdamW, optionally with Muon for the matrices of the transformer blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Recipes: a model and the stages that train it one after another, in one YAML file under ``configs/``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self

@@ -1,7 +1,5 @@
 """Checks of a recipe before training: what is wrong with it, how long it trains, what memory it needs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial

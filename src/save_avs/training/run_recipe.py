@@ -1,7 +1,5 @@
 """Running a recipe: its stages one after another, finished ones skipped; or a few steps of each."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from pathlib import Path

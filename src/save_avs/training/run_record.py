@@ -1,7 +1,5 @@
 """The record of a run: the resolved recipe (recipe.yaml), and the machine and software (environment.json)."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -1,7 +1,5 @@
 """Stop signals: on Ctrl-C or SIGTERM a run finishes its step, saves, and says how to resume."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from types import FrameType

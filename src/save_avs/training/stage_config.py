@@ -1,7 +1,5 @@
 """Stage configs of a recipe: what is trained, on which data, for how long. Stages differ by their task."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal, Self
 

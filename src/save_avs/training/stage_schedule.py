@@ -1,7 +1,5 @@
 """Schedule of a stage: steps, validations and learning rate."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """One optimizer step: forward, loss, backward, gradient clipping, step, average."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """Training tasks on synthetic data: audio tagging, SAM pre-training, and SAVE on composed scenes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 

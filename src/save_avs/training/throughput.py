@@ -1,7 +1,5 @@
 """Throughput of a stage: frames per second, time spent waiting for data, memory."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """The training loop of one stage: train, validate, select the best weights, checkpoint, stop, resume."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Validation of a task, shared by all processes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The cache of fetched weights, and finding weight files: by path, by published name, by sha256."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

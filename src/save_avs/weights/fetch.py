@@ -1,7 +1,5 @@
 """Fetching published weights into the cache, from the publisher, a mirror or a file, checked before use."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Format and completeness of weight files by their bytes, before anything is unpickled."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from enum import StrEnum

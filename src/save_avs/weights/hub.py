@@ -4,8 +4,6 @@
 apply, and its cache is shared with other programs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Sequence

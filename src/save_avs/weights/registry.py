@@ -1,7 +1,5 @@
 """Pretrained weights that others publish: where to download them, and size, sha256 and license of each."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 
 import yaml

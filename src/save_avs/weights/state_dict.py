@@ -1,7 +1,5 @@
 """State dicts: reading them from files without running what is in them, and loading them strictly."""
 
-from __future__ import annotations
-
 import pickle
 import zipfile
 from collections.abc import Mapping

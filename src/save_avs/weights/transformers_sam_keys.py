@@ -1,7 +1,5 @@
 """Renaming of foreign parameter keys to the official ones: pure functions from state dict to state dict."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

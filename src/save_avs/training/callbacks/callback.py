@@ -1,7 +1,5 @@
 """The callback interface, and what callbacks receive."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Reports when a training waits for its data."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from save_avs.training.callbacks.callback import WINDOW, Callback, StepStats

@@ -1,7 +1,5 @@
 """Records the progress of a stage (progress.json), and its last validation images, in its folder."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ drops what was written of later ones; the other two, which cannot, get one run p
 stage and that step.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Validation images: the first frames of a validation with target, predicted mask and probabilities."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
