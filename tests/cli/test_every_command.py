@@ -93,7 +93,6 @@ WORK = {
     "eval": ("model", *S4, "--split", "test"),
     "data check": ("tree", "--data", "s4"),
     "data compose": ("sample", "-o", "out"),
-    "data esc50": ("sample", "--root", "tree", "-o", "out"),
     "data shard": ("s4", "tree", "out", "--split", "test"),
     "data features": ("s4", "tree", "--split", "test"),
     "demo": (),

@@ -88,7 +88,6 @@ _DATA = {
     "features": data.features,
     "shard": data.shard,
     "compose": data.compose,
-    "esc50": data.esc50,
 }
 _WEIGHTS = {
     "list": weights.list_weights,

@@ -119,36 +119,6 @@ def _parse_frame_size(text: str | None) -> tuple[int, int] | None:
     return int(match[2]), int(match[1])
 
 
-def esc50(
-    corpus: Annotated[str, Argument(metavar="CORPUS", help="A corpus's folder, or: sample.")],
-    root: Annotated[Path, Option(metavar="DIR", help="Your copy of ESC-50.")],
-    output: Annotated[Path, Option("--output", "-o", metavar="OUT", help="Corpus to make.")],
-    dry_run: DryRun = False,
-) -> int:
-    """Join ESC-50's free recordings (CC0, CC BY) to the classes of a corpus, as a new corpus.
-
-    \b
-    Examples:
-      save-avs data esc50 corpora/tuxpaint --root ESC-50 -o corpora/small
-
-    The clips under CC BY-NC are left out. OUT/esc50-sources.csv names the authors: publish it with weights
-    that learned from their recordings.
-    """
-    check_new_folder(output)
-    if not root.is_dir():
-        raise UsageError(f"--root {root}: no such folder")
-    if dry_run:
-        print_line(f"would join the free recordings in {root} to {corpus} -> {output}")
-        return 0
-    from save_avs.synthesis.esc50 import join_esc50
-
-    joined = join_esc50(corpus, root, output)
-    lacking = f", {joined.missing} missing" if joined.missing else ""
-    print_line(f"{plural(joined.recordings, 'recording')} joined, classes: {joined.classes}{lacking}")
-    print_line(f"corpus: {output}")
-    return 0
-
-
 def features(
     name: DatasetName,
     root: DatasetRoot,

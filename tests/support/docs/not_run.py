@@ -25,8 +25,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint "
         "--scenes 100",
     ),
-    "needs a copy of ESC-50; tests/synthesis/test_esc50.py": (
-        "save-avs data esc50 objects --root ESC-50 -o objects-esc50",
+    "needs a copy of ESC-50; tests/scripts/test_join_esc50.py": (
+        "python scripts/join_esc50.py objects --root ESC-50 -o objects-esc50",
     ),
     "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
         "save-avs export save-tiny --to onnx",

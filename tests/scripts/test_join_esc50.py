@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from save_avs.cli import main
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import Manifest
-from save_avs.synthesis.esc50 import JoinedRecordings, join_esc50
+from scripts.join_esc50 import JoinedRecordings, join_esc50, main
 
 # Two dogs, an engine; rain, which no cutout makes; and an engine that is not on the list of free clips.
 CLIPS = ("1-100032-A-0.wav", "5-203128-A-0.wav", "1-18527-A-44.wav", "1-17367-A-10.wav", "1-99999-A-44.wav")
@@ -60,13 +59,17 @@ def test_free_recordings_join_their_classes_and_the_last_fold_validates(folders,
     assert (folders[0] / "cutouts/silent/sedan.png").exists()
 
 
-def test_command_says_what_was_joined_and_what_cannot_be(folders, tmp_path, capsys) -> None:
+def test_command_says_what_was_joined_and_what_cannot_be(folders, tmp_path, capsys, monkeypatch) -> None:
     corpus, root = map(str, folders)
     out = tmp_path / "out"
-    assert main(["data", "esc50", corpus, "--root", root, "-o", str(out)]) == 0
+    monkeypatch.setattr("sys.argv", ["join_esc50.py", corpus, "--root", root, "-o", str(out)])
+    main()
     expected = f"3 recordings joined, classes: 2, 107 missing\ncorpus: {out}\n"
     assert capsys.readouterr().out == expected
-    assert main(["data", "esc50", corpus, "--root", str(tmp_path / "none"), "-o", str(tmp_path / "no")]) == 2
+    none, other = str(tmp_path / "none"), str(tmp_path / "no")
+    monkeypatch.setattr("sys.argv", ["join_esc50.py", corpus, "--root", none, "-o", other])
+    with pytest.raises(SystemExit, match="2"):
+        main()
     assert "none: no such folder" in capsys.readouterr().err
 
 

@@ -1,29 +1,33 @@
-"""ESC-50's free recordings in a corpus, joined to the cutouts of the classes that make those sounds.
+"""Join ESC-50's free recordings to the cutouts of the classes that make those sounds, as a new corpus.
+
+    python scripts/join_esc50.py corpora/tuxpaint --root ESC-50 -o corpora/small
 
 ESC-50 as a whole is under CC BY-NC. ``esc50_free.csv`` lists the 1,769 clips whose own license is CC0 or
 CC BY, with their authors; ``esc50.yaml`` says which of the 50 sounds belong to which class.
+OUT/esc50-sources.csv names the authors: publish it with weights that learned from their recordings.
 
 Source: Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
 """
 
+import argparse
 import csv
 import io
 import re
 import shutil
+import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from save_avs._files import atomic_folder, atomic_write
-from save_avs.errors import UsageError
+from save_avs.errors import SaveAvsError, UsageError
 from save_avs.synthesis.corpus import CorpusSplit, Manifest, find_corpus
 
 CREDITS = "esc50-sources.csv"
 _CLIP = re.compile(r"(\d-\d+-[A-Z])(-\d+)?")  # ESC-50's own names end with the number of the sound
-_DATA = files("save_avs.synthesis")
+_DATA = Path(__file__).parent
 
 
 class JoinedRecordings(NamedTuple):
@@ -102,3 +106,26 @@ def _write_credits(path: Path, rows: list[dict[str, str]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(path, text.getvalue())
+
+
+def main() -> None:
+    """Join the recordings that the command line names."""
+    parser = argparse.ArgumentParser(description="Join ESC-50's free recordings (CC0, CC BY) to a corpus.")
+    parser.add_argument("corpus", help="a corpus's folder, or: sample")
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="your copy of ESC-50")
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="OUT", help="corpus to make")
+    arguments = parser.parse_args()
+    if not arguments.root.is_dir():
+        parser.error(f"--root {arguments.root}: no such folder")
+    try:
+        joined = join_esc50(arguments.corpus, arguments.root, arguments.output)
+    except SaveAvsError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    lacking = f", {joined.missing} missing" if joined.missing else ""
+    print(f"{joined.recordings} recordings joined, classes: {joined.classes}{lacking}")
+    print(f"corpus: {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()
