@@ -148,10 +148,6 @@ def open_regular(path: Path) -> IO[bytes]:
 
 
 def read_regular(path: Path) -> bytes:
-    """Read all bytes of a regular file.
-
-    Raises:
-        OSError: as for ``open_regular``.
-    """
+    """Read all bytes of a regular file."""
     with open_regular(path) as file:
         return file.read()

@@ -103,11 +103,7 @@ class DatasetChecker:
         self._checked: dict[StoredFile, tuple[FileProblem | None, int]] = {}
 
     def check(self, spec: DatasetSpec, root: Path) -> DatasetReport:
-        """Check all splits of a data set.
-
-        Raises:
-            UsageError: the data set is not there.
-        """
+        """Check all splits of a data set."""
         report = DatasetReport(spec.name, spec.title, spec.locate(root))
         tables = [report.folder / table for table in dict.fromkeys(spec.tables)]
         report.table_problems = [FileProblem(p, "missing", "missing") for p in tables if not p.exists()]

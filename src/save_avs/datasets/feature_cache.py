@@ -114,9 +114,6 @@ def compute_features(
 
     Returns:
         number of new clips.
-
-    Raises:
-        DataError: a clip cannot be read.
     """
     import torch
 
@@ -173,8 +170,5 @@ def with_features(clips: AVDataset, cache: str | Path, *, backbone: str | None =
         clips: any data set.
         cache: folder filled by ``save-avs data features``.
         backbone: identity of their backbone; optional if the cache has features of only one.
-
-    Raises:
-        UsageError: there is no such cache, or it has no features of that backbone.
     """
     return FeatureDataset(clips, FeatureCache.open(cache, backbone))

@@ -56,12 +56,7 @@ def open_dataset(
 
 
 def available_splits(name: str, root: str | Path) -> list[str]:
-    """Return the splits with clips: a folder of videos, or of shards, need not have them all.
-
-    Raises:
-        UsageError: the name is unknown, or the root does not hold the data set.
-        DataError: a table is broken, or a shard missing or truncated.
-    """
+    """Return the splits with clips: a folder of videos, or of shards, need not have them all."""
     resolve_spec(name, root).locate(Path(root))
     available = []
     for split in SPLITS:

@@ -191,10 +191,6 @@ def write_shards(
         target: the folder to make; it appears when everything is in it.
         shard_bytes: a shard is closed after the clip with which it reaches this size.
         progress: called after each clip.
-
-    Raises:
-        UsageError: the folder exists.
-        DataError: a clip cannot be read, or a shard does not read back as it was written.
     """
     with atomic_folder(Path(target)) as folder:
         written = {split.split: _write_split(split, folder, shard_bytes, progress) for split in splits}

@@ -56,9 +56,6 @@ class Service:
     Attributes:
         models: facts about each model, its name first.
         store, queue: of the jobs.
-
-    Raises:
-        UsageError: another server uses the folder.
     """
 
     def __init__(self, root: Path, config: WorkerConfig) -> None:
@@ -101,11 +98,7 @@ class Service:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO`` there.
-
-        Raises:
-            ServiceError: the queue is full.
-        """
+        """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO``."""
         try:
             with self.queue.reserve(), self.store.incoming() as folder:
                 (folder / VIDEO).mkdir()

@@ -32,11 +32,7 @@ JobTask = tuple[Job, Path]  # a job and its folder
 def set_up(
     channel: Channel, config: WorkerConfig
 ) -> tuple[tuple[ModelFacts, ...], Callable[[JobTask], JobError | None]]:
-    """Load the models; return what each is called and how it runs, and the function that does a job.
-
-    Raises:
-        UsageError, SaveAvsError: a model cannot be loaded.
-    """
+    """Load the models; return what each is called and how it runs, and the function that does a job."""
     import torch
 
     from save_avs.inference.predictor import describe_model

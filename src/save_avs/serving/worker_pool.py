@@ -43,11 +43,7 @@ class WorkerPool:
         ]
 
     def load(self) -> tuple[ModelFacts, ...]:
-        """Start one worker, and return what it reports about its models.
-
-        Raises:
-            UsageError, SaveAvsError: they cannot be loaded.
-        """
+        """Start one worker, and return what it reports about its models."""
         return self._workers[0].start()
 
     def start(self) -> None:

@@ -32,9 +32,6 @@ class DistributedContext:
         device: ``auto``, or as torch names it; under torchrun every process has a GPU of its own.
         sharding: ``none`` keeps the whole model in every process and averages gradients (DDP); ``full`` gives
             every process a slice of each weight, gradient and average (FSDP2): for very large models.
-
-    Raises:
-        UsageError: when the device is not available, or cannot train in this precision.
     """
 
     def __init__(

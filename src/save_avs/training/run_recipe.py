@@ -34,12 +34,7 @@ FAST_DEV_CLIPS = 4
 def train(
     recipe: Recipe, callbacks: Sequence[Callback] = (), distributed: DistributedContext | None = None
 ) -> Path:
-    """Train every stage of a recipe, resuming an interrupted run; returns the last model's folder.
-
-    Raises:
-        UsageError: when data, pretrained weights or the model of ``init_from`` are missing.
-        SaveAvsError: see ``Trainer.run``.
-    """
+    """Train every stage of a recipe, resuming an interrupted run; returns the last model's folder."""
     recipe = with_corpus_classes(recipe)
     require_trackers(recipe.trackers)
     distributed = distributed or distributed_context(recipe)

@@ -24,11 +24,7 @@ GIT_TIMEOUT_S = 10.0  # a repository on a sleeping disk must not hold up a train
 
 
 def write_run_record(recipe: Recipe, *, processes: int = 1) -> None:
-    """Write both files into the run's folder; environment.json gets one more session each time.
-
-    Raises:
-        UsageError: when pretrained weights are missing.
-    """
+    """Write both files into the run's folder; environment.json gets one more session each time."""
     import yaml
 
     header = f"# Recipe as resolved by save-avs {save_avs.__version__}; run it with `save-avs train`.\n"

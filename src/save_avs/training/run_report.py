@@ -32,11 +32,7 @@ _MACHINE = (  # column of a row, title, factor
 
 
 def write_report(run_folder: str | Path) -> Path:
-    """Write report.html into a run's folder, with all its stages up to now; returns its path.
-
-    Raises:
-        UsageError: when the folder has no recipe.yaml, or one of another version.
-    """
+    """Write report.html into a run's folder, with all its stages up to now; returns its path."""
     folder = Path(run_folder)
     recipe = load_recipe(folder / RECIPE).model_copy(update={"out": folder})  # it may have been moved
     page = _render(
