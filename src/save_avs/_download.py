@@ -27,17 +27,11 @@ OnBytes = Callable[[int, int | None], None]
 
 
 class RetryPolicy(NamedTuple):
-    """Patience with a server.
+    """Patience with a server."""
 
-    Attributes:
-        timeout: seconds without a byte before a connection counts as stalled.
-        attempts: failures in a row, without a MiB between them, before the download fails.
-        backoff: seconds before the second attempt; doubled before each further one.
-    """
-
-    timeout: float = 30.0
-    attempts: int = 5
-    backoff: float = 1.0
+    timeout: float = 30.0  # seconds without a byte before a connection counts as stalled
+    attempts: int = 5  # failures in a row, without a MiB between them, before the download fails
+    backoff: float = 1.0  # seconds before the second attempt; doubled before each further one
 
 
 DEFAULT_RETRY = RetryPolicy()
@@ -45,17 +39,11 @@ DEFAULT_RETRY = RetryPolicy()
 
 @dataclass(frozen=True)
 class FileOrigin:
-    """What identifies a file on a server: a partial one is continued only with the same file.
+    """What identifies a file on a server: a partial one is continued only with the same file."""
 
-    Attributes:
-        url: where it is.
-        validator: its ETag, else the date of its last change; None where the server gives neither.
-        total: its bytes; None where the server does not say.
-    """
-
-    url: str
-    validator: str | None
-    total: int | None
+    url: str  # where it is
+    validator: str | None  # its ETag, else the date of its last change; None where the server gives neither
+    total: int | None  # its bytes; None where the server does not say
 
 
 class _InterruptedError(Exception):

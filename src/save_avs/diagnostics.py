@@ -33,21 +33,13 @@ _EXTRA = re.compile(r"^([\w.-]+).*?;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One fact about this installation.
+    """One fact about this installation."""
 
-    Attributes:
-        section: its group.
-        name: what was examined.
-        value: the result, as JSON has it.
-        problem: why videos cannot be segmented; empty where all is well.
-        hint: what could be installed or fetched, and how; empty where nothing is missing.
-    """
-
-    section: str
-    name: str
-    value: Any
-    problem: str = ""
-    hint: str = ""
+    section: str  # its group
+    name: str  # what was examined
+    value: Any  # the result, as JSON has it
+    problem: str = ""  # why videos cannot be segmented; empty where all is well
+    hint: str = ""  # what could be installed or fetched, and how; empty where nothing is missing
 
 
 def run_diagnostics() -> Iterator[Diagnostic]:

@@ -17,17 +17,11 @@ from save_avs._text import escape_control_chars, escape_lines
 
 @dataclass
 class OutputSettings:
-    """What this run prints.
+    """What this run prints."""
 
-    Attributes:
-        quiet: only results, warnings and errors.
-        verbose: more than usual.
-        after_stop: what Ctrl-C and SIGTERM leave behind, None for nothing.
-    """
-
-    quiet: bool = False
-    verbose: bool = False
-    after_stop: str | None = None
+    quiet: bool = False  # only results, warnings and errors
+    verbose: bool = False  # more than usual
+    after_stop: str | None = None  # what Ctrl-C and SIGTERM leave behind, None for nothing
 
 
 output_settings = OutputSettings()

@@ -10,21 +10,13 @@ from save_avs.errors import UsageError
 
 @dataclass(frozen=True)
 class MaskFiles:
-    """Options of `eval` on masks in files.
+    """Options of `eval` on masks in files."""
 
-    Attributes:
-        read: folders to score.
-        content: what their 8-bit PNGs hold.
-        written: folder to write masks to, or None.
-        file_format: of these.
-        overwrite: replace an existing folder.
-    """
-
-    read: list[Path]
-    content: str
-    written: Path | None
-    file_format: str
-    overwrite: bool
+    read: list[Path]  # folders to score
+    content: str  # what their 8-bit PNGs hold
+    written: Path | None  # folder to write masks to, or None
+    file_format: str  # of these
+    overwrite: bool  # replace an existing folder
 
     def check(self, models: list[str]) -> None:
         """Raise UsageError on unknown values, or nothing to write."""

@@ -60,14 +60,10 @@ def uses_colors(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class LabelReader:
-    """Reads the labels of a frame, from ``labels_rgb`` where ``labels_semantic`` is missing.
+    """Reads the labels of a frame, from ``labels_rgb`` where ``labels_semantic`` is missing."""
 
-    Attributes:
-        classes: how many there are.
-        as_published: as the public code: from ``labels_rgb``, whose colors of no class are background.
-    """
-
-    classes: int
+    classes: int  # how many there are
+    # as the public code: from ``labels_rgb``, whose colors of no class are background
     as_published: bool = False
 
     def __call__(self, path: Path) -> U8:

@@ -8,16 +8,11 @@ from save_avs.types import AVSample
 
 @dataclass(frozen=True)
 class ClipMetadata:
-    """Description of a clip that needs none of its files.
+    """Description of a clip that needs none of its files."""
 
-    Attributes:
-        name: unique within the data set.
-        source: the video it was cut from; clips of one source belong in one split.
-        categories: sounding classes, as the data set names them (cleaned); empty where it does not say.
-    """
-
-    name: str
-    source: str
+    name: str  # unique within the data set
+    source: str  # the video it was cut from; clips of one source belong in one split
+    # sounding classes, as the data set names them (cleaned); empty where it does not say
     categories: tuple[str, ...] = ()
 
 
@@ -62,13 +57,9 @@ class AVDataset(Protocol):
 
 @dataclass(frozen=True)
 class DatasetWrapper:
-    """A data set around another; everything but the samples is passed through.
+    """A data set around another; everything but the samples is passed through."""
 
-    Attributes:
-        clips: the data set inside.
-    """
-
-    clips: AVDataset
+    clips: AVDataset  # the data set inside
 
     @property
     def name(self) -> str:

@@ -52,23 +52,17 @@ class ClipFile(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageSequenceClip:
-    """A clip stored as images, annotations of some of them, and audio.
+    """A clip stored as images, annotations of some of them, and audio."""
 
-    Attributes:
-        metadata: of the benchmark's table.
-        paths: its files.
-        read_annotation: reads an annotation, u8 [H,W], 0 for the background.
-        first_log_mel_patch: VGGish patch of the first frame. Frame k belongs to the patch k later; other
-            front-ends take the audio around the same time.
-        times: for frames cut from a video, their times in seconds; each frame's patch is centered there.
-        repeat_last_patch: short audio repeats its last patch for the remaining frames; else they get zeros.
-    """
-
-    metadata: ClipMetadata
-    paths: ClipPaths[StoredFile]
-    read_annotation: ReadAnnotation = read_mask
+    metadata: ClipMetadata  # of the benchmark's table
+    paths: ClipPaths[StoredFile]  # its files
+    read_annotation: ReadAnnotation = read_mask  # reads an annotation, u8 [H,W], 0 for the background
+    # VGGish patch of the first frame. Frame k belongs to the patch k later; other front-ends take the audio
+    # around the same time.
     first_log_mel_patch: int = 0
+    # for frames cut from a video, their times in seconds; each frame's patch is centered there
     times: tuple[float, ...] | None = None
+    # short audio repeats its last patch for the remaining frames; else they get zeros
     repeat_last_patch: bool = True
 
     def files(self) -> Iterator[ClipFile]:
@@ -251,21 +245,16 @@ class ClipDataset:
     """One split of a data set, whose waveforms can be changed and put back, or given to another front-end.
 
     Name, split and classes are those of ``AVDataset``.
-
-    Attributes:
-        entries: the clips, in the order of the benchmark's own table.
-        frontend: of the log-mel of its samples.
-        folder: that holds its files.
-        padded_to: length to which the benchmark's public code pads clips, in frames; it scores the padding
-            as background that is found. 0 where it pads none. Samples are not padded.
     """
 
     name: str
     split: str
     classes: tuple[str, ...]
-    entries: Sequence[ClipEntry]
-    frontend: Frontend = VGGISH
-    folder: Path = Path()
+    entries: Sequence[ClipEntry]  # the clips, in the order of the benchmark's own table
+    frontend: Frontend = VGGISH  # of the log-mel of its samples
+    folder: Path = Path()  # that holds its files
+    # length to which the benchmark's public code pads clips, in frames; it scores the padding as background
+    # that is found. 0 where it pads none. Samples are not padded.
     padded_to: int = 0
 
     def __len__(self) -> int:

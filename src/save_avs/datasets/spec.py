@@ -17,29 +17,18 @@ _CUT = re.compile(r"(.{11})(?:_\d+){1,2}")
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A benchmark subset.
+    """A benchmark subset."""
 
-    Attributes:
-        name: for ``open_dataset`` and ``--data``.
-        title: full name.
-        folders: folders below a root that may hold it, the archive's own layout first.
-        tables: its tables; the first one marks the folder.
-        official_counts: clips in each split of the official release.
-        entries: (folder, split, seed) to the clips of the split; the seed is for random audio.
-        classes: folder to class names; none for masks.
-        has_random_audio: whether clips of ``train`` change with the seed.
-        expected: files that mark the folder, where that is not a table.
-    """
-
-    name: str
-    title: str
-    folders: tuple[str, ...]
-    tables: tuple[str, ...]
-    official_counts: Mapping[str, int]
+    name: str  # for ``open_dataset`` and ``--data``
+    title: str  # full name
+    folders: tuple[str, ...]  # folders below a root that may hold it, the archive's own layout first
+    tables: tuple[str, ...]  # its tables; the first one marks the folder
+    official_counts: Mapping[str, int]  # clips in each split of the official release
+    # (folder, split, seed) to the clips of the split; the seed is for random audio
     entries: Callable[[Path, str, int], list[ClipEntry]]
-    classes: Callable[[Path], tuple[str, ...]] = lambda _: ()
-    has_random_audio: bool = False
-    expected: str = ""
+    classes: Callable[[Path], tuple[str, ...]] = lambda _: ()  # folder to class names; none for masks
+    has_random_audio: bool = False  # whether clips of ``train`` change with the seed
+    expected: str = ""  # files that mark the folder, where that is not a table
 
     def find(self, root: Path) -> Path | None:
         """Find the folder at or below ``root`` that holds the subset."""

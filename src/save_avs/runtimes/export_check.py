@@ -21,21 +21,13 @@ FRAMES, SECONDS = 16, 60.0  # at most so many frames, spread over at most so lon
 
 @dataclass(frozen=True, kw_only=True)
 class ExportCheck:
-    """Comparison of an export with PyTorch's float32.
+    """Comparison of an export with PyTorch's float32."""
 
-    Attributes:
-        clip: file name of the video.
-        frames: number compared.
-        marked: of these, frames with a non-empty mask in PyTorch.
-        largest_difference: between probabilities, over all pixels.
-        mask_iou: mean over frames; two empty masks agree.
-    """
-
-    clip: str
-    frames: int
-    marked: int
-    largest_difference: float
-    mask_iou: float
+    clip: str  # file name of the video
+    frames: int  # number compared
+    marked: int  # of these, frames with a non-empty mask in PyTorch
+    largest_difference: float  # between probabilities, over all pixels
+    mask_iou: float  # mean over frames; two empty masks agree
 
 
 def read_check_chunk(path: Path, sample_rate: int) -> VideoChunk:

@@ -21,20 +21,13 @@ PT2 = "model.pt2"
 
 @dataclass(frozen=True, kw_only=True)
 class ExportTarget:
-    """A format that a model can be exported to.
-
-    Attributes:
-        runtime: what runs it elsewhere; None for torch, which is always installed.
-        write: writes a graph into a folder.
-        file: the graph's file.
-        package: what the runner imports besides numpy.
-    """
+    """A format that a model can be exported to."""
 
     name: str
-    runtime: Runtime | None
-    write: Callable[[ExportedProgram, Path], None]
-    file: str
-    package: str
+    runtime: Runtime | None  # what runs it elsewhere; None for torch, which is always installed
+    write: Callable[[ExportedProgram, Path], None]  # writes a graph into a folder
+    file: str  # the graph's file
+    package: str  # what the runner imports besides numpy
     precisions: tuple[Precision, ...] = ("fp32",)  # OpenVINO in bf16: masks differ too much (docs/guides)
 
 

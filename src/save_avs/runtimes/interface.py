@@ -26,15 +26,10 @@ class InferenceSession(Protocol):
 
 
 class Runtime(Protocol):
-    """A way to compute a SAVE without torch.
+    """A way to compute a SAVE without torch."""
 
-    Attributes:
-        name: its name, and that of the extra that installs its packages.
-        packages: what it imports.
-    """
-
-    name: str
-    packages: tuple[str, ...]
+    name: str  # its name, and that of the extra that installs its packages
+    packages: tuple[str, ...]  # what it imports
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

@@ -26,16 +26,11 @@ _OVERHEAD = 1 << 20  # bytes of a form in addition to its video
 
 @dataclass
 class UploadForm:
-    """The content of a form.
+    """The content of a form."""
 
-    Attributes:
-        video: file name of the video in its folder; None without one.
-        size: bytes of the video.
-        fields: values of each other part; a name may occur repeatedly.
-    """
-
-    video: str | None = None
-    size: int = 0
+    video: str | None = None  # file name of the video in its folder; None without one
+    size: int = 0  # bytes of the video
+    # values of each other part; a name may occur repeatedly
     fields: dict[str, list[str]] = field(default_factory=dict)
 
 

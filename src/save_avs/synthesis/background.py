@@ -14,23 +14,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Background:
-    """A part of an image, and how it is changed.
+    """A part of an image, and how it is changed."""
 
-    Attributes:
-        image: RGB u8 [H,W,3].
-        box: (left, top, right, bottom) as fractions of it.
-        flip: mirrored left to right.
-        gains: per-channel brightness.
-        upside_down: also mirrored top to bottom.
-        channels: which channel of the image each of red, green and blue shows.
-    """
-
-    image: U8
-    box: Box
-    flip: bool = False
-    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    upside_down: bool = False
-    channels: tuple[int, int, int] = (0, 1, 2)
+    image: U8  # RGB u8 [H,W,3]
+    box: Box  # (left, top, right, bottom) as fractions of it
+    flip: bool = False  # mirrored left to right
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)  # per-channel brightness
+    upside_down: bool = False  # also mirrored top to bottom
+    channels: tuple[int, int, int] = (0, 1, 2)  # which channel of the image each of red, green and blue shows
 
 
 def random_background(

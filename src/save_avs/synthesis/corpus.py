@@ -95,39 +95,24 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Cutout:
-    """One appearance of an object.
+    """One appearance of an object."""
 
-    Attributes:
-        name: of its file.
-        group: its class, or kind of silent object.
-        rgba: image with its outline, u8 [H,W,4].
-        held_out: whether training never sees it.
-    """
-
-    name: str
-    group: str
-    rgba: U8
-    held_out: bool = False
+    name: str  # of its file
+    group: str  # its class, or kind of silent object
+    rgba: U8  # image with its outline, u8 [H,W,4]
+    held_out: bool = False  # whether training never sees it
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Everything one split may use, in memory.
+    """Everything one split may use, in memory."""
 
-    Attributes:
-        cutouts: group (class or kind of silent object) to its appearances.
-        sounds: class to its sounds at 16 kHz, pauses removed, RMS 0.1, f32 [S].
-        backgrounds: RGB u8 [H,W,3].
-        sounding: classes that may sound in this split, sorted.
-        silent: groups that never sound but may be in a scene, sorted.
-        names: all sounding classes of the corpus, sorted: a class's index among them is its label.
-    """
-
-    cutouts: dict[str, list[Cutout]]
-    sounds: dict[str, list[F32]]
-    backgrounds: list[U8]
-    sounding: tuple[str, ...]
-    silent: tuple[str, ...]
+    cutouts: dict[str, list[Cutout]]  # group (class or kind of silent object) to its appearances
+    sounds: dict[str, list[F32]]  # class to its sounds at 16 kHz, pauses removed, RMS 0.1, f32 [S]
+    backgrounds: list[U8]  # RGB u8 [H,W,3]
+    sounding: tuple[str, ...]  # classes that may sound in this split, sorted
+    silent: tuple[str, ...]  # groups that never sound but may be in a scene, sorted
+    # all sounding classes of the corpus, sorted: a class's index among them is its label
     names: tuple[str, ...]
 
     @classmethod

@@ -26,21 +26,13 @@ WriteAnnotation = Callable[[Path, InstanceMap, Scene, float], None]  # path, ins
 
 @dataclass(frozen=True)
 class LayoutRequest:
-    """Clips to write in a layout.
+    """Clips to write in a layout."""
 
-    Attributes:
-        corpora: the splits, each with what it may use.
-        count: clips in each split.
-        seed: clip i of a split depends on (seed, the split's name, i) only.
-        size: (height, width) of frames and masks, pixels.
-        progress: called after each clip.
-    """
-
-    corpora: Mapping[CorpusSplit, Corpus]
-    count: int
-    seed: int = 0
-    size: tuple[int, int] = FRAME_SIZE
-    progress: Progress = lambda _, __: None
+    corpora: Mapping[CorpusSplit, Corpus]  # the splits, each with what it may use
+    count: int  # clips in each split
+    seed: int = 0  # clip i of a split depends on (seed, the split's name, i) only
+    size: tuple[int, int] = FRAME_SIZE  # (height, width) of frames and masks, pixels
+    progress: Progress = lambda _, __: None  # called after each clip
 
 
 class PlannedScene(NamedTuple):

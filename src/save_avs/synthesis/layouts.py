@@ -73,17 +73,11 @@ def _write_synthetic(request: LayoutRequest, folder: Path) -> None:
 
 
 class LayoutWriter(NamedTuple):
-    """A benchmark's layout.
+    """A benchmark's layout."""
 
-    Attributes:
-        write: writes a request into an empty folder.
-        splits: that it can have.
-        needs_all_splits: it makes sense with all of them only.
-    """
-
-    write: Callable[[LayoutRequest, Path], None]
-    splits: tuple[CorpusSplit, ...] = ("train", "val", "test")
-    needs_all_splits: bool = False
+    write: Callable[[LayoutRequest, Path], None]  # writes a request into an empty folder
+    splits: tuple[CorpusSplit, ...] = ("train", "val", "test")  # that it can have
+    needs_all_splits: bool = False  # it makes sense with all of them only
 
 
 LAYOUT_WRITERS: dict[str, LayoutWriter] = {

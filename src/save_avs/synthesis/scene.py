@@ -22,62 +22,43 @@ NOISES = 48
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """How scenes are drawn.
+    """How scenes are drawn."""
 
-    Attributes:
-        num_objects: fewest and most objects in view.
-        object_size: smallest and largest longer side of a lone object, as a fraction of the frame's shorter
-            side. The more objects, the smaller each. Above 1 a scene looks like a crop of a larger one.
-        source_count_probs: probabilities that none, one or two of the classes in view sound in a segment.
-        off_screen_prob: probability that a segment without a source has the sound of a class out of view;
-            otherwise it has only noise.
-        silent_object_prob: probability that an object, except for the first, is of a kind that never sounds.
-        motion: whether objects may move.
-        augment: wide ranges of tint, stretch, loudness and pitch, for training; otherwise narrow ones.
-        texture_prob: probability of a procedural background instead of a photograph.
-        patchwork_prob: probability that patches of other backgrounds cover parts of the background.
-        camera_prob: probability that the frame is seen through a random camera.
-        room_prob: probability that a sounding object is heard in a random room.
-        beneath_prob: probability that a class out of view is heard faintly beneath, which is nobody's sound.
-    """
-
-    num_objects: tuple[int, int] = (1, 4)
+    num_objects: tuple[int, int] = (1, 4)  # fewest and most objects in view
+    # smallest and largest longer side of a lone object, as a fraction of the frame's shorter side. The more
+    # objects, the smaller each. Above 1 a scene looks like a crop of a larger one.
     object_size: tuple[float, float] = (0.3, 0.85)
+    # probabilities that none, one or two of the classes in view sound in a segment
     source_count_probs: tuple[float, float, float] = (0.12, 0.5, 0.38)
+    # probability that a segment without a source has the sound of a class out of view; otherwise it has only
+    # noise
     off_screen_prob: float = 0.6
+    # probability that an object, except for the first, is of a kind that never sounds
     silent_object_prob: float = 0.35
-    motion: bool = False
+    motion: bool = False  # whether objects may move
+    # wide ranges of tint, stretch, loudness and pitch, for training; otherwise narrow ones
     augment: bool = True
-    texture_prob: float = 0.2
-    patchwork_prob: float = 0.0
-    camera_prob: float = 0.0
-    room_prob: float = 0.0
+    texture_prob: float = 0.2  # probability of a procedural background instead of a photograph
+    patchwork_prob: float = 0.0  # probability that patches of other backgrounds cover parts of the background
+    camera_prob: float = 0.0  # probability that the frame is seen through a random camera
+    room_prob: float = 0.0  # probability that a sounding object is heard in a random room
+    # probability that a class out of view is heard faintly beneath, which is nobody's sound
     beneath_prob: float = 0.0
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """A cutout in its place.
+    """A cutout in its place."""
 
-    Attributes:
-        cutout: its appearance.
-        center: (x, y) at time 0, as fractions of the frame's width and height.
-        size: longer side as a fraction of the frame's shorter side.
-        aspect: stretch of the width.
-        angle: degrees, counterclockwise.
-        flip: mirrored left to right.
-        velocity: (x, y) in fractions per second; objects turn back at the edges.
-        gains: per-channel brightness.
-    """
-
-    cutout: Cutout
-    center: tuple[float, float]
-    size: float
-    aspect: float = 1.0
-    angle: float = 0.0
-    flip: bool = False
+    cutout: Cutout  # its appearance
+    center: tuple[float, float]  # (x, y) at time 0, as fractions of the frame's width and height
+    size: float  # longer side as a fraction of the frame's shorter side
+    aspect: float = 1.0  # stretch of the width
+    angle: float = 0.0  # degrees, counterclockwise
+    flip: bool = False  # mirrored left to right
+    # (x, y) in fractions per second; objects turn back at the edges
     velocity: tuple[float, float] = (0.0, 0.0)
-    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)  # per-channel brightness
 
     def position_at(self, time: float) -> tuple[float, float]:
         """Return the center at a time in seconds; it turns back 0.15 from the edges, or where it started."""
@@ -96,25 +77,15 @@ def _bounce(start: float, distance: float) -> float:
 
 @dataclass(frozen=True)
 class AudioSource:
-    """A sound that loops from ``span[0]`` to ``span[1]`` seconds.
+    """A sound that loops from ``span[0]`` to ``span[1]`` seconds."""
 
-    Attributes:
-        name: its class; None for noise.
-        waveform: f32 [S] at 16 kHz.
-        span: start and end in seconds.
-        gain: factor on the waveform.
-        speed: playback rate, which shifts the pitch.
-        offset: where in the loop it starts, in seconds.
-        gap: pause between repetitions in seconds.
-    """
-
-    name: str | None
-    waveform: F32
-    span: tuple[float, float]
-    gain: float = 1.0
-    speed: float = 1.0
-    offset: float = 0.0
-    gap: float = 0.0
+    name: str | None  # its class; None for noise
+    waveform: F32  # f32 [S] at 16 kHz
+    span: tuple[float, float]  # start and end in seconds
+    gain: float = 1.0  # factor on the waveform
+    speed: float = 1.0  # playback rate, which shifts the pitch
+    offset: float = 0.0  # where in the loop it starts, in seconds
+    gap: float = 0.0  # pause between repetitions in seconds
 
     def active_at(self, time: float) -> bool:
         """Whether the span contains this time."""
@@ -123,22 +94,16 @@ class AudioSource:
 
 @dataclass(frozen=True)
 class Scene:
-    """Objects on a background, back to front, and audio sources.
-
-    Attributes:
-        duration: seconds.
-        segments: center times of the segments, within which the sounding objects do not change.
-        blur: radius of a final blur, as a fraction of the shorter side.
-        camera: what is done to the frame after that.
-    """
+    """Objects on a background, back to front, and audio sources."""
 
     background: Background
     objects: tuple[SceneObject, ...]
     audio_sources: tuple[AudioSource, ...]
-    duration: float
+    duration: float  # seconds
+    # center times of the segments, within which the sounding objects do not change
     segments: tuple[float, ...]
-    blur: float = 0.0
-    camera: Camera | None = None
+    blur: float = 0.0  # radius of a final blur, as a fraction of the shorter side
+    camera: Camera | None = None  # what is done to the frame after that
 
     def sounding_at(self, time: float) -> tuple[int, ...]:
         """Return the indices of the objects that sound at a time."""

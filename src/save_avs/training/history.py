@@ -19,24 +19,15 @@ Curve = tuple[list[float], list[float]]  # steps, values
 
 @dataclass(frozen=True)
 class StageHistory:
-    """A stage up to now.
-
-    Attributes:
-        training: rows of means over some steps, in order of steps.
-        validation: rows of metrics, without their prefix, in order of steps.
-        progress: steps and time.
-        bad_samples: rows with a ``reason``, one per reason.
-        images: contact sheet of the last validation, or None.
-        finished: whether its model is written.
-    """
+    """A stage up to now."""
 
     stage: Stage
-    training: tuple[MetricRow, ...]
-    validation: tuple[MetricRow, ...]
-    progress: StageProgress
-    bad_samples: tuple[dict[str, Any], ...]
-    images: Path | None
-    finished: bool
+    training: tuple[MetricRow, ...]  # rows of means over some steps, in order of steps
+    validation: tuple[MetricRow, ...]  # rows of metrics, without their prefix, in order of steps
+    progress: StageProgress  # steps and time
+    bad_samples: tuple[dict[str, Any], ...]  # rows with a ``reason``, one per reason
+    images: Path | None  # contact sheet of the last validation, or None
+    finished: bool  # whether its model is written
 
     @property
     def selected(self) -> MetricRow | None:

@@ -14,24 +14,16 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes of weights + gradients + optimizer + EMA + frames x activations.
+    """Bytes of weights + gradients + optimizer + EMA + frames x activations."""
 
-    Attributes:
-        weights: 4 per parameter, frozen ones too; 2 more for each copy that mixed precision makes.
-        gradients: 4 per trained parameter.
-        optimizer: 8 per trained parameter, AdamW's two averages.
-        ema: 4 per trained parameter where the stage averages them.
-        activations: what the forward pass of one frame keeps for the backward pass; with activation
-            checkpointing the inputs of the blocks, and the inside of the one that keeps most.
-        frames: of a step.
-    """
-
-    weights: int
-    gradients: int
-    optimizer: int
-    ema: int
+    weights: int  # 4 per parameter, frozen ones too; 2 more for each copy that mixed precision makes
+    gradients: int  # 4 per trained parameter
+    optimizer: int  # 8 per trained parameter, AdamW's two averages
+    ema: int  # 4 per trained parameter where the stage averages them
+    # what the forward pass of one frame keeps for the backward pass; with activation checkpointing the inputs
+    # of the blocks, and the inside of the one that keeps most
     activations: int
-    frames: int
+    frames: int  # of a step
 
     @property
     def total(self) -> int:

@@ -37,51 +37,36 @@ class PretrainedPaths(StrictModel):
 
 
 class TrainerOptions(StrictModel):
-    """How a stage is run; none of it changes what is learned.
+    """How a stage is run; none of it changes what is learned."""
 
-    Attributes:
-        workers: data loading processes per training process.
-        checkpoint_interval_s: seconds between checkpoints; 0 writes one after every step.
-        keep_checkpoints: checkpoints of a stage that are kept.
-        non_finite: whether a loss that is not finite stops the run, or its step is skipped.
-        bad_samples: whether a sample that cannot be read stops the run, or is replaced and reported.
-    """
-
-    workers: int = Field(default=1, ge=0)
+    workers: int = Field(default=1, ge=0)  # data loading processes per training process
+    # seconds between checkpoints; 0 writes one after every step
     checkpoint_interval_s: float = Field(default=120.0, ge=0)
-    keep_checkpoints: int = Field(default=2, gt=0)
-    non_finite: Policy = "stop"
+    keep_checkpoints: int = Field(default=2, gt=0)  # checkpoints of a stage that are kept
+    non_finite: Policy = "stop"  # whether a loss that is not finite stops the run, or its step is skipped
+    # whether a sample that cannot be read stops the run, or is replaced and reported
     bad_samples: Policy = "stop"
 
 
 class Recipe(TrainerOptions):
-    """Everything a training run needs.
+    """Everything a training run needs."""
 
-    Attributes:
-        model: a complete config, or ``preset: save-vit-b`` and what differs from it.
-        pretrained: weights of the frozen parts; random where None.
-        corpus: folder of cutouts, sounds and backgrounds (see ``save_avs.synthesis.corpus``); required by
-            stages on composed scenes.
-        out: run folder; each stage gets a folder in it.
-        precision: ``bf16`` and ``fp16`` train under automatic mixed precision.
-        device: ``auto`` takes a GPU if there is one.
-        sharding: over the processes that ``torchrun`` starts: ``none`` gives each the whole model (DDP),
-            ``full`` a slice of every weight (FSDP2).
-        trackers: where metrics and images are also sent; each needs the extra of its name.
-        shots: a free value that few-shot recipes refer to as ``${shots}``.
-        stages: a list, or a mapping from names to stages, which another recipe can extend.
-    """
-
-    model: SaveConfig
-    pretrained: PretrainedPaths = PretrainedPaths()
+    model: SaveConfig  # a complete config, or ``preset: save-vit-b`` and what differs from it
+    pretrained: PretrainedPaths = PretrainedPaths()  # weights of the frozen parts; random where None
+    # folder of cutouts, sounds and backgrounds (see ``save_avs.synthesis.corpus``); required by stages on
+    # composed scenes
     corpus: Path | None = None
-    out: Path
-    precision: Precision = "bf16"
-    device: str = "auto"
+    out: Path  # run folder; each stage gets a folder in it
+    precision: Precision = "bf16"  # ``bf16`` and ``fp16`` train under automatic mixed precision
+    device: str = "auto"  # ``auto`` takes a GPU if there is one
+    # over the processes that ``torchrun`` starts: ``none`` gives each the whole model (DDP), ``full`` a slice
+    # of every weight (FSDP2)
     sharding: Sharding = "none"
+    # where metrics and images are also sent; each needs the extra of its name
     trackers: tuple[Tracker, ...] = ()
+    # a free value that few-shot recipes refer to as ``${shots}``
     shots: int | None = Field(default=None, gt=0)
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...]  # a list, or a mapping from names to stages, which another recipe can extend
 
     @field_validator("stages", mode="before")
     @classmethod

@@ -8,22 +8,14 @@ from save_avs.training.stage_config import ClipStage, SyntheticStage
 
 @dataclass(frozen=True, kw_only=True)
 class StageSchedule:
-    """How long a stage trains and when it validates.
+    """How long a stage trains and when it validates."""
 
-    Attributes:
-        steps: optimizer steps.
-        items_per_step: items of the training stream per step.
-        validate_every: steps between validations.
-        val_samples: items per validation.
-        cache_validation: whether the validation batches are few enough to be kept in memory.
-        patience: validations without a better metric after which the stage ends early; None never ends it.
-    """
-
-    steps: int
-    items_per_step: int
-    validate_every: int
-    val_samples: int
-    cache_validation: bool
+    steps: int  # optimizer steps
+    items_per_step: int  # items of the training stream per step
+    validate_every: int  # steps between validations
+    val_samples: int  # items per validation
+    cache_validation: bool  # whether the validation batches are few enough to be kept in memory
+    # validations without a better metric after which the stage ends early; None never ends it
     patience: int | None = None
 
 

@@ -36,21 +36,13 @@ class Normalizer(NamedTuple):
 
 
 class Task:
-    """A model with its data, loss and validation metrics: the base class of all tasks.
+    """A model with its data, loss and validation metrics: the base class of all tasks."""
 
-    Attributes:
-        modules: the model, as ``model``, and any auxiliary head.
-        stream: training items; item i depends on the seed and i alone.
-        val_stream: validation items.
-        collate: items to a batch.
-        schedule: how many of them, and when.
-    """
-
-    modules: nn.ModuleDict
-    stream: Any
-    val_stream: Any
-    collate: Callable[[Any], Any]
-    schedule: StageSchedule
+    modules: nn.ModuleDict  # the model, as ``model``, and any auxiliary head
+    stream: Any  # training items; item i depends on the seed and i alone
+    val_stream: Any  # validation items
+    collate: Callable[[Any], Any]  # items to a batch
+    schedule: StageSchedule  # how many of them, and when
 
     def normalizer(self, batch: Any) -> Normalizer:
         """Count the frames of a batch, and the annotated ones."""

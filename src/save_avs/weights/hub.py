@@ -21,15 +21,10 @@ _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 @dataclass(frozen=True)
 class HubRepository:
-    """A model repository on the Hub.
+    """A model repository on the Hub."""
 
-    Attributes:
-        name: owner/name.
-        revision: a branch, a tag or a commit.
-    """
-
-    name: str
-    revision: str = "main"
+    name: str  # owner/name
+    revision: str = "main"  # a branch, a tag or a commit
 
     @classmethod
     def parse(cls, text: str) -> Self:

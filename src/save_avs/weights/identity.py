@@ -15,19 +15,13 @@ _CHUNK = 2**20  # bytes read at a time
 
 
 class FileIdentity(BaseModel):
-    """What identifies a weight file.
-
-    Attributes:
-        name: the name it is published under, or the file's own.
-        size: bytes.
-        sha256: of the complete file, 64 hexadecimal digits.
-    """
+    """What identifies a weight file."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    size: int = Field(gt=0)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    name: str  # the name it is published under, or the file's own
+    size: int = Field(gt=0)  # bytes
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")  # of the complete file, 64 hexadecimal digits
 
     def matches(self, other: FileIdentity | None) -> bool:
         """Return whether it is the same file, under any name."""

@@ -12,22 +12,15 @@ _FIRST_DOWNLOAD = "no sha256 is published: it is recorded at the first download"
 
 
 class WeightsFile(BaseModel):
-    """One published file; what its publisher does not state is None.
-
-    Attributes:
-        url: the publisher's address.
-        size: bytes.
-        sha256: of the complete file.
-        sha256_prefix: the first digits of it, where no more is published.
-    """
+    """One published file; what its publisher does not state is None."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str
-    url: str
-    size: int | None = None
-    sha256: str | None = None
-    sha256_prefix: str | None = None
+    url: str  # the publisher's address
+    size: int | None = None  # bytes
+    sha256: str | None = None  # of the complete file
+    sha256_prefix: str | None = None  # the first digits of it, where no more is published
 
     def find_mismatch(self, size: int, sha256: str) -> str | None:
         """Describe how a file of that size and sha256 differs from this one; None if nothing contradicts."""
@@ -42,20 +35,14 @@ class WeightsFile(BaseModel):
 
 
 class PretrainedWeights(BaseModel):
-    """One set of published weights.
-
-    Attributes:
-        name: as in `save-avs weights fetch NAME`.
-        files: the file with the weights first.
-        sha256_source: where the sha256 comes from.
-    """
+    """One set of published weights."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: str  # as in `save-avs weights fetch NAME`
     description: str
-    files: tuple[WeightsFile, ...]
-    sha256_source: str = _FIRST_DOWNLOAD
+    files: tuple[WeightsFile, ...]  # the file with the weights first
+    sha256_source: str = _FIRST_DOWNLOAD  # where the sha256 comes from
     license: str
 
     @property
