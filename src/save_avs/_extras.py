@@ -10,15 +10,7 @@ class MissingExtraError(UsageError, ImportError):
 
 
 def require(extra: str, *packages: str) -> None:
-    """Check that packages of an extra are installed.
-
-    Args:
-        extra: as in ``pip install 'save-avs[extra]'``.
-        packages: by the names they are imported by.
-
-    Raises:
-        MissingExtraError: one of them is not; the message holds the pip command.
-    """
+    """Check that packages of an extra are installed; a MissingExtraError has the pip command."""
     if missing := missing_packages(*packages):
         verb = "is" if len(missing) == 1 else "are"
         raise MissingExtraError(f"{', '.join(missing)} {verb} not installed: pip install 'save-avs[{extra}]'")

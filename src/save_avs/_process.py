@@ -204,14 +204,8 @@ class WorkerProcess(Generic[Info, Task, Result]):
     ) -> Completed[Result] | Failure:
         """Have a task handled, by a new child where there is none, and return the outcome.
 
-        Args:
-            task: for the handler.
-            limits: the child is killed when it exceeds one.
-            stop: kills the child when set.
-            on_message: called with each message of the handler.
-
-        Raises:
-            WorkerStartError, Exception: as ``start``.
+        The child is killed when it exceeds a limit or ``stop`` is set; ``on_message`` is called with each
+        message of the handler. Raises what ``start`` does.
         """
         with self._in_use:
             try:

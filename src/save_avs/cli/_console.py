@@ -101,12 +101,7 @@ def make_app(help: str, commands: Mapping[str, Callable[..., Any]], **settings: 
 
 
 def iter_commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield each command under ``command`` with the words that call it, sorted.
-
-    Args:
-        command: from ``typer.main.get_command(app)``.
-        words: that call ``command`` itself.
-    """
+    """Yield each command under one of click's, called by ``words``, with the words that call it, sorted."""
     for name, part in sorted(getattr(command, "commands", {}).items()):
         yield from iter_commands(part, (*words, name))
     if not hasattr(command, "commands"):

@@ -68,26 +68,14 @@ def output_folder(default: str, help: str) -> Any:
 
 
 def reject_options(options: dict[str, object], applies_to: str) -> None:
-    """Reject options that were given and apply to something else.
-
-    Args:
-        options: values by option; None and False were not given.
-        applies_to: what they are for, for the message.
-
-    Raises:
-        UsageError: one of them was given.
-    """
+    """Raise a UsageError if an option that only applies to something else has a value but None or False."""
     for name, value in options.items():
         if value is not None and value is not False:
             raise UsageError(f"{name} only applies to {applies_to}: leave it out")
 
 
 def check_new_folder(output: Path) -> None:
-    """Check that a folder to make does not exist.
-
-    Raises:
-        UsageError: it exists.
-    """
+    """Raise a UsageError if a folder to make exists."""
     if output.exists():
         raise UsageError(f"{output} already exists: remove it, or name another folder")
 
@@ -95,8 +83,7 @@ def check_new_folder(output: Path) -> None:
 def resolve_output_dir(output: Path | None, default: Path, *, overwrite: bool) -> Path:
     """Return the folder for a report: ``output``, or the next free name like ``default``.
 
-    Raises:
-        UsageError: ``output`` exists and may not be overwritten.
+    A UsageError says that ``output`` exists and may not be overwritten.
     """
     if output is not None:
         if output.exists() and not overwrite:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 class ProgressDisplay:
     """Progress within a ``with`` block; in a terminal, lines it prints stay above its bar.
 
-    Args:
-        columns: names of rich's columns between the bar and the details.
-        interval: seconds between lines where there is no terminal.
+    ``columns`` names rich's columns between the bar and the details; without a terminal there is a line every
+    ``interval`` seconds.
     """
 
     def __init__(self, *columns: str, interval: float = 5.0) -> None:
@@ -61,13 +60,8 @@ class ProgressDisplay:
     ) -> None:
         """Show the progress of the task of that description, in place of any other.
 
-        Args:
-            description: in front of the bar.
-            completed: of ``total``; None where the total is unknown.
-            total: the same unit.
-            detail: behind the bar.
-            line: what to print where there is no terminal.
-            force: print the line now, not only after the interval.
+        ``detail`` stands behind the bar, whose length is unknown where ``total`` is None. Without a terminal,
+        ``line`` is printed, at once with ``force`` and else after the interval.
         """
         if self._bar is not None:
             if description != self._description:

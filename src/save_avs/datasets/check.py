@@ -92,10 +92,9 @@ def find_datasets(root: Path) -> list[DatasetSpec]:
 
 
 class DatasetChecker:
-    """Checks data sets; a file that several of them share is read once.
+    """Checks datasets; a file that several of them share is read once.
 
-    Args:
-        progress: called after each clip with the split, clips done and clips in all.
+    ``progress`` is called after each clip with the split, clips done and clips in all.
     """
 
     def __init__(self, progress: Callable[[str, int, int], None] = lambda _, __, ___: None) -> None:

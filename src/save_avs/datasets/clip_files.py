@@ -107,9 +107,7 @@ def read_waveform(file: StoredFile, sample_rate: int = SAMPLE_RATE) -> F32:
 def log_mel_per_second(waveform: F32, frontend: Frontend) -> F32:
     """Compute the log-mel patches of a waveform, 0.96 s apart as VGGish's, f32 [N,frames,bands], N >= 1.
 
-    Args:
-        waveform: mono at the front-end's rate, f32 [S]; padded with silence if it is shorter than a patch.
-        frontend: defines the patches.
+    The waveform, mono at the front-end's rate, f32 [S], is padded with silence if it is shorter than a patch.
     """
     shortest = math.ceil(VGGISH.duration * frontend.sample_rate)
     padded = np.pad(waveform, (0, max(0, shortest - len(waveform))))

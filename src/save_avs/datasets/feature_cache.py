@@ -104,16 +104,13 @@ def compute_features(
     *,
     progress: Progress = lambda _, __: None,
 ) -> int:
-    """Compute the features of all clips that are not in the cache.
+    """Compute the features of all clips that are not in the cache; returns the number of new ones.
 
     Args:
         clips: with the log-mel of the backbone's front-end.
         backbone: log-mel [N,1,frames,bands] to features [N,D], in evaluation mode.
         cache: where they are stored.
         progress: called after each batch with the clips done and in all.
-
-    Returns:
-        number of new clips.
     """
     import torch
 
@@ -164,11 +161,8 @@ class FeatureDataset(DatasetWrapper):
 
 
 def with_features(clips: AVDataset, cache: str | Path, *, backbone: str | None = None) -> FeatureDataset:
-    """Add features from a cache to the samples of a data set.
+    """Add features from a cache, made by ``save-avs data features``, to the samples of a dataset.
 
-    Args:
-        clips: any data set.
-        cache: folder filled by ``save-avs data features``.
-        backbone: identity of their backbone; optional if the cache has features of only one.
+    ``backbone``, their backbone's identity, is optional if the cache has features of only one.
     """
     return FeatureDataset(clips, FeatureCache.open(cache, backbone))

@@ -184,13 +184,10 @@ def write_shards(
     shard_bytes: int,
     progress: Progress = lambda _, __, ___: None,
 ) -> Path:
-    """Write splits of a data set into a new folder of shards.
+    """Write splits of a dataset into a new folder of shards, which appears when everything is in it.
 
-    Args:
-        splits: of one data set, each in its own layout.
-        target: the folder to make; it appears when everything is in it.
-        shard_bytes: a shard is closed after the clip with which it reaches this size.
-        progress: called after each clip.
+    A shard is closed after the clip with which it reaches ``shard_bytes``; ``progress`` is called after each
+    clip.
     """
     with atomic_folder(Path(target)) as folder:
         written = {split.split: _write_split(split, folder, shard_bytes, progress) for split in splits}

@@ -82,15 +82,10 @@ class EndToEndModel(nn.Module):
 
 
 def downscale_matrix(points: Tensor, size: Tensor, side: int) -> Tensor:
-    """Weights of a line's points in each of ``side`` cells: ``F.interpolate(antialias=True)``.
+    """Weights of a line's points in each of ``side`` cells, f32 [side,N]: ``F.interpolate(antialias=True)``.
 
-    Args:
-        points: 0, 1, ... N-1 as f32 [N].
-        size: number of cells that the line becomes; those after them get nothing.
-        side: number of cells.
-
-    Returns:
-        f32 [side,N]; each row sums to one, or to zero.
+    The line of points 0, 1, ... N-1, f32 [N], becomes the first ``size`` cells; those after them get nothing.
+    Each row sums to one, or to zero.
     """
     cells = torch.arange(side, dtype=torch.float32)
     step = (points.amax(0) + 1) / size
@@ -100,15 +95,9 @@ def downscale_matrix(points: Tensor, size: Tensor, side: int) -> Tensor:
 
 
 def upscale_matrix(points: Tensor, size: Tensor, side: int) -> Tensor:
-    """Weights of ``side`` cells in each of a line's points: ``F.interpolate(align_corners=False)``.
+    """Weights of ``side`` cells in a line's points, f32 [N,side]: ``F.interpolate(align_corners=False)``.
 
-    Args:
-        points: 0, 1, ... N-1 as f32 [N].
-        size: number of points that all cells make; the N are the first of them.
-        side: number of cells.
-
-    Returns:
-        f32 [N,side]; each row sums to one.
+    All cells make ``size`` points, of which 0, 1, ... N-1, f32 [N], are the first. Each row sums to one.
     """
     cells = torch.arange(side, dtype=torch.float32)
     positions = ((points + 0.5) * (side / size) - 0.5).clamp(0, side - 1)

@@ -50,9 +50,8 @@ class OpenVinoInt8:
 def quantize_encoder(graph: Model, batches: Sequence[tuple[np.ndarray, ...]]) -> Model:
     """Quantize the linear layers on the encoder's tokens to int8, one scale per output channel.
 
-    Args:
-        graph: is reshaped to the batches: with dynamic shapes OpenVINO's float32 attention is wrong.
-        batches: representative inputs, all of one shape.
+    The graph is reshaped to the batches, representative inputs of one shape: with dynamic shapes OpenVINO's
+    float32 attention is wrong.
     """
     # this environment variable, set before the import, is the only way to disable its telemetry
     os.environ.setdefault("NNCF_CI", "1")

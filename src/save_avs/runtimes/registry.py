@@ -34,14 +34,7 @@ RUNTIME_NAMES = (AUTO, TORCH, *RUNTIMES)
 class RuntimeModel:
     """Frames and sound to mask logits through a runtime, with the attributes of a SAVE that `Predictor` uses.
 
-    It can be neither trained nor asked for the sounds' classes.
-
-    Attributes:
-        name, image_size, resize, frontend: the model's.
-        device: always the CPU.
-        precision: what the session computes in.
-        runtime: the runtime's name.
-        checksum: of the model's files; empty until ``load_model`` sets it.
+    It runs on the CPU, and can be neither trained nor asked for the sounds' classes.
     """
 
     def __init__(

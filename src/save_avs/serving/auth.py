@@ -72,11 +72,8 @@ class AccessToken:
 class AuthMiddleware:
     """ASGI middleware: token, origin, body size, free disk space, and headers of every answer.
 
-    Args:
-        app: the application behind it.
-        token: None when everybody who reaches the server may use it.
-        root: the data folder.
-        min_free: bytes that must be free there for an upload.
+    Without a token, everybody who reaches the server may use it. For an upload, ``min_free`` bytes must be
+    free on the disk of ``root``.
     """
 
     def __init__(self, app: ASGIApp, *, token: AccessToken | None, root: Path, min_free: int) -> None:

@@ -11,11 +11,8 @@ from save_avs.serving.errors import ServiceError
 class JobQueue:
     """Ids of waiting jobs, first come, first served; thread-safe.
 
-    A place is reserved before a video is read, so that no video is uploaded in vain.
-
-    Args:
-        capacity: jobs that may wait or be on their way in.
-        workers: how many take from the queue, for the estimate of the waiting time.
+    A place, of ``capacity``, is reserved before a video is read, so that no video is uploaded in vain. The
+    waiting time is estimated for as many ``workers``.
     """
 
     def __init__(self, capacity: int, workers: int) -> None:

@@ -28,16 +28,8 @@ class JobStore:
     """The jobs of one server by id, each change written to disk first; thread-safe.
 
     In the data folder, ``jobs/<id>/`` holds each job, ``tmp/`` what arrives or is removed. A job's folder
-    appears complete and disappears at once: both are one rename.
-
-    Args:
-        root: the data folder, created if missing.
-
-    Attributes:
-        changed: the lock of every change, notified of each.
-
-    Raises:
-        UsageError: another server uses the folder, or it is a file.
+    appears complete and disappears at once: both are one rename. ``changed`` is the lock of every change,
+    notified of each. A UsageError says that another server uses the folder, or that it is a file.
     """
 
     def __init__(self, root: Path) -> None:

@@ -29,13 +29,7 @@ _DESCRIPTION = (
 
 
 def make_app(service: Service, *, token: AccessToken | None = None, page: bool = True) -> FastAPI:
-    """Make the application of a service.
-
-    Args:
-        service: started, so that its models are known.
-        token: required of every client; None for no authentication.
-        page: serve the web page too.
-    """
+    """Make the application of a started service; without a token there is no authentication."""
     app = FastAPI(
         title="save-avs", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None
     )

@@ -24,11 +24,7 @@ _BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds
 
 
 class Metrics:
-    """Prometheus metrics of one service, in a registry of their own.
-
-    Args:
-        waiting, running: called at each scrape.
-    """
+    """Prometheus metrics of one service, in a registry of their own; each scrape calls both functions."""
 
     def __init__(self, *, waiting: Callable[[], int], running: Callable[[], int]) -> None:
         self._registry = registry = CollectorRegistry()
@@ -47,16 +43,7 @@ class Metrics:
 
 
 class Service:
-    """Jobs and the workers that run them; thread-safe.
-
-    Args:
-        root: the data folder.
-        config: of the workers.
-
-    Attributes:
-        models: facts about each model, its name first.
-        store, queue: of the jobs.
-    """
+    """Jobs in a data folder, and the workers that run them; thread-safe."""
 
     def __init__(self, root: Path, config: WorkerConfig) -> None:
         self.limits, self.hosts = config.limits, config.hosts

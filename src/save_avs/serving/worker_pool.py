@@ -22,12 +22,7 @@ Worker = WorkerProcess[tuple[ModelFacts, ...], JobTask, JobError | None]
 
 
 class WorkerPool:
-    """Takes jobs from the queue and runs them.
-
-    Args:
-        config: of each worker.
-        on_end: called with each job that has ended here.
-    """
+    """Takes jobs from the queue and runs them; ``on_end`` is called with each job that has ended here."""
 
     def __init__(
         self, config: WorkerConfig, *, queue: JobQueue, store: JobStore, on_end: Callable[[Job], None]

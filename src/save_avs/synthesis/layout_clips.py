@@ -46,14 +46,10 @@ class PlannedScene(NamedTuple):
 def plan_scenes(
     request: LayoutRequest, options: SceneOptions, *, seconds: float, segments: int = 1, subset: str = ""
 ) -> Iterator[PlannedScene]:
-    """Draw the scenes of a request, split after split.
+    """Draw the scenes of a request, split after split, each of so many seconds.
 
-    Args:
-        request: how many for which splits.
-        options: how they are drawn.
-        seconds: length of each.
-        segments: parts of a scene within which the sounding objects do not change.
-        subset: prefix of names and seeds, for scenes of one split in several subsets.
+    The sounding objects do not change within one of a scene's ``segments``. ``subset`` is a prefix of names
+    and seeds, for scenes of one split in several subsets.
     """
     done, total = 0, request.count * len(request.corpora)
     for split, corpus in request.corpora.items():
@@ -82,12 +78,8 @@ def write_clip_files(
 ) -> None:
     """Write the files of a clip: frame k shows the scene at 15/16 of second ``first_second`` + k.
 
-    Args:
-        scene: at least as long as its frames reach.
-        paths: the files; frames whose annotation is None get none.
-        size: (height, width), pixels.
-        write_annotation: writes an annotation; by default a 1-bit mask of what sounds.
-        first_second: second of the first frame.
+    Frames whose annotation is None get none; ``size`` is (height, width) in pixels. By default an annotation
+    is a 1-bit mask of what sounds.
     """
     write_wav(paths.audio, mix_audio(scene.audio_sources, 0.0, scene.duration))
     for k, (path, annotation) in enumerate(zip(paths.frames, paths.annotations, strict=True)):

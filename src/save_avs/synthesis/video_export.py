@@ -38,14 +38,9 @@ def write_scene_video(
     fps: float = 25.0,
     masks: Path | None = None,
 ) -> None:
-    """Write a scene as MP4 with audio.
+    """Write a scene as MP4 with audio, at ``size`` (height, width) in pixels; frame k shows it at k / fps.
 
-    Args:
-        scene: what to render.
-        path: the file.
-        size: (height, width) in pixels.
-        fps: frames per second; frame k shows the scene at k / fps.
-        masks: a folder for the exact mask of what sounds in each frame: ``000000.png``, ..., 1 bit.
+    ``masks`` is a folder for the exact mask of what sounds in each frame: ``000000.png``, ..., 1 bit.
     """
     height, width = size
     audio = mix_audio(scene.audio_sources, 0.0, scene.duration)

@@ -46,10 +46,8 @@ class MicroBatch(NamedTuple):
 class MicroBatchReader:
     """Reads micro-batches; unreadable items are reported: an error in a worker would lose its message.
 
-    Args:
-        stream: raises DataError for an item that cannot be read.
-        collate: samples to a batch.
-        max_replacements: how many of the following items are tried instead.
+    In place of an item for which the stream raises a DataError, up to ``max_replacements`` of the following
+    ones are tried.
     """
 
     def __init__(self, stream: Any, collate: Callable[[Any], Any], max_replacements: int = 0) -> None:

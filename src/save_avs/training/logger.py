@@ -13,11 +13,7 @@ LOG_EVERY = 50  # steps
 
 
 class JsonLinesFile:
-    """Rows appended to a .jsonl file; a resumed run takes back those written after its checkpoint.
-
-    Attributes:
-        count: rows written.
-    """
+    """Rows appended to a .jsonl file; a resumed run takes back those written after its checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

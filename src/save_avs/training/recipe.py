@@ -95,12 +95,8 @@ def load_recipe(
     """Read a YAML recipe and apply ``key=value`` overrides (``stages.0.steps=10``).
 
     A recipe with ``extends: other.yaml`` (in the same folder) takes all values of that one and lists only
-    what differs. Values may refer to others, as in ``out: runs/v3-${shots}-shot``.
-
-    Args:
-        path: of the recipe.
-        overrides: applied last.
-        edit: changes what was read, before that: an OmegaConf mapping.
+    what differs. Values may refer to others, as in ``out: runs/v3-${shots}-shot``. ``edit`` changes what was
+    read, an OmegaConf mapping, before the overrides.
 
     Raises:
         RecipeError: on a missing file, an unknown key, or a value out of range: one line each.

@@ -60,10 +60,9 @@ def _section(history: StageHistory) -> dict[str, Any]:
 
 
 def draw_curves(history: StageHistory) -> str | None:
-    """Draw panels over the steps: loss terms, metrics with the selected step, learning rate, speed, memory.
+    """Draw panels over the steps as SVG: loss terms, metrics with the selected step, learning rate, machine.
 
-    Returns:
-        An SVG; None for a stage without a row.
+    None for a stage without a row.
     """
     from matplotlib.figure import Figure
 

@@ -15,11 +15,7 @@ class InterruptedRunError(SaveAvsError):
 
 
 class StopSignals:
-    """Within the block SIGTERM and Ctrl-C are recorded; a second signal takes effect at once.
-
-    Attributes:
-        received: number of the signal; 0 before any.
-    """
+    """Within the block SIGTERM and Ctrl-C are recorded; a second signal takes effect at once."""
 
     def __init__(self) -> None:
         self.received = 0

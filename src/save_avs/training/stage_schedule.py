@@ -31,13 +31,7 @@ def synthetic_schedule(stage: SyntheticStage, frames_per_item: int) -> StageSche
 
 
 def clip_schedule(stage: ClipStage, *, train: int, val: int) -> StageSchedule:
-    """Return the schedule of a stage that counts epochs.
-
-    Args:
-        stage: on a data set of clips.
-        train: items of an epoch: clips, or frames where the stage draws frames.
-        val: clips of the split ``val``.
-    """
+    """Return the schedule of a stage that counts epochs, of ``train`` clips or frames, and ``val`` clips."""
     steps_per_epoch = train / stage.items_per_step
     return StageSchedule(
         steps=stage.steps or math.ceil((stage.epochs or 0) * steps_per_epoch),

@@ -39,9 +39,7 @@ class _StopSignal(Exception):  # noqa: N818  no error: it ends the loop, the wei
 class Trainer:
     """Trains a task in ``folder``; resumes from the newest checkpoint there.
 
-    Args:
-        folder: for checkpoints, best.pt and metrics.jsonl.
-        distributed: the processes that train together; only the main one writes, and calls back.
+    Of the processes that train together, only the main one writes, and calls back.
     """
 
     def __init__(

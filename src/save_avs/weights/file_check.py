@@ -34,11 +34,8 @@ def detect_format(file: Path) -> WeightsFormat:
 def find_defect(file: Path, wanted: str = "") -> str | None:
     """Describe why a file is not weights (or, named .json, not JSON), or incomplete; None if it seems fine.
 
-    Of torch's older format only the start is checked: it does not hold its length.
-
-    Args:
-        file: the file.
-        wanted: the name whose suffix shows what the file should be; the file's own when empty.
+    The suffix of ``wanted``, else of the file's own name, shows what it should be. Of torch's older format
+    only the start is checked: it does not hold its length.
     """
     kind = detect_format(file)
     if Path(wanted or file.name).suffix == ".json":

@@ -75,11 +75,8 @@ def state_dict_mismatches(module: nn.Module, state: Mapping[str, Tensor]) -> lis
 def strict_load(module: nn.Module, state: Mapping[str, Tensor], *, source: str, assign: bool = False) -> None:
     """Load a state dict into a module, completely or not at all.
 
-    Args:
-        module: keeps its own precision and device, unless ``assign``.
-        state: as many keys, of the same names and shapes, as the module has.
-        source: where the state comes from, for the message.
-        assign: make the tensors themselves the module's parameters, as a module on the meta device needs.
+    With ``assign`` the tensors themselves become the module's parameters, as a module on the meta device
+    needs; else the module keeps its own precision and device.
 
     Raises:
         SaveAvsError: when anything differs; the message lists every missing, unexpected and mis-shaped key.

@@ -9,12 +9,7 @@ LIMIT = 0.2  # share of the time
 
 
 class DataWaitMonitor(Callback):
-    """Reports once per stage that more than `LIMIT` of the time is spent waiting for data, and what helps.
-
-    Args:
-        on_message: receives the line.
-        workers: data loading processes.
-    """
+    """Reports once per stage that more than `LIMIT` of the time is spent waiting for data, and what helps."""
 
     def __init__(self, on_message: Callable[[str], None], *, workers: int) -> None:
         self.report, self.workers = on_message, workers
