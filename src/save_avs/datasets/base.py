@@ -1,4 +1,4 @@
-"""The interface that every data set of clips has, and wrappers that keep it."""
+"""The interface that every data set of clips has."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,21 +22,17 @@ class AVDataset(Protocol):
     @property
     def name(self) -> str:
         """Name of the data set: ``s4``, ``ms3``, ..."""
-        ...
 
     @property
     def split(self) -> str:
         """``train``, ``val`` or ``test``."""
-        ...
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in ``AVSample.labels``, background first; empty without labels."""
-        ...
 
     def __len__(self) -> int:
         """Return the number of clips."""
-        ...
 
     def __getitem__(self, i: int) -> AVSample:
         """Read a clip at its own size.
@@ -44,45 +40,9 @@ class AVDataset(Protocol):
         Raises:
             DataError: a file is missing or broken; the message names it.
         """
-        ...
 
     def metadata(self, i: int) -> ClipMetadata:
         """Describe a clip without opening its files."""
-        ...
 
     def num_annotated(self, i: int) -> int | None:
         """Count the annotated frames of a clip without opening its files; None for a video."""
-        ...
-
-
-@dataclass(frozen=True)
-class DatasetWrapper:
-    """A data set around another; everything but the samples is passed through."""
-
-    clips: AVDataset  # the data set inside
-
-    @property
-    def name(self) -> str:
-        """Name of the data set."""
-        return self.clips.name
-
-    @property
-    def split(self) -> str:
-        """``train``, ``val`` or ``test``."""
-        return self.clips.split
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, background first."""
-        return self.clips.classes
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def metadata(self, i: int) -> ClipMetadata:
-        """Describe a clip without opening its files."""
-        return self.clips.metadata(i)
-
-    def num_annotated(self, i: int) -> int | None:
-        """Count the annotated frames of a clip without opening its files; None for a video."""
-        return self.clips.num_annotated(i)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from save_avs._files import atomic_path, open_regular
-from save_avs.datasets.base import AVDataset, DatasetWrapper
 from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.types import F32, AVSample
@@ -143,13 +142,14 @@ def _batches(clips: ClipDataset) -> Iterator[tuple[int, list[F32]]]:
 
 
 @dataclass(frozen=True)
-class FeatureDataset(DatasetWrapper):
+class FeatureDataset(ClipDataset):
     """Clips with the audio backbone's features."""
 
-    cache: FeatureCache
+    cache: FeatureCache = field(kw_only=True)
 
-    def __getitem__(self, i: int) -> AVSample:
-        sample = self.clips[i]
+    def read(self, i: int, *, waveform: F32 | None = None) -> AVSample:
+        """Read a clip, and the features of its log-mel from the cache."""
+        sample = super().read(i, waveform=waveform)
         features = self.cache.read(sample.log_mel)
         if features is None:
             raise DataError(
@@ -160,9 +160,9 @@ class FeatureDataset(DatasetWrapper):
         return replace(sample, features=features)
 
 
-def with_features(clips: AVDataset, cache: str | Path, *, backbone: str | None = None) -> FeatureDataset:
+def with_features(clips: ClipDataset, cache: str | Path, *, backbone: str | None = None) -> FeatureDataset:
     """Add features from a cache, made by ``save-avs data features``, to the samples of a dataset.
 
     ``backbone``, their backbone's identity, is optional if the cache has features of only one.
     """
-    return FeatureDataset(clips, FeatureCache.open(cache, backbone))
+    return FeatureDataset(**vars(clips), cache=FeatureCache.open(cache, backbone))

@@ -1,7 +1,6 @@
 """Export of a model to a self-contained folder: graph, facts, runner, example; checked before it appears."""
 
 import copy
-import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from save_avs._files import atomic_folder, atomic_write
+from save_avs._text import json_document
 from save_avs.models.config import SaveConfig
 from save_avs.models.precision import set_precision
 from save_avs.models.preprocess import MASK_THRESHOLD
@@ -68,7 +68,7 @@ def export_model(
         target.write(trace_end_to_end(converted), part)
         graph_files = sorted(path.name for path in part.iterdir())
         about = _describe(model.config, target, target_precision)
-        _write_json(part / ABOUT, about)
+        atomic_write(part / ABOUT, json_document(about))
         atomic_write(part / RUNNER, _render("run.py.jinja", target, about))
         found = run_check(part, chunk, reference, name=video.name)
         np.savez_compressed(
@@ -79,7 +79,7 @@ def export_model(
             masks=reference > MASK_THRESHOLD,
         )
         about["check"] = asdict(found)
-        _write_json(part / ABOUT, about)
+        atomic_write(part / ABOUT, json_document(about))
         atomic_write(part / CARD, _render("README.md.jinja", target, about, files=graph_files))
     return found
 
@@ -114,10 +114,6 @@ def _describe(config: SaveConfig, target: ExportTarget, precision: Precision) ->
             "python": platform.python_version(),
         },
     }
-
-
-def _write_json(path: Path, about: dict[str, Any]) -> None:
-    atomic_write(path, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
 def _render(template: str, target: ExportTarget, about: dict[str, Any], **more: Any) -> str:

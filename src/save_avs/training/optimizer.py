@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from accelerate.utils import recursively_apply
 from torch import Tensor, nn
 
 from save_avs.training.dtensor import full_tensor, shard_like
@@ -71,7 +72,7 @@ class Optimizers:
 
     def state_dict(self) -> list[dict[str, Any]]:
         """Return the states with every tensor in full, on the CPU."""
-        return [_full(optimizer.state_dict()) for optimizer in self.all]
+        return [recursively_apply(full_tensor, optimizer.state_dict()) for optimizer in self.all]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         """Restore the states, sharded as the parameters are."""
@@ -79,14 +80,6 @@ class Optimizers:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             sharded = {i: _sharded(parameters[i], values) for i, values in state["state"].items()}
             optimizer.load_state_dict({**state, "state": sharded})
-
-
-def _full(state: dict[str, Any]) -> dict[str, Any]:
-    values = {
-        i: {k: full_tensor(v) if isinstance(v, Tensor) else v for k, v in row.items()}
-        for i, row in state["state"].items()
-    }
-    return {**state, "state": values}
 
 
 def _sharded(parameter: nn.Parameter, values: dict[str, Any]) -> dict[str, Any]:

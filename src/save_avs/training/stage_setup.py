@@ -11,8 +11,8 @@ from torch import nn
 
 from save_avs.audio.frontend import Frontend
 from save_avs.datasets import open_dataset
-from save_avs.datasets.base import AVDataset
 from save_avs.datasets.feature_cache import backbone_identity, with_features
+from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.datasets.registry import resolve_spec
 from save_avs.errors import UsageError
 from save_avs.models import SAVE, SaveConfig, build_from_pretrained
@@ -30,8 +30,8 @@ from save_avs.training.tasks import TASKS, Task
 class Splits(NamedTuple):
     """The clips that a stage trains on, and those that it validates on."""
 
-    train: AVDataset
-    val: AVDataset
+    train: ClipDataset
+    val: ClipDataset
 
     def with_features(self, cache: Path, name: str, backbone: nn.Module) -> Splits:
         """Return the same clips with the cached features of an audio backbone."""
@@ -56,7 +56,7 @@ def open_splits(stage: ClipStage, frontend: Frontend) -> Splits:
     return Splits(train, val)
 
 
-def items_per_epoch(stage: ClipStage, train: AVDataset) -> int:
+def items_per_epoch(stage: ClipStage, train: ClipDataset) -> int:
     """Return the clips of an epoch, or its frames where the stage draws frames."""
     return sum(count_annotated(train)) if stage.batch_frames else len(train)
 
@@ -120,7 +120,7 @@ def make_task(recipe: Recipe, stage: Stage, model: SAVE, splits: Splits | None) 
     return AVSegmentationTask(model, stage, train=splits.train, val=splits.val, redraw=redraw)
 
 
-def _redraw(stage: ClipStage, frontend: Frontend) -> Callable[[int], AVDataset] | None:
+def _redraw(stage: ClipStage, frontend: Frontend) -> Callable[[int], ClipDataset] | None:
     """Return what opens the training clips of an epoch; None where every epoch has the same."""
     data = stage.data
     if not resolve_spec(data.name, data.root).has_random_audio or data.features is not None:
@@ -128,5 +128,5 @@ def _redraw(stage: ClipStage, frontend: Frontend) -> Callable[[int], AVDataset] 
     return partial(_open_epoch, data, stage.seed, frontend)  # can be sent to a worker
 
 
-def _open_epoch(data: DatasetConfig, seed: int, frontend: Frontend, epoch: int) -> AVDataset:
+def _open_epoch(data: DatasetConfig, seed: int, frontend: Frontend, epoch: int) -> ClipDataset:
     return open_dataset(data.name, data.root, "train", seed=seed + epoch, frontend=frontend)
