@@ -238,6 +238,10 @@ def test_avss_as_published_scores_the_padding_of_v1_clips(tmp_path) -> None:
     np.testing.assert_array_equal(plain.semantic.miou[1:], report.semantic.miou[1:])
 
 
-def test_only_avss_has_a_published_way(root) -> None:
+def test_only_avss_has_a_published_way(root, tmp_path) -> None:
     with pytest.raises(UsageError, match="ms3 has no published way of padding"):
         as_published(open_dataset("ms3", root, "test"))
+    official.write_avss(tmp_path)
+    official.write_v3(tmp_path)
+    with pytest.raises(UsageError, match="v3-0 has no published way of padding"):
+        as_published(open_dataset("v3-0", tmp_path, "test"))

@@ -154,13 +154,12 @@ def as_published(clips: ClipDataset) -> ClipDataset:
     Source: ``color_dataloader.py`` and ``torchvggish/vggish.py`` of AVSBench (arXiv 2301.13190).
     """
     entries = []
-    for entry in clips.entries:
-        if not isinstance(entry, ImageSequenceClip) or not isinstance(entry.read_annotation, LabelReader):
-            raise UsageError(
-                f"{clips.name} has no published way of padding: use v1s, v1m, v2 or avss, unpacked"
-            )
-        reader = replace(entry.read_annotation, as_published=True)
-        entries.append(replace(entry, read_annotation=reader, repeat_last_patch=False))
+    for entry in clips.entries if clips.name in {spec.name for spec in AVSS} else ():
+        if isinstance(entry, ImageSequenceClip) and isinstance(entry.read_annotation, LabelReader):
+            reader = replace(entry.read_annotation, as_published=True)
+            entries.append(replace(entry, read_annotation=reader, repeat_last_patch=False))
+    if len(entries) != len(clips):
+        raise UsageError(f"{clips.name} has no published way of padding: use v1s, v1m, v2 or avss, unpacked")
     return replace(clips, entries=entries, padded_to=max(FRAMES.values()))
 
 
