@@ -81,6 +81,17 @@ def test_log_mel_at_the_centers_of_log_mel() -> None:
     np.testing.assert_array_equal(log_mel_at(waveform, RATE, centers), expected)
 
 
+@pytest.mark.parametrize("sample_rate", [8000, 44_100])
+def test_log_mel_at_resamples_other_sample_rates(sample_rate: int) -> None:
+    def sound(rate: int) -> np.ndarray:
+        t = np.arange(3 * rate) / rate
+        return (0.3 * np.sin(2 * np.pi * 440 * t) + 0.2 * np.sin(2 * np.pi * 2500 * t)).astype(np.float32)
+
+    times = [1.1, 1.5, 1.93]
+    expected = log_mel_at(sound(RATE), RATE, times)
+    assert np.abs(log_mel_at(sound(sample_rate), sample_rate, times) - expected).max() < 1e-3
+
+
 def test_log_mel_at_is_centered_to_the_sample() -> None:
     waveform, times = noise(3.0), np.random.default_rng(1).uniform(0.0, 3.0, 40)
     together = log_mel_at(waveform, RATE, times)

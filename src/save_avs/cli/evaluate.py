@@ -37,7 +37,7 @@ def evaluate(
     models: Annotated[
         list[str] | None,
         Argument(
-            metavar="[NAME|PATH]...",
+            metavar="NAME|PATH",
             help="Bundled models or models' folders; the others are compared with the first.",
             autocompletion=complete_models,
             show_default=False,

@@ -48,6 +48,13 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m tests.support.batch_kills",
         "python benchmarks/soak.py",
     ),
+    "takes half a minute; the tests of each part compare with the same references": (
+        "python scripts/compare_with_ancestors.py",
+    ),
+    "runs the tests of six parts eighty times": (
+        "python scripts/mutation_check.py",
+        "python scripts/mutation_check.py losses 42",
+    ),
     "needs atheris, which no check installs": ("python fuzz/parsers.py masks -max_total_time=120",),
     "belongs to an exported folder; tests/runtimes/test_export.py runs it there": (
         "python run.py example.npz masks.npz",
