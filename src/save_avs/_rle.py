@@ -1,7 +1,5 @@
 """Run-length codes of binary masks: COCO's compressed run lengths, and plain run lengths by rows."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Text for terminals and documents: escaped control characters, paths, Markdown tables, JSON."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

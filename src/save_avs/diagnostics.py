@@ -1,7 +1,5 @@
 """Diagnostics of an installation: versions, codecs, devices, weights cache, extras, the bundled model."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

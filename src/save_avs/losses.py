@@ -5,8 +5,6 @@ the gradients of all processes then add up to those of one. (Where they are aver
 ``DistributedDataParallel``, divide that number by the number of processes first.)
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

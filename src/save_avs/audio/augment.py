@@ -1,7 +1,5 @@
 """Waveform augmentation: time shift, mixing at a signal-to-noise ratio, noise and gain."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Mixing audio channels: any layout to mono, stereo, or one that AAC players support."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Front-ends: how each published audio network's input is computed from a waveform."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal

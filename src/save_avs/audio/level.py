@@ -1,7 +1,5 @@
 """Level of a sound: measured block by block, and the gain that makes a quiet sound as loud as others."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from save_avs.types import F32

@@ -4,8 +4,6 @@ Everything is computed in float64 and cast once at the end: in float32 a pure to
 reference by 3e-4.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray

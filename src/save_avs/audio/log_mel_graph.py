@@ -1,7 +1,5 @@
 """Log-mel front-end as a torch module, for exported graphs that take waveforms."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn

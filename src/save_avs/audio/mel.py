@@ -1,7 +1,5 @@
 """Mel filter banks in the variants that published networks were trained with."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal

@@ -1,7 +1,5 @@
 """Scores accumulated over batches of frames, at every size and threshold that some protocol needs."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """A model on a data set of clips, scored under named protocols, with intervals over source videos."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial

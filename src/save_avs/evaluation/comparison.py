@@ -1,7 +1,5 @@
 """Two models on the same clips: differences, their confidence intervals, and a paired test."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

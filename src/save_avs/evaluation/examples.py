@@ -1,7 +1,5 @@
 """The best, median and worst clips of an evaluation, and a contact sheet of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

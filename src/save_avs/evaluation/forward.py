@@ -1,7 +1,5 @@
 """Batches of the annotated frames of a data set, and a model's forward pass over them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,25 +18,15 @@ from save_avs.types import F32, U8, AVSample, Bool
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """Frames of one or several clips.
+    """Frames of one or several clips."""
 
-    Attributes:
-        images: u8 [B,3,S,S].
-        log_mel: f32 [B,1,frames,bands].
-        features: f32 [B,D]; None unless the data set has them for every frame.
-        targets: bool [H,W] per frame, each at its own size.
-        labels: u8 [H,W] per frame, or None.
-        clips: index in the data set of each frame's clip.
-        positions: index of the frame in its clip.
-    """
-
-    images: Tensor
-    log_mel: Tensor
-    features: Tensor | None
-    targets: tuple[Bool, ...]
-    labels: tuple[U8 | None, ...]
-    clips: tuple[int, ...]
-    positions: tuple[int, ...]
+    images: Tensor  # u8 [B,3,S,S]
+    log_mel: Tensor  # f32 [B,1,frames,bands]
+    features: Tensor | None  # f32 [B,D]; None unless the data set has them for every frame
+    targets: tuple[Bool, ...]  # bool [H,W] per frame, each at its own size
+    labels: tuple[U8 | None, ...]  # u8 [H,W] per frame, or None
+    clips: tuple[int, ...]  # index in the data set of each frame's clip
+    positions: tuple[int, ...]  # index of the frame in its clip
 
     def __len__(self) -> int:
         return len(self.clips)

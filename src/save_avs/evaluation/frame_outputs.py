@@ -1,7 +1,5 @@
 """Predictions for a batch of frames, at whatever size and in whatever form: from a model, or from files."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -78,17 +76,11 @@ class MaskSource(Protocol):
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """Logits as a model returns them.
+    """Logits as a model returns them."""
 
-    Attributes:
-        masks: f32 [B,M,M].
-        classes: f32 [B,K,M,M], or None.
-        resize: how frames became the model's square.
-    """
-
-    masks: Tensor
-    classes: Tensor | None
-    resize: Resize
+    masks: Tensor  # f32 [B,M,M]
+    classes: Tensor | None  # f32 [B,K,M,M], or None
+    resize: Resize  # how frames became the model's square
 
     def masks_at(self, rows: Sequence[int], shape: Shape, frame: Shape) -> MaskValues:
         """Resize logits bilinearly; the padding of a padded square is cut away first."""

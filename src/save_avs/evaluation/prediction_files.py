@@ -1,7 +1,5 @@
 """Files with the predicted mask of one frame: PNG and NPZ, read and written."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ The mask of a frame has the path of its annotation in the data set, ``s4_data/gt
 below a folder of its own, with the suffix ``.png`` or ``.npz``.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,25 +98,15 @@ class StoredOutputs:
 
 @dataclass(frozen=True)
 class StoredPredictions:
-    """The masks of every annotated frame of a data set, read as they are scored.
+    """The masks of every annotated frame of a data set, read as they are scored."""
 
-    Attributes:
-        name: of the model that wrote them, else of their folder.
-        image_size: side of the network's input, else of square masks; 0 if neither is known.
-        resize: how frames became the network's square.
-        precision: of the network; ``stored`` if it is not known.
-        files: of each frame, by (clip, position).
-        classes: of the label maps; empty without.
-        content: of 8-bit PNGs.
-    """
-
-    name: str
-    image_size: int
-    resize: Resize
-    precision: str
-    files: Mapping[Place, Path]
-    classes: tuple[str, ...]
-    content: PngContent
+    name: str  # of the model that wrote them, else of their folder
+    image_size: int  # side of the network's input, else of square masks; 0 if neither is known
+    resize: Resize  # how frames became the network's square
+    precision: str  # of the network; ``stored`` if it is not known
+    files: Mapping[Place, Path]  # of each frame, by (clip, position)
+    classes: tuple[str, ...]  # of the label maps; empty without
+    content: PngContent  # of 8-bit PNGs
     reads_images = False
 
     def predict(self, batch: FrameBatch, *, labels: bool) -> StoredOutputs:

@@ -1,7 +1,5 @@
 """Results as published in papers (``reference_results.yaml``); none of them was measured again."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -11,21 +9,14 @@ import yaml
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """A paper's result on a data set.
+    """A paper's result on a data set."""
 
-    Attributes:
-        method: name and venue.
-        miou: percent, as printed.
-        f: percent; None if the paper has none.
-        protocol: code that scored it, as far as it is known.
-        caveat: for comparisons with our scores.
-    """
-
-    method: str
-    miou: float
-    f: float | None = None
+    method: str  # name and venue
+    miou: float  # percent, as printed
+    f: float | None = None  # percent; None if the paper has none
+    # code that scored it, as far as it is known
     protocol: str = "the benchmark's public code; the batch size is not stated"
-    caveat: str = ""
+    caveat: str = ""  # for comparisons with our scores
 
 
 _RESULTS: dict[str, dict[str, Any]] = yaml.safe_load(

@@ -1,7 +1,5 @@
 """The report of a model on a data set of clips: its scores as Markdown and JSON, and a contact sheet."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -29,40 +27,24 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class EvaluationInfo:
-    """What was evaluated on what.
-
-    Attributes:
-        image_size: side of the model's square input, pixels; 0 for masks of the frames' own size.
-        resize: how a frame becomes that square.
-        split: of the data set ``data``.
-        clips: clips scored.
-        frames: frames scored, which are those that are annotated and exist.
-        silent_frames: scored frames in which nothing sounds.
-        sources: videos that the clips were cut from.
-        seed: of intervals and tests.
-        resamples: data sets drawn for the intervals.
-        features: frames whose audio features came with the data set.
-        padding: frames of padding scored in label maps, as the public code of AVSS does.
-        seconds: time for reading, inference and scoring.
-        skipped: broken clips that were left out, each with its reason.
-    """
+    """What was evaluated on what."""
 
     model: str
-    image_size: int
-    resize: str
+    image_size: int  # side of the model's square input, pixels; 0 for masks of the frames' own size
+    resize: str  # how a frame becomes that square
     precision: str
     data: str
-    split: str
-    clips: int
-    frames: int
-    silent_frames: int
-    sources: int
-    seed: int
-    resamples: int
-    features: int
-    seconds: float
-    padding: int = 0
-    skipped: tuple[str, ...] = ()
+    split: str  # of the data set ``data``
+    clips: int  # clips scored
+    frames: int  # frames scored, which are those that are annotated and exist
+    silent_frames: int  # scored frames in which nothing sounds
+    sources: int  # videos that the clips were cut from
+    seed: int  # of intervals and tests
+    resamples: int  # data sets drawn for the intervals
+    features: int  # frames whose audio features came with the data set
+    seconds: float  # time for reading, inference and scoring
+    padding: int = 0  # frames of padding scored in label maps, as the public code of AVSS does
+    skipped: tuple[str, ...] = ()  # broken clips that were left out, each with its reason
 
 
 @dataclass(frozen=True)
@@ -77,55 +59,34 @@ class GroupScores:
 
 @dataclass(frozen=True)
 class ProtocolScores:
-    """All scores under one protocol.
+    """All scores under one protocol."""
 
-    Attributes:
-        protocol: as it was run.
-        overall: of all clips.
-        categories: by category; a clip with two categories counts in both.
-        objects: by number of sounding objects.
-    """
-
-    protocol: ScoringProtocol
-    overall: GroupScores
-    categories: tuple[GroupScores, ...]
-    objects: tuple[GroupScores, ...]
+    protocol: ScoringProtocol  # as it was run
+    overall: GroupScores  # of all clips
+    categories: tuple[GroupScores, ...]  # by category; a clip with two categories counts in both
+    objects: tuple[GroupScores, ...]  # by number of sounding objects
 
 
 @dataclass(frozen=True)
 class SemanticScores:
-    """The scores of label maps (AVSS).
+    """The scores of label maps (AVSS)."""
 
-    Attributes:
-        classes: names of the labels.
-        overall: by subset of the classes that is averaged.
-        miou: of each class; NaN for a class that occurs in no frame.
-        f: of each class, likewise.
-        frames: frames in which each class is predicted or true.
-    """
-
-    classes: tuple[str, ...]
-    overall: dict[ClassSubset, dict[MetricName, Estimate]]
-    miou: tuple[float, ...]
-    f: tuple[float, ...]
-    frames: tuple[int, ...]
+    classes: tuple[str, ...]  # names of the labels
+    overall: dict[ClassSubset, dict[MetricName, Estimate]]  # by subset of the classes that is averaged
+    miou: tuple[float, ...]  # of each class; NaN for a class that occurs in no frame
+    f: tuple[float, ...]  # of each class, likewise
+    frames: tuple[int, ...]  # frames in which each class is predicted or true
 
 
 @dataclass(frozen=True)
 class ClipScores:
-    """The scores of single clips, which `compare` needs.
+    """The scores of single clips, which `compare` needs."""
 
-    Attributes:
-        names: of the clips, in the tables' order.
-        sources: the video each was cut from.
-        tables: sums over each clip's frames, by way of scoring frames.
-        semantic: likewise for label maps.
-    """
-
-    names: tuple[str, ...]
-    sources: tuple[str, ...]
+    names: tuple[str, ...]  # of the clips, in the tables' order
+    sources: tuple[str, ...]  # the video each was cut from
+    # sums over each clip's frames, by way of scoring frames
     tables: dict[FrameScoring, ClipTable] = field(default_factory=dict)
-    semantic: SemanticTable | None = None
+    semantic: SemanticTable | None = None  # likewise for label maps
 
     def mean_ious(self, scoring: FrameScoring) -> list[float]:
         """Mean IoU of each clip's frames."""
@@ -135,21 +96,13 @@ class ClipScores:
 
 @dataclass(frozen=True)
 class BenchmarkReport:
-    """Result of `evaluate_clips`.
+    """Result of `evaluate_clips`."""
 
-    Attributes:
-        info: the model, the data and the settings.
-        scores: under each protocol, in the requested order.
-        semantic: of label maps, where model and data have them.
-        examples: the best, the median and the worst clips.
-        clip_scores: of single clips, for `compare`.
-    """
-
-    info: EvaluationInfo
-    scores: tuple[ProtocolScores, ...]
-    semantic: SemanticScores | None
-    examples: tuple[ExampleFrame, ...]
-    clip_scores: ClipScores
+    info: EvaluationInfo  # the model, the data and the settings
+    scores: tuple[ProtocolScores, ...]  # under each protocol, in the requested order
+    semantic: SemanticScores | None  # of label maps, where model and data have them
+    examples: tuple[ExampleFrame, ...]  # the best, the median and the worst clips
+    clip_scores: ClipScores  # of single clips, for `compare`
 
     def table(self) -> str:
         """Format all scores as Markdown, in percent, next to published ones."""

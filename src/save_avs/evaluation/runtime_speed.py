@@ -1,7 +1,5 @@
 """Speed of a model on this machine, through every installed runtime and in every fast precision."""
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -4,8 +4,6 @@ Every scene is paired with five sounds: its own; that of a silent object in view
 that of a class not in view; digital silence; faint noise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -57,35 +55,21 @@ METRIC_TITLES = {
 
 @dataclass(frozen=True)
 class SoundTrial:
-    """A scene under one sound.
+    """A scene under one sound."""
 
-    Attributes:
-        kind: of the sound, see `METRIC_TITLES`.
-        log_mel: of the sound, f32 [frames,bands].
-        target: pixels that should be marked, bool [S,S].
-    """
-
-    kind: str
-    log_mel: F32
-    target: Bool
+    kind: str  # of the sound, see `METRIC_TITLES`
+    log_mel: F32  # of the sound, f32 [frames,bands]
+    target: Bool  # pixels that should be marked, bool [S,S]
 
 
 class TrialScore(NamedTuple):
-    """The score of a trial.
+    """The score of a trial."""
 
-    Attributes:
-        scene: index of its scene.
-        kind: of the trial.
-        value: IoU; for the kinds in ``EMPTY_TARGET`` the share of the frame that was marked.
-        target_area: share of the frame that should be marked.
-        unseen_appearance: whether training saw none of the sounding objects' cutouts.
-    """
-
-    scene: int
-    kind: str
-    value: float
-    target_area: float
-    unseen_appearance: bool
+    scene: int  # index of its scene
+    kind: str  # of the trial
+    value: float  # IoU; for the kinds in ``EMPTY_TARGET`` the share of the frame that was marked
+    target_area: float  # share of the frame that should be marked
+    unseen_appearance: bool  # whether training saw none of the sounding objects' cutouts
 
 
 @dataclass(frozen=True)
@@ -100,22 +84,15 @@ class RenderedScene:
 
 @dataclass
 class SceneReport:
-    """Result of `evaluate_scenes`.
+    """Result of `evaluate_scenes`."""
 
-    Attributes:
-        scenes: number of scenes.
-        with_silent_object: share of the scenes in which at least one object is silent.
-        metrics: IoU or marked share by kind of trial.
-        f_score: the benchmark's F over the scenes' own sounds, protocol ``dataset``.
-        examples: (frame, target, predicted mask) of a few scenes, each [S,S,...].
-        trials: scores of single trials, whose means ``metrics`` holds.
-    """
-
-    scenes: int
-    with_silent_object: float
-    metrics: dict[str, Estimate]
-    f_score: float
+    scenes: int  # number of scenes
+    with_silent_object: float  # share of the scenes in which at least one object is silent
+    metrics: dict[str, Estimate]  # IoU or marked share by kind of trial
+    f_score: float  # the benchmark's F over the scenes' own sounds, protocol ``dataset``
+    # (frame, target, predicted mask) of a few scenes, each [S,S,...]
     examples: list[tuple[U8, Bool, Bool]] = field(default_factory=list)
+    # scores of single trials, whose means ``metrics`` holds
     trials: list[TrialScore] = field(default_factory=list)
 
     def table(self, info: dict[str, Any]) -> str:

@@ -3,8 +3,6 @@
 Needs the extra ``torchmetrics``.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

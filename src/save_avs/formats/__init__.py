@@ -1,7 +1,5 @@
 """Masks as files: masks.json, and the formats of other tools (a module and a line in the table each)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +23,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MaskFormat:
-    """A file format for masks.
+    """A file format for masks."""
 
-    Attributes:
-        file: name of the file or folder in a results folder.
-        write: writes the masks to such a path; the file appears complete or not at all.
-    """
-
-    file: str
+    file: str  # name of the file or folder in a results folder
+    # writes the masks to such a path; the file appears complete or not at all
     write: Callable[[Path, MaskDocument], None]
 
 

@@ -1,7 +1,5 @@
 """COCO dataset: one JSON with images, annotations and the category, as pycocotools opens it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ task created from the video finds it by its frame number, which counts every fra
 one tracked object have its id as their group, which CVAT shows in one color, and as an attribute.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

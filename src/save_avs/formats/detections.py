@@ -1,7 +1,5 @@
 """Masks as detections of the package supervision, which draws, filters and counts them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any

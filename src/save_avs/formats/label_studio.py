@@ -1,7 +1,5 @@
 """Label Studio JSON: one task per processed frame, its mask a brush prediction."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """masks.json: the masks of a video as COCO run lengths, one line per frame."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,19 +22,12 @@ _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError,
 
 @dataclass(frozen=True)
 class MaskDocument:
-    """The masks of a video, and the video and model that they come from.
+    """The masks of a video, and the video and model that they come from."""
 
-    Attributes:
-        video_masks: one mask for each processed frame.
-        video: path, width, height, fps, duration, as masks.json has them.
-        model: describes the model.
-        image_prefix: a folder or URL to put before a frame's file name, in formats that name images.
-    """
-
-    video_masks: VideoMasks
-    video: Mapping[str, Any]
-    model: Mapping[str, Any]
-    image_prefix: str = ""
+    video_masks: VideoMasks  # one mask for each processed frame
+    video: Mapping[str, Any]  # path, width, height, fps, duration, as masks.json has them
+    model: Mapping[str, Any]  # describes the model
+    image_prefix: str = ""  # a folder or URL to put before a frame's file name, in formats that name images
 
     def image_name(self, i: int) -> str:
         """Return the file name of the i-th processed frame, as the PNGs of masks are named."""

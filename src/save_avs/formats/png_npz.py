@@ -1,7 +1,5 @@
 """Masks as pixels: one PNG per frame, or one NumPy .npz."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable, Sequence
 from colorsys import hsv_to_rgb

@@ -1,7 +1,5 @@
 """Frames and sound as people hold them (lists, tensors, any number type, any layout) as a VideoChunk."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

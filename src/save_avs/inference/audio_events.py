@@ -1,7 +1,5 @@
 """Sound classes over time, by the class head of a model's audio backbone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A folder of images with a sound file as a video: numbered frames beside a wav, or a clip of AVSBench."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Overlay of a stream: a video with its masks and sound that grows while the stream is segmented."""
 
-from __future__ import annotations
-
 import os
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Several videos in a row: failures are recorded, and the next video follows."""
 
-from __future__ import annotations
-
 import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Objects of a mask: its connected parts, and ids for them that persist over time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

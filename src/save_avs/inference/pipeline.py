@@ -1,7 +1,5 @@
 """Segmentation of a whole video: reading, model and writing overlap, and memory stays bounded."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

@@ -1,7 +1,5 @@
 """Logits of a model to masks at the size of the video, computed only where a mask can be."""
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from typing import NamedTuple

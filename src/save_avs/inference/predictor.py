@@ -1,7 +1,5 @@
 """Predictor: chunks of a video in, masks out, in bounded memory."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Prefetching: an iterator that runs in a thread of its own, a few items ahead of its consumer."""
 
-from __future__ import annotations
-
 import contextlib
 import queue
 import threading

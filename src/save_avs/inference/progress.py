@@ -1,7 +1,5 @@
 """Progress within one video."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """Input videos and the folders of their results: which videos, which folder each, which ones failed."""
 
-from __future__ import annotations
-
 import glob
 import json
 import os

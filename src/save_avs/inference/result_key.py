@@ -1,7 +1,5 @@
 """What a result was made of, and how: an earlier result is reused only where nothing differs."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict

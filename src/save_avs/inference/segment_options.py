@@ -1,7 +1,5 @@
 """Types of what ``segment`` takes: its inputs and its options."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Options of segmentation, checked before any work, and the names of the files that it writes."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass
@@ -44,48 +42,33 @@ _TIME = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):(?=[0-5]?\d(?:\.|$)))?(\d+(?:\.\d*
 class SegmentationSettings:
     """How to segment a video, and what to write.
 
-    Attributes:
-        fps: frames to process per second; None for every frame of the video.
-        threshold: pixels of a higher probability are marked; between 0 and 1.
-        outputs: names out of ``OUTPUTS``; the summary is always written.
-        batch_size: frames per forward pass of the model.
-        smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
-        objects: separate each mask into objects, its connected parts.
-        track: give the objects ids that persist over time; implies ``objects``.
-        color: of the mask in the overlay, as CSS writes it; ``auto`` for one that contrasts with the object.
-        opacity: of that color, 0 to 1.
-        outline: width of the line along its edge, percent of the frame's shorter side; 0 for none.
-        labels: write score and name or id at each mask in the overlay; ids are written without it, too.
-        tone_map: ``auto`` maps HDR and BT.2020 to BT.709; or ``off``.
-        deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
-        audio_track: the audio track to use, counted from 1; None for the one that players choose.
-        audio: file whose sound to use instead, its time 0 at that of the video.
-        normalize_audio: raise the level of the sound to -20 dBFS, for the model only, where it is below.
-        start: frames before this time, in seconds, are left out.
-        end: so are frames from this time on; None for the end of the video.
-
     Raises:
         UsageError: a value is out of range.
     """
 
-    fps: float | None = None
-    threshold: float = 0.5
-    outputs: tuple[str, ...] = DEFAULT_OUTPUTS
-    batch_size: int = 16
-    smooth: float = 0.0
-    objects: bool = False
-    track: bool = False
+    fps: float | None = None  # frames to process per second; None for every frame of the video
+    threshold: float = 0.5  # pixels of a higher probability are marked; between 0 and 1
+    outputs: tuple[str, ...] = DEFAULT_OUTPUTS  # names out of ``OUTPUTS``; the summary is always written
+    batch_size: int = 16  # frames per forward pass of the model
+    smooth: float = 0.0  # time constant in seconds of the smoothing of the logits over time; 0 for none
+    objects: bool = False  # separate each mask into objects, its connected parts
+    track: bool = False  # give the objects ids that persist over time; implies ``objects``
+    # of the mask in the overlay, as CSS writes it; ``auto`` for one that contrasts with the object
     color: str = "auto"
-    opacity: float = 0.5
+    opacity: float = 0.5  # of that color, 0 to 1
+    # width of the line along its edge, percent of the frame's shorter side; 0 for none
     outline: float = OUTLINE
+    # write score and name or id at each mask in the overlay; ids are written without it, too
     labels: bool = False
-    tone_map: Switch = "auto"
-    deinterlace: Switch = "auto"
+    tone_map: Switch = "auto"  # ``auto`` maps HDR and BT.2020 to BT.709; or ``off``
+    deinterlace: Switch = "auto"  # ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``
+    # the audio track to use, counted from 1; None for the one that players choose
     audio_track: int | None = None
-    audio: str | None = None
+    audio: str | None = None  # file whose sound to use instead, its time 0 at that of the video
+    # raise the level of the sound to -20 dBFS, for the model only, where it is below
     normalize_audio: bool = False
-    start: float = 0.0
-    end: float | None = None
+    start: float = 0.0  # frames before this time, in seconds, are left out
+    end: float | None = None  # so are frames from this time on; None for the end of the video
 
     def __post_init__(self) -> None:
         """Check every value."""

@@ -1,7 +1,5 @@
 """When something was visible in the masks: spans of time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Videos to segment, which can be read more than once: a file, or arrays in memory."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,25 +29,17 @@ _AUDIO_MARGIN = 0.5  # seconds of sound before and after a chunk
 
 @dataclass(frozen=True)
 class VideoSource:
-    """Frames and their sound, on one clock.
+    """Frames and their sound, on one clock."""
 
-    Attributes:
-        video: size, frame rate, duration and audio of the video.
-        name: identifies the video in written files: the absolute path of a file, or the URL.
-        label: names the video in messages: the path as it was given, or the URL.
-        audio: its sound, as keyword arguments of ``VideoWriter``.
-        read_chunks: reads the video from the start; takes the options of ``read_video_chunks``.
-        fingerprint: of the content as it was opened; empty for arrays.
-        current_fingerprint: of the content as it is now.
-    """
-
-    video: VideoInfo
-    name: str
-    label: str
-    audio: Mapping[str, Any]
+    video: VideoInfo  # size, frame rate, duration and audio of the video
+    name: str  # identifies the video in written files: the absolute path of a file, or the URL
+    label: str  # names the video in messages: the path as it was given, or the URL
+    audio: Mapping[str, Any]  # its sound, as keyword arguments of ``VideoWriter``
+    # reads the video from the start; takes the options of ``read_video_chunks``
     read_chunks: Callable[..., Iterator[VideoChunk]]
+    # of the content as it was opened; empty for arrays
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
-    current_fingerprint: Callable[[], Mapping[str, Any]] = dict
+    current_fingerprint: Callable[[], Mapping[str, Any]] = dict  # of the content as it is now
 
     def check_unchanged(self) -> None:
         """Raise a MediaError where the content has changed since it was opened."""

@@ -1,7 +1,5 @@
 """Inputs that are no local file (URLs, stdin, file objects), copied once into a temporary file."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Segmentation frame by frame, of a file or of a live source."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable, Generator, Iterable

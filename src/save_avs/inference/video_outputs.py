@@ -1,7 +1,5 @@
 """Overlay and matte videos and the images of frames, written frame by frame."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass

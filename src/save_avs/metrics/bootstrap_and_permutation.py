@@ -5,8 +5,6 @@ So sources are drawn (or swapped), each with all its clips. A data set with one 
 bootstrap.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,19 +26,12 @@ Scorer = Callable[[I64], F64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score with its 95 % confidence interval.
+    """A score with its 95 % confidence interval."""
 
-    Attributes:
-        value: the score; NaN where nothing was scored.
-        low: lower end of the interval; NaN for a single source, which gives none.
-        high: upper end.
-        count: clips, scenes or other values that were scored.
-    """
-
-    value: float
-    low: float
-    high: float
-    count: int
+    value: float  # the score; NaN where nothing was scored
+    low: float  # lower end of the interval; NaN for a single source, which gives none
+    high: float  # upper end
+    count: int  # clips, scenes or other values that were scored
 
     def __str__(self) -> str:
         if math.isnan(self.low):

@@ -1,7 +1,5 @@
 """Scores of single frames as the benchmark computes them: IoU, and F over a range of thresholds."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -5,8 +5,6 @@ A frame is reduced to a few counts and its F curve when it is added. Sums of the
 model: `score_clips` takes the clips to count, and is what intervals and tests are made of.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -54,36 +52,22 @@ def sum_by_clip(clips: I64, *columns: NDArray) -> tuple[I64, list[F64]]:
 
 @dataclass(frozen=True)
 class ClipTable(ScoreTable):
-    """Sums over the frames of each of C clips, in the data set's order.
+    """Sums over the frames of each of C clips, in the data set's order."""
 
-    Attributes:
-        frames: frames scored, [C].
-        iou: sum of their IoUs, [C].
-        sounding: frames with a sounding object, [C].
-        curve: sum of these frames' F curves, [C,255].
-        pixels: true positives, false positives, false negatives and true negatives, [C,4].
-    """
-
-    frames: F64
-    iou: F64
-    sounding: F64
-    curve: F64
-    pixels: F64
+    frames: F64  # frames scored, [C]
+    iou: F64  # sum of their IoUs, [C]
+    sounding: F64  # frames with a sounding object, [C]
+    curve: F64  # sum of these frames' F curves, [C,255]
+    pixels: F64  # true positives, false positives, false negatives and true negatives, [C,4]
 
 
 @dataclass(frozen=True)
 class FrameTable(ScoreTable):
-    """Scores of N single frames.
+    """Scores of N single frames."""
 
-    Attributes:
-        positions: index of the frame in its clip, [N].
-        counts: pixels in both, in the mask, in the target, in the frame, [N,4].
-        curves: F at 255 thresholds, [N,255]; NaN without a sounding object.
-    """
-
-    positions: I64
-    counts: I64
-    curves: F64
+    positions: I64  # index of the frame in its clip, [N]
+    counts: I64  # pixels in both, in the mask, in the target, in the frame, [N,4]
+    curves: F64  # F at 255 thresholds, [N,255]; NaN without a sounding object
 
     @property
     def sounding(self) -> Bool:

@@ -1,7 +1,5 @@
 """Named scoring protocols: each public code base's way of scoring masks, as one small object."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -13,41 +11,28 @@ BENCHMARK_SIZE = 224  # side at which the benchmark's code compares masks, pixel
 
 @dataclass(frozen=True)
 class FrameScoring:
-    """How a frame's logits are compared with its target.
+    """How a frame's logits are compared with its target."""
 
-    Attributes:
-        size: side of the square both are resized to in pixels, ``target`` for the target's own size, or
-            ``network`` for the size of the model's input. Logits are resized bilinearly, targets by nearest
-            neighbor.
-        threshold: a pixel is in the mask when its probability is above it.
-        f_from_logits: F thresholds logits instead of probabilities.
-    """
-
+    # side of the square both are resized to in pixels, ``target`` for the target's own size, or ``network``
+    # for the size of the model's input. Logits are resized bilinearly, targets by nearest neighbor.
     size: int | Literal["target", "network"] = "target"
-    threshold: float = 0.5
-    f_from_logits: bool = False
+    threshold: float = 0.5  # a pixel is in the mask when its probability is above it
+    f_from_logits: bool = False  # F thresholds logits instead of probabilities
 
 
 @dataclass(frozen=True)
 class ScoringProtocol:
-    """How frames become a score.
+    """How frames become a score."""
 
-    Attributes:
-        name: for the command line.
-        description: one line for reports.
-        scoring: of single frames.
-        clips_per_batch: clips that are scored together before batches are averaged; None for one batch.
-        pooled: intersections and unions are summed over the data set; the score is the mean of the mask's and
-            the background's.
-        size_is_configurable: whether the user may choose the size.
-    """
-
-    name: str
-    description: str
-    scoring: FrameScoring = field(default_factory=FrameScoring)
+    name: str  # for the command line
+    description: str  # one line for reports
+    scoring: FrameScoring = field(default_factory=FrameScoring)  # of single frames
+    # clips that are scored together before batches are averaged; None for one batch
     clips_per_batch: int | None = None
+    # intersections and unions are summed over the data set; the score is the mean of the mask's and the
+    # background's
     pooled: bool = False
-    size_is_configurable: bool = False
+    size_is_configurable: bool = False  # whether the user may choose the size
 
 
 _OFFICIAL = "the benchmark's public code, 224 x 224: mean IoU and best F of each batch of {}, averaged"

@@ -1,7 +1,5 @@
 """Semantic scores of label maps over a data set, as in AVSBench-semantic (AVSS): which class sounds where."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,17 +23,11 @@ CLASS_SUBSETS: dict[ClassSubset, str] = {
 
 @dataclass(frozen=True)
 class SemanticTable(ScoreTable):
-    """Sums over the frames of each of C clips, in the data set's order, for K classes.
+    """Sums over the frames of each of C clips, in the data set's order, for K classes."""
 
-    Attributes:
-        iou: sum of the IoUs of each class, [C,K].
-        f: sum of its F-scores, [C,K].
-        frames: frames in which the class is predicted or in the target, [C,K].
-    """
-
-    iou: F64
-    f: F64
-    frames: F64
+    iou: F64  # sum of the IoUs of each class, [C,K]
+    f: F64  # sum of its F-scores, [C,K]
+    frames: F64  # frames in which the class is predicted or in the target, [C,K]
 
 
 class SemanticMetric:

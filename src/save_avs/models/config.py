@@ -1,7 +1,5 @@
 """Config of a SAVE model, as in a model folder's ``config.json``, and the full-size presets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 

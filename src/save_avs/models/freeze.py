@@ -1,7 +1,5 @@
 """Freezing: named parts are trained, everything else is frozen."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from torch import nn

@@ -1,7 +1,5 @@
 """The convolutional stem of a hybrid ViT: features of a network trained on ImageNet, added to the patches."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Numeric precision of a model: resolved for a device, and set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,7 +1,5 @@
 """Frames to the square input of a model, and its logits back to the frame."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The published checkpoints a model is built on, and which of its tensors still equal theirs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +23,10 @@ PretrainedPaths = Path | str | Sequence[Path | str] | None
 
 @dataclass(frozen=True)
 class PretrainedDelta:
-    """What of a model comes from published checkpoints.
+    """What of a model comes from published checkpoints."""
 
-    Attributes:
-        refs: name, size and sha256 of the files.
-        checksums: of each tensor that came from them, by key; any training changes it.
-    """
-
-    refs: PretrainedRefs
-    checksums: Mapping[str, int]
+    refs: PretrainedRefs  # name, size and sha256 of the files
+    checksums: Mapping[str, int]  # of each tensor that came from them, by key; any training changes it
 
     def changed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The part of a model's state that differs from the checkpoints: new, or trained."""

@@ -1,7 +1,5 @@
 """Parameters and operations of a model, part by part, counted without allocating its weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,17 +35,12 @@ _MODULES = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelProfile:
-    """A model's parameters, and the operations of one frame.
+    """A model's parameters, and the operations of one frame."""
 
-    Attributes:
-        parts: parameters of each of ``PARTS``.
-        trained: number of trained parameters; in the paper's recipe adapters, audio adapter, mask decoder.
-        flops: of one frame and its sound, of each of ``PARTS``: multiplications and additions in matrix
-            products and convolutions, one each; all else (norms, activations, softmax) is not counted.
-    """
-
-    parts: Mapping[str, int]
-    trained: int
+    parts: Mapping[str, int]  # parameters of each of ``PARTS``
+    trained: int  # number of trained parameters; in the paper's recipe adapters, audio adapter, mask decoder
+    # of one frame and its sound, of each of ``PARTS``: multiplications and additions in matrix products and
+    # convolutions, one each; all else (norms, activations, softmax) is not counted
     flops: Mapping[str, int]
 
     @property

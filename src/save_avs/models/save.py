@@ -1,7 +1,5 @@
 """SAVE: a SAM with adapters in its image encoder and an audio backbone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The semantic head: which class sounds at each pixel, from the mask decoder's outputs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

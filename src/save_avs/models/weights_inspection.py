@@ -1,7 +1,5 @@
 """Inspection of a weight file or a model folder: which network, of which size, whether complete."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,23 +27,15 @@ from save_avs.weights.transformers_sam_keys import is_transformers_sam, remap_tr
 
 @dataclass
 class Inspection:
-    """What was found out about a weight file.
+    """What was found out about a weight file."""
 
-    Attributes:
-        file: the file that holds the weights.
-        description: one phrase, empty when the file was not recognized.
-        identity: name, size, sha256.
-        published: which published file it is, and how that is known.
-        problems: what prevents its use, one phrase each; empty when there is none.
-        notes: further facts.
-    """
-
-    file: Path
-    description: str = ""
-    identity: FileIdentity | None = None
-    published: str = ""
+    file: Path  # the file that holds the weights
+    description: str = ""  # one phrase, empty when the file was not recognized
+    identity: FileIdentity | None = None  # name, size, sha256
+    published: str = ""  # which published file it is, and how that is known
+    # what prevents its use, one phrase each; empty when there is none
     problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # further facts
 
 
 def inspect_weights(path: str | Path) -> Inspection:

@@ -1,7 +1,5 @@
 """Video files and live sources through FFmpeg: probing, reading and writing, timestamps kept."""
 
-from __future__ import annotations
-
 from save_avs.video.discovery import find_videos
 from save_avs.video.live import read_live_chunks
 from save_avs.video.open_live_source import is_live

@@ -1,7 +1,5 @@
 """Audio in blocks on one clock: resampled as it is decoded, buffered, and read in windows."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Level of a video's sound: what to say where it is silent or very quiet, and the gain that raises it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

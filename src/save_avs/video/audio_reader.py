@@ -1,7 +1,5 @@
 """Audio of a file: as blocks on the clock of its video, or complete as one mono waveform."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, pairwise

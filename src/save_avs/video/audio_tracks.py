@@ -1,7 +1,5 @@
 """The audio tracks of a file, and the choice of the one that belongs to a video."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +12,13 @@ from save_avs.video.probe import VideoInfo, first_audio_frame, probe
 
 @dataclass(frozen=True, kw_only=True)
 class AudioTrack:
-    """An audio track on the clock of a video.
+    """An audio track on the clock of a video."""
 
-    Attributes:
-        path: the file.
-        number: among the file's audio tracks, from 1; None for the one that players choose.
-        origin: the file's own timestamp, in seconds, at which the clock is zero.
-        sample_rate: samples per second.
-        layout: FFmpeg's name of the channel layout.
-    """
-
-    path: Path
-    number: int | None
-    origin: float
-    sample_rate: int
-    layout: str
+    path: Path  # the file
+    number: int | None  # among the file's audio tracks, from 1; None for the one that players choose
+    origin: float  # the file's own timestamp, in seconds, at which the clock is zero
+    sample_rate: int  # samples per second
+    layout: str  # FFmpeg's name of the channel layout
 
 
 def choose_audio(

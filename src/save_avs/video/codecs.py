@@ -1,7 +1,5 @@
 """Encodings of the videos that are written, and a check of which codecs this FFmpeg supports."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Mapping
@@ -15,25 +13,15 @@ from av.error import FFmpegError
 
 @dataclass(frozen=True, kw_only=True)
 class VideoEncoding:
-    """How the frames and audio of a video file are encoded, in FFmpeg's names.
+    """How the frames and audio of a video file are encoded, in FFmpeg's names."""
 
-    Attributes:
-        container: file format.
-        video_codec: encoder of the frames.
-        pix_fmt: encoded pixel format.
-        frame_format: pixel format of the frames passed in: ``rgb24`` or ``rgba``.
-        audio_codec: encoder of the audio.
-        options: of the video encoder.
-        even_size: width and height must be even, since colors are encoded at half the resolution.
-    """
-
-    container: str
-    video_codec: str
-    pix_fmt: str
-    frame_format: str
-    audio_codec: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    even_size: bool = False
+    container: str  # file format
+    video_codec: str  # encoder of the frames
+    pix_fmt: str  # encoded pixel format
+    frame_format: str  # pixel format of the frames passed in: ``rgb24`` or ``rgba``
+    audio_codec: str  # encoder of the audio
+    options: Mapping[str, str] = field(default_factory=dict)  # of the video encoder
+    even_size: bool = False  # width and height must be even, since colors are encoded at half the resolution
 
     @property
     def channels(self) -> int:

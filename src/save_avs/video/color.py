@@ -1,7 +1,5 @@
 """Color of decoded frames: which conversion to RGB they need, and alpha over black."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Opening a media file with FFmpeg, choosing its streams, and decoding past damage."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable, Iterator

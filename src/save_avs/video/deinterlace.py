@@ -1,7 +1,5 @@
 """Deinterlacing: two fields of an interlaced frame become one image, by FFmpeg's bwdif."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Finding video files: inputs given as files, folders or glob patterns become a list of paths."""
 
-from __future__ import annotations
-
 import glob
 from collections.abc import Iterable
 from pathlib import Path

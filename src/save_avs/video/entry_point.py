@@ -1,7 +1,5 @@
 """Where to start decoding for a later part of a video, and which frame of the whole video that is."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -22,17 +20,11 @@ _HEAD = 32  # packets decoded to see whether the file keeps to that: fields are 
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """A keyframe.
+    """A keyframe."""
 
-    Attributes:
-        pts: its presentation timestamp, in ticks of the stream.
-        position: its decoding timestamp, to seek to.
-        index: its number among all frames, in the order in which they are shown.
-    """
-
-    pts: int
-    position: int
-    index: int
+    pts: int  # its presentation timestamp, in ticks of the stream
+    position: int  # its decoding timestamp, to seek to
+    index: int  # its number among all frames, in the order in which they are shown
 
     def seek(self, container: Any, stream: Any) -> None:
         """Move a container to the keyframe or somewhere before it, if its format allows."""

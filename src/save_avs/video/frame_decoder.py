@@ -1,7 +1,5 @@
 """Decoding the frames of a video file: each at its own time, none dropped, problems reported."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,32 +22,20 @@ Span = tuple[float, float]  # start and end in seconds, the end excluded
 
 @dataclass
 class ReadReport:
-    """What reading a video found; complete when the reader is exhausted.
+    """What reading a video found; complete when the reader is exhausted."""
 
-    Attributes:
-        frames_decoded: frames of the source in the range to read, whether they were yielded or not.
-        timestamps_repaired: of these, the frames whose timestamp was missing or wrong.
-    """
-
-    frames_decoded: int = 0
-    timestamps_repaired: int = 0
+    frames_decoded: int = 0  # frames of the source in the range to read, whether they were yielded or not
+    timestamps_repaired: int = 0  # of these, the frames whose timestamp was missing or wrong
 
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded PyAV frame that is not converted yet.
+    """A decoded PyAV frame that is not converted yet."""
 
-    Attributes:
-        index: number of the frame among all frames of the source, in the order in which they are shown.
-        time: of its start, in seconds.
-        duration: in seconds.
-        decoded: the frame.
-    """
-
-    index: int
-    time: float
-    duration: float
-    decoded: Any
+    index: int  # number of the frame among all frames of the source, in the order in which they are shown
+    time: float  # of its start, in seconds
+    duration: float  # in seconds
+    decoded: Any  # the frame
 
 
 class FrameReader:

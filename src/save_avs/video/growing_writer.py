@@ -1,7 +1,5 @@
 """Writing a video that can be played while it grows, and that stays when the program is stopped."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections import deque

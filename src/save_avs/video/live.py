@@ -1,7 +1,5 @@
 """Reading a live source as a stream of chunks: threads read, the consumer takes the frames that are ready."""
 
-from __future__ import annotations
-
 import math
 import os
 import threading

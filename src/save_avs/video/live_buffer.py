@@ -1,7 +1,5 @@
 """Buffer between the threads that read a live source and its consumer: frames, and the audio around them."""
 
-from __future__ import annotations
-
 import math
 import threading
 from collections import deque
@@ -17,19 +15,12 @@ _MAX_AUDIO_DELAY = 1.0
 
 
 class LiveFrames(NamedTuple):
-    """Consecutive frames with their audio.
+    """Consecutive frames with their audio."""
 
-    Attributes:
-        frames: time in seconds and decoded frame, in order.
-        waveform: the audio around them, f32 [S], silence where there is none.
-        start: sample index of ``waveform[0]``.
-        dropped: number of frames dropped directly before them.
-    """
-
-    frames: list[tuple[float, Any]]
-    waveform: F32
-    start: int
-    dropped: int
+    frames: list[tuple[float, Any]]  # time in seconds and decoded frame, in order
+    waveform: F32  # the audio around them, f32 [S], silence where there is none
+    start: int  # sample index of ``waveform[0]``
+    dropped: int  # number of frames dropped directly before them
 
 
 class LiveBuffer:

@@ -1,7 +1,5 @@
 """VideoInfo: size, frame rate, duration and audio of a video, from its header and first frames."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Reading a video file as a stream of chunks: frames with their times, and the audio around them."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable, Generator, Iterator

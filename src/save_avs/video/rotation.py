@@ -1,7 +1,5 @@
 """Upright RGB from decoded frames: rotation and mirroring by the display matrix, as phones store it."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

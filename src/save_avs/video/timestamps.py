@@ -1,7 +1,5 @@
 """Times of frames from the timestamps of a file: clocks that restart, pts or dts, wrong ones repaired."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, pairwise

@@ -1,7 +1,5 @@
 """Contact sheets: samples in rows and columns, each a few images side by side with text below them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

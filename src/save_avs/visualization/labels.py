@@ -1,7 +1,5 @@
 """Text on frames, in Pillow's own font: legible at any frame size, on a plate of the mask's color."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple

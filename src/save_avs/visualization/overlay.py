@@ -1,7 +1,5 @@
 """One frame with its mask: tinted with a bright outline (overlay), or with the mask as alpha (matte)."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,20 +36,13 @@ class MaskPainter:
 
     A mask, or each of its objects, has a color that contrasts with the pixels first marked by it and that no
     other object in the frame has, while there are colors left; it stays.
-
-    Attributes:
-        color: RGB, 0..255, of all masks; None for contrasting colors.
-        opacity: of the tint, 0..1.
-        outline: width of the outline, percent of the frame's shorter side; 0 for none.
-        labels: write name or id and score at each mask; ids are written without it, too.
-        name: what a label says of a mask without an id.
     """
 
-    color: Color | None = None
-    opacity: float = 0.5
-    outline: float = OUTLINE
-    labels: bool = False
-    name: str = ""
+    color: Color | None = None  # RGB, 0..255, of all masks; None for contrasting colors
+    opacity: float = 0.5  # of the tint, 0..1
+    outline: float = OUTLINE  # width of the outline, percent of the frame's shorter side; 0 for none
+    labels: bool = False  # write name or id and score at each mask; ids are written without it, too
+    name: str = ""  # what a label says of a mask without an id
     _chosen: dict[int, Color] = field(default_factory=dict)
 
     def __call__(self, image: U8, frame: FrameMask) -> U8:

@@ -1,7 +1,5 @@
 """Audio adapters: from an audio vector to one vector per encoder block, and the decoder's prompt tokens."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The image encoder adapter: a channel gate and a spatial branch, parallel to a block's MLP."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal, get_args
 

@@ -1,7 +1,5 @@
 """aiSFX's network for sound effects, with the key names of its public checkpoint."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """PANNs' CNN14 at 16 kHz, with the key names of its public checkpoint."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """The compact backbone: a small residual CNN of our own, quick to train on a CPU."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """OpenL3's audio networks, with the key names of the public PyTorch checkpoints."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -1,7 +1,5 @@
 """The base class of audio backbones, and loading their published weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, TypeVar

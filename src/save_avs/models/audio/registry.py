@@ -1,7 +1,5 @@
 """The audio backbones by name: a new one needs a file in this package and a line in the table."""
 
-from __future__ import annotations
-
 from save_avs.errors import UsageError
 from save_avs.models.audio.aisfx import AiSFX
 from save_avs.models.audio.cnn14 import CNN14

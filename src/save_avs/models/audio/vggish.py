@@ -1,7 +1,5 @@
 """VGGish, with the key names of the public PyTorch checkpoint."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from save_avs.audio.frontend import VGGISH

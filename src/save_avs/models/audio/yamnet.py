@@ -1,7 +1,5 @@
 """YAMNet, with the key names of the public PyTorch checkpoint."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

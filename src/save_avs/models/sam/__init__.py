@@ -1,7 +1,5 @@
 """Segment Anything: image encoder, prompt encoder and mask decoder, with the checkpoints' own key names."""
 
-from __future__ import annotations
-
 from save_avs.models.sam.build_sam import PRESETS, SamConfig, build_sam
 from save_avs.models.sam.checkpoint import load_sam
 from save_avs.models.sam.image_encoder import Block, ImageEncoderViT

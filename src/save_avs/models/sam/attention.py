@@ -6,8 +6,6 @@ that the grid's edge cuts has only its real queries, and its padded keys, which 
 and differ in position alone, are gathered into a single key.
 """
 
-from __future__ import annotations
-
 from functools import reduce
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """SAM's sizes (``SamConfig``), the three published ones, and building a SAM of any."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """SAM's published checkpoints: read, loaded at any image size, converted to safetensors."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Layers that several parts of SAM share."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

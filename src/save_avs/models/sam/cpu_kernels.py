@@ -9,8 +9,6 @@ Three things that torch's CPU build does slowly, each equal to the plain path to
   ``MatmulConv2d`` and ``MatmulConvTranspose2d`` train as one product with the unfolded tokens each.
 """
 
-from __future__ import annotations
-
 import os
 from typing import cast
 

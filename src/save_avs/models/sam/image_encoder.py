@@ -1,7 +1,5 @@
 """SAM's image encoder: a ViT with windowed and global attention, and a convolutional neck."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -26,13 +24,9 @@ class PatchEmbed(nn.Module):
 
 
 class Block(nn.Module):
-    """One transformer block: x += attn(norm1(x)); x += mlp(norm2(x)) + adapter(norm2(x)).
+    """One transformer block: x += attn(norm1(x)); x += mlp(norm2(x)) + adapter(norm2(x))."""
 
-    Attributes:
-        adapter: a module [B,H,W,C] -> [B,H,W,C] parallel to the MLP, or None.
-    """
-
-    adapter: nn.Module | None
+    adapter: nn.Module | None  # a module [B,H,W,C] -> [B,H,W,C] parallel to the MLP, or None
 
     def __init__(self, dim: int, *, num_heads: int, mlp_dim: int, input_size: int, window_size: int) -> None:
         super().__init__()

@@ -1,7 +1,5 @@
 """SAM's mask decoder: image embedding and prompt to mask logits and their predicted IoU."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

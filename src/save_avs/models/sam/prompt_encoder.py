@@ -1,7 +1,5 @@
 """SAM's prompt encoder: points, boxes and masks to the tokens and the dense map of the mask decoder."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Segment Anything: image encoder, prompt encoder and mask decoder."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

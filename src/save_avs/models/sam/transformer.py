@@ -1,7 +1,5 @@
 """The two-way transformer of SAM's mask decoder: tokens attend to the image, the image to the tokens."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from save_avs.models.sam.common import MLPBlock
