@@ -29,7 +29,7 @@ class AiSFX(AudioBackbone):
         self.embedding_net = nn.ModuleDict()
         channels = 1
         for i, width in enumerate((64, 128, 256, 512), 1):
-            self.embedding_net[f"conv_block{i}"] = _Block(channels, width)
+            self.embedding_net[f"conv_block{i}"] = _ConvBlock(channels, width)
             channels = width
 
     def forward(self, log_mel: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class AiSFX(AudioBackbone):
         return x.mean(3).amax(2)  # [N,512,5,12] -> [N,512,5] -> [N,512]
 
 
-class _Block(nn.Module):
+class _ConvBlock(nn.Module):
     """Two convolutions, each with batch-norm and ReLU; [N,C,T,F] -> [N,D,T,F].
 
     Batch-norm keeps its published statistics in training too, as part of the convolution's weights: they are
