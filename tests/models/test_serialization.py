@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,55 @@ def test_invalid_config_is_a_one_line_usage_error(folder, changes, message):
         read_config(folder)
     text = str(caught.value)
     assert message in text and "config.json" in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sam": {**SAM, "embed_dim": 1 << 14, "decoder_mlp_dim": 1 << 24}},
+        {"sam": {**SAM, "depth": 1 << 10, "embed_dim": 1 << 14}},
+        {"sam": {**SAM, "mlp_ratio": 1e300}},
+        {"sam": {**SAM, "mlp_ratio": float("inf")}},
+        {"audio_adapter": {"hidden": 1 << 33}},
+        {"audio_adapter": {"hidden": 1 << 70}},
+        {"audio_adapter": {"hidden": 24, "tokens": 1 << 28}},
+        {"image_size": 1 << 14, "sam": {**SAM, "patch_size": 2, "embed_dim": 1 << 10}},
+        {
+            "image_size": 1 << 14,
+            "pretrained": {"sam": {"name": "sam-vit-b", "size": 1000, "sha256": "0" * 64}},
+        },
+    ],
+    ids=["width", "depth", "ratio", "infinite", "hidden", "overflow", "tokens", "grid", "resampled grid"],
+)
+def test_config_of_billions_of_parameters_takes_no_memory(folder, changes):
+    rewrite(folder, **changes)
+    before, start = peak_memory(), time.process_time()
+    with pytest.raises(SaveAvsError) as caught:
+        load_folder(folder)
+    assert "\n" not in str(caught.value)
+    assert time.process_time() - start < 1 and peak_memory() - before < 64_000_000
+
+
+def peak_memory() -> int:
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def test_overlong_config_is_refused_unread(folder):
+    (folder / "config.json").write_text(" " * (2**20 + 1))
+    with pytest.raises(UsageError, match="1,048,577 bytes"):
+        read_config(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_that_are_not_finite_are_refused(folder, value, dtype):
+    state = load_file(folder / "model.safetensors")
+    key = "audio_adapter.in_proj.bias"
+    state[key] = state[key].to(dtype)
+    state[key][3] = value
+    save_file(state, folder / "model.safetensors")
+    with pytest.raises(SaveAvsError, match=r"audio_adapter\.in_proj\.bias contains NaN or infinity"):
+        load_folder(folder)
 
 
 def test_config_that_is_not_json(folder):

@@ -74,7 +74,7 @@ def test_file_without_tensors_is_refused(tmp_path_factory, state):
     read_or_refused(path, path.read_bytes())
 
 
-NUMBERS = st.lists(st.floats(width=32, allow_nan=False), max_size=4)
+NUMBERS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=4)
 STATES = st.dictionaries(st.text(min_size=1, max_size=4), NUMBERS.map(torch.tensor), max_size=3)
 
 
@@ -100,3 +100,37 @@ def test_archive_with_overlapping_entries_is_refused(tmp_path):
         archive._didModify = True
     with pytest.raises(SaveAvsError, match="overlapping or compressed"):
         read_state_dict(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_repeated_value_is_refused(tmp_path, zipped):
+    """A tensor of a trillion values in one stored value: its strides are zero."""
+    wide = torch.zeros(1).expand(10**12)
+    torch.save({"a": wide}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(SaveAvsError, match="declare 1,000,000,000,000 parameters"):
+        read_state_dict(tmp_path / "w.pth")
+
+
+def test_largest_values_are_finite(tmp_path):
+    state = {
+        "a": torch.full((9,), torch.finfo(torch.float16).max, dtype=torch.float16),
+        "b": torch.full((9,), torch.finfo(torch.float32).max),
+        "c": torch.zeros(0),
+    }
+    (tmp_path / "w.safetensors").write_bytes(save(state))
+    assert read_state_dict(tmp_path / "w.safetensors").keys() == state.keys()
+
+
+@pytest.mark.parametrize("kind", [torch.complex64, torch.float8_e4m3fn])
+def test_unusual_floats_are_refused(tmp_path, kind):
+    (tmp_path / "w.safetensors").write_bytes(save({"a": torch.zeros(2).to(kind)}))
+    with pytest.raises(SaveAvsError, match="convert it to float32"):
+        read_state_dict(tmp_path / "w.safetensors")
+
+
+def test_overlong_header_is_refused_unread(tmp_path):
+    path = tmp_path / "w.safetensors"
+    length = 2**23
+    path.write_bytes(struct.pack("<Q", length) + b"{" + b" " * (length - 2) + b"}")
+    with pytest.raises(SaveAvsError, match="header declares 8,388,608 bytes"):
+        read_state_dict(path)

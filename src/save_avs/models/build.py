@@ -52,6 +52,12 @@ def build_save(
     return model
 
 
+def count_layers(config: SaveConfig) -> int:
+    """Lower bound of a SAVE's tensors, known without building it: each repeated layer has at least one."""
+    sam = config.sam
+    return sam.depth + sam.decoder_depth + sam.iou_head_depth + sam.num_multimask_outputs
+
+
 def _build_audio_adapter(
     config: AudioAdapterConfig, backbone: AudioBackbone, encoder: ImageEncoderViT
 ) -> AudioAdapter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from safetensors.torch import save_file
 
 from save_avs._files import atomic_path, atomic_write
 from save_avs.errors import SaveAvsError, UsageError, first_problem
-from save_avs.models.build import build_save
+from save_avs.models.build import build_save, count_layers
 from save_avs.models.config import PretrainedRefs, SaveConfig
 from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX, PretrainedPaths, find_pretrained_parts
 from save_avs.models.sam.checkpoint import resample_positions
@@ -22,6 +21,7 @@ from save_avs.models.save import SAVE
 from save_avs.weights.state_dict import read_state_dict, strict_load
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+_MAX_CONFIG = 2**20  # bytes
 AUDIO_KEYS = (AUDIO_PREFIX, "audio_classifier.")
 # keys that a checkpoint of an earlier stage may lack
 ADDED = (".adapter.", "audio_adapter.", "semantic.", "stem.cnn.", "stem.norms.", "stem.proj.")
@@ -71,6 +71,8 @@ def read_config(folder: str | Path) -> SaveConfig:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise UsageError(f"{folder} is not a model folder: it has no {CONFIG}")
+    if (size := path.stat().st_size) > _MAX_CONFIG:
+        raise UsageError(f"{path} has {size:,} bytes: a config has at most {_MAX_CONFIG:,}")
     try:
         return SaveConfig.model_validate(json.loads(path.read_text()))
     except (ValueError, RecursionError) as error:
@@ -97,19 +99,35 @@ def load_folder(folder: str | Path, *, pretrained: PretrainedPaths = None) -> SA
     config = read_config(folder)
     source = Path(folder) / WEIGHTS
     state = read_state_dict(source)
+    _check_positions(config, folder)
     parts = find_pretrained_parts(config, pretrained)
+    whole = {**parts.state, **state}
+    if (layers := count_layers(config)) > len(whole):
+        raise SaveAvsError(
+            f"{folder}: its config asks for {layers:,} layers, its weights hold {len(whole):,} tensors"
+        )
     try:
-        # every value comes from the files; for a small model the meta device would cost more than it saves
-        with torch.device("meta") if parts.delta else nullcontext():
+        with torch.device("meta"):  # nothing is allocated: every value comes from the files
             model = build_save(config, parts.sam, parts.audio, parts.stem)
         model.pretrained = parts.delta
-        strict_load(model, {**parts.state, **state}, source=str(source), assign=True)
-    except (RuntimeError, ValueError, TypeError) as error:
-        # sizes that do not divide, sizes beyond memory, integers for weights
+        strict_load(model, whole, source=str(source), assign=True)
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        # sizes that do not divide or overflow, integers for weights
         raise SaveAvsError(
             f"{folder}: cannot build a model from its config and weights ({_first_line(error)})"
         ) from error
     return model.float().eval()
+
+
+def _check_positions(config: SaveConfig, folder: str | Path) -> None:
+    """Refuse an image size that a checkpoint's positions would be resampled to beyond its own size."""
+    sam, checkpoint = config.sam, config.pretrained.sam
+    positions = (config.image_size // sam.patch_size) ** 2 * sam.embed_dim
+    if checkpoint is not None and positions > checkpoint.size:
+        raise SaveAvsError(
+            f"{folder}: image_size {config.image_size} needs {positions:,} parameters for positions alone, "
+            f"more than {checkpoint} has"
+        )
 
 
 def init_from_folder(model: SAVE, folder: str | Path, *, reset: Sequence[str] = ()) -> None:

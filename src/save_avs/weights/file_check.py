@@ -5,7 +5,7 @@ import zipfile
 from enum import StrEnum
 from pathlib import Path
 
-_MAX_HEADER = 100 * 2**20  # bytes; safetensors' own limit
+_MAX_HEADER = 4 * 2**20  # bytes of safetensors; a large model's are 100 KB, and each takes ten in memory
 
 
 class WeightsFormat(StrEnum):
@@ -26,7 +26,7 @@ def detect_format(file: Path) -> WeightsFormat:
         return WeightsFormat.TORCH_ZIP
     if head.startswith(b"\x80\x02"):
         return WeightsFormat.TORCH_LEGACY
-    if len(head) == 10 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_HEADER:
+    if len(head) == 10 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
         return WeightsFormat.SAFETENSORS
     return WeightsFormat.JSON if head[:1] in (b"{", b"[") else WeightsFormat.UNKNOWN
 
@@ -54,6 +54,8 @@ def find_defect(file: Path, wanted: str = "") -> str | None:
 def _safetensors_defect(file: Path) -> str | None:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
+        if length > _MAX_HEADER:
+            return f"its header declares {length:,} bytes, more than the {_MAX_HEADER:,} that are accepted"
         try:
             header = json.loads(stream.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]

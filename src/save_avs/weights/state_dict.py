@@ -1,5 +1,6 @@
 """State dicts: reading them from files without running what is in them, and loading them strictly."""
 
+import math
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from save_avs.weights.cache import find_weights_file
 from save_avs.weights.file_check import WeightsFormat, detect_format, find_defect
 
 _NESTED_IN = ("model", "state_dict")
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # the functions in numpy's pickles
 _RECONSTRUCT, _SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
 # What training scripts store next to the tensors (PANNs: the state of a sampler): numbers and arrays of them.
@@ -39,7 +41,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         UsageError: when there is no such file.
-        SaveAvsError: when the file is damaged, holds pickled code, or no state dict.
+        SaveAvsError: when the file is damaged, holds pickled code, no state dict, or a value that is not
+            finite.
     """
     file = find_weights_file(Path(path))
     if defect := find_defect(file):
@@ -53,7 +56,30 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):
         raise SaveAvsError(f"{file}: contains no state dict (a mapping of names to tensors)")
+    _check_values(file, state)
     return dict(state)
+
+
+def _check_values(file: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse values that are not finite, and tensors that have more of them than the file has bytes.
+
+    In torch's format a tensor of any shape can repeat a single stored value.
+    """
+    parameters, size = sum(tensor.numel() for tensor in state.values()), file.stat().st_size
+    if parameters > size:
+        raise SaveAvsError(f"{file}: its {size:,} bytes declare {parameters:,} parameters; fetch it again")
+    for key, tensor in state.items():
+        if tensor.dtype not in _FLOATS and (tensor.is_floating_point() or tensor.is_complex()):
+            raise SaveAvsError(f"{file}: {key} is {tensor.dtype}; convert it to float32")
+        if tensor.dtype in _FLOATS and tensor.numel() and not _is_finite(tensor):
+            raise SaveAvsError(f"{file}: {key} contains NaN or infinity; train it again, or fetch it again")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if math.isfinite(tensor.sum()):
+        return True
+    low, high = tensor.aminmax()  # the sum may overflow; this makes no tensor of booleans
+    return math.isfinite(low) and math.isfinite(high)
 
 
 def state_dict_mismatches(module: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
