@@ -34,20 +34,14 @@ class ComparedScore:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores of the second model relative to the first.
+    """Scores of the second model relative to the first."""
 
-    Attributes:
-        first, second: names of the models.
-        clips: clips that both were scored on.
-        sources: videos that these were cut from.
-        rows: one for each protocol and metric; label maps as ``labels (SUBSET)``.
-    """
-
+    # first, second: names of the models
     first: str
     second: str
-    clips: int
-    sources: int
-    rows: tuple[ComparedScore, ...]
+    clips: int  # clips that both were scored on
+    sources: int  # videos that these were cut from
+    rows: tuple[ComparedScore, ...]  # one for each protocol and metric; label maps as ``labels (SUBSET)``
 
     def table(self) -> str:
         """Format differences, intervals and p values as Markdown, scores in percent."""

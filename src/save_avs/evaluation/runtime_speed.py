@@ -34,25 +34,17 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfl
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedMeasurement:
-    """Time of a model in one runtime and precision.
+    """Time of a model in one runtime and precision."""
 
-    Attributes:
-        part: ``model``, or ``encoder`` alone (torch only).
-        runtime, precision: of the measurement.
-        ms: median milliseconds per frame.
-        ratio: speedup over the same part in torch, float32.
-        peak: the fastest matrix product of this machine in that precision, GFLOP/s.
-        share: achieved share of the peak, counting matrix products and convolutions only.
-        agreement: mean IoU of the masks with those of torch in float32 on scenes; None for the encoder.
-    """
-
-    part: str
+    part: str  # ``model``, or ``encoder`` alone (torch only)
+    # runtime, precision: of the measurement
     runtime: str
     precision: Precision
-    ms: float
-    ratio: float
-    peak: float
-    share: float
+    ms: float  # median milliseconds per frame
+    ratio: float  # speedup over the same part in torch, float32
+    peak: float  # the fastest matrix product of this machine in that precision, GFLOP/s
+    share: float  # achieved share of the peak, counting matrix products and convolutions only
+    # mean IoU of the masks with those of torch in float32 on scenes; None for the encoder
     agreement: float | None
 
 

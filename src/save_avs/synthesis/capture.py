@@ -14,21 +14,15 @@ ROOM_S = 2.0  # of a sound that is heard in a room; scenes change faster
 
 @dataclass(frozen=True)
 class Camera:
-    """What a camera does to a whole frame, in this order.
+    """What a camera does to a whole frame, in this order."""
 
-    Attributes:
-        brightness, contrast, saturation: factors; 1 changes nothing.
-        noise: standard deviation of the sensor's noise, gray levels.
-        quality: of the JPEG compression, 1 to 95.
-        seed: of the noise.
-    """
-
+    # brightness, contrast, saturation: factors; 1 changes nothing
     brightness: float
     contrast: float
     saturation: float
-    noise: float
-    quality: int
-    seed: int
+    noise: float  # standard deviation of the sensor's noise, gray levels
+    quality: int  # of the JPEG compression, 1 to 95
+    seed: int  # of the noise
 
     def __call__(self, frame: U8) -> U8:
         """Return the frame, RGB u8 [H,W,3], as the camera records it."""

@@ -34,46 +34,38 @@ class SceneConfig(StrictModel):
 
 
 class StageBase(StrictModel):
-    """Settings that every stage has.
+    """Settings that every stage has."""
 
-    Attributes:
-        name: of its folder.
-        init_from: initial weights: an earlier stage, a bundled model or a model folder; None starts from
-            random ones, or from the recipe's ``pretrained``.
-        audio_from: initial weights of the audio backbone and its classifier alone, instead of those.
-        reset: modules that keep their initial weights instead, by dotted name, such as ``audio_adapter``.
-        trainable: names of the modules that are trained (see ``freeze_except``); all others are frozen.
-        image_size: pixels; the model's own when None.
-        lr: peak learning rate, reached after ``warmup_steps``, then cosine decay to ``min_lr``.
-        min_lr: learning rate of the last step; a hundredth of the peak when None.
-        optimizer: ``muon`` uses Muon for the matrices of the encoder's blocks and AdamW for the rest.
-        betas: of AdamW.
-        grad_clip_norm: largest norm of the gradient.
-        grad_accum_steps: micro-batches per step and process. Whatever it is, and however many processes there
-            are, a step has the same frames and the same loss.
-        ema_decay: decay of the moving average of the trained weights, which is what is saved; 0 turns it off.
-        activation_checkpointing: keep only the input of each block of the image encoder and recompute the
-            rest in the backward pass: less memory, more time, the same results.
-        seed: of the data order, the augmentation and the initial weights.
-    """
-
-    name: str
+    name: str  # of its folder
+    # initial weights: an earlier stage, a bundled model or a model folder; None starts from random ones, or
+    # from the recipe's ``pretrained``
     init_from: str | None = None
+    # initial weights of the audio backbone and its classifier alone, instead of those
     audio_from: str | None = None
+    # modules that keep their initial weights instead, by dotted name, such as ``audio_adapter``
     reset: tuple[str, ...] = ()
+    # names of the modules that are trained (see ``freeze_except``); all others are frozen
     trainable: tuple[str, ...]
-    image_size: int | None = Field(default=None, gt=0)
+    image_size: int | None = Field(default=None, gt=0)  # pixels; the model's own when None
+    # peak learning rate, reached after ``warmup_steps``, then cosine decay to ``min_lr``
     lr: float = Field(gt=0)
+    # learning rate of the last step; a hundredth of the peak when None
     min_lr: float | None = Field(default=None, ge=0)
+    # ``muon`` uses Muon for the matrices of the encoder's blocks and AdamW for the rest
     optimizer: Literal["adamw", "muon"] = "adamw"
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[float, float] = (0.9, 0.98)  # of AdamW
     warmup_steps: int = Field(default=200, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
-    grad_clip_norm: float = Field(default=1.0, gt=0)
+    grad_clip_norm: float = Field(default=1.0, gt=0)  # largest norm of the gradient
+    # micro-batches per step and process. Whatever it is, and however many processes there are, a step has the
+    # same frames and the same loss.
     grad_accum_steps: int = Field(default=1, gt=0)
+    # decay of the moving average of the trained weights, which is what is saved; 0 turns it off
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    # keep only the input of each block of the image encoder and recompute the rest in the backward pass: less
+    # memory, more time, the same results
     activation_checkpointing: bool = False
-    seed: int = 0
+    seed: int = 0  # of the data order, the augmentation and the initial weights
 
     @property
     def monitor(self) -> str | None:
@@ -87,31 +79,22 @@ class StageBase(StrictModel):
 
 
 class SyntheticStage(StageBase):
-    """A stage on scenes composed on the fly.
+    """A stage on scenes composed on the fly."""
 
-    Attributes:
-        task: ``audio-tagging`` trains the audio backbone to classify sounds; ``sam-pretraining`` trains SAM
-            to segment the object at a point or in a box; ``synthetic-avs`` trains SAVE to segment sounding
-            objects.
-        steps: optimizer steps.
-        batch_size: frames per step.
-        views: sounds that each composed image is paired with.
-        semantic_aux_weight: weight of the auxiliary loss that classifies each cell of the image embedding
-            (``sam-pretraining`` and ``synthetic-avs``).
-        audio_aux_weight: weight of the auxiliary loss that names the sounds of a frame, in view or not
-            (``synthetic-avs``); it pays where the audio backbone is trained.
-        validate_every: steps between validations.
-        val_samples: scenes per validation.
-    """
-
+    # ``audio-tagging`` trains the audio backbone to classify sounds; ``sam-pretraining`` trains SAM to
+    # segment the object at a point or in a box; ``synthetic-avs`` trains SAVE to segment sounding objects
     task: Literal["audio-tagging", "sam-pretraining", "synthetic-avs"]
-    steps: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    views: int = Field(default=2, gt=0)
+    steps: int = Field(gt=0)  # optimizer steps
+    batch_size: int = Field(gt=0)  # frames per step
+    views: int = Field(default=2, gt=0)  # sounds that each composed image is paired with
+    # weight of the auxiliary loss that classifies each cell of the image embedding (``sam-pretraining`` and
+    # ``synthetic-avs``)
     semantic_aux_weight: float = Field(default=0.5, ge=0)
+    # weight of the auxiliary loss that names the sounds of a frame, in view or not (``synthetic-avs``); it
+    # pays where the audio backbone is trained
     audio_aux_weight: float = Field(default=0.0, ge=0)
-    validate_every: int = Field(default=1000, gt=0)
-    val_samples: int = Field(default=200, gt=0)
+    validate_every: int = Field(default=1000, gt=0)  # steps between validations
+    val_samples: int = Field(default=200, gt=0)  # scenes per validation
     scenes: SceneConfig = SceneConfig()
 
     @model_validator(mode="after")
@@ -127,16 +110,11 @@ def _check_micro_batches(count: int, items: int) -> None:
 
 
 class DatasetConfig(StrictModel):
-    """A data set of clips.
+    """A data set of clips."""
 
-    Attributes:
-        name: as ``save_avs.datasets.open_dataset`` knows it: s4, ms3, ...
-        root: the folder that its archives were unpacked into.
-        features: folder made by ``save-avs data features``; None runs the audio backbone in each step.
-    """
-
-    name: str
-    root: Path
+    name: str  # as ``save_avs.datasets.open_dataset`` knows it: s4, ms3,
+    root: Path  # the folder that its archives were unpacked into
+    # folder made by ``save-avs data features``; None runs the audio backbone in each step
     features: Path | None = None
 
 
@@ -157,28 +135,21 @@ class AugmentConfig(StrictModel):
 
     What is drawn depends on the stage's seed and the clip's place in the training order, and all frames of a
     clip share it. Masks and labels follow the images; they do not change with the sound.
-
-    Attributes:
-        flip: probability of a horizontal flip.
-        scale: range of the zoom. Above 1 a part of the frame is shown, below 1 the frame is padded.
-        crop: smallest share of each side that is kept; the two sides are drawn independently.
-        color: brightness, contrast and saturation are each multiplied by 1 - color to 1 + color.
-        gain_db: largest gain, up or down.
-        shift_s: largest shift of the sound in time, in either direction.
-        noise_db: range of the signal-to-noise ratio of white noise; None adds none.
-        mix: probability of mixing in another clip of the split as a distractor.
-        mix_db: range of the signal-to-noise ratio of that clip.
     """
 
-    flip: float = Field(default=0.0, ge=0, le=1)
+    flip: float = Field(default=0.0, ge=0, le=1)  # probability of a horizontal flip
+    # range of the zoom. Above 1 a part of the frame is shown, below 1 the frame is padded.
     scale: ZoomRange = (1.0, 1.0)
+    # smallest share of each side that is kept; the two sides are drawn independently
     crop: float = Field(default=1.0, gt=0, le=1)
+    # brightness, contrast and saturation are each multiplied by 1 - color to 1 + color
     color: float = Field(default=0.0, ge=0, le=1)
-    gain_db: float = Field(default=0.0, ge=0, le=60)
-    shift_s: float = Field(default=0.0, ge=0)
-    noise_db: DecibelRange | None = None
+    gain_db: float = Field(default=0.0, ge=0, le=60)  # largest gain, up or down
+    shift_s: float = Field(default=0.0, ge=0)  # largest shift of the sound in time, in either direction
+    noise_db: DecibelRange | None = None  # range of the signal-to-noise ratio of white noise; None adds none
+    # probability of mixing in another clip of the split as a distractor
     mix: float = Field(default=0.0, ge=0, le=1)
-    mix_db: DecibelRange = (0.0, 12.0)
+    mix_db: DecibelRange = (0.0, 12.0)  # range of the signal-to-noise ratio of that clip
 
     @property
     def audio_fields(self) -> tuple[str, ...]:
@@ -191,42 +162,33 @@ LossSize = Literal["logits", "input"]
 
 
 class ClipStage(StageBase):
-    """A stage on a data set of clips: split ``train`` is learned, ``val`` selects the weights.
-
-    Attributes:
-        data: which data set.
-        epochs, steps: how long; one of the two. In an epoch every clip (or annotated frame) comes once.
-        batch_size: clips per step, each with all its annotated frames.
-        batch_frames: instead, annotated frames per step, each drawn by itself from any clip, as in SAMA-AVS.
-        loss_size: where the mask's loss compares: ``logits`` at the decoder's size, a quarter of the input's,
-            with the truth as the marked share of each cell; ``input`` at the input's size, the logits
-            enlarged, the truth its nearest pixels, as SAMA-AVS does.
-        augment: of the training clips.
-        center_crop: train on the middle square of each frame, as AVSS's official loader does.
-        semantic_weight: weight of the cross-entropy over the data set's classes; above 0 the model gets a
-            semantic head, and the mean IoU over classes is monitored instead of the masks' mean IoU.
-        validate_every_epochs: epochs between validations.
-        val_samples: clips per validation; all when None.
-        patience: validations in a row without a better metric after which the stage ends early.
-    """
+    """A stage on a data set of clips: split ``train`` is learned, ``val`` selects the weights."""
 
     task: Literal["avs"]
-    data: DatasetConfig
+    data: DatasetConfig  # which data set
+    # epochs, steps: how long; one of the two. In an epoch every clip (or annotated frame) comes once.
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
-    batch_size: int | None = Field(default=None, gt=0)
+    batch_size: int | None = Field(default=None, gt=0)  # clips per step, each with all its annotated frames
+    # instead, annotated frames per step, each drawn by itself from any clip, as in SAMA-AVS
     batch_frames: int | None = Field(default=None, gt=0)
+    # where the mask's loss compares: ``logits`` at the decoder's size, a quarter of the input's, with the
+    # truth as the marked share of each cell; ``input`` at the input's size, the logits enlarged, the truth
+    # its nearest pixels, as SAMA-AVS does
     loss_size: LossSize = "logits"
     trainable: tuple[str, ...] = ("adapter", "audio_adapter", "mask_decoder")
     betas: tuple[float, float] = (0.9, 0.999)
     warmup_steps: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
-    augment: AugmentConfig = AugmentConfig()
-    center_crop: bool = False
+    augment: AugmentConfig = AugmentConfig()  # of the training clips
+    center_crop: bool = False  # train on the middle square of each frame, as AVSS's official loader does
+    # weight of the cross-entropy over the data set's classes; above 0 the model gets a semantic head, and the
+    # mean IoU over classes is monitored instead of the masks' mean IoU
     semantic_weight: float = Field(default=0.0, ge=0)
-    validate_every_epochs: int = Field(default=1, gt=0)
-    val_samples: int | None = Field(default=None, gt=0)
+    validate_every_epochs: int = Field(default=1, gt=0)  # epochs between validations
+    val_samples: int | None = Field(default=None, gt=0)  # clips per validation; all when None
+    # validations in a row without a better metric after which the stage ends early
     patience: int | None = Field(default=None, gt=0)
 
     @property

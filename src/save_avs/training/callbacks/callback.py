@@ -11,26 +11,17 @@ WINDOW = 50  # steps over which rates are averaged
 
 
 class StepStats(NamedTuple):
-    """The state of a stage after an optimizer step.
+    """The state of a stage after an optimizer step."""
 
-    Attributes:
-        step, steps: done, and in all.
-        loss: of this step; NaN for a skipped one.
-        lr: learning rate of this step.
-        frames_per_s: frames (or sounds) trained per second, over the last steps and all processes.
-        data_wait: share of the last steps' time that was spent waiting for data, 0 to 1.
-        memory: bytes: resident memory of the process on a CPU, the allocator's peak on a GPU.
-        eta_s: seconds to the end of the stage.
-    """
-
+    # step, steps: done, and in all
     step: int
     steps: int
-    loss: float
-    lr: float
-    frames_per_s: float
-    data_wait: float
-    memory: int
-    eta_s: float
+    loss: float  # of this step; NaN for a skipped one
+    lr: float  # learning rate of this step
+    frames_per_s: float  # frames (or sounds) trained per second, over the last steps and all processes
+    data_wait: float  # share of the last steps' time that was spent waiting for data, 0 to 1
+    memory: int  # bytes: resident memory of the process on a CPU, the allocator's peak on a GPU
+    eta_s: float  # seconds to the end of the stage
 
 
 class ValidationImage(NamedTuple):
