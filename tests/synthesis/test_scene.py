@@ -155,7 +155,7 @@ def test_still_scene_is_rendered_once(train):
 def test_streamed_masks_match_the_rendered_sources(train):
     stream = SceneStream(train, OPTIONS, 64, 2, seed=8)
     for i in range(10):
-        _, shown, groups, _ = stream[i]
+        sample, shown, groups, _ = stream[i]
         scene = random_scene(np.random.default_rng((8, i)), train, OPTIONS, segments=2)
         _, instances = render_scene(scene, 0.0, 64, 64)
         assert np.array_equal(shown, [instances, instances])

@@ -112,7 +112,7 @@ def _check_micro_batches(count: int, items: int) -> None:
 class DatasetConfig(StrictModel):
     """A data set of clips."""
 
-    name: str  # as ``save_avs.datasets.open_dataset`` knows it: s4, ms3,
+    name: str  # as ``save_avs.datasets.open_dataset`` knows it: s4, ms3, ...
     root: Path  # the folder that its archives were unpacked into
     # folder made by ``save-avs data features``; None runs the audio backbone in each step
     features: Path | None = None
