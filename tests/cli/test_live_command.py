@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -122,7 +123,11 @@ def test_a_signal_leaves_a_complete_overlay(name, number, code, word, monkeypatc
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(live, "print_block", print_and_stop)
-    assert main(["live", ENDLESS, "--overlay", name]) == code
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # processes of pytest-xdist ignore it
+    try:
+        assert main(["live", ENDLESS, "--overlay", name]) == code
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err.endswith(f"save-avs: {word}. {name} is complete up to here.\n")
     assert ffprobe_count(name) >= 10
     names = [thread.name for thread in threading.enumerate()]

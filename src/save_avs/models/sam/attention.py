@@ -150,7 +150,8 @@ class Attention(nn.Module):
         Queries [B,down,across,heads,h,w,c], keys [...,K,c], values [...,K,d] -> [...,h,w,d].
         """
         down, across, heads, h, w = query.shape[1:-1]
-        if query.device.type != "cpu" or cpu_kernels.use_fused_attention(query, key.shape[-2]):
+        on_gpu = query.device.type not in ("cpu", "meta")
+        if on_gpu or cpu_kernels.use_fused_attention(query, key.shape[-2]):
             return _fused_attention(query.flatten(-3, -2), key, value).unflatten(-2, (h, w))
         parts = -(-down * across * heads * h * w * key.shape[-2] // MAX_LOGITS)
         key = key.transpose(-1, -2)
