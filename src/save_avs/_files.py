@@ -78,11 +78,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write a file through ``atomic_path``; text as UTF-8 with ``\\n`` line ends."""
+def atomic_write(path: str | os.PathLike[str], content: str | bytes, *, sync: bool = False) -> None:
+    """Write a file through ``atomic_path``; text as UTF-8 with ``\\n`` line ends.
+
+    With ``sync`` the content is on the disk before the name is.
+    """
     data = content.encode() if isinstance(content, str) else content
-    with atomic_path(path) as part:
-        part.write_bytes(data)
+    with atomic_path(path) as part, part.open("wb") as file:
+        file.write(data)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager

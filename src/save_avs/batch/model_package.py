@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from save_avs._files import atomic_path
+from save_avs._files import atomic_write
 from save_avs.models.serialization import CONFIG, WEIGHTS, read_config
 from save_avs.runtimes.loading import BUNDLED, find_model_folder
 from save_avs.weights.cache import cache_dir, find_weights
@@ -58,7 +58,5 @@ class ModelPackage:
         for name, content in files.items():
             target = folder / name
             if not target.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_path(target) as part:
-                    part.write_bytes(content)
+                atomic_write(target, content)
         return str(folder), folder / _BASE

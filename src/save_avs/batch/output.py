@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from save_avs._extras import require
-from save_avs._text import one_line
+from save_avs._text import json_document, one_line
 from save_avs.batch.segmenter import DONE
 from save_avs.batch.storage import OutputFolder
 from save_avs.errors import DataError, SaveAvsError, UsageError
@@ -96,7 +96,7 @@ class BatchOutput:
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Record what the results are made with."""
-        self.folder.write(_SETTINGS, (json.dumps(dict(settings), indent=2) + "\n").encode())
+        self.folder.write(_SETTINGS, json_document(dict(settings)).encode())
 
     def forget(self, paths: Collection[str]) -> None:
         """Delete the rows of some videos, which are about to be segmented again."""

@@ -146,6 +146,13 @@ def _segment_video(
             OutputFolder(settings.overlays).upload(folder, overlay)
     masks = result.video_masks
     height, width = masks.size
+    columns = {
+        "index": masks.indices,
+        "source_index": masks.source_indices,
+        "time": masks.times,
+        "score": masks.scores,
+        "counts": [code.decode("ascii") for code in masks.counts],
+    }
     return {
         "path": video.id,
         "version": version,
@@ -158,14 +165,5 @@ def _segment_video(
         "warnings": [text.replace(str(file), video.id) for text in result.warnings],
         "overlay": overlay,
         "seconds": time.perf_counter() - started,
-        "frames": [
-            {
-                "index": masks.indices[i],
-                "source_index": masks.source_indices[i],
-                "time": masks.times[i],
-                "score": masks.scores[i],
-                "counts": masks.counts[i].decode("ascii"),
-            }
-            for i in range(len(masks))
-        ],
+        "frames": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
     }

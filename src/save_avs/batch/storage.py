@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from save_avs._extras import require
-from save_avs._files import atomic_path
+from save_avs._files import atomic_write
 from save_avs._text import one_line
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.video.discovery import VIDEO_SUFFIXES
@@ -124,12 +124,7 @@ class OutputFolder:
             if is_remote(self.url):
                 self._files.pipe_file(f"{self._root}/{name}", content)
                 return
-            target = Path(self._root) / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(target) as part, part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            atomic_write(Path(self._root) / name, content, sync=True)
         except Exception as error:
             raise SaveAvsError(f"{self.url}/{name}: cannot be written ({one_line(error)})") from error
 

@@ -121,15 +121,16 @@ def _camera(source: str) -> str:
 
 def _frame_json(frame: SegmentedFrame) -> dict[str, Any]:
     """Return a frame as masks.json has it, and the box around its mask as [x, y, width, height]."""
-    from save_avs._rle import encode_rle, rle_bounding_box
+    from save_avs._rle import encode_rle
+    from save_avs.formats.masks_json import rle_json
+    from save_avs.types import MaskObject
 
-    counts, size = encode_rle(frame.mask), frame.mask.shape
-    rows, columns = rle_bounding_box(counts, (size[0], size[1]))
-    box = [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
+    height, width = frame.mask.shape
+    shown = MaskObject((height, width), encode_rle(frame.mask), frame.score)
     return {
         "index": frame.index,
         "time": round(frame.time, 6),
         "score": round(frame.score, 6),
-        "box": box if box[2] else None,
-        "segmentation": {"size": list(size), "counts": counts.decode("ascii")},
+        "box": list(shown.box) if frame.mask.any() else None,
+        "segmentation": rle_json(shown.size, shown.counts),
     }
