@@ -17,9 +17,6 @@ class LevelMeter:
     """Measures the level of a mono waveform: the RMS of its blocks of 0.4 s within 20 dB of the loudest.
 
     A click, or pauses, hardly change it, as they would change the peak or the RMS of the whole.
-
-    Args:
-        sample_rate: samples per second.
     """
 
     def __init__(self, sample_rate: int) -> None:

@@ -12,11 +12,8 @@ from save_avs.audio.mel import mel_filters
 class LogMelSpectrogram(nn.Module):
     """Waveforms f32 [B,num_samples] in -1..1 to log-mel patches f32 [B,1,frames,bands].
 
-    The windowed Fourier transform is a convolution with cosines and sines, which every runtime supports.
-    In float32 it differs from ``log_mel_at``, computed in float64, by less than 1e-2 in nearly silent bands.
-
-    Args:
-        frontend: that of the audio network.
+    The windowed Fourier transform is a convolution with cosines and sines, which every runtime supports. In
+    float32 it differs from ``log_mel_at``, computed in float64, by less than 1e-2 in nearly silent bands.
     """
 
     fourier_basis: Tensor

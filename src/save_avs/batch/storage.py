@@ -71,10 +71,9 @@ def version_of(location: str) -> str:
 
 @contextmanager
 def local_copy(video: Video, on_progress: Callable[[], None]) -> Iterator[tuple[Path, str]]:
-    """Yield a local file with the video's content, and its version; a download is deleted afterwards.
+    """Yield a local file with the video's content, and its version; a DataError if a download fails.
 
-    Raises:
-        DataError: the download failed.
+    A downloaded file is deleted afterwards.
     """
     if not is_remote(video.location):
         yield Path(video.location), version_of(video.location)

@@ -232,11 +232,7 @@ def shard(
 
 
 def parse_size(text: str) -> int:
-    """Parse ``64MB``, ``1.5G`` or ``4096`` to bytes, in powers of ten.
-
-    Raises:
-        UsageError: when it is none of these.
-    """
+    """Parse ``64MB``, ``1.5G`` or ``4096`` to bytes, in powers of ten; else a UsageError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", text.strip(), re.IGNORECASE)
     if match is None or not float(match[1]):
         raise UsageError(f"--size {text}: write it as 64MB or 1GB")

@@ -41,11 +41,7 @@ class AnnotationRow(NamedTuple):
 
 
 def read_annotations(path: Path) -> list[AnnotationRow]:
-    """Read ``annotations.csv``: nine columns by position, except for the split, which is found by name.
-
-    Raises:
-        DataError: it is missing or broken.
-    """
+    """Read ``annotations.csv``: nine columns by position, the split by name; a DataError if broken."""
     header, *rows = read_csv(path) or [[]]
     if "split" not in header or any(len(row) < _COLUMNS for row in (header, *rows)):
         raise DataError(f"{path}: must have {_COLUMNS} columns in each row, one of them named 'split'")

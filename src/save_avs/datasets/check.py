@@ -73,11 +73,7 @@ class DatasetReport:
 
 
 def find_datasets(root: Path) -> list[DatasetSpec]:
-    """Find the data sets in a folder.
-
-    Raises:
-        UsageError: there is no such folder, or no data set in it.
-    """
+    """Find the datasets in a folder; a UsageError if there is no such folder, or no dataset in it."""
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
     if has_shards(root):

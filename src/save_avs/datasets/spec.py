@@ -36,11 +36,7 @@ class DatasetSpec:
         return next((folder for folder in candidates if (folder / self.tables[0]).exists()), None)
 
     def locate(self, root: Path) -> Path:
-        """Return the folder at or below ``root`` that holds the subset.
-
-        Raises:
-            UsageError: there is none.
-        """
+        """Return the folder at or below ``root`` that holds the subset; a UsageError if there is none."""
         if not root.is_dir():
             raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
         folder = self.find(root)

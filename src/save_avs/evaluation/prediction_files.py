@@ -49,11 +49,7 @@ class StoredMask(NamedTuple):
 
 
 def read_header(path: Path, content: PngContent) -> MaskHeader:
-    """Read what a file holds, without decoding its pixels.
-
-    Raises:
-        DataError: it is broken, or of another kind.
-    """
+    """Read what a file holds, without decoding its pixels; a DataError if it is broken or of another kind."""
     if path.suffix == ".npz":
         with _open_npz(path) as arrays:
             form, shape = _mask_array(path, arrays)

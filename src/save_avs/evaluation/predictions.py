@@ -267,16 +267,9 @@ def _check_sizes(
 
 
 class PredictionWriter:
-    """Writes the masks of a model in the layout of the data set's annotations.
+    """Writes the masks of a model into an empty folder, in the layout of the dataset's annotations.
 
-    Args:
-        folder: an empty folder.
-        clips: the data set.
-        model: predicts them.
-        file_format: see `MASK_FILE_FORMATS`.
-
-    Raises:
-        UsageError: the data set has no such layout.
+    ``file_format`` is one of `MASK_FILE_FORMATS`. A UsageError says that the dataset has no such layout.
     """
 
     def __init__(

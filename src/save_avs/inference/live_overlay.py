@@ -16,12 +16,9 @@ _MIN_STEP = 1e-4  # seconds between two frames
 
 
 class LiveOverlay:
-    """Writes predictions into a video, from the first frame on; nothing is written before it.
+    """Writes predictions into a video, .mp4 or .mkv, from the first frame on; nothing is written before it.
 
-    Args:
-        path: the file to write, .mp4 or .mkv; replaced if it exists.
-        painter: draws the masks.
-        fps: expected frame rate, None where it is unknown.
+    An existing file is replaced. ``fps`` is the expected frame rate, None where it is unknown.
 
     Raises:
         UsageError: another suffix, or a folder that cannot be written to.

@@ -17,10 +17,7 @@ class LogitSmoother:
     """A low-pass filter over the logits of one video: ``s += (1 - exp(-dt / seconds)) * (logits - s)``.
 
     ``dt`` is the time since the frame before, so that the frame rate does not matter. The first frame is
-    taken as it is.
-
-    Args:
-        seconds: time constant; 0 for no smoothing.
+    taken as it is. With ``seconds`` of 0 there is no smoothing.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -140,11 +140,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def parse_fps(text: str) -> float | None:
-    """Parse ``native`` (None) or a number.
-
-    Raises:
-        UsageError: the text is neither.
-    """
+    """Parse ``native`` (None) or a number; a UsageError for anything else."""
     if text.strip().lower() == "native":
         return None
     try:
@@ -154,11 +150,7 @@ def parse_fps(text: str) -> float | None:
 
 
 def parse_time(text: str) -> float:
-    """Parse seconds, MM:SS or HH:MM:SS, with or without a fraction, into seconds.
-
-    Raises:
-        UsageError: the text is no such time.
-    """
+    """Parse seconds, MM:SS or HH:MM:SS, with or without a fraction, to seconds; else a UsageError."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is not a time: give seconds, MM:SS or HH:MM:SS, such as 90.5 or 1:30.5")

@@ -63,11 +63,7 @@ def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.fl
 
 
 def read_config(folder: str | Path) -> SaveConfig:
-    """Read a model folder's config.
-
-    Raises:
-        UsageError: when it is missing or invalid.
-    """
+    """Read a model folder's config; a UsageError if it is missing or invalid."""
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise UsageError(f"{folder} is not a model folder: it has no {CONFIG}")

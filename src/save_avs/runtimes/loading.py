@@ -111,11 +111,7 @@ def find_model_folder(name_or_path: str | Path) -> Path:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Resolve ``auto`` or torch's name of a device.
-
-    Raises:
-        UsageError: when it is not available.
-    """
+    """Resolve ``auto`` or torch's name of a device; a UsageError if it is not available."""
     if device == "auto":
         available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         return torch.device(next((name for name, there in available.items() if there), "cpu"))

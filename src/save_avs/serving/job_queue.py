@@ -28,11 +28,7 @@ class JobQueue:
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
-        """Hold a place while a video arrives.
-
-        Raises:
-            ServiceError: there is none.
-        """
+        """Hold a place while a video arrives; a ServiceError if there is none."""
         with self._changed:
             if len(self._waiting) + self._reserved >= self._capacity:
                 wait = max(1, round(self._job_seconds / self._workers))

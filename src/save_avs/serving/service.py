@@ -111,11 +111,7 @@ class Service:
         return job
 
     def cancel(self, job: Job) -> Job:
-        """Stop a job, wait until it has stopped, and return it.
-
-        Raises:
-            ServiceError: it has ended already.
-        """
+        """Stop a job, wait until it has stopped, and return it; a ServiceError if it has ended already."""
         with self.store.changed:
             now = self.store.find(job.id)
             if now is None or now.state.ended:

@@ -28,11 +28,7 @@ class VideoUrl:
 
 
 def parse_allowed_host(text: str) -> str:
-    """Check a host for the list of ``check_url``: ``name`` or ``name:port``.
-
-    Raises:
-        UsageError: it is neither.
-    """
+    """Check a host of ``check_url``'s list, ``name`` or ``name:port``; a UsageError if it is neither."""
     host = text.lower()
     parts = urlsplit(f"//{host}")
     try:

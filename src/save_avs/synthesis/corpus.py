@@ -156,11 +156,7 @@ class Corpus:
 
 
 def find_corpus(root: str | Path) -> Path:
-    """Return the folder of a corpus; ``sample`` is the bundled one.
-
-    Raises:
-        UsageError: it has no cutouts.
-    """
+    """Return the folder of a corpus, ``sample`` being the bundled one; a UsageError if it has no cutouts."""
     if str(root) == BUNDLED:
         return Path(str(resources.files("save_avs"))) / "bundled" / "scenes"
     if not (Path(root) / "cutouts").is_dir():

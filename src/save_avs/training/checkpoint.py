@@ -164,11 +164,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read what ``write_state`` wrote.
-
-    Raises:
-        DamagedCheckpointError: when the file was cut short or changed.
-    """
+    """Read what ``write_state`` wrote; a DamagedCheckpointError if it was cut short or changed since."""
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()  # compares every part with its CRC-32

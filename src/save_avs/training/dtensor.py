@@ -18,11 +18,7 @@ def local_tensor(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def copy_into(tensor: Tensor, value: Tensor) -> None:
-    """Copy a full value into a tensor, each process its shard of it.
-
-    Raises:
-        RuntimeError: when their shapes differ.
-    """
+    """Copy a full value into a tensor, each process its shard; a RuntimeError if their shapes differ."""
     if tensor.shape != value.shape:
         raise RuntimeError(f"{list(value.shape)} does not fit {list(tensor.shape)}")
     tensor.copy_(shard_like(tensor, value))

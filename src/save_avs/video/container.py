@@ -31,21 +31,13 @@ def ignore_warning(message: str) -> None:
 
 
 def check_fps(fps: float | None) -> None:
-    """Check a requested frame rate.
-
-    Raises:
-        UsageError: ``fps`` is neither None nor a positive number.
-    """
+    """Raise a UsageError if a requested frame rate is neither None nor a positive number."""
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"fps must be a positive number, not {fps}")
 
 
 def check_time_range(start: float, end: float | None) -> None:
-    """Check a range of time.
-
-    Raises:
-        UsageError: it begins before 0, or is empty.
-    """
+    """Raise a UsageError if a range of time begins before 0, or is empty."""
     for name, time in (("start", start), ("end", end)):
         if time is not None and not (math.isfinite(time) and time >= 0):
             raise UsageError(f"{name} must be a time of 0 or more seconds, not {time}")

@@ -85,11 +85,7 @@ class GrowingVideoWriter(VideoWriter):
 
 
 def container_of(path: Path) -> str:
-    """Return FFmpeg's name of the container that a file name stands for.
-
-    Raises:
-        UsageError: the suffix is neither .mp4 nor .mkv.
-    """
+    """Return FFmpeg's name of the container for a suffix, .mp4 or .mkv; a UsageError for any other."""
     container = _CONTAINERS.get(path.suffix.lower())
     if container is None:
         raise UsageError(f"{path}: the overlay must be an .mp4 or .mkv file")

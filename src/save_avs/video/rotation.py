@@ -62,10 +62,7 @@ def _display_matrix(frame: Any) -> tuple[float, float, float, float]:
 class UprightConverter:
     """Converts decoded frames to BT.709 RGB, upright and of one size, alpha over black.
 
-    Args:
-        width: pixels across, after turning.
-        height: pixels down, after turning.
-        tone_map: ``auto`` maps HDR and BT.2020 to BT.709.
+    ``width`` and ``height`` are pixels after turning; ``tone_map="auto"`` maps HDR and BT.2020 to BT.709.
     """
 
     def __init__(self, width: int, height: int, tone_map: Switch = "auto") -> None:

@@ -23,13 +23,10 @@ _PANEL, _STRIP, _LABEL, _GAP, _TOP, _BOTTOM = 1.25, 1.35, 0.22, 0.22, 0.5, 0.55 
 
 
 class WaveformEnvelope:
-    """Minimum and maximum over time of a waveform of any length, in a fixed number of bins.
+    """Minimum and maximum over time of a waveform of any length, in at most ``bins``, an even number.
 
-    When the waveform outgrows the bins, neighbors merge and each bin then covers twice the time.
-
-    Args:
-        start: time of the first bin, in seconds.
-        bins: at most this many, an even number.
+    When the waveform outgrows the bins, neighbors merge and each bin then covers twice the time. The first
+    begins at ``start`` seconds.
     """
 
     def __init__(self, start: float = 0.0, bins: int = 2048) -> None:
@@ -77,9 +74,7 @@ class WaveformEnvelope:
 class Thumbnails:
     """Keeps small copies of some images, spread evenly over a stream of unknown length.
 
-    Args:
-        count: at most twice this many are kept.
-        height: pixels of each copy.
+    At most twice ``count`` are kept, each ``height`` pixels high.
     """
 
     def __init__(self, count: int = 16, height: int = 150) -> None:

@@ -54,11 +54,7 @@ def write_record(file: Path, identity: FileIdentity) -> None:
 
 
 def find_weights_file(path: Path) -> Path:
-    """Return the file that holds the weights: the path itself, or the file in a Hugging Face folder.
-
-    Raises:
-        UsageError: when there is no such file.
-    """
+    """Return a weight file itself, or the one in a Hugging Face folder; a UsageError if there is none."""
     if path.is_file():
         return path
     if not path.exists():

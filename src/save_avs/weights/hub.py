@@ -28,11 +28,7 @@ class HubRepository:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse ``owner/name`` or ``owner/name@revision``, with or without a leading ``hf:``.
-
-        Raises:
-            UsageError: when it is neither.
-        """
+        """Parse ``owner/name`` or ``owner/name@revision``, also with ``hf:`` before it; else a UsageError."""
         name, _, revision = text.removeprefix(HUB_PREFIX).partition("@")
         if not _NAME.fullmatch(name) or (not revision and "@" in text):
             raise UsageError(
