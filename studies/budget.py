@@ -34,13 +34,19 @@ def count_steps(stage: Stage) -> int:
 
 
 def count_frames(stage: Stage) -> int:
-    """Frames that a stage trains on, with repetitions; clips in a stage that counts clips."""
-    return count_steps(stage) * items_per_step(stage)
+    """Frames that a stage trains on, with repetitions; clips where these are videos."""
+    return round(count_steps(stage) * frames_per_step(stage))
 
 
-def items_per_step(stage: Stage) -> int:
-    """Frames of a step; clips in a stage that counts clips."""
-    return stage.batch_size if isinstance(stage, SyntheticStage) else stage.items_per_step
+def frames_per_step(stage: Stage) -> float:
+    """Frames of a step, on average; clips where these are videos, whose frames are not known."""
+    if isinstance(stage, SyntheticStage):
+        return stage.batch_size
+    if stage.batch_frames:
+        return stage.batch_frames
+    train = open_splits(stage, VGGISH).train
+    counts = [train.num_annotated(i) or 1 for i in range(len(train))]
+    return stage.items_per_step * sum(counts) / len(counts)
 
 
 def profile_recipe(recipe: Recipe) -> ModelProfile:

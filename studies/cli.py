@@ -33,6 +33,8 @@ GRIDS = {
     "compression": "Compare the image adapters' reduction ratios and spatial branches.",
     "resolution": "Compare image sizes: quality by size of the sounding object, time, memory.",
     "backbones": "Compare audio backbones trained on the same sounds.",
+    "batch-units": "Compare steps of single frames with steps of whole clips, on MS3.",
+    "initialization": "Compare how the weights of untrained adapters are drawn.",
 }
 _GRID_EXAMPLES = {  # options of the second example; the first is a dry run
     "starting-point": "--report-only",
@@ -40,6 +42,8 @@ _GRID_EXAMPLES = {  # options of the second example; the first is a dry run
     "compression": "--runs full,depthwise",
     "resolution": "--jobs 2",
     "backbones": "--jobs 2 --runs compact,yamnet",
+    "batch-units": "--jobs 2",
+    "initialization": "--report-only",
 }
 PRINTED = ("quality", "cost")  # tables of a grid that are printed; the report has all
 

@@ -23,7 +23,15 @@ from studies.prompted_scenes import PromptKind
 from studies.results import run_name
 
 DECLARATIONS = Path(__file__).parent / "declarations"
-GRID_STUDIES = ("starting-point", "adapters", "compression", "resolution", "backbones")
+GRID_STUDIES = (
+    "starting-point",
+    "adapters",
+    "compression",
+    "resolution",
+    "backbones",
+    "batch-units",
+    "initialization",
+)
 # Keys of a recipe that do not change the result of a run.
 _WITHOUT_EFFECT = {"out", "device", "workers", "checkpoint_interval_s", "keep_checkpoints", "trackers"}
 

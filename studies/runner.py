@@ -21,7 +21,7 @@ from save_avs.training.run_recipe import train
 from save_avs.training.signals import InterruptedRunError
 from save_avs.training.stage_config import SyntheticStage
 from save_avs.training.stage_setup import with_corpus_classes
-from studies.budget import items_per_step, profile_recipe, training_flops
+from studies.budget import frames_per_step, profile_recipe, training_flops
 from studies.config import Run
 from studies.environment import describe_machine
 from studies.log import LogCallback
@@ -195,7 +195,7 @@ def execute_run(run: Run, log: Log) -> RunResult:
         atomic_write(run.recipe.out / IDENTITY, identity)
         scores = score_model(run, train(run.recipe, [callback]), callback.on_scored)
         histories = [read_history(run.recipe, stage) for stage in run.recipe.stages]
-        frames = sum(history.progress.step * items_per_step(history.stage) for history in histories)
+        frames = round(sum(h.progress.step * frames_per_step(h.stage) for h in histories))
         seconds = round(sum(history.progress.seconds for history in histories), 1)
         memory = max(row["memory_gb"] for row in histories[-1].training)
     else:
