@@ -92,11 +92,7 @@ def decode_rle(counts: bytes, size: tuple[int, int]) -> Mask:
 
 
 def rle_area(counts: bytes) -> int:
-    """Count the marked pixels of a code.
-
-    Raises:
-        ValueError: the code is malformed.
-    """
+    """Count the marked pixels of a code; a ValueError if it is malformed."""
     return int(decode_run_lengths(counts)[1::2].sum())
 
 

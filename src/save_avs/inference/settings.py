@@ -40,11 +40,7 @@ _TIME = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):(?=[0-5]?\d(?:\.|$)))?(\d+(?:\.\d*
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationSettings:
-    """How to segment a video, and what to write.
-
-    Raises:
-        UsageError: a value is out of range.
-    """
+    """How to segment a video, and what to write; a UsageError if a value is out of range."""
 
     fps: float | None = None  # frames to process per second; None for every frame of the video
     threshold: float = 0.5  # pixels of a higher probability are marked; between 0 and 1

@@ -59,11 +59,7 @@ class SpooledInput(ABC):
         return Path(self.name).stem
 
     def local(self) -> Path:
-        """Return the copy, made by the first call.
-
-        Raises:
-            MediaError: the source cannot be read.
-        """
+        """Return the copy, made by the first call; a MediaError if the source cannot be read."""
         if self._local is None:
             folder = Path(tempfile.mkdtemp(prefix="save-avs-"))
             self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -99,11 +95,7 @@ class SpooledInput(ABC):
 
 
 class UrlInput(SpooledInput):
-    """A file on a web server.
-
-    Raises:
-        UsageError: the URL names no host, or a user.
-    """
+    """A file on a web server; a UsageError if the URL names no host, or a user."""
 
     def __init__(self, url: str) -> None:
         host, path = _split_url(url)
@@ -169,11 +161,7 @@ def open_input(source: str | os.PathLike[str] | ReadableFile | SpooledInput) -> 
 
 
 def open_stdin() -> StreamInput:
-    """Return the input of this program's stdin.
-
-    Raises:
-        UsageError: nothing is piped into it.
-    """
+    """Return the input of this program's stdin; a UsageError if nothing is piped into it."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("stdin is a terminal: pipe a video into it, or name a file instead of '-'")
     return StreamInput(sys.stdin.buffer, "stdin", "stdin")
