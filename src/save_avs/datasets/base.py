@@ -22,17 +22,21 @@ class AVDataset(Protocol):
     @property
     def name(self) -> str:
         """Name of the data set: ``s4``, ``ms3``, ..."""
+        ...
 
     @property
     def split(self) -> str:
         """``train``, ``val`` or ``test``."""
+        ...
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in ``AVSample.labels``, background first; empty without labels."""
+        ...
 
     def __len__(self) -> int:
         """Return the number of clips."""
+        ...
 
     def __getitem__(self, i: int) -> AVSample:
         """Read a clip at its own size.
@@ -40,9 +44,12 @@ class AVDataset(Protocol):
         Raises:
             DataError: a file is missing or broken; the message names it.
         """
+        ...
 
     def metadata(self, i: int) -> ClipMetadata:
         """Describe a clip without opening its files."""
+        ...
 
     def num_annotated(self, i: int) -> int | None:
         """Count the annotated frames of a clip without opening its files; None for a video."""
+        ...

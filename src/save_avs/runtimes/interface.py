@@ -22,6 +22,7 @@ class InferenceSession(Protocol):
 
     def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
         """Compute the mask logits."""
+        ...
 
 
 class Runtime(Protocol):
@@ -33,12 +34,14 @@ class Runtime(Protocol):
     @property
     def precisions(self) -> tuple[Precision, ...]:
         """The precisions it supports."""
+        ...
 
     def export(self, model: SAVE, folder: Path) -> None:
         """Write the graph of a float32 model, in evaluation mode on the CPU, into an empty folder."""
 
     def open(self, folder: Path, precision: Precision) -> InferenceSession:
         """Open what ``export`` wrote, with torch's number of threads."""
+        ...
 
 
 def is_installed(runtime: Runtime) -> bool:
