@@ -85,6 +85,19 @@ def test_without_a_token_only_local_names_are_answered(host, tmp_path):
     assert answer.status_code == 403 and answer.json()["error"]["code"] == "foreign_host"
 
 
+HOSTS = ["a b", "localhost/x", "u@localhost", "[", "localhost:x", "a, b", "[::1]x"]
+ORIGINS = ["", "http://[", "localhost", "http://a b", "http://a/path", "http://u@a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [*(("Host", host) for host in HOSTS), *(("Origin", origin) for origin in ORIGINS)]
+)
+def test_a_malformed_host_or_origin_is_refused(name, value, tmp_path):
+    answer = guarded(tmp_path, SECRET).post("/v1/segment", headers={name: value})
+    assert answer.status_code == 400 and answer.json()["error"]["code"] == "bad_request"
+    assert name in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1:7860", "[::1]:7860", "LOCALHOST"])
 def test_loopback_names_are_accepted_without_a_token(host, tmp_path):
     assert guarded(tmp_path, None).get("/", headers={"Host": host}).text == "in"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections import namedtuple
 from contextlib import suppress
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -99,6 +101,39 @@ def test_an_upload_is_refused_when_the_disk_is_nearly_full(served, video, monkey
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
     answer = served.send(video)
     assert answer.status_code == 507 and answer.json()["error"]["code"] == "disk_full"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 1 MB."""
+    if os.geteuid() != 0 or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path]):
+        pytest.skip("mounting a file system needs root")
+    yield tmp_path
+    subprocess.check_call(["umount", "--lazy", tmp_path])
+
+
+def test_a_disk_that_fills_up_refuses_uploads_and_nothing_else(small_disk, video):
+    with idle_service(small_disk, size=200_000) as own:
+        id = own.accepted(video)
+        filler = small_disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        assert shutil.disk_usage(small_disk).free == 0
+        assert own.send(video).status_code == 507
+        with patch.object(
+            shutil, "disk_usage", lambda _: namedtuple("usage", "free")(10**9)
+        ):  # until it is written
+            answer = own.send(b"x" * 100_000)
+        assert answer.status_code == 507 and answer.json()["error"]["code"] == "disk_full"
+        assert names(small_disk / "tmp") == []
+        for path in ("/healthz", "/metrics", "/v1/models", f"/v1/jobs/{id}"):
+            assert own.client.get(path).status_code == 200
+        assert own.client.post(f"/v1/jobs/{id}/cancel").json()["state"] == "cancelled"
+        assert own.client.delete(f"/v1/jobs/{id}").status_code == 204
+        assert names(small_disk / "jobs") == names(small_disk / "tmp") == []
+        filler.unlink()
+        assert own.send(video).status_code == 202
 
 
 def test_two_servers_cannot_share_a_data_folder(served, tiny):

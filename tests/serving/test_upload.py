@@ -58,12 +58,22 @@ def test_a_damaged_form_is_refused_with_a_message(body, begin):
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=xyz"]
+    "kind", ["", "application/json", "multipart/mixed; boundary=xyz", "; boundary=xyz", "é; boundary=xyz"]
 )
 def test_another_content_type_is_refused(kind, tmp_path):
     with pytest.raises(ServiceError) as error:
         read(WHOLE, tmp_path, kind=kind)
     assert error.value.code == "no_form"
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    ["", "; boundary=", f"; boundary={'x' * 71}", "; boundary=x\ty", '; boundary="a "', "; boundary=ü"],
+)
+def test_a_malformed_boundary_is_refused(boundary, tmp_path):
+    with pytest.raises(ServiceError, match="boundary is missing or malformed") as error:
+        read(WHOLE, tmp_path, kind=f"multipart/form-data{boundary}")
+    assert error.value.code == "bad_form"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +84,7 @@ def test_another_content_type_is_refused(kind, tmp_path):
         (part("fps", b"x" * 5000) + END, "longer than"),
         (part("fps", b"\xff") + END, "not UTF-8"),
         (part("", b"1") + END, "no name"),
+        (part("x" * 5000, b"1") + END, "Maximum header size"),
         (b"".join(part(f"f{i}", b"1") for i in range(40)) + END, "more than 32 parts"),
     ],
 )

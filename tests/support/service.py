@@ -21,7 +21,7 @@ from save_avs.serving.auth import AccessToken
 from save_avs.serving.config import ServiceLimits, WorkerConfig
 from save_avs.serving.job import Job, JobOptions
 from save_avs.serving.job_store import JobStore
-from save_avs.serving.server import make_app
+from save_avs.serving.server import make_app, server_config
 
 
 def names(folder: Path) -> list[str]:
@@ -132,7 +132,9 @@ def serving(
 @contextmanager
 def listening(app: Any) -> Iterator[str]:
     taken = socket.create_server(("127.0.0.1", 0), backlog=256)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    config = server_config(app)
+    config.timeout_graceful_shutdown = 1
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     thread.start()
     try:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 import shutil
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -19,6 +20,9 @@ LOGIN, STATIC, UPLOAD = "/login", "/static/", "/v1/segment"
 COOKIE = "save_avs"
 MAX_BODY = 8192  # bytes of any request but an upload
 _PUBLIC = {LOGIN, "/healthz", "/readyz"}  # without a token, as the page's static files
+_AUTHORITY = r"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+_HOST = re.compile(f"(?:{_AUTHORITY})?")
+_ORIGIN = re.compile(f"null|[A-Za-z][A-Za-z0-9+.-]{{0,31}}://{_AUTHORITY}")
 _MIN_TOKEN = 16  # characters
 _HEADERS = {
     "Cache-Control": "no-cache",  # after an update no browser runs an old script
@@ -88,7 +92,7 @@ class AuthMiddleware:
             await send({"type": "websocket.close"})
             return
         headers = Headers(scope=scope)
-        refusal = self._check_auth(scope["method"], scope["path"], headers)
+        refusal = _check_syntax(headers) or self._check_auth(scope["method"], scope["path"], headers)
         if refusal is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             refusal = self._check_body(scope["path"], headers)
         await (refusal or self._app)(scope, receive, _with_headers(send))
@@ -121,6 +125,20 @@ class AuthMiddleware:
         elif shutil.disk_usage(self._root).free < self._min_free:
             return error_response(507, "disk_full", "This server's disk is nearly full: try again later.")
         return None
+
+
+def _check_syntax(headers: Headers) -> Response | None:
+    """Refuse a host or an origin that is none; a missing host is left to the check of names."""
+    hosts, origins = headers.getlist("host"), headers.getlist("origin")
+    if len(hosts) > 1 or not all(_HOST.fullmatch(host) for host in hosts):
+        return error_response(
+            400, "bad_request", "The header Host is malformed: send one host name, with or without port."
+        )
+    if len(origins) > 1 or not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        return error_response(
+            400, "bad_request", "The header Origin is malformed: send scheme://host:port, or null."
+        )
+    return None
 
 
 def is_local_name(host: str) -> bool:

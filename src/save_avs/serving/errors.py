@@ -10,12 +10,14 @@ from save_avs.errors import SaveAvsError, UsageError
 
 _CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
 STATUSES = {
+    "bad_request": 400,  # a header or the request line is malformed
     "bad_form": 400,  # the form cannot be parsed
     "too_slow": 408,  # the form takes too long to arrive
     "ended": 409,  # the job has ended, so it cannot be cancelled
     "too_large": 413,  # the video, or the body of another request
     "no_form": 415,  # the body is not multipart/form-data
     "queue_full": 429,  # no further job can wait
+    "disk_full": 507,  # there is no room for the video
 }
 
 
@@ -27,9 +29,14 @@ class ServiceError(SaveAvsError):
         self.code, self.retry_after = code, retry_after
 
 
+def error_content(code: str, message: str) -> dict[str, dict[str, str]]:
+    """The content of every error."""
+    return {"error": {"code": code, "message": message}}
+
+
 def error_response(status: int, code: str, message: str) -> Response:
     """An error as JSON."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
+    return JSONResponse(error_content(code, message), status)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -48,7 +55,7 @@ async def _known(_: Request, error: Exception) -> Response:
     response = error_response(STATUSES[error.code], error.code, str(error))
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if error.code in ("too_large", "too_slow"):
+    if error.code in ("too_large", "too_slow", "disk_full"):
         response.headers["Connection"] = "close"  # else the rest of the body would still be read
     return response
 

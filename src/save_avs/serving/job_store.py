@@ -5,7 +5,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from threading import Condition, RLock
 from typing import Any
@@ -143,8 +143,10 @@ class JobStore:
         with self.changed:
             if job := self._jobs.pop(id, None):
                 removed = self._tmp / f"{id}.removed"
-                with suppress(FileNotFoundError):
+                try:
                     self.folder(job).rename(removed)
+                except OSError:  # it is gone, or the disk has no room even for a name
+                    removed = self.folder(job)
                 shutil.rmtree(removed, ignore_errors=True)
 
 

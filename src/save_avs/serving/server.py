@@ -1,22 +1,25 @@
 """The web application with its page and login form, and the server that runs it."""
 
+import json
 import socket
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import h11
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from save_avs import __version__
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.api import make_routes
 from save_avs.serving.auth import COOKIE, LOGIN, STATIC, AccessToken, AuthMiddleware, is_local_name
 from save_avs.serving.config import WorkerConfig
-from save_avs.serving.errors import add_error_handlers
+from save_avs.serving.errors import add_error_handlers, error_content
 from save_avs.serving.service import Service
 
 _FILES = Path(__file__).with_name("static")
@@ -68,13 +71,37 @@ def serve(
         try:
             service.start()
             app = make_app(service, token=token, page=page)
-            server = uvicorn.Config(
-                app, log_level="warning", timeout_graceful_shutdown=5, server_header=False
-            )
             on_ready(f"http://{netloc}:{listener.getsockname()[1]}/")
-            uvicorn.Server(server).run(sockets=[listener])
+            uvicorn.Server(server_config(app)).run(sockets=[listener])
         finally:
             service.close()
+
+
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn runs an application."""
+    return uvicorn.Config(
+        app, http=_Protocol, ws="none", log_level="warning", timeout_graceful_shutdown=5, server_header=False
+    )
+
+
+class _Protocol(H11Protocol):
+    """HTTP by h11, which limits the size of headers; what it cannot parse is answered like every error."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a malformed request, and hang up."""
+        body = json.dumps(error_content("bad_request", "The request is malformed.")).encode()
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

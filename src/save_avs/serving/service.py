@@ -1,5 +1,6 @@
 """The service behind the REST API: accepts videos, has them segmented, and removes them in time."""
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -85,9 +86,13 @@ class Service:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO``."""
+        """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO``.
+
+        Raises:
+            ServiceError: the queue or the disk is full.
+        """
         try:
-            with self.queue.reserve(), self.store.incoming() as folder:
+            with _full_disk_refused(), self.queue.reserve(), self.store.incoming() as folder:
                 (folder / VIDEO).mkdir()
                 yield folder
         except SaveAvsError as error:
@@ -153,3 +158,13 @@ class Service:
                         self.delete(job)
                     except OSError as error:
                         _log.error("job %s: it cannot be removed: %s", job.id, error)
+
+
+@contextmanager
+def _full_disk_refused() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ServiceError("disk_full", "This server's disk is full: try again later.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FILE = "file"  # the part that holds the video
 _MAX_PARTS, _MAX_FIELD_BYTES = 32, 4096
+_BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046
 _DRAIN_SECONDS = 2.0
 _OVERHEAD = 1 << 20  # bytes of a form in addition to its video
 
@@ -43,13 +45,17 @@ async def read_form(
 
     Raises:
         ServiceError: it is no form, cannot be parsed, is too large, or too slow.
+        OSError: the video cannot be written.
     """
     kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+    if kind != b"multipart/form-data":
         raise ServiceError("no_form", f"Send multipart/form-data with the video in the part '{FILE}'.")
+    boundary = options.get(b"boundary", b"")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise ServiceError("bad_form", "The form's boundary is missing or malformed.")
     reader = _Reader(folder, size)
     try:
-        parser = MultipartParser(options[b"boundary"], reader.callbacks())
+        parser = MultipartParser(boundary, reader.callbacks())
         received = 0
         async with asyncio.timeout(seconds):
             async for chunk in chunks:
@@ -66,6 +72,9 @@ async def read_form(
         raise
     except TimeoutError:
         raise ServiceError("too_slow", f"The form did not arrive within {seconds:g} s.") from None
+    except OSError:
+        await _drain(chunks)
+        raise
     finally:
         reader.close()
     if not reader.complete:
