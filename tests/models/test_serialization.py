@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -276,3 +278,11 @@ class TestContinuing:
     def test_unknown_reset_part_is_rejected(self, folder):
         with pytest.raises(UsageError, match="has no audio"):
             init_from_folder(tiny_model(), folder, reset=("audio",))
+
+
+def test_loading_a_model_does_not_import_the_compiler():
+    """It takes as long as the rest of a short command."""
+    script = "import sys, save_avs; save_avs.load_model('save-tiny', device='cpu'); "
+    script += "assert 'torch._dynamo' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

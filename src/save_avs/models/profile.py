@@ -10,6 +10,7 @@ from save_avs.models.build import build_save
 from save_avs.models.config import SaveConfig
 from save_avs.models.freeze import freeze_except
 from save_avs.models.save import SAVE
+from save_avs.weights.state_dict import on_meta_device
 
 # As in the paper's recipe; the mask decoder as in SAMA-AVS.
 TRAINABLE = ("adapter", "audio_adapter", "mask_decoder")
@@ -59,7 +60,7 @@ def profile_model(config: SaveConfig, trained: Sequence[str] = TRAINABLE) -> Mod
 
     ``trained`` names the parts that are trained (``freeze_except``); image adapters only if it has them.
     """
-    with torch.device("meta"):
+    with on_meta_device():
         model = build_save(config.model_copy(update={"classes": ()}))
     names = [name for name in trained if name != "adapter" or config.image_adapter is not None]
     trainable = set(freeze_except(model, names))

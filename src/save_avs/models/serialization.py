@@ -18,7 +18,7 @@ from save_avs.models.config import PretrainedRefs, SaveConfig
 from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX, PretrainedPaths, find_pretrained_parts
 from save_avs.models.sam.checkpoint import resample_positions
 from save_avs.models.save import SAVE
-from save_avs.weights.state_dict import read_state_dict, strict_load
+from save_avs.weights.state_dict import on_meta_device, read_state_dict, strict_load
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 _MAX_CONFIG = 2**20  # bytes
@@ -103,7 +103,7 @@ def load_folder(folder: str | Path, *, pretrained: PretrainedPaths = None) -> SA
             f"{folder}: its config asks for {layers:,} layers, its weights hold {len(whole):,} tensors"
         )
     try:
-        with torch.device("meta"):  # nothing is allocated: every value comes from the files
+        with on_meta_device():  # nothing is allocated: every value comes from the files
             model = build_save(config, parts.sam, parts.audio, parts.stem)
         model.pretrained = parts.delta
         strict_load(model, whole, source=str(source), assign=True)

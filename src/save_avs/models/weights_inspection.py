@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from save_avs._files import read_regular
@@ -21,7 +20,7 @@ from save_avs.weights.cache import find_weights, find_weights_file, read_record
 from save_avs.weights.file_check import detect_format, find_defect
 from save_avs.weights.identity import FileIdentity, identify_file
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, find_by_sha256
-from save_avs.weights.state_dict import read_state_dict, state_dict_mismatches
+from save_avs.weights.state_dict import on_meta_device, read_state_dict, state_dict_mismatches
 from save_avs.weights.transformers_sam_keys import is_transformers_sam, remap_transformers_sam
 
 
@@ -105,7 +104,7 @@ def _inspect_state(state: Mapping[str, Tensor], found: Inspection) -> None:
         found.problems.append("it is neither a SAM nor an audio backbone, by the names of its tensors")
         return
     config, image_size = infer_config(state, source=found.file.name)
-    with torch.device("meta"):
+    with on_meta_device():
         sam = build_sam(config, image_size=image_size)
     name = describe_sam(config, image_size)
     found.description = f"SAM {name}, {names}, {detect_format(found.file)}; {size}"
@@ -114,7 +113,7 @@ def _inspect_state(state: Mapping[str, Tensor], found: Inspection) -> None:
 
 def _matching_backbone(state: Mapping[str, Tensor]) -> AudioBackbone | None:
     """The audio backbone, on the meta device, that shares keys with a state; of several the best match."""
-    with torch.device("meta"):
+    with on_meta_device():
         built = [kind() for kind in BACKBONES.values()]
     sharing = [backbone for backbone in built if state.keys() & backbone.state_dict().keys()]
     return min(sharing, key=lambda backbone: len(state_dict_mismatches(backbone, state)), default=None)
@@ -139,7 +138,7 @@ def _inspect_save(folder: Path, state: Mapping[str, Tensor], found: Inspection) 
     refs = {SAM_PREFIX: given.sam, AUDIO_PREFIX: given.audio, STEM_PREFIX: given.stem}
     kind = "the trained part of a SAVE" if config.pretrained else "a whole SAVE"
     found.description = f"{kind}: {config.name}, {config.image_size} px; {_describe_size(state)}"
-    with torch.device("meta"):
+    with on_meta_device():
         model = build_save(config)
     prefixes = tuple(prefix for prefix, identity in refs.items() if identity is not None)
     pretrained = {

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-import torch
 from torch import nn
 
 from save_avs.errors import SaveAvsError
@@ -29,6 +28,7 @@ from save_avs.training.stage_setup import (
     stage_config,
     with_corpus_classes,
 )
+from save_avs.weights.state_dict import on_meta_device
 
 T = TypeVar("T")
 SAMPLED = 3  # clips of a split that are read
@@ -123,7 +123,7 @@ def _describe(
         return  # the model's number of classes is not known
     config = stage_config(recipe.model, stage, splits)
     try:
-        with torch.device("meta"):
+        with on_meta_device():
             model = build_save(config)
         trained = freeze_except(model, stage.trainable)
     except (ValueError, SaveAvsError) as error:

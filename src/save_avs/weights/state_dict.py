@@ -3,7 +3,8 @@
 import math
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from save_avs._text import first_line
 from save_avs.errors import SaveAvsError
@@ -31,6 +33,28 @@ _PLAIN_ARRAYS: list[Any] = [
     (_SCALAR, "numpy.core.multiarray.scalar"),
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
+
+
+class _WithoutNormalDraws(TorchFunctionMode):
+    """Skips draws from a normal distribution."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (Tensor.normal_, nn.init.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def on_meta_device() -> Iterator[None]:
+    """Build modules without allocating or drawing their parameters.
+
+    On the meta device a draw from a normal distribution imports torch's compiler, which takes a second.
+    """
+    with torch.device("meta"), _WithoutNormalDraws():
+        yield
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from save_avs.audio.frontend import Frontend
 from save_avs.audio.mel import mel_filters
 from save_avs.errors import SaveAvsError
-from save_avs.weights.state_dict import read_state_dict, strict_load
+from save_avs.weights.state_dict import on_meta_device, read_state_dict, strict_load
 
 _FILTER_TOLERANCE = 1e-4  # of the largest weight; float32 leaves 1e-6, another mel scale is off by 0.1
 
@@ -42,7 +41,7 @@ _Backbone = TypeVar("_Backbone", bound=AudioBackbone)
 def load_backbone(kind: type[_Backbone], path: str | Path) -> _Backbone:
     """Load a backbone's checkpoint: on the CPU, float32, frozen, in evaluation mode."""
     state = backbone_state(kind, read_state_dict(path), source=str(path))
-    with torch.device("meta"):  # parameters are not drawn only to be overwritten
+    with on_meta_device():
         model = kind()
     model.to_empty(device="cpu")
     strict_load(model, state, source=str(path))

@@ -14,7 +14,7 @@ from save_avs._files import atomic_path
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.models.sam.build_sam import SamConfig, build_sam
 from save_avs.models.sam.sam import Sam
-from save_avs.weights.state_dict import read_state_dict, strict_load
+from save_avs.weights.state_dict import on_meta_device, read_state_dict, strict_load
 from save_avs.weights.transformers_sam_keys import is_transformers_sam, remap_transformers_sam
 
 
@@ -35,7 +35,7 @@ class SamCheckpoint(NamedTuple):
                     f"image_size {image_size} must be a multiple of the patch size, {patch_size}"
                 )
             state = resample_positions(state, self.config, image_size)
-        with torch.device("meta"):  # parameters are not drawn only to be overwritten
+        with on_meta_device():
             sam = build_sam(self.config, image_size=image_size or self.image_size)
         strict_load(sam, state, source=str(self.path), assign=True)
         return sam.eval()

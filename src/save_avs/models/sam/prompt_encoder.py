@@ -20,7 +20,8 @@ class PositionEmbeddingRandom(nn.Module):
 
     def __init__(self, embed_dim: int, scale: float = 1.0) -> None:
         super().__init__()
-        self.register_buffer("positional_encoding_gaussian_matrix", scale * torch.randn(2, embed_dim // 2))
+        matrix = torch.empty(2, embed_dim // 2).normal_(std=scale)
+        self.register_buffer("positional_encoding_gaussian_matrix", matrix)
 
     def forward(self, coords: Tensor) -> Tensor:
         """[...,2] positions (x, y) as shares 0..1 of the image -> [...,embed_dim]."""
