@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,54 +17,12 @@ from save_avs.inference.objects import ObjectTracker
 from save_avs.inference.postprocess import LogitSmoother, upscale_and_threshold
 from save_avs.inference.settings import check_batch_size, check_smooth, check_threshold
 from save_avs.models.preprocess import preprocess_frames
-from save_avs.models.save import Precision, Resize
+from save_avs.models.save import SAVE
+from save_avs.runtimes.registry import RuntimeModel
 from save_avs.types import F32, Bool, FrameMask, FrameObjects, VideoChunk
 
-
-class FrameModel(Protocol):
-    """A model that segments frames, such as `SAVE`.
-
-    Called with images u8 [B,3,S,S] and log_mel f32 [B,1,frames,bands], it returns logits [B,1,M,M].
-    """
-
-    @property
-    def name(self) -> str:
-        """Its name in results."""
-        ...
-
-    @property
-    def image_size(self) -> int:
-        """Side S of its square input, pixels."""
-        ...
-
-    @property
-    def resize(self) -> Resize:
-        """How a frame becomes that square."""
-        ...
-
-    @property
-    def frontend(self) -> Frontend:
-        """How a waveform becomes log-mel patches."""
-        ...
-
-    @property
-    def device(self) -> torch.device:
-        """Device of its inputs and outputs."""
-        ...
-
-    @property
-    def precision(self) -> Precision:
-        """Numeric precision to run it in."""
-        ...
-
-    @property
-    def runtime(self) -> str:
-        """Inference backend: torch, or another runtime."""
-        ...
-
-    def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Compute mask logits."""
-        ...
+# Called with images u8 [B,3,S,S] and log-mel patches f32 [B,1,frames,bands], they return logits [B,1,M,M].
+FrameModel = SAVE | RuntimeModel
 
 
 @dataclass(frozen=True)
