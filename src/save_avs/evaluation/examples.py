@@ -8,7 +8,7 @@ import numpy as np
 
 from save_avs.datasets.base import AVDataset
 from save_avs.evaluation.forward import single_frame_batch
-from save_avs.evaluation.frame_outputs import MaskSource
+from save_avs.evaluation.predictions import MaskSource
 from save_avs.metrics.frame_scores import mask_ious
 from save_avs.metrics.mask_metrics import FrameTable
 from save_avs.models.preprocess import MASK_THRESHOLD

@@ -36,44 +36,6 @@ class FrameOutputs(Protocol):
         ...
 
 
-class MaskSource(Protocol):
-    """What predicts: a model, or files that some system wrote."""
-
-    @property
-    def name(self) -> str:
-        """Its name in reports."""
-        ...
-
-    @property
-    def image_size(self) -> int:
-        """Side of the network's square input, pixels; 0 if it is not known."""
-        ...
-
-    @property
-    def resize(self) -> Resize:
-        """How a frame becomes that square."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """Numeric precision of the network, for reports."""
-        ...
-
-    @property
-    def reads_images(self) -> bool:
-        """Whether it needs the images of a batch."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Classes of the label maps that it predicts, background first; empty for none."""
-        ...
-
-    def predict(self, batch: FrameBatch, *, labels: bool) -> FrameOutputs:
-        """Return predictions for a batch, with label maps if ``labels``."""
-        ...
-
-
 @dataclass(frozen=True)
 class ModelOutputs:
     """Logits as a model returns them."""

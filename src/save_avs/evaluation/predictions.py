@@ -25,6 +25,7 @@ from save_avs.evaluation.frame_outputs import (
     FrameOutputs,
     MaskValues,
     ModelOutputs,
+    ModelSource,
     Shape,
     resize_logits,
     resize_target,
@@ -115,6 +116,9 @@ class StoredPredictions:
         classes = len(self.classes) if labels or self.content == "labels" else 0
         masks = tuple(read_mask_file(self.files[place], self.content, classes) for place in places)
         return StoredOutputs(masks, self.resize)
+
+
+MaskSource = ModelSource | StoredPredictions  # what predicts: a model, or files that some system wrote
 
 
 def open_predictions(
