@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from save_avs.evaluation.forward import FrameBatch
-from save_avs.evaluation.frame_outputs import FrameOutputs, Shape, comparison_shape, resize_target
+from save_avs.evaluation.frame_outputs import Shape, comparison_shape, resize_target
+from save_avs.evaluation.predictions import FrameOutputs
 from save_avs.metrics.mask_metrics import MaskMetric
 from save_avs.metrics.protocols import BENCHMARK_SIZE, FrameScoring
 from save_avs.metrics.semantic_scores import SemanticMetric

@@ -13,8 +13,8 @@ from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.accumulator import ScoreAccumulator
 from save_avs.evaluation.examples import pick_examples
 from save_avs.evaluation.forward import FrameBatch, read_frame_batches
-from save_avs.evaluation.frame_outputs import FrameOutputs, ModelSource
-from save_avs.evaluation.predictions import MaskSource, StoredPredictions
+from save_avs.evaluation.frame_outputs import ModelSource
+from save_avs.evaluation.predictions import FrameOutputs, MaskSource, StoredPredictions
 from save_avs.evaluation.report import (
     BenchmarkReport,
     ClipScores,

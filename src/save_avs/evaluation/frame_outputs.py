@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +22,6 @@ class MaskValues(NamedTuple):
 
     values: Tensor
     are_probabilities: bool
-
-
-class FrameOutputs(Protocol):
-    """Predictions for the rows of a batch."""
-
-    def masks_at(self, rows: Sequence[int], shape: Shape, frame: Shape) -> MaskValues:
-        """Return the masks of rows whose frames have one size, ``frame``, at the size ``shape``."""
-        ...
-
-    def labels_at_benchmark_size(self, rows: Sequence[int], frame: Shape) -> Tensor | None:
-        """Return predicted classes, int [R,224,224], or None without any."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, Imag
 from save_avs.errors import DataError, UsageError, first_problem
 from save_avs.evaluation.forward import FrameBatch
 from save_avs.evaluation.frame_outputs import (
-    FrameOutputs,
     MaskValues,
     ModelOutputs,
     ModelSource,
@@ -118,6 +117,7 @@ class StoredPredictions:
         return StoredOutputs(masks, self.resize)
 
 
+FrameOutputs = ModelOutputs | StoredOutputs  # predictions for the rows of a batch
 MaskSource = ModelSource | StoredPredictions  # what predicts: a model, or files that some system wrote
 
 

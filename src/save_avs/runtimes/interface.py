@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -17,12 +17,8 @@ from save_avs.models.save import SAVE, Precision
 MAX_BATCH = 1024  # frames
 
 
-class InferenceSession(Protocol):
-    """A model ready to run: images u8 [B,3,S,S], log-mel patches f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
-
-    def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Compute the mask logits."""
-        ...
+# A model ready to run: images u8 [B,3,S,S], log-mel patches f32 [B,1,T,F] -> logits f32 [B,1,M,M].
+InferenceSession = Callable[[Tensor, Tensor], Tensor]
 
 
 class Runtime(Protocol):
