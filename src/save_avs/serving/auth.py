@@ -5,6 +5,7 @@ import hmac
 import ipaddress
 import re
 import shutil
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -151,11 +152,26 @@ def is_local_name(host: str) -> bool:
 
 
 def _with_headers(send: Send) -> Send:
+    """Add the headers of every answer, and make an error in plain text (of byte ranges) one in JSON."""
+    held: Message | None = None
+
     async def send_with_headers(message: Message) -> None:
+        nonlocal held
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            if message["status"] >= 400 and headers.get("content-type", "").startswith("text/plain"):
+                held = message
+                return
+        elif held is not None:
+            start, held = held, None
+            text = message.get("body", b"").decode() or HTTPStatus(start["status"]).phrase
+            response = error_response(start["status"], "bad_request", text)
+            headers = MutableHeaders(scope=start)
+            headers.update(response.headers)
+            await send(start)
+            message = {**message, "body": response.body}
         await send(message)
 
     return send_with_headers
