@@ -1,7 +1,7 @@
 """Inference speed of SAVE or its image encoder against transformers' SAM and published AVS code.
 
     python benchmarks/inference_speed.py [--part encoder|model] [--preset vit_b] [--case 256x8]...
-        [--rounds N] [--threads N] [--int8] [--no-memory] [--json FILE] [--plot FILE]
+        [--rounds N] [--threads N] [--only NAMES] [--int8] [--no-memory] [--json FILE] [--plot FILE]
 
 Weights are random. All implementations of a case are timed interleaved, so that other load affects them
 alike; the limit is the fastest matrix product of the same rounds. Operations are those of our implementation,
@@ -151,6 +151,7 @@ def main() -> None:
     parser.add_argument("--case", action="append", metavar="PXxBATCH", help=f"default: {' '.join(DEFAULT)}")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--only", metavar="NAMES", help="implementations besides transformers in float32")
     parser.add_argument(
         "--int8", action="store_true", help="time OpenVINO's int8, too; its calibration takes minutes"
     )
@@ -161,6 +162,9 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     variants = [variant for variant in VARIANTS if args.int8 or variant[0] != "openvino-int8"]
+    if args.only:
+        named = {*args.only.split(",")}
+        variants = [v for v in variants if v[0] in named or v == ("transformers", "fp32")]
     rows: list[Row] = []
     for text in args.case or DEFAULT:
         size, batch = map(int, text.split("x"))
