@@ -91,6 +91,13 @@ def test_labels_semantic_may_have_a_palette_of_its_own(root):
     assert set(np.unique(open_dataset("v2", root, "test")[0].labels[3])) == {0, 70}
 
 
+def test_labels_at_another_scale_keep_their_classes(root):
+    small = (np.arange(60).reshape(6, 10) % 4 * 17).astype(np.uint8)
+    trees.save(small, root / "v2/E38OzFQIb1M_230000_240000/labels_semantic/3.png")
+    labels = open_dataset("v2", root, "test")[0].labels[3]
+    assert np.array_equal(labels, small.repeat(2, axis=0).repeat(2, axis=1))
+
+
 def test_labels_semantic_in_colors_is_refused(root):
     path = root / "v2/E38OzFQIb1M_230000_240000/labels_semantic/3.png"
     trees.save(np.zeros((trees.H, trees.W, 3), np.uint8), path)
