@@ -5,9 +5,11 @@ Screenshots are kept in ``runs/page/``.
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from importlib import resources
@@ -299,6 +301,67 @@ def test_a_job_is_cancelled(idle_visitor, video):
     visitor.heading("Starting: clip.mp4")
     visitor.page.get_by_role("button", name="Cancel").click()
     visitor.heading("Cancelled")
+
+
+def test_several_videos_are_a_queue_with_states(idle_visitor, video):
+    visitor, own = idle_visitor
+    page, content = visitor.page, video.read_bytes()
+    own.until(own.accepted(video), lambda job: job["state"] == "running")
+    names = ["one.mp4", "two.mp4"]
+    page.set_input_files("#file", [{"name": n, "mimeType": "video/mp4", "buffer": content} for n in names])
+    playwright.expect(page.locator("#chosen")).to_contain_text("2 videos")
+    visitor.submit()
+    entries = page.locator("#queue li")
+    playwright.expect(entries.nth(0)).to_have_text("one.mp4 waiting, next in line")
+    playwright.expect(entries.nth(1)).to_contain_text("two.mp4 The server is busy")  # its queue has one place
+    visitor.screenshot("queue")
+    visitor.heading("one.mp4")
+    id = entries.nth(0).locator("a").get_attribute("href").removeprefix("#")
+    assert own.job(id)["name"] == "one.mp4"
+    own.client.post(f"/v1/jobs/{id}/cancel")
+    playwright.expect(entries.nth(0)).to_have_text("one.mp4 cancelled")
+
+
+def test_options_become_the_jobs_and_are_repeated_by_curl_and_python(visitor, site, video, tmp_path):
+    page = visitor.page
+    visitor.choose("it's.mp4", video.read_bytes())
+    page.get_by_text("Options").click()
+    page.get_by_label("Objects").select_option("track")
+    page.get_by_label("Smoothing").select_option("0.3")
+    page.get_by_label("Frames per second").select_option("5")
+    visitor.submit()
+    visitor.heading("ound in it's.mp4")
+    options = site.job(visitor.job())["options"]
+    assert (options["track"], options["smooth"], options["fps"]) == (True, 0.3, 5)
+
+    page.get_by_text("Repeat this from a program").click()
+    (tmp_path / "it's.mp4").write_bytes(video.read_bytes())
+    curl = page.locator(".repeat pre").inner_text()
+    done = subprocess.run(["bash", "-c", curl], cwd=tmp_path, capture_output=True, text=True, check=True)
+    again = json.loads(done.stdout)
+    assert again["name"] == "it's.mp4" and again["options"] == options
+    page.get_by_role("button", name="Copy as Python").click()
+    code = page.locator(".repeat pre").inner_text()
+    (call,) = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and node.keywords]
+    given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    assert ast.literal_eval(call.args[0]) == "it's.mp4" and given.pop("directory") == "results"
+    assert given == {
+        **{name: options[name] for name in ("model", "threshold", "fps", "smooth", "track")},
+        "outputs": tuple(options["save"]),
+    }
+    assert page.evaluate("getSelection().toString()") == code or page.get_by_text("Copied.").is_visible()
+    visitor.screenshot("repeat")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_start_shows_an_example_and_fits_the_screen(browser, tmp_path, width, dark):
+    with idle_service(tmp_path, page=True) as own:
+        visitor = Visitor(browser, own.url, width=width, dark=dark)
+        visitor.until("document.querySelector('.start img').naturalWidth === 880")
+        visitor.screenshot(f"start-{width}-{'dark' if dark else 'light'}")
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+        visitor.close()
 
 
 def test_a_full_queue_is_explained(idle_visitor, video):

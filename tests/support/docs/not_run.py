@@ -37,6 +37,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
+    "tests/serving/test_attack.py sends them": ("python -m tests.support.attack",),
     "takes most of an hour; tests/hostile/test_hostile_input.py tries the quick ones": (
         "python -m tests.support.hostile.run_cases",
         "python -m tests.support.hostile.run_cases --quick",

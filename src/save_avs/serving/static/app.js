@@ -272,6 +272,17 @@ class ResultView {
     const until = new Date(1000 * this.job.expires).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     this.find(".keep span").textContent = `Kept until ${until}`;
     this.find(".keep button").onclick = () => this.delete();
+    for (const button of this.find(".repeat").querySelectorAll("button")) button.onclick = () => this.copy(button.dataset.code);
+    this.find(".repeat pre").textContent = asCurl(this.job);
+  }
+
+  /** Show what repeats this job, and copy it where the browser allows that (https, or this machine). */
+  async copy(language) {
+    const shown = this.find(".repeat pre");
+    shown.textContent = language === "curl" ? asCurl(this.job) : asPython(this.job);
+    const copied = await navigator.clipboard?.writeText(shown.textContent).then(() => true, () => false);
+    if (!copied) getSelection().selectAllChildren(shown);
+    this.find(".repeat [role=status]").textContent = copied ? "Copied." : "Selected: press Ctrl+C to copy.";
   }
 
   async delete() {
@@ -383,6 +394,28 @@ class Timeline {
   }
 }
 
+/** Quote a text for a POSIX shell. */
+const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
+
+/** The request that made a job. */
+function asCurl({ name, options, url }) {
+  const fields = Object.entries(options).map(([key, value]) => ` \\\n  --form-string ${quoted(`${key}=${value}`)}`);
+  const source = url ? `--form-string ${quoted(`url=${url}`)}` : `-F ${quoted(`file=@"${name.replaceAll(/[\\"]/g, "\\$&")}"`)}`;
+  return `curl -sS -H "Authorization: Bearer $SAVE_AVS_TOKEN" \\\n  ${source}${fields.join("")} \\\n  ${quoted(`${location.origin}/v1/segment`)}`;
+}
+
+/** The call that does the same without the server. */
+function asPython({ name, options, url }) {
+  const { fps, model, threshold, smooth, objects, track, save } = options;
+  const text = JSON.stringify; // also a literal of Python
+  const values = [text(url ?? name), `model=${text(model)}`, `threshold=${threshold}`];
+  if (fps !== "native") values.push(`fps=${fps}`);
+  if (smooth) values.push(`smooth=${smooth}`);
+  if (track || objects) values.push(track ? "track=True" : "objects=True");
+  values.push(`outputs=(${save.map((word) => text(word)).join(", ")}${save.length === 1 ? "," : ""})`, 'directory="results"');
+  return `import save_avs\n\nresult = save_avs.segment(\n    ${values.join(",\n    ")},\n)\nprint(result)`;
+}
+
 function soundPaths(waveform, x) {
   if (!waveform?.times.length) return [];
   const { times, low, high } = waveform;
@@ -413,7 +446,7 @@ const explain = (text) => (text.endsWith("has no sound") ? `${text}: nothing in 
 
 // --- The form ----------------------------------------------------------------------------------------------
 
-let video = null; // the chosen File
+let videos = []; // the chosen Files
 let limits = { size: Infinity };
 
 function formError(text = "") {
@@ -421,40 +454,92 @@ function formError(text = "") {
   $("form-error").textContent = text;
 }
 
-function choose(file) {
-  formError(file.size > limits.size ? `${file.name} is larger than ${limits.size / 1e6} MB, the limit of this server.` : "");
-  video = file.size > limits.size ? null : file;
+function choose(files) {
+  const large = files.filter((file) => file.size > limits.size).map((file) => file.name);
+  formError(large.length ? `${large.join(", ")} ${large.length > 1 ? "are" : "is"} larger than ${limits.size / 1e6} MB, the limit of this server.` : "");
+  videos = files.filter((file) => file.size <= limits.size);
   URL.revokeObjectURL($("preview").src);
-  $("preview").hidden = !video;
-  if (video) $("preview").src = URL.createObjectURL(video);
-  $("chosen").textContent = video ? `${video.name}, ${(video.size / 1e6).toFixed(1)} MB` : "Drop a video here, or";
-  document.querySelector("label[for=file]").textContent = video ? "Choose another" : "Choose a video";
+  $("preview").hidden = videos.length !== 1;
+  if (videos.length === 1) $("preview").src = URL.createObjectURL(videos[0]);
+  const size = `${(videos.reduce((sum, file) => sum + file.size, 0) / 1e6).toFixed(1)} MB`;
+  $("chosen").textContent = { 0: "Drop videos here, or", 1: `${videos[0]?.name}, ${size}` }[videos.length] ?? `${videos.length} videos, ${size}`;
+  document.querySelector("label[for=file]").textContent = videos.length ? "Choose others" : "Choose videos";
+}
+
+function formOf(video) {
+  const form = new FormData();
+  const save = $("matte").checked ? [...SAVE, "matte"] : SAVE;
+  const fields = { model: $("model").value, fps: $("fps").value, threshold: $("threshold").value, smooth: $("smooth").value, save: save.join(",") };
+  if ($("objects").value) fields[$("objects").value] = "true";
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append("file", video, video.name);
+  return form;
 }
 
 async function submit(event) {
   event.preventDefault();
-  if (!video) return formError("Choose, drop or record a video first, or use the sample.");
+  if (!videos.length) return formError("Choose, drop or record a video first, or use the sample.");
   formError();
-  const form = new FormData();
-  const save = $("matte").checked ? [...SAVE, "matte"] : SAVE;
-  const fields = { model: $("model").value, fps: $("fps").value, threshold: $("threshold").value, save: save.join(",") };
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  form.append("file", video, video.name);
-
-  const name = video.name;
-  const abort = new AbortController();
   history.replaceState(null, "", "/");
   $("submit").disabled = true;
+  await (videos.length === 1 ? submitOne(videos[0]) : submitAll(videos));
+  $("submit").disabled = false;
+}
+
+async function submitOne(video) {
+  const name = video.name;
+  const abort = new AbortController();
   const view = new ProgressView(() => abort.abort());
   view.update(name, { phase: "uploading", fraction: 0 });
   try {
-    const job = await upload(form, { signal: abort.signal, onProgress: (fraction) => view.update(name, { phase: "uploading", fraction }) });
+    const job = await upload(formOf(video), { signal: abort.signal, onProgress: (fraction) => view.update(name, { phase: "uploading", fraction }) });
     if (job) location.hash = job.id;
     else showMessage("Cancelled", `${name} was not uploaded.`);
   } catch (error) {
     showError(error);
   }
-  $("submit").disabled = false;
+}
+
+/** Upload one video after another; a list shows the state of each, and links to it. */
+async function submitAll(chosen) {
+  $("queue").hidden = false;
+  const forms = chosen.map((video) => ({ form: formOf(video), entry: new QueueEntry(video.name) }));
+  for (const { form, entry } of forms) {
+    try {
+      const job = await upload(form, { signal: {}, onProgress: (fraction) => entry.show(`uploading, ${Math.floor(100 * fraction)} %`) });
+      entry.follow(job.id);
+      if (!location.hash) location.hash = job.id;
+    } catch (error) {
+      entry.show(`${ERRORS[error.code] ?? "failed"}: ${error.message}`);
+    }
+  }
+}
+
+class QueueEntry {
+  constructor(name) {
+    this.link = element("a", { textContent: name });
+    this.state = element("span", { className: "soft", textContent: "to be uploaded" });
+    $("queue").querySelector("ol").append(element("li", {}, this.link, " ", this.state));
+  }
+
+  show(text) {
+    if (this.state.textContent !== text) this.state.textContent = text;
+  }
+
+  async follow(id) {
+    this.link.href = `#${id}`;
+    for (let ended = false; !ended; await sleep(3 * POLL_MS)) {
+      try {
+        const { state, progress, queue_position: ahead } = await api(`/v1/jobs/${id}`);
+        ended = !["accepted", "running"].includes(state);
+        const share = state === "running" && progress.fraction != null ? `, ${Math.floor(100 * progress.fraction)} %` : "";
+        this.show(state === "accepted" ? `waiting, ${ahead ? `${count(ahead, "job")} ahead` : "next in line"}` : state + share);
+      } catch (error) {
+        ended = error.code !== "offline";
+        this.show(error.status === 404 ? "deleted" : (ERRORS[error.code] ?? error.message));
+      }
+    }
+  }
 }
 
 /** Record from the camera and the microphone; the recording becomes the chosen video. */
@@ -492,7 +577,7 @@ async function record() {
     recorder.ondataavailable = ({ data }) => parts.push(data);
     recorder.onstop = () => {
       const type = recorder.mimeType.split(";")[0];
-      choose(new File(parts, type.includes("mp4") ? "recording.mp4" : "recording.webm", { type }));
+      choose([new File(parts, type.includes("mp4") ? "recording.mp4" : "recording.webm", { type })]);
     };
     recorder.start();
     toggle.textContent = "Stop and use";
@@ -502,7 +587,7 @@ async function record() {
 async function useSample() {
   const response = await fetch("/static/sample.mp4").catch(() => null);
   if (!response?.ok) return formError("The sample could not be loaded: the server does not answer.");
-  choose(new File([await response.blob()], "sample.mp4", { type: "video/mp4" }));
+  choose([new File([await response.blob()], "sample.mp4", { type: "video/mp4" })]);
 }
 
 function setUpForm({ models, limits: given }) {
@@ -522,12 +607,12 @@ function setUpForm({ models, limits: given }) {
 
 function start() {
   $("form").onsubmit = submit;
-  $("file").onchange = () => $("file").files[0] && choose($("file").files[0]);
+  $("file").onchange = () => $("file").files[0] && choose([...$("file").files]);
   $("sample").onclick = useSample;
   $("record").hidden = !navigator.mediaDevices?.getUserMedia || !window.MediaRecorder;
   $("record").onclick = record;
   $("preview").onerror = () => {
-    if (video) $("chosen").textContent = `${video.name}: this browser cannot play it, but it can be segmented.`;
+    if (videos.length === 1) $("chosen").textContent = `${videos[0].name}: this browser cannot play it, but it can be segmented.`;
     $("preview").hidden = true;
   };
   $("threshold").oninput = () => {
@@ -538,7 +623,7 @@ function start() {
   const over = (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", event.type === "dragover");
-    if (event.type === "drop" && event.dataTransfer.files[0]) choose(event.dataTransfer.files[0]);
+    if (event.type === "drop" && event.dataTransfer.files[0]) choose([...event.dataTransfer.files]);
   };
   for (const type of ["dragover", "dragleave", "drop"]) addEventListener(type, over);
   addEventListener("hashchange", route);
