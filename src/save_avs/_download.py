@@ -165,7 +165,8 @@ def _response(request: urllib.request.Request, timeout: float) -> Iterator[Any]:
             raise _RangeError from error
         if error.code in _RETRIED:
             raise _InterruptedError(f"the server answers {error.code} ({error.reason})") from error
-        raise SaveAvsError(f"{url}: {_MEANINGS.get(error.code, error.reason)} ({error.code})") from error
+        reason = "redirects in circles" if 300 <= error.code < 400 else error.reason
+        raise SaveAvsError(f"{url}: {_MEANINGS.get(error.code, reason)} ({error.code})") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise SaveAvsError(f"{url}: invalid certificate: {error.reason.verify_message}") from error

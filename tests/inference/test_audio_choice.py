@@ -155,7 +155,7 @@ def test_sound_for_several_inputs_is_refused(two_tracks, tmp_path, capsys):
     ("content", "error", "words"),
     [
         (None, UsageError, "no such file"),
-        (b"text", MediaError, "cannot be read"),
+        (b"text", MediaError, "s.mkv: cannot be read as audio"),
         ("video", MediaError, "no audio in it"),
     ],
 )

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -122,6 +123,33 @@ class TestUrl:
         assert "kept" in capsys.readouterr().out and len(server.requests) == 2
         assert "Range" not in server.requests[1]
 
+    @pytest.mark.parametrize("refusal", [403, 405])
+    def test_resume_works_where_the_server_refuses_head(self, server, capsys, refusal):
+        def answer(handler):
+            (status(refusal) if handler.command == "HEAD" else well)(handler)
+
+        server.usual = answer
+        assert main([*RUN, url_of(server)]) == 0
+        assert main([*RUN, url_of(server), "--resume"]) == 0
+        assert "kept" in capsys.readouterr().out
+        assert copies() == []
+
+    @pytest.mark.parametrize("name", ["\u4e2d" * 100, "\U0001f600" * 99, "a" * 300])
+    def test_long_name_of_any_script_fits_the_file_system(self, server, name):
+        assert main([*RUN, url_of(server, f"{quote(name)}.mp4")]) == 0
+        (folder,) = Path("out").iterdir()
+        assert name.startswith(folder.name) and (folder / "masks.json").exists()
+
+    def test_redirects_in_circles_are_one_plain_line(self, server, capsys):
+        def answer(handler):
+            handler.send_response(302)
+            handler.send_header("Location", handler.path)
+            handler.end_headers()
+
+        server.usual = answer
+        assert main([*RUN, url_of(server)]) == 3
+        assert f"failed: {url_of(server)}: redirects in circles (302)\n" in capsys.readouterr().err
+
     @pytest.mark.parametrize("change", ["etag", "size"])
     def test_resume_segments_a_changed_file_again(self, server, capsys, change):
         assert main([*RUN, url_of(server)]) == 0
@@ -174,7 +202,7 @@ class TestUrl:
             ("https://host/..%2F..%2Fetc%2Fpasswd", "passwd"),
             ("https://host/a%00b%0A.mp4", "a_b_"),
             ("https://host/%2E%2E", "video"),
-            ("https://host/" + "x" * 300 + ".mp4", "x" * 100),
+            ("https://host/" + "x" * 300 + ".mp4", "x" * 150),
         ],
     )
     def test_result_folder_is_a_plain_name(self, url, stem):

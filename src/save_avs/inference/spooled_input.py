@@ -23,7 +23,7 @@ from save_avs.inference.settings import SegmentationSettings
 STDIN = "-"
 _CHUNK = 1 << 20  # bytes copied at a time
 _RETRY = RetryPolicy(attempts=3)
-_MAX_NAME = 100  # characters of a file name, of the 255 bytes that file systems allow
+_MAX_NAME = 150  # bytes of a stem: file systems allow 255, and temporary names are longer
 
 
 class ReadableFile(Protocol):
@@ -105,11 +105,14 @@ class UrlInput(SpooledInput):
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Identify the content: by the ETag or date and the size, else as any copy."""
-        try:
-            origin = self._origin or ask_origin(self._url, timeout=_RETRY.timeout)
-        except SaveAvsError as error:
-            raise MediaError(str(error)) from error
-        if origin.validator is None:
+        origin = self._origin
+        if origin is None:
+            try:
+                origin = ask_origin(self._url, timeout=_RETRY.timeout)
+            except SaveAvsError:  # servers may refuse HEAD, as signed URLs of object stores do
+                self.local()
+                origin = self._origin
+        if origin is None or origin.validator is None:
             return super().fingerprint()
         return {"url": self._url, "validator": origin.validator, "size": origin.total}
 
@@ -199,4 +202,4 @@ def _file_name(text: str) -> str:
     """Turn text from elsewhere into a file name that every system takes."""
     name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", text).strip(". ")
     stem, suffix = Path(name or "video").stem, Path(name or "video").suffix
-    return stem[:_MAX_NAME] + suffix[:10]
+    return stem.encode()[:_MAX_NAME].decode(errors="ignore") + suffix[:10]

@@ -16,7 +16,7 @@ from save_avs.errors import MediaError
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioAssembler, AudioBlock
 from save_avs.video.audio_tracks import AudioTrack, check_track
-from save_avs.video.container import Warn, decode, ignore_warning, open_media, pick_audio
+from save_avs.video.container import Warn, decode, error_reason, ignore_warning, open_media, pick_audio
 
 # Seconds: a longer pause comes from a damaged timestamp.
 _MAX_PAUSE = 6 * 3600.0
@@ -144,7 +144,7 @@ def read_audio(file: IO[bytes], *, name: str, sample_rate: int, track: int = 1) 
                 blocks += assembler.feed(None, frame.sample_rate, _mix(frame, "mono"))
         blocks += assembler.finish()
     except (FFmpegError, IndexError, ValueError) as error:
-        raise MediaError(f"{name}: cannot be read as audio ({error})") from error
+        raise MediaError(f"{name}: cannot be read as audio ({error_reason(error)})") from error
     if not blocks:
         raise MediaError(f"{name}: no audio in it")
     return np.concatenate([block.samples[:, 0] for block in blocks])

@@ -41,7 +41,7 @@ def choose_audio(
         layout = {"sample_rate": video.sample_rate, "layout": video.audio_layout}
         return AudioTrack(path=video.path, number=None, origin=video.origin, **layout)
     path = video.path if file is None else Path(file)
-    with open_media(path) as container:
+    with open_media(path, "video" if file is None else "audio") as container:
         check_track(path, container, number)
         has_video = pick_video(container) is not None
     frame = first_audio_frame(path, number)

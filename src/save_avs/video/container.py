@@ -45,8 +45,8 @@ def check_time_range(start: float, end: float | None) -> None:
         raise UsageError(f"end must be after start: {end:g} s is not after {start:g} s")
 
 
-def open_media(path: str | os.PathLike[str]) -> InputContainer:
-    """Open a local file for reading.
+def open_media(path: str | os.PathLike[str], what: str = "video") -> InputContainer:
+    """Open a local file for reading; ``what`` it is wanted for is in the message if that fails.
 
     Raises:
         UsageError: no such file.
@@ -59,7 +59,7 @@ def open_media(path: str | os.PathLike[str]) -> InputContainer:
         if path.stat().st_size == 0:
             raise MediaError(f"{path}: the file is empty (0 bytes)")
         if _is_playlist(path):
-            raise MediaError(f"{path}: cannot be read as video (a playlist): pass the files in it instead")
+            raise MediaError(f"{path}: cannot be read as {what} (a playlist): pass the files in it instead")
         # "file:" keeps FFmpeg from taking a name with a colon for a URL, and the whitelist keeps playlists
         # from opening anything else.
         options = {"protocol_whitelist": "file"}
@@ -67,7 +67,7 @@ def open_media(path: str | os.PathLike[str]) -> InputContainer:
     except (FFmpegError, OSError, ValueError) as error:
         unfinished = "its index, moov, is missing: the recording or download was not finished"
         reason = unfinished if _lacks_index(path) else error_reason(error)
-        raise MediaError(f"{path}: cannot be read as video ({reason})") from error
+        raise MediaError(f"{path}: cannot be read as {what} ({reason})") from error
 
 
 def _lacks_index(path: Path) -> bool:
