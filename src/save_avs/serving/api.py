@@ -116,7 +116,7 @@ def make_routes(service: Service) -> list[BaseRoute]:
         methods=["POST"],
         status_code=202,
         response_model=JobView,
-        responses=error_docs(400, 408, 413, 415, 422, 429, 507),
+        responses=error_docs(408, 413, 415, 422, 429, 507),
         openapi_extra=form_docs([model["name"] for model in service.models], urls=bool(service.hosts)),
         tags=["jobs"],
     )

@@ -94,8 +94,9 @@ class Health(BaseModel):
 
 
 def error_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Declare the errors of a route; every route may refuse with 401 and 403."""
-    return {status: {"model": ErrorView, "description": _ERRORS[status]} for status in (401, 403, *statuses)}
+    """Declare the errors of a route; every route may refuse with 400, 401 and 403."""
+    always = (400, 401, 403)
+    return {code: {"model": ErrorView, "description": _ERRORS[code]} for code in (*always, *statuses)}
 
 
 def form_docs(models: list[str], *, urls: bool) -> dict[str, Any]:
