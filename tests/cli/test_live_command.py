@@ -197,7 +197,9 @@ def test_a_source_that_breaks_off_ends_in_one_line(transport_stream, capsys):
         ([ENDLESS, "--overlay", "there.mp4"], 2, "there.mp4 already exists"),
         ([ENDLESS, "--duration", "0"], 2, "--duration must be a number of seconds above 0"),
         ([ENDLESS, "--timeout", "nan"], 2, "--timeout must be a number of seconds above 0"),
-        ([ENDLESS, "--fps", "-1"], 2, "fps must be a positive number"),
+        ([ENDLESS, "--fps", "-1"], 2, "fps must be above 0"),
+        (["there.mp4", "--overlay", "there.mp4", "--overwrite"], 2, "there.mp4: is a source itself"),
+        (["there.mp4", "--audio-source", "a.wav"], 2, "segment it with --audio FILE instead"),
         ([ENDLESS, "--tone-map", "on"], 2, "tone_map must be auto or off"),
     ],
 )

@@ -280,6 +280,7 @@ class TestBadInput:
             ([], "Missing argument"),
             (["clip.mp4", "--fps", "0"], "fps must be"),
             (["clip.mp4", "--fps", "often"], "fps must be"),
+            (["clip.mp4", "--fps", "1e9", "--start", "1"], "fps must be above 0 and at most 1000"),
             (["clip.mp4", "--threshold", "1.5"], "threshold"),
             (["clip.mp4", "--threshold", "half"], "'--threshold'"),
             (["clip.mp4", "--save", "gif"], "'gif'"),

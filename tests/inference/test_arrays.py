@@ -80,6 +80,12 @@ def test_saved_overlay_of_arrays_has_the_waveform(tmp_path):
         pytest.param(arrays(2)[0], {"times": [1.0, 0.5]}, UsageError, "times must increase", id="times-back"),
         pytest.param(arrays(2)[0], {"times": [0.0, np.nan]}, UsageError, "times has values", id="nan-times"),
         pytest.param(arrays(2)[0], {"fps": -1}, UsageError, "fps must", id="negative-fps"),
+        pytest.param(
+            arrays(2)[0], {"fps": 1, "sample_rate": 1}, UsageError, "sample_rate must be 100", id="rate-1"
+        ),
+        pytest.param(
+            arrays(2)[0], {"fps": 1, "sample_rate": 1e12}, UsageError, "sample_rate must", id="rate-1e12"
+        ),
         pytest.param(arrays(2)[0], {"fps": "fast"}, UsageError, "fps must", id="fps-text"),
         pytest.param(
             arrays(2)[0], {"fps": 1, "sample_rate": 0}, UsageError, "sample_rate must", id="no-sample-rate"
@@ -187,3 +193,9 @@ def test_predict_batch_fills_batches_across_chunks():
         np.testing.assert_array_equal(found.masks, alone.masks)
         np.testing.assert_allclose(found.scores, alone.scores, atol=1e-6)
     assert save_avs.Predictor(model).predict_batch(clips[2:])[0].masks.shape == (3, 64, 96)
+
+
+def test_frames_far_apart_do_not_take_memory_for_the_time_between():
+    times = [0.0, 1.0, 1e9, 1e9 + 1]
+    result = segmented(*arrays(4), sample_rate=RATE, times=times)
+    assert list(result.times) == times

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 import save_avs
-from save_avs.errors import MediaError
+from save_avs.cli import main
+from save_avs.errors import MediaError, UsageError
+from save_avs.inference.frame_folder import ImageFrames
 from save_avs.inference.result_folders import find_input_videos
 from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence
 
@@ -91,3 +93,27 @@ def test_image_of_another_size_raises_media_error(folder):
     write_images(folder, ["41.png"], size=(32, 32))
     with pytest.raises(MediaError, match=r"41\.png: another size"):
         save_avs.segment(folder, model=BrightWhereLoud())
+
+
+def test_gray_images_of_16_bits_keep_their_brightness(tmp_path):
+    levels = np.array([[0, 257 * 40], [257 * 200, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "1.png")
+    expected = np.repeat([[[0], [40]], [[200], [255]]], 3, axis=2)
+    assert np.array_equal(ImageFrames([tmp_path / "1.png"])[:1][0], expected)
+
+
+@pytest.mark.parametrize("sounds", [0, 2])
+def test_images_without_their_one_wav_are_said(folder, sounds):
+    sound = next(folder.glob("*.wav"))
+    content = sound.read_bytes()
+    sound.unlink()
+    for number in range(sounds):
+        (folder / f"{number}.wav").write_bytes(content)
+    with pytest.raises(UsageError, match="images without one wav file: name their sound with --audio"):
+        find_input_videos([folder])
+
+
+def test_link_to_nowhere_among_the_images_fails_in_plain_words(folder, tmp_path, capsys):
+    (folder / "0009.png").symlink_to("nowhere.png")
+    assert main(["segment", str(folder), "-o", str(tmp_path / "out")]) == 3
+    assert "0009.png: cannot be read or written (No such file or directory)" in capsys.readouterr().err

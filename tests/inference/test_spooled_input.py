@@ -290,3 +290,15 @@ def test_a_pipe_of_another_program_is_read(video):
     with video.open("rb") as file:
         done = subprocess.run([sys.executable, "-c", run], stdin=file, capture_output=True, check=True)
     assert done.stdout.split() == [str(video.stat().st_size).encode()] * 2
+
+
+@pytest.mark.parametrize("kind", ["text", "closed", "for writing"])
+def test_file_object_that_gives_no_bytes_is_a_usage_error(kind, tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"\xad\xff" * 99)
+    with path.open({"text": "r", "closed": "rb", "for writing": "ab"}[kind]) as file:
+        if kind == "closed":
+            file.close()
+        with pytest.raises(UsageError, match="open it with mode 'rb'"):
+            save_avs.segment(file, model=BrightWhereLoud())
+    assert copies() == []

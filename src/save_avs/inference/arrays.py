@@ -9,6 +9,7 @@ from save_avs.errors import UsageError
 from save_avs.types import F32, U8, VideoChunk
 
 MAX_CHANNELS = 32
+MIN_RATE, MAX_RATE = 100, 1_000_000  # samples per second
 LOUD = 1.5  # samples beyond it are hardly in -1..1
 _INT16 = 1 << 15
 
@@ -24,6 +25,8 @@ def make_chunk(frames: Any, waveform: Any, *, fps: Any, times: Any, sample_rate:
         number = isinstance(rate, int | float | np.number) and np.isfinite(rate) and rate > 0
         if not number and not (rate is fps is None):
             raise UsageError(f"{name} must be a number above 0, not {rate!r}")
+    if not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise UsageError(f"sample_rate must be {MIN_RATE} to {MAX_RATE} per second, not {sample_rate!r}")
     moments = np.arange(len(images)) / fps if fps else _array(times, "times", ndim=(1,)).astype(np.float64)
     silence = np.zeros(0, np.float32)
     sound = silence if waveform is None else _mono(_array(waveform, "waveform", ndim=(1, 2)))

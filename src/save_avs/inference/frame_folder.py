@@ -44,6 +44,8 @@ class ImageFrames:
 def _read_image(path: str) -> U8:
     try:
         with Image.open(path) as image:
+            if image.mode.startswith("I"):  # gray of 16 bits, which Pillow would clip to 255
+                return np.repeat((np.asarray(image)[..., None] // 257).astype(np.uint8), 3, axis=2)
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{path}: cannot be read as an image ({error})") from error

@@ -140,6 +140,8 @@ def _reason(job: SegmentationJob, error: Exception) -> str:
         text = f"FFmpeg cannot write an output video of it ({error_reason(error)}): add --save masks"
     elif isinstance(error, PermissionError):
         text = f"permission denied ({error.filename}): change its permissions"
+    elif isinstance(error, OSError) and error.filename and error.strerror:
+        text = f"{error.filename}: cannot be read or written ({error.strerror})"
     else:
         text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if str(job.path) in text else f"{job.path}: {text}"

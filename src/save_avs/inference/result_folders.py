@@ -13,7 +13,7 @@ from typing import Any
 from save_avs._files import atomic_write, path_lock
 from save_avs._text import path_text
 from save_avs.errors import UsageError
-from save_avs.inference.frame_folder import is_frame_folder
+from save_avs.inference.frame_folder import find_images, is_frame_folder
 from save_avs.inference.result_key import find_difference, result_key
 from save_avs.inference.settings import OUTPUT_FILES, OVERLAY_FILE, SUMMARY_FILE, SegmentationSettings
 from save_avs.inference.spooled_input import (
@@ -59,7 +59,7 @@ def find_input_videos(inputs: Iterable[str | Path], sound: str | None = None) ->
     for item in inputs:
         pattern = str(item)
         matches = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [item]  # noqa: PTH207, as in find_videos
-        paths = [path for path in map(Path, matches) if is_frame_folder(path, sound)] or find_videos([item])
+        paths = [path for path in map(Path, matches) if is_frame_folder(path, sound)] or _videos(item)
         if not Path(item).expanduser().is_file():
             paths = [path for path in paths if not _is_result(path)]
             if not paths:
@@ -67,6 +67,16 @@ def find_input_videos(inputs: Iterable[str | Path], sound: str | None = None) ->
         for path in paths:
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def _videos(item: str | Path) -> list[Path]:
+    """List the videos of an input that is no folder of images with their sound."""
+    try:
+        return find_videos([item])
+    except UsageError:
+        if Path(item).is_dir() and find_images(Path(item)):
+            raise UsageError(f"{item}: images without one wav file: name their sound with --audio") from None
+        raise
 
 
 def _is_result(path: Path) -> bool:

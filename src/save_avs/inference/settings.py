@@ -1,6 +1,5 @@
 """Options of segmentation, checked before any work, and the names of the files that it writes."""
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from PIL import ImageColor
 from save_avs.errors import UsageError
 from save_avs.formats import LABEL, MASK_FORMATS
 from save_avs.video.color import Switch, check_switch
-from save_avs.video.container import check_time_range
+from save_avs.video.container import check_fps, check_time_range
 from save_avs.visualization.overlay import OUTLINE, MaskPainter
 
 MAX_OUTLINE = 5  # percent of the frame's shorter side
@@ -68,8 +67,7 @@ class SegmentationSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
-            raise UsageError(f"fps must be 'native' or a number above 0, not {self.fps:g}")
+        check_fps(self.fps)
         check_threshold(self.threshold)
         if unknown := [name for name in self.outputs if name not in OUTPUTS]:
             raise UsageError(f"unknown output {unknown[0]!r}: choose from {', '.join(OUTPUTS)}")

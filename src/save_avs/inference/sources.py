@@ -25,6 +25,7 @@ from save_avs.video.audio_tracks import choose_audio
 from save_avs.video.frame_decoder import ReadReport
 
 _AUDIO_MARGIN = 0.5  # seconds of sound before and after a chunk
+_MAX_SPAN = 60.0  # seconds of a chunk of arrays: its sound is in memory, silence included
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,10 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
         buffer.add(AudioBlock(0, sound[:, None]))
         if fps is not None:
             picked = picked[np.unique(np.floor(arrays.times[picked] * fps + 1e-6), return_index=True)[1]]
-        for first in range(0, len(picked), chunk):
+        first = 0
+        while first < len(picked):
             part = picked[first : first + chunk]
+            part = part[arrays.times[part] <= arrays.times[part[0]] + _MAX_SPAN]
             low, high = sample_range(arrays.times[part], _AUDIO_MARGIN, arrays.sample_rate)
             yield replace(
                 arrays,
@@ -159,6 +162,7 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
                 first_index=first,
                 source_indices=arrays.source_indices[part],
             )
+            first += len(part)
 
     audio = {"audio": (arrays.waveform, arrays.sample_rate)} if has_audio else {}
     return VideoSource(video, name, name, audio, read_chunks)

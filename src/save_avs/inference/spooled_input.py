@@ -133,14 +133,21 @@ class StreamInput(SpooledInput):
     def _copy(self, target: Path) -> None:
         done = 0
         with target.open("wb") as copy:
-            while data := self._file.read(_CHUNK):
-                if not isinstance(data, bytes):
-                    raise UsageError(f"{self.label}: read as text: open it with mode 'rb'")
+            while data := self._read():
                 copy.write(data)
                 done += len(data)
                 self.on_bytes(done, None)
         if not done:
             raise MediaError(f"{self.label}: empty, nothing was read from it")
+
+    def _read(self) -> bytes:
+        try:
+            data = self._file.read(_CHUNK)
+        except ValueError as error:  # it is closed, open for writing, or decodes text
+            raise UsageError(f"{self.label}: cannot be read ({error}): open it with mode 'rb'") from error
+        if not isinstance(data, bytes):
+            raise UsageError(f"{self.label}: read as text: open it with mode 'rb'")
+        return data
 
 
 VideoInput = Path | SpooledInput

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from save_avs.errors import UsageError
 from save_avs.inference.live_overlay import LiveOverlay
 from save_avs.inference.predictor import FrameModel, Predictor
 from save_avs.inference.prefetch import Prefetcher
@@ -96,6 +97,7 @@ def stream(  # noqa: PLR0913, the options of `save-avs live`
         if on_warning is not None:
             on_warning(text)
 
+    _check_sources(source, audio_source, None if overlay is None else Path(overlay))
     writer = None if overlay is None else LiveOverlay(Path(overlay), SegmentationSettings().painter(), fps)
     network = load_model(model) if isinstance(model, str | Path) else model
     predictor = Predictor(network, threshold, chunk, smooth=smooth, objects=objects, track=track)
@@ -116,6 +118,21 @@ def stream(  # noqa: PLR0913, the options of `save-avs live`
         source, fps=fps, chunk=chunk, tone_map=tone_map, deinterlace=deinterlace, on_warning=warn
     )
     return _prefetched_frames(predictor, chunks, writer)
+
+
+def _check_sources(source: str | os.PathLike[str], audio_source: str | None, overlay: Path | None) -> None:
+    """Raise a UsageError where the overlay would replace a source, or a file is given other sound."""
+    if audio_source is not None and not is_live(source):
+        raise UsageError(f"{source}: a file has its own sound: segment it with --audio FILE instead")
+    for each in (source, audio_source):
+        if (
+            overlay is not None
+            and each is not None
+            and overlay.exists()
+            and Path(each).exists()
+            and overlay.samefile(each)
+        ):
+            raise UsageError(f"{overlay}: is a source itself: write the overlay to another file")
 
 
 def _prefetched_frames(

@@ -23,6 +23,7 @@ _Stream = TypeVar("_Stream", VideoStream, AudioStream)
 _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # FFmpeg decodes text files as terminal art
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat")  # FFmpeg would open the files that they name
 
+MAX_FPS = 1000  # each frame of a slower video is segmented again: 10^9 of them would never end
 TIMED_OUT = "nothing was received in time"  # replaces FFmpeg's own message, "Immediate exit requested"
 
 
@@ -31,9 +32,9 @@ def ignore_warning(message: str) -> None:
 
 
 def check_fps(fps: float | None) -> None:
-    """Raise a UsageError if a requested frame rate is neither None nor a positive number."""
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise UsageError(f"fps must be a positive number, not {fps}")
+    """Raise a UsageError if a requested frame rate is neither None nor one of a video."""
+    if fps is not None and not 0 < fps <= MAX_FPS:
+        raise UsageError(f"fps must be above 0 and at most {MAX_FPS}, or native, not {fps:g}")
 
 
 def check_time_range(start: float, end: float | None) -> None:
