@@ -77,10 +77,10 @@ def test_fps_covers_the_video_exactly(tmp_path, fps, count):
     np.testing.assert_allclose(times, np.arange(count) / fps, atol=1e-9)
 
 
-@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
-def test_fps_must_be_a_positive_number(tmp_path, fps):
+@pytest.mark.parametrize("fps", [0, -1, 1e9, float("nan"), float("inf")])
+def test_fps_out_of_range_is_refused(tmp_path, fps):
     path = make(tmp_path / "v.mp4", gray(2))
-    with pytest.raises(UsageError, match="positive"):
+    with pytest.raises(UsageError, match="fps must be above 0"):
         read_video_chunks(path, fps=fps)
 
 
