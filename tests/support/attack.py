@@ -7,12 +7,14 @@ no foreign file, and no file is left behind.
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -85,8 +87,21 @@ def resident() -> int:
 
 
 def files(root: Path) -> dict[str, int]:
-    """Every file of a folder and its size."""
-    return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*") if path.is_file()}
+    """Every file of a folder and its size; those that vanish meanwhile are left out."""
+    found = {}
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder, name) for name in names):
+            with suppress(FileNotFoundError):
+                found[str(path.relative_to(root))] = path.stat().st_size
+    return found
+
+
+def touched_files(root: Path, before: dict[str, int], patience: float = 2.0) -> list[tuple[str, int]]:
+    """What differs from before, once what the service is still removing is gone."""
+    end = time.monotonic() + patience
+    while (touched := files(root).items() ^ before.items()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return sorted(touched)
 
 
 def run(root: Path, chosen: Iterable[Attack]) -> tuple[list[Outcome], int]:
@@ -99,8 +114,8 @@ def run(root: Path, chosen: Iterable[Attack]) -> tuple[list[Outcome], int]:
             content = attack.content.replace(REAL.encode(), job.id.encode())
             status, answer, seconds = send(own.url, replace(attack, content=content))
             problem = _problem(attack, status, answer, seconds)
-            if not problem and (touched := files(root).items() ^ before.items()):
-                problem = f"files: {sorted(touched)[:3]}"
+            if not problem and (touched := touched_files(root, before)):
+                problem = f"files: {touched[:3]}"
             outcomes.append(Outcome(attack, status, seconds, problem))
         return outcomes, resident() - memory
 
