@@ -1,7 +1,7 @@
 # `make demo` shows that it works, `make test` checks it. Both set up what they need on the first run.
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGE_STAMP := $(VENV)/.package-installed
@@ -28,7 +28,7 @@ help:
 	@echo "make lint | types | imports | docs | wheel | pytest | page: one check of 'make test'"
 	@echo "make sbom       list the packages of a release in dist/save-avs-VERSION.cdx.json;  make audit: check them for known vulnerabilities"
 	@echo "make clean      remove the environments and build leftovers"
-	@echo "Variables: PYTHON=python3.12 (for setup), JOBS=2 (test processes), AUDIT='-s osv' (options of pip-audit)"
+	@echo "Variables: PYTHON=python3.12 (for setup), JOBS=3 (test processes), AUDIT='-s osv' (options of pip-audit)"
 
 demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
