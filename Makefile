@@ -17,12 +17,12 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py schedule.py) \
 	$(wildcard tests/test_*.py)
 
-.PHONY: page help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
+.PHONY: checks page help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
 
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
 	@echo "make test       set up .venv with the development tools, then run every check:"
-	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, pytest, the page"
+	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, the page in Chromium, pytest"
 	@echo "make test-fast  the quick unit tests, for use while editing"
 	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest | page: one check of 'make test'"
@@ -34,7 +34,12 @@ demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
 	@$(BIN)/save-avs demo
 
-test: lint types imports docs wheel pytest page
+test: checks pytest
+
+# Two at a time: each waits for packages, files or a browser now and then. The page's tests are here, since beside
+# tests that scan processes Chromium has stalled machines.
+checks: dev system
+	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint types imports docs wheel page
 
 test-fast: dev
 	@echo "== pytest: quick unit tests, $(JOBS) processes, one torch thread each"
