@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 JOBS ?= 3
+SELECTED := not exhaustive
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGE_STAMP := $(VENV)/.package-installed
@@ -17,12 +18,13 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py schedule.py) \
 	$(wildcard tests/test_*.py)
 
-.PHONY: checks page help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
+.PHONY: checks page test-all help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
 
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
 	@echo "make test       set up .venv with the development tools, then run every check:"
 	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, the page in Chromium, pytest"
+	@echo "make test-all   the same with the tests that take longest, as continuous integration does"
 	@echo "make test-fast  the quick unit tests, for use while editing"
 	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest | page: one check of 'make test'"
@@ -36,6 +38,9 @@ demo: install
 
 test: checks pytest
 
+test-all: SELECTED :=
+test-all: checks pytest
+
 # Two at a time: each waits for packages, files or a browser now and then. The page's tests are here, since beside
 # tests that scan processes Chromium has stalled machines.
 checks: dev system
@@ -43,7 +48,7 @@ checks: dev system
 
 test-fast: dev
 	@echo "== pytest: quick unit tests, $(JOBS) processes, one torch thread each"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow" $(QUICK)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not exhaustive" $(QUICK)
 
 install: $(PACKAGE_STAMP)
 
@@ -81,7 +86,7 @@ audit: sbom
 
 pytest: dev system
 	@echo "== pytest: $(JOBS) processes, one torch thread each"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/serving/test_page.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "$(SELECTED)" --ignore tests/serving/test_page.py
 
 page: dev system
 	@echo "== pytest: the web page in Chromium, by itself"

@@ -113,7 +113,7 @@ def test_model_content_travels_by_checksum(ray_here, tiny, tmp_path, monkeypatch
     assert load_model(folder).name == load_model(tiny).name
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_worker_and_killed_driver_cost_no_row(ray_here, archive, tiny, undisturbed, tmp_path):
     command = [archive, "-o", tmp_path / "out", "--model", tiny, "--workers", 1]
     program = start_program(*command)

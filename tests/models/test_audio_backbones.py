@@ -72,7 +72,7 @@ def test_published_backbone_weights_are_not_saved(tmp_path: Path) -> None:
         torch.testing.assert_close(again(*batch(again, 2)), model(*batch(model, 2)))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("model", ["cnn14"], indirect=True)
 def test_onnx_matches_torch(model: SAVE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in RUNTIMES["onnx"].packages:

@@ -40,7 +40,7 @@ def logits(model: SAVE | RuntimeModel, frames: int) -> torch.Tensor:
         return model(*tiny_batch(frames))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
 def test_runtime_matches_torch_for_any_number_of_frames(name: str, folder: Path) -> None:
     for package in RUNTIMES[name].packages:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from save_avs.serving.auth import AccessToken
 from save_avs.serving.server import make_app
 
@@ -13,6 +15,7 @@ from save_avs.serving.server import make_app
 EXAMPLES = "5"
 
 
+@pytest.mark.exhaustive
 def test_schemathesis_finds_nothing(served, tmp_path):
     done = subprocess.run(
         [

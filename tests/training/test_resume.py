@@ -65,7 +65,7 @@ def history(folder: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k not in TIMED} for row in rows]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_run_killed_ten_times_ends_in_the_same_bits(tmp_path):
     draw = random.Random(4)
     torch.set_num_threads(1)

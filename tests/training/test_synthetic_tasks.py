@@ -204,7 +204,7 @@ def test_rows_and_events_are_logged(corpus, tmp_path):
     assert callback.stages == [("only", 0, 6)]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_synthetic_avs_training_raises_iou(corpus, tmp_path):
     chosen = stage(steps=60, batch_size=16, lr=5e-3, warmup_steps=10, validate_every=1000, val_samples=24)
     network = model("synthetic-avs")

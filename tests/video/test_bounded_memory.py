@@ -42,7 +42,7 @@ def peak(source, target) -> tuple[int, float]:
     return int(count), int(kilobytes) / 1024
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_ten_minutes_need_no_more_memory_than_ten_seconds(tmp_path):
     frames, short = peak(video(tmp_path / "short.mp4", 10), tmp_path / "a.mp4")

@@ -96,7 +96,7 @@ def test_audio_and_video_start_in_sync(tmp_path):
     check(tmp_path, 12.0)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @needs_ffmpeg
 @needs_ffprobe
 def test_audio_and_video_are_in_sync_after_five_minutes(tmp_path):

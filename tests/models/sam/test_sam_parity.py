@@ -148,7 +148,7 @@ def test_parity_fails_with_another_eps() -> None:
     assert gap(ours[0], expected[0]) > TOLERANCE
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @torch.no_grad()
 def test_blocks_of_vit_b_match_transformers_at_1024_px() -> None:
     blocks = {"depth": 3, "global_attn_indexes": (2,)}  # two windowed, one global
