@@ -16,6 +16,7 @@ def runner() -> Iterator[CaseRunner]:
         yield runner
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory and open files from /proc")
 @pytest.mark.parametrize("name", chosen([], quick=True), ids=ascii)
 def test_hostile_input_gives_a_result_or_one_error_line(name: str, runner: CaseRunner) -> None:

@@ -73,6 +73,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory):
     return train(tmp_path_factory.mktemp("alone"), plain=True)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("count", "grad_accum_steps", "sharding"),
     [(1, 2, "none"), (2, 1, "none"), (2, 2, "none"), (3, 1, "none"), (2, 1, "full"), (2, 2, "full")],

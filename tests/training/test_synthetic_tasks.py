@@ -118,7 +118,7 @@ def test_kill_within_a_step_leaves_the_last_checkpoint(corpus, tmp_path):
     assert not [p for p in tmp_path.iterdir() if ".part" in p.name]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_audio_tagging_trains_yamnet_from_scratch(corpus, tmp_path):
     torch.manual_seed(0)
     network = build_save(tiny_config(audio="yamnet", classes=CLASSES, image_adapter=None))
