@@ -23,6 +23,8 @@ from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import tiny_config
 from tests.support.training_clips import Clips, clip_stage, make_clip
 
+pytestmark = pytest.mark.exhaustive
+
 CLIPS = 3
 
 

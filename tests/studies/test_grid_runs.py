@@ -16,6 +16,8 @@ from studies.cli import main
 from studies.results import read_results
 from tests.support.study_runs import STEPS, make_study
 
+pytestmark = pytest.mark.exhaustive
+
 RUNS = ["both-seed0", "both-seed1", "image-seed0", "none-seed0"]
 
 
@@ -144,7 +146,6 @@ def test_failed_run_does_not_stop_the_others(tmp_path, capsys):
     assert "broken-seed0 failed" in (folder / "report/report.md").read_text()
 
 
-@pytest.mark.exhaustive
 def test_killed_study_resumes_with_parallel_runs_to_the_same_tables(toys, done, tmp_path):
     folder = tmp_path / "killed"
     options = ["checkpoint_interval_s=0.001", "-o", str(folder)]
