@@ -144,9 +144,11 @@ def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if logging.lastResort is not None:  # prints what libraries log
             logging.lastResort.setFormatter(_EscapingFormatter())
         if verbose:
-            from av.logging import INFO, set_level
+            from av.logging import restore_default_callback
 
-            set_level(INFO)
+            # FFmpeg prints by itself: PyAV's callback takes the interpreter's lock, and a decoder's thread
+            # that logs while its decoder is closed would wait for it for ever.
+            restore_default_callback()
         return command(*args, **rest)
 
     output = [
