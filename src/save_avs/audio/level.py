@@ -7,7 +7,7 @@ from save_avs.types import F32
 # All in dBFS. In the bundled sample (at -16) 25 frames have a mask; at -41 22, at -46 18, at -56 13.
 QUIET = -45.0
 SILENT = -80.0  # below the noise of microphones, above that of rounding to 16 bits
-TARGET = -20.0  # usual in what people publish, and with room for peaks
+TARGET = -20.0  # common in published recordings; leaves headroom for peaks
 
 _BLOCK = 0.4  # seconds, as in ITU-R BS.1770
 _RANGE = 20.0  # dB below the loudest block, in which blocks count: pauses do not

@@ -22,7 +22,7 @@ from torchmetrics import Metric  # noqa: E402
 class AVSMetric(Metric):
     """Mean IoU and F of audio-visual segmentation under a named protocol.
 
-    Frames are reduced to counts and F curves at once, and are told apart by clip and position: they may come
+    Frames are reduced to counts and F curves at once, and are identified by clip and position: they may come
     in any order and from several processes, and a frame that a distributed sampler repeats counts once.
 
     Args:

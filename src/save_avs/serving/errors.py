@@ -17,7 +17,7 @@ STATUSES = {
     "too_large": 413,  # the video, or the body of another request
     "no_form": 415,  # the body is not multipart/form-data
     "queue_full": 429,  # no further job can wait
-    "disk_full": 507,  # there is no room for the video
+    "disk_full": 507,  # not enough disk space for the video
 }
 
 

@@ -145,7 +145,7 @@ class JobStore:
                 removed = self._tmp / f"{id}.removed"
                 try:
                     self.folder(job).rename(removed)
-                except OSError:  # it is gone, or the disk has no room even for a name
+                except OSError:  # already removed, or the disk is full
                     removed = self.folder(job)
                 shutil.rmtree(removed, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""How a scene is captured: the camera's colors, noise and compression, and the room around a sound."""
+"""Capture effects of a scene: the camera's colors, noise and compression, and the room's reverberation."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.types import F32, U8
 
-ROOM_S = 2.0  # of a sound that is heard in a room; scenes change faster
+ROOM_S = 2.0  # seconds of sound convolved with a room; scenes change faster
 
 
 @dataclass(frozen=True)
