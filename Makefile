@@ -15,7 +15,7 @@ PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 t
 
 # Quick tests; `make test-fast` runs those that are not marked slow.
 QUICK := $(addprefix tests/,audio datasets formats inference metrics models synthesis video visualization weights) \
-	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py schedule.py) \
+	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py stage_schedule.py) \
 	$(wildcard tests/test_*.py)
 
 .PHONY: checks page test-all help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean

@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +65,21 @@ _SIZE, _SAMPLE_RATE = 64, 48000
 def check_codecs() -> dict[str, str]:
     """Write and read back a short file with each codec: why it failed, empty where it works, by name."""
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder does not log through FFmpeg
-    return {name: _check(*codec) for name, codec in _CODECS.items()}
+    with scheduling_kept():
+        return {name: _check(*codec) for name, codec in _CODECS.items()}
+
+
+@contextmanager
+def scheduling_kept() -> Iterator[None]:
+    """Restore the calling thread's scheduling policy: SVT-AV1 takes real-time priority where it runs as root."""
+    if not hasattr(os, "sched_setscheduler"):  # macOS, Windows
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _check(container: str, encoder: str, format: str) -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from save_avs.models import save_model
+from save_avs.video.codecs import scheduling_kept
 from tests.support.media_files import tone
 from tests.support.tiny_model import shake, tiny_model
 
@@ -75,7 +76,7 @@ def film(
     options: dict[str, str] | None = None,
 ) -> Path:
     """One second at ten frames per second, in the time base that most encoders require."""
-    with av.open(str(path), "w", options=options or {}) as container:
+    with scheduling_kept(), av.open(str(path), "w", options=options or {}) as container:
         video_stream = container.add_stream(codec, rate=10)
         video_stream.width, video_stream.height, video_stream.pix_fmt = *size, pix_fmt
         sample_rate = _RATES.get(sound, 16000)
