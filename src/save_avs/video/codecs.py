@@ -71,7 +71,7 @@ def check_codecs() -> dict[str, str]:
 
 @contextmanager
 def scheduling_kept() -> Iterator[None]:
-    """Restore the calling thread's scheduling policy: SVT-AV1 takes real-time priority where it runs as root."""
+    """Restore the thread's scheduling policy: SVT-AV1 takes real-time priority where it runs as root."""
     if not hasattr(os, "sched_setscheduler"):  # macOS, Windows
         yield
         return
