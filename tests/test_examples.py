@@ -32,6 +32,7 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", DOCTESTS, ids=lambda test: test.name)
 def test_docstring_example(example):
     result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)

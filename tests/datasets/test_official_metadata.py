@@ -14,6 +14,7 @@ from save_avs.datasets.registry import SPECS
 META = Path(__file__).resolve().parents[3] / "shared" / "avsbench-meta"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.shared,
     pytest.mark.skipif(not META.is_dir(), reason="the benchmarks' metadata is not beside this checkout"),
 ]

@@ -25,6 +25,8 @@ from tests.support import dataset_trees as trees
 from tests.support.sample_videos import make_video
 from tests.support.tiny_model import SAM, shake, tiny_config
 
+pytestmark = pytest.mark.slow
+
 BACKBONE_NAMES = ("cnn14", "openl3-mel128-512", "yamnet")
 
 

@@ -9,6 +9,8 @@ from save_avs.models.freeze import freeze_except
 from save_avs.models.profile import PARTS, profile_model
 from tests.support.tiny_model import SAM, tiny_config, tiny_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("spatial", ["full", "depthwise", "bottleneck", "none"])
 def test_counts_are_those_of_the_model(spatial):

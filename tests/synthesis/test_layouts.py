@@ -18,6 +18,8 @@ from save_avs.synthesis.layout_clips import LayoutRequest
 from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 from tests.support import dataset_trees as trees
 
+pytestmark = pytest.mark.slow
+
 SIZE = (40, 48)
 READ_AS = {
     "s4": ["s4"],

@@ -75,6 +75,7 @@ def hdr_gray(signal: float, trc: int) -> av.VideoFrame:
     return yuv_frame([signal] * 3, BT2020, matrix=9, trc=trc, primaries=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nits", [0, 1, 5, 20, 50, 100, 203])
 def test_pq_is_mapped_with_its_reference_white_to_white(nits):
     expected = 255 * (nits / 203) ** (1 / 2.4)
@@ -82,6 +83,7 @@ def test_pq_is_mapped_with_its_reference_white_to_white(nits):
 
 
 @needs_ffmpeg
+@pytest.mark.slow
 @pytest.mark.parametrize("peak", [None, 1000, 4000])
 def test_pq_file_is_mapped_alike_whatever_display_it_was_graded_on(tmp_path, peak):
     path, nits = tmp_path / "v.mkv", np.repeat([0, 5, 20, 50, 100, 203, 600, 1000], 16)
@@ -107,12 +109,14 @@ def test_pq_above_its_reference_white_is_white():
     np.testing.assert_allclose(shown(hdr_gray(pq(1000), 16)), [255] * 3, atol=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal", "nits"), [(0, 0), (0.25, 9.5), (0.5, 50.7), (0.75, 203)])
 def test_hlg_is_mapped_as_on_a_display_of_1000_nits(signal, nits):
     expected = 255 * (nits / 203) ** (1 / 2.4)
     np.testing.assert_allclose(shown(hdr_gray(signal, 18)), [expected] * 3, atol=4)
 
 
+@pytest.mark.slow
 def test_bt2020_colors_become_those_of_bt709():
     to_bt2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
     color = np.array([180, 90, 60]) / 255

@@ -14,6 +14,8 @@ from save_avs.errors import MediaError, UsageError
 from save_avs.video import is_live, read_live_chunks, read_video_chunks
 from tests.support.stream_senders import Rtsp, ffmpeg, free_port, needs_ffmpeg
 
+pytestmark = pytest.mark.slow
+
 
 def running_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "save-avs-live"]
@@ -95,7 +97,6 @@ def retry_open(url: str):
 
 
 @needs_ffmpeg
-@pytest.mark.slow
 def test_rtsp_camera_until_the_iterator_is_closed(video, tmp_path):
     with Rtsp(video, tmp_path) as camera:
         seen, loud, chunks = 0, set(), read_live_chunks(camera.url)

@@ -18,7 +18,7 @@ from save_avs.models.audio.registry import BACKBONES
 from save_avs.weights.state_dict import read_state_dict
 from tests.support.audio_reference import chirp, cnn14, draw, openl3, port
 
-pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:At least one mel filter")]
 
 
 class Port(NamedTuple):
