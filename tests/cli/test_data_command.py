@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import csv
 import subprocess
 import sys
 
 import pytest
-from PIL import Image
 
 from save_avs.cli import main
 from save_avs.video import probe
@@ -28,31 +26,12 @@ def test_clips_of_the_bundled_corpus(tmp_path, capsys):
     assert (out / "scenes.json").is_file()
 
 
-def test_the_s4_layout_has_three_splits_of_its_own_size(corpus, tmp_path):
-    out = tmp_path / "avs"
-    assert main(["data", "compose", corpus, "-o", str(out), "--layout", "s4", "--count", "1"]) == 0
-    with (out / "Single-source" / "s4_meta_data.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["split"] for row in rows] == ["train", "val", "test"]
-    frame = next((out / "Single-source/s4_data/visual_frames").rglob("*_1.png"))
-    with Image.open(frame) as image:
-        assert image.size == (224, 224)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--layout", "ms4"], "Unknown layout 'ms4': choose from clips, s4, ms3, avss, v3, synthetic"),
-        (["--split", "tset"], "Unknown split 'tset' for clips: choose from train, val, test, zero-shot"),
-        (["--layout", "s4", "--split", "zero-shot"], "Unknown split 'zero-shot' for s4"),
-        (["--split", "train", "--split", "test"], "one split per folder"),
+        (["--split", "tset"], "Unknown split 'tset': choose from train, val, test, zero-shot"),
         (["--size", "640"], "--size 640: write it as WIDTHxHEIGHT"),
         (["--size", "0x10"], "--size 0x10: write it as WIDTHxHEIGHT"),
-        (
-            ["--layout", "v3", "--split", "train"],
-            "v3 requires all of train, val, zero-shot: leave out --split",
-        ),
-        (["--layout", "s4", "--seconds", "3"], "Clips of s4 have a fixed length: leave out --seconds"),
         (["--count", "0"], "Invalid value for '--count'"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from save_avs.cli import main
 from save_avs.cli.evaluate import model_label
 from save_avs.models.serialization import save_model
+from studies.cli import main as studies_main
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import shake, tiny_model
 
@@ -20,7 +21,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("eval")
     corpus, tree = str(make_corpus(root / "corpus")), str(root / "tree")
     layout = ("--layout", "s4", "--split", "test", "--count", "5", "--size", "48x48")
-    assert main(["data", "compose", corpus, "-o", tree, *layout]) == 0
+    assert studies_main(["compose", corpus, "-o", tree, *layout]) == 0
     for seed, name in enumerate(("first", "second")):
         model = tiny_model(seed=seed)
         shake(model, seed)

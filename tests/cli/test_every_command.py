@@ -14,6 +14,7 @@ import pytest
 
 from save_avs.cli import main
 from save_avs.models.serialization import save_model
+from studies.cli import main as studies_main
 from tests.support.cli_runner import COMMANDS, parse
 from tests.support.tiny_corpus import make_corpus
 from tests.support.tiny_model import shake, tiny_model
@@ -111,7 +112,7 @@ def things(tmp_path_factory: pytest.TempPathFactory, video: Path) -> Path:
     root = tmp_path_factory.mktemp("things")
     corpus, tree = str(make_corpus(root / "corpus")), str(root / "tree")
     layout = ("--layout", "s4", "--split", "test", "--count", "2", "--size", "48x48")
-    assert main(["data", "compose", corpus, "-o", tree, *layout, "--quiet"]) == 0
+    assert studies_main(["compose", corpus, "-o", tree, *layout, "--quiet"]) == 0
     model = tiny_model()
     shake(model)
     save_model(model, root / "model")

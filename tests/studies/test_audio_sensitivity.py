@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from save_avs.cli import main
 from save_avs.datasets import open_dataset
 from save_avs.errors import DataError
 from save_avs.synthesis.corpus import Corpus
@@ -16,6 +15,7 @@ from studies.audio_sensitivity import clip_trials, run_audio_sensitivity, scene_
 from studies.audio_sensitivity import trials as conditions
 from studies.audio_sensitivity.results import SensitivityResults, mean_iou, mean_own_iou
 from studies.audio_sensitivity.trials import SensitivityTrial, score_trials
+from studies.cli import main as studies_main
 from tests.support.audio_models import Dice, Ears, Salient, SalientWhenLoud
 from tests.support.tiny_corpus import make_corpus
 
@@ -116,7 +116,7 @@ def test_report_is_reproducible_and_ranks_models(trials, tmp_path: Path) -> None
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("clips")
     made = ("--layout", "s4", "--split", "test", "--count", "4", "--size", "64x64")
-    assert main(["data", "compose", str(make_corpus(root / "corpus")), "-o", str(root / "s4"), *made]) == 0
+    assert studies_main(["compose", str(make_corpus(root / "corpus")), "-o", str(root / "s4"), *made]) == 0
     return root / "s4"
 
 

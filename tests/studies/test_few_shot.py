@@ -14,10 +14,10 @@ from save_avs.errors import UsageError
 from save_avs.metrics.mask_metrics import ClipTable
 from save_avs.models import save_model
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layout_clips import LayoutRequest
-from save_avs.synthesis.layouts import write_layout
 from studies import few_shot
 from studies.cli import main
+from studies.composed_benchmarks.clips import LayoutRequest
+from studies.composed_benchmarks.layouts import write_layout
 from studies.few_shot import FewShotConfig, training
 from studies.few_shot.baselines import Gavs, ProtoNet
 from studies.few_shot.episodes import scene_data

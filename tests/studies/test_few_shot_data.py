@@ -9,8 +9,8 @@ import torch
 from save_avs.datasets import open_dataset
 from save_avs.errors import DataError, UsageError
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layout_clips import LayoutRequest
-from save_avs.synthesis.layouts import write_layout
+from studies.composed_benchmarks.clips import LayoutRequest
+from studies.composed_benchmarks.layouts import write_layout
 from studies.few_shot.baselines import extract_features
 from studies.few_shot.episodes import MIN_AREA, QUERY_OPTIONS, SceneClips, scene_data, v3_data
 from studies.few_shot.frames import clip_class, read_frame_set

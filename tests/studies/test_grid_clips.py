@@ -12,11 +12,11 @@ from save_avs.datasets import open_dataset
 from save_avs.evaluation.benchmark import evaluate_clips
 from save_avs.runtimes import load_model
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layout_clips import LayoutRequest
-from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
 from save_avs.training.stage_setup import Splits
 from studies import budget
 from studies.cli import main
+from studies.composed_benchmarks.clips import LayoutRequest
+from studies.composed_benchmarks.layouts import LAYOUT_WRITERS, write_layout
 from studies.curves import draw_curves
 from tests.support.study_runs import make_study
 from tests.support.tiny_corpus import make_corpus

@@ -11,6 +11,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from save_avs.cli import main
+from studies.cli import main as studies_main
 from tests.support.tiny_model import SAM, shake, tiny_model
 
 pytestmark = pytest.mark.slow
@@ -22,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("pipeline")
     for layout in ("s4", "ms3", "v3"):
         place = ["-o", str(home / layout), "--layout", layout]
-        assert main(["data", "compose", "sample", *place, "--count", "3", "--size", "48x48"]) == 0
+        assert studies_main(["compose", "sample", *place, "--count", "3", "--size", "48x48"]) == 0
     source = tiny_model(seed=3, image_size=128, image_adapter=None)
     shake(source)
     (home / "pretrained").mkdir()

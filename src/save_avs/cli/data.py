@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
@@ -17,39 +17,21 @@ from save_avs.errors import UsageError
 if TYPE_CHECKING:
     from save_avs.models.audio.pretrained_backbone import AudioBackbone
 
-LAYOUTS = ("clips", "s4", "ms3", "avss", "v3", "synthetic")
 SPLITS = ("train", "val", "test", "zero-shot")
-CLIP_SIZE, BENCHMARK_SIZE = (360, 640), (224, 224)
-CLIP_SECONDS = 8.0
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def compose(
     corpus: Annotated[str, Argument(metavar="CORPUS", help="A corpus's folder, or: sample.")],
     output: Annotated[Path, Option("--output", "-o", metavar="DIR", help="Folder to make.")],
-    layout: Annotated[
-        str, Option(metavar="|".join(LAYOUTS), help="Video files, or a benchmark's folders.")
-    ] = "clips",
-    count: Annotated[int, Option(min=1, help="Number of clips per split.")] = 10,
+    count: Annotated[int, Option(min=1, help="Number of clips.")] = 10,
     split: Annotated[
-        list[str] | None,
-        Option(
-            metavar="|".join(SPLITS),
-            show_default="test; benchmarks: all of theirs",
-            help="Split of the corpus to compose from; repeatable for benchmarks.",
-        ),
-    ] = None,
+        str, Option(metavar="|".join(SPLITS), help="Split of the corpus to compose from.")
+    ] = "test",
     seed: Annotated[int, Option(min=0, help="Seed; the same one gives the same clips.")] = 0,
-    seconds: Annotated[
-        float | None, Option(min=0.1, show_default="8; benchmarks: their own", help="Length of a clip.")
-    ] = None,
-    size: Annotated[
-        str | None,
-        Option(metavar="WxH", show_default="640x360; benchmarks: 224x224", help="Size of the frames."),
-    ] = None,
-    masks: Annotated[
-        bool, Option("--masks", help="Write exact masks of each frame too; benchmarks always do.")
-    ] = False,
+    seconds: Annotated[float, Option(min=0.1, help="Length of a clip.")] = 8.0,
+    size: Annotated[str, Option(metavar="WxH", help="Size of the frames.")] = "640x360",
+    masks: Annotated[bool, Option("--masks", help="Write exact masks of each frame too.")] = False,
     dry_run: DryRun = False,
 ) -> int:
     """Compose clips in which objects on photographs take turns sounding, with exact masks.
@@ -58,61 +40,33 @@ def compose(
     Examples:
       save-avs data compose sample -o clips
       save-avs data compose corpora/tuxpaint -o clips --count 20 --seconds 10 --masks
-      save-avs data compose corpora/tuxpaint -o avs --layout s4 --count 100
-      save-avs data compose sample -o v3 --layout v3 --count 10 --size 64x64
     """
-    if layout not in LAYOUTS:
-        raise UsageError(f"Unknown layout '{layout}': choose from {', '.join(LAYOUTS)}")
     check_new_folder(output)
-    pixels = _parse_frame_size(size)
+    pixels = parse_frame_size(size)
+    if split not in SPLITS:
+        raise UsageError(f"Unknown split '{split}': choose from {', '.join(SPLITS)}")
     if dry_run:
-        print_line(f"would compose {plural(count, 'clip')} per split from {corpus}, as {layout} -> {output}")
+        print_line(f"would compose {plural(count, 'clip')} from {corpus} -> {output}")
         return 0
     from save_avs.synthesis.corpus import Corpus
+    from save_avs.synthesis.video_export import write_scene_videos
 
-    settings: dict[str, Any] = {"count": count, "seed": seed, "progress": partial(print_count, "clips")}
-    if layout == "clips":
-        from save_avs.synthesis.video_export import write_scene_videos
-
-        chosen = _known_splits(split or ["test"], SPLITS, "clips")
-        if len(chosen) > 1:
-            raise UsageError("Clips have one split per folder: give --split once")
-        folder = write_scene_videos(
-            Corpus.load(corpus, chosen[0]),
-            output,
-            seconds=CLIP_SECONDS if seconds is None else seconds,
-            size=pixels or CLIP_SIZE,
-            masks=masks,
-            **settings,
-        )
-    else:
-        if seconds is not None:
-            raise UsageError(f"Clips of {layout} have a fixed length: leave out --seconds")
-        from save_avs.synthesis.layout_clips import LayoutRequest
-        from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
-
-        writer = LAYOUT_WRITERS[layout]
-        chosen = _known_splits(split or writer.splits, writer.splits, layout)
-        if writer.needs_all_splits and set(chosen) != set(writer.splits):
-            raise UsageError(f"{layout} requires all of {', '.join(writer.splits)}: leave out --split")
-        corpora = {name: Corpus.load(corpus, name) for name in chosen}
-        request = LayoutRequest(corpora, size=pixels or BENCHMARK_SIZE, **settings)
-        folder = write_layout(layout, request, output)
+    folder = write_scene_videos(
+        Corpus.load(corpus, split),
+        output,
+        count=count,
+        seed=seed,
+        seconds=seconds,
+        size=pixels,
+        masks=masks,
+        progress=partial(print_count, "clips"),
+    )
     print_line(f"clips: {folder}")
     return 0
 
 
-def _known_splits(splits: Any, known: Any, layout: str) -> list[Any]:
-    for name in splits:
-        if name not in known:
-            raise UsageError(f"Unknown split '{name}' for {layout}: choose from {', '.join(known)}")
-    return list(dict.fromkeys(splits))
-
-
-def _parse_frame_size(text: str | None) -> tuple[int, int] | None:
+def parse_frame_size(text: str) -> tuple[int, int]:
     """Parse WIDTHxHEIGHT to (height, width)."""
-    if text is None:
-        return None
     match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
     if match is None:
         raise UsageError(f"--size {text}: write it as WIDTHxHEIGHT, as in 640x360")

@@ -1,1 +1,1 @@
-"""Scenes composed from cutouts, sounds and backgrounds: training streams, videos and benchmark layouts."""
+"""Scenes composed from cutouts, sounds and backgrounds: training streams and videos."""

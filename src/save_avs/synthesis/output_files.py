@@ -1,8 +1,6 @@
-"""Writers of the files of composed data: audio, masks, tables, images."""
+"""Writers of the files of composed data: audio, masks, images."""
 
-import csv
 import wave
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +24,6 @@ def write_mask(path: Path, mask: Bool) -> None:
     """Write a mask, bool [H,W], as a 1-bit PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(mask).save(path)
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file with a header."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
 
 
 def shrink_image(source: Path, target: Path, side: int, *, quality: int) -> None:

@@ -69,7 +69,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m studies starting-point",
         "python -m studies batch-units --jobs 2",
         "python -m studies initialization --jobs 2",
-        "save-avs data compose corpora/tuxpaint -o scenes/ms3 --layout ms3 --count 48",
+        "python -m studies compose corpora/tuxpaint -o scenes/ms3 --layout ms3 --count 48",
         "python -m studies.curves curves.png 5 runs/studies/batch-units/*-seed*",
         "python -m studies compression --runs full,depthwise",
         "python -m studies adapters --report-only",

@@ -10,8 +10,8 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from save_avs.cli import main
 from save_avs.models.serialization import save_model
+from studies.cli import main as studies_main
 from tests.support.docs.code_blocks import ROOT
 from tests.support.sample_videos import make_video
 from tests.support.tiny_corpus import make_corpus
@@ -66,8 +66,8 @@ def _trees(root: Path) -> None:
     tree = root / BENCHMARKS[0]
     for layout in ("s4", "ms3", "v3"):
         part = root / "part"
-        size = ["--count", "2", "--size", "48x48", "--quiet"]
-        assert main(["data", "compose", "sample", "-o", str(part), "--layout", layout, *size]) == 0
+        size = ["--count", "2", "--size", "48x48"]
+        assert studies_main(["compose", "sample", "-o", str(part), "--layout", layout, *size]) == 0
         shutil.copytree(part, tree, dirs_exist_ok=True)
         shutil.rmtree(part)
     for name in BENCHMARKS[1:]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from save_avs.cli.data import LAYOUTS
 from save_avs.datasets import open_dataset
 from save_avs.datasets.check import DatasetChecker
 from save_avs.datasets.registry import SPECS
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.layout_clips import LayoutRequest
-from save_avs.synthesis.layouts import LAYOUT_WRITERS, write_layout
+from studies.cli import main
+from studies.composed_benchmarks.clips import LayoutRequest
+from studies.composed_benchmarks.layouts import LAYOUT_WRITERS, write_layout
 from tests.support import dataset_trees as trees
+from tests.support.tiny_corpus import make_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +30,11 @@ READ_AS = {
     "v3": ["v3-0", "v3-1", "v3-3", "v3-5"],
     "synthetic": ["synthetic"],
 }
+
+
+@pytest.fixture(scope="module")
+def corpus_root(tmp_path_factory):
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +52,33 @@ def written(corpus_root, tmp_path_factory):
     return write
 
 
-def test_the_command_offers_every_layout():
-    assert ("clips", *LAYOUT_WRITERS) == LAYOUTS and set(READ_AS) == set(LAYOUT_WRITERS)
+def test_the_command_writes_all_splits(corpus_root, tmp_path):
+    out = tmp_path / "avs"
+    assert main(["compose", str(corpus_root), "-o", str(out), "--layout", "s4", "--count", "1"]) == 0
+    with (out / "Single-source" / "s4_meta_data.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["split"] for row in rows] == ["train", "val", "test"]
+    frame = next((out / "Single-source/s4_data/visual_frames").rglob("*_1.png"))
+    with Image.open(frame) as image:
+        assert image.size == (224, 224)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layout", "ms4"], "Unknown layout 'ms4': choose from s4, ms3, avss, v3, synthetic"),
+        (["--layout", "s4", "--split", "zero-shot"], "Unknown split 'zero-shot' for s4"),
+        (
+            ["--layout", "v3", "--split", "train"],
+            "v3 requires all of train, val, zero-shot: leave out --split",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_before_any_work(corpus_root, tmp_path, capsys, arguments, message):
+    assert main(["compose", str(corpus_root), "-o", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("layout", LAYOUT_WRITERS)
@@ -72,8 +104,8 @@ def test_every_clip_can_be_read_and_something_sounds(written, layout):
 
 
 def test_ms3_has_one_or_two_sounding_classes_in_view(written):
-    from save_avs.synthesis.layout_clips import SEVERAL_SOURCES, sounding_classes_in_view
     from save_avs.synthesis.scene import random_scene
+    from studies.composed_benchmarks.clips import SEVERAL_SOURCES, sounding_classes_in_view
 
     assert len(open_dataset("ms3", written("ms3"), "train")) == 3
     corpus = Corpus.load("sample", "train")
@@ -149,7 +181,8 @@ def test_synthetic_images_get_the_second_patch(written):
     assert np.abs(clips[0].log_mel - trees.patches_of(wav)[1:2]).max() < 1e-4
 
 
-def test_existing_folder_is_left_unchanged(train, tmp_path):
+def test_existing_folder_is_left_unchanged(corpus_root, tmp_path):
+    train = Corpus.load(corpus_root, "train")
     for layout in LAYOUT_WRITERS:
         with pytest.raises(UsageError, match="already exists"):
             write_layout(layout, LayoutRequest({"train": train}, 1), tmp_path)

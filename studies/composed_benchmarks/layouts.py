@@ -1,23 +1,24 @@
 """Composed scenes in the benchmarks' layouts, by name; S4, MS3 and AVS-Synthetic."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from save_avs._files import atomic_folder
 from save_avs.datasets import avs_synthetic, avsbench_object
+from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import CorpusSplit
-from save_avs.synthesis.layout_clips import (
+from studies.composed_benchmarks.clips import (
     ONE_SOURCE,
     SEVERAL_SOURCES,
     LayoutRequest,
     plan_scenes,
     sounding_classes_in_view,
     write_clip_files,
+    write_table,
 )
-from save_avs.synthesis.output_files import write_table
-from save_avs.synthesis.semantic_layouts import write_avss, write_v3
+from studies.composed_benchmarks.semantic import write_avss, write_v3
 
 SYNTHETIC_S = 3.0  # long enough for the second patch
 SYNTHETIC_COLUMNS = [
@@ -87,6 +88,26 @@ LAYOUT_WRITERS: dict[str, LayoutWriter] = {
     "v3": LayoutWriter(write_v3, ("train", "val", "zero-shot"), needs_all_splits=True),
     "synthetic": LayoutWriter(_write_synthetic),
 }
+
+
+def check_splits(name: str, splits: Sequence[str] | None) -> tuple[CorpusSplit, ...]:
+    """Return the splits to write in a layout: those asked for, by default all.
+
+    Raises:
+        UsageError: no such layout, a split that it cannot have, or too few.
+    """
+    if name not in LAYOUT_WRITERS:
+        raise UsageError(f"Unknown layout '{name}': choose from {', '.join(LAYOUT_WRITERS)}")
+    writer = LAYOUT_WRITERS[name]
+    for split in splits or ():
+        if split not in writer.splits:
+            raise UsageError(f"Unknown split '{split}' for {name}: choose from {', '.join(writer.splits)}")
+    chosen: tuple[CorpusSplit, ...] = tuple(
+        split for split in writer.splits if not splits or splits.count(split)
+    )
+    if writer.needs_all_splits and len(chosen) < len(writer.splits):
+        raise UsageError(f"{name} requires all of {', '.join(writer.splits)}: leave out --split")
+    return chosen
 
 
 def write_layout(name: str, request: LayoutRequest, target: str | Path) -> Path:

@@ -23,17 +23,17 @@ from save_avs.datasets.avsbench_semantic import (
 from save_avs.datasets.label_images import colorize
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import CorpusSplit
-from save_avs.synthesis.layout_clips import (
+from save_avs.synthesis.render import InstanceMap
+from save_avs.synthesis.scene import Scene, SceneOptions
+from studies.composed_benchmarks.clips import (
     ONE_SOURCE,
     SEVERAL_SOURCES,
     LayoutRequest,
     plan_scenes,
     sounding_classes_in_view,
     write_clip_files,
+    write_table,
 )
-from save_avs.synthesis.output_files import write_table
-from save_avs.synthesis.render import InstanceMap
-from save_avs.synthesis.scene import Scene, SceneOptions
 
 
 class SubsetOptions(NamedTuple):

@@ -1,6 +1,7 @@
 """Shared by all layouts of composed scenes: the request, its scenes, the files of a clip."""
 
-from collections.abc import Callable, Iterator, Mapping
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -93,3 +94,10 @@ def write_clip_files(
 
 def _write_sounding_mask(path: Path, instances: InstanceMap, scene: Scene, time: float) -> None:
     write_mask(path, np.isin(instances, scene.sounding_at(time)))
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file with a header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
