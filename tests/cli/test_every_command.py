@@ -11,6 +11,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from save_avs.cli import main
 from save_avs.models.serialization import save_model
@@ -100,6 +101,7 @@ WORK = {
     "export": ("model", "--to", "torch"),
     "doctor": (),
     "params": ("model",),
+    "prompt": ("cat.png", "--point", "1,1", "--model", "model"),
     "weights fetch": ("sam-vit-b", "--offline"),
 }
 JSON = [name for name in COMMANDS if "--json" in options(name) and name in WORK]
@@ -117,6 +119,7 @@ def things(tmp_path_factory: pytest.TempPathFactory, video: Path) -> Path:
     shake(model)
     save_model(model, root / "model")
     shutil.copy(video, root / "clip.mp4")
+    Image.new("RGB", (8, 6)).save(root / "cat.png")
     return root
 
 

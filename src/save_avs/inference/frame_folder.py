@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from save_avs.errors import MediaError
 from save_avs.types import U8, VideoChunk
@@ -28,22 +28,24 @@ class ImageFrames:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = np.array([str(path) for path in paths])
-        self.shape = (len(paths), *_read_image(str(paths[0])).shape)
+        self.shape = (len(paths), *read_image(str(paths[0])).shape)
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, key: Any) -> U8:
-        images = [_read_image(path) for path in self._paths[key].tolist()]
+        images = [read_image(path) for path in self._paths[key].tolist()]
         for path, image in zip(self._paths[key].tolist(), images, strict=True):
             if image.shape != self.shape[1:]:
                 raise MediaError(f"{path}: another size than the first image of the folder")
         return np.stack(images)
 
 
-def _read_image(path: str) -> U8:
+def read_image(path: str | Path) -> U8:
+    """Read an image as RGB u8 [H,W,3], turned upright as its EXIF tag says; a MediaError if it is none."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as stored:
+            image = ImageOps.exif_transpose(stored)
             if image.mode.startswith("I"):  # gray of 16 bits, which Pillow would clip to 255
                 return np.repeat((np.asarray(image)[..., None] // 257).astype(np.uint8), 3, axis=2)
             return np.asarray(image.convert("RGB"))

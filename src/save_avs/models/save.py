@@ -117,8 +117,12 @@ class SAVE(nn.Module):
         """
         features = self._encode_audio(log_mel) if features is None else features
         injections, prompt = self.audio_adapter(features.to(self.dtype))
+        return self.encode_image(images, injections), prompt
+
+    def encode_image(self, images: Tensor, injections: Sequence[Tensor | None] | None = None) -> Tensor:
+        """Frames [B,3,S,S] to image embeddings [B,C,S/16,S/16]; without the audio adapter's vectors, no sound."""
         tokens = None if self.stem is None else self.stem(images)
-        return self.sam.image_encoder(self.sam.preprocess(images), injections, tokens), prompt
+        return self.sam.image_encoder(self.sam.preprocess(images), injections, tokens)
 
     def classify_audio(self, log_mel: Tensor) -> Tensor:
         """Log-mel patches [B,1,frames,bands] to logits [B,classes]; the masks do not depend on them.

@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from save_avs._files import atomic_path, atomic_write
+from save_avs._files import atomic_path, atomic_write, read_regular
 from save_avs.errors import SaveAvsError, UsageError, first_problem
 from save_avs.models.build import build_save, count_layers
 from save_avs.models.config import PretrainedRefs, SaveConfig
@@ -60,6 +60,14 @@ def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.fl
         parameters = sum(tensor.numel() for tensor in tensors.values())
         atomic_write(folder / CARD, model_card(config, parameters))
     return folder
+
+
+def is_save_folder(folder: Path) -> bool:
+    """Return whether a folder has the config of a SAVE; one of transformers' SAM has not."""
+    try:
+        return "audio_adapter" in json.loads(read_regular(folder / CONFIG))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def read_config(folder: str | Path) -> SaveConfig:

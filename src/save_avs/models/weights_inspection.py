@@ -1,13 +1,11 @@
 """Inspection of a weight file or a model folder: which network, of which size, whether complete."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
-from save_avs._files import read_regular
 from save_avs.errors import SaveAvsError
 from save_avs.models.audio.pretrained_backbone import AudioBackbone, backbone_state
 from save_avs.models.audio.registry import BACKBONES
@@ -15,7 +13,7 @@ from save_avs.models.build import build_save
 from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX, STEM_PREFIX
 from save_avs.models.sam import PRESETS, SamConfig, build_sam
 from save_avs.models.sam.checkpoint import infer_config
-from save_avs.models.serialization import CONFIG, read_config
+from save_avs.models.serialization import is_save_folder, read_config
 from save_avs.weights.cache import find_weights, find_weights_file, read_record
 from save_avs.weights.file_check import detect_format, find_defect
 from save_avs.weights.identity import FileIdentity, identify_file
@@ -55,7 +53,7 @@ def inspect_weights(path: str | Path) -> Inspection:
         return found
     try:
         state = read_state_dict(file)
-        if path.is_dir() and _is_save(path / CONFIG):
+        if is_save_folder(path):
             found.published = "no: a model's own weights"
             _inspect_save(path, state, found)
         else:
@@ -79,13 +77,6 @@ def _match_published(file: Path, identity: FileIdentity) -> tuple[str, str | Non
     if not before.matches(identity):
         return "", f"it is not the file that was fetched (sha256 {before.sha256[:12]}...)"
     return f"{before.name}, as recorded at its first download (no published sha256)", None
-
-
-def _is_save(config: Path) -> bool:
-    try:
-        return "audio_adapter" in json.loads(read_regular(config))
-    except (OSError, ValueError, TypeError):
-        return False
 
 
 def _inspect_state(state: Mapping[str, Tensor], found: Inspection) -> None:

@@ -10,8 +10,9 @@ import torch
 from save_avs.errors import UsageError
 from save_avs.models.precision import resolve_precision, set_precision
 from save_avs.models.pretrained import PretrainedPaths
+from save_avs.models.sam import Sam, load_sam
 from save_avs.models.save import SAVE, Precision
-from save_avs.models.serialization import CONFIG, WEIGHTS, load_folder
+from save_avs.models.serialization import CONFIG, WEIGHTS, is_save_folder, load_folder
 from save_avs.runtimes.registry import (
     AUTO,
     TORCH,
@@ -21,7 +22,9 @@ from save_avs.runtimes.registry import (
     model_key,
     open_runtime,
 )
+from save_avs.weights.cache import resolve_weights
 from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
+from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
 BUNDLED = ("save-tiny",)
 
@@ -90,6 +93,15 @@ def load_model(
         model = open_runtime(chosen, folder, resolved, pretrained)
     model.checksum = model_key(folder)
     return model
+
+
+def load_prompt_model(name_or_path: str | Path, *, device: str = "auto") -> Sam | SAVE:
+    """Load a model for ``segment_prompt``: a SAM by path or published name, or a SAVE as ``load_model``."""
+    name, path = str(name_or_path), Path(name_or_path)
+    fetched = name in PRETRAINED_WEIGHTS and not path.exists()
+    if fetched or path.is_file() or (path.is_dir() and not is_save_folder(path)):
+        return load_sam(resolve_weights(name) if fetched else path).to(resolve_device(device))
+    return load_model(name, device=device, precision="fp32")
 
 
 def find_model_folder(name_or_path: str | Path) -> Path:

@@ -133,11 +133,11 @@ class PromptSegmentationTask(Task):
         self.val_stream = PromptStream(corpus, options, size, stage.seed + VALIDATION_SEED)
         self.head = semantic_aux_head(model, corpus)
         self.modules = nn.ModuleDict({"model": model, "head": self.head})
-        self.sam, self.semantic_aux_weight = model.sam, stage.semantic_aux_weight
+        self.model, self.sam, self.semantic_aux_weight = model, model.sam, stage.semantic_aux_weight
 
     def _segment(self, batch: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Return the image embedding [B,C,h,w], mask logits [B,1,M,M] and predicted IoU [B,1]."""
-        embedding = self.sam.image_encoder(self.sam.preprocess(batch.images))
+        embedding = self.model.encode_image(batch.images)
         prompts = self.sam.prompt_encoder
         label = torch.ones(len(batch.point), 1, device=embedding.device)
         by_point, _ = prompts(points=(batch.point[:, None], label))

@@ -31,6 +31,10 @@ class Sam(nn.Module):
         std = torch.tensor(PIXEL_STD, device=images.device).view(-1, 1, 1)
         return ((images - mean) / std).to(self.image_encoder.pos_embed.dtype)
 
+    def encode_image(self, images: Tensor) -> Tensor:
+        """RGB images 0..255 [B,3,S,S] to image embeddings [B,C,S/16,S/16]."""
+        return self.image_encoder(self.preprocess(images))
+
     def forward(
         self,
         images: Tensor,
