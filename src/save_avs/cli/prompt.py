@@ -19,11 +19,14 @@ def prompt(
         Option("--point", metavar="X,Y", help="Pixel of the object, from 0,0 at the top left; repeatable."),
     ] = None,
     box: Annotated[
-        str | None, Option(metavar="X0,Y0,X1,Y1", show_default=False, help="Box around the object, in pixels.")
+        str | None,
+        Option(metavar="X0,Y0,X1,Y1", show_default=False, help="Box around the object, in pixels."),
     ] = None,
     output: Annotated[
         Path | None,
-        Option("--output", "-o", metavar="PNG", show_default="runs/prompt/<image>.png", help="Mask to write."),
+        Option(
+            "--output", "-o", metavar="PNG", show_default="runs/prompt/<image>.png", help="Mask to write."
+        ),
     ] = None,
     model: Annotated[
         str, Option(metavar="NAME|PATH", help="A SAM, fetched or a file; or a model trained with prompts.")

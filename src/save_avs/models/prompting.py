@@ -79,7 +79,9 @@ def _check_prompts(points: Sequence[Point], box: Box | None, height: int, width:
         raise UsageError("nothing shows the object: give a point or a box")
     for x, y in points:
         if not (0 <= x < width and 0 <= y < height):
-            raise UsageError(f"point {x:g},{y:g} is outside the image of {width}x{height}: give x,y in pixels")
+            raise UsageError(
+                f"point {x:g},{y:g} is outside the image of {width}x{height}: give x,y in pixels"
+            )
     if box is not None and not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
         text = ",".join(f"{value:g}" for value in box)
         raise UsageError(
