@@ -35,7 +35,7 @@ def segment_prompt(
 ) -> PromptedMask:
     """Segment the object that points or a box show.
 
-    As SAM's own predictor does, one point alone gives the best of SAM's three masks by predicted IoU, and more
+    As SAM's own predictor does, one point alone gives the best of three masks by predicted IoU, and more
     gives the single mask. A SAVE only ever learns the single mask.
 
     Args:

@@ -120,7 +120,7 @@ class SAVE(nn.Module):
         return self.encode_image(images, injections), prompt
 
     def encode_image(self, images: Tensor, injections: Sequence[Tensor | None] | None = None) -> Tensor:
-        """Frames [B,3,S,S] to image embeddings [B,C,S/16,S/16]; without the audio adapter's vectors, no sound."""
+        """Frames [B,3,S,S] to image embeddings [B,C,S/16,S/16]; no sound without injections."""
         tokens = None if self.stem is None else self.stem(images)
         return self.sam.image_encoder(self.sam.preprocess(images), injections, tokens)
 
