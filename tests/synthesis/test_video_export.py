@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from save_avs.errors import UsageError
-from save_avs.synthesis.layout_clips import ONE_SOURCE, LayoutRequest
-from save_avs.synthesis.layouts import write_layout
 from save_avs.synthesis.render import mix_audio, render_scene
 from save_avs.synthesis.scene import random_scene
 from save_avs.synthesis.video_export import random_video_scene, write_scene_video, write_scene_videos
 from save_avs.video import probe, read_video_chunks
 from save_avs.video.audio_reader import load_audio
+from studies.composed_benchmarks.clips import ONE_SOURCE, LayoutRequest
+from studies.composed_benchmarks.layouts import write_layout
 
 
 def files(root: Path) -> dict[str, bytes]:
