@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from save_avs.models.sam import ImageEncoderViT, cpu_kernels
 from save_avs.models.sam.cpu_kernels import (
+    Linear,
     MatmulConv2d,
     MatmulConvTranspose2d,
     PackedLinear,
@@ -18,6 +20,10 @@ from save_avs.models.sam.cpu_kernels import (
 )
 
 needs_onednn = pytest.mark.skipif(not cpu_kernels.has_onednn(), reason="this torch lacks oneDNN's operators")
+needs_bf16 = pytest.mark.skipif(
+    not (cpu_kernels.has_onednn() and cpu_kernels.has_fast_bf16_products()),
+    reason="oneDNN's attention in bfloat16 is for CPUs with AVX-512 but without matrix tiles",
+)
 BF16_STEP = 2**-8  # relative
 
 
@@ -39,13 +45,46 @@ def drawn_encoder() -> ImageEncoderViT:
 
 @needs_onednn
 @pytest.mark.parametrize("rows", [1, 7, 300])
-def test_a_packed_layer_is_the_layer_and_its_activation(rows: int) -> None:
+@pytest.mark.parametrize(
+    ("act", "function"), [(nn.Identity, torch.nn.Identity()), (nn.GELU, F.gelu), (nn.ReLU, F.relu)]
+)
+def test_a_layer_is_the_plain_one_and_its_activation(rows: int, act: type[nn.Module], function) -> None:
     torch.manual_seed(0)
-    linear, x = nn.Linear(48, 80), torch.randn(2, rows, 48)
+    linear, x = Linear(48, 80, act), torch.randn(2, rows, 48)
+    expected = function(F.linear(x, linear.weight, linear.bias))
+    torch.testing.assert_close(linear(x), expected)  # a gradient is wanted
     with torch.inference_mode():
-        plain = linear(x)
-        torch.testing.assert_close(PackedLinear(linear)(x), plain, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(PackedLinear(linear, "gelu")(x), F.gelu(plain), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(linear(x), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(PackedLinear(linear)(x), expected, atol=1e-5, rtol=1e-5)
+
+
+class Operators(TorchDispatchMode):
+    """Names of the operators that ran."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("state", "used"),
+    [("inference", True), ("training", False), ("bfloat16", False), ("autocast", False), ("off", False)],
+)
+def test_plain_layers_go_to_onednn_for_float32_inference_alone(state, used, monkeypatch):
+    monkeypatch.setattr(cpu_kernels, "ENABLED", state != "off")
+    linear, x = Linear(8, 8, nn.GELU), torch.randn(2, 8)
+    if state == "bfloat16":
+        linear, x = linear.bfloat16(), x.bfloat16()
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=state == "autocast")
+    with torch.set_grad_enabled(state == "training"), autocast, Operators() as operators:
+        y = linear(x)
+    assert any("_linear_pointwise" in name for name in operators.names) == used
+    assert y.dtype == (torch.bfloat16 if state in ("bfloat16", "autocast") else torch.float32)
 
 
 @needs_onednn
@@ -69,7 +108,7 @@ def test_packed_blocks_stay_near_float32_in_bfloat16() -> None:
 
 @needs_onednn
 def test_no_gradient_is_promised_and_none_is_lost_in_silence() -> None:
-    layer = PackedLinear(nn.Linear(4, 4))
+    layer = PackedLinear(Linear(4, 4))
     with pytest.raises(ValueError, match="precision='fp32'"):
         layer(torch.ones(1, 4, requires_grad=True))
 
@@ -106,12 +145,26 @@ def test_a_layer_that_does_not_learn_is_the_plain_one(ours, plain, shape):
     assert torch.equal(frozen, plain.forward(layer, x)) and torch.equal(frozen, asked)
 
 
+@needs_bf16
+@torch.inference_mode()
+def test_onednn_attention_is_as_near_to_float32_as_plain_products_in_bfloat16(monkeypatch):
+    encoder, x = drawn_encoder(), torch.randn(2, 3, 96, 96)
+    exact = encoder(x)
+    encoder, x = encoder.bfloat16(), x.bfloat16()
+    errors = []
+    for keys in (1, 10_000):
+        monkeypatch.setattr(cpu_kernels, "MIN_BF16_KEYS", keys)
+        errors.append(float((encoder(x).float() - exact).norm()))
+    assert errors[0] != errors[1]  # two paths
+    assert errors[0] < 1.2 * errors[1]
+
+
 @needs_onednn
 @pytest.mark.parametrize(
     ("state", "used"),
     [("inference", True), ("training", False), ("bfloat16", False), ("off", False), ("export", False)],
 )
-def test_onednn_attention_is_for_float32_inference_alone(state, used, monkeypatch):
+def test_onednn_attention_of_few_keys_is_for_float32_inference_alone(state, used, monkeypatch):
     calls = []
     attend = cpu_kernels.onednn_attention
     monkeypatch.setattr(cpu_kernels, "onednn_attention", lambda *x: calls.append(x) or attend(*x))

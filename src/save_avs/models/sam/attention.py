@@ -88,8 +88,8 @@ class Attention(nn.Module):
         self.num_heads = num_heads
         self.head_dim = dim // num_heads
         self.window_size = window_size or input_size
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = cpu_kernels.Linear(dim, 3 * dim)
+        self.proj = cpu_kernels.Linear(dim, dim)
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * self.window_size - 1, self.head_dim))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * self.window_size - 1, self.head_dim))
         splits = split_side(input_size, self.window_size)
@@ -122,7 +122,7 @@ class Attention(nn.Module):
         q, k, v = qkv.unbind(0)  # each [B,down,across,heads,h,w,d]
         rel_h = torch.einsum("...hwd,hdk->...hwk", q, rel_pos_h[:h])
         rel_w = torch.einsum("...hwd,wdk->...hwk", q, rel_pos_w[:w])
-        if h * w == self.window_size**2 and cpu_kernels.use_onednn_attention(q):
+        if h * w == self.window_size**2 and cpu_kernels.use_onednn_attention(q, h * w):
             out = cpu_kernels.onednn_attention(q, k * d**-0.5, v, rel_h, rel_w)
         else:
             out = self._extra_channel_attention(q, k, v, rel_h, rel_w)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from save_avs.models.sam.cpu_kernels import Linear
+
 
 class LayerNorm2d(nn.Module):
     """Layer norm over the channels of [B,C,H,W] (eps 1e-6, as SAM's).
@@ -28,10 +30,9 @@ class MLPBlock(nn.Module):
 
     def __init__(self, embedding_dim: int, mlp_dim: int, act: type[nn.Module] = nn.GELU) -> None:
         super().__init__()
-        self.lin1 = nn.Linear(embedding_dim, mlp_dim)
-        self.lin2 = nn.Linear(mlp_dim, embedding_dim)
-        self.act = act()
+        self.lin1 = Linear(embedding_dim, mlp_dim, act)
+        self.lin2 = Linear(mlp_dim, embedding_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """[...,C] -> [...,C]."""
-        return self.lin2(self.act(self.lin1(x)))
+        return self.lin2(self.lin1(x))

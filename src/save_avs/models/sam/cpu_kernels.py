@@ -1,7 +1,9 @@
 """Kernels for SAM and its adapters on a CPU; with ``ENABLED`` off, or elsewhere, torch's plain layers run.
 
-Three things that torch's CPU build does slowly, each equal to the plain path to rounding:
+Four things that torch's CPU build does slowly, each equal to the plain path to rounding:
 
+* Products in float32 go to MKL, which leaves half of an AMD CPU's vector width unused, and the activation
+  after them is a pass of its own: ``Linear`` goes to oneDNN, activation included.
 * A plain linear weight is repacked at every product: ``PackedLinear`` packs it once.
 * Products of many small matrices run at a fraction of oneDNN's speed, and logits of a whole layer fall out of
   the caches: ``onednn_attention`` multiplies head by head, some rows at a time.
@@ -21,6 +23,8 @@ ENABLED = os.environ.get("SAVE_AVS_CPU_KERNELS", "1") != "0"
 PACKED_ROWS = 2048  # that a packed layout is chosen for: eight frames of 256 px; any number can be multiplied
 CHUNK_LOGITS = 2**21  # of one head that are held at a time, so that they stay in the cache
 MIN_FUSED_KEYS = 256  # from which on torch's fused attention wins, where the CPU has matrix tiles
+MIN_BF16_KEYS = 1024  # from which on oneDNN's attention wins in bfloat16, where it has none
+_ACTIVATIONS: dict[type[nn.Module], str] = {nn.Identity: "none", nn.ReLU: "relu", nn.GELU: "gelu"}
 
 _onednn = torch.ops.mkldnn
 
@@ -46,11 +50,25 @@ def use_fused_attention(query: Tensor, keys: int) -> bool:
     return _apply_to(query) and torch.cpu._is_amx_tile_supported()
 
 
-def use_onednn_attention(query: Tensor) -> bool:
-    """Whether ``onednn_attention`` is the fastest attention: for inference in float32."""
-    if query.dtype != torch.float32 or (query.requires_grad and torch.is_grad_enabled()):
+def use_onednn_attention(query: Tensor, keys: int) -> bool:
+    """Whether ``onednn_attention`` is the fastest attention, for inference.
+
+    It is in float32, and for many keys in bfloat16 without matrix tiles.
+    """
+    if not _apply_to(query) or _wants_gradient(query) or not has_onednn():
         return False
-    return _apply_to(query) and has_onednn()
+    if query.dtype == torch.bfloat16:
+        return keys >= MIN_BF16_KEYS and has_fast_bf16_products()
+    return query.dtype == torch.float32
+
+
+def has_fast_bf16_products() -> bool:
+    """Whether oneDNN multiplies bfloat16 on this CPU, and torch's fused attention does not."""
+    return _onednn._is_mkldnn_bf16_supported() and not torch.cpu._is_amx_tile_supported()
+
+
+def _wants_gradient(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def onednn_attention(query: Tensor, key: Tensor, value: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
@@ -88,25 +106,54 @@ def _multiply(x: Tensor, weight: Tensor) -> Tensor:
     return _onednn._linear_pointwise(x, weight, None, "none", [], "none")
 
 
+class Linear(nn.Linear):
+    """``nn.Linear`` with an activation: ``act(W x + b)``, [...,in] -> [...,out].
+
+    Args:
+        in_features: width of the input.
+        out_features: width of the output.
+        act: the class of the activation: ``nn.GELU`` (exact), ``nn.ReLU`` or none.
+    """
+
+    def __init__(self, in_features: int, out_features: int, act: type[nn.Module] = nn.Identity) -> None:
+        super().__init__(in_features, out_features)
+        self.act = act()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[...,in] -> [...,out]."""
+        if not self._use_onednn(input):
+            return self.act(super().forward(input))
+        return _onednn._linear_pointwise(input, self.weight, self.bias, self.activation, [], "none")
+
+    @property
+    def activation(self) -> str:
+        """OneDNN's name of the activation."""
+        return _ACTIVATIONS[type(self.act)]
+
+    def _use_onednn(self, x: Tensor) -> bool:
+        if not x.dtype == self.weight.dtype == torch.float32 or torch.is_autocast_enabled("cpu"):
+            return False
+        return _apply_to(x) and not _wants_gradient(x, self.weight) and has_onednn()
+
+
 class PackedLinear(nn.Module):
-    """``activation(W x + b)`` for inference, [...,in] -> [...,out], in the dtype of its weights.
+    """A ``Linear`` for inference, [...,in] -> [...,out], in the dtype of its weights.
 
     The packed weight is no parameter: it has a layout of its own, and can be neither saved nor trained.
 
     Args:
         linear: on the CPU; it is not changed.
-        activation: ``none`` or ``gelu`` (the exact one).
     """
 
-    def __init__(self, linear: nn.Linear, activation: str = "none") -> None:
+    def __init__(self, linear: Linear) -> None:
         super().__init__()
         self.bias = linear.bias
-        self.activation = activation
+        self.activation = linear.activation
         self._weight = _onednn._reorder_linear_weight(linear.weight.detach(), PACKED_ROWS)
 
     def forward(self, x: Tensor) -> Tensor:
         """[...,in] -> [...,out]; a ValueError when a gradient is wanted."""
-        if x.requires_grad and torch.is_grad_enabled():
+        if _wants_gradient(x):
             raise ValueError("packed weights have no gradient: load the model with precision='fp32'")
         return _onednn._linear_pointwise(x, self._weight, self.bias, self.activation, [], "none")
 
@@ -116,9 +163,8 @@ def pack_linear_layers(blocks: nn.ModuleList) -> None:
     for block in blocks:
         for name in ("attn.qkv", "attn.proj", "mlp.lin1", "mlp.lin2"):
             linear = block.get_submodule(name)
-            assert isinstance(linear, nn.Linear)
-            block.set_submodule(name, PackedLinear(linear, "gelu" if name == "mlp.lin1" else "none"))
-        block.set_submodule("mlp.act", nn.Identity())
+            assert isinstance(linear, Linear)
+            block.set_submodule(name, PackedLinear(linear))
 
 
 class MatmulConv2d(nn.Conv2d):

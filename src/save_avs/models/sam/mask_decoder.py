@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from save_avs.models.sam.common import LayerNorm2d
+from save_avs.models.sam.cpu_kernels import Linear
 from save_avs.models.sam.transformer import TwoWayTransformer
 
 
@@ -16,7 +17,7 @@ class MLP(nn.Module):
     def __init__(self, input_dim: int, hidden_dim: int, output_dim: int, num_layers: int) -> None:
         super().__init__()
         widths = [input_dim, *[hidden_dim] * (num_layers - 1), output_dim]
-        self.layers: nn.ModuleList = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers: nn.ModuleList = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         """[...,input_dim] -> [...,output_dim]."""

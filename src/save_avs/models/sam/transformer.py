@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from save_avs.models.sam.common import MLPBlock
+from save_avs.models.sam.cpu_kernels import Linear
 
 
 class DownscalingAttention(nn.Module):
@@ -12,10 +13,10 @@ class DownscalingAttention(nn.Module):
         super().__init__()
         internal_dim = embed_dim // downsample_rate
         self.num_heads = num_heads
-        self.q_proj: nn.Linear = nn.Linear(embed_dim, internal_dim)
-        self.k_proj: nn.Linear = nn.Linear(embed_dim, internal_dim)
-        self.v_proj: nn.Linear = nn.Linear(embed_dim, internal_dim)
-        self.out_proj: nn.Linear = nn.Linear(internal_dim, embed_dim)
+        self.q_proj: Linear = Linear(embed_dim, internal_dim)
+        self.k_proj: Linear = Linear(embed_dim, internal_dim)
+        self.v_proj: Linear = Linear(embed_dim, internal_dim)
+        self.out_proj: Linear = Linear(internal_dim, embed_dim)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries [B,Q,C], keys and values [B,K,C] -> [B,Q,C]."""
