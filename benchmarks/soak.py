@@ -1,10 +1,12 @@
-"""Soak test of the service: memory use over an hour of work.
+"""Soak test of the service: memory use and open files over an hour of work.
 
-    python benchmarks/soak.py [--minutes 60] [--pause 2] [--plot docs/images/soak.png]
+    python benchmarks/soak.py [--minutes 60] [--pause 2] [--servers 2] [--database postgresql://...]
+                              [--plot docs/images/soak.png]
 
-A client sends videos to `save-avs serve` one after another, reads the results and deletes them; some videos
-are truncated, and some jobs are cancelled. Every ten seconds the memory of the server and its workers is
-recorded, with shared pages counted once (PSS). The trend leaves out the first third of the time.
+A client sends videos to servers that share their jobs, one after another and to each in turn, reads the
+results from the next and deletes them; some videos are truncated, and some jobs are cancelled. Every ten
+seconds the memory of each server and its workers is recorded, with shared pages counted once (PSS), and their
+open files. The trend leaves out the first third of the time.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -41,27 +43,30 @@ KINDS = ("complete", "complete", "truncated", "complete", "cancelled")  # of job
 
 @dataclass
 class MonitoredProcess:
-    """A process and the memory of its process tree.
+    """A process, and the memory and open files of its process tree.
 
     Attributes:
         process: the main process.
-        minutes, sizes: times of the samples, and the memory in MB.
+        minutes, sizes, handles: times of the samples, memory in MB, and number of open files.
     """
 
     process: subprocess.Popen[str]
     minutes: list[float] = field(default_factory=list)
     sizes: list[float] = field(default_factory=list)
+    handles: list[int] = field(default_factory=list)
 
     def sample(self, minute: float) -> None:
-        """Record the memory of the process and its descendants."""
+        """Record the memory and the open files of the process and its descendants."""
         tree = [psutil.Process(self.process.pid)]
         tree += tree[0].children(recursive=True)
-        total = 0
+        total = handles = 0
         for member in tree:
             with suppress(psutil.NoSuchProcess):
                 total += member.memory_full_info().pss
+                handles += member.num_fds()
         self.minutes.append(minute)
         self.sizes.append(total / 1e6)
+        self.handles.append(handles)
 
     def steady(self) -> tuple[np.ndarray, np.ndarray]:
         """Return minutes and MB of the last two thirds."""
@@ -75,9 +80,10 @@ class MonitoredProcess:
 
 
 @contextmanager
-def start_service(data: Path) -> Iterator[tuple[MonitoredProcess, httpx.Client]]:
-    """Start the service and a client of it."""
+def start_service(data: Path, database: str | None) -> Iterator[tuple[MonitoredProcess, httpx.Client]]:
+    """Start a server and a client of it."""
     command = [*PROGRAM, "serve", "--port", "0", "--data", str(data)]
+    command += ["--database", database] if database else []
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -91,11 +97,11 @@ def start_service(data: Path) -> Iterator[tuple[MonitoredProcess, httpx.Client]]
         process.wait(60)
 
 
-def run_job(client: httpx.Client, kind: str) -> str:
-    """Run a job, read its results and delete it; return its final state."""
+def run_job(to: httpx.Client, client: httpx.Client, kind: str) -> str:
+    """Send a job to a server, read its results from another and delete it; return its final state."""
     content = SAMPLE.read_bytes()
     video = content[: len(content) // 2] if kind == "truncated" else content
-    response = client.post("/v1/segment", files={"file": ("clip.mp4", video)}, data={"fps": "5"})
+    response = to.post("/v1/segment", files={"file": ("clip.mp4", video)}, data={"fps": "5"})
     job = response.raise_for_status().json()
     url = f"/v1/jobs/{job['id']}"
     if kind == "cancelled":
@@ -110,12 +116,15 @@ def run_job(client: httpx.Client, kind: str) -> str:
     return job["state"]
 
 
-def run_jobs(client: httpx.Client, pause: float, stop: threading.Event, states: Counter[str]) -> None:
+def run_jobs(
+    clients: Sequence[httpx.Client], pause: float, stop: threading.Event, states: Counter[str]
+) -> None:
     """Run jobs one after another until ``stop`` is set."""
-    for kind in itertools.cycle(KINDS):
+    for i, kind in enumerate(itertools.cycle(KINDS)):
         if stop.wait(pause):
             return
-        states[f"{kind}: {run_job(client, kind)}"] += 1
+        to, other = clients[i % len(clients)], clients[(i + 1) % len(clients)]
+        states[f"{kind}: {run_job(to, other, kind)}"] += 1
 
 
 def monitor(programs: Sequence[MonitoredProcess], minutes: float) -> None:
@@ -130,28 +139,41 @@ def monitor(programs: Sequence[MonitoredProcess], minutes: float) -> None:
 
 
 def plot(programs: dict[str, MonitoredProcess], path: Path) -> None:
-    """Plot memory over time."""
+    """Plot memory and open files over time."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    memory, handles = figure.subplots(2, sharex=True, height_ratios=(2, 1))
     for name, program in programs.items():
-        axes.plot(program.minutes, program.sizes, label=name, linewidth=1)
-    axes.set(xlabel="minutes", ylabel="memory with workers, MB (PSS)", ylim=(0, None))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+        memory.plot(program.minutes, program.sizes, label=name, linewidth=1)
+        handles.plot(program.minutes, program.handles, linewidth=1)
+    memory.set(ylabel="memory with workers, MB (PSS)", ylim=(0, None))
+    handles.set(xlabel="minutes", ylabel="open files", ylim=(0, None))
+    for axes in (memory, handles):
+        axes.grid(alpha=0.3)
+    memory.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
 
 
 def make_table(programs: dict[str, MonitoredProcess]) -> Table:
-    """Tabulate the memory of each program."""
-    table = Table("program", "after a third, MB", "at the end, MB", "peak, MB", "trend, MB per hour")
+    """Tabulate the memory and the open files of each program."""
+    columns = (
+        "after a third, MB",
+        "at the end, MB",
+        "peak, MB",
+        "trend, MB per hour",
+        "open files",
+        "at the end",
+    )
+    table = Table("program", *columns)
     for name, program in programs.items():
         _, sizes = program.steady()
         count = max(1, len(sizes) // 10)
         values = (sizes[:count].mean(), sizes[-count:].mean(), max(program.sizes), program.trend())
-        table.add_row(name, *(f"{value:.0f}" for value in values))
+        first = len(program.handles) // 3
+        handles = (np.median(program.handles[first : first + count]), np.median(program.handles[-count:]))
+        table.add_row(name, *(f"{value:.0f}" for value in (*values, *handles)))
     return table
 
 
@@ -161,15 +183,22 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between jobs")
-    parser.add_argument("--plot", type=Path, help="save a plot of memory over time (PNG)")
+    parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--database", help="of the jobs (default: SQLite)")
+    parser.add_argument("--plot", type=Path, help="save a plot of memory and open files over time (PNG)")
     args = parser.parse_args()
     states: Counter[str] = Counter()
     stop = threading.Event()
     with TemporaryDirectory(prefix="soak-") as name:
         folder = Path(name)
-        with start_service(folder / "jobs") as (service, client):
-            programs = {"save-avs serve": service}
-            jobs = threading.Thread(target=run_jobs, args=(client, args.pause, stop, states))
+        with ExitStack() as stack:
+            started = [
+                stack.enter_context(start_service(folder / "jobs", args.database))
+                for _ in range(args.servers)
+            ]
+            programs = {f"save-avs serve, {i + 1}": program for i, (program, _) in enumerate(started)}
+            clients = [client for _, client in started]
+            jobs = threading.Thread(target=run_jobs, args=(clients, args.pause, stop, states))
             jobs.start()
             try:
                 monitor(list(programs.values()), args.minutes)

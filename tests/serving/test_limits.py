@@ -18,7 +18,7 @@ from save_avs._process import Limits
 from save_avs.errors import UsageError
 from save_avs.serving.config import ServiceLimits
 from save_avs.serving.job import JobState
-from tests.support.service import idle_service, journaled, names, serving
+from tests.support.service import idle_service, journaled, names
 
 
 def test_an_endless_upload_is_cut_off_at_the_size_limit(served):
@@ -35,7 +35,7 @@ def test_an_endless_upload_is_cut_off_at_the_size_limit(served):
         answer = served.client.post("/v1/segment", content=endless(), headers=headers)
     assert time.monotonic() < started + 10
     assert answer is None or answer.status_code == 413
-    assert names(served.service.store.root / "tmp") == []
+    assert names(served.service.files.root / "tmp") == []
     # With a length that is known beforehand the answer is always read.
     answer = served.send(b"x" * 2_000_001)
     assert answer.status_code == 413 and "limit of 2 MB" in answer.json()["error"]["message"]
@@ -105,8 +105,8 @@ def test_an_upload_is_refused_when_the_disk_is_nearly_full(served, video, monkey
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a file system of 1 MB."""
-    if os.geteuid() != 0 or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path]):
+    """A folder on a file system of 3 MB."""
+    if os.geteuid() != 0 or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=3m", "none", tmp_path]):
         pytest.skip("mounting a file system needs root")
     yield tmp_path
     subprocess.check_call(["umount", "--lazy", tmp_path])
@@ -136,15 +136,9 @@ def test_a_disk_that_fills_up_refuses_uploads_and_nothing_else(small_disk, video
         assert own.send(video).status_code == 202
 
 
-def test_two_servers_cannot_share_a_data_folder(served, tiny):
-    with (
-        pytest.raises(UsageError, match="is used by another server"),
-        serving(served.service.store.root, tiny),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("name", ["size", "duration", "side", "time", "memory", "queue", "workers", "keep"])
+@pytest.mark.parametrize(
+    "name", ["size", "duration", "side", "time", "memory", "queue", "workers", "keep", "lease"]
+)
 def test_a_limit_of_zero_is_refused(name):
     with pytest.raises(UsageError, match=f"Invalid limit {name}=0"):
         ServiceLimits(**{name: 0})

@@ -26,7 +26,19 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(save_avs.__file__).parents[1
 def server(
     root: Path, model: Path, *options: str, cwd: Path | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    command = ["serve", "--port", "0", "--no-page", "--data", str(root), "--model", str(model), *options]
+    command = [
+        "serve",
+        "--port",
+        "0",
+        "--no-page",
+        "--data",
+        str(root),
+        "--model",
+        str(model),
+        "--lease",
+        "2",
+        *options,
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "save_avs", *command],
         env=ENVIRONMENT,
@@ -90,7 +102,7 @@ def test_no_accepted_job_is_lost_when_the_server_ends(number, tiny, video, tmp_p
             jobs = [until_ended(client, id) for id in (running, *waiting)]
         assert [job["state"] for job in jobs] == ["done"] * 4
         assert all("masks.json" in job["results"] for job in jobs)
-        assert jobs[0]["started"] <= jobs[1]["started"] <= jobs[2]["started"]  # in the order they came
+        assert jobs[1]["started"] <= jobs[2]["started"] <= jobs[3]["started"]  # in the order they came
 
 
 def test_the_data_folder_may_be_a_relative_path(tiny, video, tmp_path):
@@ -103,14 +115,19 @@ def test_the_data_folder_may_be_a_relative_path(tiny, video, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_a_job_that_killed_its_server_twice_has_failed(tmp_path):
-    job = journaled(tmp_path, state=JobState.RUNNING, started=1.0, attempts=2)
-    torn = tmp_path / "jobs" / ("f" * 32)
-    torn.mkdir()
-    (torn / "job.json").write_text('{"id": "ff')
-    (tmp_path / "tmp" / "half").mkdir()
+def test_a_job_that_killed_its_server_three_times_has_failed(tmp_path):
+    job = journaled(tmp_path, state=JobState.RUNNING, started=1.0, attempts=3)
+    again = journaled(tmp_path, state=JobState.RUNNING, started=1.0, attempts=2)
+    orphans = [tmp_path / "jobs" / ("f" * 32), tmp_path / "tmp" / "half"]
+    for folder in orphans:
+        folder.mkdir(parents=True)
+        os.utime(folder, (0, 0))
     with idle_service(tmp_path) as own:
-        found = own.job(job.id)
+        found = own.ended(job.id)
         assert found["state"] == "failed" and found["error"]["code"] == "killed"
-        assert "killed 2 times" in found["error"]["message"]
-        assert not torn.exists() and not (tmp_path / "tmp" / "half").exists()
+        assert "killed 3 times" in found["error"]["message"]
+        assert own.until(again.id, lambda job: job["attempts"] == 3)["state"] == "running"
+        end = time.monotonic() + 10
+        while any(folder.exists() for folder in orphans):
+            assert time.monotonic() < end
+            time.sleep(0.02)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from save_avs.serving.errors import ServiceError
-from save_avs.serving.job_store import safe_name
+from save_avs.serving.job_files import safe_name
 from save_avs.serving.upload import read_form
 
 KIND = "multipart/form-data; boundary=xyz"

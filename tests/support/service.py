@@ -20,7 +20,8 @@ from save_avs.serving import service, worker_pool
 from save_avs.serving.auth import AccessToken
 from save_avs.serving.config import ServiceLimits, WorkerConfig
 from save_avs.serving.job import Job, JobOptions
-from save_avs.serving.job_store import JobStore
+from save_avs.serving.job_files import JobFiles
+from save_avs.serving.job_store import JobStore, _jobs
 from save_avs.serving.server import make_app, server_config
 
 
@@ -67,11 +68,14 @@ class Served:
 
 
 def journaled(root: Path, **about: Any) -> Job:
-    """A job as a former server left it."""
-    store = JobStore(root)
+    """A job as a former server left it; its claim, if it runs, ran out."""
+    files = JobFiles(root)
+    store = JobStore(None, files.root, lease=1)
     job = Job(name="clip.mp4", options=JobOptions(model="tiny"), **about)
-    with store.incoming() as folder:
-        store.add(job, folder)
+    with files.incoming() as folder:
+        files.adopt(folder, job.id)
+    store.add(job)
+    store._rows(_jobs.update().values(run="former", lease=0.0).returning(_jobs.c.id))
     store.close()
     return job
 
@@ -110,6 +114,7 @@ def serving(
     token: str | None = None,
     page: bool = False,
     hosts: tuple[str, ...] = (),
+    database: str | None = None,
     **limits: Any,
 ) -> Iterator[Served]:
     config = WorkerConfig(
@@ -119,7 +124,7 @@ def serving(
         limits=ServiceLimits(**limits),
         hosts=hosts,
     )
-    own = service.Service(root, config)
+    own = service.Service(root, config, database=database)
     try:
         own.start()
         app = make_app(own, token=AccessToken(token) if token else None, page=page)

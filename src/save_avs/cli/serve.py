@@ -28,6 +28,15 @@ def serve(
         bool, Option("--page/--no-page", help="Serve the web page too, or only the REST service.")
     ] = True,
     data: Annotated[Path, Option(metavar="DIR", help="Directory for job data.")] = Path("runs/serve"),
+    database: Annotated[
+        str | None,
+        Option(
+            envvar="SAVE_AVS_DATABASE",
+            metavar="URL",
+            show_default="jobs.sqlite in --data",
+            help="PostgreSQL database of the jobs, for servers on several machines.",
+        ),
+    ] = None,
     allow_url: Annotated[
         list[str] | None,
         Option(
@@ -48,6 +57,10 @@ def serve(
     queue: Annotated[int, Option(help="Number of jobs that may wait.")] = 64,
     workers: Annotated[int, Option(help="Number of worker processes.")] = 1,
     keep: Annotated[float, Option(metavar="HOURS", help="Time for which a finished job is kept.")] = 24,
+    lease: Annotated[
+        float, Option(metavar="S", help="Silence after which a server's jobs go to others (seconds).")
+    ] = 15,
+    json_logs: Annotated[bool, Option("--json-logs", help="Log JSON lines: jobs and problems.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",
@@ -78,6 +91,7 @@ def serve(
         queue=queue,
         workers=workers,
         keep=keep * 3600,
+        lease=lease,
     )
     config = WorkerConfig(
         models=tuple(model or ["save-tiny"]),
@@ -85,6 +99,7 @@ def serve(
         precision=precision,
         runtime=runtime,
         limits=limits,
+        json_logs=json_logs,
         hosts=tuple(parse_allowed_host(name) for name in allow_url or []),
     )
     run_server(
@@ -94,6 +109,7 @@ def serve(
         port=port,
         token=AccessToken(token) if token else None,
         page=page,
+        database=database,
         on_ready=lambda url: print_line(f"{'page' if page else 'service'} at {url}", err=True),
     )
     return 0

@@ -273,7 +273,8 @@ class _Pipeline:
         with ExitStack() as stack:
             videos = stack.enter_context(open_video_outputs(self._folder, self._source, settings))
             ready = stack.enter_context(Prefetcher(chunks))
-            for prediction in stack.enter_context(Prefetcher(predictor(ready))):
+            predictions = stack.enter_context(Prefetcher(predictor(ready)))
+            for prediction in predictions:
                 self._consume(prediction, videos)
                 frames += len(prediction.chunk)
                 self._report(frames, float(prediction.chunk.times[-1]))
@@ -282,6 +283,11 @@ class _Pipeline:
             if not frames:  # raised before the videos are closed, which cannot be empty
                 raise MediaError(f"{self._source.label}: {self._emptiness()}")
         seconds = time.perf_counter() - self._started
+        phases = {
+            "decode": ready.worked,
+            "model": predictions.worked - ready.waited,
+            "write": seconds - predictions.waited,
+        }
         _logger.info("%s: segmented %d frames in %.1f s", self._source.label, frames, seconds)
         return SegmentationResult(
             source=self._source,
@@ -290,6 +296,7 @@ class _Pipeline:
             settings=settings,
             warnings=tuple(self._warnings),
             seconds=seconds,
+            phase_seconds=phases,
             envelope=self._envelope,
             thumbnails=tuple(self._thumbnails.kept),
             total_frames=frames,

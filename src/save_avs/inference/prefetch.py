@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,9 +23,14 @@ class Prefetcher(Generic[T]):
     Use it as a context manager and iterate over it once. An error of the iterable is raised in the consumer.
     Leaving the block, for whatever reason, stops the thread after its current item, and closes the iterable
     there. FFmpeg, torch and NumPy release the interpreter's lock, so chained stages overlap.
+
+    Attributes:
+        worked: seconds that the iterable took for its items so far.
+        waited: seconds that the consumer waited for them.
     """
 
     def __init__(self, items: Iterable[T], depth: int = 1) -> None:
+        self.worked = self.waited = 0.0
         self._items = items
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
@@ -36,7 +42,12 @@ class Prefetcher(Generic[T]):
         return self
 
     def __iter__(self) -> Iterator[T]:
-        while not isinstance(item := self._queue.get(), _End):
+        while True:
+            start = time.perf_counter()
+            item = self._queue.get()
+            self.waited += time.perf_counter() - start
+            if isinstance(item, _End):
+                break
             yield item
         if item.error is not None:
             raise item.error
@@ -57,10 +68,13 @@ class Prefetcher(Generic[T]):
             with contextlib.ExitStack() as stack:
                 if isinstance(iterator, Generator):
                     stack.callback(iterator.close)
+                start = time.perf_counter()
                 for item in iterator:
+                    self.worked += time.perf_counter() - start
                     self._queue.put(item)
                     if self._stop.is_set():
                         break
+                    start = time.perf_counter()
         except BaseException as error:
             end = _End(error)
         self._queue.put(end)

@@ -52,6 +52,7 @@ class SegmentationResult:
         settings: how it was segmented.
         warnings: about the video, one line each.
         seconds: how long it took.
+        phase_seconds: of that, ``decode``, ``model`` and ``write``, which overlap.
         envelope: of the waveform.
         thumbnails: some frames with their masks drawn in, (time, u8 [h,w,3]).
         total_frames: processed frames of the whole video; a slice has fewer.
@@ -72,6 +73,7 @@ class SegmentationResult:
     settings: SegmentationSettings
     warnings: tuple[str, ...]
     seconds: float
+    phase_seconds: Mapping[str, float]
     envelope: WaveformEnvelope
     thumbnails: tuple[tuple[float, U8], ...]
     total_frames: int
@@ -291,6 +293,7 @@ class SegmentationResult:
             "spans": [asdict(span) for span in find_sounding_spans(self.video_masks)],
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
+            "phase_seconds": {phase: round(value, 3) for phase, value in self.phase_seconds.items()},
             "frames_per_second": round(len(self) / max(self.seconds, 1e-9), 2),
         }
 

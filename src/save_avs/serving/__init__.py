@@ -2,4 +2,6 @@
 
 from save_avs._extras import require
 
-require("serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
+require(
+    "serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client", "pythonjsonlogger", "sqlalchemy"
+)

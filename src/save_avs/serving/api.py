@@ -19,14 +19,15 @@ from save_avs.formats import MASK_FORMATS, load_masks_json
 from save_avs.inference.settings import MASKS_FILE, MATTE_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
 from save_avs.serving.auth import UPLOAD
 from save_avs.serving.errors import error_response
-from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobState
-from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO, WAVEFORM
+from save_avs.serving.job import ID_PATTERN, JobOptions, JobRecord, JobState
+from save_avs.serving.job_files import ARCHIVE, VIDEO, WAVEFORM
 from save_avs.serving.response_models import (
     FramesView,
     Health,
     JobView,
     ModelsView,
     ModelView,
+    Readiness,
     error_docs,
     form_docs,
 )
@@ -69,23 +70,23 @@ def _service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-def _job(service: ServiceDep, id: Annotated[str, PathParameter(pattern=ID_PATTERN)]) -> Job:
+def _job(service: ServiceDep, id: Annotated[str, PathParameter(pattern=ID_PATTERN)]) -> JobRecord:
     job = service.store.find(id)
     if job is None:
         raise HTTPException(404, "No such job: it may have expired or been deleted.")
     return job
 
 
-JobDep = Annotated[Job, Depends(_job)]
+JobDep = Annotated[JobRecord, Depends(_job)]
 
 
-def _result_file(service: Service, job: Job, name: str) -> Path | None:
+def _result_file(service: Service, job: JobRecord, name: str) -> Path | None:
     """Return the path of a result file; None when the job is not done or did not ask for it."""
-    path = service.store.folder(job) / RESULT / name
+    path = service.files.result(job) / name
     return path if job.state is JobState.DONE and name in RESULT_FILES and path.is_file() else None
 
 
-def _find_result(service: Service, job: Job, name: str) -> Path:
+def _find_result(service: Service, job: JobRecord, name: str) -> Path:
     path = _result_file(service, job, name)
     if path is None:
         shown = name if name in RESULT_FILES else "such file"
@@ -167,15 +168,15 @@ def _source_name(service: Service, form: UploadForm, url: str | None) -> str:
     return check_url(url, service.hosts).target.partition("?")[0]
 
 
-def _view(service: Service, job: Job) -> JobView:
+def _view(service: Service, job: JobRecord) -> JobView:
     present = [name for name in RESULT_FILES if _result_file(service, job, name)]
-    return JobView(
-        **dict(job),
-        expires=None if job.ended is None else job.ended + service.limits.keep,
-        progress=service.store.progress(job),
-        queue_position=service.queue.position(job.id),
-        results={name: f"/v1/jobs/{job.id}/result/{name}" for name in present},
-    )
+    fields = dict(job) | {
+        "expires": None if job.ended is None else job.ended + service.limits.keep,
+        "progress": job.current_progress,
+        "queue_position": service.store.position(job),
+        "results": {name: f"/v1/jobs/{job.id}/result/{name}" for name in present},
+    }
+    return JobView.model_validate(fields)
 
 
 @_routes.get("/v1/jobs/{id}", responses=error_docs(404, 422), tags=["jobs"])
@@ -251,12 +252,13 @@ def get_health() -> Health:
     return Health(status="ok")
 
 
-@_routes.get("/readyz", response_model=Health, responses={503: error_docs(503)[503]}, tags=["server"])
+@_routes.get("/readyz", response_model=Readiness, responses={503: error_docs(503)[503]}, tags=["server"])
 def get_readiness(service: ServiceDep) -> Any:
-    """Check that a worker can take a job."""
-    return (
-        Health(status="ready") if service.ready else error_response(503, "not_ready", "No worker is ready.")
-    )
+    """Check that a worker can take a job; lists what fails in the background."""
+    problems = service.problems
+    if service.ready:
+        return Readiness(status="ready", problems=problems)
+    return error_response(503, "not_ready", " ".join(problems))
 
 
 @_routes.get("/metrics", response_class=PlainTextResponse, responses=error_docs(), tags=["server"])

@@ -18,6 +18,7 @@ class ServiceLimits:
         queue: jobs that may wait.
         workers: jobs that run at once, each in a process of its own.
         keep: seconds after which a finished job is removed.
+        lease: seconds without a sign of life after which the jobs of a server are given to others.
 
     Raises:
         UsageError: one is not above zero.
@@ -31,6 +32,7 @@ class ServiceLimits:
     queue: int = 64
     workers: int = 1
     keep: float = 86_400.0
+    lease: float = 15.0
 
     def __post_init__(self) -> None:
         """Check that every limit is above zero."""
@@ -48,6 +50,7 @@ class WorkerConfig:
         device, precision, runtime: as ``load_model`` takes them.
         limits: of the service.
         hosts: from which videos may be fetched.
+        json_logs: log JSON lines.
     """
 
     models: tuple[str, ...]
@@ -56,3 +59,4 @@ class WorkerConfig:
     runtime: str = "auto"
     limits: ServiceLimits
     hosts: tuple[str, ...] = ()
+    json_logs: bool = False

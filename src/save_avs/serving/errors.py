@@ -1,5 +1,7 @@
 """Errors of the service, and the HTTP answers to them: ``{"error": {"code": ..., "message": ...}}``."""
 
+import errno
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -17,6 +19,8 @@ STATUSES = {
     "too_large": 413,  # the video, or the body of another request
     "no_form": 415,  # the body is not multipart/form-data
     "queue_full": 429,  # no further job can wait
+    "overloaded": 503,  # out of file handles or memory, for now
+    "store_unavailable": 503,  # the job database cannot be reached
     "disk_full": 507,  # not enough disk space for the video
 }
 
@@ -27,6 +31,16 @@ class ServiceError(SaveAvsError):
     def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.code, self.retry_after = code, retry_after
+
+
+def shortage(error: OSError) -> ServiceError | None:
+    """The answer to a request for which there was no space, handle or memory; None for other errors."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ServiceError("disk_full", "This server's disk is full: try again later.")
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        text = "This server has no file handles or memory left: try again later."
+        return ServiceError("overloaded", text, retry_after=5)
+    return None
 
 
 def error_content(code: str, message: str) -> dict[str, dict[str, str]]:
@@ -42,6 +56,7 @@ def error_response(status: int, code: str, message: str) -> Response:
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of an app as JSON."""
     app.add_exception_handler(SaveAvsError, _known)
+    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -58,6 +73,13 @@ async def _known(_: Request, error: Exception) -> Response:
     if error.code in ("too_large", "too_slow", "disk_full"):
         response.headers["Connection"] = "close"  # else the rest of the body would still be read
     return response
+
+
+async def _system(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    if problem := shortage(error):
+        return await _known(request, problem)
+    raise error
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""A job: its options and its state, as its folder's journal holds them."""
+"""A job: its options and its state."""
 
 import secrets
 import time
@@ -85,7 +85,7 @@ class Job(BaseModel):
         name: file name of the video, as its sender called it.
         url: where the video is fetched from; None when it was uploaded.
         created, started, ended: seconds since 1970; None until it happens.
-        attempts: how often it was started; more than once after a server was killed.
+        attempts: how often it was started; more than once after a server or a worker was killed.
         warnings: one line per remarkable property of the video.
     """
 
@@ -126,3 +126,26 @@ class JobProgress(BaseModel):
     frames: int = 0
     frames_per_second: float = 0.0
     remaining: float | None = None
+
+
+class JobRecord(Job):
+    """A job as the store holds it.
+
+    Attributes:
+        run: drawn by the server that runs it, or ran it last.
+        cancel: its owner wants it to stop.
+        progress: of the current run, as its server last reported it.
+    """
+
+    run: str | None = None
+    cancel: bool = False
+    progress: JobProgress | None = None
+
+    @property
+    def current_progress(self) -> JobProgress:
+        """Progress of the job, whatever its state."""
+        if self.state is JobState.ACCEPTED:
+            return JobProgress(phase="waiting")
+        if self.state.ended:
+            return JobProgress(phase=self.state, fraction=1.0 if self.state is JobState.DONE else None)
+        return self.progress or JobProgress(phase="starting")

@@ -1,164 +1,263 @@
-"""All jobs of a server: in memory, and on disk in a folder each, with its journal, video and results."""
+"""The jobs of all servers in one table, which is the queue, too: in SQLite or PostgreSQL."""
 
-import logging
 import secrets
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from threading import Condition, RLock
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from sqlalchemy import (
+    JSON,
+    URL,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    cast,
+    create_engine,
+    event,
+    extract,
+    func,
+    insert,
+    make_url,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from save_avs._files import atomic_write
+from save_avs._extras import require
 from save_avs.errors import UsageError
-from save_avs.serving.job import Job, JobError, JobProgress, JobState
+from save_avs.serving.errors import ServiceError
+from save_avs.serving.job import Job, JobError, JobProgress, JobRecord, JobState
 
-JOURNAL = "job.json"
-VIDEO, RESULT = "video", "result"  # folders of a job
-ARCHIVE, WAVEFORM = "masks.zip", "waveform.json"  # the folder of PNG masks, packed; the outline of the sound
-_log = logging.getLogger("uvicorn.error")
-_MAX_NAME = 80  # characters of a file name
+MAX_ATTEMPTS = 3  # a job whose server or worker was killed this often may be the reason
+_BUSY_TIMEOUT = 10  # seconds to wait for a lock of SQLite, or for an answer of PostgreSQL
+_SPARE = 500_000  # bytes that SQLite's files keep for changes on a full disk
+_JSON = JSON(none_as_null=True)
+_jobs = Table(
+    "save_avs_jobs",
+    MetaData(),
+    Column("id", String(32), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("url", Text),
+    Column("options", _JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("started", Double),
+    Column("ended", Double),
+    Column("attempts", Integer, nullable=False),
+    Column("warnings", _JSON, nullable=False),
+    Column("error", _JSON),
+    Column("run", String(16)),
+    Column("lease", Double),
+    Column("cancel", Boolean, nullable=False),
+    Column("progress", _JSON),
+    Index("save_avs_jobs_queue", "state", "created", "id"),
+)
+_c = _jobs.c
+_WAITING = and_(_c.state == JobState.ACCEPTED, ~_c.cancel)
+_AGAIN = {"state": JobState.ACCEPTED, "started": None, "run": None, "lease": None, "warnings": []}
+
+
+class Lease(Enum):
+    """What a server learns when it renews its claim on a job."""
+
+    HELD = "held"
+    CANCELLED = "cancelled"  # someone wants the job to stop
+    LOST = "lost"  # another server took the job, or it was deleted
 
 
 class JobStore:
-    """The jobs of one server by id, each change written to disk first; thread-safe.
+    """The jobs by id, shared by all servers of one database; thread-safe.
 
-    In the data folder, ``jobs/<id>/`` holds each job, ``tmp/`` what arrives or is removed. A job's folder
-    appears complete and disappears at once: both are one rename. ``changed`` is the lock of every change,
-    notified of each. A UsageError says that another server uses the folder, or that it is a file.
+    A server claims a job for ``lease`` seconds and renews the claim while it works. A claim that ran out is
+    void: ``recover`` queues the job again, and whatever its former server still reports is ignored, because
+    every change of a running job names the ``run`` that the claim drew. All statements are atomic.
+
+    Args:
+        database: URL of a PostgreSQL database, or None for ``jobs.sqlite`` in ``root``.
+        root: the data folder.
+        lease: seconds.
+
+    Raises:
+        UsageError: the URL is malformed, or its database cannot be reached.
+        ServiceError: from every method, while the database cannot be reached (``store_unavailable``) or
+            has no space left (``disk_full``).
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root = root.absolute()  # workers change their working directory
-        self._folder, self._tmp = root / "jobs", root / "tmp"
-        if root.is_file():
-            raise UsageError(f"{root} is a file: choose a folder with --data.")
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = FileLock(root / "lock")
+    def __init__(self, database: str | None, root: Path, *, lease: float) -> None:
+        self._lease = lease
+        url = _parse(database) if database else URL.create("sqlite", database=str(root / "jobs.sqlite"))
+        shared = url.get_backend_name() == "postgresql"
+        arguments = {"connect_timeout": 5, "tcp_user_timeout": _BUSY_TIMEOUT * 1000} if shared else {}
+        self._engine = create_engine(
+            url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=8,
+            max_overflow=0,
+            pool_timeout=_BUSY_TIMEOUT,
+            pool_pre_ping=shared,
+            connect_args=arguments or {"timeout": _BUSY_TIMEOUT},
+        )
+        # Leases are compared on one clock: that of the database, or of the one machine that has the file.
+        epoch = cast(extract("epoch", func.clock_timestamp()), Double)
+        self._now: Callable[[], Any] = (lambda: epoch) if shared else time.time
+        if not shared:
+            event.listen(self._engine, "connect", _set_up_sqlite)
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(
-                f"{root} is used by another server: choose another folder with --data."
-            ) from None
-        shutil.rmtree(self._tmp, ignore_errors=True)
-        for folder in (self._folder, self._tmp):
-            folder.mkdir(exist_ok=True, mode=0o700)
-        self.changed = Condition(RLock())
-        self._jobs: dict[str, Job] = {}
-        self._progress: dict[str, JobProgress] = {}
+            self._create()
+        except ServiceError as error:
+            raise UsageError(f"The job database cannot be used: {error} Check --database.") from error
 
     def close(self) -> None:
-        """Let another server use the folder."""
-        self._lock.release()
+        """Close all connections."""
+        self._engine.dispose()
 
-    def folder(self, job: Job) -> Path:
-        """Return the folder of a job."""
-        return self._folder / job.id
-
-    def load(self) -> list[Job]:
-        """Load the jobs of a previous server; return those that have not ended, oldest first.
-
-        Folders without a readable journal are removed.
-        """
-        for folder in self._folder.iterdir():
-            try:
-                job = Job.model_validate_json((folder / JOURNAL).read_text(encoding="utf-8"))
-                self._jobs[job.id] = job
-            except (OSError, ValidationError):
-                shutil.rmtree(folder, ignore_errors=True)
-        return sorted(
-            (job for job in self._jobs.values() if not job.state.ended), key=lambda job: job.created
-        )
+    def _create(self) -> None:
+        with suppress(SQLAlchemyError):  # another server was first; or else the next one fails
+            _jobs.metadata.create_all(self._engine)
+        if self._engine.dialect.name == "sqlite":
+            with self._connect() as connection:  # pages that are freed again stay in the files
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS spare (bytes BLOB)")
+                connection.exec_driver_sql(f"INSERT INTO spare VALUES (zeroblob({_SPARE}))")
+                connection.exec_driver_sql("DELETE FROM spare")
+        self.waiting()
 
     @contextmanager
-    def incoming(self) -> Iterator[Path]:
-        """Hand out an empty folder for a video on its way in; removed at the end unless it became a job."""
-        folder = self._tmp / secrets.token_hex(16)
-        folder.mkdir()
+    def _connect(self) -> Iterator[Connection]:
         try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            text = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+            if "disk is full" in text or "No space left" in text:
+                raise ServiceError("disk_full", "This server's disk is full: try again later.") from error
+            raise ServiceError("store_unavailable", f"No access to the jobs: {text}.") from error
 
-    def add(self, job: Job, incoming: Path) -> None:
-        """Make a job of the folder its video arrived in."""
-        (incoming / VIDEO).mkdir(exist_ok=True)
-        _write_journal(job, incoming)
-        incoming.rename(self.folder(job))
-        with self.changed:
-            self._jobs[job.id] = job
+    def _rows(self, statement: Any) -> Sequence[Row[Any]]:
+        with self._connect() as connection:
+            return connection.execute(statement).all()
 
-    def find(self, id: str) -> Job | None:
+    def _change(self, condition: ColumnElement[bool], **values: Any) -> list[JobRecord]:
+        """Change the jobs of a condition in one statement, and return them as they are now."""
+        changed = self._rows(update(_jobs).where(condition).values(values).returning(_jobs))
+        return [JobRecord.model_validate(row._mapping) for row in changed]
+
+    def add(self, job: Job) -> JobRecord:
+        """Add a job at the end of the queue, and return it as it is stored."""
+        values = {**job.model_dump(mode="json"), "created": self._now(), "cancel": False}
+        (row,) = self._rows(insert(_jobs).values(values).returning(_jobs))
+        return JobRecord.model_validate(row._mapping)
+
+    def find(self, id: str) -> JobRecord | None:
         """Return the current job of an id."""
-        return self._jobs.get(id)
+        rows = self._rows(select(_jobs).where(_c.id == id))
+        return JobRecord.model_validate(rows[0]._mapping) if rows else None
 
-    def all(self) -> list[Job]:
-        """Return every job."""
-        with self.changed:
-            return list(self._jobs.values())
+    def waiting(self) -> int:
+        """Count the jobs that wait for a worker."""
+        return self._rows(select(func.count()).where(_WAITING))[0][0]
 
-    def progress(self, job: Job) -> JobProgress:
-        """Return the progress of a job."""
-        if job.state is JobState.ACCEPTED:
-            return JobProgress(phase="waiting")
-        if job.state.ended:
-            return JobProgress(phase=job.state, fraction=1.0 if job.state is JobState.DONE else None)
-        return self._progress.get(job.id, JobProgress(phase="starting"))
+    def position(self, job: Job) -> int | None:
+        """Count the jobs ahead of this one; None when it does not wait."""
+        if job.state is not JobState.ACCEPTED:
+            return None
+        before = or_(_c.created < job.created, and_(_c.created == job.created, _c.id < job.id))
+        return self._rows(select(func.count()).where(_WAITING, before))[0][0]
 
-    def record(self, id: str, message: JobProgress | str) -> None:
-        """Record the progress of a job, or a warning about its video."""
-        if isinstance(message, JobProgress):
-            self._progress[id] = message
-        else:
-            with self.changed:
-                self.change(id, warnings=[*self._jobs[id].warnings, message])
+    def claim(self) -> JobRecord | None:
+        """Take the first waiting job, if there is one; no two callers get the same."""
+        first = select(_c.id).where(_WAITING).order_by(_c.created, _c.id).limit(1)
+        claimed = self._change(
+            and_(_c.id == first.with_for_update(skip_locked=True).scalar_subquery(), _WAITING),
+            state=JobState.RUNNING,
+            started=self._now(),
+            attempts=_c.attempts + 1,
+            run=secrets.token_hex(8),
+            lease=self._now() + self._lease,
+            progress=None,
+        )
+        return claimed[0] if claimed else None
 
-    def change(self, id: str, **changes: Any) -> Job:
-        """Update fields of a job, in memory even if the disk is full."""
-        with self.changed:
-            job = self._jobs[id].model_copy(update=changes)
-            try:
-                _write_journal(job, self.folder(job))
-            except OSError as error:
-                _log.error("job %s: its journal cannot be written: %s", id, error)
-            self._jobs[id] = job
-            self.changed.notify_all()
-            return job
+    def renew(self, job: JobRecord, progress: JobProgress | None, warnings: list[str]) -> Lease:
+        """Extend the claim on a job, and record its progress and all warnings so far."""
+        shown = progress.model_dump() if progress else None
+        now = self._change(
+            _held(job), lease=self._now() + self._lease, progress=shown, warnings=list(warnings)
+        )
+        if not now:
+            return Lease.LOST
+        return Lease.CANCELLED if now[0].cancel else Lease.HELD
 
-    def finish(self, id: str, state: JobState, error: JobError | None = None) -> Job:
-        """Set the final state of a job, and remove its video."""
-        with self.changed:
-            job = self.change(id, state=state, ended=time.time(), error=error)
-            shutil.rmtree(self.folder(job) / VIDEO, ignore_errors=True)
-            self._progress.pop(id, None)
-            return job
+    def finish(self, job: JobRecord, state: JobState, error: JobError | None = None) -> JobRecord | None:
+        """Set the final state of a claimed job; None when the claim was lost."""
+        values = {"error": error and error.model_dump(), "warnings": job.warnings}
+        ended = self._change(_held(job), state=state, ended=self._now(), lease=None, **values)
+        return ended[0] if ended else None
+
+    def release(self, job: JobRecord, *, count: bool) -> None:
+        """Queue a claimed job again, in its old place; ``count`` it as an attempt."""
+        self._change(_held(job), **_AGAIN, attempts=job.attempts - (not count))
+
+    def cancel(self, id: str) -> JobRecord | None:
+        """Cancel a waiting job, or have a running one cancelled by its server; None when it has ended."""
+        unended = and_(_c.id == id, _c.state.in_([JobState.ACCEPTED, JobState.RUNNING]))
+        asked = self._change(unended, cancel=True)
+        waited = and_(_c.id == id, _c.state == JobState.ACCEPTED, _c.cancel)
+        ended = asked and self._change(waited, state=JobState.CANCELLED, ended=self._now())
+        return next(iter(ended or asked), None)
+
+    def recover(self) -> list[JobRecord]:
+        """Queue all jobs again whose claims ran out; return those that ended instead."""
+        void = and_(_c.state == JobState.RUNNING, _c.lease < self._now())
+        ending = {"ended": self._now(), "lease": None}
+        cancelled = and_(_c.cancel, or_(void, _c.state == JobState.ACCEPTED))
+        ended = self._change(cancelled, state=JobState.CANCELLED, **ending)
+        text = f"Its server was killed {MAX_ATTEMPTS} times while it worked on this video."
+        error = JobError(code="killed", message=text).model_dump()
+        killed = and_(void, _c.attempts >= MAX_ATTEMPTS)
+        ended += self._change(killed, state=JobState.FAILED, error=error, **ending)
+        self._change(void, **_AGAIN)
+        return ended
+
+    def expired(self, keep: float) -> list[str]:
+        """Return the ids of the jobs that ended longer than ``keep`` seconds ago."""
+        return [row.id for row in self._rows(select(_c.id).where(_c.ended < self._now() - keep))]
 
     def remove(self, id: str) -> None:
-        """Remove a job that has ended, with its files; nothing when it is gone already."""
-        with self.changed:
-            if job := self._jobs.pop(id, None):
-                removed = self._tmp / f"{id}.removed"
-                try:
-                    self.folder(job).rename(removed)
-                except OSError:  # already removed, or the disk is full
-                    removed = self.folder(job)
-                shutil.rmtree(removed, ignore_errors=True)
+        """Remove a job; nothing when it is gone already."""
+        with self._connect() as connection:
+            connection.execute(_jobs.delete().where(_c.id == id))
 
 
-def _write_journal(job: Job, folder: Path) -> None:
-    atomic_write(folder / JOURNAL, job.model_dump_json(indent=2) + "\n")
+def _held(job: JobRecord) -> ColumnElement[bool]:
+    return and_(_c.id == job.id, _c.run == job.run, _c.state == JobState.RUNNING)
 
 
-def safe_name(name: str) -> str:
-    """Return the last part of a client's file name, made safe for any file system."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    kept = "".join(letter for letter in last if letter.isprintable() and letter not in '<>:"|?*').lstrip(". ")
-    stem, dot, suffix = kept.rpartition(".")
-    if dot and len(suffix) < 10:
-        kept = f"{stem[: _MAX_NAME - 10]}.{suffix}"
-    return kept.encode("utf-8", "replace").decode()[:_MAX_NAME].rstrip(". ") or "video"
+def _parse(database: str) -> URL:
+    require("postgres", "psycopg")
+    try:
+        url = make_url(database)
+    except ArgumentError:
+        url = None
+    if url is None or url.get_backend_name() not in ("postgresql", "postgres"):
+        raise UsageError("Invalid --database: expected postgresql://USER:PASSWORD@HOST/NAME.")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint=100")  # pages: the log stays within its spare bytes

@@ -93,6 +93,12 @@ class Health(BaseModel):
     status: str
 
 
+class Readiness(Health):
+    """State of the server's workers and of its work in the background."""
+
+    problems: list[str] = Field(description="what fails in the background")
+
+
 def error_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Declare the errors of a route; every route may refuse with 400, 401 and 403."""
     always = (400, 401, 403)

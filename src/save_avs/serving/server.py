@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import h11
@@ -20,6 +21,7 @@ from save_avs.serving.api import make_routes
 from save_avs.serving.auth import COOKIE, LOGIN, STATIC, AccessToken, AuthMiddleware, is_local_name
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.errors import add_error_handlers, error_content
+from save_avs.serving.logs import use_json
 from save_avs.serving.service import Service
 
 _FILES = Path(__file__).with_name("static")
@@ -41,7 +43,7 @@ def make_app(service: Service, *, token: AccessToken | None = None, page: bool =
     # Flat, not an included router: the methods allowed on a path are collected from these routes.
     app.router.routes.extend(make_routes(service))
     add_web_ui(app, token=token, page=page)
-    app.add_middleware(AuthMiddleware, token=token, root=service.store.root, min_free=service.limits.size)
+    app.add_middleware(AuthMiddleware, token=token, root=service.files.root, min_free=service.limits.size)
     return app
 
 
@@ -53,6 +55,7 @@ def serve(
     port: int,
     token: AccessToken | None,
     page: bool,
+    database: str | None,
     on_ready: Callable[[str], None],
 ) -> None:
     """Serve an application (see ``make_app``) until a signal comes.
@@ -60,27 +63,36 @@ def serve(
     Port 0 is any that is free; ``on_ready`` is called with the server's URL when the models are loaded.
 
     Raises:
-        UsageError: no token for a host that others reach, a folder in use, or wrong models.
+        UsageError: no token for a host that others reach, no access to the database, or wrong models.
         SaveAvsError: the port is taken.
     """
     netloc = f"[{host}]" if ":" in host else host
     if token is None and not is_local_name(netloc):
         raise UsageError(f"--host {host} is reachable from the network; set --token or SAVE_AVS_TOKEN.")
     with _listen(host, port) as listener:
-        service = Service(root, config)
+        if config.json_logs:
+            use_json()
+        service = Service(root, config, database=database)
         try:
             service.start()
             app = make_app(service, token=token, page=page)
             on_ready(f"http://{netloc}:{listener.getsockname()[1]}/")
-            uvicorn.Server(server_config(app)).run(sockets=[listener])
+            uvicorn.Server(server_config(app, json_logs=config.json_logs)).run(sockets=[listener])
         finally:
             service.close()
 
 
-def server_config(app: FastAPI) -> uvicorn.Config:
+def server_config(app: FastAPI, *, json_logs: bool = False) -> uvicorn.Config:
     """How uvicorn runs an application."""
+    logs: dict[str, Any] = {"log_config": None} if json_logs else {"log_level": "warning"}
     return uvicorn.Config(
-        app, http=_Protocol, ws="none", log_level="warning", timeout_graceful_shutdown=5, server_header=False
+        app,
+        http=_Protocol,
+        ws="none",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+        **logs,
     )
 
 

@@ -1,33 +1,34 @@
 """The service behind the REST API: accepts videos, has them segmented, and removes them in time."""
 
-import errno
-import logging
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from save_avs.errors import SaveAvsError, UsageError
+from save_avs.inference.result_folders import read_summary
+from save_avs.serving.background import BackgroundLoop
 from save_avs.serving.config import WorkerConfig
-from save_avs.serving.errors import ServiceError
-from save_avs.serving.job import Job, JobError, JobOptions, JobState
+from save_avs.serving.errors import ServiceError, shortage
+from save_avs.serving.job import Job, JobOptions, JobRecord, JobState
+from save_avs.serving.job_files import JobFiles, safe_name
 from save_avs.serving.job_queue import JobQueue
-from save_avs.serving.job_store import VIDEO, JobStore, safe_name
+from save_avs.serving.job_store import JobStore
+from save_avs.serving.logs import log_job
 from save_avs.serving.worker import ModelFacts
 from save_avs.serving.worker_pool import WorkerPool
 
-_log = logging.getLogger("uvicorn.error")
-_MAX_ATTEMPTS = 2  # a job that was running when its server was killed this often may be the reason
-_BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds
+_CANCEL_POLL = 0.05  # seconds
+_BUCKETS = (0.1, 0.3, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds
 
 
 class Metrics:
     """Prometheus metrics of one service, in a registry of their own; each scrape calls both functions."""
 
-    def __init__(self, *, waiting: Callable[[], int], running: Callable[[], int]) -> None:
+    def __init__(self, *, waiting: Callable[[], float], running: Callable[[], int]) -> None:
         self._registry = registry = CollectorRegistry()
         self.ended = Counter("save_avs_jobs_ended", "Jobs that ended", ["state", "error"], registry=registry)
         self.refused = Counter("save_avs_refused", "Uploads refused", ["reason"], registry=registry)
@@ -35,6 +36,14 @@ class Metrics:
         self.seconds = Histogram(
             "save_avs_job_seconds", "Duration of jobs", buckets=_BUCKETS, registry=registry
         )
+        self.phases = Histogram(
+            "save_avs_phase_seconds",
+            "Seconds of jobs in the queue, and in decode, model and write, which overlap",
+            ["phase"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
         Gauge("save_avs_jobs_waiting", "Jobs in the queue", registry=registry).set_function(waiting)
         Gauge("save_avs_jobs_running", "Jobs running", registry=registry).set_function(running)
 
@@ -44,20 +53,28 @@ class Metrics:
 
 
 class Service:
-    """Jobs in a data folder, and the workers that run them; thread-safe."""
+    """Jobs in a database and a data folder, and the workers of this server; thread-safe.
 
-    def __init__(self, root: Path, config: WorkerConfig) -> None:
-        self.limits, self.hosts = config.limits, config.hosts
-        self.store = JobStore(root)
+    Several servers may share both: each accepts, runs, cancels and removes the jobs of all.
+    """
+
+    def __init__(self, root: Path, config: WorkerConfig, *, database: str | None = None) -> None:
+        limits = self.limits = config.limits
+        self.hosts = config.hosts
+        self.files = JobFiles(root)
+        self.store = JobStore(database, self.files.root, lease=limits.lease)
         self.models: tuple[ModelFacts, ...] = ()
-        self.queue = JobQueue(self.limits.queue, self.limits.workers)
-        self._pool = WorkerPool(config, queue=self.queue, store=self.store, on_end=self._count)
-        self.metrics = Metrics(waiting=lambda: len(self.queue), running=lambda: self._pool.running)
-        self._closing = Event()
-        self._cleaner = Thread(target=self._remove_expired, name="save-avs-cleaner", daemon=True)
+        self.queue = JobQueue(limits.queue, limits.workers, self.store.waiting)
+        self._pool = WorkerPool(config, store=self.store, files=self.files, on_end=self._end)
+        self.metrics = Metrics(waiting=self._count_waiting, running=lambda: self._pool.running)
+        self._loops = [
+            self._pool.lease_loop,
+            BackgroundLoop("recovery of jobs", self._recover, limits.lease / 5),
+            BackgroundLoop("removal of jobs", self._remove_expired, min(60.0, limits.keep / 4)),
+        ]
 
     def start(self) -> None:
-        """Load the models, queue the jobs that a previous server did not finish, and start to work.
+        """Load the models, and start to work.
 
         Raises:
             UsageError, SaveAvsError: the models cannot be loaded, or two have one name.
@@ -67,40 +84,47 @@ class Service:
         if len(set(names)) < len(names):
             raise UsageError(f"Duplicate model name(s): {', '.join(names)}.")
         self.models = models
-        for job in self.store.load():
-            self._resume(job)
         self._pool.start()
-        self._cleaner.start()
+        for loop in self._loops[1:]:
+            loop.start()
 
     def close(self) -> None:
-        """Stop working. Jobs that are not done stay accepted, for the next server."""
-        self._closing.set()
-        self.queue.close()
+        """Stop working. Jobs that are not done stay accepted, for another server."""
+        for loop in self._loops[1:]:
+            loop.close()
         self._pool.close()
         self.store.close()
 
     @property
     def ready(self) -> bool:
-        """Whether a worker can take a job, and expired jobs are being removed."""
-        return self._pool.ready and self._cleaner.is_alive()
+        """Whether a worker can take a job."""
+        return self._pool.ready and not self._loops[1].problem
+
+    @property
+    def problems(self) -> list[str]:
+        """What fails in the background, a line each."""
+        lines = [] if self._pool.ready else ["No worker is ready."]
+        return lines + [loop.problem for loop in self._loops if loop.problem]
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
         """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO``.
 
         Raises:
-            ServiceError: the queue or the disk is full.
+            ServiceError: the queue or the disk is full, or there are no file handles left.
         """
         try:
-            with _full_disk_refused(), self.queue.reserve(), self.store.incoming() as folder:
-                (folder / VIDEO).mkdir()
-                yield folder
+            try:
+                with self.queue.reserve(), self.files.incoming() as folder:
+                    yield folder
+            except OSError as error:
+                raise shortage(error) or error from error
         except SaveAvsError as error:
             code = error.code if isinstance(error, ServiceError) else "bad_option"
             self.metrics.refused.labels(code).inc()
             raise
 
-    def accept(self, incoming: Path, name: str, options: JobOptions, url: str | None = None) -> Job:
+    def accept(self, incoming: Path, name: str, options: JobOptions, url: str | None = None) -> JobRecord:
         """Make a job of what arrived in the folder of ``incoming``: a video of this name, or its URL.
 
         Raises:
@@ -111,60 +135,72 @@ class Service:
             raise UsageError(f"Unknown model {options.model!r}. Choose from: {', '.join(names)}.")
         options = options.model_copy(update={"model": options.model or names[0]})
         job = Job(name=safe_name(name), options=options, url=url)
-        self.store.add(job, incoming)
-        self.queue.put(job.id)
-        return job
+        self.files.adopt(incoming, job.id)
+        try:
+            stored = self.store.add(job)
+        except ServiceError:
+            self.files.remove(job.id)
+            raise
+        self._pool.wake()
+        log_job("job accepted", job.id)
+        return stored
 
-    def cancel(self, job: Job) -> Job:
+    def cancel(self, job: Job) -> JobRecord:
         """Stop a job, wait until it has stopped, and return it; a ServiceError if it has ended already."""
-        with self.store.changed:
-            now = self.store.find(job.id)
-            if now is None or now.state.ended:
-                raise ServiceError("ended", f"The job has already ended: {now.state if now else 'deleted'}.")
-            self.queue.remove(job.id)
-            if not self._pool.stop(job.id):
-                self._count(self.store.finish(job.id, JobState.CANCELLED))
-            return self.store.find(job.id) or now
+        now = self.store.cancel(job.id)
+        if now is None:
+            found = self.store.find(job.id)
+            raise ServiceError("ended", f"The job has already ended: {found.state if found else 'deleted'}.")
+        if now.state.ended:
+            self._end(now)
+        self._pool.cancel(job.id)
+        limit = time.monotonic() + 2 * self.limits.lease  # by then a server that was killed is replaced
+        while not now.state.ended and time.monotonic() < limit:
+            time.sleep(_CANCEL_POLL)
+            now = self.store.find(job.id) or now.model_copy(update={"state": JobState.CANCELLED})
+        return now
 
     def delete(self, job: Job) -> None:
         """Remove a job with its files, stopping it first if it runs."""
-        with self.store.changed:
-            if not job.state.ended:
-                with suppress(ServiceError):
-                    self.cancel(job)
-            self.store.remove(job.id)
+        try:
+            self.cancel(job)
+        except ServiceError as error:
+            if error.code != "ended":
+                raise
+        self._remove(job.id)
 
-    def _count(self, job: Job) -> None:
-        self.metrics.ended.labels(job.state, job.error.code if job.error else "").inc()
+    def _remove(self, id: str) -> None:
+        self.files.remove(id)  # before its row: on a full disk that makes room
+        self.store.remove(id)
+
+    def _end(self, job: JobRecord) -> None:
+        """Clean up after a job that has ended here, and count it."""
+        code = job.error.code if job.error else ""
+        self.metrics.ended.labels(job.state, code).inc()
+        phases: dict[str, float] = {}
         if job.started is not None and job.ended is not None:
             self.metrics.seconds.observe(job.ended - job.started)
             self.queue.record_duration(job.ended - job.started)
+            phases["queue"] = job.started - job.created
+            if job.state is JobState.DONE:
+                phases |= (read_summary(self.files.result(job)) or {}).get("phase_seconds", {})
+        for phase, seconds in phases.items():
+            self.metrics.phases.labels(phase).observe(seconds)
+        log_job("job ended", job.id, state=job.state, error=code, attempts=job.attempts, seconds=phases)
+        self.files.clear(job)
 
-    def _resume(self, job: Job) -> None:
-        """Queue a job of a previous server, unless it seems to have killed it."""
-        if job.state is JobState.RUNNING and job.attempts >= _MAX_ATTEMPTS:
-            text = f"The server was killed {job.attempts} times while it worked on this video."
-            self._count(self.store.finish(job.id, JobState.FAILED, JobError(code="killed", message=text)))
-        else:
-            self.store.change(job.id, state=JobState.ACCEPTED, started=None, warnings=[])
-            self.queue.put(job.id)
+    def _count_waiting(self) -> float:
+        try:
+            return self.store.waiting()
+        except ServiceError:
+            return math.nan
+
+    def _recover(self) -> None:
+        for job in self.store.recover():
+            self._end(job)
 
     def _remove_expired(self) -> None:
-        keep = self.limits.keep
-        while not self._closing.wait(min(60.0, keep / 4)):
-            for job in self.store.all():
-                if job.ended is not None and time.time() - job.ended > keep:
-                    try:
-                        self.delete(job)
-                    except OSError as error:
-                        _log.error("job %s: it cannot be removed: %s", job.id, error)
-
-
-@contextmanager
-def _full_disk_refused() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ServiceError("disk_full", "This server's disk is full: try again later.") from error
+        for id in self.store.expired(self.limits.keep):
+            self._remove(id)
+        age = self.limits.keep + self.limits.time
+        self.files.sweep(age, known=lambda id: self.store.find(id) is not None)

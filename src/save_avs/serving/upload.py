@@ -14,7 +14,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from save_avs.serving.errors import ServiceError
-from save_avs.serving.job_store import safe_name
+from save_avs.serving.job_files import safe_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -6,6 +6,7 @@ Videos are decoded here and nowhere else: files from anywhere crash decoders, fi
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 import zipfile
@@ -17,8 +18,9 @@ from save_avs._process import Channel
 from save_avs._text import print_traceback
 from save_avs.errors import MediaError, SaveAvsError
 from save_avs.serving.config import ServiceLimits, WorkerConfig
-from save_avs.serving.job import Job, JobError, JobFailedError, JobProgress
-from save_avs.serving.job_store import ARCHIVE, RESULT, VIDEO, WAVEFORM
+from save_avs.serving.job import JobError, JobFailedError, JobProgress, JobRecord
+from save_avs.serving.job_files import ARCHIVE, WAVEFORM, result_folder, video_folder
+from save_avs.serving.logs import log, use_json
 
 if TYPE_CHECKING:
     from save_avs.inference.progress import FrameProgress
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 _PROGRESS_INTERVAL = 0.2  # seconds
 
 ModelFacts = Mapping[str, Any]  # name, image_size, device, precision, runtime
-JobTask = tuple[Job, Path]  # a job and its folder
+JobTask = tuple[JobRecord, Path]  # a job and its folder
 
 
 def set_up(
@@ -38,6 +40,8 @@ def set_up(
     from save_avs.inference.predictor import describe_model
     from save_avs.runtimes import load_model
 
+    if config.json_logs:
+        use_json()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // config.limits.workers))
     options = {"device": config.device, "precision": config.precision, "runtime": config.runtime}
     models = [load_model(name, **options) for name in config.models]
@@ -62,25 +66,30 @@ def _attempt(run: Callable[[], None]) -> JobError | None:
     except OSError as error:
         code, text = "system", f"The server could not write: {error.strerror or error}."
     except Exception as error:
-        print_traceback(error)
+        if logging.root.handlers:  # JSON
+            log.exception("a job failed unexpectedly")
+        else:
+            print_traceback(error)
         code, text = "internal", "The program failed on this video: see the server's log."
     return JobError(code=code, message=text)
 
 
 def _segment(
-    channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: Job, folder: Path
+    channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: JobRecord, folder: Path
 ) -> None:
     from save_avs.inference.pipeline import segment
     from save_avs.inference.result import write_summary
     from save_avs.inference.settings import SUMMARY_FILE
 
-    limits, options = config.limits, job.options
+    limits, options, results = config.limits, job.options, result_folder(folder, job)
+    source = video_folder(folder, job)
     if job.url is not None:
         from save_avs.serving.url_fetch import fetch
 
         channel.send(JobProgress(phase="fetching"))
-        fetch(job.url, folder / VIDEO / job.name, hosts=config.hosts, size=limits.size, time=limits.time)
-    os.chdir(folder / VIDEO)  # results name the video as its sender did, not by its path on the server
+        source.mkdir()
+        fetch(job.url, source / job.name, hosts=config.hosts, size=limits.size, time=limits.time)
+    os.chdir(source)  # results name the video as its sender did, not by its path on the server
     video = Path(job.name)
     channel.send(JobProgress(phase="opening"))
     _check(video, limits)
@@ -93,19 +102,19 @@ def _segment(
         objects=options.objects,
         track=options.track,
         outputs=tuple(options.save),
-        directory=folder / RESULT,
+        directory=results,
         overwrite=True,
         on_progress=_progress_reporter(channel, limits),
         on_warning=channel.send,
     )
-    write_summary(folder / RESULT / SUMMARY_FILE, {**result.summary(), "source": job.name})
+    write_summary(results / SUMMARY_FILE, {**result.summary(), "source": job.name})
     # The outline of the sound: the lowest and highest sample around each time.
     columns = zip(("times", "low", "high"), result.envelope.curve(), strict=True)
     outline = {name: column.astype(float).round(4).tolist() for name, column in columns}
-    (folder / RESULT / WAVEFORM).write_text(json.dumps(outline))
+    (results / WAVEFORM).write_text(json.dumps(outline))
     if "png" in options.save:
         channel.send(JobProgress(phase="packing", fraction=1.0, frames=len(result.video_masks)))
-        _pack(folder / RESULT)
+        _pack(results)
 
 
 def _check(video: Path, limits: ServiceLimits) -> None:
