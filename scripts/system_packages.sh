@@ -5,6 +5,7 @@ set -euo pipefail
 packages=()
 command -v ffprobe >/dev/null || packages+=(ffmpeg)    # for ffprobe
 command -v chromium >/dev/null || packages+=(chromium) # for the tests of the web page
+[ -d /usr/lib/postgresql ] || packages+=(postgresql)     # for the tests of several servers
 [ ${#packages[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" -eq 0 ]; then

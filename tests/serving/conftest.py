@@ -11,6 +11,7 @@ import pytest
 from save_avs.models import save_model
 from tests.support import file_server
 from tests.support.file_server import FileServer
+from tests.support.postgres import Postgres, binaries, postgres
 from tests.support.service import Served, serving
 from tests.support.tiny_model import shake, tiny_model
 
@@ -56,3 +57,18 @@ def stalled(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
         hosts = (host.url.split("/")[2],)
         with serving(tmp_path_factory.mktemp("stalled"), tiny, hosts=hosts, queue=2, time=5) as served:
             yield Stalled(**vars(served), host=host)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL server."""
+    if binaries() is None:
+        pytest.skip("Debian's package postgresql is not installed")
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> str:
+    """The URL of a PostgreSQL database."""
+    return postgres_server.url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,12 +50,15 @@ def server(
     try:
         assert process.stderr is not None
         line = process.stderr.readline()
-        assert line.startswith("service at http://127.0.0.1:"), line + process.stderr.read()
-        with httpx.Client(base_url=line.split()[-1], timeout=30) as client:
+        address = re.search("http://127.0.0.1:[0-9]+/", line)
+        assert address, line + process.stderr.read()
+        with httpx.Client(base_url=address.group(), timeout=30) as client:
             yield process, client
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        if process.stderr:
+            process.stderr.close()
 
 
 def until_ended(client: httpx.Client, id: str) -> dict:

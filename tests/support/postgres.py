@@ -21,28 +21,43 @@ def binaries() -> Path | None:
     return found[-1].parent if found else None
 
 
+class Postgres:
+    """A server in a folder, reached through a socket in it: ``url`` is its database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None  # it refuses to run as root
+        self.url = f"postgresql://save@/postgres?host={folder}"
+        if self._user:
+            shutil.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        self._call("initdb", "-A", "trust", "-U", "save", "--no-sync", "--encoding=UTF8", "--locale=C")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = (*SETTINGS, f"unix_socket_directories={self._folder}")
+        self._call("pg_ctl", "start", "-w", "-l", "log", "-o", " ".join(f"-c {each}" for each in settings))
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self._call("pg_ctl", "stop", "-m", "immediate")
+
+    def _call(self, program: str, *arguments: str) -> None:
+        rights: dict[str, Any] = {}
+        if self._user:
+            rights = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        path = binaries()
+        assert path is not None
+        command = [path / program, "-D", "data", *arguments]
+        subprocess.run(command, cwd=self._folder, stdout=subprocess.DEVNULL, check=True, **rights)
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A server in a temporary folder, reached through a socket in it; yields the URL of its database."""
-    bin = binaries()
-    assert bin is not None
-    user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None  # it refuses to run as root
+def postgres() -> Iterator[Postgres]:
+    """A started server in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="pg-") as name:  # a short path, as sockets need
-        folder = Path(name)
-        if user:
-            shutil.chown(folder, user.pw_uid, user.pw_gid)
-
-        def call(program: str, *arguments: str) -> None:
-            rights: dict[str, Any] = (
-                {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-            )
-            command = [bin / program, "-D", "data", *arguments]
-            subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True, **rights)
-
-        call("initdb", "-A", "trust", "-U", "save", "--no-sync", "--encoding=UTF8", "--locale=C")
-        settings = " ".join(f"-c {setting}" for setting in (*SETTINGS, f"unix_socket_directories={name}"))
-        call("pg_ctl", "start", "-w", "-l", "log", "-o", settings)
+        server = Postgres(Path(name))
+        server.start()
         try:
-            yield f"postgresql://save@/postgres?host={name}"
+            yield server
         finally:
-            call("pg_ctl", "stop", "-m", "immediate")
+            server.stop()

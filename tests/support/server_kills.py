@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import httpx
 import psutil
@@ -55,10 +56,11 @@ class Servers:
     """Programs that serve one queue; each has a port of its own, which it keeps when it is started again."""
 
     def __init__(self, root: Path, model: Path, database: str | None, count: int) -> None:
-        self._command = [sys.executable, "-m", "save_avs", "serve", "--no-page", "--json-logs"]
+        self._command = [sys.executable, "-m", "save_avs", "serve", "--no-page"]
         self._command += ["--data", str(root), "--model", str(model), "--device", "cpu", "--queue", "30"]
         self._command += ["--lease", str(LEASE), *(["--database", database] if database else [])]
         self._log = (root.parent / "log").open("a")
+        self._readers: list[threading.Thread] = []
         self.ports: list[int] = []
         self.processes: list[subprocess.Popen[str]] = []
         for i in range(count):
@@ -76,8 +78,14 @@ class Servers:
             assert line, "the server ended"
             line = process.stderr.readline()
         self.ports[i] = int(line.strip().rstrip("/").rpartition(":")[2])
-        threading.Thread(target=lambda: self._log.writelines(process.stderr), daemon=True).start()
+        reader = threading.Thread(target=self._copy_log, args=(process.stderr,), daemon=True)
+        reader.start()
+        self._readers.append(reader)
         self.processes[i] = process
+
+    def _copy_log(self, lines: IO[str]) -> None:
+        with lines:
+            self._log.writelines(lines)
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes of all servers."""
@@ -93,6 +101,8 @@ class Servers:
         for process in self.processes:
             process.kill()
             process.wait()
+        for reader in self._readers:
+            reader.join()
         self._log.close()
 
 
@@ -107,9 +117,9 @@ class Account:
 class Client:
     """Sends videos to any server that answers, and asks any for the result."""
 
-    def __init__(self, servers: Servers, seed: int, account: Account) -> None:
-        self._servers, self._rng, self._account = servers, random.Random(seed), account
-        self._http = httpx.Client(timeout=30)
+    def __init__(self, servers: Servers, http: httpx.Client, seed: int, account: Account) -> None:
+        self._servers, self._http = servers, http
+        self._rng, self._account = random.Random(seed), account
 
     def ask(self, method: str, path: str, **options: object) -> httpx.Response:
         """Ask servers until one gives an answer that is final."""
@@ -192,9 +202,10 @@ def run(
             connection.execute(text(statement.replace("%3B", ";")))
 
     def visit(number: int) -> None:
-        client = Client(fleet, seed + number, account)
-        for i in range(jobs):
-            client.run(f"clip-{number}-{i}.mp4", video, 12)
+        with httpx.Client(timeout=30) as http:
+            client = Client(fleet, http, seed + number, account)
+            for i in range(jobs):
+                client.run(f"clip-{number}-{i}.mp4", video, 12)
 
     try:
         threads = [threading.Thread(target=visit, args=(number,)) for number in range(clients)]
@@ -228,8 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser.parse_args(arguments))
     place = contextlib.nullcontext(None) if given.pop("sqlite") else postgres()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, place as database:
-        account, kills, runs = run(Path(folder), database, **given)
+    with tempfile.TemporaryDirectory() as folder, place as server:
+        account, kills, runs = run(Path(folder), server and server.url, **given)
     states = Counter(account.states.values())
     numbers = [len(account.states), dict(states), runs, dict(kills), len(account.problems)]
     row = [*map(str, numbers), f"{time.monotonic() - started:.0f}"]

@@ -110,6 +110,6 @@ def serve(
         token=AccessToken(token) if token else None,
         page=page,
         database=database,
-        on_ready=lambda url: print_line(f"{'page' if page else 'service'} at {url}", err=True),
+        on_ready=lambda url: json_logs or print_line(f"{'page' if page else 'service'} at {url}", err=True),
     )
     return 0

@@ -21,7 +21,7 @@ from save_avs.serving.api import make_routes
 from save_avs.serving.auth import COOKIE, LOGIN, STATIC, AccessToken, AuthMiddleware, is_local_name
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.errors import add_error_handlers, error_content
-from save_avs.serving.logs import use_json
+from save_avs.serving.logs import log, use_json
 from save_avs.serving.service import Service
 
 _FILES = Path(__file__).with_name("static")
@@ -56,7 +56,7 @@ def serve(
     token: AccessToken | None,
     page: bool,
     database: str | None,
-    on_ready: Callable[[str], None],
+    on_ready: Callable[[str], object],
 ) -> None:
     """Serve an application (see ``make_app``) until a signal comes.
 
@@ -76,7 +76,9 @@ def serve(
         try:
             service.start()
             app = make_app(service, token=token, page=page)
-            on_ready(f"http://{netloc}:{listener.getsockname()[1]}/")
+            url = f"http://{netloc}:{listener.getsockname()[1]}/"
+            log.info("ready", extra={"url": url})
+            on_ready(url)
             uvicorn.Server(server_config(app, json_logs=config.json_logs)).run(sockets=[listener])
         finally:
             service.close()
