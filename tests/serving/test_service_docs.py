@@ -48,6 +48,7 @@ def test_its_table_of_limits_is_true():
         ("--queue", f"{limits.queue} jobs waiting"),
         ("--workers", f"{limits.workers} job at once"),
         ("--keep", f"{limits.keep / 3600:g} hours"),
+        ("--lease", f"{limits.lease:g} s"),
     ):
         assert f"| `{option}` | {value} |" in TEXT
 
@@ -63,7 +64,7 @@ def test_the_command_has_the_same_defaults():
         limits.side,
         limits.time,
     )
-    assert (given["queue"], given["workers"]) == (limits.queue, limits.workers)
+    assert (given["queue"], given["workers"], given["lease"]) == (limits.queue, limits.workers, limits.lease)
 
 
 def test_its_paths_are_the_service_s(served):

@@ -145,9 +145,9 @@ def _paths() -> Iterator[Attack]:
             yield Attack("ids", f"{id[:12]}{tail}", request("GET", f"/v1/jobs/{id}{tail}"))
     for name in (
         "job.json",
-        "../job.json",
-        "..%2fjob.json",
-        "%2e%2e/job.json",
+        "../../../jobs.sqlite",
+        "..%2f..%2f..%2fjobs.sqlite",
+        "%2e%2e/%2e%2e/%2e%2e/jobs.sqlite",
         "video",
         "summary.json%00",
         "/etc/passwd",

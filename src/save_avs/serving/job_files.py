@@ -22,16 +22,15 @@ class JobFiles:
     folders of its own, so that one whose server was taken for dead cannot disturb the next.
 
     Raises:
-        UsageError: the data folder cannot be created.
+        UsageError: the data folder is a file.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root = root.absolute()  # workers change their working directory
         self._jobs, self._tmp = root / "jobs", root / "tmp"
-        try:
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise UsageError(f"{root}: {error.strerror}: choose another folder with --data.") from error
+        if root.is_file():
+            raise UsageError(f"{root} is a file: choose a folder with --data.")
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def folder(self, id: str) -> Path:
         """Return the folder of a job."""
