@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from save_avs import cli
+from save_avs.cli import _models
 from tests.support.sample_videos import make_video
 
 LAUNCH = [sys.executable, "-m", "tests.support.cli_process"]
@@ -41,6 +43,25 @@ def test_help_does_not_wait_for_heavy_modules(tmp_path):
     done = run([sys.executable, "-c", code], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "save-avs segment clip.mp4" in done.stdout
+
+
+def test_collection_is_paused_while_torch_is_imported(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    try:
+        with pytest.raises(ValueError, match="no such model"), _models.collection_paused():
+            assert not gc.isenabled()
+            raise ValueError("no such model")
+        assert gc.isenabled() and gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def test_collection_goes_on_once_torch_is_there():
+    pytest.importorskip("torch")
+    with _models.collection_paused():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_package_imports_nothing_heavy(tmp_path):

@@ -223,10 +223,12 @@ def segment(
         return 0
 
     from save_avs.cli._models import load_and_announce
+
+    network = load_and_announce(model, device=device, precision=precision, runtime=runtime)  # imports torch
+
     from save_avs.cli._progress import VideoProgress
     from save_avs.inference.multiple_inputs import segment_jobs
 
-    network = load_and_announce(model, device=device, precision=precision, runtime=runtime)
     outcomes: list[SegmentationOutcome] = []
     for outcome in segment_jobs(
         jobs,

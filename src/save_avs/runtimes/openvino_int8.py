@@ -16,7 +16,6 @@ from save_avs.models.precision import resolve_precision
 from save_avs.models.save import SAVE, Precision
 from save_avs.runtimes.interface import InferenceSession, quiet_exporters, trace_model
 from save_avs.runtimes.openvino_runtime import FILE, OpenVinoSession, save_graph, to_openvino
-from save_avs.synthesis.sample_streams import calibration_frames
 
 if TYPE_CHECKING:
     from openvino import Model, Node
@@ -38,6 +37,8 @@ class OpenVinoInt8:
 
     def export(self, model: SAVE, folder: Path) -> None:
         """Write OpenVINO's representation with quantized weights and the ranges of what meets them."""
+        from save_avs.synthesis.sample_streams import calibration_frames  # slow to import, and for this alone
+
         images, log_mel = calibration_frames(SCENES, model.image_size, model.frontend, seed=SEED)
         ones = zip(images[:, None].numpy(), log_mel[:, None].numpy(), strict=True)  # [1,3,S,S], [1,1,T,F]
         save_graph(quantize_encoder(to_openvino(trace_model(model)), list(ones)), folder)
