@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from save_avs.inference.streaming import SegmentedFrame, stream
     from save_avs.models import SAVE
     from save_avs.runtimes import load_model
+    from save_avs.training.teach import TaughtModel, teach
     from save_avs.types import FrameMask, MaskObject, VideoChunk, VideoMasks
     from save_avs.video import read_video_chunks
 
@@ -29,6 +30,7 @@ __all__ = [
     "Predictor",
     "SegmentationResult",
     "SegmentedFrame",
+    "TaughtModel",
     "VideoChunk",
     "VideoMasks",
     "__version__",
@@ -40,6 +42,7 @@ __all__ = [
     "segment",
     "segment_arrays",
     "stream",
+    "teach",
 ]
 
 _MODULES = {"audio": "audio", "errors": "errors", "sam": "sam"}
@@ -50,6 +53,7 @@ _HOMES = {
     "inference.streaming": ("SegmentedFrame", "stream"),
     "models": ("SAVE",),
     "runtimes": ("load_model",),
+    "training.teach": ("TaughtModel", "teach"),
     "types": ("FrameMask", "MaskObject", "VideoChunk", "VideoMasks"),
     "video": ("read_video_chunks",),
 }

@@ -23,6 +23,7 @@ from save_avs.cli import (
     prompt,
     segment,
     serve,
+    teach,
     train,
     weights,
 )
@@ -72,6 +73,7 @@ app = make_app(
         "batch": batch.batch,
         "demo": demo.demo,
         "eval": evaluate.evaluate,
+        "teach": teach.teach,
         "train": train.train,
         "validate": train.validate,
         "serve": serve.serve,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from save_avs._files import atomic_write
@@ -35,7 +35,7 @@ CorpusSplit = Literal["train", "val", "test", "zero-shot"]
 CORPUS_SPLITS: tuple[CorpusSplit, ...] = get_args(CorpusSplit)
 
 _MANIFEST = "corpus.json"
-_IMAGES = {".png", ".jpg", ".jpeg", ".webp"}
+IMAGES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 def parse_split(name: str) -> CorpusSplit:
@@ -168,6 +168,15 @@ def find_corpus(root: str | Path) -> Path:
     return Path(root)
 
 
+def find_images(folder: Path) -> list[Path]:
+    """Return the images of a folder, sorted, masks of others left out."""
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and _is_image(path)]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGES and ".mask" not in path.suffixes and path.name[0] != "."
+
+
 def sounding_classes(root: str | Path, split: CorpusSplit) -> tuple[str, ...]:
     """Return the classes that may sound in a split, sorted, without loading anything."""
     return _SplitFiles.of(root, split).sounding_classes()
@@ -200,8 +209,7 @@ class _SplitFiles:
         )
 
     def images(self, folder: str) -> list[Path]:
-        files = self.files_in(folder)
-        return [p for p in files if p.suffix.lower() in _IMAGES and ".mask" not in p.suffixes]
+        return [p for p in self.files_in(folder) if _is_image(p)]
 
     def files_in(self, folder: str) -> list[Path]:
         path = self.root / folder
@@ -240,11 +248,16 @@ def load_cutout(path: Path) -> U8:
         DataError: it cannot be read.
     """
     with open_image(path) as image:
-        rgba = image.convert("RGBA")
+        rgba = ImageOps.exif_transpose(image).convert("RGBA")
     mask = path.with_suffix(".mask.png")
     if mask.exists():
         with open_image(mask) as outline:
             rgba.putalpha(outline.convert("L").point([0] + [255] * 255))
+    return crop_cutout(rgba, path)
+
+
+def crop_cutout(rgba: Image.Image, path: Path) -> U8:
+    """Crop an image to its outline, at most 288 px, u8 [H,W,4]; a UsageError that names it if it has none."""
     box = rgba.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
     if box is None:
         raise UsageError(f"{path}: not a cutout, no pixel is opaque")
