@@ -1,18 +1,54 @@
-"""Sound classes over time, by the class head of a model's audio backbone."""
+"""Sound classes over time, by the class head of a model's audio backbone; whether it knows a sound at all."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from save_avs.audio import log_mel_at
+from save_avs.audio import is_silent, log_mel_at
+from save_avs.audio.frontend import VGGISH
+from save_avs.inference.predictor import FrameModel
 from save_avs.models import SAVE
-from save_avs.types import F32, F64
+from save_avs.types import F32, F64, VideoChunk
 from save_avs.video import read_video_chunks
 
 WINDOWS_PER_SECOND = 4.0
 MIN_PROBABILITY = 0.5
+
+
+class ClassListener:
+    """Listens for a model's classes to the middle of each chunk, a sample of the sound that costs little."""
+
+    def __init__(self, model: FrameModel) -> None:
+        self._model = model if isinstance(model, SAVE) and model.classes else None
+        self._best: tuple[float, str] | None = None  # highest probability so far, and its class
+
+    def listen(self, chunks: Iterable[VideoChunk]) -> Iterator[VideoChunk]:
+        """Pass chunks on, and listen."""
+        for chunk in chunks:
+            if self._model is not None and len(chunk) and len(chunk.waveform):
+                self._hear(self._model, chunk)
+            yield chunk
+
+    def _hear(self, model: SAVE, chunk: VideoChunk) -> None:
+        middle = chunk.times[len(chunk) // 2 :][:1]
+        sound = chunk.waveform, chunk.sample_rate, middle, chunk.waveform_start
+        if is_silent(log_mel_at(*sound, VGGISH))[0]:
+            return
+        found = _probabilities(model, log_mel_at(*sound, model.frontend))[0]
+        self._best = max(self._best or (0.0, ""), (float(found.max()), model.classes[found.argmax()]))
+
+    def advice(self) -> str:
+        """Return what to say where none of the classes was heard; empty where one was, or nothing was."""
+        if self._model is None or self._best is None or self._best[0] >= MIN_PROBABILITY:
+            return ""
+        probability, nearest = self._best
+        return (
+            f"sounds like none of the {len(self._model.classes)} classes of {self._model.name} (nearest: "
+            f"{nearest}, {probability:.0%}): do not rely on the masks; see `save-avs models`"
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from save_avs._files import atomic_folder
 from save_avs.errors import MediaError, UsageError
 from save_avs.inference.arrays import make_chunk
+from save_avs.inference.audio_events import ClassListener
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor, describe_model
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.progress import FrameProgress
@@ -269,15 +270,17 @@ class _Pipeline:
             report=self._read_report,
             on_warning=self._warnings.append,
         )
-        frames = 0
+        frames, listener = 0, ClassListener(predictor.model)
         with ExitStack() as stack:
             videos = stack.enter_context(open_video_outputs(self._folder, self._source, settings))
             ready = stack.enter_context(Prefetcher(chunks))
-            predictions = stack.enter_context(Prefetcher(predictor(ready)))
+            predictions = stack.enter_context(Prefetcher(predictor(listener.listen(ready))))
             for prediction in predictions:
                 self._consume(prediction, videos)
                 frames += len(prediction.chunk)
                 self._report(frames, float(prediction.chunk.times[-1]))
+            if advice := listener.advice():
+                self._warnings.append(f"{self._source.label}: {advice}")
             self._flush_warnings()
             self._source.check_unchanged()
             if not frames:  # raised before the videos are closed, which cannot be empty

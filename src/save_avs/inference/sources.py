@@ -141,7 +141,8 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
         meter = LevelMeter(arrays.sample_rate)
         meter.add(arrays.waveform)
         gain = meter.gain if normalize_audio else 1.0
-        if gain == 1 and on_warning is not None and (advice := quiet_sound_advice(meter.level)):
+        advice = quiet_sound_advice(meter.level) if has_audio and gain == 1 else ""
+        if advice and on_warning is not None:
             on_warning(f"{name}: {advice}")
         buffer = AudioBuffer()
         sound = arrays.waveform if gain == 1 else np.clip(arrays.waveform * np.float32(gain), -1, 1)

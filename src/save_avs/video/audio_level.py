@@ -32,8 +32,10 @@ def find_gain(track: AudioTrack) -> float:
 
 
 def quiet_sound_advice(level: float) -> str:
-    """Return what to say about sound of a level in dBFS; empty where it can be heard, or is silent."""
-    if not SILENT <= level < QUIET:
+    """Return what to say about sound of a level in dBFS; empty where it can be heard."""
+    if level < SILENT:
+        return "silent throughout: nothing can be marked; give other sound with --audio"
+    if level >= QUIET:
         return ""
     return f"very quiet sound ({level:.0f} dBFS): if masks are missing, add --normalize-audio"
 

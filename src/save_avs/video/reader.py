@@ -151,7 +151,8 @@ def _chunks(
         index += len(images)
     if index and track is not None and on_warning is not ignore_warning:
         silent = meter.level < SILENT
-        advice = silent_track_advice(track, reader.span) if silent else quiet_sound_advice(meter.level)
+        advice = silent_track_advice(track, reader.span) if silent else ""
+        advice = advice or quiet_sound_advice(meter.level)
         if advice and (silent or gain == 1):
             on_warning(f"{track.path}: {advice}")
 
