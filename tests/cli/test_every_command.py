@@ -102,6 +102,8 @@ WORK = {
     "doctor": (),
     "params": ("model",),
     "prompt": ("cat.png", "--point", "1,1", "--model", "model"),
+    "models": (),
+    "teach": ("box", "--images", "tree", "--sounds", "tree"),
     "weights fetch": ("sam-vit-b", "--offline"),
 }
 JSON = [name for name in COMMANDS if "--json" in options(name) and name in WORK]

@@ -35,6 +35,10 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "exports for twenty seconds; tests/runtimes/test_runtimes.py does it with a smaller model": (
         "save-avs segment clip.mp4 --runtime openvino --precision fp32",
     ),
+    "takes minutes, and photographs; tests/training/test_teach.py, tests/models/test_prompting.py": (
+        "save-avs teach kettle --images photos --sounds recordings",
+        "save-avs segment clip.mp4 --model runs/teach/kettle",
+    ),
     "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
     "tests/serving/test_attack.py sends them": ("python -m tests.support.attack",),
