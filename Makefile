@@ -18,7 +18,7 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py stage_schedule.py) \
 	$(wildcard tests/test_*.py)
 
-.PHONY: checks page test-all help demo test test-fast install dev system lint types imports docs pytest wheel sbom audit clean
+.PHONY: checks page test-all help demo test test-fast install dev system lint types imports docs pytest wheel dist sbom audit clean
 
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-fast  the quick unit tests, for use while editing"
 	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest | page: one check of 'make test'"
+	@echo "make dist       build the wheel and the source archive into dist/"
 	@echo "make sbom       list the packages of a release in dist/save-avs-VERSION.cdx.json;  make audit: check them for known vulnerabilities"
 	@echo "make clean      remove the environments and build leftovers"
 	@echo "Variables: PYTHON=python3.12 (for setup), JOBS=3 (test processes), AUDIT='-s osv' (options of pip-audit)"
@@ -61,6 +62,7 @@ lint: dev
 	@echo "== ruff: style and formatting"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@bash scripts/check_forge.sh
 
 types: dev
 	@echo "== pyright: types, complete for the public API"
@@ -77,6 +79,10 @@ docs: dev
 
 wheel: dev
 	@bash scripts/check_wheel.sh
+
+dist: $(RELEASE_STAMP)
+	@echo "== dist: the wheel and the source archive"
+	@rm -rf dist && $(BIN)/python -m build --outdir dist .
 
 sbom: $(RELEASE_STAMP)
 	@bash scripts/sbom.sh

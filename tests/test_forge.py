@@ -1,0 +1,84 @@
+"""What a release needs: one version, one address, a changelog in order, workflows that call what exists."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts import release
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_only_the_owner_and_nothing_else_stands_between_this_tree_and_a_release():
+    unset = [line for line in release.problems() if "owner of the repository is not set" not in line]
+    assert unset == []
+    assert {"README.md", "pyproject.toml", "CITATION.cff"} <= set(release.owners())
+
+
+def test_wrong_tag_missing_section_and_mixed_owners_are_problems(tmp_path, monkeypatch):
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    (tmp_path / "CITATION.cff").write_text("version: 1.2.2\n")
+    (tmp_path / "CHANGELOG.md").write_text("## [1.2.30] - 2026-01-01\n\n* old\n")
+    monkeypatch.setattr(release, "owners", lambda: {"a.md": {"one"}, "b.md": {"two", "OWNER"}})
+    found = "\n".join(release.problems("v1.2"))
+    assert len(found.splitlines()) == 5
+    for reason in (
+        "tag v1.2.3",
+        "no section",
+        "CITATION",
+        "different owners (OWNER, one, two)",
+        "owner NAME",
+    ):
+        assert reason in found
+
+
+def test_notes_are_the_section_of_this_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    (tmp_path / "CHANGELOG.md").write_text(
+        "# C\n\n## [1.2.3] - 2026-01-02\n\n* new\n\n## [1.2.2] - 2026-01-01\n\n* old\n"
+    )
+    assert release.notes() == "* new\n"
+
+
+def test_owner_replaces_the_addresses_of_the_project_alone():
+    text = "github.com/OWNER/save-avs, https://OWNER.github.io/save-avs, github.com/OWNER/other, OWNER"
+    assert release.OWNER.sub("me", text) == (
+        "github.com/me/save-avs, https://me.github.io/save-avs, github.com/OWNER/other, OWNER"
+    )
+
+
+def test_changelog_has_the_form_of_keep_a_changelog():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    heads = re.findall(r"(?m)^## (.+)$", text)
+    dated = [
+        re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", head)
+        for head in heads
+        if head != "[Unreleased]"
+    ]
+    assert dated and all(dated) and heads.count("[Unreleased]") <= 1
+    assert all(date.fromisoformat(head[2]) for head in dated if head)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"(?m)^### (.+)$", text)) <= kinds
+    assert set(re.findall(r"(?m)^\[([\w.]+)\]: ", text)) == {head.strip("[]").split("]")[0] for head in heads}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_calls_scripts_and_targets_that_exist(path):
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    jobs = yaml.safe_load(path.read_text())["jobs"]
+    lines = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    for line in lines:
+        for script in re.findall(r"(?:scripts|tests|\.ci)/[\w/.]+", line):
+            assert (ROOT / script).exists(), line
+        if line.startswith("make "):
+            assert set(line.split()[1:]) <= targets, line
+    if path.name != "codeql.yml":
+        assert "bash .ci/run" in lines
