@@ -1,9 +1,8 @@
 """Run every command, option value and function that needs an extra, where no extra is installed.
 
-    python scripts/check_extras.py RECIPE
-
-Each must name its pip command; a command exits with 2. HIDE_EXTRAS=1 hides the packages of all extras, so
-that the check also runs in an environment that has them.
+Each must print a line that installs it, which must not name save-avs itself: no registry holds that name. A
+command exits with 2. HIDE_EXTRAS=1 hides the packages of all extras but ``train``, which the training loggers
+stand on, so that the check also runs in an environment that has them.
 """
 
 from __future__ import annotations
@@ -22,13 +21,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
+import save_avs
+
 USAGE_ERROR = 2
 _EXTRA = re.compile(r"^([\w.-]+).*?;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
-_ALSO_CORE = ("jinja2", "pyyaml", "safetensors")  # packages of an extra that save-avs itself requires, too
+TRACKERS = ("tensorboard", "wandb", "mlflow")
 
 
-def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
+def command_lines() -> Iterator[tuple[str, list[str]]]:
     """Yield each extra with a command line that needs it."""
+    from save_avs._extras import missing_packages
+
     clip = str(files("save_avs") / "bundled" / "sample.mp4")
     for runtime in ("onnx", "openvino", "openvino-int8"):
         yield runtime, ["segment", clip, "-o", "out", "--device", "cpu", "--runtime", runtime]
@@ -45,9 +48,12 @@ def command_lines(recipe: str) -> Iterator[tuple[str, list[str]]]:
         ["s3://bucket/*.mp4"],
     ):
         yield "cluster", ["batch", *inputs, "-o", "tables"]
-    for tracker in ("tensorboard", "wandb", "mlflow"):
-        for command in ("validate", "train"):
-            yield tracker, [command, recipe, "corpus=sample", f"trackers=[{tracker}]"]
+    for command in ("validate", "train"):
+        if missing_packages("accelerate"):
+            yield "train", [command, "miniature"]
+            continue
+        for tracker in TRACKERS:
+            yield tracker, [command, "miniature", "corpus=sample", f"trackers=[{tracker}]"]
 
 
 def convert_to_supervision() -> None:
@@ -90,9 +96,8 @@ def hide_extras() -> None:
     import importlib.util
     from importlib.metadata import packages_distributions
 
-    hidden = {m[1].lower() for line in requires("save-avs") or [] if (m := _EXTRA.match(line))} - set(
-        _ALSO_CORE
-    )
+    lines = [match for line in requires("save-avs") or [] if (match := _EXTRA.match(line))]
+    hidden = {match[1].lower() for match in lines if match[2] not in ("train", "all")}
     names = [
         module
         for module, owners in packages_distributions().items()
@@ -113,20 +118,33 @@ def run(arguments: list[str]) -> tuple[int, str]:
     return code, output.getvalue()
 
 
-def check(recipe: str) -> list[str]:
+def installs(extra: str, output: str) -> bool:
+    """Whether the output has a line that installs an extra, and none that names save-avs."""
+    in_clone = Path(save_avs.__file__).parents[2].joinpath("pyproject.toml").is_file()
+    lines = [match for line in requires("save-avs") or [] if (match := _EXTRA.match(line))]
+    wanted = [f'[{extra}]"'] if in_clone else [f'"{m[0].split(";")[0]}"' for m in lines if m[2] == extra]
+    return (
+        bool(wanted)
+        and "pip install " in output
+        and all(text in output for text in wanted)
+        and not re.search(r"install ['\"]?save[-_]avs", output)
+    )
+
+
+def check() -> list[str]:
     """Run all command lines and calls; return the problems."""
     calls: list[tuple[str, str, Callable[[], tuple[int, str]]]] = [
         (extra, f"save-avs {' '.join(arguments)}", partial(run, arguments))
-        for extra, arguments in command_lines(recipe)
+        for extra, arguments in command_lines()
     ]
     calls.append(("supervision", "to_supervision()", partial(call, convert_to_supervision)))
     calls.append(("torchmetrics", "AVSMetric", partial(call, import_metric)))
     problems = []
     for extra, name, run_one in calls:
         code, output = run_one()
-        if code != USAGE_ERROR or f"pip install 'save-avs[{extra}]'" not in output:
+        if code != USAGE_ERROR or not installs(extra, output):
             problems.append(f"{name}: exit code {code}, printed: {output.strip()}")
-    covered = {extra for extra, _, _ in calls}
+    covered = {extra for extra, _, _ in calls} | {*TRACKERS, "all"}
     if not os.environ.get("HIDE_EXTRAS"):  # the metadata of a source checkout may be older
         extras = metadata("save-avs").get_all("Provides-Extra") or []
         problems += [f"extra {e}: nothing in this check needs it" for e in extras if e not in covered]
@@ -134,10 +152,9 @@ def check(recipe: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    path = str(Path(sys.argv[1]).resolve())
     if os.environ.get("HIDE_EXTRAS"):
         hide_extras()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        problems = check(path)
+        problems = check()
     print("\n".join(problems) or "every command that needs an extra says so")
     sys.exit(bool(problems))

@@ -20,4 +20,4 @@ env --unset=PYTHONPATH HOME="$work/home" XDG_CACHE_HOME="$work/home/cache" \
 "$venv/bin/python" "$root/scripts/check_outputs.py" out/clip report.json
 
 echo "== wheel: commands that need an extra"
-env --unset=PYTHONPATH HOME="$work/home" "$venv/bin/python" "$root/scripts/check_extras.py" "$root/configs/miniature.yaml"
+env --unset=PYTHONPATH HOME="$work/home" "$venv/bin/python" "$root/scripts/check_extras.py"

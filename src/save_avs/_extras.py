@@ -1,8 +1,15 @@
 """Optional dependencies: the guard that modules call before they import a package of an extra."""
 
+import re
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
+from pathlib import Path
 
 from save_avs.errors import UsageError
+
+_REQUIREMENT = re.compile(r"^(.*?)\s*;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
 
 
 class MissingExtraError(UsageError, ImportError):
@@ -10,13 +17,48 @@ class MissingExtraError(UsageError, ImportError):
 
 
 def require(extra: str, *packages: str) -> None:
-    """Check that packages of an extra are installed; a MissingExtraError has the pip command."""
+    """Check that packages of an extra are installed; a MissingExtraError has the line that installs them."""
     if missing := missing_packages(*packages):
         verb = "is" if len(missing) == 1 else "are"
-        raise MissingExtraError(f"{', '.join(missing)} {verb} not installed: pip install 'save-avs[{extra}]'")
+        raise MissingExtraError(f"{', '.join(missing)} {verb} not installed: {install_line(extra)}")
 
 
 def missing_packages(*packages: str) -> list[str]:
     """Return the packages that are not installed; a folder of the same name does not count as installed."""
     specs = {name: find_spec(name) for name in packages}
     return [name for name, spec in specs.items() if spec is None or spec.origin is None]
+
+
+def extras() -> dict[str, list[str]]:
+    """Return what each extra but ``all`` requires, from the metadata; empty where nothing is installed."""
+    found: dict[str, list[str]] = {}
+    try:
+        lines = requires("save-avs") or []
+    except PackageNotFoundError:  # run from a source folder
+        lines = []
+    for match in filter(None, map(_REQUIREMENT.match, lines)):
+        if not match[1].startswith("save-avs"):  # the extra ``all`` names the others
+            found.setdefault(match[2], []).append(match[1])
+    found.pop("all", None)
+    return found
+
+
+def install_line(extra: str) -> str:
+    """Return the command that installs an extra into this environment.
+
+    It never names the package itself, which no registry holds yet: in a clone it installs the clone's extra,
+    elsewhere what the extra requires.
+    """
+    root = Path(__file__).parents[2]
+    if (root / "pyproject.toml").is_file():
+        where = "." if root == Path.cwd() else root
+        return f'{_installer()} -e "{where}[{extra}]"'
+    return " ".join([_installer(), *(f'"{line}"' for line in extras().get(extra, []))])
+
+
+def _installer() -> str:
+    if find_spec("pip") is None:  # an environment made by uv
+        return f"uv pip install --python {sys.executable}"
+    pip = shutil.which("pip")
+    own = pip is not None and Path(pip).parent == Path(sys.executable).parent
+    return "pip install" if own else f"{sys.executable} -m pip install"

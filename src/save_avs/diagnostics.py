@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import psutil
 import torch
 
 import save_avs
+from save_avs._extras import extras, install_line
 from save_avs.errors import SaveAvsError
 from save_avs.models.precision import has_native_bf16
 from save_avs.video.codecs import check_codecs
@@ -25,8 +26,8 @@ from save_avs.weights.registry import PRETRAINED_WEIGHTS
 GB = 1e9
 ESSENTIAL_CODECS = ("H.264", "AAC")  # of overlay videos
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16", "asimd", "sve")  # that decide the speed
-_PACKAGES = ("torch", "av", "numpy", "accelerate", "safetensors", "huggingface_hub")
-_EXTRA = re.compile(r"^([\w.-]+).*?;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
+_PACKAGES = ("torch", "av", "numpy", "safetensors", "huggingface_hub")
+_NAME = re.compile(r"[^\w.-]")  # what ends the name of a package in a requirement
 
 
 @dataclass(frozen=True)
@@ -108,27 +109,12 @@ def _weights() -> Iterator[Diagnostic]:
 
 
 def _extras() -> Iterator[Diagnostic]:
-    for extra, names in sorted(_packages_by_extra().items()):
+    for extra, lines in sorted(extras().items()):
+        names = [_NAME.split(line)[0] for line in lines]
         installed = {name: found for name in names if (found := _version(name))}
-        hint = f"pip install 'save-avs[{extra}]'" if len(installed) < len(names) else ""
+        hint = install_line(extra) if len(installed) < len(names) else ""
         listed = ", ".join(f"{name} {found}" for name, found in installed.items())
         yield Diagnostic("extras", extra, listed or None, hint=hint)
-
-
-def _packages_by_extra() -> dict[str, list[str]]:
-    """Return the packages of each extra, from this package's own metadata."""
-    found: dict[str, list[str]] = {}
-    for line in _requirements():
-        if match := _EXTRA.match(line):
-            found.setdefault(match[2], []).append(match[1])
-    return found
-
-
-def _requirements() -> list[str]:
-    try:
-        return requires("save-avs") or []
-    except PackageNotFoundError:  # run from a source folder that was not installed
-        return []
 
 
 def _version(name: str) -> str:

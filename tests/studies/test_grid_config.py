@@ -63,7 +63,7 @@ def test_digest_ignores_keys_without_effect_on_the_result():
 
 @pytest.mark.parametrize("name", ["adapters", "compression"])
 def test_declaration_fits_a_recipe_on_clips(name):
-    recipe = Path(__file__).parents[2] / "configs" / "s4-256.yaml"
+    recipe = Path("s4-256")
     for run in make_runs(load_study(name), OUT, recipe=recipe):
         assert run.stage.name == "train" and run.recipe.model.audio == "vggish"
 

@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(home: Path) -> dict:
-    """What the experiments share, as configs/s4-256.yaml does it."""
+    """What the experiments share, as s4-256 does it."""
     stage = {
         "task": "avs",
         "data": {"name": "s4", "root": str(home / "s4")},

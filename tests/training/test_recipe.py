@@ -7,10 +7,9 @@ import pytest
 
 from save_avs.errors import UsageError
 from save_avs.runtimes.loading import BUNDLED
-from save_avs.training.recipe import load_recipe
+from save_avs.training.recipe import RECIPES, load_recipe
 from save_avs.training.stage_config import SceneConfig
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 MINIMAL = """
 model: {name: tiny}
 corpus: corpora/x
@@ -27,18 +26,18 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.name)
-def test_every_recipe_in_configs_is_valid(path):
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.name)
+def test_every_recipe_of_the_package_is_valid(path):
     loaded = load_recipe(path)
     names = [stage.name for stage in loaded.stages]
     assert len(set(names)) == len(names)
     for i, stage in enumerate(loaded.stages):
         known = (None, *BUNDLED, *names[:i])
-        assert stage.init_from in known or (CONFIGS / f"{Path(stage.init_from).parts[1]}.yaml").is_file()
+        assert stage.init_from in known or (RECIPES / f"{Path(stage.init_from).parts[1]}.yaml").is_file()
 
 
 def test_extends_merges_over_the_other_recipe():
-    s4, ms3 = (load_recipe(CONFIGS / f"{name}.yaml") for name in ("s4-256", "ms3-1024"))
+    s4, ms3 = (load_recipe(RECIPES / f"{name}.yaml") for name in ("s4-256", "ms3-1024"))
     (one,), (other,) = s4.stages, ms3.stages
     data = one.data.model_copy(update={"name": "ms3"})
     assert other == one.model_copy(update={"data": data, "batch_size": None, "batch_frames": 4})
@@ -46,15 +45,31 @@ def test_extends_merges_over_the_other_recipe():
     assert (one.epochs, one.lr, one.min_lr, one.batch_size) == (80, 2e-4, 1e-7, 4)
 
 
+def test_recipe_of_the_package_is_called_by_name_and_a_file_of_that_name_wins(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("s4-256") == load_recipe(RECIPES / "s4-256.yaml")
+    (tmp_path / "mine.yaml").write_text("extends: s4-256\nout: runs/mine\n")
+    assert load_recipe("mine.yaml") == load_recipe("s4-256", ["out=runs/mine"])
+    (tmp_path / "s4-256").write_text(MINIMAL)
+    assert load_recipe("s4-256").model.name == "tiny"
+
+
+def test_unknown_name_lists_the_recipes():
+    with pytest.raises(
+        UsageError, match=r"s4-265: no such recipe: give a YAML file or one of avss, .*s4-256"
+    ):
+        load_recipe("s4-265")
+
+
 def test_full_sharding_with_muon_is_refused():
     with pytest.raises(UsageError, match="sharding: full slices the matrices that muon needs whole"):
-        load_recipe(CONFIGS / "save-tiny.yaml", ["sharding=full"])
-    assert load_recipe(CONFIGS / "s4-256.yaml", ["sharding=full"]).sharding == "full"
+        load_recipe(RECIPES / "save-tiny.yaml", ["sharding=full"])
+    assert load_recipe(RECIPES / "s4-256.yaml", ["sharding=full"]).sharding == "full"
 
 
 @pytest.mark.parametrize("shots", [1, 3, 5])
 def test_few_shot_recipe_takes_its_shots_by_override(shots):
-    recipe = load_recipe(CONFIGS / "v3-few-shot.yaml", [f"shots={shots}", "stages.train.batch_size=2"])
+    recipe = load_recipe(RECIPES / "v3-few-shot.yaml", [f"shots={shots}", "stages.train.batch_size=2"])
     (stage,) = recipe.stages
     assert (stage.init_from, stage.epochs, stage.batch_size) == ("runs/v3-zero-shot/train/model", 10, 2)
     assert (stage.data.name, str(recipe.out)) == (f"v3-{shots}", f"runs/v3-{shots}-shot")
@@ -77,7 +92,7 @@ def test_invalid_extends_is_refused(files, message, tmp_path):
 
 
 def test_save_tiny_freezes_sams_encoder_in_its_first_avs_stage():
-    stages = load_recipe(CONFIGS / "save-tiny.yaml").stages
+    stages = load_recipe(RECIPES / "save-tiny.yaml").stages
     scenes = [stage for stage in stages if stage.task == "synthetic-avs"]
     assert scenes and {s.task for s in stages} == {"audio-tagging", "sam-pretraining", "synthetic-avs"}
 
@@ -150,7 +165,7 @@ def test_scene_config_reaches_the_composer():
 @pytest.mark.parametrize(("name", "batch"), [("s4", (4, None)), ("ms3", (None, 4))])
 def test_sama_recipe_differs_from_saves_in_the_audio_path_and_the_loss(name, batch):
     """One table row of each from the same code: everything that SAMA-AVS does not have is off."""
-    ours, sama = (load_recipe(CONFIGS / f"{prefix}{name}-1024.yaml") for prefix in ("", "sama-"))
+    ours, sama = (load_recipe(RECIPES / f"{prefix}{name}-1024.yaml") for prefix in ("", "sama-"))
     assert sama.model.image_adapter is None and sama.model.audio_adapter.kind == "sama"
     assert (sama.model.sam, sama.model.image_size) == (ours.model.sam, 1024)
     (one,), (other,) = ours.stages, sama.stages

@@ -11,11 +11,9 @@ import pytest
 
 import save_avs
 from save_avs.errors import UsageError
-from save_avs.training.recipe import load_recipe
+from save_avs.training.recipe import RECIPES, load_recipe
 from save_avs.training.run_record import git_state, read_sessions, write_run_record
 from tests.support.training_runs import make_recipe
-
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def test_recorded_recipe_loads_unchanged(tmp_path):
@@ -24,9 +22,7 @@ def test_recorded_recipe_loads_unchanged(tmp_path):
     assert load_recipe(recipe.out / "recipe.yaml") == recipe
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.name)
 def test_recorded_config_recipe_loads_unchanged(path, tmp_path):
     recipe = load_recipe(path, [f"out={tmp_path}", "pretrained={sam: null, audio: null, stem: null}"])
     write_run_record(recipe)

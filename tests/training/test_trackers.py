@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from save_avs._extras import install_line
 from save_avs.errors import UsageError
 from save_avs.training.callbacks.trackers import TrackerCallback, grouped, session_name
 from save_avs.training.recipe import RecipeError, load_recipe
@@ -86,7 +87,7 @@ def test_session_name_has_the_resumed_step():
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
 def test_missing_tracker_extra_is_one_line(name, tmp_path, monkeypatch):
     monkeypatch.setattr("save_avs._extras.find_spec", lambda _: None)
-    line = f"{name} is not installed: pip install 'save-avs[{name}]'"
+    line = f"{name} is not installed: {install_line(name)}"
     with pytest.raises(UsageError) as caught:
         TrackerCallback(tmp_path, [name])
     assert str(caught.value) == line

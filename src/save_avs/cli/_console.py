@@ -65,7 +65,7 @@ def align_table(table: str) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (padded[0], rule, *padded[1:]))
 
 
-_METAVARS = {int: "N", float: "X", str: "TEXT"}
+_METAVARS = {"int": "N", "integer": "N", "float": "X", "str": "TEXT", "text": "TEXT"}
 
 
 class _ShortTypes:
@@ -79,7 +79,9 @@ class _ShortTypes:
             elif getattr(param, "is_flag", False):
                 param.metavar = ""
             elif param.metavar is None:
-                param.metavar = _METAVARS.get(param.type_descriptor.annotation)
+                described = getattr(param, "type_descriptor", None)  # before typer 0.29, a type of click's
+                name = described.annotation.__name__ if described else param.type.name
+                param.metavar = _METAVARS.get(name)
         return params
 
 

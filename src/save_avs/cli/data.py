@@ -158,7 +158,7 @@ def shard(
     Examples:
       save-avs data shard s4 archives shards/s4
       save-avs data shard avss archives shards/avss --split train --size 1GB
-      save-avs train configs/s4-256.yaml stages.train.data.root=shards/s4
+      save-avs train s4-256 stages.train.data.root=shards/s4
     """
     from save_avs.datasets import available_splits, open_dataset
     from save_avs.datasets.shards import has_shards, write_shards

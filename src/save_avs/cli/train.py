@@ -11,7 +11,7 @@ from save_avs.cli._console import plural, print_line
 from save_avs.cli._options import DryRun
 from save_avs.errors import UsageError
 
-Config = Annotated[str, Argument(metavar="CONFIG", help="A recipe (YAML).")]
+Config = Annotated[str, Argument(metavar="CONFIG", help="A recipe: a YAML file, or a name such as s4-256.")]
 Overrides = Annotated[
     list[str] | None, Argument(metavar="[KEY=VALUE]...", help="Values that replace the recipe's.")
 ]
@@ -29,10 +29,10 @@ def train(
 
     \b
     Examples:
-      save-avs train configs/save-tiny.yaml
-      save-avs train configs/save-tiny.yaml out=runs/mine workers=1 stages.0.steps=200
-      save-avs train configs/s4-256.yaml --fast-dev-run
-      torchrun --nproc-per-node 4 -m save_avs train configs/s4-256.yaml
+      save-avs train save-tiny
+      save-avs train save-tiny out=runs/mine workers=1 stages.0.steps=200
+      save-avs train s4-256 --fast-dev-run
+      torchrun --nproc-per-node 4 -m save_avs train s4-256
 
     Under torchrun, several processes train it together; the result is the same.
     """
@@ -62,8 +62,8 @@ def validate(config: Config, overrides: Overrides = None) -> int:
 
     \b
     Examples:
-      save-avs validate configs/s4-256.yaml
-      save-avs validate configs/s4-256.yaml stages.train.data.root=data/avsbench
+      save-avs validate s4-256
+      save-avs validate s4-256 stages.train.data.root=data/avsbench
     """
     from save_avs.training.recipe import RecipeError, load_recipe
 

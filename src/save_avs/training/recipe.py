@@ -1,4 +1,4 @@
-"""Recipes: a model and the stages that train it one after another, in one YAML file under ``configs/``."""
+"""Recipes: a model and the stages that train it one after another, in one YAML file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from save_avs.training.safe_yaml import read_yaml
 from save_avs.training.stage_config import TASK_NAMES, Stage, StrictModel, SyntheticStage
 
 EXTENDS = "extends"
+RECIPES = Path(__file__).parents[1] / "recipes"  # those that come with the package, called by name
 
 Policy = Literal["stop", "skip"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -92,11 +93,12 @@ class Recipe(TrainerOptions):
 def load_recipe(
     path: str | Path, overrides: Sequence[str] | None = None, edit: Callable[[Any], None] | None = None
 ) -> Recipe:
-    """Read a YAML recipe and apply ``key=value`` overrides (``stages.0.steps=10``).
+    """Read a YAML recipe, a file or one of the package's by name, and apply ``key=value`` overrides.
 
-    A recipe with ``extends: other.yaml`` (in the same folder) takes all values of that one and lists only
-    what differs. Values may refer to others, as in ``out: runs/v3-${shots}-shot``. ``edit`` changes what was
-    read, an OmegaConf mapping, before the overrides.
+    A recipe with ``extends: other.yaml`` (in the same folder, or the name of one of the package's) takes all
+    values of that one and lists only what differs. Values may refer to others, as in
+    ``out: runs/v3-${shots}-shot``. ``edit`` changes what was read, an OmegaConf mapping, before the overrides
+    (``stages.0.steps=10``).
 
     Raises:
         RecipeError: on a missing file, an unknown key, or a value out of range: one line each.
@@ -105,7 +107,7 @@ def load_recipe(
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    path, raw = Path(path), None
+    path, raw = _find(Path(path)), None
     try:
         config = _read(path, ())
         if edit is not None:
@@ -132,7 +134,8 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> Any:
 
     if not path.is_file():
         where = f" (extended by {extended_by[-1]})" if extended_by else ""
-        raise RecipeError([f"{path}: no such recipe{where}"])
+        names = ", ".join(sorted(known.stem for known in RECIPES.glob("*.yaml")))
+        raise RecipeError([f"{path}: no such recipe{where}: give a YAML file or one of {names}"])
     if path.resolve() in extended_by:
         raise RecipeError([f"{path}: extends itself through {extended_by[-1]}"])
     try:
@@ -142,7 +145,18 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> Any:
     parent = config.pop(EXTENDS, None)
     if parent is None:
         return config
-    return OmegaConf.merge(_read(path.parent / str(parent), (*extended_by, path.resolve())), config)
+    base = _find(Path(parent), path.parent)
+    return OmegaConf.merge(_read(base, (*extended_by, path.resolve())), config)
+
+
+def _find(path: Path, folder: Path = Path()) -> Path:
+    """Return the file a recipe is called by: a path from ``folder``, or the name of one of the package's."""
+    named = RECIPES / f"{path}.yaml"
+    return (
+        named
+        if path.parent == Path() and named.is_file() and not (folder / path).is_file()
+        else folder / path
+    )
 
 
 def _message(raw: Any, error: ErrorDetails) -> str:

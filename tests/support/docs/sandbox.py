@@ -11,6 +11,7 @@ import yaml
 from safetensors.torch import save_file
 
 from save_avs.models.serialization import save_model
+from save_avs.training.recipe import RECIPES
 from studies.cli import main as studies_main
 from tests.support.docs.code_blocks import ROOT
 from tests.support.sample_videos import make_video
@@ -36,7 +37,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "s4-256": ({"pretrained": BASES}, {"epochs": 1, "batch_size": 2}),
     "miniature": ({}, {"init_from": "runs/s4/model", "reset": ["audio_classifier"]}),
     "save-tiny": ({}, QUICK),
-    "studies/base": ({}, QUICK),
+    "studies/declarations/recipes/base.yaml": ({}, QUICK),
     "own-objects": ({}, QUICK | {"init_from": "runs/s4/model"}),
 }
 
@@ -49,7 +50,7 @@ def make_sandbox(root: Path) -> Path:
     make_corpus(root / "corpora" / "tuxpaint")
     make_corpus(root / "objects", manifest=False)
     for name, (whole, stage) in SMALL.items():
-        _recipe(root / "configs", name, whole, stage)
+        _recipe(root / name, whole, stage)
     shutil.copytree(ROOT / "src" / "save_avs" / "bundled", root / "src" / "save_avs" / "bundled")
     return root
 
@@ -87,15 +88,21 @@ def _models(root: Path) -> None:
         save_model(model, root / name)
 
 
-def _recipe(folder: Path, name: str, whole: dict[str, Any], stage: dict[str, Any]) -> None:
-    """The repository's recipe with what makes it small; names of stages and where it writes stay."""
-    recipe = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8"))
+def _recipe(path: Path, whole: dict[str, Any], stage: dict[str, Any]) -> None:
+    """The recipe with what makes it small; names of stages and where it writes stay.
+
+    A file called as one of the package's recipes is used in its place.
+    """
+    named = RECIPES / f"{path.name}.yaml"
+    source = named if named.is_file() else ROOT / "studies" / "declarations" / "recipes" / path.name
+    recipe = yaml.safe_load(source.read_text(encoding="utf-8"))
+    if recipe.get("extends"):
+        recipe["extends"] = recipe["extends"].removesuffix(".yaml")
     recipe |= RUN | {"model": TINY} | whole
     if isinstance(recipe["stages"], list):
         recipe["stages"] = recipe["stages"][:STAGES]
     stages = recipe["stages"].values() if isinstance(recipe["stages"], dict) else recipe["stages"]
     for values in stages:
         values.update(stage)
-    path = folder / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
