@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.training.avs_task import AVSegmentationTask
+from save_avs.training.checkpoint import trained_tensors
 from save_avs.training.dataloader import micro_batch_items, split_evenly
 from save_avs.training.distributed import DistributedContext
+from save_avs.training.dtensor import full_tensor
 from save_avs.training.signals import InterruptedRunError
 from tests.support.distributed_run import run_together
 from tests.support.recording_callback import RecordingCallback, make_trainer
@@ -42,12 +46,17 @@ def make_task(stage, clips=Clips) -> AVSegmentationTask:
     )
 
 
-def train(folder: Path, *, grad_accum_steps=1, sharding="none", plain=False, **changes):
+def train(
+    folder: Path, *, grad_accum_steps=1, sharding="none", plain=False, checkpoint_interval_s=1e9, **changes
+):
     """Train; the loss terms of every step, the validations, and the weights the model ends with."""
     stage = clip_stage(**{"steps": 4, "batch_size": 8, "grad_accum_steps": grad_accum_steps, **changes})
     task = make_task(stage)
     callback = RecordingCallback()
-    chosen = make_trainer(task, stage, folder, callback, DistributedContext(device="cpu", sharding=sharding))
+    distributed = DistributedContext(device="cpu", sharding=sharding)
+    chosen = make_trainer(
+        task, stage, folder, callback, distributed, checkpoint_interval_s=checkpoint_interval_s
+    )
     if plain:  # AdamW divides by what may be nothing but rounding
         trained = [p for p in task.modules.parameters() if p.requires_grad]
         chosen.train_step.optimizers.all = [torch.optim.SGD(trained, lr=0.01, momentum=0.9)]
@@ -107,22 +116,85 @@ def test_validation_counts_the_frames_of_all_processes_once(tmp_path):
     assert rows[0] == rows[1] == {"miou": pytest.approx((0 + 1 + 1 + 2 + 3 + 3 + 4) / 7)}
 
 
-def test_sharded_checkpoint_resumes_in_one_process(tmp_path):
-    """A checkpoint does not depend on how many processes wrote it."""
-    straight = train(tmp_path / "straight", steps=4, plain=True)
-    run_together(2, lambda _: train(tmp_path / "moved", steps=4, sharding="full", plain=True, val_samples=2))
-    file = sorted((tmp_path / "moved").glob("checkpoint-*.pt"))[-1]
-    saved = torch.load(file, weights_only=True)
-    assert saved["step"] == 4
-    one = torch.load(sorted((tmp_path / "straight").glob("checkpoint-*.pt"))[-1], weights_only=True)
-    assert_same(saved["modules"], one["modules"])
-    assert_same(saved["ema"], one["ema"])
-    momentum = saved["optimizers"][0]["state"]
-    assert momentum.keys() == one["optimizers"][0]["state"].keys()
-    for i, values in momentum.items():
-        assert_same(values, one["optimizers"][0]["state"][i])
-    longer, _, _ = train(tmp_path / "moved", steps=5, plain=True)
-    assert len(longer) == 1 and len(straight[0]) == 4
+def resume_sharded(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """Resume from the newest checkpoint; return all state in full."""
+    stage = clip_stage(steps=4, batch_size=8)
+    distributed = DistributedContext(device="cpu", sharding="full")
+    trainer = make_trainer(make_task(stage), stage, folder, distributed=distributed)
+    trainer._resume()
+    assert trainer.step == 4
+    optimizer = trainer.train_step.optimizers.all[0].state_dict()["state"]
+    moments = {f"{i}.{name}": value for i, state in optimizer.items() for name, value in state.items()}
+    parts = {"modules": trained_tensors(trainer.task.modules), "ema": trainer.train_step.ema.shadow}
+    return {
+        part: {name: full_tensor(value) for name, value in tensors.items()}
+        for part, tensors in {**parts, "optimizer": moments}.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two processes, with a checkpoint after each step."""
+    folder = tmp_path_factory.mktemp("sharded")
+
+    (*_, ended), _ = run_together(
+        2, lambda _: train(folder, sharding="full", checkpoint_interval_s=0.0, val_samples=2)
+    )
+    torch.save(ended, folder / "ended.pt")
+    return folder
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_sharded_checkpoint_resumes_on_another_number_of_processes(sharded, tmp_path, count):
+    """The oracle is torch's own conversion of the shards."""
+    folder = shutil.copytree(sharded, tmp_path / "moved")
+    dcp_to_torch_save(folder / "checkpoint-00000004", tmp_path / "full.pt")
+    saved = torch.load(tmp_path / "full.pt", weights_only=True)
+    moments = saved.pop("optimizers")["0"]
+    saved["optimizer"] = {
+        f"{i}.{name}": value for i, values in moments.items() for name, value in values.items()
+    }
+    assert all(len(tensors) > 10 for tensors in saved.values())
+    for found in run_together(count, lambda _: resume_sharded(folder)):
+        for part, tensors in saved.items():
+            assert found[part].keys() == tensors.keys()
+            assert all(torch.equal(value, tensors[name]) for name, value in found[part].items())
+
+
+def test_each_process_writes_its_own_shards(sharded):
+    sizes = [path.stat().st_size for path in (sharded / "checkpoint-00000004").glob("__*.distcp")]
+    assert len(sizes) == 2 and max(sizes) < 0.7 * sum(sizes)
+    assert {path.name for path in sharded.iterdir() if path.is_dir()} >= {
+        "checkpoint-00000003",
+        "checkpoint-00000004",
+    }
+    assert len(list(sharded.glob("best-*"))) == 1 and not (sharded / "best.pt").exists()
+
+
+def test_interrupted_sharded_run_ends_in_the_same_bits(sharded, tmp_path):
+    """Its newest checkpoint lacks the index, the one before is whole."""
+    folder = shutil.copytree(sharded, tmp_path / "broken")
+    (folder / "checkpoint-00000004/.metadata").unlink()
+    straight = torch.load(folder / "ended.pt", weights_only=True)
+    resumed = run_together(2, lambda _: train(folder, sharding="full", val_samples=2))
+    assert len(resumed[0][0]) == 1
+    for _, _, weights in resumed:
+        assert all(torch.equal(value, straight[name]) for name, value in weights.items())
+
+
+def test_damaged_shard_is_skipped_for_the_previous_checkpoint(sharded, tmp_path):
+    folder = shutil.copytree(sharded, tmp_path / "damaged")
+    shard = folder / "checkpoint-00000004/__1_0.distcp"
+    content = bytearray(shard.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 500] = bytes(500)  # more than the padding between two tensors
+    shard.write_bytes(content)
+    stage = clip_stage(steps=4, batch_size=8)
+    callback = RecordingCallback()
+    trainer = make_trainer(make_task(stage), stage, folder, callback)
+    trainer._resume()
+    assert trainer.step == 3
+    assert callback.messages[0].endswith("checkpoint-00000004: damaged or cut short; skipped")
 
 
 def lose(folder: Path, rank: int, killed_at: int | None):

@@ -1,7 +1,7 @@
 """Distributed training: one process, or as many as torchrun started, with DDP or FSDP2."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -53,13 +53,15 @@ class DistributedContext:
         self.device = self._accelerator.device
         self.rank = self._accelerator.process_index
         self.world_size = self._accelerator.num_processes
-        self.sharding: Sharding = sharding if self.world_size > 1 else "none"
+        self.sharded = sharding == "full" and self.world_size > 1
+        # of its own, since shards are written beside training
+        self.checkpoint_group: Any = torch.distributed.new_group(backend="gloo") if self.sharded else None
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """Return the module to call for a loss: its gradients are averaged over all processes."""
         if self.world_size == 1:
             return module
-        if self.sharding == "full":
+        if self.sharded:
             return _shard(module, self.device.type, self.world_size)
         warnings.filterwarnings("ignore", "Grad strides do not match")  # 1 x 1 convolutions have no layout
         # a recipe may train modules that a stage's loss does not reach
@@ -71,7 +73,7 @@ class DistributedContext:
 
         FSDP2 reduces them anyway: a process does not hold the gradients of all slices.
         """
-        return nullcontext() if self.sharding == "full" else self._accelerator.no_sync(module)
+        return nullcontext() if self.sharded else self._accelerator.no_sync(module)
 
     def all_reduce(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes, as float64 on the CPU."""
@@ -86,6 +88,17 @@ class DistributedContext:
     def broadcast(self, value: T) -> T:
         """Return the main process's object."""
         return value if self.world_size == 1 else broadcast_object_list([value])[0]
+
+    def on_main(self, action: Callable[[], None]) -> None:
+        """Run an action with files in the main process; if it fails, its error is raised in all processes."""
+        problem = None
+        if self.is_main:
+            try:
+                action()
+            except (SaveAvsError, OSError) as error:
+                problem = error
+        if problem := self.broadcast(problem):
+            raise problem
 
     def is_peer_failure(self, error: BaseException) -> bool:
         """Return whether an error says that another process is gone."""

@@ -18,14 +18,14 @@ def local_tensor(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def copy_into(tensor: Tensor, value: Tensor) -> None:
-    """Copy a full value into a tensor, each process its shard; a RuntimeError if their shapes differ."""
+    """Copy a value, sharded or not, into a tensor; a RuntimeError if their shapes differ."""
     if tensor.shape != value.shape:
         raise RuntimeError(f"{list(value.shape)} does not fit {list(tensor.shape)}")
     tensor.copy_(shard_like(tensor, value))
 
 
 def shard_like(tensor: Tensor, value: Tensor) -> Tensor:
-    """Shard a full value as a tensor of the same shape is sharded."""
-    if not isinstance(tensor, DTensor):
+    """Shard a full value as a tensor of the same shape is sharded; one that is sharded already stays so."""
+    if not isinstance(tensor, DTensor) or isinstance(value, DTensor):
         return value
     return distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements)

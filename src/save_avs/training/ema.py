@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.dtensor import copy_into, full_tensor, local_tensor
+from save_avs.training.dtensor import copy_into, local_tensor
 
 
 class EMA:
@@ -47,8 +47,8 @@ class EMA:
             average.copy_(previous)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return every average in full, on the CPU."""
-        return {name: full_tensor(value) for name, value in self.shadow.items()}
+        """Return the averages; where the model is sharded, the shards of this process."""
+        return dict(self.shadow)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the averages."""

@@ -60,7 +60,7 @@ class FailurePolicy:
         Each is read again and computed alone. Where weights are sharded all items of the step are named: no
         process can compute on its own.
         """
-        sharded = self.distributed.sharding == "full"
+        sharded = self.distributed.sharded
         items = [i for micro_batch in micro_batches for i in micro_batch.items]
         names = [name for i in items if (name := self._name(task_module, i, sharded)) is not None]
         culprits = self.distributed.all_gather(names)

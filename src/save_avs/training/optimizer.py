@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from accelerate.utils import recursively_apply
 from torch import Tensor, nn
 
-from save_avs.training.dtensor import full_tensor, shard_like
+from save_avs.training.dtensor import shard_like
 
 MUON_MODULES = "image_encoder.blocks."
 
@@ -70,14 +69,17 @@ class Optimizers:
         for optimizer in self.all:
             optimizer.zero_grad(set_to_none=True)
 
+    def parameters(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of each optimizer, in the order of its state."""
+        return [[p for group in optimizer.param_groups for p in group["params"]] for optimizer in self.all]
+
     def state_dict(self) -> list[dict[str, Any]]:
-        """Return the states with every tensor in full, on the CPU."""
-        return [recursively_apply(full_tensor, optimizer.state_dict()) for optimizer in self.all]
+        """Return the states; where the model is sharded, the shards of this process."""
+        return [optimizer.state_dict() for optimizer in self.all]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         """Restore the states, sharded as the parameters are."""
-        for optimizer, state in zip(self.all, states, strict=True):
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for optimizer, parameters, state in zip(self.all, self.parameters(), states, strict=True):
             sharded = {i: _sharded(parameters[i], values) for i, values in state["state"].items()}
             optimizer.load_state_dict({**state, "state": sharded})
 

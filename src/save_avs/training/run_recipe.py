@@ -87,7 +87,7 @@ def _train_stage(
     trainer = Trainer(task, stage, folder, distributed=distributed, options=recipe, callbacks=callbacks)
     metrics = trainer.run()
     trainer.logger.message("done  " + "  ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
-    if distributed.sharding == "full":
+    if distributed.sharded:
         model = _unshard(recipe, stage, config, model)
     if distributed.is_main:
         save_model(model, folder / "model")

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from save_avs.training.checkpoint import (
     CheckpointManager,
     frozen_checksum,
     load_trained_state,
-    trained_state,
+    trained_tensors,
 )
 from save_avs.training.dataloader import MAX_REPLACEMENTS, MicroBatch, StageDataLoader
 from save_avs.training.distributed import DistributedContext
@@ -65,8 +66,10 @@ class Trainer:
             folder, stage.name, task.schedule.steps, callbacks, is_main=distributed.is_main
         )
         self.failures = FailurePolicy(options, distributed, self.logger)
-        self.checkpoints = CheckpointManager(folder, options.keep_checkpoints, self.logger.message)
-        self.best = BestCheckpoint(folder, stage.monitor)
+        self.checkpoints = CheckpointManager(
+            folder, options.keep_checkpoints, self.logger.message, distributed
+        )
+        self.best = BestCheckpoint(folder, stage.monitor, distributed)
         self.meter = ThroughputMeter(distributed.device)
         self.signals = StopSignals()
         self.step, self.validated_step, self.saved_at = 0, 0, time.monotonic()
@@ -87,9 +90,9 @@ class Trainer:
         try:
             with self.signals:
                 self._train()
-                self._save_checkpoint()
+                self._save_checkpoint(wait=True)
         except _StopSignal:
-            self._save_checkpoint()
+            self._save_checkpoint(wait=True)
             number = max(self.distributed.all_gather([int(self.signals.received)]))
             raise interrupted(number, self.stage.name, self.step) from None
         except RuntimeError as error:
@@ -176,9 +179,9 @@ class Trainer:
         self.logger.log_images(self.step, result.images)
         self.logger.log({"step": self.step, **{f"val_{n}": v for n, v in result.metrics.items()}})
         if self.best.improves(result.metrics):
+            self.checkpoints.wait()  # two saves at once would mix up the messages of the processes
             with self.train_step.ema.applied():
-                save = self.best.save_fn(self.step, result.metrics, self.task.modules)
-            self._on_main(save)
+                self.best.save(self.step, result.metrics, self.task.modules)
         return result.metrics
 
     def _stop_if_signaled(self) -> None:
@@ -209,11 +212,11 @@ class Trainer:
         self.task.modules.train()
         freeze_except(self.task.modules["model"], self.stage.trainable)
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self, *, wait: bool = False) -> None:
         state = {
             "step": self.step,
             "frozen_checksum": self.frozen_checksum,
-            "modules": trained_state(self.task.modules),
+            "modules": trained_tensors(self.task.modules),
             **self.train_step.state_dict(),
             "best": self.best.state_dict(),
             "validated_step": self.validated_step,
@@ -221,15 +224,18 @@ class Trainer:
             "logger": self.logger.state_dict(),
             "consecutive_skips": self.failures.consecutive_skips,
         }
-        self._on_main(lambda: self.checkpoints.save(state))
+        self.checkpoints.save(state)
+        if wait:
+            self.checkpoints.wait()
         self.saved_at = time.monotonic()
         self.meter.restart()
 
     def _resume(self) -> None:
         if self.distributed.is_main:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.delete_incomplete()
         self.distributed.barrier()
-        state = self.checkpoints.load(self.frozen_checksum)
+        state = self.checkpoints.load(self.frozen_checksum, self._own_tensors)
         if state is not None:
             load_trained_state(self.task.modules, state["modules"])
             self.train_step.load_state_dict(state)
@@ -239,16 +245,11 @@ class Trainer:
             self.logger.message(f"resuming from step {self.step}")
         self.logger.begin_stage(self.step, state and state["logger"])
 
-    def _on_main(self, action: Callable[[], None]) -> None:
-        """Run an action with files in the main process; if it fails, all processes stop."""
-        problem = None
-        if self.distributed.is_main:
-            try:
-                action()
-            except (SaveAvsError, OSError) as error:
-                problem = str(error)
-        if problem := self.distributed.broadcast(problem):
-            raise SaveAvsError(problem)
+    def _own_tensors(self) -> dict[str, Any]:
+        """Return what a sharded checkpoint is read into."""
+        step = self.train_step
+        modules = trained_tensors(self.task.modules)
+        return {"modules": modules, "ema": step.ema.shadow, "optimizers": step.optimizers.parameters()}
 
     def _peer_lost(self) -> SaveAvsError:
         checkpoints = self.checkpoints.files()

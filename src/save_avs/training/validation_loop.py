@@ -50,10 +50,10 @@ def validate(
             for name, values in call("metrics").items():
                 rows.setdefault(name, []).append(values.cpu())
             done += 1
-            if distributed.sharding == "none":  # else all processes would have to call it as often
+            if not distributed.sharded:  # else all processes would have to call it as often
                 add_images(images, lambda: call("images"))
         after_batch()
-    if distributed.sharding == "full" and batch is not None:
+    if distributed.sharded and batch is not None:
         for _ in range(max_batches - done):
             call("metrics")
     parts = distributed.all_gather([{name: torch.cat(values) for name, values in rows.items()}])
