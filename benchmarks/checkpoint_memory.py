@@ -33,7 +33,7 @@ def memory_mb(key: str) -> float:
 def measure(folder: Path) -> tuple[float, float, float]:
     """Return the megabytes of the state of one process, before a save, and of the save's peak above it."""
     stage = clip_stage(steps=1, batch_size=4, trainable=["image_encoder", "adapter"])
-    clips = Clips([make_clip(k) for k in range(2)])
+    clips = Clips([make_clip(k) for k in range(8)])
     task = AVSegmentationTask(tiny_model(sam=ENCODER), stage, train=clips, val=clips)
     trainer = make_trainer(task, stage, folder, distributed=DistributedContext(device="cpu", sharding="full"))
     trainer.run()
