@@ -23,13 +23,14 @@ from save_avs.cli._options import (
     reject_options,
     resolve_output_dir,
 )
+from save_avs.cli._sound_trials import evaluate_on_real, evaluate_on_scenes
 from save_avs.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from save_avs.datasets.image_and_video_clips import ClipDataset
     from save_avs.evaluation.report import BenchmarkReport
 
-SCENES = "scenes"
+SCENES, REAL = "scenes", "real"
 DEFAULT_CORPUS, DEFAULT_SCENES, SCENES_SEED = Path("corpora/tuxpaint"), 600, 2024
 
 
@@ -47,7 +48,8 @@ def evaluate(
         str,
         Option(
             metavar="NAME",
-            help="Dataset: s4, ms3, v1s, v1m, v2, avss, v3-0, v3-1, v3-3, v3-5, synthetic, folder, scenes.",
+            help="Dataset: s4, ms3, v1s, v1m, v2, avss, v3-0, v3-1, v3-3, v3-5, synthetic, folder, scenes, "
+            "real.",
         ),
     ] = SCENES,
     root: Annotated[Path | None, Option(metavar="DIR", help="Folder that contains the dataset.")] = None,
@@ -129,6 +131,7 @@ def evaluate(
       save-avs eval save-tiny --data s4 --root AVSBench --save-masks masks
       save-avs eval --masks masks --masks theirs --data s4 --root AVSBench --protocol official
       save-avs eval save-tiny --data scenes --corpus sample
+      save-avs eval save-tiny --data real --root photographs
     """
     from save_avs.evaluation.benchmark import DEFAULT_PROTOCOLS
 
@@ -139,13 +142,19 @@ def evaluate(
         reject_options({"--masks-hold": masks_hold}, "--masks")
     if save_masks is None:
         reject_options({"--mask-format": mask_format}, "--save-masks")
-    if data == SCENES:
-        only_clips = {"--root": root, "--protocol": protocols, "--size": size, "--skip-broken": skip_broken}
+    if data in (SCENES, REAL):
+        only_clips = {
+            "--protocol": protocols,
+            "--size": size,
+            "--skip-broken": skip_broken,
+            "--json": as_json,
+        }
         only_clips |= {"--as-published": as_published, "--masks": masks or None, "--save-masks": save_masks}
-        reject_options({**only_clips, "--json": as_json}, "datasets of clips")
+        only_clips |= {"--root": root} if data == SCENES else {}
+        reject_options(only_clips, "datasets of clips")
         if len(models) > 1:
             raise UsageError("Models are compared on datasets of clips: give one model, or another --data")
-    else:
+    if data != SCENES:
         reject_options({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
         if root is None:
             raise UsageError(f"--data {data} requires --root DIR, the folder containing the dataset")
@@ -156,47 +165,15 @@ def evaluate(
     if data == SCENES or root is None:
         seed = SCENES_SEED if seed is None else seed
         source, number = corpus or DEFAULT_CORPUS, scenes or DEFAULT_SCENES
-        return _evaluate_on_scenes(models[0], source, split, number, seed, run, **common)
+        return evaluate_on_scenes(models[0], source, split, number, seed, run, **common)
+    if data == REAL:
+        return evaluate_on_real(models[0], root, seed or 0, run, **common)
     settings = {"protocols": protocols or list(DEFAULT_PROTOCOLS), "size": size, "batch_size": batch}
     settings |= {"seed": seed or 0, "broken": "skip" if skip_broken else "stop"}
     files = MaskFiles(masks, masks_hold or "mask", save_masks, mask_format or "npz", overwrite)
     files.check(models)
     common |= {"as_json": as_json, "published": as_published}
     return _evaluate_on_clips(models, files, data, root, split, settings, run, **common)
-
-
-def _evaluate_on_scenes(
-    name: str,
-    source: Path,
-    split: str,
-    scenes: int,
-    seed: int,
-    run: dict[str, str],
-    *,
-    folder: Path,
-    overwrite: bool,
-    dry_run: bool,
-) -> int:
-    from save_avs._files import atomic_folder
-    from save_avs.cli._models import load_and_announce
-    from save_avs.cli._progress import print_count
-    from save_avs.evaluation.scenes import evaluate_scenes
-    from save_avs.synthesis.corpus import Corpus, parse_split
-
-    corpus = Corpus.load(source, parse_split(split))
-    if dry_run:
-        print_line(f"would evaluate {name} on {plural(scenes, 'scene')} of {source} {split} -> {folder}")
-        return 0
-    model = load_and_announce(name, **run)
-    report = evaluate_scenes(
-        model, corpus, scenes=scenes, seed=seed, progress=lambda done: print_count("scenes", done, scenes)
-    )
-    info = {"model": model.name, "data": SCENES, "split": split, "seed": seed, "precision": model.precision}
-    with atomic_folder(folder, overwrite=overwrite) as part:
-        report.save(part, info)
-    print_block(report.table(info))
-    print_line(f"report: {folder}")
-    return 0
 
 
 def _evaluate_on_clips(

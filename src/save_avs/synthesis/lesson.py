@@ -74,7 +74,7 @@ def make_lesson(
         raise UsageError(f"{images} has no image ({', '.join(sorted(IMAGES))})")
     if not recordings:
         raise UsageError(f"{sounds} has no recording")
-    photos = [photo for path in paths if (photo := _load_photo(path, masks.get(path))) is not None]
+    photos = [photo for path in paths if (photo := load_photo(path, masks.get(path))) is not None]
     cutouts = [
         Cutout(path.stem, name, load_cutout(path) if path not in masks else _cut(path, masks[path]))
         for path in paths
@@ -104,12 +104,14 @@ def needs_mask(path: Path) -> bool:
         return "A" not in image.getbands() and "transparency" not in image.info
 
 
-def _load_photo(path: Path, mask: Bool | None) -> Photo | None:
-    """Return a photograph with its mask, no larger than a lesson needs; None for a cutout."""
+def load_photo(path: Path, mask: Bool | None = None) -> Photo | None:
+    """Return a photograph with its mask, at most 640 px; None for a cutout."""
     stored = path.with_suffix(".mask.png")
     if mask is None and not stored.exists():
         if needs_mask(path):
-            raise UsageError(f"{path}: no mask: put {stored.name} next to it, or give its box in --boxes")
+            raise UsageError(
+                f"{path}: no mask: put {stored.name} next to it, or teach it by a box in --boxes"
+            )
         return None
     rgb = _read_upright(path, "RGB")
     if mask is None:
@@ -119,7 +121,7 @@ def _load_photo(path: Path, mask: Bool | None) -> Photo | None:
         raise UsageError(f"{stored}: {mask.shape[1]}x{mask.shape[0]}, another size than {path.name} has")
     alpha = Image.fromarray(mask)
     rgb.thumbnail((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)
-    return Photo(np.asarray(rgb), np.asarray(alpha.resize(rgb.size, Image.Resampling.NEAREST)))
+    return Photo(np.array(rgb), np.asarray(alpha.resize(rgb.size, Image.Resampling.NEAREST)))
 
 
 def _cut(path: Path, mask: Bool) -> U8:

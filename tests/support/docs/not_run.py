@@ -39,6 +39,9 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs teach kettle --images photos --sounds recordings",
         "save-avs segment clip.mp4 --model runs/teach/kettle",
     ),
+    "needs photographs with masks; tests/evaluation/test_real.py": (
+        "save-avs eval save-tiny --data real --root photographs",
+    ),
     "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
     "tests/serving/test_attack.py sends them": ("python -m tests.support.attack",),
