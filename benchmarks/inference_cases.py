@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from save_avs.models import SaveConfig, build_save
 from save_avs.models.precision import set_precision
 from save_avs.models.sam import PRESETS
-from save_avs.models.sam.cpu_kernels import has_onednn, pack_linear_layers
+from save_avs.models.sam.cpu_kernels import has_onednn, pack_layers
 from save_avs.models.save import Precision
 from save_avs.runtimes.openvino_int8 import quantize_encoder
 from save_avs.runtimes.openvino_runtime import compile_config, to_openvino
@@ -65,7 +65,7 @@ class Case:
             encoder = make_reference_encoder(encoder)
         encoder = encoder.to(dtype)
         if self.implementation == "ours" and self.precision == "bf16" and has_onednn():
-            pack_linear_layers(encoder.blocks)
+            pack_layers(encoder.blocks, encoder.image_embedding_size)
         return lambda: encoder(x)
 
     def _model(self) -> Callable[[], object]:

@@ -33,13 +33,14 @@ def has_native_bf16(device: torch.device) -> bool:
 def set_precision(model: SAVE, precision: Precision, *, pack: bool = True) -> SAVE:
     """Convert the weights to a precision and to the fastest memory layout, in place.
 
-    In bfloat16 on a CPU the encoder's linear layers are packed: for inference in this process alone, since a
-    packed weight can be neither trained nor saved. ``pack=False`` leaves them plain.
+    In bfloat16 on a CPU the layers of the encoder's blocks are packed: for inference in this process alone,
+    since a packed weight can be neither trained nor saved. ``pack=False`` leaves them plain.
     """
     model.precision = precision
     if precision == "bf16":
         model.to(torch.bfloat16)
         if pack and model.device.type == "cpu" and cpu_kernels.ENABLED and cpu_kernels.has_onednn():
-            cpu_kernels.pack_linear_layers(model.sam.image_encoder.blocks)
+            encoder = model.sam.image_encoder
+            cpu_kernels.pack_layers(encoder.blocks, encoder.image_embedding_size)
     nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)  # the layout of the tokens
     return model

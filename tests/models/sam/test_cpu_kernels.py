@@ -10,13 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from save_avs.models.adapters.image_adapter import ImageAdapter
 from save_avs.models.sam import ImageEncoderViT, cpu_kernels
 from save_avs.models.sam.cpu_kernels import (
     Linear,
     MatmulConv2d,
     MatmulConvTranspose2d,
     PackedLinear,
-    pack_linear_layers,
+    pack_layers,
 )
 
 needs_onednn = pytest.mark.skipif(not cpu_kernels.has_onednn(), reason="this torch lacks oneDNN's operators")
@@ -27,10 +28,10 @@ needs_bf16 = pytest.mark.skipif(
 BF16_STEP = 2**-8  # relative
 
 
-def drawn_encoder() -> ImageEncoderViT:
+def drawn_encoder(size: int = 96, *, adapters: bool = False) -> ImageEncoderViT:
     torch.manual_seed(0)
     encoder = ImageEncoderViT(
-        image_size=96,
+        image_size=size,
         embed_dim=32,
         depth=3,
         num_heads=2,
@@ -38,6 +39,8 @@ def drawn_encoder() -> ImageEncoderViT:
         global_attn_indexes=(1,),
         out_chans=16,
     )
+    if adapters:
+        encoder.blocks[1].adapter = ImageAdapter(32)
     for parameter in encoder.parameters():
         nn.init.normal_(parameter, std=0.2)
     return encoder.eval()
@@ -88,19 +91,22 @@ def test_plain_layers_go_to_onednn_for_float32_inference_alone(state, used, monk
 
 
 @needs_onednn
-def test_packed_blocks_give_the_same_embedding() -> None:
-    encoder, x = drawn_encoder(), torch.randn(2, 3, 96, 96)
+@pytest.mark.parametrize("grid", [6, 5])
+@torch.inference_mode()
+def test_packed_blocks_give_the_same_embedding(grid: int) -> None:
+    encoder, x = drawn_encoder(16 * grid, adapters=True), torch.randn(2, 3, 16 * grid, 16 * grid)
     packed = copy.deepcopy(encoder)
-    pack_linear_layers(packed.blocks)
-    with torch.inference_mode():
-        torch.testing.assert_close(packed(x), encoder(x), atol=2e-5, rtol=1e-4)
+    pack_layers(packed.blocks, grid)
+    kinds = [type(module).__name__ for module in packed.blocks.modules()]
+    assert kinds.count("PackedLinear") == 12 and kinds.count("PackedConv") == 2
+    torch.testing.assert_close(packed(x), encoder(x), atol=2e-5, rtol=1e-4)
 
 
 @needs_onednn
 def test_packed_blocks_stay_near_float32_in_bfloat16() -> None:
-    encoder, x = drawn_encoder(), torch.randn(2, 3, 96, 96)
+    encoder, x = drawn_encoder(adapters=True), torch.randn(2, 3, 96, 96)
     packed = copy.deepcopy(encoder).bfloat16()
-    pack_linear_layers(packed.blocks)
+    pack_layers(packed.blocks, 6)
     with torch.inference_mode():
         exact = encoder(x)
         assert (packed(x.bfloat16()).float() - exact).norm() < 8 * BF16_STEP * exact.norm()

@@ -4,7 +4,8 @@ Four things that torch's CPU build does slowly, each equal to the plain path to 
 
 * Products in float32 go to MKL, which leaves half of an AMD CPU's vector width unused, and the activation
   after them is a pass of its own: ``Linear`` goes to oneDNN, activation included.
-* A plain linear weight is repacked at every product: ``PackedLinear`` packs it once.
+* A plain weight is repacked at every product and convolution: ``PackedLinear`` and ``PackedConv`` pack it
+  once.
 * Products of many small matrices run at a fraction of oneDNN's speed, and logits of a whole layer fall out of
   the caches: ``onednn_attention`` multiplies head by head, some rows at a time.
 * Convolutions repack millions of weights at every training step, forward and twice backward:
@@ -12,6 +13,7 @@ Four things that torch's CPU build does slowly, each equal to the plain path to 
 """
 
 import os
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -158,15 +160,6 @@ class PackedLinear(nn.Module):
         return _onednn._linear_pointwise(x, self._weight, self.bias, self.activation, [], "none")
 
 
-def pack_linear_layers(blocks: nn.ModuleList) -> None:
-    """Pack the linear layers of an image encoder's blocks, in place; adapters in them are left alone."""
-    for block in blocks:
-        for name in ("attn.qkv", "attn.proj", "mlp.lin1", "mlp.lin2"):
-            linear = block.get_submodule(name)
-            assert isinstance(linear, Linear)
-            block.set_submodule(name, PackedLinear(linear))
-
-
 class MatmulConv2d(nn.Conv2d):
     """``nn.Conv2d`` without a bias: while it is trained, W [out,in*k*k] times the patches of the input."""
 
@@ -176,8 +169,9 @@ class MatmulConv2d(nn.Conv2d):
             return super().forward(input)
         (kernel, _), (stride, _), padding = self.kernel_size, self.stride, _padding(self)
         patches = F.unfold(input, kernel, stride=stride, padding=padding)  # [B,in*k*k,h*w]
-        h, w = ((side + 2 * padding - kernel) // stride + 1 for side in input.shape[2:])
-        return (self.weight.flatten(1) @ patches).unflatten(2, (h, w))
+        return (self.weight.flatten(1) @ patches).unflatten(
+            2, [_output_side(self, n) for n in input.shape[2:]]
+        )
 
 
 class MatmulConvTranspose2d(nn.ConvTranspose2d):
@@ -189,8 +183,65 @@ class MatmulConvTranspose2d(nn.ConvTranspose2d):
             return super().forward(input, output_size)
         (kernel, _), (stride, _), padding = self.kernel_size, self.stride, _padding(self)
         patches = self.weight.flatten(1).t() @ input.flatten(2)  # [B,out*k*k,h*w]
-        h, w = ((side - 1) * stride - 2 * padding + kernel for side in input.shape[2:])
-        return F.fold(patches, (h, w), kernel, stride=stride, padding=padding)
+        size = tuple(_output_side(self, n) for n in input.shape[2:])
+        return F.fold(patches, size, kernel, stride=stride, padding=padding)
+
+
+class PackedConv(nn.Module):
+    """``relu(conv(x))`` for inference, [B,in,H,W] -> [B,out,h,w], in the dtype of its weights.
+
+    The packed weight is no parameter, as in ``PackedLinear``.
+
+    Args:
+        conv: plain or transposed, with as much padding, stride and dilation in height as in width.
+        side: of the input that the layout is chosen for; in other sizes oneDNN takes up to a hundred times as
+            long.
+    """
+
+    def __init__(self, conv: MatmulConv2d | MatmulConvTranspose2d, side: int) -> None:
+        super().__init__()
+        if isinstance(conv, MatmulConv2d):
+            kind, extra = "", ()
+        else:
+            kind, extra = "_transpose", (conv.output_padding,)
+        self._shape = (conv.padding, *extra, conv.stride, conv.dilation, conv.groups)
+        self._convolve = getattr(_onednn, f"_convolution{kind}_pointwise")
+        reorder = getattr(_onednn, f"_reorder_convolution{kind}_weight")
+        self._weight = reorder(conv.weight.detach(), *self._shape, [1, conv.in_channels, side, side])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,in,H,W] -> [B,out,h,w]; no gradient."""
+        return self._convolve(x, self._weight, None, *self._shape, "relu", [], "")
+
+
+def pack_layers(blocks: nn.ModuleList, side: int) -> None:
+    """Pack the layers of an image encoder's blocks and of their adapters, in place.
+
+    ``side``: of the grid of tokens, which they can be used on alone.
+    """
+    for block in blocks:
+        for name in ("attn.qkv", "attn.proj", "mlp.lin1", "mlp.lin2"):
+            linear = block.get_submodule(name)
+            assert isinstance(linear, Linear)
+            block.set_submodule(name, PackedLinear(linear))
+        for branch in list(block.modules()):
+            if isinstance(branch, nn.Sequential):
+                _pack_convolutions(branch, side)
+
+
+def _pack_convolutions(branch: nn.Sequential, side: int) -> None:
+    """Pack each convolution together with the ReLU after it, which becomes an identity."""
+    for i, (conv, act) in enumerate(pairwise(list(branch))):
+        if isinstance(conv, MatmulConv2d | MatmulConvTranspose2d) and isinstance(act, nn.ReLU):
+            branch[i], branch[i + 1] = PackedConv(conv, side), nn.Identity()
+            side = _output_side(conv, side)
+
+
+def _output_side(layer: nn.Conv2d | nn.ConvTranspose2d, side: int) -> int:
+    (kernel, _), (stride, _), padding = layer.kernel_size, layer.stride, _padding(layer)
+    if isinstance(layer, nn.Conv2d):
+        return (side + 2 * padding - kernel) // stride + 1
+    return (side - 1) * stride - 2 * padding + kernel
 
 
 def _padding(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
