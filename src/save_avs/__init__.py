@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from save_avs.inference.streaming import SegmentedFrame, stream
     from save_avs.models import SAVE
     from save_avs.runtimes import load_model
+    from save_avs.runtimes.hub_models import from_pretrained, push_to_hub, save_pretrained
     from save_avs.training.teach import TaughtModel, teach
     from save_avs.types import FrameMask, MaskObject, VideoChunk, VideoMasks
     from save_avs.video import read_video_chunks
@@ -36,9 +37,12 @@ __all__ = [
     "__version__",
     "audio",
     "errors",
+    "from_pretrained",
     "load_model",
+    "push_to_hub",
     "read_video_chunks",
     "sam",
+    "save_pretrained",
     "segment",
     "segment_arrays",
     "stream",
@@ -53,6 +57,7 @@ _HOMES = {
     "inference.streaming": ("SegmentedFrame", "stream"),
     "models": ("SAVE",),
     "runtimes": ("load_model",),
+    "runtimes.hub_models": ("from_pretrained", "push_to_hub", "save_pretrained"),
     "training.teach": ("TaughtModel", "teach"),
     "types": ("FrameMask", "MaskObject", "VideoChunk", "VideoMasks"),
     "video": ("read_video_chunks",),

@@ -286,3 +286,17 @@ def test_loading_a_model_does_not_import_the_compiler():
     script += "assert 'torch._dynamo' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_newer_config_loads_without_its_new_keys(tmp_path, caplog):
+    config = json.loads(tiny_config().model_dump_json())
+    assert config["format_version"] == 1
+    newer = config | {"format_version": 2, "depth_branch": {"a": 1}}
+    newer["audio_adapter"] |= {"gate": "tanh"}
+    (tmp_path / "config.json").write_text(json.dumps(newer))
+    assert read_config(tmp_path) == tiny_config()
+    assert "format 2 is newer than this save-avs" in caplog.text
+    assert "audio_adapter.gate" in caplog.text and "depth_branch" in caplog.text
+    (tmp_path / "config.json").write_text(json.dumps(newer | {"format_version": 1}))
+    with pytest.raises(UsageError, match="Extra inputs are not permitted"):
+        read_config(tmp_path)

@@ -39,8 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(ConnectionError):  # the other side may hang up
             answer(self)
 
-    def do_HEAD(self) -> None:
-        self.do_GET()
+    do_HEAD = do_POST = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -1,8 +1,10 @@
-"""A local Hugging Face Hub with one repository: the requests of huggingface_hub, over the file server."""
+"""A local Hugging Face Hub with one repository, read and written by huggingface_hub, over the file server."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +24,12 @@ class Hub:
     revisions: dict[str, str] = field(default_factory=dict)
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     downloads: list[Answer] = field(default_factory=list)
-    token: str = ""
+    token: str = ""  # that the requests must have; without it, a private repository seems absent
+    gated: bool = False  # to those without the token, the terms are to be accepted
+    created: dict[str, object] = field(
+        default_factory=dict
+    )  # what the last request for a new repository asked
+    cards: list[str] = field(default_factory=list)  # model cards that were sent for validation
 
     @property
     def endpoint(self) -> str:
@@ -30,22 +37,29 @@ class Hub:
 
     def push(self, folder: Path, revision: str = "main") -> str:
         """Make a new commit of a folder's files; return its name."""
-        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+        return self.commit({path.name: path.read_bytes() for path in sorted(folder.iterdir())}, revision)
+
+    def commit(self, files: dict[str, bytes], revision: str) -> str:
         commit = hashlib.sha1(b"".join(files.values())).hexdigest()
         self.commits[commit] = files
         self.revisions |= {revision: commit, commit: commit}
         return commit
 
     def answer(self, handler: Handler) -> None:
+        if handler.command == "POST":
+            self.write(handler)
+            return
         _, _, rest = handler.path.split("?")[0].partition(f"/{self.name}/resolve/")
         revision, _, file = rest.partition("/")
         commit = self.revisions.get(revision, "")
         content = self.commits.get(commit, {}).get(file)
-        denied = self.token and handler.headers.get("Authorization") != f"Bearer {self.token}"
+        denied = self.denies(handler)
         if content is None or denied:
             known = f"/{self.name}/" in handler.path and not denied
             code = "RepoNotFound" if not known else "RevisionNotFound" if not commit else "EntryNotFound"
-            handler.send_response(404 if known else 401)
+            if denied and self.gated:
+                code = "GatedRepo"
+            handler.send_response(404 if known else 403 if code == "GatedRepo" else 401)
             handler.send_header("X-Error-Code", code)
             handler.send_header("X-Error-Message", "Repository not found" if not known else "not found")
             if commit and known:
@@ -58,6 +72,44 @@ class Hub:
         if file.endswith(LARGE):
             self.server.headers |= {"X-Linked-Etag": self.server.etag, "X-Linked-Size": str(len(content))}
         (self.downloads.pop(0) if self.downloads and handler.command == "GET" else well)(handler)
+
+    def denies(self, handler: Handler) -> bool:
+        return bool(self.token) and handler.headers.get("Authorization") != f"Bearer {self.token}"
+
+    def write(self, handler: Handler) -> None:
+        """Create a repository, validate a card, say how files are uploaded, or commit them."""
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        name, _, revision = handler.path.split("?")[0].removeprefix("/api/models/").rpartition("/")
+        if self.denies(handler):
+            handler.send_error(401)
+        elif handler.path == "/api/repos/create":
+            self.created = json.loads(body)
+            owner, _, repository = self.name.partition("/")
+            owner = str(self.created.get("organization") or owner)
+            reply(handler, {"url": f"{self.endpoint}/{owner}/{self.created.get('name', repository)}"})
+        elif handler.path == "/api/validate-yaml":
+            self.cards.append(json.loads(body)["content"])
+            reply(handler, {"errors": [], "warnings": []})
+        elif name.endswith("/preupload"):
+            files = [file["path"] for file in json.loads(body)["files"]]
+            modes = [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in files]
+            reply(handler, {"files": modes})
+        else:
+            self.name = name.removesuffix("/commit")
+            lines = [json.loads(line)["value"] for line in body.splitlines()]
+            files = {line["path"]: b64decode(line["content"]) for line in lines if "path" in line}
+            commit = self.commit(files, revision)
+            url = f"{self.endpoint}/{self.name}/commit/{commit}"
+            reply(handler, {"success": True, "commitOid": commit, "commitUrl": url})
+
+
+def reply(handler: Handler, document: object) -> None:
+    content = json.dumps(document).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
 
 
 def _etag(file: str, content: bytes) -> str:

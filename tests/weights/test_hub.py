@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import PyTorchModelHubMixin as Mixin
 from huggingface_hub import constants
 
+import save_avs
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.models import SAVE, save_model
 from save_avs.models.serialization import CONFIG, WEIGHTS
@@ -78,6 +84,86 @@ def spoil_next_download(server: Hub) -> None:
         handler.wfile.write(handler.start())
 
     server.downloads = [spoiled]
+
+
+@pytest.mark.parametrize("name", ["from_pretrained", "save_pretrained", "push_to_hub"])
+def test_signature_is_the_mixins(name):
+    ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (save_avs, Mixin))
+    wanted = [p for p in theirs.values() if p.name not in ("self", "config", "model_kwargs")]  # of the model
+    for parameter in wanted:
+        assert (ours[parameter.name].kind, ours[parameter.name].default) == (
+            parameter.kind,
+            parameter.default,
+        )
+
+
+def test_pushed_model_comes_back(server, folder, tmp_path):
+    server.token = "hf_secret"
+    card = {"license": "gpl-2.0", "datasets": ["owner/clips"]}
+    model = load(folder)
+    url = save_avs.push_to_hub(
+        model, "owner/mine", token="hf_secret", private=True, branch="v2", model_card_kwargs=card
+    )
+    assert url == f"{server.endpoint}/owner/mine/commit/{server.revisions['v2']}"
+    assert (server.created["name"], server.created["visibility"]) == ("mine", "private")
+    data = huggingface_hub.ModelCard(server.cards[-1]).data
+    assert (data.license, data.datasets, data.library_name) == ("gpl-2.0", ["owner/clips"], "save-avs")
+    options: dict[str, Any] = {
+        "revision": "v2",
+        "cache_dir": tmp_path / "own",
+        "precision": "fp32",
+        "device": "cpu",
+    }
+    back = save_avs.from_pretrained("owner/mine", token="hf_secret", **options)
+    assert torch.equal(logits(back), logits(model))
+    requests = len(server.server.paths)
+    assert save_avs.from_pretrained("owner/mine", local_files_only=True, **options).name == model.name
+    assert len(server.server.paths) == requests
+
+
+def test_save_pretrained_pushes_what_it_wrote(server, folder, tmp_path):
+    url = save_avs.save_pretrained(load(folder), tmp_path / "mine", push_to_hub=True)
+    assert url is not None and server.created["name"] == "mine"
+    pushed = server.commits[server.revisions["main"]]
+    assert pushed == {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    assert save_avs.save_pretrained(load(folder), tmp_path / "kept") is None
+
+
+def test_push_without_permission_is_one_line(server, folder):
+    server.token = "hf_secret"
+    with pytest.raises(SaveAvsError, match=r"owner/mine on http\S+ was not written \(.*\): set HF_TOKEN"):
+        save_avs.push_to_hub(load(folder), "owner/mine", token="hf_other")
+    assert server.created == {}
+
+
+def test_gated_repository_says_where_its_terms_are(server):
+    server.token, server.gated = "hf_secret", True
+    terms = rf"is gated: accept its terms at {server.endpoint}/owner/tiny, and set HF_TOKEN"
+    with pytest.raises(SaveAvsError, match=terms):
+        save_avs.from_pretrained("owner/tiny")
+    assert save_avs.from_pretrained("owner/tiny", token="hf_secret").name == "tiny"
+
+
+def test_local_files_only_asks_no_server(server, tmp_path):
+    with pytest.raises(
+        UsageError, match=rf"is not in {re.escape(str(tmp_path))}, and only local files are asked for"
+    ):
+        save_avs.from_pretrained("owner/tiny", local_files_only=True, cache_dir=tmp_path)
+    assert server.server.paths == []
+
+
+def test_card_shows_the_scores_of_a_report_with_their_intervals(folder, tmp_path):
+    group = {"clips": 3, "frames": 9, "miou": {"value": 0.5, "low": 0.4, "high": 0.625, "count": 3}}
+    report = {"info": {"data": "s4", "split": "test"}, "protocols": {"dataset": {"overall": group}}}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    kwargs = {"eval_report": tmp_path / "report.json"}
+    save_avs.save_pretrained(load(folder), tmp_path / "mine", model_card_kwargs=kwargs)
+    (result,) = huggingface_hub.ModelCard.load(tmp_path / "mine" / "README.md").data.eval_results
+    assert (result.dataset_name, result.dataset_split, result.metric_value) == ("s4", "test", 0.5)
+    assert result.metric_args == {"confidence_interval_95": [0.4, 0.625], "clips": 3}
+    (tmp_path / "report.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"is not a report\.json of save-avs eval"):
+        save_avs.save_pretrained(load(folder), tmp_path / "other", model_card_kwargs=kwargs)
 
 
 def test_the_card_is_one_that_the_hub_reads(folder):

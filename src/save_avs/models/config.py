@@ -15,6 +15,8 @@ from save_avs.models.sam.build_sam import PRESETS as SAM_PRESETS
 from save_avs.models.sam.build_sam import SamConfig
 from save_avs.weights.identity import FileIdentity
 
+FORMAT_VERSION = 1  # of config.json; rises with every new key
+
 
 class _Strict(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +73,7 @@ class SaveConfig(_Strict):
     """A whole SAVE. ``SaveConfig.model_validate({"preset": "save-vit-b", ...})`` starts from a preset.
 
     Attributes:
+        format_version: of config.json; a newer one may have keys that this version does not know.
         name: its name in results.
         image_size: side of the model's square input, pixels.
         resize: how a frame becomes that square: ``squash`` ignores its aspect ratio, as the benchmarks do;
@@ -83,6 +86,7 @@ class SaveConfig(_Strict):
         pretrained: the checkpoints it was built on, written when it is saved.
     """
 
+    format_version: int = Field(default=FORMAT_VERSION, ge=1)
     name: str
     image_size: int = Field(default=256, gt=0, le=1 << 14)
     resize: Literal["squash", "pad"] = "squash"

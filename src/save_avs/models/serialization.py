@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
+from functools import reduce
 from importlib.resources import files
+from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -14,20 +18,23 @@ from safetensors.torch import save_file
 from save_avs._files import atomic_path, atomic_write, read_regular
 from save_avs.errors import SaveAvsError, UsageError, first_problem
 from save_avs.models.build import build_save, count_layers
-from save_avs.models.config import PretrainedRefs, SaveConfig
+from save_avs.models.config import FORMAT_VERSION, PretrainedRefs, SaveConfig
 from save_avs.models.pretrained import AUDIO_PREFIX, SAM_PREFIX, PretrainedPaths, find_pretrained_parts
 from save_avs.models.sam.checkpoint import resample_positions
 from save_avs.models.save import SAVE
 from save_avs.weights.state_dict import on_meta_device, read_state_dict, strict_load
 
+_logger = logging.getLogger(__name__)
+
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 _MAX_CONFIG = 2**20  # bytes
+BASE_MODELS = {f"sam-vit-{size[0]}": f"facebook/sam-vit-{size}" for size in ("base", "large", "huge")}
 AUDIO_KEYS = (AUDIO_PREFIX, "audio_classifier.")
 # keys that a checkpoint of an earlier stage may lack
 ADDED = (".adapter.", "audio_adapter.", "semantic.", "stem.cnn.", "stem.norms.", "stem.proj.")
 
 
-def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
+def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.float32, **card: Any) -> Path:
     """Write a model folder in the Hugging Face layout; each file appears complete or not at all.
 
     Of a model built on published checkpoints only what differs from them is written (what was trained, and
@@ -38,6 +45,7 @@ def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.fl
         model: built by ``build_save`` or ``build_from_pretrained``, or loaded.
         folder: to write into.
         dtype: of the floating-point tensors.
+        card: metadata of a new model card (`model_card`).
 
     Raises:
         UsageError: when the model was not built from a config, or is in bfloat16: its weights are rounded.
@@ -58,7 +66,7 @@ def save_model(model: SAVE, folder: str | Path, *, dtype: torch.dtype = torch.fl
         part.chmod(0o644)  # safetensors makes it readable by its owner alone
     if not (folder / CARD).exists():
         parameters = sum(tensor.numel() for tensor in tensors.values())
-        atomic_write(folder / CARD, model_card(config, parameters))
+        atomic_write(folder / CARD, model_card(config, parameters, **card))
     return folder
 
 
@@ -78,9 +86,25 @@ def read_config(folder: str | Path) -> SaveConfig:
     if (size := path.stat().st_size) > _MAX_CONFIG:
         raise UsageError(f"{path} has {size:,} bytes: a config has at most {_MAX_CONFIG:,}")
     try:
-        return SaveConfig.model_validate(json.loads(path.read_text()))
+        return _validated(json.loads(path.read_text()), path)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {_first_line(error)}") from error
+
+
+def _validated(values: Any, path: Path) -> SaveConfig:
+    """Validate a config; of a newer format, keys that are unknown here are left out with a warning."""
+    try:
+        return SaveConfig.model_validate(values)
+    except ValidationError as error:
+        unknown = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
+        version = values.get("format_version") if isinstance(values, dict) else None
+        if not unknown or not isinstance(version, int) or version <= FORMAT_VERSION:
+            raise
+    for *parents, key in unknown:
+        del reduce(getitem, parents, values)[key]
+    names = ", ".join(".".join(map(str, place)) for place in unknown)
+    _logger.warning("%s: format %d is newer than this save-avs: %s left out", path, version, names)
+    return SaveConfig.model_validate({**values, "format_version": FORMAT_VERSION})
 
 
 def _first_line(error: Exception) -> str:
@@ -198,11 +222,31 @@ def _check_pretrained(model: SAVE, wanted: PretrainedRefs, folder: str | Path) -
             )
 
 
-def model_card(config: SaveConfig, parameters: int) -> str:
-    """A README.md in the Hugging Face format: what can be said without knowing how the model was trained."""
+def model_card(config: SaveConfig, parameters: int, **metadata: Any) -> str:
+    """A README.md in the Hugging Face format: what can be said without knowing how the model was trained.
+
+    Args:
+        config: of the model.
+        parameters: how many the folder holds.
+        metadata: more of ``huggingface_hub.ModelCardData``: license, datasets, eval_results, ...
+    """
+    from huggingface_hub import ModelCardData
     from jinja2 import Environment, StrictUndefined
+
+    sam = config.pretrained.sam
+    base = None if sam is None else BASE_MODELS.get(str(sam.name).removesuffix("-hf"))
+    known = {
+        "library_name": "save-avs",
+        "pipeline_tag": "image-segmentation",
+        "tags": ["audio-visual-segmentation", "segment-anything", "adapters"],
+        "base_model": base,
+        "model_name": config.name,
+    }
+    data = ModelCardData(**known | metadata).to_yaml()
 
     template = files("save_avs.models").joinpath("model_card.md.jinja").read_text("utf-8")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     refs = dict(config.pretrained)
-    return environment.from_string(template).render(config=config, refs=refs, parameters=parameters)
+    return environment.from_string(template).render(
+        config=config, refs=refs, parameters=parameters, data=data
+    )

@@ -6,10 +6,10 @@ apply, and its cache is shared with other programs.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from save_avs._text import first_line
 from save_avs.errors import DataError, SaveAvsError, UsageError
@@ -40,7 +40,7 @@ class HubRepository:
         return f"{HUB_PREFIX}{self.name}@{self.revision}"
 
 
-def fetch_from_hub(repository: HubRepository, files: Sequence[str]) -> Path:
+def fetch_from_hub(repository: HubRepository, files: Sequence[str], **options: Any) -> Path:
     """Download files of a repository into the Hub's cache, and check them against the hashes that name them.
 
     The first file resolves the revision to a commit, the others come from that commit. A commit that is in
@@ -49,40 +49,47 @@ def fetch_from_hub(repository: HubRepository, files: Sequence[str]) -> Path:
     Args:
         repository: which.
         files: names; all of them are needed.
+        options: of ``hf_hub_download``: ``token``, ``cache_dir``, ``local_files_only``, ``force_download``.
 
     Returns:
         The folder of that commit.
 
     Raises:
-        UsageError: when the repository lacks one of the files, or is not cached while HF_HUB_OFFLINE is set.
+        UsageError: when the repository lacks one of the files, or is not cached while HF_HUB_OFFLINE is set
+            or only local files are asked for.
         DataError: when a file is not the one that the Hub lists.
         SaveAvsError: when the Hub cannot be reached, or has no such repository or revision.
     """
     revision, path = repository.revision, Path()
     for name in files:
-        path = _download(repository, name, revision)
+        path = _download(repository, name, revision, options)
         revision = path.parent.name  # snapshots/<commit>/<file>
         _check_hash(path)
     return path.parent
 
 
-def _download(repository: HubRepository, name: str, revision: str) -> Path:
+def _download(repository: HubRepository, name: str, revision: str, options: Mapping[str, Any]) -> Path:
     from huggingface_hub import constants, errors, hf_hub_download
 
     try:
-        return Path(hf_hub_download(repository.name, name, revision=revision))
+        return Path(hf_hub_download(repository.name, name, revision=revision, **options))
     except errors.RevisionNotFoundError as error:
         raise SaveAvsError(f"{repository.name} has no revision {repository.revision}") from error
+    except errors.GatedRepoError as error:
+        raise SaveAvsError(
+            f"{repository.name} is gated: accept its terms at {constants.ENDPOINT}/{repository.name}, "
+            "and set HF_TOKEN to a token of that account"
+        ) from error
     except errors.RepositoryNotFoundError as error:  # the Hub does not tell private repositories from none
         raise SaveAvsError(
             f"No model {repository.name} on {constants.ENDPOINT}: check the name, or set HF_TOKEN "
             "if it is private"
         ) from error
     except errors.LocalEntryNotFoundError as error:
-        if constants.HF_HUB_OFFLINE:
-            raise UsageError(
-                f"{repository} is not in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set"
-            ) from error
+        if constants.HF_HUB_OFFLINE or options.get("local_files_only"):
+            cache = options.get("cache_dir") or constants.HF_HUB_CACHE
+            why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "only local files are asked for"
+            raise UsageError(f"{repository} is not in {cache}, and {why}") from error
         raise SaveAvsError(
             f"{constants.ENDPOINT} cannot be reached, and {repository} is not cached"
         ) from error
@@ -93,6 +100,37 @@ def _download(repository: HubRepository, name: str, revision: str) -> Path:
             raise
         raise SaveAvsError(
             f"{repository}: downloading {name} failed ({first_line(error)}): try again"
+        ) from error
+
+
+def push_folder(
+    folder: Path, name: str, *, private: bool | None = None, token: str | None = None, **options: Any
+) -> str:
+    """Upload a model folder as a commit of a repository, created if there is none; return its URL.
+
+    Args:
+        folder: its files are uploaded.
+        name: owner/name, or a name of your own account.
+        private: of a new repository; None for the account's default.
+        token: instead of HF_TOKEN.
+        options: of ``HfApi.upload_folder``.
+
+    Raises:
+        SaveAvsError: when the Hub refuses it or cannot be reached.
+    """
+    from huggingface_hub import HfApi, constants
+
+    api = HfApi(token=token)
+    try:
+        created = api.create_repo(name, private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=created.repo_id, folder_path=folder, **options))
+    except Exception as error:
+        if getattr(error, "errno", None):
+            raise
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        hint = "set HF_TOKEN to a token that may write" if status in (401, 403) else "try again"
+        raise SaveAvsError(
+            f"{name} on {constants.ENDPOINT} was not written ({first_line(error)}): {hint}"
         ) from error
 
 

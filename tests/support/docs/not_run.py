@@ -115,7 +115,6 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
 # Programs that are not ours.
 OTHERS = {
     "git": "a program of its own; tests/test_forge.py compares the addresses",
-    "hf": "the Hub's own tool",
     "make": "tests/docs/test_commands.py looks the target up in the Makefile",
     "pip": "tests/docs/test_commands.py looks the extra up in pyproject.toml",
     "tensorboard": "a server",
