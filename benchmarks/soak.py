@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,8 +33,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from save_avs._extras import models_folder
+
 INTERVAL = 10.0  # seconds between memory samples
-SAMPLE = Path(str(files("save_avs"))) / "bundled/sample.mp4"
+SAMPLE = models_folder() / "sample.mp4"
 PROGRAM = [sys.executable, "-m", "save_avs"]
 FINAL_STATES = ("done", "failed", "cancelled")
 KINDS = ("complete", "complete", "truncated", "complete", "cancelled")  # of jobs, in a cycle

@@ -2,7 +2,7 @@
 
     python scripts/bundle_model.py runs/save-tiny/9-patchwork-256/model
 
-Writes float16 weights to src/save_avs/bundled/save-tiny/; the model card there is written by hand.
+Writes float16 weights to save-tiny/ in packages/save-avs-models; the model card there is written by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 from save_avs.models.serialization import load_folder, save_model
 
-TARGET = Path(__file__).parents[1] / "src/save_avs/bundled/save-tiny"
+TARGET = Path(__file__).parents[1] / "packages/save-avs-models/src/save_avs_models/save-tiny"
 
 
 def main(source: str) -> None:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import metadata, requires
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,9 +29,9 @@ TRACKERS = ("tensorboard", "wandb", "mlflow")
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
     """Yield each extra with a command line that needs it."""
-    from save_avs._extras import missing_packages
+    from save_avs._extras import missing_packages, models_folder
 
-    clip = str(files("save_avs") / "bundled" / "sample.mp4")
+    clip = str(models_folder() / "sample.mp4")
     for runtime in ("onnx", "openvino", "openvino-int8"):
         yield runtime, ["segment", clip, "-o", "out", "--device", "cpu", "--runtime", runtime]
     for target in ("onnx", "openvino"):
@@ -48,6 +47,8 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
         ["s3://bucket/*.mp4"],
     ):
         yield "cluster", ["batch", *inputs, "-o", "tables"]
+    if missing_packages("accelerate"):
+        yield "train", ["teach", "owl", "--images", ".", "--sounds", "."]
     for command in ("validate", "train"):
         if missing_packages("accelerate"):
             yield "train", [command, "miniature"]

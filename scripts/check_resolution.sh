@@ -19,7 +19,7 @@ uv venv --quiet --python "$python" "$venv"
 uv pip compile --quiet --python "$venv" --resolution "$resolution" --no-header --no-annotate \
     --extra train --extra serve --extra onnx --extra openvino --output-file "$work/packages.txt" pyproject.toml
 uv pip install --quiet --python "$venv" --requirement "$work/packages.txt"
-uv pip install --quiet --python "$venv" --no-deps --editable .
+uv pip install --quiet --python "$venv" --no-deps --editable . ./packages/save-avs-models
 uv pip install --quiet --python "$venv" pytest hypothesis soundfile httpx --constraint "$work/packages.txt"
 grep -E "^(av|numpy|pillow|pydantic|torch|typer|huggingface-hub|fastapi|onnx|openvino)==" "$work/packages.txt" | paste -sd' '
 

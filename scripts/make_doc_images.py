@@ -12,13 +12,13 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 import save_avs
+from save_avs._extras import models_folder
 from save_avs.types import F32, U8
 from save_avs.video import probe
 from save_avs.video.audio_reader import load_audio
@@ -26,7 +26,7 @@ from save_avs.visualization.overlay import MASK_COLOR, draw_mask
 from save_avs.visualization.plots import TEXT_COLOR, figure_to_png
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-SAMPLE = Path(str(files("save_avs") / "bundled" / "sample.mp4"))
+SAMPLE = models_folder() / "sample.mp4"
 FPS, WIDTH, STRIP, QUALITY = 10, 480, 48, 55
 RATE = 16_000
 SLATE, GRID_COLOR = (24, 27, 32), (110, 118, 130)

@@ -3,7 +3,7 @@
     python scripts/build_tuxpaint_corpus.py corpora/tuxpaint
     python scripts/make_sample.py corpora/tuxpaint
 
-Writes scenes/ and sample.mp4 under src/save_avs/bundled/; LICENCE.md and GPL-2.txt in scenes/ are kept.
+Writes scenes/ and sample.mp4 into packages/save-avs-models/; LICENCE.md and GPL-2.txt in scenes/ are kept.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from save_avs._extras import models_folder
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.synthesis.background import Background
 from save_avs.synthesis.corpus import Corpus, Manifest
@@ -25,7 +26,7 @@ from save_avs.synthesis.video_export import write_scene_video
 from save_avs.types import F32
 from save_avs.video.audio_reader import load_audio
 
-BUNDLED = Path(__file__).parents[1] / "src" / "save_avs" / "bundled"
+BUNDLED = models_folder()
 CLASSES = ("dog", "duck", "elephant", "fire engine", "horse", "owl", "rooster", "trumpet", "violin")
 NOTES = ("note-03", "note-06", "note-09", "note-12")  # of each instrument; the first is for testing
 SILENT = (

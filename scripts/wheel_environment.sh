@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# wheel_environment.sh FOLDER: build the wheel into FOLDER, and install it into .venv-wheel, which has only its dependencies.
+# wheel_environment.sh FOLDER: build both wheels into FOLDER, and install save-avs alone into .venv-wheel, with its dependencies.
 # The environment is reused, with the wheel reinstalled, until this file, pyproject.toml or constraints.txt changes.
 set -euo pipefail
 
@@ -10,9 +10,11 @@ trap 'rm -f "$log"' EXIT
 install=("$root/.venv/bin/python" -m pip --python "$venv/bin/python" install --quiet)
 
 echo "== wheel: building it"
-rm -f "$1"/save_avs-*.whl
-"$root/.venv/bin/python" -m build --wheel --outdir "$1" "$root" >"$log" 2>&1 ||
-    { cat "$log" >&2; exit 1; }
+rm -f "$1"/save_avs-*.whl "$1"/save_avs_models-*.whl
+for project in "$root" "$root/packages/save-avs-models"; do
+    "$root/.venv/bin/python" -m build --wheel --outdir "$1" "$project" >"$log" 2>&1 ||
+        { cat "$log" >&2; exit 1; }
+done
 wheel=("$1"/save_avs-*.whl)
 
 key=$(cat "${BASH_SOURCE[0]}" "$root/pyproject.toml" "$root/constraints.txt" | sha256sum | cut -d' ' -f1)

@@ -7,12 +7,12 @@ import json
 import re
 import runpy
 import shutil
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 import save_avs
+from save_avs._extras import models_folder
 
 ROOT = Path(__file__).parents[1]
 SHOWN = [getattr(save_avs, name) for name in save_avs.__all__ if name != "__version__"]
@@ -27,7 +27,7 @@ NOTEBOOK = ROOT / "examples" / "segment.ipynb"
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch) -> Path:
-    shutil.copy(str(files("save_avs") / "bundled" / "sample.mp4"), tmp_path / "clip.mp4")
+    shutil.copy(models_folder() / "sample.mp4", tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

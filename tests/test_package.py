@@ -7,6 +7,9 @@ import inspect
 import pytest
 
 import save_avs
+from save_avs import _extras
+from save_avs.cli import main
+from save_avs.cli._options import complete_models
 
 
 @pytest.mark.parametrize("name", save_avs.__all__)
@@ -29,3 +32,11 @@ def test_public_names_have_the_expected_kind():
 def test_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = save_avs.nonsense
+
+
+def test_missing_data_says_how_to_install_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(_extras, "__file__", str(tmp_path / "site" / "save_avs" / "_extras.py"))
+    monkeypatch.setattr(_extras, "find_spec", lambda name: None)
+    assert main(["segment", __file__, "--model", "save-tiny"]) == 2
+    assert "pip install ./packages/save-avs-models" in capsys.readouterr().err
+    assert complete_models("") == []

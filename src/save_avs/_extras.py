@@ -43,6 +43,24 @@ def extras() -> dict[str, list[str]]:
     return found
 
 
+def models_folder() -> Path:
+    """Return the folder of the data in save-avs-models: a clone's own, else what is installed.
+
+    Raises:
+        MissingExtraError: there is none.
+    """
+    root = Path(__file__).parents[2] / "packages" / "save-avs-models"
+    if (clone := root / "src" / "save_avs_models").is_dir():
+        return clone
+    spec = find_spec("save_avs_models")
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(
+            "the bundled model, sample and corpus are not installed: in a clone, pip install "
+            "./packages/save-avs-models; or name a model of your own"
+        )
+    return Path(spec.origin).parent
+
+
 def install_line(extra: str) -> str:
     """Return the command that installs an extra into this environment.
 

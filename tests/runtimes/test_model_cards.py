@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -42,7 +41,7 @@ def test_card_of_a_bundled_model_says_what_its_files_say(name):
 def test_models_to_train_have_their_recipe(card):
     words = card.get.split()
     parse(words)
-    assert Path(ROOT / words[1]).is_file()
+    assert (ROOT / "src/save_avs/recipes" / f"{words[1]}.yaml").is_file()
 
 
 def test_command_lists_every_card_and_what_was_not_measured(capsys):

@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from save_avs._extras import models_folder
 from save_avs.serving.api import RESULT_FILES
 from tests.support.page_visitor import SCREENSHOTS, Visitor
 from tests.support.sample_videos import make_video
@@ -25,7 +25,7 @@ from tests.support.service import Served, idle_service, serving
 playwright = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = shutil.which("chromium")
-SAMPLE = Path(str(resources.files("save_avs"))) / "bundled" / "sample.mp4"
+SAMPLE = models_folder() / "sample.mp4"
 FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
 FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 TOKEN = "correct-horse-battery"

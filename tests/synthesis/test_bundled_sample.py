@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from save_avs._extras import models_folder
 from save_avs.synthesis.corpus import CORPUS_SPLITS, Corpus, Manifest, find_corpus, sounding_classes
 from save_avs.video import probe
 from save_avs.video.audio_reader import load_audio
 
-BUNDLED = Path(str(resources.files("save_avs"))) / "bundled"
+BUNDLED = models_folder()
 
 
 @pytest.mark.parametrize("split", CORPUS_SPLITS)

@@ -1,19 +1,21 @@
 """Options and arguments that several commands have, their checks, and the names that shells complete."""
 
-from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from save_avs._extras import MissingExtraError, models_folder
 from save_avs.errors import UsageError
 
 
 def complete_models(incomplete: str) -> list[str]:
     """Complete bundled models; the shell itself completes folders."""
-    bundled = (files("save_avs") / "bundled").iterdir()
-    names = sorted(folder.name for folder in bundled if (folder / "config.json").is_file())
+    try:
+        names = sorted(config.parent.name for config in models_folder().glob("*/config.json"))
+    except MissingExtraError:
+        names = []
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -33,30 +33,29 @@ def demo(
       save-avs demo
       save-avs demo -o somewhere
     """
-    from importlib.resources import as_file, files
-
+    from save_avs._extras import models_folder
     from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
 
-    with as_file(files("save_avs") / "bundled" / "sample.mp4") as sample:
-        (job,) = plan_jobs([sample], output, ExistingPolicy.NEXT_FREE)
-        if dry_run:
-            print_line(f"would segment {sample.name} -> {job.folder}")
-            return 0
-        from save_avs.cli._models import load_and_announce
-        from save_avs.cli._progress import VideoProgress
-        from save_avs.inference.audio_events import detect_audio_events
-        from save_avs.inference.pipeline import segment
+    sample = models_folder() / "sample.mp4"
+    (job,) = plan_jobs([sample], output, ExistingPolicy.NEXT_FREE)
+    if dry_run:
+        print_line(f"would segment {sample.name} -> {job.folder}")
+        return 0
+    from save_avs.cli._models import load_and_announce
+    from save_avs.cli._progress import VideoProgress
+    from save_avs.inference.audio_events import detect_audio_events
+    from save_avs.inference.pipeline import segment
 
-        model = load_and_announce("save-tiny", device="auto", precision="auto")
-        with VideoProgress(job.path.name) as progress:
-            result = segment(
-                job.path,
-                model=model,
-                directory=job.folder,
-                on_progress=progress.update,
-                on_warning=progress.warn,
-            )
-        _print_result(result.summary(), detect_audio_events(model, sample))
+    model = load_and_announce("save-tiny", device="auto", precision="auto")
+    with VideoProgress(job.path.name) as progress:
+        result = segment(
+            job.path,
+            model=model,
+            directory=job.folder,
+            on_progress=progress.update,
+            on_warning=progress.warn,
+        )
+    _print_result(result.summary(), detect_audio_events(model, sample))
     print_line(f"overlay:  {job.folder / 'overlay.mp4'}")
     print_line(f"timeline: {job.folder / 'timeline.png'}")
     return 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from save_avs._extras import models_folder
 from save_avs._files import atomic_folder, atomic_write
 from save_avs._text import json_document
 from save_avs.models.config import SaveConfig
@@ -58,7 +59,7 @@ def export_model(
         SaveAvsError: when the export disagrees with PyTorch.
     """
     target, target_precision = get_target(to, precision)
-    video = Path(check) if check else Path(str(files("save_avs"))) / "bundled" / "sample.mp4"
+    video = Path(check) if check else models_folder() / "sample.mp4"
     with atomic_folder(Path(folder), overwrite=overwrite) as part:
         model = load_folder(find_model_folder(name_or_path), pretrained=pretrained)
         assert model.config is not None  # it was loaded

@@ -1,12 +1,12 @@
 """``load_model``: a bundled name, a model folder or a hub repository to a model that is ready to run."""
 
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Literal, overload
 
 import torch
 
+from save_avs._extras import models_folder
 from save_avs.errors import UsageError
 from save_avs.models.precision import resolve_precision, set_precision
 from save_avs.models.pretrained import PretrainedPaths
@@ -110,7 +110,7 @@ def find_model_folder(name_or_path: str | Path) -> Path:
     if name.startswith(HUB_PREFIX):
         return fetch_from_hub(HubRepository.parse(name), (CONFIG, WEIGHTS))
     if name in BUNDLED:
-        return Path(str(resources.files("save_avs"))) / "bundled" / name
+        return models_folder() / name
     folder = Path(name_or_path)
     if not (folder / CONFIG).is_file():
         close = get_close_matches(name, BUNDLED, n=1)

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from save_avs import __version__
+from save_avs._extras import models_folder
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.serving.api import make_routes
 from save_avs.serving.auth import COOKIE, LOGIN, STATIC, AccessToken, AuthMiddleware, is_local_name
@@ -25,12 +26,15 @@ from save_avs.serving.logs import log, use_json
 from save_avs.serving.service import Service
 
 _FILES = Path(__file__).with_name("static")
-_SAMPLE = Path(str(resources.files("save_avs"))) / "bundled" / "sample.mp4"
 _DESCRIPTION = (
     "Find and mask the sounding objects in videos. Upload a video to `/v1/segment`, follow the job it "
     "becomes, and read its result files. Anyone who knows the id of a job may see, cancel and delete it; "
     "nobody can list jobs."
 )
+
+
+def _send_bundled(name: str) -> FileResponse:
+    return FileResponse(models_folder() / name)
 
 
 def make_app(service: Service, *, token: AccessToken | None = None, page: bool = True) -> FastAPI:
@@ -132,7 +136,8 @@ def add_web_ui(app: FastAPI, *, token: AccessToken | None, page: bool) -> None:
     routes = APIRouter(include_in_schema=False)
     if page:
         routes.add_api_route("/", lambda: FileResponse(_FILES / "index.html"), methods=["GET"])
-        routes.add_api_route(f"{STATIC}sample.mp4", lambda: FileResponse(_SAMPLE), methods=["GET"])
+        for name in ("sample.mp4", "example.jpg"):
+            routes.add_api_route(f"{STATIC}{name}", partial(_send_bundled, name), methods=["GET"])
     if token is not None:
         _add_login(routes, token)
     app.router.routes.extend(routes.routes)

@@ -13,7 +13,6 @@ Without ``corpus.json`` every file serves every split and only the random seed d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
+from save_avs._extras import models_folder
 from save_avs._files import atomic_write
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.datasets.stored_files import open_image
@@ -158,7 +158,7 @@ class Corpus:
 def find_corpus(root: str | Path) -> Path:
     """Return the folder of a corpus, ``sample`` being the bundled one; a UsageError if it has no cutouts."""
     if str(root) == BUNDLED:
-        return Path(str(resources.files("save_avs"))) / "bundled" / "scenes"
+        return models_folder() / "scenes"
     if not (Path(root) / "cutouts").is_dir():
         raise UsageError(
             f"{root} is not a corpus: it has no cutouts/ folder. Fill one as docs/guides/own-data.md says, "

@@ -22,8 +22,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
         "save-avs eval save-tiny --data scenes --corpus objects --scenes 100",
         "python -m studies audio-sensitivity --corpus corpora/tuxpaint --scenes 300",
-        "python -m studies interpretability src/save_avs/bundled/sample.mp4 --corpus corpora/tuxpaint "
-        "--scenes 100",
+        "python -m studies interpretability "
+        "packages/save-avs-models/src/save_avs_models/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
     ),
     "needs a copy of ESC-50; tests/scripts/test_join_esc50.py": (
         "python scripts/join_esc50.py objects --root ESC-50 -o objects-esc50",

@@ -51,7 +51,7 @@ def make_sandbox(root: Path) -> Path:
     make_corpus(root / "objects", manifest=False)
     for name, (whole, stage) in SMALL.items():
         _recipe(root / name, whole, stage)
-    shutil.copytree(ROOT / "src" / "save_avs" / "bundled", root / "src" / "save_avs" / "bundled")
+    shutil.copytree(ROOT / "packages", root / "packages")
     return root
 
 

@@ -1,0 +1,1 @@
+"""Data of save-avs; save-tiny/README.md and scenes/LICENCE.md have its licenses."""
