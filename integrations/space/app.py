@@ -19,7 +19,7 @@ def segment(video: str, fps: float) -> tuple[str, str, str]:
     try:
         result = save_avs.segment(video, model=MODEL, fps=fps, end=MAX_SECONDS, **files)
     except save_avs.errors.SaveAvsError as error:
-        raise gr.Error(str(error)) from error
+        raise gr.Error(str(error).replace(f"{Path(video).parent}/", "")) from error
     return str(folder / "overlay.mp4"), str(folder / "timeline.png"), repr(result)
 
 
