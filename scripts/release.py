@@ -29,7 +29,10 @@ def owners() -> dict[str, set[str]]:
     found = {}
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
-        if path.suffix not in (".md", ".toml", ".yml", ".yaml", ".cff", ".ipynb") or not path.is_file():
+        if (
+            path.suffix not in (".md", ".toml", ".txt", ".yml", ".yaml", ".cff", ".ipynb")
+            or not path.is_file()
+        ):
             continue
         if names := set(OWNER.findall(path.read_text("utf-8"))):
             found[name] = names
@@ -49,6 +52,9 @@ def problems(tag: str | None = None) -> list[str]:
     found, now = [], version()
     if tag is not None and tag != f"v{now}":
         found.append(f"the tag is {tag}, the version in pyproject.toml {now}: tag v{now}")
+    models = (ROOT / "packages" / "save-avs-models" / "pyproject.toml").read_text("utf-8")
+    if tomllib.loads(models)["project"]["version"] != now:
+        found.append(f"save-avs-models has another version than {now}: change it")
     if not notes():
         found.append(f"CHANGELOG.md has no section '## [{now}] - YYYY-MM-DD': write it")
     if not re.search(rf"(?m)^version: {re.escape(now)}$", (ROOT / "CITATION.cff").read_text("utf-8")):

@@ -25,13 +25,17 @@ def test_wrong_tag_missing_section_and_mixed_owners_are_problems(tmp_path, monke
     monkeypatch.setattr(release, "ROOT", tmp_path)
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (tmp_path / "CITATION.cff").write_text("version: 1.2.2\n")
+    models = tmp_path / "packages" / "save-avs-models"
+    models.mkdir(parents=True)
+    (models / "pyproject.toml").write_text('[project]\nversion = "1.2.2"\n')
     (tmp_path / "CHANGELOG.md").write_text("## [1.2.30] - 2026-01-01\n\n* old\n")
     monkeypatch.setattr(release, "owners", lambda: {"a.md": {"one"}, "b.md": {"two", "OWNER"}})
     found = "\n".join(release.problems("v1.2"))
-    assert len(found.splitlines()) == 5
+    assert len(found.splitlines()) == 6
     for reason in (
         "tag v1.2.3",
         "no section",
+        "save-avs-models",
         "CITATION",
         "different owners (OWNER, one, two)",
         "owner NAME",
