@@ -4,8 +4,9 @@
         [--rounds N] [--threads N] [--only NAMES] [--int8] [--no-memory] [--json FILE] [--plot FILE]
 
 Weights are random. All implementations of a case are timed interleaved, so that other load affects them
-alike; the limit is the fastest matrix product of the same rounds. Operations are those of our implementation,
-without padding.
+alike; the fastest round of each counts. The limit is the fastest matrix product of the same rounds, by torch
+or by oneDNN. Operations are SAM's own in matrix products and convolutions: without padding, and without the
+extra channels that carry the relative position in some of our kernels.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import platform
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ from save_avs._files import atomic_path, atomic_write
 from save_avs.evaluation.runtime_speed import PeakMatmul, time_call, time_interleaved
 from save_avs.models import SaveConfig
 from save_avs.models.profile import profile_model
+from save_avs.models.sam import build_sam
+from save_avs.models.sam.attention import Attention
+from save_avs.weights.state_dict import on_meta_device
 
 DEFAULT = ("256x1", "256x8", "512x4", "1024x1")  # image size x batch size
 LARGE = 1024  # image size from which on there are at most three rounds: one takes half a minute
@@ -42,6 +47,7 @@ class Row:
         part, preset, size, batch, implementation, precision: of the case.
         ms: milliseconds per frame.
         ratio: times the speed of transformers in float32.
+        gflops: GFLOP/s.
         limit_gflops: GFLOP/s of the fastest matrix product.
         share: of the limit.
         megabytes: peak memory beyond the weights; None where it was not measured.
@@ -55,6 +61,7 @@ class Row:
     precision: str
     ms: float
     ratio: float
+    gflops: float
     limit_gflops: float
     share: float
     megabytes: float | None
@@ -63,10 +70,23 @@ class Row:
 def gflop(part: Part, name: str, size: int) -> float:
     """Return the operations per frame."""
     adapters = {} if part == "model" else {"image_adapter": None}
-    flops = profile_model(
-        SaveConfig.from_preset(f"save-{name.replace('_', '-')}", image_size=size, **adapters)
-    ).flops
-    return (sum(flops.values()) if part == "model" else flops["SAM encoder"]) / 1e9
+    config = SaveConfig.from_preset(f"save-{name.replace('_', '-')}", image_size=size, **adapters)
+    flops = profile_model(config).flops
+    counted = sum(flops.values()) if part == "model" else flops["SAM encoder"]
+    return (counted - position_flops(name, size)) / 1e9
+
+
+def position_flops(name: str, size: int) -> int:
+    """Return the counted operations per frame in the extra channels that carry the relative position."""
+    with on_meta_device():
+        blocks = build_sam(name, image_size=size).image_encoder.blocks
+    total = 0
+    for attention in (block.get_submodule("attn") for block in blocks):
+        assert isinstance(attention, Attention)
+        for down, across, h, w in chain.from_iterable(attention.regions):
+            cut = int(h * w < attention.window_size**2)  # one more key, and a channel for it
+            total += 2 * down * across * attention.num_heads * h * w * (h * w + cut) * (h + w + cut)
+    return total
 
 
 @torch.inference_mode()
@@ -75,7 +95,7 @@ def compare(cases: list[Case], rounds: int, memory: bool) -> list[Row]:
     runs = {(case.implementation, case.precision): case.build() for case in cases}
     limits = {precision: PeakMatmul(dtype) for precision, dtype in DTYPES.items()}
     timed = {" ".join(variant): partial(time_call, run) for variant, run in runs.items()}
-    seconds = time_interleaved(timed | limits, rounds)
+    seconds = time_interleaved(timed | limits, rounds, choose=min)
     del runs, timed
     first = cases[0]
     work = gflop(first.part, first.preset, first.size) * first.batch
@@ -88,6 +108,7 @@ def compare(cases: list[Case], rounds: int, memory: bool) -> list[Row]:
                 *(case.part, case.preset, case.size, case.batch, case.implementation, case.precision),
                 ms=1e3 * taken / case.batch,
                 ratio=seconds["transformers fp32"] / taken,
+                gflops=work / taken,
                 limit_gflops=limit,
                 share=work / taken / limit,
                 megabytes=peak_megabytes(case) if memory else None,
@@ -100,7 +121,7 @@ def make_table(rows: list[Row]) -> Table:
     """Format the measurements, with a section per size and batch."""
     title = "ms per frame, times the speed of transformers' float32, share of the limit"
     table = Table(title=f"{rows[0].part}, {rows[0].preset}: {title}")
-    for heading in ("px", "batch", "method", "ms", "ratio", "share", "GFLOP/s", "MB"):
+    for heading in ("px", "batch", "method", "ms", "ratio", "GFLOP/s", "limit", "share", "MB"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     previous = rows[0]
     for row in rows:
@@ -108,7 +129,8 @@ def make_table(rows: list[Row]) -> Table:
             table.add_section()
         previous = row
         memory = "" if row.megabytes is None else f"{row.megabytes:.0f}"
-        cells = (f"{row.ms:.1f}", f"{row.ratio:.2f}", f"{row.share:.0%}", f"{row.limit_gflops:.0f}", memory)
+        rates = (f"{row.gflops:.0f}", f"{row.limit_gflops:.0f}", f"{row.share:.0%}")
+        cells = (f"{row.ms:.1f}", f"{row.ratio:.2f}", *rates, memory)
         table.add_row(str(row.size), str(row.batch), f"{row.implementation} {row.precision}", *cells)
     return table
 

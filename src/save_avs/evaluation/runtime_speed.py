@@ -147,10 +147,16 @@ def time_call(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def time_interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each run; each round has all of them, under the same machine load.
+def time_interleaved(
+    runs: Mapping[str, Callable[[], float]],
+    rounds: int,
+    *,
+    choose: Callable[[list[float]], float] = median,
+) -> dict[str, float]:
+    """Return the median (or what ``choose`` makes of all) seconds of each run.
 
-    A run returns the seconds it took. The first round, of warm-up, is not counted.
+    Each round has all of them, under the same machine load. A run returns the seconds it took. The first
+    round, of warm-up, is not counted.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for counted in [False] + [True] * rounds:
@@ -158,7 +164,7 @@ def time_interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> di
             taken = run()
             if counted:
                 seconds[name].append(taken)
-    return {name: median(times) for name, times in seconds.items()}
+    return {name: choose(times) for name, times in seconds.items()}
 
 
 class PeakMatmul:
