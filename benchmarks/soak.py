@@ -91,7 +91,9 @@ def start_service(data: Path, database: str | None) -> Iterator[tuple[MonitoredP
         address = process.stderr.readline().split()[-1]
         # A full pipe would block the server.
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        with httpx.Client(base_url=address, timeout=120) as client:
+        # A connection of its own for each request, as those of many clients.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(base_url=address, timeout=120, limits=limits) as client:
             yield MonitoredProcess(process), client
     finally:
         process.send_signal(signal.SIGTERM)

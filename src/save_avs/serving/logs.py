@@ -3,6 +3,7 @@
 import logging
 import socket
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 log = logging.getLogger("uvicorn.error")
@@ -17,6 +18,7 @@ def use_json() -> None:
             rename_fields={"levelname": "level", "exc_info": "traceback"},
             static_fields={"server": socket.gethostname()},
             timestamp="time",
+            reserved_attrs=[*RESERVED_ATTRS, "color_message"],
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

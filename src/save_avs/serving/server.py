@@ -97,6 +97,7 @@ def server_config(app: FastAPI, *, json_logs: bool = False) -> uvicorn.Config:
         ws="none",
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,  # seconds: longer than proxies reuse a connection
         server_header=False,
         **logs,
     )

@@ -55,6 +55,11 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m tests.support.faults.disturb train SIGKILL",
         "python -m tests.support.batch_kills",
         "python benchmarks/soak.py",
+        "python -m tests.support.server_kills",
+    ),
+    "needs root and minutes; tests/deploy checks the same files": (
+        "scripts/check_image.sh",
+        "python scripts/check_proxy.py",
     ),
     "takes half a minute; the tests of each part compare with the same references": (
         "python scripts/compare_with_ancestors.py",
@@ -95,6 +100,8 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs serve",
         "save-avs serve --host 0.0.0.0",
         "export SAVE_AVS_TOKEN=$(openssl rand -hex 24)",
+        "export SAVE_AVS_DATABASE=postgresql://save:PASSWORD@database.example.org/save",
+        "save-avs serve --host 0.0.0.0 --data /mnt/save-avs",
         'curl -H "Authorization: Bearer $SAVE_AVS_TOKEN" -F file=@clip.mp4 http://server:7860/v1/segment',
     ),
     "needs a web server and a pipe; tests/inference/test_spooled_input.py has them": (
@@ -115,10 +122,15 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
 # Programs that are not ours.
 OTHERS = {
     "git": "a program of its own; tests/test_forge.py compares the addresses",
+    "docker": "pulls images; scripts/check_image.sh builds the same file with podman",
+    "kubectl": "needs a cluster; tests/deploy/test_deploy_files.py",
     "make": "tests/docs/test_commands.py looks the target up in the Makefile",
     "pip": "tests/docs/test_commands.py looks the extra up in pyproject.toml",
     "tensorboard": "a server",
 }
 
 # Blocks that another test runs whole, by their first command.
-BLOCKS_ELSEWHERE = {"server=http://127.0.0.1:7860": "tests/serving/test_service_docs.py"}
+BLOCKS_ELSEWHERE = {
+    "server=http://127.0.0.1:7860": "tests/serving/test_service_docs.py",
+    "cd deploy": "tests/deploy/test_deploy_files.py checks what it starts",
+}

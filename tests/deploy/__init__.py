@@ -1,0 +1,1 @@
+"""The files in deploy/, by tools that know their formats."""
