@@ -26,7 +26,7 @@ podman run --detach --name save-avs-check --network host --ulimit nofile=1024:10
 ask() { curl --silent --show-error --fail --header "Authorization: Bearer $SAVE_AVS_TOKEN" "$@"; }
 for _ in $(seq 120); do ask "http://127.0.0.1:$port/readyz" 2>/dev/null && break || sleep 1; done
 podman exec save-avs-check sh -c 'test "$(id -u)" = 10001 && ! touch /opt/save-avs/x 2>/dev/null && touch /data/x /tmp/x'
-id=$(ask --form file=@src/save_avs/bundled/sample.mp4 --form fps=2 "http://127.0.0.1:$port/v1/segment" | cut -d'"' -f4)
+id=$(ask --form file=@packages/save-avs-models/src/save_avs_models/sample.mp4 --form fps=2 "http://127.0.0.1:$port/v1/segment" | cut -d'"' -f4)
 for _ in $(seq 120); do
     state=$(ask "http://127.0.0.1:$port/v1/jobs/$id" | grep -o '"state":"[a-z]*"')
     case $state in *accepted* | *running*) sleep 1 ;; *) break ;; esac

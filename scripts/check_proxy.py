@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 
+from save_avs._extras import models_folder
 from tests.support.postgres import postgres
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +87,7 @@ def start_proxy(folder: Path) -> Iterator[ssl.SSLContext]:
 
 def check(client: httpx.Client, server: subprocess.Popen[bytes]) -> list[tuple[str, int]]:
     """Send videos, kill a server, and return state and attempts of each job."""
-    video = (ROOT / "src/save_avs/bundled/sample.mp4").read_bytes()
+    video = (models_folder() / "sample.mp4").read_bytes()
     ids = []
     for _ in range(JOBS):
         answer = client.post("/v1/segment", files={"file": ("clip.mp4", video)}, data={"fps": "1"})
