@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.optimize import minimize
 
 import save_avs
 from save_avs.cli import main
@@ -22,7 +23,7 @@ from save_avs.synthesis.scene import SceneOptions
 from save_avs.training.collate import collate_scenes
 from save_avs.training.stage_config import SyntheticStage
 from save_avs.training.tasks import Normalizer
-from save_avs.training.teach import LessonTask
+from save_avs.training.teach import NAMING_DECAY, LessonTask
 from tests.models.test_prompting import CONFIG as SAM_CONFIG
 from tests.support.sam_oracle import make_oracle
 from tests.support.tiny_corpus import SOUNDING, make_corpus, write_tone
@@ -142,6 +143,29 @@ def test_a_taught_model_names_one_class_more_and_keeps_the_others(corpus, place)
     ]
     assert sum(moved) > len(moved) / 2
     assert 0 <= taught.old_after <= 1 and len(lines) == 2
+
+
+def test_the_new_sound_is_named_by_the_optimum_of_a_logistic_regression(corpus, place):
+    stage = SyntheticStage(
+        name="s", task="synthetic-avs", trainable=("sam",), steps=2, batch_size=8, lr=1e-3, val_samples=2
+    )
+    task = LessonTask(tiny_model(), lesson_stream(corpus, place).lesson, stage)
+    draw = torch.Generator().manual_seed(0)
+    features = 5 + 3 * torch.randn(400, 6, generator=draw)
+    heard = (features[:, 0] - features[:, 1] + torch.randn(400, generator=draw) > 0).float()
+    task.sounds = [(features[:150], heard[:150]), (features[150:], heard[150:])]
+    fitted = task.fit_naming()
+    scaled = ((features - features.mean(0)) / features.std(0)).double().numpy()
+
+    def cost(weights: np.ndarray) -> float:
+        logits = scaled @ weights[:-1] + weights[-1]
+        losses = np.logaddexp(0, logits) - heard.numpy() * logits
+        return losses.mean() + NAMING_DECAY * (weights[:-1] ** 2).sum()
+
+    best = minimize(cost, np.zeros(7), method="BFGS").x
+    with torch.no_grad():
+        found = fitted(features)[:, 0].numpy()
+    assert found == pytest.approx(scaled @ best[:-1] + best[-1], abs=0.02)
 
 
 def test_boxes_become_masks_by_sam(corpus, place, tmp_path, capsys):

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from save_avs._files import atomic_folder
 from save_avs.errors import UsageError
@@ -28,12 +29,13 @@ from save_avs.training.distributed import DistributedContext
 from save_avs.training.recipe import TrainerOptions
 from save_avs.training.stage_config import SceneConfig, SyntheticStage
 from save_avs.training.stage_schedule import synthetic_schedule
-from save_avs.training.tasks import VALIDATION_SEED, Normalizer, Task, audio_tagging_loss, mask_terms
+from save_avs.training.tasks import VALIDATION_SEED, Normalizer, Task, mask_terms
 from save_avs.training.trainer import Trainer
 from save_avs.types import Bool
 
 DEFAULT_STEPS, BATCH_SIZE = 240, 16
 OLD_SCENES, OLD_SEED = 60, 2024  # of the check of the old classes
+NAMING_DECAY = 1e-3  # of the squared weights of the new class's name, on standardized features
 _TRAINED = ("sam", "audio_adapter", "stem.norms", "stem.proj")
 _SCENES = SceneConfig(
     num_objects=(1, 3),
@@ -190,7 +192,7 @@ def _train(
         steps=steps,
         batch_size=BATCH_SIZE,
         views=2,
-        lr=4e-4,
+        lr=1e-3,
         warmup_steps=max(1, steps // 12),
         optimizer="muon",
         ema_decay=0.98,
@@ -204,7 +206,7 @@ def _train(
     distributed = DistributedContext(precision=resolve_precision("auto", device), device=str(device))
     options = TrainerOptions(checkpoint_interval_s=1e9)
     Trainer(task, stage, folder, distributed=distributed, options=options, callbacks=callbacks).run()
-    _add_class(student, lesson.name, task.heard)
+    _add_class(student, lesson.name, task.fit_naming())
 
 
 @torch.no_grad()
@@ -231,12 +233,14 @@ class LessonTask(Task):
         self.stream = LessonStream(lesson, options, size, model.frontend, stage.seed)
         self.val_stream = LessonStream(lesson, options, size, model.frontend, stage.seed + VALIDATION_SEED)
         self.teacher = copy.deepcopy(model).eval().requires_grad_(False)
-        self.heard = nn.Linear(model.audio_adapter.audio_dim, 1).to(model.device)
-        self.modules = nn.ModuleDict({"model": model, "heard": self.heard})
+        self.sounds: list[
+            tuple[Tensor, Tensor]
+        ] = []  # features [B,D] so far, and whether the new one is heard
+        self.modules = nn.ModuleDict({"model": model})
         self.model = model
 
     def loss(self, batch: SceneBatch, total: Normalizer) -> dict[str, Tensor]:
-        """Return the loss of the masks, and that of whether the new sound is heard."""
+        """Return the loss of the masks; the sounds are kept for `fit_naming`."""
         clips, (heard, rehearsal) = batch.clips, batch.sounds.T
         features = self.model.audio_backbone(clips.log_mel)
         logits = self.model.decode(*self.model.encode(clips.images, clips.log_mel, features))
@@ -245,9 +249,32 @@ class LessonTask(Task):
         if old.any():
             with torch.no_grad():
                 masks[old] = self.teacher(clips.images[old], clips.log_mel[old]).sigmoid().to(masks.dtype)
-        terms = mask_terms(logits, masks, clips.has_mask, total)
-        naming = audio_tagging_loss(self.heard(features.detach()), heard[:, None], total)
-        return {**terms, "loss": terms["loss"] + naming, "naming": naming}
+        self.sounds.append((features.detach().float(), heard))
+        return mask_terms(logits, masks, clips.has_mask, total)
+
+    def fit_naming(self) -> nn.Linear:
+        """Fit whether the new sound is heard: a logistic regression of the features of all steps.
+
+        The audio backbone is frozen, so that no steps of its own are needed.
+        """
+        features, heard = map(torch.cat, zip(*self.sounds, strict=True))
+        mean, scale = features.mean(0), features.std(0) + 1e-6
+        inputs = (features - mean) / scale
+        fitted = nn.Linear(features.shape[1], 1).to(features.device)
+        optimizer = torch.optim.LBFGS(fitted.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = F.binary_cross_entropy_with_logits(fitted(inputs)[:, 0], heard)
+            loss = loss + NAMING_DECAY * fitted.weight.square().sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        with torch.no_grad():
+            fitted.weight.div_(scale)
+            fitted.bias.sub_((fitted.weight * mean).sum())
+        return fitted
 
     def metrics(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Return the IoU of frames in which the new object sounds."""
