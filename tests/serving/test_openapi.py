@@ -59,5 +59,6 @@ def test_every_route_is_known(served):
         "/login",
         "/openapi.json",
         "/static",
+        "/static/example.jpg",
         "/static/sample.mp4",
     }
