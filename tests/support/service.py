@@ -83,7 +83,17 @@ def journaled(root: Path, **about: Any) -> Job:
 class IdleWorker:
     """Stands in for a worker: ready at once, and never done with a job."""
 
-    models = ({"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"},)
+    models = (
+        {
+            "name": "tiny",
+            "image_size": 64,
+            "device": "cpu",
+            "precision": "fp32",
+            "runtime": "torch",
+            "about": "A model for tests.",
+            "sounds": [],
+        },
+    )
 
     def __init__(self, *_: Any) -> None:
         self.alive = False

@@ -66,7 +66,8 @@ def segment(
         typer.Option(
             "--save",
             metavar="LIST",
-            help="Outputs, of overlay, matte, masks, timeline, frames, png, coco, npz, cvat, labelstudio.",
+            help="Outputs, of overlay, matte, masks, timeline, frames, video, logits, png, coco, npz, cvat, "
+            "labelstudio.",
         ),
     ] = "overlay,masks,timeline",
     smooth: Annotated[

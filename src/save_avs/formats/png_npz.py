@@ -1,4 +1,4 @@
-"""Masks as pixels: one PNG per frame, or one NumPy .npz."""
+"""Masks as pixels: one PNG per frame, or one NumPy .npz; logits as PNGs."""
 
 import zipfile
 from collections.abc import Callable, Sequence
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from save_avs._files import atomic_path
 from save_avs.formats.masks_json import MaskDocument
-from save_avs.types import FrameObjects, VideoMasks
+from save_avs.types import F32, FrameObjects, VideoMasks
 
 _PALETTE_IDS, _GRAY_IDS = 255, 65535
+_EDGE = 24  # a logit of 3, rounded up from that of 0.95
 
 
 def write_png(folder: Path, document: MaskDocument) -> None:
@@ -46,6 +47,20 @@ def _label_image(masks: VideoMasks, i: int) -> NDArray[np.uint16]:
     for rank, found in enumerate(masks.objects[i] if masks.objects else (), start=1):
         labels[found.mask] = ((found.id or rank) - 1) % _GRAY_IDS + 1
     return labels
+
+
+def write_logits(path: Path, logits: F32) -> None:
+    """Write the logits of a frame, f32 [M,M], as 8-bit gray: 128 + 8 x logit.
+
+    Upscaled bilinearly to the frame, they give its mask at any threshold from 0.05 to 0.95. Cells that all
+    such thresholds leave out, or mark, together with the cells around them, are 0, or 255: the file is small.
+    """
+    levels = np.clip(np.rint(8 * logits) + 128, 0, 255).astype(np.uint8)
+    image = Image.fromarray(levels)
+    levels[np.asarray(image.filter(ImageFilter.MaxFilter(3))) < 128 - _EDGE] = 0
+    levels[np.asarray(image.filter(ImageFilter.MinFilter(3))) > 128 + _EDGE] = 255
+    with atomic_path(path) as part:
+        Image.fromarray(levels).save(part)
 
 
 @lru_cache(maxsize=1)

@@ -329,7 +329,8 @@ class _Pipeline:
             )
             drawn = videos.draw(image, frame) if videos.overlay or self._thumbnails.wants() else image
             self._thumbnails.add(moment, drawn)
-            videos.write(image, frame, drawn=drawn)
+            logits = None if prediction.logits is None else prediction.logits[i]
+            videos.write(image, frame, drawn=drawn, logits=logits)
 
     def _report(self, frames: int, moment: float) -> None:
         self._flush_warnings()

@@ -34,12 +34,15 @@ class Prediction:
         masks: pixels of sounding objects, at the size of the video, bool [T,H,W].
         scores: mean probability inside each mask, 0 where it is empty, f32 [T].
         objects: the connected parts of each mask, the largest first; None where they were not asked for.
+        logits: before they were upscaled to the frame, f32 [T,M,M], -inf in silence; None where they were not
+            asked for.
     """
 
     chunk: VideoChunk
     masks: Bool
     scores: F32
     objects: tuple[FrameObjects, ...] | None = None
+    logits: F32 | None = None
 
     def frame(self, i: int) -> FrameMask:
         """Return the mask of the i-th frame of the chunk."""
@@ -77,6 +80,7 @@ class Predictor:
         smooth: time constant in seconds of the smoothing of the logits over time; 0 for none.
         objects: also separate each mask into objects.
         track: give the objects ids that persist; implies ``objects``.
+        logits: also keep the logits of every frame.
 
     Raises:
         UsageError: an option is out of range.
@@ -98,6 +102,7 @@ class Predictor:
         smooth: float = 0.0,
         objects: bool = False,
         track: bool = False,
+        logits: bool = False,
     ) -> None:
         check_threshold(threshold)
         check_batch_size(batch_size)
@@ -107,6 +112,7 @@ class Predictor:
         self._smooth = smooth
         self._objects = objects or track
         self._track = track
+        self._logits = logits
         self._min_logit = math.log(threshold / (1 - threshold))
 
     def __call__(self, chunks: Iterable[VideoChunk]) -> Iterator[Prediction]:
@@ -192,7 +198,11 @@ class Predictor:
                 objects[position] = separated
         if state.track:
             objects = [state.track(*each) for each in zip(objects, chunk.times.tolist(), strict=True)]
-        return Prediction(chunk, masks, scores, tuple(objects) if self._objects else None)
+        kept = None
+        if self._logits:
+            kept = np.full((len(chunk), *logits.shape[1:]), -np.inf, dtype=np.float32)
+            kept[inputs.positions] = logits.float().cpu().numpy()
+        return Prediction(chunk, masks, scores, tuple(objects) if self._objects else None, kept)
 
 
 def predict_logits(model: FrameModel, images: Tensor, log_mel: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from save_avs.formats.detections import iterate_detections
 from save_avs.inference.result_key import result_key
 from save_avs.inference.settings import (
     MASKS_FILE,
-    OVERLAY_FILE,
+    OUTPUT_FILES,
     SUMMARY_FILE,
     TIMELINE_FILE,
     SegmentationSettings,
@@ -31,6 +31,7 @@ from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
 from save_avs.video import VideoInfo
 from save_avs.video.frame_decoder import ReadReport
+from save_avs.visualization.overlay import MaskPainter
 from save_avs.visualization.plots import save_figure
 from save_avs.visualization.timeline import WaveformEnvelope, plot_timeline
 
@@ -133,9 +134,12 @@ class SegmentationResult:
         """Write the files that the settings name, and the summary, into a new folder; they appear at once.
 
         Raises:
-            UsageError: the folder exists and ``overwrite`` is not given.
+            UsageError: the folder exists and ``overwrite`` is not given; or the settings name the logits,
+                which are only written during segmentation.
             MediaError: the video, read again for the overlay, has changed.
         """
+        if "logits" in self.settings.outputs:
+            raise UsageError("logits are not kept in memory: give segment() the directory to write them to")
         with atomic_folder(Path(directory), overwrite=overwrite) as folder:
             with open_video_outputs(folder, self.source, self.settings) as videos:
                 for image, frame in self._images() if videos.any else ():
@@ -151,15 +155,17 @@ class SegmentationResult:
         Raises:
             MediaError: the video has changed.
         """
-        draw = self.settings.painter()
+        return self._write_video(Path(path), self.settings.painter())
+
+    def _write_video(self, path: Path, draw: MaskPainter | None) -> Path:
         with open_writer(self.source, self.settings, path) as writer:
             if self.settings.fps is None:
                 for image, frame in self._images():
-                    writer.write(draw(image, frame), frame.time)
+                    writer.write(draw(image, frame) if draw else image, frame.time)
             else:
                 for image, frame, time in self._held_masks(self.settings.fps):
-                    writer.write(draw(image, frame) if frame else image, time)
-        return Path(path)
+                    writer.write(draw(image, frame) if draw and frame else image, time)
+        return path
 
     def _held_masks(self, fps: float) -> Iterator[tuple[U8, FrameMask | None, float]]:
         """Read every frame of the video, u8 [H,W,3], with the mask last found and its own time."""
@@ -201,11 +207,14 @@ class SegmentationResult:
     def write_records(self, folder: Path) -> None:
         """Write what is not written while the video is processed: masks in each format, timeline, summary.
 
-        So is the overlay at a requested rate, which has more frames than were processed.
+        So are overlay and plain video at a requested rate, which have more frames than were processed.
         """
         document, outputs = self._document(), self.settings.outputs
-        if "overlay" in outputs and self.settings.fps is not None:
-            self.overlay(folder / OVERLAY_FILE)
+        for name in ("overlay", "video") if self.settings.fps is not None else ():
+            if name in outputs:
+                self._write_video(
+                    folder / OUTPUT_FILES[name], self.settings.painter() if name == "overlay" else None
+                )
         for name in (name for name in outputs if name in MASK_FORMATS):
             MASK_FORMATS[name].write(folder / MASK_FORMATS[name].file, document)
         if "masks" in outputs:

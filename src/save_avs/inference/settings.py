@@ -19,8 +19,10 @@ DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
 OVERLAY_FILE = "overlay.mp4"
 MATTE_FILE = "matte.mov"
+VIDEO_FILE = "video.mp4"
 MASKS_FILE = "masks.json"
 FRAMES_FOLDER = "frames"
+LOGITS_FOLDER = "logits"
 TIMELINE_FILE = "timeline.png"
 SUMMARY_FILE = "summary.json"
 
@@ -30,6 +32,8 @@ OUTPUT_FILES = {
     "masks": MASKS_FILE,
     "timeline": TIMELINE_FILE,
     "frames": FRAMES_FOLDER,
+    "video": VIDEO_FILE,
+    "logits": LOGITS_FOLDER,
 } | {name: form.file for name, form in MASK_FORMATS.items()}
 OUTPUTS = tuple(OUTPUT_FILES)
 
@@ -103,7 +107,8 @@ class SegmentationSettings:
 
     def mask_options(self) -> dict[str, Any]:
         """Return the options of ``Predictor`` that decide what becomes of the logits."""
-        return {"smooth": self.smooth, "objects": self.objects, "track": self.track}
+        options = {"smooth": self.smooth, "objects": self.objects, "track": self.track}
+        return {**options, "logits": "logits" in self.outputs}
 
     def painter(self) -> MaskPainter:
         """Return what draws the masks of one video."""

@@ -1,4 +1,4 @@
-"""Overlay and matte videos and the images of frames, written frame by frame."""
+"""Overlay, matte and plain videos, and images of frames and logits, written frame by frame."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,9 +8,10 @@ from pathlib import Path
 from PIL import Image
 
 from save_avs._files import atomic_path
-from save_avs.inference.settings import FRAMES_FOLDER, MATTE_FILE, OVERLAY_FILE, SegmentationSettings
+from save_avs.formats.png_npz import write_logits
+from save_avs.inference.settings import OUTPUT_FILES, SegmentationSettings
 from save_avs.inference.sources import VideoSource
-from save_avs.types import U8, FrameMask
+from save_avs.types import F32, U8, FrameMask
 from save_avs.video import VideoWriter
 from save_avs.video.codecs import H264, PRORES_4444, VideoEncoding
 from save_avs.visualization.overlay import MaskPainter, apply_mask_as_alpha
@@ -18,25 +19,33 @@ from save_avs.visualization.overlay import MaskPainter, apply_mask_as_alpha
 
 @dataclass(frozen=True)
 class VideoOutputs:
-    """Open video writers and the folder of images, None for what is not written, and what draws masks."""
+    """Open video writers and folders of images, None for what is not written, and what draws masks."""
 
     overlay: VideoWriter | None
     matte: VideoWriter | None
+    video: VideoWriter | None
     frames: Path | None
+    logits: Path | None
     draw: MaskPainter
 
     @property
     def any(self) -> bool:
         """Whether frames are needed at all."""
-        return any((self.overlay, self.matte, self.frames))
+        return any((self.overlay, self.matte, self.video, self.frames))
 
-    def write(self, image: U8, frame: FrameMask, *, drawn: U8 | None = None) -> None:
-        """Write an image, u8 [H,W,3], with its mask; ``drawn`` is its overlay, if available."""
+    def write(
+        self, image: U8, frame: FrameMask, *, drawn: U8 | None = None, logits: F32 | None = None
+    ) -> None:
+        """Write an image, u8 [H,W,3], with its mask; its overlay ``drawn`` and logits [M,M], if available."""
+        if self.logits is not None and logits is not None:
+            write_logits(self.logits / f"{frame.index:06d}.png", logits)
         if self.frames is not None:
             with atomic_path(self.frames / f"{frame.index:06d}.png") as part:
                 Image.fromarray(image).save(part, compress_level=1)
         if self.overlay is not None:
             self.overlay.write(self.draw(image, frame) if drawn is None else drawn, frame.time)
+        if self.video is not None:
+            self.video.write(image, frame.time)
         if self.matte is not None:
             self.matte.write(apply_mask_as_alpha(image, frame.mask), frame.time)
 
@@ -47,20 +56,22 @@ def open_video_outputs(
 ) -> Iterator[VideoOutputs]:
     """Open the videos that the settings name, in a folder; none without a folder.
 
-    At a requested rate the overlay is not among them: it has every frame of the source, and is written after.
+    At a requested rate overlay and plain video are not among them: they have every frame of the source, and
+    are written after.
     """
 
-    def open_output(name: str, file: str, encoding: VideoEncoding) -> VideoWriter | None:
-        if folder is None or name not in settings.outputs:
-            return None
-        fps = settings.fps or source.video.fps
-        return stack.enter_context(open_writer(source, settings, folder / file, fps, encoding))
+    def path(name: str) -> Path | None:
+        return folder / OUTPUT_FILES[name] if folder is not None and name in settings.outputs else None
+
+    def open_output(name: str, encoding: VideoEncoding = H264) -> VideoWriter | None:
+        file, fps = path(name), settings.fps or source.video.fps
+        return file and stack.enter_context(open_writer(source, settings, file, fps, encoding))
 
     with ExitStack() as stack:
-        overlay = open_output("overlay", OVERLAY_FILE, H264) if settings.fps is None else None
-        matte = open_output("matte", MATTE_FILE, PRORES_4444)
-        frames = folder / FRAMES_FOLDER if folder is not None and "frames" in settings.outputs else None
-        yield VideoOutputs(overlay, matte, frames, settings.painter())
+        overlay = open_output("overlay") if settings.fps is None else None
+        video = open_output("video") if settings.fps is None else None
+        matte = open_output("matte", PRORES_4444)
+        yield VideoOutputs(overlay, matte, video, path("frames"), path("logits"), settings.painter())
 
 
 def open_writer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from functools import reduce
 from importlib.resources import files
@@ -29,6 +30,7 @@ _logger = logging.getLogger(__name__)
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 _MAX_CONFIG = 2**20  # bytes
 BASE_MODELS = {f"sam-vit-{size[0]}": f"facebook/sam-vit-{size}" for size in ("base", "large", "huge")}
+_MAX_ABOUT = 500  # characters
 AUDIO_KEYS = (AUDIO_PREFIX, "audio_classifier.")
 # keys that a checkpoint of an earlier stage may lack
 ADDED = (".adapter.", "audio_adapter.", "semantic.", "stem.cnn.", "stem.norms.", "stem.proj.")
@@ -105,6 +107,17 @@ def _validated(values: Any, path: Path) -> SaveConfig:
     names = ", ".join(".".join(map(str, place)) for place in unknown)
     _logger.warning("%s: format %d is newer than this save-avs: %s left out", path, version, names)
     return SaveConfig.model_validate({**values, "format_version": FORMAT_VERSION})
+
+
+def read_card(folder: str | Path) -> str:
+    """Return the first paragraph of a model card as plain text: what the model is for; empty for none."""
+    try:
+        card = (Path(folder) / CARD).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+    prose = [part for part in card.split("\n\n") if re.match(r"\s*[\w*`]", part)]
+    words = prose[0].replace("*", "").replace("`", "").split() if prose else []
+    return " ".join(words)[:_MAX_ABOUT]
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,15 @@ from starlette.routing import BaseRoute
 
 from save_avs.errors import UsageError, first_problem
 from save_avs.formats import MASK_FORMATS, load_masks_json
-from save_avs.inference.settings import MASKS_FILE, MATTE_FILE, OVERLAY_FILE, SUMMARY_FILE, TIMELINE_FILE
+from save_avs.inference.settings import (
+    LOGITS_FOLDER,
+    MASKS_FILE,
+    MATTE_FILE,
+    OVERLAY_FILE,
+    SUMMARY_FILE,
+    TIMELINE_FILE,
+    VIDEO_FILE,
+)
 from save_avs.serving.auth import UPLOAD
 from save_avs.serving.errors import error_response
 from save_avs.serving.job import ID_PATTERN, JobOptions, JobRecord, JobState
@@ -41,6 +49,7 @@ _FORMAT_FILES = [mask_format.file for name, mask_format in MASK_FORMATS.items() 
 RESULT_FILES = (
     OVERLAY_FILE,
     MATTE_FILE,
+    VIDEO_FILE,
     MASKS_FILE,
     *_FORMAT_FILES,
     ARCHIVE,
@@ -60,7 +69,14 @@ _FILE_DOCS = {
     "content": {kind: {} for kind in _FILE_TYPES},
     "description": "the file; byte ranges are supported",
 }
-_PNG_DOCS = {"content": {"image/png": {}}, "description": "8-bit gray, 255 where an object sounds"}
+_PNG = {"image/png": {}}
+_MASK_DOCS = {"content": _PNG, "description": "8-bit gray, 255 where an object sounds"}
+_LOGITS_DOCS = {
+    "content": _PNG,
+    "description": "8-bit gray, 128 + 8 x logit, at the size of the model's output: upscaled bilinearly, the "
+    "pixels with a logit above ln(t / (1 - t)) are the mask at threshold t",
+}
+_KEPT = {"Cache-Control": "private, max-age=3600"}
 
 
 def _service(request: Request) -> Service:
@@ -226,7 +242,7 @@ def get_frames(masks: MasksDep) -> FramesView:
 @_routes.get(
     "/v1/jobs/{id}/frames/{index}.png",
     response_class=Response,
-    responses={**error_docs(404, 422), 200: _PNG_DOCS},
+    responses={**error_docs(404, 422), 200: _MASK_DOCS},
     tags=["results"],
 )
 def get_mask(masks: MasksDep, index: Annotated[int, PathParameter(ge=0)]) -> Response:
@@ -235,9 +251,21 @@ def get_mask(masks: MasksDep, index: Annotated[int, PathParameter(ge=0)]) -> Res
         raise HTTPException(404, f"Frame {index} was not processed.")
     mask, png = masks.mask(masks.indices.index(index)), io.BytesIO()
     Image.fromarray(mask.astype(np.uint8) * 255).save(png, "png", compress_level=1)
-    return Response(
-        png.getvalue(), media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
-    )
+    return Response(png.getvalue(), media_type="image/png", headers=_KEPT)
+
+
+@_routes.get(
+    "/v1/jobs/{id}/frames/{index}/logits.png",
+    response_class=FileResponse,
+    responses={**error_docs(404, 422), 200: _LOGITS_DOCS},
+    tags=["results"],
+)
+def get_logits(service: ServiceDep, job: JobDep, index: Annotated[int, PathParameter(ge=0)]) -> FileResponse:
+    """Get the logits of a frame, by its index in the video, if the job saved them."""
+    path = service.store.folder(job) / RESULT / LOGITS_FOLDER / f"{index:06d}.png"
+    if job.state is not JobState.DONE or not path.is_file():
+        raise HTTPException(404, f"No logits of frame {index}: the job is {job.state}, or did not save them.")
+    return FileResponse(path, headers=_KEPT)
 
 
 @_routes.get("/v1/models", responses=error_docs(), tags=["server"])

@@ -69,6 +69,8 @@ class ModelView(BaseModel):
     device: str
     precision: str
     runtime: str
+    about: str = Field(description="what it is good for: the first paragraph of its model card")
+    sounds: list[str] = Field(description="the sounds that it was taught to name; empty for none")
 
 
 class ModelsView(BaseModel):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PROGRESS_INTERVAL = 0.2  # seconds
 
-ModelFacts = Mapping[str, Any]  # name, image_size, device, precision, runtime
+ModelFacts = Mapping[str, Any]  # name, image_size, device, precision, runtime, about, sounds
 JobTask = tuple[JobRecord, Path]  # a job and its folder
 
 
@@ -38,7 +38,8 @@ def set_up(
     import torch
 
     from save_avs.inference.predictor import describe_model
-    from save_avs.runtimes import load_model
+    from save_avs.models.serialization import read_card, read_config
+    from save_avs.runtimes.loading import find_model_folder, load_model
 
     if config.json_logs:
         use_json()
@@ -46,7 +47,11 @@ def set_up(
     options = {"device": config.device, "precision": config.precision, "runtime": config.runtime}
     models = [load_model(name, **options) for name in config.models]
     by_name = {model.name: model for model in models}
-    facts = tuple(describe_model(model) for model in models)
+    folders = [find_model_folder(name) for name in config.models]
+    facts = tuple(
+        {**describe_model(model), "about": read_card(folder), "sounds": list(read_config(folder).classes)}
+        for model, folder in zip(models, folders, strict=True)
+    )
     return facts, lambda task: _attempt(lambda: _segment(channel, config, by_name, *task))
 
 
