@@ -92,11 +92,11 @@ audit: sbom
 
 pytest: dev system
 	@echo "== pytest: $(JOBS) processes, one torch thread each"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "$(SELECTED)" --ignore tests/serving/test_page.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "$(SELECTED)" --ignore tests/serving/page
 
 page: dev system
 	@echo "== pytest: the web page in Chromium, by itself"
-	@OMP_NUM_THREADS=1 timeout --kill-after 10 600 $(BIN)/python -m pytest tests/serving/test_page.py
+	@OMP_NUM_THREADS=1 timeout --kill-after 10 600 $(BIN)/python -m pytest tests/serving/page
 
 clean:
 	rm -rf $(VENV) .venv-wheel dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -54,6 +54,9 @@ def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(third.content))) > 0, video_masks.mask(2))
     assert video_masks.mask(2).any()
     assert served.client.get(f"/v1/jobs/{id}/frames/20.png").status_code == 404  # it ends at 19
+    logits = served.client.get(f"/v1/jobs/{id}/frames/{video_masks.indices[2]}/logits.png").raise_for_status()
+    assert Image.open(io.BytesIO(logits.content)).size == (16, 16)  # a quarter of the model's input
+    assert served.client.get(f"/v1/jobs/{id}/frames/20/logits.png").status_code == 404
 
 
 def test_only_requested_files_are_kept(served, video):
@@ -62,6 +65,8 @@ def test_only_requested_files_are_kept(served, video):
     assert served.client.get(f"/v1/jobs/{job['id']}/result/overlay.mp4").status_code == 404
     (left,) = names(served.service.files.folder(job["id"]))
     assert left.startswith("result-")  # the video is gone
+    answer = served.client.get(f"/v1/jobs/{job['id']}/frames/0/logits.png")
+    assert answer.status_code == 404 and "did not save them" in answer.json()["error"]["message"]
 
 
 def test_results_contain_no_path_of_the_server(served, video):
@@ -187,9 +192,9 @@ def test_cancelling_and_deleting(stalled, video):
 
 def test_models_health_and_metrics(served, video):
     listed = served.client.get("/v1/models").json()
-    assert listed["models"] == [
-        {"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"}
-    ]
+    about = "Segments sounding objects in videos like those it was trained on."  # its model card
+    facts = {"name": "tiny", "image_size": 64, "device": "cpu", "precision": "fp32", "runtime": "torch"}
+    assert listed["models"] == [{**facts, "about": about, "sounds": []}]
     assert listed["limits"]["duration"] == 20
     assert served.client.get("/healthz").json() == {"status": "ok"}
     assert served.client.get("/readyz").json() == {"status": "ready", "problems": []}

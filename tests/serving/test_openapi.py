@@ -30,7 +30,7 @@ def test_schemathesis_finds_nothing(served, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "11 selected / 11 total" in done.stdout, done.stdout
+    assert "12 selected / 12 total" in done.stdout, done.stdout
 
 
 def test_a_path_says_what_it_can_be_asked_with(served):

@@ -6,11 +6,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
+
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "page"
+
+_WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_AXE_OPTIONS = {
+    "runOnly": {"type": "tag", "values": _WCAG},
+    "rules": {"target-size": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
 
 
 class Visitor:
-    """A browser window on the page; records requests to other servers, and errors of the page."""
+    """A browser window on the page; records requests to other servers, errors, and what axe finds."""
 
     def __init__(self, browser, url: str, *, width: int = 1440, dark: bool = False) -> None:
         self.context = browser.new_context(
@@ -22,7 +31,7 @@ class Visitor:
         self.page.set_default_timeout(90_000)
         self.url = url.partition("#")[0].rstrip("/")
         self.problems: list[str] = []
-        self.page.on("request", lambda request: self._check(request.url))
+        self.context.on("request", lambda request: self._check(request.url))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._listen)
         self.page.goto(url)
@@ -41,7 +50,7 @@ class Visitor:
     def submit(self) -> None:
         self.page.get_by_role("button", name="Find sounding objects").click()
 
-    def heading(self, text: str, timeout: float = 60_000) -> None:
+    def heading(self, text: str, timeout: float = 120_000) -> None:
         from playwright.sync_api import expect
 
         expect(self.page.locator("#view h2").first).to_contain_text(text, timeout=timeout)
@@ -62,7 +71,22 @@ class Visitor:
         self.until("document.querySelector('.stage img').naturalWidth > 0")
 
     def screenshot(self, name: str) -> None:
+        """Keep a picture of this state, and have axe look at it."""
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        for found in Axe().run(self.page, options=_AXE_OPTIONS).response["violations"]:
+            places = [node["target"] for node in found["nodes"]]
+            self.problems.append(f"axe, {name}: {found['id']}, {found['help']}: {places}")
+
+    def tab_to(self, name: str) -> None:
+        """Press Tab until the focus is on the control with this name."""
+        for _ in range(60):
+            self.page.keyboard.press("Tab")
+            focused = self.page.evaluate(
+                "document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText"
+            )
+            if (focused or "").startswith(name):
+                return
+        raise AssertionError(f"{name} is not reached by the Tab key")
 
     def state(self) -> dict[str, Any]:
         return self.page.evaluate(

@@ -63,8 +63,8 @@ class Served:
             time.sleep(0.02)
         return job
 
-    def ended(self, id: str) -> dict[str, Any]:
-        return self.until(id, lambda job: job["state"] not in ("accepted", "running"))
+    def ended(self, id: str, wait: float = 60) -> dict[str, Any]:
+        return self.until(id, lambda job: job["state"] not in ("accepted", "running"), wait)
 
 
 def journaled(root: Path, **about: Any) -> Job:

@@ -155,7 +155,8 @@ class Predictor:
             ]
             for i in range(0, len(images), self.batch_size)
         ]
-        logits = torch.cat(batches) if batches else torch.empty(0, 1, 1)
+        side = self.model.image_size // 4
+        logits = torch.cat(batches) if batches else torch.empty(0, side, side)
         parts = logits.split([len(part.positions) for part in inputs])
         return [self._postprocess(*each) for each in zip(chunks, inputs, parts, states, strict=True)]
 

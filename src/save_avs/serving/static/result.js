@@ -95,6 +95,7 @@ export class ResultView {
     this.threshold = threshold;
     if (!this.frames || !save.includes("logits")) return this.find(".adjust").remove();
     this.adjuster = new Adjuster(this);
+    this.find(".held").hidden = false;
     const slider = this.find("#cut");
     slider.value = threshold;
     const initial = slider.value; // a threshold beyond the slider's ends is shown at its end
