@@ -262,7 +262,7 @@ def get_mask(masks: MasksDep, index: Annotated[int, PathParameter(ge=0)]) -> Res
 )
 def get_logits(service: ServiceDep, job: JobDep, index: Annotated[int, PathParameter(ge=0)]) -> FileResponse:
     """Get the logits of a frame, by its index in the video, if the job saved them."""
-    path = service.store.folder(job) / RESULT / LOGITS_FOLDER / f"{index:06d}.png"
+    path = service.files.result(job) / LOGITS_FOLDER / f"{index:06d}.png"
     if job.state is not JobState.DONE or not path.is_file():
         raise HTTPException(404, f"No logits of frame {index}: the job is {job.state}, or did not save them.")
     return FileResponse(path, headers=_KEPT)
