@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Download, TimeoutError, expect
 
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "page"
 
@@ -51,8 +53,6 @@ class Visitor:
         self.page.get_by_role("button", name="Find sounding objects").click()
 
     def heading(self, text: str, timeout: float = 120_000) -> None:
-        from playwright.sync_api import expect
-
         expect(self.page.locator("#view h2").first).to_contain_text(text, timeout=timeout)
 
     def job(self) -> str:
@@ -98,6 +98,17 @@ class Visitor:
             playhead: document.querySelector(".playhead").style.left } }"""
         )
 
+    def download(self, start: Callable[[], None]) -> Download:
+        """The download that something starts; a loaded machine may lose the first one's event."""
+        for _ in range(3):
+            try:
+                with self.page.expect_download(timeout=20_000) as download:
+                    start()
+                return download.value
+            except TimeoutError:
+                continue
+        raise AssertionError("no download has started")
+
     def close(self) -> None:
         self.context.close()
-        assert self.problems == []
+        assert not self.problems, "\n".join(self.problems)

@@ -46,6 +46,7 @@ def browser():
         pytest.skip("no chromium: apt install chromium")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with playwright.sync_playwright() as engine:
+        playwright.expect.set_options(timeout=60_000)
         browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()

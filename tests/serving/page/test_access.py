@@ -33,8 +33,8 @@ def test_the_start_shows_an_example_and_fits_the_screen(browser, tmp_path, width
 
 
 def choose_by_keyboard(visitor: Visitor, content: bytes) -> None:
-    visitor.tab_to("Choose videos")
     with visitor.page.expect_file_chooser() as chooser:  # the dialog of the system is not the page's
+        visitor.tab_to("Choose videos")
         visitor.page.keyboard.press("Enter")
     chooser.value.set_files({"name": "clip.mp4", "mimeType": "video/mp4", "buffer": content})
     expect(visitor.page.locator("#chosen")).to_contain_text("clip.mp4")
@@ -62,7 +62,6 @@ def test_a_job_is_started_and_cancelled_by_keyboard(idle_visitor, video):
 def test_a_result_is_viewed_adjusted_downloaded_and_deleted_by_keyboard(visitor, video):
     page = visitor.page
     choose_by_keyboard(visitor, video.read_bytes())
-    page.keyboard.press("Enter")  # on the file input this opens its dialog; the form is not sent
     visitor.tab_to("Find sounding objects")
     page.keyboard.press("Enter")
     visitor.heading("ound in clip.mp4")
@@ -78,9 +77,8 @@ def test_a_result_is_viewed_adjusted_downloaded_and_deleted_by_keyboard(visitor,
     assert page.evaluate("document.activeElement.id") == "cut"  # its button is disabled now
     assert page.locator("#cut").get_attribute("aria-valuetext") == "0.50, as in the files"
     visitor.tab_to("COCO")
-    with page.expect_download() as download:
-        page.keyboard.press("Enter")
-    assert download.value.suggested_filename == "clip-masks.coco.json"
+    download = visitor.download(lambda: page.keyboard.press("Enter"))
+    assert download.suggested_filename == "clip-masks.coco.json"
     visitor.tab_to("Delete")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.innerText") == "Keep"

@@ -21,7 +21,7 @@ from tests.support.page_visitor import Visitor
 from tests.support.sample_videos import make_video
 
 
-def test_from_the_sample_to_the_downloads(visitor, tmp_path):
+def test_from_the_sample_to_the_downloads(visitor, site, tmp_path):
     page = visitor.page
     visitor.screenshot("start")
     page.get_by_role("button", name="Use the sample").click()
@@ -47,11 +47,13 @@ def test_from_the_sample_to_the_downloads(visitor, tmp_path):
     assert playing["caption"] != before["caption"] and playing["playhead"] != before["playhead"]
     page.evaluate("document.querySelector('.stage video').pause()")
 
-    files = {}
-    for link in page.locator(".files a").all():
-        with page.expect_download() as download:
-            link.click()
-        files[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
+    download = visitor.download(page.get_by_role("link", name="COCO").click)
+    assert download.suggested_filename == "sample-masks.coco.json"
+    links = page.locator(".files a").all()
+    files = {
+        link.get_attribute("download"): site.client.get(link.get_attribute("href")).content for link in links
+    }
+    assert Path(download.path()).read_bytes() == files["sample-masks.coco.json"]
     assert set(files) == {f"sample-{name}" for name in RESULT_FILES if name != "matte.mov"}
     assert files["sample-overlay.mp4"][4:8] == b"ftyp" and files["sample-timeline.png"].startswith(b"\x89PNG")
     assert len(json.loads(files["sample-masks.json"])["frames"]) == 200

@@ -149,7 +149,7 @@ export function startForm() {
   $("file").onchange = () => $("file").files[0] && choose([...$("file").files]);
   $("sample").onclick = useSample;
   $("record").hidden = !navigator.mediaDevices?.getUserMedia || !window.MediaRecorder;
-  $("record").onclick = record;
+  $("record").onclick = () => record((video) => choose([video]));
   $("preview").onerror = () => {
     if (videos.length === 1) $("chosen").textContent = `${videos[0].name}: this browser cannot play it, but it can be segmented.`;
     $("preview").hidden = true;

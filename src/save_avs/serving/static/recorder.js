@@ -2,8 +2,8 @@
 
 import { $ } from "./view.js";
 
-/** Record from the camera and the microphone; the recording becomes the chosen video. */
-export async function record() {
+/** Record from the camera and the microphone; `onVideo` is called with the File. */
+export async function record(onVideo) {
   const dialog = $("recorder");
   const [problem, preview] = [dialog.querySelector(".error"), dialog.querySelector("video")];
   const toggle = dialog.querySelector("[data-do=toggle]");
@@ -37,7 +37,7 @@ export async function record() {
     recorder.ondataavailable = ({ data }) => parts.push(data);
     recorder.onstop = () => {
       const type = recorder.mimeType.split(";")[0];
-      choose([new File(parts, type.includes("mp4") ? "recording.mp4" : "recording.webm", { type })]);
+      onVideo(new File(parts, type.includes("mp4") ? "recording.mp4" : "recording.webm", { type }));
     };
     recorder.start();
     toggle.textContent = "Stop and use";
