@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from save_avs._extras import models_folder
 from tests.support.page_visitor import SCREENSHOTS, Visitor
 from tests.support.service import Served, idle_service, serving
 
 CHROMIUM = shutil.which("chromium")
-BUNDLED = Path(str(resources.files("save_avs"))) / "bundled"
-SAMPLE = BUNDLED / "sample.mp4"
+SAMPLE = models_folder() / "sample.mp4"
 FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
 FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
@@ -23,7 +22,7 @@ FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 @pytest.fixture(scope="session")
 def padded(tmp_path_factory) -> Path:
     """The bundled model as if it had been trained on padded frames; its card says what it is good for."""
-    folder = shutil.copytree(BUNDLED / "save-tiny", tmp_path_factory.mktemp("models") / "padded")
+    folder = shutil.copytree(models_folder() / "save-tiny", tmp_path_factory.mktemp("models") / "padded")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "name": "padded", "resize": "pad"}))
     (folder / "README.md").write_text(
