@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ PAGES = {
 }
 SOURCES = {page: source for source, page in PAGES.items()}
 COMMANDS = "commands.md"
+HOME = Path(__file__).with_name("site_home.md")  # in place of what README.md has above "Install"
 
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -37,7 +39,10 @@ _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?\)")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages from outside docs/ and the files that pages link to."""
     for source, page in PAGES.items():
-        files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+        content = (ROOT / source).read_text(encoding="utf-8")
+        if page == "index.md":
+            content = HOME.read_text("utf-8") + content[content.index("\n## Install") :]
+        files.append(File.generated(config, page, content=content))
     files.append(File.generated(config, COMMANDS, content=command_page()))
     linked = {path for file in files.documentation_pages() for path in _linked_files(file)}
     for path in sorted(linked):
@@ -48,6 +53,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Point the page's links to where the site has their targets."""
     source = page.file.src_uri
+    if source == "index.md":
+        page.meta["hide"] = ["navigation", "toc"]
 
     def rewrite(link: re.Match[str]) -> str:
         path = _resolve(source, link[2])
@@ -94,7 +101,8 @@ def _section(words: str, command: Any) -> str:
     rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     table = ["| | | default |", "|---|---|---|", *rows]
     paragraphs = map(_paragraph, (command.help or "").split("\n\n"))
-    return "\n\n".join([f"## {words}", *paragraphs, "\n".join(table)]) + "\n"
+    options = '<div class="options" markdown>\n\n' + "\n".join(table) + "\n\n</div>"
+    return "\n\n".join([f"## {words}", *paragraphs, options]) + "\n"
 
 
 def _paragraph(text: str) -> str:
@@ -114,5 +122,5 @@ def _row(parameter: Any) -> str:
     default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
     shown = "" if default in (None, False, (), "") or callable(default) else f"`{default}`"
     value = f" `{value}`" if names and value else ""
-    cells = (name + value, getattr(parameter, "help", None) or "", shown)
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    text = escape(getattr(parameter, "help", None) or "", quote=False).replace("|", "&#124;")
+    return f"| {name}{value} | {text} | {shown} |"

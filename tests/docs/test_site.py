@@ -13,7 +13,10 @@ from tests.support.docs.code_blocks import PAGES, ROOT
 pytest.importorskip("material", reason="mkdocs-material is not installed")
 pytest.importorskip("mkdocstrings", reason="mkdocstrings is not installed")
 
-LOADED = re.compile(r'<(?:script|img|iframe|source|video)\b[^>]*\bsrc="([^"]+)"|<link\b[^>]*\bhref="([^"]+)"')
+LOADED = re.compile(
+    r'<(?:script|img|iframe|source|video)\b[^>]*\bsrc="([^"]+)"'
+    r'|<link\b(?![^>]*rel="canonical")[^>]*\bhref="([^"]+)"'
+)
 
 
 @pytest.fixture(scope="module")
