@@ -151,7 +151,7 @@ export function startForm() {
   $("record").hidden = !navigator.mediaDevices?.getUserMedia || !window.MediaRecorder;
   $("record").onclick = () => record((video) => choose([video]));
   $("preview").onerror = () => {
-    if (videos.length === 1) $("chosen").textContent = `${videos[0].name}: this browser cannot play it, but it can be segmented.`;
+    if (videos.length === 1) $("chosen").textContent = `${videos[0].name}: this browser cannot play it; the server may still read it.`;
     $("preview").hidden = true;
   };
   $("threshold").oninput = () => {

@@ -33,7 +33,7 @@ export class ResultView {
     this.setUpPlayer();
     this.setUpFrames();
     this.setUpThreshold();
-    this.timeline = new Timeline(this.find(".timeline"), { end: this.end, spans: summary.spans, frames, waveform });
+    this.timeline = new Timeline(this.find(".timeline"), { end: this.end, spans: summary.spans, frames, waveform, threshold: this.threshold });
     this.timeline.onseek = (time) => this.seek(time);
     this.listFiles();
     this.seek(summary.spans[0]?.start ?? 0);

@@ -4,7 +4,7 @@ import { element, percent, seconds, svg } from "./view.js";
 
 /** Sound and marked area over time, drawn as SVG in the page's colors. */
 export class Timeline {
-  constructor(root, { end, spans, frames, waveform }) {
+  constructor(root, { end, spans, frames, waveform, threshold }) {
     Object.assign(this, { root, end, playhead: root.querySelector(".playhead"), axis: root.querySelector(".axis") });
     const bands = () => spans.map(({ start, end: until }) => {
       const x = this.x(start);
@@ -15,7 +15,7 @@ export class Timeline {
     else root.querySelector(".sound .name").textContent = "No sound";
     if (frames) {
       const top = frames.areas.reduce((most, area) => Math.max(most, area), 0);
-      root.querySelector(".area .name").textContent = top ? `Marked area, up to ${percent(top)} of the frame` : "Nothing marked";
+      root.querySelector(".area .name").textContent = top ? `Marked area at threshold ${threshold.toFixed(2)}, up to ${percent(top)} of the frame` : "Nothing marked";
       if (top) root.querySelector(".area").append(this.panel(...bands(), ...this.areaPaths(frames, top)));
     } else root.querySelector(".area").remove();
     const text = spans.slice(0, 12).map(({ start, end: until }) => `${seconds(start)} to ${seconds(until)}`).join(", ");
