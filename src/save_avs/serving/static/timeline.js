@@ -15,7 +15,7 @@ export class Timeline {
     else root.querySelector(".sound .name").textContent = "No sound";
     if (frames) {
       const top = frames.areas.reduce((most, area) => Math.max(most, area), 0);
-      root.querySelector(".area .name").textContent = top ? `Marked area at threshold ${threshold.toFixed(2)}, up to ${percent(top)} of the frame` : "Nothing marked";
+      root.querySelector(".area .name").textContent = top ? `Marked area at ${threshold.toFixed(2)}, up to ${percent(top)}` : "Nothing marked";
       if (top) root.querySelector(".area").append(this.panel(...bands(), ...this.areaPaths(frames, top)));
     } else root.querySelector(".area").remove();
     const text = spans.slice(0, 12).map(({ start, end: until }) => `${seconds(start)} to ${seconds(until)}`).join(", ");
