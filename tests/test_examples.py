@@ -61,9 +61,14 @@ def test_watch_example_reports_the_sample(capsys):
     assert lines and "sounding object in view" in lines[0]
 
 
-def test_notebook_has_no_outputs():
-    cells = json.loads(NOTEBOOK.read_text())["cells"]
-    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+def test_notebook_shows_what_its_cells_gave():
+    """As `scripts/run_notebook.py` stores it: run once from top to bottom, without an error, and small."""
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert all(cell["outputs"] for cell in cells[1:])
+    assert not any(output["output_type"] == "error" or output.get("name") == "stderr" for output in outputs)
+    assert NOTEBOOK.stat().st_size < 2**20
 
 
 @pytest.mark.slow
