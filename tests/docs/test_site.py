@@ -51,6 +51,18 @@ def test_every_command_has_its_place(site):
         assert f'id="{name.replace(" ", "-")}"' in text
 
 
+def test_help_appears_as_it_is_written(site):
+    text = (site / "commands.html").read_text()
+    assert "DIR/&lt;stem&gt;/" in text and "<code>NAME|PATH" in text
+
+
+def test_first_page_starts_with_the_install_line_and_the_moving_picture(site):
+    text = (site / "index.html").read_text()
+    hero = text[text.index('class="hero"') : text.index('class="grid cards"')]
+    assert "git" in hero and "images/sample.webp" in hero
+    assert (site / "images/sample.webp").is_file() and 'id="install"' in text
+
+
 def test_links_out_of_the_documents_lead_to_files_of_the_site(site):
     api = (site / "guides/python.html").read_text()
     assert 'href="../files/examples/watch.py"' in api
