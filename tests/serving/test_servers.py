@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.serving.test_restart import server, until_ended
 from tests.support import server_kills
 from tests.support.service import idle_service, serving
 
 
+@pytest.mark.exhaustive
 def test_no_job_is_lost_or_doubled_when_servers_and_workers_are_killed(postgres_url, tmp_path):
     account, kills, runs = server_kills.run(tmp_path, postgres_url, clients=4, jobs=3, servers=2, every=0.7)
     assert account.problems == []

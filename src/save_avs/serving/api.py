@@ -280,7 +280,7 @@ def get_health() -> Health:
     return Health(status="ok")
 
 
-@_routes.get("/readyz", response_model=Readiness, responses={503: error_docs(503)[503]}, tags=["server"])
+@_routes.get("/readyz", response_model=Readiness, responses={503: error_docs()[503]}, tags=["server"])
 def get_readiness(service: ServiceDep) -> Any:
     """Check that a worker can take a job; lists what fails in the background."""
     problems = service.problems

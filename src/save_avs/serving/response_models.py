@@ -37,7 +37,7 @@ _ERRORS = {
     415: "not multipart/form-data",
     422: "invalid options",
     429: "the queue is full; the header Retry-After has the seconds to wait",
-    503: "no worker is ready",
+    503: "out of file handles, no access to the job database, or no worker is ready",
     507: "the disk is nearly full",
 }
 
@@ -102,8 +102,8 @@ class Readiness(Health):
 
 
 def error_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Declare the errors of a route; every route may refuse with 400, 401 and 403."""
-    always = (400, 401, 403)
+    """Declare the errors of a route; every route may refuse with 400, 401, 403 and 503."""
+    always = (400, 401, 403, 503)
     return {code: {"model": ErrorView, "description": _ERRORS[code]} for code in (*always, *statuses)}
 
 
