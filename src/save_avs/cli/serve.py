@@ -59,7 +59,7 @@ def serve(
     keep: Annotated[float, Option(metavar="HOURS", help="Time for which a finished job is kept.")] = 24,
     lease: Annotated[
         float, Option(metavar="S", help="Silence after which a server's jobs go to others (seconds).")
-    ] = 15,
+    ] = 30,
     json_logs: Annotated[bool, Option("--json-logs", help="Log JSON lines: jobs and problems.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",

@@ -32,7 +32,7 @@ class ServiceLimits:
     queue: int = 64
     workers: int = 1
     keep: float = 86_400.0
-    lease: float = 15.0
+    lease: float = 30.0
 
     def __post_init__(self) -> None:
         """Check that every limit is above zero."""
