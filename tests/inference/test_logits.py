@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from save_avs.errors import UsageError
+from save_avs.formats.png_npz import write_logits
 from save_avs.inference.pipeline import segment
 from tests.support.sample_videos import BrightWhereLoud
 from tests.support.tiny_model import shake, tiny_model
@@ -42,6 +43,23 @@ def test_logits_give_the_mask_at_any_threshold(video, tmp_path):
         assert np.array_equal(masks[clear], distance[clear] > 0)
         assert clear.mean() > 0.4
     assert len({bool(logits[i].max() > -16) for i in (0, 39)}) == 2  # the second half is silent: all 0
+
+
+def test_cells_that_are_left_out_change_no_mask(tmp_path):
+    y, x = np.mgrid[:24, :24] / 24
+    logits = (9 * np.sin(5 * x) * np.cos(4 * y) + 2 * np.sin(40 * x * y)).astype(np.float32)
+    write_logits(tmp_path / "logits" / "0.png", logits)
+    written = upscaled(tmp_path / "logits", 100, 150)[0]
+    exact = F.interpolate(torch.from_numpy(logits)[None, None], size=(100, 150), mode="bilinear")[
+        0, 0
+    ].numpy()
+    for threshold in (0.05, 0.3, 0.7, 0.95):
+        limit = math.log(threshold / (1 - threshold))
+        clear = np.abs(exact - limit) > 0.07
+        assert np.array_equal(written[clear] > limit, exact[clear] > limit)
+        assert 0.2 < (exact > limit).mean() < 0.8
+    levels = np.asarray(Image.open(tmp_path / "logits" / "0.png"))
+    assert (levels == 0).sum() > 50 and (levels == 255).sum() > 50
 
 
 def test_cells_far_from_every_edge_are_0_or_255(video, tmp_path):
