@@ -119,7 +119,7 @@ class Linear(nn.Linear):
 
     def __init__(self, in_features: int, out_features: int, act: type[nn.Module] = nn.Identity) -> None:
         super().__init__(in_features, out_features)
-        self.act = act()
+        self.act: nn.Module = act()
 
     def forward(self, input: Tensor) -> Tensor:
         """[...,in] -> [...,out]."""
