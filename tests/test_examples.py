@@ -6,13 +6,25 @@ import doctest
 import json
 import re
 import runpy
+import shlex
 import shutil
+<<<<<<< HEAD
+=======
+import subprocess
+from importlib.resources import files
+>>>>>>> 93d2146 (batch: --save writes any file of segment beside the tables; lists on any file system; a cluster in namespaces)
 from pathlib import Path
 
 import pytest
+import yaml
+from typer.main import get_command
 
 import save_avs
+<<<<<<< HEAD
 from save_avs._extras import models_folder
+=======
+from save_avs.cli import app
+>>>>>>> 93d2146 (batch: --save writes any file of segment beside the tables; lists on any file system; a cluster in namespaces)
 
 ROOT = Path(__file__).parents[1]
 SHOWN = [getattr(save_avs, name) for name in save_avs.__all__ if name != "__version__"]
@@ -84,3 +96,21 @@ def test_notebook_runs(place):
     said = "".join(output.get("text", "") for output in shown)
     assert "in silence: 0.0%" in said and "with its sound: 0.0%" not in said
     assert (place / "runs" / "notebook" / "overlay.mp4").is_file()
+
+
+def test_cluster_examples_name_options_that_exist():
+    job = yaml.safe_load((ROOT / "examples/batch.kuberay.yaml").read_text())
+    task = yaml.safe_load((ROOT / "examples/train.sky.yaml").read_text())
+    slurm = ROOT / "examples/train.slurm"
+    for script in (job["spec"]["entrypoint"], task["run"], task["setup"], slurm.read_text()):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    words = shlex.split(job["spec"]["entrypoint"])
+    assert words[:2] == ["save-avs", "batch"]
+    options = {option for parameter in get_command(app).commands["batch"].params for option in parameter.opts}
+    assert {word for word in words if word.startswith("-")} <= options
+    groups = [
+        job["spec"]["rayClusterSpec"]["headGroupSpec"],
+        *job["spec"]["rayClusterSpec"]["workerGroupSpecs"],
+    ]
+    images = {group["template"]["spec"]["containers"][0]["image"] for group in groups}
+    assert images == {f"registry.example.org/save-avs:{save_avs.__version__}"}

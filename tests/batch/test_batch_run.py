@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +13,7 @@ from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.output import BatchOutput
 from save_avs.cli import main
 from save_avs.types import VideoMasks
+from tests.support.batch_cluster import NOT_ALLOWED
 from tests.support.batch_kills import worker_processes
 from tests.support.batch_runs import done_rows, results, run_in_process, start_program
 
@@ -50,12 +53,14 @@ def test_rows_equal_what_segment_returns(archive, tiny, undisturbed):
     assert [(row["path"], row["status"]) for row in failed] == [(str(archive / "clip-11.mp4"), "unreadable")]
 
 
-def test_overlays_are_written_and_rows_stay_the_same(ray_here, archive, tiny, undisturbed, tmp_path):
-    assert run_in_process(archive, tiny, tmp_path / "out", "--overlay") == 3
+def test_saved_files_are_written_and_rows_stay_the_same(ray_here, archive, tiny, undisturbed, tmp_path):
+    assert run_in_process(archive, tiny, tmp_path / "out", "--save", "overlay,png") == 3
     rows = done_rows(tmp_path / "out")
     for row in rows:
-        assert (tmp_path / "out/overlays" / row["overlay"] / "overlay.mp4").stat().st_size
-    assert [row | {"overlay": None} for row in rows] == done_rows(undisturbed)
+        folder = tmp_path / "out/files" / row["files"]
+        assert (folder / "overlay.mp4").stat().st_size
+        assert len(list(folder.rglob("*.png"))) == len(row["frames"])
+    assert [row | {"files": None} for row in rows] == done_rows(undisturbed)
 
 
 def test_rerun_redoes_changed_files_and_failures_on_request(ray_here, archive, tiny, tmp_path, capsys):
@@ -84,10 +89,12 @@ def test_dry_run_counts_and_writes_nothing(archive, tiny, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--workers", "0"], "1 or more"),
+        (["--save", "film"], "unknown output 'film'"),
+        (["--threshold", "7"], "threshold"),
         (["--fps", "2", "-o", "UNDISTURBED"], "made with fps None, not 2.0"),
         (["-o", "ARCHIVE"], "is not empty and is not a batch output"),
     ],
-    ids=["no workers", "other settings", "foreign folder"],
+    ids=["no workers", "unknown output", "threshold", "other settings", "foreign folder"],
 )
 def test_wrong_usage_is_one_line(archive, tiny, undisturbed, capsys, arguments, message):
     places = {"UNDISTURBED": str(undisturbed), "ARCHIVE": str(archive)}
@@ -103,6 +110,7 @@ def test_inputs_that_do_not_exist_stop_the_run_early(ray_here, tiny, tmp_path, c
     words = ["batch", "--manifest", listing, "--model", tiny, "-o", tmp_path / "out", "--workers", 1]
     assert main(list(map(str, words))) == 2
     assert "cannot see /no/such/" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_model_content_travels_by_checksum(ray_here, tiny, tmp_path, monkeypatch):
@@ -119,7 +127,7 @@ def test_killed_worker_and_killed_driver_cost_no_row(ray_here, archive, tiny, un
     program = start_program(*command)
     wait_for(lambda: worker_processes(program))[0].kill()
     output = BatchOutput(str(tmp_path / "out"))
-    wait_for(lambda: len(output.folder.names("videos.parquet")) >= 2)
+    wait_for(lambda: len(output.names("videos.parquet")) >= 2)
     program.kill()
     program.communicate()
     assert all(row in done_rows(undisturbed) for row in done_rows(tmp_path / "out"))
@@ -127,3 +135,15 @@ def test_killed_worker_and_killed_driver_cost_no_row(ray_here, archive, tiny, un
     _, message = program.communicate(timeout=300)
     assert program.returncode == 3, message
     assert results(tmp_path / "out") == results(undisturbed)
+
+
+@pytest.mark.exhaustive
+def test_cluster_whose_nodes_share_no_disk():
+    """Nodes in namespaces of their own, storage on S3, two kinds of models, kills; see the script."""
+    pytest.importorskip("moto")
+    script = subprocess.run(
+        [sys.executable, "-m", "tests.support.batch_cluster"], capture_output=True, text=True, check=False
+    )
+    if script.returncode == NOT_ALLOWED:
+        pytest.skip(script.stdout.strip())
+    assert script.returncode == 0, script.stdout + script.stderr

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from save_avs.batch.manifest import find_videos, read_manifest
-from save_avs.batch.segmenter import overlay_name
+from save_avs.batch.segmenter import folder_name
 from save_avs.batch.storage import as_video, local_copy, version_of
 from save_avs.errors import DataError, UsageError
 from tests.support.corruption import BOUNDED, damaged, documents
@@ -76,8 +76,8 @@ def test_as_video_keeps_undecodable_paths_distinct():
     ["/a/../../x.mp4", "http://h/..%2f..%2fx.mp4?a=/../b", "/a/.mp4", f"/a/{'ü' * 200}.mp4"],
     ids=["parents", "address", "no stem", "long"],
 )
-def test_overlay_name_is_one_safe_folder_name(name):
-    folder = overlay_name(as_video(name).id)
+def test_folder_name_is_one_safe_folder_name(name):
+    folder = folder_name(as_video(name).id)
     assert "/" not in folder and "." not in folder and len(folder.encode()) < 255
 
 

@@ -30,9 +30,9 @@ def start_program(*arguments: object) -> subprocess.Popen[str]:
 
 
 def done_rows(output: Path) -> list[dict[str, Any]]:
-    """Rows of the results, sorted by path, without the time they took."""
+    """Rows of the results, sorted by path, without the time and place of their making."""
     rows = BatchOutput(str(output)).rows(DONE_TABLE)
-    return [rows[path] | {"seconds": None} for path in sorted(rows)]
+    return [rows[path] | {"seconds": None, "node": None} for path in sorted(rows)]
 
 
 def results(output: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -41,7 +41,7 @@ def results(output: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     paths = [row["path"] for rows in tables for row in rows]
     assert len(paths) == len(set(paths))
     failed = BatchOutput(str(output)).rows(FAILED_TABLE)
-    return done_rows(output), [failed[path] for path in sorted(failed)]
+    return done_rows(output), [failed[path] | {"node": None} for path in sorted(failed)]
 
 
 def _all_rows(output: Path, table: str) -> list[dict[str, Any]]:

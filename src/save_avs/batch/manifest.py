@@ -1,19 +1,18 @@
 """Inputs of a batch run: files, folders, patterns and URLs, or a list of them in a file."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from pathlib import PurePosixPath
 
 from save_avs._extras import require
 from save_avs._text import one_line
-from save_avs.batch.storage import Video, as_video, expand_url, is_remote
+from save_avs.batch.storage import Video, as_video, expand_url, filesystem, is_remote
 from save_avs.errors import DataError, UsageError
 from save_avs.inference.result_folders import find_input_videos
 
 _COLUMNS = ("path", "url")  # the first that exists names the videos
 
 
-def find_videos(inputs: Sequence[str], manifest: Path | None) -> list[Video]:
+def find_videos(inputs: Sequence[str], manifest: str | None) -> list[Video]:
     """List the videos that inputs and a manifest name, sorted by id, each once.
 
     Raises:
@@ -31,46 +30,47 @@ def find_videos(inputs: Sequence[str], manifest: Path | None) -> list[Video]:
     return [videos[name] for name in sorted(videos)]
 
 
-def read_manifest(path: Path) -> list[str]:
+def read_manifest(url: str) -> list[str]:
     """Read a list of paths and URLs; its suffix names the format: .jsonl, .csv, .parquet, otherwise text.
 
     Text has one per line; tables have a column ``path`` or ``url``. Relative paths start in the working
-    folder.
+    folder. The list may be a URL itself.
 
     Raises:
-        UsageError: the file does not exist.
+        UsageError: it cannot be opened.
         DataError: its content does not match its suffix, or it has no such column.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
     try:
-        if path.suffix.lower() not in (".jsonl", ".csv", ".parquet"):
-            text = path.read_text(encoding="utf-8", errors="surrogateescape")  # names may hold any bytes
-            locations = [line.strip("\r") for line in text.split("\n")]
-        else:
-            locations = _read_column(path)
+        files, path = filesystem(url)
+        content = files.cat_file(path)
+    except Exception as error:  # every file system raises its own errors
+        reason = "no such file" if isinstance(error, FileNotFoundError) else one_line(error)
+        raise UsageError(f"{url}: {reason}") from error
+    try:
+        locations = _parse(content, PurePosixPath(url).suffix.lower())
     except (ValueError, KeyError, NotImplementedError, OSError) as error:  # bases of pyarrow's errors
-        raise DataError(f"{path}: not a list of videos ({one_line(error)})") from error
+        raise DataError(f"{url}: not a list of videos ({one_line(error)})") from error
     if bad := [name for name in locations if "\0" in name]:
-        raise DataError(f"{path}: not a list of videos ({bad[0]!r} is not a file name)")
+        raise DataError(f"{url}: not a list of videos ({bad[0]!r} is not a file name)")
     return [location for location in locations if location]
 
 
-def _read_column(path: Path) -> list[str]:
-    """Return the column of paths or URLs of a table."""
+def _parse(content: bytes, suffix: str) -> list[str]:
+    """Return the lines of a text, or the column of paths or URLs of a table."""
+    if suffix not in (".jsonl", ".csv", ".parquet"):
+        text = content.decode("utf-8", "surrogateescape")  # names may hold any bytes
+        return [line.strip("\r") for line in text.split("\n")]
     require("cluster", "pyarrow")
     import pyarrow as pa
     from pyarrow import csv, json, parquet
 
-    strings: Any = {name: pa.string() for name in _COLUMNS}
-    match path.suffix.lower():
-        case ".csv":
-            table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=strings))
-        case ".jsonl":
-            schema = pa.schema(strings)
-            table = json.read_json(path, parse_options=json.ParseOptions(explicit_schema=schema))
-        case _:
-            table = parquet.read_table(path, memory_map=False)
+    source, strings = pa.BufferReader(content), {name: pa.string() for name in _COLUMNS}
+    if suffix == ".csv":
+        table = csv.read_csv(source, convert_options=csv.ConvertOptions(column_types=strings))
+    elif suffix == ".jsonl":
+        table = json.read_json(source, parse_options=json.ParseOptions(explicit_schema=pa.schema(strings)))
+    else:
+        table = parquet.read_table(source)
     for name in _COLUMNS:
         if name in table.column_names and table[name].null_count < len(table):
             return [value or "" for value in table[name].cast(pa.string()).to_pylist()]

@@ -12,7 +12,7 @@ from save_avs._extras import require
 from save_avs._text import json_document, one_line
 from save_avs.batch.segmenter import DONE
 from save_avs.batch.storage import OutputFolder
-from save_avs.errors import DataError, SaveAvsError, UsageError
+from save_avs.errors import DataError, UsageError
 
 require("cluster", "pyarrow")
 require("cluster", "ray")
@@ -22,47 +22,34 @@ from pyarrow import parquet  # noqa: E402, after the guard
 from ray.data import Datasink  # noqa: E402, after the guard
 from ray.data.block import BlockAccessor  # noqa: E402, after the guard
 
-DONE_TABLE, FAILED_TABLE, OVERLAYS = "videos.parquet", "failed.parquet", "overlays"
+DONE_TABLE, FAILED_TABLE, FILES = "videos.parquet", "failed.parquet", "files"
 _SETTINGS = "run.json"
-_FRAME = pa.struct(
-    [
-        ("index", pa.int64()),  # among the processed frames
-        ("source_index", pa.int64()),  # among all frames of the video
-        ("time", pa.float64()),  # seconds
-        ("score", pa.float32()),  # mean probability inside the mask, 0 where it is empty
-        ("counts", pa.string()),  # compressed COCO run lengths, column by column
-    ]
-)
+_FRAME = {
+    "index": pa.int64(),  # among the processed frames
+    "source_index": pa.int64(),  # among all frames of the video
+    "time": pa.float64(),  # seconds
+    "score": pa.float32(),  # mean probability inside the mask, 0 where it is empty
+    "counts": pa.string(),  # compressed COCO run lengths, column by column
+}
+_TEXT = dict.fromkeys(("path", "version", "status", "node"), pa.string())
 _VIDEOS = pa.schema(
-    [
-        ("path", pa.string()),
-        ("version", pa.string()),
-        ("status", pa.string()),
-        ("model", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("fps", pa.float64()),
-        ("duration", pa.float64()),
-        ("warnings", pa.list_(pa.string())),
-        ("overlay", pa.string()),
-        ("seconds", pa.float64()),
-        ("frames", pa.list_(_FRAME)),
-    ]
+    _TEXT
+    | dict.fromkeys(("model", "files"), pa.string())
+    | dict.fromkeys(("width", "height"), pa.int32())
+    | dict.fromkeys(("fps", "duration", "seconds"), pa.float64())
+    | {"warnings": pa.list_(pa.string()), "frames": pa.list_(pa.struct(list(_FRAME.items())))}
 )
-_FAILURES = pa.schema([(name, pa.string()) for name in ("path", "version", "status", "reason")])
+_FAILURES = pa.schema(_TEXT | {"reason": pa.string()})
 _SCHEMAS = {DONE_TABLE: _VIDEOS, FAILED_TABLE: _FAILURES}
 
 
-class BatchOutput:
+class BatchOutput(OutputFolder):
     """The tables of a batch run, each a folder of Parquet files."""
-
-    def __init__(self, url: str) -> None:
-        self.folder = OutputFolder(url)
 
     def rows(self, table: str, columns: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
         """Return the rows of a table by path; ``columns`` limits them."""
         wanted = None if columns is None else ["path", *columns]
-        parts = (self._read_rows(f"{table}/{name}", wanted) for name in self.folder.names(table))
+        parts = (self._read_rows(f"{table}/{name}", wanted) for name in self.names(table))
         return {row["path"]: row for rows in parts for row in rows}
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
@@ -71,53 +58,49 @@ class BatchOutput:
         Raises:
             UsageError: they were not, or the folder holds something else; the message names the difference.
         """
+        names, previous = [], None
         try:
-            names = self.folder.names("")
-        except Exception as error:  # every file system raises its own errors
-            raise UsageError(f"{self.folder.url}: not usable as an output ({one_line(error)})") from error
-        if _SETTINGS not in names:
-            if names:
-                raise UsageError(
-                    f"{self.folder.url}: is not empty and is not a batch output; choose another with -o."
-                )
-            return
-        try:
-            previous = json.loads(self.folder.read(_SETTINGS))
+            names = self.names("")
+            previous = json.loads(self.read(_SETTINGS)) if _SETTINGS in names else None
         except ValueError:
-            previous = None
+            pass  # not ours
+        except Exception as error:  # every file system raises its own errors
+            raise UsageError(f"{self.url}: not usable as an output ({one_line(error)})") from error
+        if not names:
+            return
         if not isinstance(previous, dict):
-            raise UsageError(f"{self.folder.url}/{_SETTINGS}: not from a batch run; choose another folder.")
-        for name, value in settings.items():
-            if previous.get(name) != value:
-                raise UsageError(
-                    f"{self.folder.url}: made with {name} {previous.get(name)}, not {value}; use the same "
-                    "options or another folder."
-                )
+            raise UsageError(f"{self.url}: is not empty and is not a batch output; choose another with -o.")
+        if changed := [name for name, value in settings.items() if previous.get(name) != value]:
+            name = changed[0]
+            raise UsageError(
+                f"{self.url}: made with {name} {previous.get(name)}, not {settings[name]}; use the same "
+                "options or another folder."
+            )
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Record what the results are made with."""
-        self.folder.write(_SETTINGS, json_document(dict(settings)).encode())
+        self.write(_SETTINGS, json_document(dict(settings)).encode())
 
     def forget(self, paths: Collection[str]) -> None:
         """Delete the rows of some videos, which are about to be segmented again."""
+        if not paths:
+            return
         for table, schema in _SCHEMAS.items():
-            for name in self.folder.names(table):
+            for name in self.names(table):
                 part = f"{table}/{name}"
                 rows = self._read_rows(part)
                 kept = [row for row in rows if row["path"] not in paths]
                 if not kept:
-                    self.folder.remove(part)
+                    self.remove(part)
                 elif len(kept) < len(rows):
-                    self.folder.write(part, _to_parquet(kept, schema))
+                    self.write(part, _to_parquet(kept, schema))
 
     def _read_rows(self, part: str, columns: list[str] | None = None) -> list[dict[str, Any]]:
-        content = self.folder.read(part)
+        content = self.read(part)
         try:
             return parquet.read_table(pa.BufferReader(content), columns=columns).to_pylist()
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise DataError(
-                f"{self.folder.url}/{part}: not readable ({one_line(error)}); delete it"
-            ) from error
+            raise DataError(f"{self.url}/{part}: not readable ({one_line(error)}); delete it") from error
 
 
 class ResultSink(Datasink):
@@ -154,13 +137,3 @@ def _to_parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
     sink = pa.BufferOutputStream()
     parquet.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
     return sink.getvalue().to_pybytes()
-
-
-def unwrap(error: BaseException) -> SaveAvsError:
-    """Return the error of ours that a Ray error was caused by, else one that names the first cause."""
-    while not isinstance(error, SaveAvsError):
-        cause = getattr(error, "cause", None) or error.__cause__
-        if cause is None:
-            return SaveAvsError(f"Ray stopped the run ({type(error).__name__}: {one_line(error)[-300:]}).")
-        error = cause
-    return error

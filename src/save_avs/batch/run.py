@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import save_avs
+from save_avs._text import one_line
 from save_avs.batch.model_package import ModelPackage
-from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, BatchOutput, ResultSink, unwrap
+from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, BatchOutput, ResultSink
 from save_avs.batch.segmenter import TRANSIENT, BatchSettings, VideoSegmenter
 from save_avs.batch.storage import Video, is_remote, version_of
-from save_avs.errors import UsageError
+from save_avs.errors import SaveAvsError, UsageError
 
 _SPARE_CPUS = 2  # logical CPUs beyond the workers': Ray Data's own tasks would wait for one forever
 _MAX_VIDEOS_PER_FILE = 500
@@ -55,8 +56,8 @@ def plan_batch(videos: Sequence[Video], output: BatchOutput, *, retry_failed: bo
 
 def result_settings(model: ModelPackage, settings: BatchSettings) -> dict[str, Any]:
     """Return what decides the results: one output holds results of one kind."""
-    options = {name: value for name, value in vars(settings).items() if name != "device"}
-    options["overlays"] = settings.overlays is not None
+    options = {name: value for name, value in vars(settings).items() if name not in ("device", "files")}
+    options["outputs"] = sorted(settings.outputs)
     return {"version": save_avs.__version__, "model": model.sha256, **options}
 
 
@@ -87,10 +88,9 @@ def run_batch(
         UsageError: the cluster cannot be reached, or a node lacks the package or sees other files.
         SaveAvsError: no video can be segmented, or results cannot be written.
     """
-    output.write_settings(result_settings(model, settings))
-    if plan.redo:
-        output.forget(plan.redo)
+    kind = result_settings(model, settings)
     if not plan.todo:
+        output.write_settings(kind)
         return
     with _ray(address, workers, on_message) as remote:
         import ray
@@ -98,8 +98,10 @@ def run_batch(
         from ray.exceptions import RayError
 
         if remote:
-            _check_nodes(plan.todo, output.folder.url)
+            _check_nodes(plan.todo, output.url)
             model = model.with_content()
+        output.write_settings(kind)
+        output.forget(plan.redo)
         count = len(plan.todo)
         if settings.device == "cpu":
             gpus_per_worker = None
@@ -115,9 +117,9 @@ def run_batch(
                 compute=pool,
                 num_cpus=1,
                 num_gpus=gpus_per_worker or None,
-            ).write_datasink(ResultSink(output.folder.url, min(_MAX_VIDEOS_PER_FILE, max(1, count // 100))))
+            ).write_datasink(ResultSink(output.url, min(_MAX_VIDEOS_PER_FILE, max(1, count // 100))))
         except RayError as error:
-            raise unwrap(error) from error
+            raise _cause(error) from error
 
 
 @contextmanager
@@ -141,7 +143,7 @@ def _ray(address: str | None, workers: int | None, on_message: Callable[[str], N
             ray.init(num_cpus=workers + _SPARE_CPUS, log_to_driver=False)
             on_message(f"Ray runs on this machine with {workers} worker{'s' * (workers != 1)}")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"Cannot reach the Ray cluster: {_last_line(error)}") from error
+        raise UsageError(f"Cannot reach the Ray cluster: {one_line(error)}") from error
     try:
         yield remote
     finally:
@@ -155,17 +157,18 @@ def _check_nodes(videos: Sequence[Video], output: str) -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     local = [video.location for video in videos if not is_remote(video.location)][:_PROBED_PATHS]
-    if not is_remote(output):
-        local.append(output)
-    probe = ray.remote(num_cpus=0)(_probe)
-    for node in ray.nodes():
-        if not node["Alive"]:
-            continue
-        here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        name = node["NodeManagerHostname"]
+    local += [] if is_remote(output) else [output]
+    probe = ray.remote(num_cpus=0, max_retries=0)(_probe)
+    answers = {}
+    for node, name in _nodes().items():
+        here = NodeAffinitySchedulingStrategy(node, soft=False)
+        answers[node] = name, probe.options(scheduling_strategy=here).remote(local)
+    for node, (name, answer) in answers.items():
         try:
-            torch_version, missing = ray.get(probe.options(scheduling_strategy=here).remote(local))
+            torch_version, missing = ray.get(answer)
         except RayError as error:
+            if node not in _nodes():  # it left
+                continue
             raise UsageError(f"Node {name} cannot run save-avs: {_last_line(error)}.") from error
         if missing:
             raise UsageError(
@@ -176,10 +179,17 @@ def _check_nodes(videos: Sequence[Video], output: str) -> None:
             raise UsageError(f"Node {name} has torch {torch_version}, this machine {version('torch')}.")
 
 
+def _nodes() -> dict[str, str]:
+    """Return the host names of the living nodes by id."""
+    import ray
+
+    return {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+
+
 def _probe(paths: Sequence[str]) -> tuple[str, list[str]]:
     import torch
 
-    import save_avs.inference  # noqa: F401, proves that the package and its dependencies import
+    import save_avs.inference.pipeline  # noqa: F401, proves that the package and its dependencies import
 
     return torch.__version__, [path for path in paths if not Path(path).exists()]
 
@@ -188,6 +198,15 @@ def _local_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _cause(error: BaseException) -> SaveAvsError:
+    """Return the error of ours that a Ray error was caused by, else one that names the first cause."""
+    while not isinstance(error, SaveAvsError):
+        cause = getattr(error, "cause", None) or error.__cause__
+        if cause is None:
+            return SaveAvsError(f"Ray stopped the run ({type(error).__name__}: {_last_line(error)}).")
+        error = cause
+    return error
+
+
 def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[-1].split()) if lines else type(error).__name__
+    return one_line(str(error).strip().rpartition("\n")[2] or error)

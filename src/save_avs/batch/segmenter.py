@@ -1,6 +1,7 @@
 """A Ray actor that segments one video after another in a supervised process, which may die of any of them."""
 
 import hashlib
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from save_avs.batch.storage import OutputFolder, Video, local_copy, version_of
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
 
 DONE = "done"  # status of a video with results
+FRAME = ("index", "source_index", "time", "score", "counts")  # what a row says of each frame
 # Statuses of failures that the video may not be to blame for: memory or the network may have been.
 TRANSIENT = frozenset({"crashed", "system", "unreachable"})
 _STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
@@ -32,15 +34,17 @@ class BatchSettings:
     runtime: str = "auto"
     fps: float | None = None
     threshold: float = 0.5
-    overlays: str | None = None  # where overlay videos go; None draws none
+    outputs: tuple[str, ...] = ()  # files beside the tables: overlay, png, ...
+    files: str = ""  # the folder, on any file system, that they go to
 
 
 class VideoSegmenter:
     """Callable class for ``Dataset.map``: a row with ``path`` and ``location`` to a row of results."""
 
     def __init__(self, model: ModelPackage, settings: BatchSettings) -> None:
-        self._arguments = (*model.unpack(), settings)
-        self._worker = self._new_worker()
+        self._worker: WorkerProcess[str, Video, dict[str, Any]] = WorkerProcess(
+            _set_up, *model.unpack(), settings, start_attempts=_ATTEMPTS
+        )
         self._failures: list[str] | None = []  # None after the first success
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -57,12 +61,12 @@ class VideoSegmenter:
         status, reason = outcome
         if self._failures is not None:
             self._failures.append(status)
-            if len(self._failures) >= _EARLY_STOP and len({*self._failures}) == 1:
+            if self._failures == [status] * _EARLY_STOP:
                 raise SaveAvsError(
                     f"The first {_EARLY_STOP} videos of a worker all failed ({reason}); stopped."
                 )
-        version = version_of(video.location)
-        return {"path": video.id, "version": version, "status": status, "reason": reason, "frames": None}
+        row = {"path": video.id, "version": version_of(video.location), "node": platform.node()}
+        return row | {"status": status, "reason": reason, "frames": None}
 
     def _segment(self, video: Video) -> dict[str, Any] | tuple[str, str]:
         """Return the row of results, or the status and reason of a failure; a crash is tried once more."""
@@ -76,8 +80,6 @@ class VideoSegmenter:
                 case Raised(error=OSError() as error):
                     return "system", one_line(error)
                 case Raised(error=error):
-                    self._worker.close()  # what is left of the process cannot be trusted
-                    self._worker = self._new_worker()
                     reason = f"{type(error).__name__}: {one_line(error)}"
                 case Died(reason=died):
                     reason = f"the worker {died}"
@@ -85,11 +87,8 @@ class VideoSegmenter:
                     reason = f"no progress for {seconds:g} s"
         return "crashed", f"{video.id}: {reason}, twice"
 
-    def _new_worker(self) -> WorkerProcess[str, Video, dict[str, Any]]:
-        return WorkerProcess(_set_up, *self._arguments, start_attempts=_ATTEMPTS)
 
-
-def overlay_name(video_id: str) -> str:
+def folder_name(video_id: str) -> str:
     """Return a folder name for a video: recognizable, and unique."""
     stem = PurePosixPath(video_id.partition("?")[0]).stem
     readable = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in stem[:40])
@@ -124,46 +123,40 @@ def _segment_video(
     from save_avs.inference.pipeline import segment
 
     started = time.perf_counter()
-    overlay = overlay_name(video.id) if settings.overlays else None
     with (
         local_copy(video, on_progress) as (file, version),
         TemporaryDirectory(prefix="save-avs-") as scratch,
     ):
-        folder = Path(scratch) / "result" if settings.overlays else None
+        folder = Path(scratch) / "result" if settings.outputs else None
         try:
             result = segment(
                 file,
                 model=model,
                 fps=settings.fps,
                 threshold=settings.threshold,
-                outputs=("overlay",) if folder else (),
+                outputs=settings.outputs,
                 directory=folder,
                 on_progress=lambda _: on_progress(),
             )
         except (MediaError, UsageError) as error:  # their messages name the local copy
             raise type(error)(str(error).replace(str(file), video.id)) from error
-        if folder is not None and settings.overlays and overlay:
-            OutputFolder(settings.overlays).upload(folder, overlay)
+        if folder is not None:
+            OutputFolder(settings.files).upload(folder, folder_name(video.id))
     masks = result.video_masks
-    height, width = masks.size
-    columns = {
-        "index": masks.indices,
-        "source_index": masks.source_indices,
-        "time": masks.times,
-        "score": masks.scores,
-        "counts": [code.decode("ascii") for code in masks.counts],
-    }
+    counts = [code.decode("ascii") for code in masks.counts]
+    columns = (masks.indices, masks.source_indices, masks.times, masks.scores, counts)
     return {
         "path": video.id,
         "version": version,
         "status": DONE,
         "model": f"{model.name}, {model.precision}, {model.runtime}",
-        "width": width,
-        "height": height,
+        "width": masks.size[1],
+        "height": masks.size[0],
         "fps": result.video.fps,
         "duration": result.video.duration,
         "warnings": [text.replace(str(file), video.id) for text in result.warnings],
-        "overlay": overlay,
+        "files": folder_name(video.id) if settings.outputs else None,
+        "node": platform.node(),
         "seconds": time.perf_counter() - started,
-        "frames": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+        "frames": [dict(zip(FRAME, row, strict=True)) for row in zip(*columns, strict=True)],
     }

@@ -128,9 +128,10 @@ class OutputFolder:
             raise SaveAvsError(f"{self.url}/{name}: cannot be written ({one_line(error)})") from error
 
     def upload(self, folder: Path, name: str) -> None:
-        """Copy the files of a local folder into a subfolder."""
-        for path in sorted(folder.iterdir()):
-            self.write(f"{name}/{path.name}", path.read_bytes())
+        """Copy the files of a local folder, and of the folders in it, into a subfolder."""
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                self.write(f"{name}/{path.relative_to(folder).as_posix()}", path.read_bytes())
 
     def remove(self, name: str) -> None:
         """Delete a file."""

@@ -1,7 +1,6 @@
 """`save-avs batch`: many videos into Parquet tables, on this machine or a Ray cluster."""
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -21,13 +20,16 @@ def batch(
         str, Option("--output", "-o", metavar="DIR|URL", help="Write the tables to DIR or URL.")
     ] = "runs/batch",
     manifest: Annotated[
-        Path | None,
-        Option(metavar="FILE", help="Read more inputs from a list: text, .jsonl, .csv or .parquet."),
+        str | None,
+        Option(metavar="FILE|URL", help="Read more inputs from a list: text, .jsonl, .csv or .parquet."),
     ] = None,
     model: ModelName = "save-tiny",
     fps: Fps = "native",
     threshold: Threshold = 0.5,
-    overlay: Annotated[bool, Option("--overlay", help="Write overlay videos too.")] = False,
+    save: Annotated[
+        str,
+        Option(metavar="LIST", help="Write files of each video too, of those that segment --save names."),
+    ] = "",
     address: Annotated[
         str | None,
         Option(
@@ -62,20 +64,23 @@ def batch(
     Examples:
       save-avs batch videos/ -o tables
       save-avs batch 's3://bucket/clips/*.mp4' -o s3://bucket/tables --fps 1
-      save-avs batch --manifest clips.csv -o tables --overlay
+      save-avs batch --manifest clips.csv -o tables --save overlay,png
       save-avs batch --manifest clips.csv -o /shared/tables --address ray://head:10001
 
     Run the same command again to resume.
     """
     from save_avs.batch.manifest import find_videos
     from save_avs.batch.model_package import ModelPackage
-    from save_avs.batch.output import OVERLAYS, BatchOutput
+    from save_avs.batch.output import FILES, BatchOutput
     from save_avs.batch.run import plan_batch, result_settings, run_batch
     from save_avs.batch.segmenter import BatchSettings
-    from save_avs.inference.settings import parse_fps
+    from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be 1 or more, not {workers}")
+    options = SegmentationSettings(
+        fps=parse_fps(fps), threshold=threshold, outputs=parse_outputs(save)
+    )  # checks them
     videos = find_videos(inputs or [], manifest)
     package = ModelPackage.find(model)
     target = BatchOutput(output)
@@ -83,16 +88,17 @@ def batch(
         device=device,
         precision=precision,
         runtime=runtime,
-        fps=parse_fps(fps),
-        threshold=threshold,
-        overlays=f"{target.folder.url}/{OVERLAYS}" if overlay else None,
+        fps=options.fps,
+        threshold=options.threshold,
+        outputs=options.outputs,
+        files=f"{target.url}/{FILES}",
     )
     target.check_settings(result_settings(package, settings))
     plan = plan_batch(videos, target, retry_failed=retry_failed)
     line = f"{len(plan.todo)} to do, {plan.done} done, {len(plan.failed)} failed"
     if dry_run:
         counts = {"version": 1, "todo": len(plan.todo), "done": plan.done, "failed": len(plan.failed)}
-        print_block(json_document(counts)) if as_json else print_line(f"{target.folder.url}: {line}")
+        print_block(json_document(counts)) if as_json else print_line(f"{target.url}: {line}")
         return 0
     print_info(line)
     started = time.monotonic()
@@ -120,7 +126,7 @@ def _report(target: Any, paths: list[str], seconds: float, as_json: bool) -> int
     if as_json:
         report = {
             "version": 1,
-            "directory": target.folder.url,
+            "directory": target.url,
             "videos": len(paths),
             "done": count,
             "failed": [{key: row[key] for key in ("path", "status", "reason")} for row in failed],
@@ -131,7 +137,5 @@ def _report(target: Any, paths: list[str], seconds: float, as_json: bool) -> int
         for row in failed[:10]:
             print_line(f"failed: {row['reason']}", err=True)
         more = f", {len(failed)} failed (failed.parquet)" if failed else ""
-        print_line(
-            f"{target.folder.url}: {count} of {plural(len(paths), 'video')} done{more}; {seconds:.0f} s"
-        )
+        print_line(f"{target.url}: {count} of {plural(len(paths), 'video')} done{more}; {seconds:.0f} s")
     return MediaError.exit_code if failed else 0

@@ -1,0 +1,286 @@
+"""A Ray cluster whose nodes share no disk and have networks of their own, all on this machine.
+
+    python -m tests.support.batch_cluster [--videos 40]
+
+Every node has namespaces of its own: private temporary folders, caches and shared memory, processes, a host
+name, and an address in 192.0.2.0/24 on a bridge. Storage is an S3 server (moto's). Runs ``save-avs batch`` on
+it and prints a line for each thing shown; exit code 1 where one fails, 77 where namespaces are not allowed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import psutil
+import pyarrow as pa
+from pyarrow import parquet
+
+from save_avs.batch.storage import OutputFolder
+from tests.support.hub_server import hub
+
+NOT_ALLOWED = 77
+HEAD = "192.0.2.1"
+S3 = f"http://{HEAD}:9000"
+FEW = "s3://data/clips/clip-000*.mp4"
+NAMESPACES = ["unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ENDPOINT_URL": S3,
+    "RAY_memory_monitor_refresh_ms": "0",  # the other work of this machine must not cost workers
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",
+    "RAY_raylet_start_wait_time_s": "240",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class Node:
+    """A namespace with a Ray node in it: number 1 is the head, in the namespace of this process."""
+
+    def __init__(self, number: int, private: Path, *, hide: str | None = None) -> None:
+        self.number, self.name, self.address = number, f"node-{number}", f"192.0.2.{number}"
+        self._holder = subprocess.Popen([*NAMESPACES, "sleep", "infinity"])
+        self._inside = wait_for(lambda: psutil.Process(self._holder.pid).children())[0].pid
+        wait_for(lambda: Path(f"/proc/{self._inside}/comm").read_text() == "sleep\n")
+        run("ip", "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", self._inside)
+        run("ip", "link", "set", f"v{number}", "master", "br0", "up")
+        self.run("hostname", self.name)
+        self.run("ip", "link", "set", "lo", "up")
+        self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
+        self.run("ip", "link", "set", "eth0", "up")
+        for folder in (private, "/dev/shm", "/tmp/ray", *([hide] if hide else [])):
+            self.run("mount", "-t", "tmpfs", "tmpfs", folder)
+        self.run(*ray_start(self.address), f"--address={HEAD}:6379")
+
+    def run(self, *words: object) -> None:
+        """Run a command inside."""
+        run("nsenter", "--target", self._inside, "--mount", "--net", "--uts", "--pid", *words)
+
+    def kill(self) -> None:
+        """Kill every process of the node at once, as a power failure does."""
+        os.kill(self._inside, signal.SIGKILL)  # the first process of its namespace takes all others along
+        self._holder.wait()
+
+
+def run(*words: object) -> None:
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+
+
+def wait_for(look: Callable[[], Any], seconds: float = 240) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.2)
+    return found
+
+
+def ray_start(address: str) -> list[str]:
+    ray = [str(Path(sys.executable).parent / "ray"), "start", f"--node-ip-address={address}"]
+    return [*ray, "--num-cpus=2", "--object-store-memory=200000000", "--disable-usage-stats"]
+
+
+@contextmanager
+def head(private: Path) -> Iterator[None]:
+    """Make this process's namespace the head node, with a bridge to the others and an S3 server."""
+    from moto.server import ThreadedMotoServer
+
+    run("hostname", "node-1")
+    run("ip", "link", "set", "lo", "up")
+    run("ip", "link", "add", "br0", "type", "bridge")
+    run("ip", "address", "add", f"{HEAD}/24", "dev", "br0")
+    run("ip", "link", "set", "br0", "up")
+    Path("/tmp/ray").mkdir(exist_ok=True)
+    for folder in ("/dev/shm", "/tmp/ray"):
+        run("mount", "-t", "tmpfs", "tmpfs", folder)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(HEAD, 9000, verbose=False)
+    server.start()
+    run(*ray_start(HEAD), "--head", "--port=6379", "--include-dashboard=false")
+    try:
+        yield
+    finally:
+        subprocess.run([ray_start(HEAD)[0], "stop", "--force"], capture_output=True, check=False)
+        server.stop()
+
+
+def batch(*words: object, **environment: str) -> subprocess.Popen[str]:
+    """Start ``save-avs batch`` on the cluster."""
+    command = [sys.executable, "-m", "save_avs", "batch", *map(str, words), "--address", f"{HEAD}:6379"]
+    return subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finished(program: subprocess.Popen[str]) -> tuple[int, str]:
+    """Return the exit code, and the result or the error."""
+    result, message = program.communicate(timeout=400)
+    return program.returncode, ((result or message).strip().splitlines() or [""])[-1]
+
+
+def rows(url: str) -> list[dict[str, Any]]:
+    """Return the rows of a table, sorted, and fail where a video has two."""
+    folder = OutputFolder(url)
+    parts = [folder.read(f"videos.parquet/{name}") for name in folder.names("videos.parquet")]
+    found = [row for part in parts for row in parquet.read_table(pa.BufferReader(part)).to_pylist()]
+    paths = sorted(row["path"] for row in found)
+    assert len(paths) == len(set(paths)), "a video has two rows"
+    return sorted(found, key=lambda row: row["path"])
+
+
+def results(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what may differ between runs."""
+    return [{k: v for k, v in row.items() if k not in ("seconds", "node", "files")} for row in found]
+
+
+def show(text: str, fact: bool, detail: object = "") -> None:
+    print(f"{'ok' if fact else 'FAILED'}: {text}{f' ({detail})' if detail or not fact else ''}", flush=True)
+    if not fact:
+        raise SystemExit(1)
+
+
+def check(videos: int) -> None:
+    """Run everything; this process is in namespaces of its own."""
+    import s3fs
+
+    from save_avs.models.serialization import save_model
+    from tests.support.batch_kills import make_videos
+    from tests.support.tiny_model import shake, tiny_model
+
+    os.environ.update(ENVIRONMENT)
+    run("mount", "--make-rprivate", "/")
+    with tempfile.TemporaryDirectory(prefix="cluster-") as name:
+        private = Path(name)  # hidden from the other nodes
+        os.environ |= {"SAVE_AVS_CACHE": f"{private}/cache", "HF_HOME": f"{private}/hf"}
+        clips, model = make_videos(private / "clips", videos, broken=0), tiny_model()
+        shake(model)
+        folder = save_model(model, private / "model")
+        with head(private):
+            second = Node(2, private)
+            store = s3fs.S3FileSystem()
+            store.mkdir("data")
+            store.put(str(clips), "data/clips", recursive=True)
+            show_storage_and_models(store, folder)
+            show_refusals(private, clips)
+            show_kills(private, second, folder, videos)
+
+
+def show_storage_and_models(store: Any, model: Path) -> None:
+    code, line = finished(batch(FEW, "-o", "s3://data/a", "--model", model, "--save", "overlay,png"))
+    found = rows("s3://data/a")
+    show("a folder model, from S3 to S3", code == 0 and len(found) == 10, line)
+    show("both nodes worked", {row["node"] for row in found} == {"node-1", "node-2"})
+
+    def complete(row: dict[str, Any]) -> bool:
+        names = store.find(f"data/a/files/{row['files']}")
+        images = sum(name.endswith(".png") for name in names)
+        return any(name.endswith("overlay.mp4") for name in names) and images == len(row["frames"])
+
+    show("overlays and PNGs of both nodes are on S3", all(map(complete, found)))
+    with hub() as server:
+        commit = server.push(model)
+        name = f"hf:{server.name}@{commit}"
+        code, line = finished(batch(FEW, "-o", "s3://data/b", "--model", name, HF_ENDPOINT=server.endpoint))
+    same = results(rows("s3://data/b")) == results(found)
+    show("a model of a Hub that only the driver reaches", code == 0 and same, line)
+
+
+def show_refusals(private: Path, clips: Path) -> None:
+    code, line = finished(batch(clips, "-o", "s3://data/c"))
+    show("inputs that a node does not see", code == 2 and "Node node-2 cannot see" in line, line)
+    third = Node(3, private, hide=str(Path(av.__file__).parent))
+    code, line = finished(batch(FEW, "-o", "s3://data/d"))
+    show("a node without a dependency", code == 2 and "Node node-3 cannot run" in line, line)
+    third.kill()
+
+
+def show_kills(private: Path, second: Node, model: Path, videos: int) -> None:
+    """Kill workers, the driver and a node, add a node; compare with an undisturbed run."""
+    words = ("s3://data/clips/*.mp4", "--model", model)
+    program = batch(*words, "-o", "s3://data/killed")
+
+    def wait_for_rows(count: int, node: str = "") -> None:
+        def enough() -> bool:
+            found = rows("s3://data/killed")
+            return len(found) >= count and (not node or any(row["node"] == node for row in found))
+
+        wait_for(lambda: enough() or program.poll() is not None)
+        show(f"{count} rows, still running", program.poll() is None)
+
+    start = time.monotonic()
+    wait_for_rows(videos // 10)
+    workers = kill_workers()
+    wait_for_rows(videos // 5)
+    program.kill()
+    program.communicate()
+    wait_for(lambda: not workers_of_ray())
+    program = batch(*words, "-o", "s3://data/killed")
+    wait_for_rows(2 * videos // 5)
+    fourth = Node(4, private)
+    wait_for_rows(videos // 2, "node-4")
+    second.kill()
+    left = videos - len(rows("s3://data/killed"))
+    code, line = finished(program)
+    found = rows("s3://data/killed")
+    text = f"{workers} workers, the driver and node-2 were killed, node-4 was added"
+    show(text, code == 0, f"{left} videos were left; {line}; {time.monotonic() - start:.0f} s in all")
+    code, line = finished(batch(*words, "-o", "s3://data/undisturbed"))
+    expected = rows("s3://data/undisturbed")
+    same = len(found) == videos and results(found) == results(expected)
+    show(f"{len(found)} rows, each video once, equal to an undisturbed run", same, line)
+    fourth.kill()
+
+
+def workers_of_ray() -> list[psutil.Process]:
+    """Return the supervised processes of all nodes; only the cluster's own processes are visible here."""
+    return [p for p in psutil.process_iter(["cmdline"]) if "spawn_main" in " ".join(p.info["cmdline"] or ())]
+
+
+def kill_workers() -> int:
+    """Kill the supervised processes of all nodes; returns how many there were."""
+    workers = workers_of_ray()
+    for worker in workers:
+        worker.kill()
+    return len(workers)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--videos", type=int, default=40)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        check(options.videos)
+        return 0
+    if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode:
+        print("namespaces are not allowed here")
+        return NOT_ALLOWED
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.batch_cluster",
+        "--inside",
+        "--videos",
+        str(options.videos),
+    ]
+    return subprocess.run([*NAMESPACES, *command], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
