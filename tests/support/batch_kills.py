@@ -32,7 +32,7 @@ DRIVER_SHARE = 0.3  # of the kills
 FINISHED = (0, 3)  # exit codes
 
 
-def make_videos(folder: Path, count: int, broken: int = BROKEN) -> Path:
+def make_videos(folder: Path, count: int, *, broken: int = BROKEN, frames: int = 5) -> Path:
     """Videos of different sizes and lengths, one in ``broken`` of them a text file; none where it is 0."""
     folder.mkdir()
     for number in track(range(count), description="writing videos"):
@@ -40,7 +40,9 @@ def make_videos(folder: Path, count: int, broken: int = BROKEN) -> Path:
         if broken and number % broken == broken - 1:
             path.write_text(f"no video {number}")
         else:
-            make_video(path, frames=5 + number % 13, size=(64 + 4 * (number % 9), 64), sound=number % 7 > 0)
+            make_video(
+                path, frames=frames + number % 13, size=(64 + 4 * (number % 9), 64), sound=number % 7 > 0
+            )
     return folder
 
 

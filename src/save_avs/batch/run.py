@@ -27,7 +27,7 @@ class BatchPlan:
 
     todo: Sequence[Video]  # without a result of the file as it is now
     done: int  # videos with a result
-    failed: Sequence[dict[str, Any]]  # rows of videos that are not tried again
+    failed: int  # videos that are not tried again
     redo: frozenset[str]  # paths in ``todo`` that have an outdated row
 
 
@@ -38,20 +38,19 @@ def plan_batch(videos: Sequence[Video], output: BatchOutput, *, retry_failed: bo
     """
     done = output.rows(DONE_TABLE, ("version",))
     failed = output.rows(FAILED_TABLE)
-    todo: list[Video] = []
-    for video in videos:
+
+    def is_current(video: Video) -> bool:
         row = failed.get(video.id) or done.get(video.id)
         again = video.id in failed and (retry_failed or failed[video.id]["status"] in TRANSIENT)
-        if row is None or again or (version_of(video.location) or row["version"]) != row["version"]:
-            todo.append(video)
+        return (
+            row is not None and not again and (version_of(video.location) or row["version"]) == row["version"]
+        )
+
+    todo = [video for video in videos if not is_current(video)]
     pending = {video.id for video in todo}
     kept = {video.id for video in videos} - pending
-    return BatchPlan(
-        todo=todo,
-        done=len(kept & done.keys()),
-        failed=[row for path, row in failed.items() if path in kept],
-        redo=frozenset(pending & (done.keys() | failed.keys())),
-    )
+    redo = frozenset(pending & (done.keys() | failed.keys()))
+    return BatchPlan(todo, len(kept & done.keys()), len(kept & failed.keys()), redo)
 
 
 def result_settings(model: ModelPackage, settings: BatchSettings) -> dict[str, Any]:
@@ -74,15 +73,8 @@ def run_batch(
 ) -> None:
     """Segment what is missing on Ray Data; the nodes write the results.
 
-    Args:
-        plan: from ``plan_batch``.
-        output: where results go.
-        model: what every worker loads.
-        settings: what every worker does with a video.
-        address: of a Ray cluster; None joins that of ``RAY_ADDRESS`` or of this program, or starts one.
-        workers: videos at once, None for as many as the cluster has CPUs (or GPUs) for.
-        gpus_per_worker: share of a GPU per worker; None for a whole one where the cluster has any.
-        on_message: told once how Ray was started.
+    ``workers`` is how many videos at once, None for as many as the cluster has CPUs (or GPUs) for, each with
+    ``gpus_per_worker`` of a GPU, None for a whole one where there are any.
 
     Raises:
         UsageError: the cluster cannot be reached, or a node lacks the package or sees other files.
@@ -90,7 +82,6 @@ def run_batch(
     """
     kind = result_settings(model, settings)
     if not plan.todo:
-        output.write_settings(kind)
         return
     with _ray(address, workers, on_message) as remote:
         import ray

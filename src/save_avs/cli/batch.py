@@ -95,9 +95,9 @@ def batch(
     )
     target.check_settings(result_settings(package, settings))
     plan = plan_batch(videos, target, retry_failed=retry_failed)
-    line = f"{len(plan.todo)} to do, {plan.done} done, {len(plan.failed)} failed"
+    line = f"{len(plan.todo)} to do, {plan.done} done, {plan.failed} failed"
     if dry_run:
-        counts = {"version": 1, "todo": len(plan.todo), "done": plan.done, "failed": len(plan.failed)}
+        counts = {"version": 1, "todo": len(plan.todo), "done": plan.done, "failed": plan.failed}
         print_block(json_document(counts)) if as_json else print_line(f"{target.url}: {line}")
         return 0
     print_info(line)
