@@ -89,7 +89,8 @@ def run_batch(
         from ray.exceptions import RayError
 
         if remote:
-            _check_nodes(plan.todo, output.url)
+            with output.created():
+                _check_nodes(plan.todo, output.url)
             model = model.with_content()
         output.write_settings(kind)
         output.forget(plan.redo)

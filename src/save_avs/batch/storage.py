@@ -100,6 +100,20 @@ class OutputFolder:
         self.url = url if is_remote(url) else str(Path(url).absolute())
         self._files, self._root = filesystem(self.url)
 
+    @contextmanager
+    def created(self) -> Iterator[None]:
+        """Have a local folder exist within the block, for nodes to look for; deleted again if that fails."""
+        path = Path(self._root)
+        missing = not is_remote(self.url) and not path.exists()
+        if missing:
+            path.mkdir(parents=True)
+        try:
+            yield
+        except UsageError:
+            if missing:
+                path.rmdir()
+            raise
+
     def names(self, folder: str) -> list[str]:
         """Names of the files in a subfolder, sorted; hidden ones (incomplete) left out."""
         path = f"{self._root}/{folder}" if folder else self._root
