@@ -54,7 +54,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m tests.support.faults.disturb --tries 2",
         "python -m tests.support.faults.disturb train SIGKILL",
         "python -m tests.support.batch_kills",
-        "python -m tests.support.batch_cluster --videos 300",
+        "python -m tests.support.batch_cluster",
         "python benchmarks/soak.py",
         "python -m tests.support.server_kills",
     ),
