@@ -2,8 +2,8 @@
 
     python -m benchmarks.batch [--videos 40] [--rounds 2]
 
-``loop`` starts ``save-avs segment`` once per video; ``segment`` is one command with all videos. Only masks are
-written, since the tables hold only masks. The times are those of whole commands, start-up included.
+``loop`` starts ``save-avs segment`` once per video, ``segment`` is one command with all videos. Only masks
+are written, since the tables hold only masks. The times are those of whole commands, start-up included.
 """
 
 import argparse
@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from statistics import median
 
+from save_avs._extras import models_folder
 from save_avs._text import markdown_table
 
 
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--videos", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    sample = Path(str(files("save_avs"))) / "bundled/sample.mp4"
+    sample = models_folder() / "sample.mp4"
     seconds: dict[str, list[float]] = {"loop": [], "segment": [], "batch": []}
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)

@@ -8,11 +8,7 @@ import re
 import runpy
 import shlex
 import shutil
-<<<<<<< HEAD
-=======
 import subprocess
-from importlib.resources import files
->>>>>>> 93d2146 (batch: --save writes any file of segment beside the tables; lists on any file system; a cluster in namespaces)
 from pathlib import Path
 
 import pytest
@@ -20,11 +16,8 @@ import yaml
 from typer.main import get_command
 
 import save_avs
-<<<<<<< HEAD
 from save_avs._extras import models_folder
-=======
 from save_avs.cli import app
->>>>>>> 93d2146 (batch: --save writes any file of segment beside the tables; lists on any file system; a cluster in namespaces)
 
 ROOT = Path(__file__).parents[1]
 SHOWN = [getattr(save_avs, name) for name in save_avs.__all__ if name != "__version__"]

@@ -1,4 +1,4 @@
-"""A model on its way to other machines: by name where every machine has it, else by its content."""
+"""A model on its way to other machines, by its content."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from save_avs._files import atomic_write
 from save_avs.models.serialization import CONFIG, WEIGHTS, read_config
-from save_avs.runtimes.loading import BUNDLED, find_model_folder
+from save_avs.runtimes.loading import find_model_folder
 from save_avs.weights.cache import cache_dir, find_weights
 from save_avs.weights.identity import sha256_of
 
@@ -18,7 +18,7 @@ _BASE = "base"  # subfolder of the weights that a model builds on
 class ModelPackage:
     """A model to load anywhere."""
 
-    name: str  # bundled, or a local folder; unused where ``files`` holds the content
+    name: str  # its folder here; unused where ``files`` holds the content
     sha256: str  # of the trained weights: what results of a run have in common
     files: Any = None  # contents by relative path, in Ray's object store; None where ``name`` is enough
 
@@ -26,12 +26,10 @@ class ModelPackage:
     def find(cls, name: str) -> Self:
         """Find a model on this machine."""
         folder = find_model_folder(name)
-        return cls(name if name in BUNDLED else str(folder.absolute()), sha256_of(folder / WEIGHTS))
+        return cls(str(folder.absolute()), sha256_of(folder / WEIGHTS))
 
     def with_content(self) -> Self:
         """Put the model's files, and the base weights that it needs, into Ray's object store once."""
-        if self.name in BUNDLED:
-            return self
         import ray
 
         folder = Path(self.name)
@@ -41,7 +39,7 @@ class ModelPackage:
         return replace(self, files=ray.put({name: path.read_bytes() for name, path in paths.items()}))
 
     def unpack(self) -> tuple[str, Path | None]:
-        """Return what ``load_model`` takes on this machine: a name or folder, and a folder of base weights.
+        """Return what ``load_model`` takes on this machine: a folder, and a folder of base weights.
 
         Content goes into this machine's cache, once; what is there is compared by its sha256.
         """
