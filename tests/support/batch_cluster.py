@@ -162,6 +162,7 @@ def check(videos: int) -> None:
     from tests.support.batch_kills import make_videos
     from tests.support.tiny_model import shake, tiny_model
 
+    assert os.getpid() == 1, "this mounts and renames: it needs the namespaces that main() makes"
     os.environ.update(ENVIRONMENT)
     run("mount", "--make-rprivate", "/")
     with tempfile.TemporaryDirectory(prefix="cluster-") as name:
