@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from save_avs.models import SAVE
     from save_avs.runtimes import load_model
     from save_avs.runtimes.hub_models import from_pretrained, push_to_hub, save_pretrained
-    from save_avs.training.teach import TaughtModel, teach
+    from save_avs.training.teach_new_class import TaughtModel, teach
     from save_avs.types import FrameMask, MaskObject, VideoChunk, VideoMasks
     from save_avs.video import read_video_chunks
 
@@ -58,7 +58,7 @@ _HOMES = {
     "models": ("SAVE",),
     "runtimes": ("load_model",),
     "runtimes.hub_models": ("from_pretrained", "push_to_hub", "save_pretrained"),
-    "training.teach": ("TaughtModel", "teach"),
+    "training.teach_new_class": ("TaughtModel", "teach"),
     "types": ("FrameMask", "MaskObject", "VideoChunk", "VideoMasks"),
     "video": ("read_video_chunks",),
 }

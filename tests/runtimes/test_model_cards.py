@@ -8,8 +8,8 @@ import re
 import pytest
 
 from save_avs.cli import main
-from save_avs.runtimes.cards import cards_table, load_cards
 from save_avs.runtimes.loading import BUNDLED, find_model_folder, load_model
+from save_avs.runtimes.model_cards import cards_table, load_cards
 from tests.support.cli_runner import parse
 from tests.support.docs.code_blocks import ROOT
 

@@ -11,6 +11,7 @@ from typer import Argument, Option
 
 from save_avs._text import json_document
 from save_avs.cli._console import plural, print_block, print_info, print_line
+from save_avs.cli._evaluate_by_sound import evaluate_on_real, evaluate_on_scenes
 from save_avs.cli._mask_files import MaskFiles
 from save_avs.cli._options import (
     AsJson,
@@ -23,7 +24,6 @@ from save_avs.cli._options import (
     reject_options,
     resolve_output_dir,
 )
-from save_avs.cli._sound_trials import evaluate_on_real, evaluate_on_scenes
 from save_avs.errors import DataError, UsageError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ def models(as_json: AsJson = False) -> int:
     Scores are mIoU: on composed scenes with one / two sounding objects, on real photographs, on
     AVSBench S4 / MS3.
     """
-    from save_avs.runtimes.cards import load_cards
+    from save_avs.runtimes.model_cards import load_cards
     from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
     cards = load_cards()

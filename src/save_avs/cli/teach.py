@@ -55,7 +55,7 @@ def teach(
         return 0
     from save_avs.cli._models import resolve_model
     from save_avs.cli._training_progress import TrainingProgress
-    from save_avs.training.teach import teach as run
+    from save_avs.training.teach_new_class import teach as run
 
     with TrainingProgress() as progress:
         taught = run(

@@ -1,4 +1,4 @@
-"""A lesson: photographs and recordings of a new object, and the scenes that teach it and rehearse others."""
+"""Photographs and recordings of a new class, and the scenes that teach it and rehearse the others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from save_avs.synthesis.scene import SceneOptions, random_audio_sources, random_
 from save_avs.types import U8, AVSample, Bool
 from save_avs.video.audio_reader import load_audio
 
-PHOTO_PROB = 0.35  # of a lesson's items: shows a photograph as it is, rather than its cutout in a scene
+PHOTO_PROB = 0.35  # of a new class's items: shows a photograph as it is, rather than its cutout in a scene
 OTHERS = 3  # old classes that a scene with the new object is drawn from
 PHOTO_SIDE = 640  # photographs are kept no larger
 _SOUND_COUNTS = (0.15, 0.85, 0.0)  # probabilities that a photograph's object is silent, or sounds
@@ -41,7 +41,7 @@ class Photo(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class NewClass:
     """A corpus that has the new class too, the class's name, and its whole photographs."""
 
     name: str
@@ -49,14 +49,14 @@ class Lesson:
     photos: tuple[Photo, ...]
 
 
-def make_lesson(
+def load_new_class(
     name: str, corpus: Corpus, images: Path, sounds: Path, masks: Mapping[Path, Bool] = {}
-) -> Lesson:
+) -> NewClass:
     """Join an object's photographs and recordings to a corpus.
 
     Args:
         name: of the new class.
-        corpus: what the lesson is mixed with.
+        corpus: of the old classes, which scenes mix with the new one.
         images: folder of cutouts (RGBA), or photographs with ``<name>.mask.png`` next to them.
         sounds: folder of recordings, anything FFmpeg reads.
         masks: of photographs without one, bool [H,W].
@@ -84,7 +84,7 @@ def make_lesson(
         try:
             waveforms.append(prepare_sound(load_audio(path, sample_rate=SAMPLE_RATE)))
         except ValueError as error:
-            raise UsageError(f"{path}: {error}; remove it from the lesson") from error
+            raise UsageError(f"{path}: {error}; remove it") from error
     joined = replace(
         corpus,
         cutouts={**corpus.cutouts, name: cutouts},
@@ -93,7 +93,7 @@ def make_lesson(
         silent=tuple(each for each in corpus.silent if each != name),
         names=(*(each for each in corpus.names if each != name), name),
     )
-    return Lesson(name, joined, tuple(photos))
+    return NewClass(name, joined, tuple(photos))
 
 
 def needs_mask(path: Path) -> bool:
@@ -136,15 +136,15 @@ def _read_upright(path: Path, mode: str) -> Image.Image:
 
 
 @dataclass(frozen=True)
-class LessonStream:
-    """Training items, by turns of the lesson and of the rehearsal; item i depends on (seed, i) alone.
+class NewClassStream:
+    """Training items, by turns of the new class and of a rehearsal; item i depends on (seed, i) alone.
 
-    A lesson's item shows the new object in a composed scene, or a photograph of it. Rehearsals are scenes of
-    the corpus, in which it is one class of many. An item's ``sounds``, f32 [T,2], say whether the new sound
+    An item of the new class shows it in a composed scene, or a photograph of it. Rehearsals are scenes of the
+    corpus, in which it is one class of many. An item's ``sounds``, f32 [T,2], say whether the new sound
     is heard in a frame, and whether the item is a rehearsal.
     """
 
-    lesson: Lesson
+    new_class: NewClass
     options: SceneOptions
     size: int
     frontend: Frontend
@@ -152,27 +152,27 @@ class LessonStream:
 
     def __getitem__(self, i: int) -> SceneSample:
         rng = np.random.default_rng((self.seed, 1, i))
-        lesson, corpus = self.lesson, self.lesson.corpus
+        new_class, corpus = self.new_class, self.new_class.corpus
         old = corpus.sounding[:-1]
-        if i % 2 == 0 and lesson.photos and rng.random() < PHOTO_PROB:
+        if i % 2 == 0 and new_class.photos and rng.random() < PHOTO_PROB:
             return self._photo(rng, f"photo-{i}")
         if i % 2 == 0:
             few = [old[k] for k in rng.permutation(len(old))[:OTHERS]]
-            corpus = replace(corpus, sounding=(*few, lesson.name))
+            corpus = replace(corpus, sounding=(*few, new_class.name))
         item = SceneStream(corpus, self.options, self.size, seed=self.seed, frontend=self.frontend)[i]
         heard = item.sounds[:, -1:]
         return item._replace(sounds=np.concatenate([heard, np.full_like(heard, i % 2)], axis=1))
 
     def _photo(self, rng: np.random.Generator, name: str) -> SceneSample:
         """A part of a photograph that holds the object, with its sound, another's, or none."""
-        photos = self.lesson.photos
+        photos = self.new_class.photos
         frame, mask = _random_view(rng, photos[rng.integers(len(photos))], self.size)
         if rng.random() < self.options.camera_prob:
             frame = random_camera(rng)(frame)
         options = replace(self.options, source_count_probs=_SOUND_COUNTS)
         span = (0.0, 2 * EVAL_TIME)
-        sources = random_audio_sources(rng, self.lesson.corpus, options, [self.lesson.name], span)
-        heard = any(source.name == self.lesson.name for source in sources)
+        sources = random_audio_sources(rng, self.new_class.corpus, options, [self.new_class.name], span)
+        heard = any(source.name == self.new_class.name for source in sources)
         log_mel = scene_log_mel((*sources, random_noise(rng, span)), [EVAL_TIME], self.frontend)
         one = np.ones(1, bool)
         sample = AVSample(

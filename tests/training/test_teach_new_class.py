@@ -1,4 +1,4 @@
-"""`save-avs teach`: a lesson's scenes, its targets, and the model that comes out."""
+"""`save-avs teach`: a new class's scenes, its targets, and the model that comes out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from save_avs.errors import UsageError
 from save_avs.losses import save_loss
 from save_avs.models.serialization import save_model
 from save_avs.synthesis.corpus import Corpus
-from save_avs.synthesis.lesson import LessonStream, make_lesson
+from save_avs.synthesis.new_class import NewClassStream, load_new_class
 from save_avs.synthesis.scene import SceneOptions
 from save_avs.training.collate import collate_scenes
 from save_avs.training.stage_config import SyntheticStage
 from save_avs.training.tasks import Normalizer
-from save_avs.training.teach import NAMING_DECAY, LessonTask
+from save_avs.training.teach_new_class import NAMING_DECAY, NewClassTask
 from tests.models.test_prompting import CONFIG as SAM_CONFIG
 from tests.support.sam_oracle import make_oracle
 from tests.support.tiny_corpus import SOUNDING, make_corpus, write_tone
@@ -32,7 +32,7 @@ from tests.support.tiny_model import shake, tiny_model
 PURPLE = (160, 30, 160)
 
 
-def write_lesson(root: Path, *, masks: bool = True) -> Path:
+def write_new_class(root: Path, *, masks: bool = True) -> Path:
     """Two photographs of a purple box on gray, and two recordings of 5 and 5.2 kHz."""
     for folder in ("images", "sounds"):
         (root / folder).mkdir(parents=True)
@@ -56,17 +56,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("save_avs.training.teach.OLD_SCENES", 3)
+    monkeypatch.setattr("save_avs.training.teach_new_class.OLD_SCENES", 3)
     model = tiny_model(classes=SOUNDING)
     shake(model)
     save_model(model, tmp_path / "model")
-    write_lesson(tmp_path)
+    write_new_class(tmp_path)
     return tmp_path
 
 
-def lesson_stream(corpus: Path, root: Path) -> LessonStream:
-    lesson = make_lesson("box", Corpus.load(corpus, "train"), root / "images", root / "sounds")
-    return LessonStream(lesson, SceneOptions(texture_prob=0.0), 64, tiny_model().frontend)
+def new_class_stream(corpus: Path, root: Path) -> NewClassStream:
+    new_class = load_new_class("box", Corpus.load(corpus, "train"), root / "images", root / "sounds")
+    return NewClassStream(new_class, SceneOptions(texture_prob=0.0), 64, tiny_model().frontend)
 
 
 def is_purple(frame: np.ndarray) -> np.ndarray:
@@ -74,8 +74,8 @@ def is_purple(frame: np.ndarray) -> np.ndarray:
     return (red > green + 40) & (blue > green + 40)
 
 
-def test_lesson_and_rehearsal_take_turns(corpus, place):
-    stream = lesson_stream(corpus, place)
+def test_new_class_and_rehearsal_take_turns(corpus, place):
+    stream = new_class_stream(corpus, place)
     items = [stream[i] for i in range(40)]
     assert [set(item.sounds[:, 1]) for item in items] == [{0.0}, {1.0}] * 20
     photos = [item for item in items if item.sample.name.startswith("photo")]
@@ -87,7 +87,7 @@ def test_lesson_and_rehearsal_take_turns(corpus, place):
 
 
 def test_masks_are_of_what_sounds(corpus, place):
-    stream = lesson_stream(corpus, place)
+    stream = new_class_stream(corpus, place)
     seen = 0
     for i in range(0, 60, 2):
         item = stream[i]
@@ -108,8 +108,8 @@ def test_rehearsals_are_held_to_the_model_before(corpus, place):
         name="s", task="synthetic-avs", trainable=("sam",), steps=2, batch_size=8, lr=1e-3, val_samples=2
     )
     model = tiny_model()
-    task = LessonTask(model, lesson_stream(corpus, place).lesson, stage)
-    stream = lesson_stream(corpus, place)
+    task = NewClassTask(model, new_class_stream(corpus, place).new_class, stage)
+    stream = new_class_stream(corpus, place)
     batch = collate_scenes([stream[i] for i in range(1, 12, 2)])
     assert (batch.sounds[:, 0] == 0).any()
     frames = len(batch.clips.images)
@@ -149,7 +149,7 @@ def test_the_new_sound_is_named_by_the_optimum_of_a_logistic_regression(corpus, 
     stage = SyntheticStage(
         name="s", task="synthetic-avs", trainable=("sam",), steps=2, batch_size=8, lr=1e-3, val_samples=2
     )
-    task = LessonTask(tiny_model(), lesson_stream(corpus, place).lesson, stage)
+    task = NewClassTask(tiny_model(), new_class_stream(corpus, place).new_class, stage)
     draw = torch.Generator().manual_seed(0)
     features = 5 + 3 * torch.randn(400, 6, generator=draw)
     heard = (features[:, 0] - features[:, 1] + torch.randn(400, generator=draw) > 0).float()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from save_avs.cli import main
 from save_avs.errors import UsageError
-from save_avs.evaluation.real import RealSet, evaluate_real
+from save_avs.evaluation.real_photographs import RealSet, evaluate_real
 from save_avs.models.serialization import save_model
 from tests.support.tiny_corpus import write_tone
 from tests.support.tiny_model import tiny_model

@@ -23,7 +23,7 @@ from save_avs.metrics.bootstrap_and_permutation import Estimate, bootstrap_mean
 from save_avs.models.preprocess import postprocess_logits, preprocess_frames
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import find_images, prepare_sound
-from save_avs.synthesis.lesson import Photo, load_photo
+from save_avs.synthesis.new_class import Photo, load_photo
 from save_avs.types import F32, U8, Bool
 from save_avs.video.audio_reader import load_audio
 from save_avs.visualization.contact_sheet import TARGET_LEGEND, Tile, draw_contact_sheet

@@ -39,7 +39,7 @@ def evaluate_on_real(
     name: str, root: Path, seed: int, run: dict[str, str], *, folder: Path, overwrite: bool, dry_run: bool
 ) -> int:
     """Evaluate a model on photographs and recordings, and write the report into a folder."""
-    from save_avs.evaluation.real import RealSet, evaluate_real
+    from save_avs.evaluation.real_photographs import RealSet, evaluate_real
 
     data = RealSet.load(root)
     count = len(data.photos)

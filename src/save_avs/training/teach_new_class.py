@@ -22,7 +22,7 @@ from save_avs.models.save import SAVE
 from save_avs.models.serialization import save_model
 from save_avs.runtimes.loading import load_model, load_prompt_model
 from save_avs.synthesis.corpus import BUNDLED, Corpus, find_images
-from save_avs.synthesis.lesson import Lesson, LessonStream, make_lesson, needs_mask
+from save_avs.synthesis.new_class import NewClass, NewClassStream, load_new_class, needs_mask
 from save_avs.training.callbacks.callback import Callback
 from save_avs.training.collate import SceneBatch, collate_scenes
 from save_avs.training.distributed import DistributedContext
@@ -91,7 +91,7 @@ def teach(
     """Teach a model a new object; a new model folder knows it and the old classes.
 
     Half of the frames show the new object, in photographs and in composed scenes, with exact masks. The other
-    half rehearse: scenes of the corpus's classes, whose masks are those of the model before the lesson
+    half rehearse: scenes of the corpus's classes, whose masks are those of the model before training
     (learning without forgetting). The audio backbone stays as it is, and gets one more output.
 
     Args:
@@ -126,18 +126,18 @@ def teach(
         raise UsageError(f"'{name}': {student.name} knows that class, or it is no name: choose another")
     base, held = Corpus.load(corpus, "train"), Corpus.load(corpus, "test")
     masks = _masks_from_boxes(images, boxes, prompt_model, device) if images.is_dir() else {}
-    lesson = make_lesson(name, base, images, Path(sounds), masks)
+    new_class = load_new_class(name, base, images, Path(sounds), masks)
     on_message("old classes, before: composed scenes of the corpus")
     before = _old_iou(student, held)
     with atomic_folder(output, overwrite=overwrite) as part, TemporaryDirectory() as folder:
         started = time.monotonic()
-        _train(student, lesson, Path(folder), steps=steps, seed=seed, callbacks=callbacks)
+        _train(student, new_class, Path(folder), steps=steps, seed=seed, callbacks=callbacks)
         seconds = time.monotonic() - started
         on_message("old classes, after")
         after = _old_iou(student, held)
         save_model(student, part)
-    recordings = len(lesson.corpus.sounds[name])
-    photos = len(lesson.corpus.cutouts[name])
+    recordings = len(new_class.corpus.sounds[name])
+    photos = len(new_class.corpus.cutouts[name])
     return TaughtModel(output, student.classes, photos, recordings, before, after, held.sounding, seconds)
 
 
@@ -182,11 +182,11 @@ def _old_iou(model: SAVE, corpus: Corpus) -> float:
 
 
 def _train(
-    student: SAVE, lesson: Lesson, folder: Path, *, steps: int, seed: int, callbacks: Sequence[Callback]
+    student: SAVE, new_class: NewClass, folder: Path, *, steps: int, seed: int, callbacks: Sequence[Callback]
 ) -> None:
-    """Train a model on a lesson, and give it the new class."""
+    """Train a model on the new class and on rehearsals, and let it name the class."""
     stage = SyntheticStage(
-        name="lesson",
+        name="new-class",
         task="synthetic-avs",
         trainable=_TRAINED if student.stem is not None else _TRAINED[:2],
         steps=steps,
@@ -201,12 +201,12 @@ def _train(
         seed=seed,
         scenes=_SCENES,
     )
-    task = LessonTask(student, lesson, stage)
+    task = NewClassTask(student, new_class, stage)
     device = student.device
     distributed = DistributedContext(precision=resolve_precision("auto", device), device=str(device))
     options = TrainerOptions(checkpoint_interval_s=1e9)
     Trainer(task, stage, folder, distributed=distributed, options=options, callbacks=callbacks).run()
-    _add_class(student, lesson.name, task.fit_naming())
+    _add_class(student, new_class.name, task.fit_naming())
 
 
 @torch.no_grad()
@@ -222,16 +222,18 @@ def _add_class(model: SAVE, name: str, heard: nn.Linear) -> None:
     model.eval()
 
 
-class LessonTask(Task):
-    """Trains SAVE on a lesson's frames with their masks, and on rehearsals with those of the model before."""
+class NewClassTask(Task):
+    """Trains SAVE on a new class with its masks, and on rehearsals with those of the model before."""
 
     collate = staticmethod(collate_scenes)
 
-    def __init__(self, model: SAVE, lesson: Lesson, stage: SyntheticStage) -> None:
+    def __init__(self, model: SAVE, new_class: NewClass, stage: SyntheticStage) -> None:
         options, size = stage.scenes.options(), model.image_size
         self.schedule = synthetic_schedule(stage, stage.views)
-        self.stream = LessonStream(lesson, options, size, model.frontend, stage.seed)
-        self.val_stream = LessonStream(lesson, options, size, model.frontend, stage.seed + VALIDATION_SEED)
+        self.stream = NewClassStream(new_class, options, size, model.frontend, stage.seed)
+        self.val_stream = NewClassStream(
+            new_class, options, size, model.frontend, stage.seed + VALIDATION_SEED
+        )
         self.teacher = copy.deepcopy(model).eval().requires_grad_(False)
         self.sounds: list[
             tuple[Tensor, Tensor]
