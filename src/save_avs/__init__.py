@@ -71,7 +71,9 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name == "__version__":
-        return _version()
+        from save_avs._extras import package_version
+
+        return package_version()
     if name in _MODULES:
         return import_module(f"{__name__}.{_MODULES[name]}")
     for module, names in _HOMES.items():
@@ -82,12 +84,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("save-avs")
-    except PackageNotFoundError:  # run from a source folder that was not installed
-        return "0+source"

@@ -1,9 +1,9 @@
-"""Optional dependencies: the guard that modules call before they import a package of an extra."""
+"""What is installed: this package's version and data, and the guard before imports of an extra's packages."""
 
 import re
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +14,14 @@ _REQUIREMENT = re.compile(r"^(.*?)\s*;.*\bextra\s*==\s*['\"]([\w-]+)['\"]")
 
 class MissingExtraError(UsageError, ImportError):
     """A package that only an extra installs is missing."""
+
+
+def package_version() -> str:
+    """Return the version of this package."""
+    try:
+        return version("save-avs")
+    except PackageNotFoundError:  # run from a source folder that was not installed
+        return "0+source"
 
 
 def require(extra: str, *packages: str) -> None:

@@ -146,7 +146,7 @@ def test_replaced_sound_is_segmented_again(capsys):
 
 def test_another_version_is_segmented_again(capsys, monkeypatch):
     assert segmented() == 0
-    monkeypatch.setattr("save_avs.__version__", "99.0")
+    monkeypatch.setattr("save_avs.inference.result_key.package_version", lambda: "99.0")
     assert segmented("--resume") == 0
     assert "version was" in capsys.readouterr().err and key()["version"] == "99.0"
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import save_avs
+from save_avs._extras import package_version
 from save_avs._text import one_line
 from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, BatchOutput, ResultSink
@@ -57,7 +57,7 @@ def result_settings(model: ModelPackage, settings: BatchSettings) -> dict[str, A
     """Return what decides the results: one output holds results of one kind."""
     options = {name: value for name, value in vars(settings).items() if name not in ("device", "files")}
     options["outputs"] = sorted(settings.outputs)
-    return {"version": save_avs.__version__, "model": model.sha256, **options}
+    return {"version": package_version(), "model": model.sha256, **options}
 
 
 def run_batch(
@@ -128,7 +128,7 @@ def _ray(address: str | None, workers: int | None, on_message: Callable[[str], N
     try:
         if remote:
             # Nodes run this very code, whatever they have installed; its dependencies must be there.
-            package = str(Path(save_avs.__file__).parent)
+            package = str(Path(__file__).parents[1])
             ray.init(address=address, runtime_env={"py_modules": [package]})
         else:
             workers = workers or _local_cpus()

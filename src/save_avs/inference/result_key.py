@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import save_avs
+from save_avs._extras import package_version
 from save_avs._files import open_regular
 from save_avs._text import resolved_path_text
 from save_avs.inference.settings import SegmentationSettings
@@ -46,7 +46,7 @@ def result_key(
         "audio": audio,
     }
     return {
-        "version": save_avs.__version__,
+        "version": package_version(),
         "source": dict(fingerprint),
         "model": {name: model.get(name, "") for name in _MODEL},
         "settings": {name: list(x) if isinstance(x, tuple) else x for name, x in options.items()},

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import save_avs
+from save_avs._extras import package_version
 from save_avs._files import atomic_write
 from save_avs._text import json_document
 from save_avs.training.recipe import Recipe
@@ -27,7 +27,7 @@ def write_run_record(recipe: Recipe, *, processes: int = 1) -> None:
     """Write both files into the run's folder; environment.json gets one more session each time."""
     import yaml
 
-    header = f"# Recipe as resolved by save-avs {save_avs.__version__}; run it with `save-avs train`.\n"
+    header = f"# Recipe as resolved by save-avs {package_version()}; run it with `save-avs train`.\n"
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
     session = describe_session(recipe, processes=processes)
     atomic_write(recipe.out / RECIPE, header + text)
@@ -58,7 +58,7 @@ def describe_session(recipe: Recipe, *, processes: int) -> dict[str, Any]:
             if path is not None
         },
         "git": git_state(Path.cwd()),
-        "save-avs": save_avs.__version__,
+        "save-avs": package_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": {"name": cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
