@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,7 +84,7 @@ def install_line(extra: str) -> str:
 
 
 def _installer() -> str:
-    if find_spec("pip") is None:  # an environment made by uv
+    if PathFinder.find_spec("pip") is None:  # an environment made by uv; setuptools' own finder would warn
         return f"uv pip install --python {sys.executable}"
     pip = shutil.which("pip")
     own = pip is not None and Path(pip).parent == Path(sys.executable).parent

@@ -18,6 +18,7 @@ ROUTES = (
     ("GET", f"/v1/jobs/{_ID}/result/masks.json"),
     ("GET", f"/v1/jobs/{_ID}/frames"),
     ("GET", f"/v1/jobs/{_ID}/frames/0.png"),
+    ("GET", f"/v1/jobs/{_ID}/frames/0/logits.png"),
     ("GET", "/v1/models"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -28,6 +29,7 @@ ROUTES = (
     ("POST", "/login"),
     ("GET", "/static/style.css"),
     ("GET", "/static/sample.mp4"),
+    ("GET", "/static/example.jpg"),
 )
 _PUBLIC = ("/healthz", "/readyz", "/login", "/static/")
 

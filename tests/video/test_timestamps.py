@@ -90,7 +90,8 @@ def test_joined_transport_streams_keep_their_second_part(tmp_path, seconds):
     path = flash_and_beep(tmp_path / "v.ts", *X264, "-bf", "2", "-c:a", "mp2", "-t", str(seconds))
     path.write_bytes(path.read_bytes() * 2)
     times, _, _, report, warnings = read(path)
-    assert report == ReadReport(2 * round(25 * seconds), 0) and warnings == []
+    assert report == ReadReport(2 * round(25 * seconds), 0)
+    assert all("silent throughout" in warning for warning in warnings)  # without the beep at 1 s
     np.testing.assert_allclose(np.median(np.diff(times)), 0.04, atol=1e-3)
     assert times[-1] == pytest.approx(2 * seconds, abs=0.3)
 
