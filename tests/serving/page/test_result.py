@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -171,5 +172,6 @@ def test_options_become_the_jobs_and_are_repeated_by_curl_and_python(visitor, si
         **{name: options[name] for name in ("model", "threshold", "fps", "smooth", "track")},
         "outputs": tuple(options["save"]),
     }
+    page.get_by_text(re.compile(r"^(Copied\.|Selected: )")).wait_for()
     assert page.evaluate("getSelection().toString()") == code or page.get_by_text("Copied.").is_visible()
     visitor.screenshot("repeat")
