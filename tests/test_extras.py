@@ -49,5 +49,5 @@ def test_installed_package_names_what_the_extra_requires(monkeypatch, tmp_path):
 def test_installer_is_the_one_of_this_environment(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/pip")
     assert install_line("serve").startswith(f"{sys.executable} -m pip install ")
-    monkeypatch.setattr(_extras, "find_spec", lambda _: None)
+    monkeypatch.setattr(_extras.PathFinder, "find_spec", lambda _: None)
     assert install_line("serve").startswith(f"uv pip install --python {sys.executable} ")
