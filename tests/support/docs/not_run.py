@@ -35,7 +35,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "exports for twenty seconds; tests/runtimes/test_runtimes.py does it with a smaller model": (
         "save-avs segment clip.mp4 --runtime openvino --precision fp32",
     ),
-    "takes minutes, and photographs; tests/training/test_teach_new_class.py, tests/models/test_prompting.py": (
+    "takes minutes and photographs; tests/training/test_teach_new_class.py, tests/models/test_prompting.py": (
         "save-avs teach kettle --images photos --sounds recordings",
         "save-avs segment clip.mp4 --model runs/teach/kettle",
     ),
