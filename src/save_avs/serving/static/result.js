@@ -52,7 +52,7 @@ export class ResultView {
       const chip = element("button", { type: "button", textContent: `${seconds(start)} to ${seconds(end)}`, title: "Play from here" });
       chip.onclick = () => {
         this.seek(start);
-        this.video?.play();
+        this.video?.play().catch(() => {}); // a pause or another source may come first
       };
       this.find(".spans").append(chip);
     }

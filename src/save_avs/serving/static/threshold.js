@@ -133,7 +133,7 @@ export class Adjuster {
       this.repaint?.();
     };
     video.addEventListener("seeked", done, { once: true });
-    if (!paused) video.play();
+    if (!paused) video.play().catch(() => {}); // another threshold may change the source again
   }
 
   /** Draw the mask of a frame; return the marked share of it. */
