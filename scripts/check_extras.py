@@ -1,8 +1,8 @@
 """Run every command, option value and function that needs an extra, where no extra is installed.
 
 Each must print a line that installs it, which must not name save-avs itself: no registry holds that name. A
-command exits with 2. HIDE_EXTRAS=1 hides the packages of all extras but ``train``, which the training loggers
-stand on, so that the check also runs in an environment that has them.
+command exits with 2. HIDE_EXTRAS=1 hides the packages of all extras but ``train``, on which the training
+loggers depend, so that the check also runs in an environment that has them.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def check() -> list[str]:
         *TRACKERS,
         "all",
         "postgres",
-    }  # postgres stands on serve, trackers on train
+    }  # postgres extends serve, trackers extend train
     if not os.environ.get("HIDE_EXTRAS"):  # the metadata of a source checkout may be older
         extras = metadata("save-avs").get_all("Provides-Extra") or []
         problems += [f"extra {e}: nothing in this check needs it" for e in extras if e not in covered]

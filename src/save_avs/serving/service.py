@@ -170,7 +170,7 @@ class Service:
         self._remove(job.id)
 
     def _remove(self, id: str) -> None:
-        self.files.remove(id)  # before its row: on a full disk that makes room
+        self.files.remove(id)  # before its row: frees space on a full disk
         self.store.remove(id)
 
     def _end(self, job: JobRecord) -> None:

@@ -54,7 +54,7 @@ class CheckpointManager:
     def save(self, state: dict[str, Any]) -> None:
         """Write a checkpoint, then delete the oldest ones; every process must call it.
 
-        Shards are written while training goes on, until the next ``save`` or ``wait``.
+        Shards are written while training continues, until the next ``save`` or ``wait``.
 
         Raises:
             SaveAvsError: when it, or the one before, cannot be written; earlier ones stay as they are.

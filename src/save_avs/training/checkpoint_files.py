@@ -52,7 +52,7 @@ class ShardedSave(NamedTuple):
 def save_state(path: Path, state: dict[str, Any], distributed: DistributedContext) -> ShardedSave | None:
     """Write a state; every process must call it.
 
-    Of a sharded model the tensors are copied at once, so that training may go on; a thread writes them.
+    Of a sharded model the tensors are copied at once, so that training can continue; a thread writes them.
 
     Args:
         path: without suffix; ``.pt`` is added where the model is not sharded.

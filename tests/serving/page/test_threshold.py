@@ -120,7 +120,7 @@ def test_the_masks_follow_the_playing_video(visitor, sample_job):
     visitor.heading("Found in sample.mp4")
     visitor.loaded()
     page.get_by_role("button", name="0.52 s to").click()
-    move_to(visitor, 0.8)  # while it plays, which goes on with the other video
+    move_to(visitor, 0.8)  # while it plays, which continues with the other video
     visitor.until("document.querySelector('.stage video').currentTime > 3.2")
     assert not visitor.state()["paused"]
     page.evaluate("document.querySelector('.stage video').pause()")

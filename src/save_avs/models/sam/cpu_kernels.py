@@ -65,7 +65,7 @@ def use_onednn_attention(query: Tensor, keys: int) -> bool:
 
 
 def has_fast_bf16_products() -> bool:
-    """Whether oneDNN multiplies bfloat16 on this CPU, and torch's fused attention does not."""
+    """Return whether oneDNN multiplies bfloat16 on this CPU and torch's fused attention does not."""
     return _onednn._is_mkldnn_bf16_supported() and not torch.cpu._is_amx_tile_supported()
 
 
