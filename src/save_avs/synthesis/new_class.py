@@ -71,9 +71,11 @@ def load_new_class(
     paths = find_images(images)
     recordings = [path for path in sorted(sounds.iterdir()) if path.is_file() and path.name[0] != "."]
     if not paths:
-        raise UsageError(f"{images} has no image: put photographs of the object there ({', '.join(sorted(IMAGES))})")
+        raise UsageError(
+            f"{images} has no image: put photographs of the object there ({', '.join(sorted(IMAGES))})"
+        )
     if not recordings:
-        raise UsageError(f"{sounds} has no recording")
+        raise UsageError(f"{sounds} has no recording: put recordings of the object there")
     photos = [photo for path in paths if (photo := load_photo(path, masks.get(path))) is not None]
     cutouts = [
         Cutout(path.stem, name, load_cutout(path) if path not in masks else _cut(path, masks[path]))
