@@ -106,7 +106,7 @@ def check(client: httpx.Client, server: subprocess.Popen[bytes]) -> list[tuple[s
 
 
 def log_in(client: httpx.Client, token: str) -> httpx.Response:
-    """The page's login, repeated as a user would: the proxy repeats no POST whose server turns out to be gone."""
+    """Log in on the page, again as a user would: the proxy repeats no POST whose server is found dead."""
     end = time.monotonic() + 60
     while True:
         answer = client.post("/login", data={"token": token}, headers={"Origin": "https://localhost"})
