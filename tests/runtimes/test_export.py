@@ -16,14 +16,14 @@ from save_avs.errors import SaveAvsError
 from save_avs.inference.settings import SegmentationSettings
 from save_avs.models import build_save
 from save_avs.models.preprocess import MASK_THRESHOLD
-from save_avs.models.serialization import load_folder, save_model
+from save_avs.models.serialization import load_folder, read_license, save_model
 from save_avs.runtimes.export import export_model
 from save_avs.runtimes.export_check import read_check_chunk, reference_probabilities, run_check
 from save_avs.runtimes.export_targets import TARGETS
 from tests.support.sample_videos import make_video
 from tests.support.tiny_model import SAM, shake, tiny_config
 
-FILES = {"README.md", "example.npz", "model.json", "run.py"}
+FILES = {"README.md", "MODEL_CARD.md", "example.npz", "model.json", "run.py"}
 GRAPHS = {"onnx": {"model.onnx"}, "openvino": {"model.xml", "model.bin"}, "torch": {"model.pt2"}}
 
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     model = build_save(tiny_config(sam=SAM | {"depth": 2})).eval()
     shake(model)
-    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
+    return save_model(model, tmp_path_factory.mktemp("models") / "tiny", license="mit")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def check_folder(export: Path, target: str) -> None:
     assert {path.name for path in export.iterdir()} == FILES | GRAPHS[target]
     about = json.loads((export / "model.json").read_text())
     assert about["file"] in GRAPHS[target] and about["target"] == target
+    assert about["license"] == "mit" and "weights: mit." in (export / "README.md").read_text()
     assert about["check"]["frames"] == 16 and about["check"]["mask_iou"] > 0.999
     assert len((export / "run.py").read_text().splitlines()) <= 40
     alone(export, "example.npz", "masks.npz")
@@ -86,6 +87,12 @@ def test_onnx_and_openvino_exports(target, folder, clip, tmp_path):
         pytest.importorskip(package)
     export_model(folder, tmp_path / "out", to=target, check=clip)
     check_folder(tmp_path / "out", target)
+
+
+def test_license_is_none_where_no_card_states_one(tmp_path):
+    assert read_license(tmp_path) is None
+    (tmp_path / "README.md").write_text("---\nlicense: [\n---\n")
+    assert read_license(tmp_path) is None
 
 
 def test_threshold_is_that_of_segmentation():

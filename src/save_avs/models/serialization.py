@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
+from yaml import YAMLError
 
 from save_avs._files import atomic_path, atomic_write, read_regular
 from save_avs.errors import SaveAvsError, UsageError, first_problem
@@ -107,6 +108,16 @@ def _validated(values: Any, path: Path) -> SaveConfig:
     names = ", ".join(".".join(map(str, place)) for place in unknown)
     _logger.warning("%s: format %d is newer than this save-avs: %s left out", path, version, names)
     return SaveConfig.model_validate({**values, "format_version": FORMAT_VERSION})
+
+
+def read_license(folder: str | Path) -> str | None:
+    """Return the license that a model card names in its metadata; None if there is none."""
+    from huggingface_hub.repocard import metadata_load
+
+    try:
+        return (metadata_load(Path(folder) / CARD) or {}).get("license")
+    except (OSError, ValueError, YAMLError):
+        return None
 
 
 def read_card(folder: str | Path) -> str:

@@ -19,7 +19,8 @@ from save_avs.models.preprocess import MASK_THRESHOLD
 from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.sam.sam import PIXEL_MEAN, PIXEL_STD
 from save_avs.models.save import Precision
-from save_avs.models.serialization import load_folder
+from save_avs.models.serialization import CARD as SOURCE_CARD
+from save_avs.models.serialization import load_folder, read_license
 from save_avs.runtimes.end_to_end_graph import INPUTS, LARGEST, OUTPUT, SMALLEST, trace_end_to_end
 from save_avs.runtimes.export_check import (
     ExportCheck,
@@ -31,6 +32,7 @@ from save_avs.runtimes.export_targets import ExportTarget, get_target
 from save_avs.runtimes.loading import find_model_folder
 
 ABOUT, RUNNER, CARD, EXAMPLE = "model.json", "run.py", "README.md", "example.npz"
+MODEL_CARD = "MODEL_CARD.md"  # the exported model's own, which says what it was trained on and its license
 
 
 def export_model(
@@ -59,16 +61,19 @@ def export_model(
         SaveAvsError: when the export disagrees with PyTorch.
     """
     target, target_precision = get_target(to, precision)
+    source = find_model_folder(name_or_path)
     video = Path(check) if check else models_folder() / "sample.mp4"
     with atomic_folder(Path(folder), overwrite=overwrite) as part:
-        model = load_folder(find_model_folder(name_or_path), pretrained=pretrained)
+        model = load_folder(source, pretrained=pretrained)
         assert model.config is not None  # it was loaded
         chunk = read_check_chunk(video, model.frontend.sample_rate)
         reference = reference_probabilities(model, chunk)
         converted = set_precision(copy.deepcopy(model), target_precision, pack=False)
         target.write(trace_end_to_end(converted), part)
         graph_files = sorted(path.name for path in part.iterdir())
-        about = _describe(model.config, target, target_precision)
+        about = _describe(model.config, target, target_precision) | {"license": read_license(source)}
+        if has_card := (source / SOURCE_CARD).is_file():
+            atomic_write(part / MODEL_CARD, (source / SOURCE_CARD).read_bytes())
         atomic_write(part / ABOUT, json_document(about))
         atomic_write(part / RUNNER, _render("run.py.jinja", target, about))
         found = run_check(part, chunk, reference, name=video.name)
@@ -81,7 +86,9 @@ def export_model(
         )
         about["check"] = asdict(found)
         atomic_write(part / ABOUT, json_document(about))
-        atomic_write(part / CARD, _render("README.md.jinja", target, about, files=graph_files))
+        atomic_write(
+            part / CARD, _render("README.md.jinja", target, about, files=graph_files, has_card=has_card)
+        )
     return found
 
 

@@ -24,10 +24,14 @@ def render_scene(scene: Scene, time: float, height: int, width: int) -> tuple[U8
     """
     canvas = np.array(_render_background(scene.background, height, width))
     instances = np.full((height, width), -1, np.int8)
+    ambient = canvas.mean((0, 1), dtype=np.float32)
     for i, item in enumerate(scene.objects):
         x, y = item.position_at(time)
         patch = _render_object(item, min(height, width))
         left, top = round(x * width - patch.shape[1] / 2), round(y * height - patch.shape[0] / 2)
+        if scene.lighting is not None:
+            scene.lighting.cast_shadow(canvas, patch, left, top)
+            patch = scene.lighting.tint(patch, ambient)
         _blend(canvas, instances, patch, i, left, top)
     if scene.blur:
         radius = scene.blur * min(height, width)

@@ -14,6 +14,7 @@ from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.synthesis.background import Background, random_background, random_tint
 from save_avs.synthesis.capture import Camera, random_camera, reverberate
 from save_avs.synthesis.corpus import Corpus, Cutout
+from save_avs.synthesis.lighting import Lighting, random_lighting
 from save_avs.types import F32
 
 NOISE_LOOP_S = 2.048  # length of the noise that is looped under a scene
@@ -41,6 +42,8 @@ class SceneOptions:
     texture_prob: float = 0.2  # probability of a procedural background instead of a photograph
     patchwork_prob: float = 0.0  # probability that patches of other backgrounds cover parts of the background
     camera_prob: float = 0.0  # probability that the frame is seen through a random camera
+    # probability that objects take on the background's light and cast shadows
+    lighting_prob: float = 0.0
     room_prob: float = 0.0  # probability that a sounding object is heard in a random room
     # probability that a class out of view is heard faintly beneath, which is nobody's sound
     beneath_prob: float = 0.0
@@ -104,6 +107,7 @@ class Scene:
     segments: tuple[float, ...]
     blur: float = 0.0  # radius of a final blur, as a fraction of the shorter side
     camera: Camera | None = None  # what is done to the frame after that
+    lighting: Lighting | None = None  # None: objects keep their colors and cast no shadows
 
     def sounding_at(self, time: float) -> tuple[int, ...]:
         """Return the indices of the objects that sound at a time."""
@@ -146,6 +150,7 @@ def random_scene(
         segments=tuple((i + 0.5) * segment_s for i in range(segments)),
         blur=rng.uniform(0.0, 0.006) if options.augment and rng.random() < 0.3 else 0.0,
         camera=random_camera(rng) if _happens(rng, options.camera_prob) else None,
+        lighting=random_lighting(rng) if _happens(rng, options.lighting_prob) else None,
     )
 
 

@@ -25,6 +25,7 @@ class SceneConfig(StrictModel):
     texture_prob: float = Field(default=0.2, ge=0, le=1)
     patchwork_prob: float = Field(default=0.0, ge=0, le=1)
     camera_prob: float = Field(default=0.0, ge=0, le=1)
+    lighting_prob: float = Field(default=0.0, ge=0, le=1)
     room_prob: float = Field(default=0.0, ge=0, le=1)
     beneath_prob: float = Field(default=0.0, ge=0, le=1)
 
