@@ -1,6 +1,6 @@
 """Two servers on one PostgreSQL database behind deploy/Caddyfile with TLS: one is killed, and no job is lost.
 
-    python scripts/check_proxy.py
+    python -m scripts.check_proxy
 
 Needs root, Debian's packages caddy and postgresql, and the ports 80, 443 and 7860.
 """

@@ -1,6 +1,6 @@
 """Compare full-size SAMs with transformers' SamModel.
 
-    python scripts/check_sam_parity.py [vit_b vit_l vit_h]
+    python -m scripts.check_sam_parity [vit_b vit_l vit_h]
 
 For each size, a SamModel at 1024 px with random weights (including biases, norms and position embeddings) is
 run on an image with three kinds of prompt. Its weights are then saved in Meta's format and in that of
@@ -23,8 +23,6 @@ from torch import Tensor, nn
 
 from save_avs.models.sam import PRESETS, Sam, load_sam
 from save_avs.weights.transformers_sam_keys import remap_transformers_sam
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.sam_oracle import make_oracle
 
 SIZE = 1024

@@ -1,6 +1,6 @@
 """Measure how far this package is from published code on the same inputs, and print the table.
 
-    python scripts/compare_with_ancestors.py [PART ...]
+    python -m scripts.compare_with_ancestors [PART ...]
 
 What is measured needs no foreign code: the references are independent packages (transformers, torchvggish)
 and the tests' own transcriptions of the published formulas. Repository, file and commit say which code each
@@ -18,8 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from save_avs.audio import load_audio, log_mel
 from save_avs.datasets import as_published, open_dataset

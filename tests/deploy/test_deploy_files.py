@@ -23,7 +23,7 @@ def tool(name: str, *arguments: object) -> str:
     """Output of a program of this environment, which must succeed."""
     program = Path(sys.executable).parent / name
     command = [program if program.exists() else name, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -79,4 +79,4 @@ def test_every_container_runs_locked_down():
     reason="Debian's packages caddy and postgresql are not installed",
 )
 def test_no_job_is_lost_behind_the_proxy_when_a_server_is_killed():
-    assert "Secure" in tool(sys.executable, ROOT / "scripts" / "check_proxy.py")
+    assert "Secure" in tool(sys.executable, "-m", "scripts.check_proxy")

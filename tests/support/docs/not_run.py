@@ -60,10 +60,10 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "needs root and minutes; tests/deploy checks the same files": (
         "scripts/check_image.sh",
-        "python scripts/check_proxy.py",
+        "python -m scripts.check_proxy",
     ),
     "takes half a minute; the tests of each part compare with the same references": (
-        "python scripts/compare_with_ancestors.py",
+        "python -m scripts.compare_with_ancestors",
     ),
     "runs the tests of six parts eighty times": (
         "python scripts/mutation_check.py",
