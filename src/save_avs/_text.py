@@ -58,13 +58,24 @@ def resolved_path_text(path: Path) -> str:
 
 
 def markdown_table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, right_from: int | None = None
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right_from: int | None = None,
+    padded: bool = False,
 ) -> str:
-    """Format a Markdown table, without a final newline; columns from ``right_from`` on are right-aligned."""
+    """Format a Markdown table, without a final newline; columns from ``right_from`` on are right-aligned.
+
+    ``padded`` makes the columns as wide as their longest cell, for terminals.
+    """
     left = len(head) if right_from is None else right_from
-    rule = ["---"] * left + ["--:"] * (len(head) - left)
-    lines = [head, rule, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (head, *rows)]
+    widths = [max(3, *map(len, column)) if padded else 3 for column in zip(*lines, strict=True)]
+    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    if padded:
+        formats = [f"{'<' if i < left else '>'}{width}" for i, width in enumerate(widths)]
+        lines = [list(map(format, line, formats)) for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
 
 
 def json_document(value: Any) -> str:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from save_avs._download import RetryPolicy
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import read_record, record_path
-from save_avs.weights.fetch import FetchedFile, TransferReporter, fetch_weights
+from save_avs.weights.fetch import FetchedFile, fetch_weights
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 from tests.support.file_server import FileServer, cut, serving, stall, status, well
 
@@ -185,7 +185,7 @@ class TestSources:
         with serving(content) as mirror:
             mirror.script = [status(404)]
             known = one(server, content)
-            get(known, sources=[mirror.url, server.url], report=TransferReporter(on_message=said.append))
+            get(known, sources=[mirror.url, server.url], on_message=said.append)
             assert len(mirror.requests) == len(server.requests) == 1
         assert said == [f"{mirror.url}: not found (404); trying the next source"]
 

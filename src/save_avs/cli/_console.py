@@ -48,23 +48,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def align_table(table: str) -> str:
-    """Pad the columns of a Markdown table to equal widths, as its rule aligns them."""
-    head, rule, *rows = [line[2:-2].split(" | ") for line in table.splitlines()]
-    widths = [max(map(len, column)) for column in zip(head, rule, *rows, strict=True)]
-    rights = [cell.endswith(":") for cell in rule]
-    columns = list(zip(widths, rights, strict=True))
-    rule = ["-" * (width - right) + ":" * right for width, right in columns]
-    padded = [
-        [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, (width, right) in zip(row, columns, strict=True)
-        ]
-        for row in (head, *rows)
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (padded[0], rule, *padded[1:]))
-
-
 _METAVARS = {"int": "N", "integer": "N", "float": "X", "str": "TEXT", "text": "TEXT"}
 
 

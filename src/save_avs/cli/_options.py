@@ -64,9 +64,14 @@ Splits = Annotated[
 ]
 
 
-def output_folder(default: str, help: str) -> Any:
-    """Make the option of a folder to write; ``default`` describes where it is if not given."""
-    return Option("--output", "-o", metavar="DIR", show_default=default, help=help)
+def model_argument(metavar: str, help: str) -> Any:
+    """Make the argument of a model, which shells complete."""
+    return Argument(metavar=metavar, help=help, autocompletion=complete_models)
+
+
+def output_folder(default: str | bool, help: str, metavar: str = "DIR") -> Any:
+    """Make the option of a folder to write; ``default`` describes where it is if not given, or whether to."""
+    return Option("--output", "-o", metavar=metavar, show_default=default, help=help)
 
 
 def reject_options(options: dict[str, object], applies_to: str) -> None:

@@ -11,7 +11,6 @@ from save_avs.cli._console import output_settings, plural, print_info, print_lin
 
 if TYPE_CHECKING:
     from save_avs.inference.progress import FrameProgress
-    from save_avs.weights.fetch import TransferProgress
 
 
 class ProgressDisplay:
@@ -125,11 +124,10 @@ class DownloadProgress(ProgressDisplay):
     def __init__(self) -> None:
         super().__init__("DownloadColumn", "TransferSpeedColumn")
 
-    def update(self, progress: TransferProgress) -> None:
-        """Show the progress so far."""
-        of = "" if progress.total is None else f" of {format_size(progress.total)}"
-        line = f"{progress.file}: {progress.action}, {format_size(progress.done)}{of}"
-        self.show(f"{progress.action} {progress.file}", progress.done, progress.total, line=line)
+    def update(self, task: str, done: int, total: int | None) -> None:
+        """Show the bytes of a task so far."""
+        of = "" if total is None else f" of {format_size(total)}"
+        self.show(task, done, total, line=f"{task}: {format_size(done)}{of}")
 
 
 def print_count(noun: str, done: int, total: int) -> None:

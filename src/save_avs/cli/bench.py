@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from save_avs._text import json_document, markdown_table
-from save_avs.cli._console import align_table, print_block, print_info, print_line
-from save_avs.cli._options import AsJson, complete_models
+from save_avs.cli._console import print_block, print_info, print_line
+from save_avs.cli._options import AsJson, model_argument
 from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 def bench(
     model: Annotated[
-        str,
-        Argument(
-            metavar="[NAME|PATH|PRESET]",
-            help="A model, or a preset with random weights.",
-            autocompletion=complete_models,
-        ),
+        str, model_argument("[NAME|PATH|PRESET]", "A model, or a preset with random weights.")
     ] = "save-tiny",
     batch: Annotated[int, Option(min=1, help="Frames per batch.")] = 8,
     rounds: Annotated[int, Option(min=1, help="Number of timings of each runtime.")] = 7,
@@ -59,17 +54,12 @@ def bench(
     speeds = _measure(model, size, batch_size=batch, rounds=rounds)
     threads = torch.get_num_threads()
     if as_json:
-        settings = {
-            "model": model,
-            "batch": batch,
-            "rounds": rounds,
-            "threads": threads,
-            "torch": torch.__version__,
-        }
-        print_block(json_document({**settings, "speeds": [asdict(speed) for speed in speeds]}))
+        settings = {"model": model, "batch": batch, "rounds": rounds, "threads": threads}
+        measured = {"torch": torch.__version__, "speeds": [asdict(speed) for speed in speeds]}
+        print_block(json_document(settings | measured))
     else:
         print_line(f"{model}, batch {batch}, {threads} threads, torch {torch.__version__}")
-        print_block(align_table(_table(speeds, with_agreement=not preset)))
+        print_block(_table(speeds, with_agreement=not preset))
     if choose:
         _remember_fastest(model, speeds)
     return 0
@@ -101,7 +91,7 @@ def _table(speeds: list[SpeedMeasurement], *, with_agreement: bool) -> str:
         head.append("mask IoU with float32")
         for row, speed in zip(rows, speeds, strict=True):
             row.append("" if speed.agreement is None else f"{speed.agreement:.4f}")
-    return markdown_table(head, rows, right_from=3)
+    return markdown_table(head, rows, right_from=3, padded=True)
 
 
 def _remember_fastest(model: str, speeds: list[SpeedMeasurement]) -> None:

@@ -62,7 +62,7 @@ def check(
     reports = [checker.check(spec, root) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all
         reports = [r for r in reports if r.clips or any(f.kind == "broken" for f in r.problems)] or reports
-    document = json.dumps({"root": root, "data": list(map(_record, reports))}, indent=1, default=str)
+    document = json.dumps({"root": root, "data": list(map(_record, reports))}, indent=1, default=_plain)
     atomic_write(folder / "report.json", document + "\n")
     for report in reports:
         _draw_sheet(report, folder / f"{report.name}.png")
@@ -76,18 +76,20 @@ def check(
 
 
 def _record(report: DatasetReport) -> dict[str, Any]:
-    """Return a report as values for JSON, which takes paths as text."""
+    """Return what JSON holds of a report."""
     splits = [
-        vars(split)
-        | {
-            "problems": list(map(vars, split.problems)),
-            "stray_pixels": [{"path": path, "pieces": pieces} for path, pieces in split.stray_pixels],
-        }
+        vars(split) | {"stray_pixels": [{"path": path, "pieces": n} for path, n in split.stray_pixels]}
         for split in report.splits
     ]
     head = {"name": report.name, "title": report.title, "folder": report.folder}
-    problems = list(map(vars, report.table_problems))
-    return {**head, "problems": problems, "splits": splits, "leaks": report.leaks}
+    return {**head, "problems": report.table_problems, "splits": splits, "leaks": report.leaks}
+
+
+def _plain(value: object) -> object:
+    """Return what JSON takes of a problem, or of a file."""
+    from save_avs.datasets.check import FileProblem
+
+    return vars(value) if isinstance(value, FileProblem) else str(value)
 
 
 def _lines(report: DatasetReport) -> list[str]:

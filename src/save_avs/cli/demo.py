@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Option
-
 from save_avs.cli._console import plural, print_line
-from save_avs.cli._options import DryRun
+from save_avs.cli._options import DryRun, output_folder
 
 if TYPE_CHECKING:
     from save_avs.inference.audio_events import AudioEvent
@@ -16,13 +14,7 @@ if TYPE_CHECKING:
 
 def demo(
     output: Annotated[
-        Path,
-        Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            help="Folder for the results, in DIR/sample/ or the next free name.",
-        ),
+        Path, output_folder(True, "Folder for the results, in DIR/sample/ or the next free name.")
     ] = Path("runs/demo"),
     dry_run: DryRun = False,
 ) -> int:

@@ -4,20 +4,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from save_avs._text import json_document
 from save_avs.cli._console import plural, print_block, print_line
-from save_avs.cli._options import AsJson, DryRun, Overwrite, complete_models, output_folder
+from save_avs.cli._options import AsJson, DryRun, Overwrite, model_argument, output_folder
 
 
 def export(
-    model: Annotated[
-        str,
-        Argument(
-            metavar="NAME|PATH", help="A bundled model, or a model's folder.", autocompletion=complete_models
-        ),
-    ],
+    model: Annotated[str, model_argument("NAME|PATH", "A bundled model, or a model's folder.")],
     to: Annotated[str, Option(metavar="onnx|openvino|torch", help="Target runtime.")],
     output: Annotated[Path | None, output_folder("runs/export/<model>-<to>", "Folder to write.")] = None,
     precision: Annotated[

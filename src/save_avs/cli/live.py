@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import typer
+from typer import Argument, Option
 
 from save_avs.cli._console import output_settings, plural, print_block, print_info, print_line
 from save_avs.cli._options import (
@@ -32,31 +32,27 @@ if TYPE_CHECKING:
 def live(
     source: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="A camera (/dev/video0, or its number), a URL (rtsp, udp, http, ...) or a named pipe.",
         ),
     ],
     overlay: Annotated[
         Path | None,
-        typer.Option(
-            "--overlay",
+        Option(
             metavar="FILE",
             help="Write the overlay as well, .mp4 or .mkv, which can be played while it grows.",
         ),
     ] = None,
     audio_source: Annotated[
-        str | None,
-        typer.Option("--audio-source", metavar="SOURCE", help="Sound from elsewhere, such as alsa:default."),
+        str | None, Option(metavar="SOURCE", help="Sound from elsewhere, such as alsa:default.")
     ] = None,
     model: ModelName = "save-tiny",
     fps: Fps = "native",
     threshold: Threshold = 0.5,
-    duration: Annotated[
-        float | None, typer.Option("--duration", metavar="SECONDS", help="Stop after so many seconds.")
-    ] = None,
+    duration: Annotated[float | None, Option(metavar="SECONDS", help="Stop after so many seconds.")] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="Seconds without data that end the source.")
+        float, Option(metavar="SECONDS", help="Seconds without data that end the source.")
     ] = 5.0,
     precision: Precision = "auto",
     device: Device = "auto",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from save_avs._text import json_document, markdown_table
-from save_avs.cli._console import align_table, print_block
+from save_avs.cli._console import print_block
 from save_avs.cli._options import AsJson
 from save_avs.errors import UsageError, first_problem
 
@@ -15,17 +15,6 @@ if TYPE_CHECKING:
     from save_avs.models import SaveConfig
     from save_avs.models.profile import ModelProfile
 
-HEAD = ("model", "px", "branch", "total", "frozen", "trained", "SAM encoder", "image stem")
-HEAD += (
-    "image adapters",
-    "audio backbone",
-    "audio adapter",
-    "prompt encoder",
-    "mask decoder",
-    "GFLOP",
-    "adapters' GFLOP",
-)
-TEXT_COLUMNS = 3
 BRANCHES = ("full", "depthwise", "bottleneck", "none")
 
 
@@ -61,13 +50,14 @@ def params(
     Parameters in millions. GFLOP: multiplications and additions of one frame and its sound in matrix products
     and convolutions, as computed here.
     """
-    from save_avs.models.profile import profile_model
+    from save_avs.models.profile import PARTS, profile_model
 
     records = [_record(config, profile_model(config)) for config in _configs(names, sizes, branches)]
     if as_json:
         print_block(json_document(records))
     else:
-        print_block(align_table(markdown_table(HEAD, list(map(_row, records)), right_from=TEXT_COLUMNS)))
+        head = ["model", "px", "branch", "total", "frozen", "trained", *PARTS, "GFLOP", "adapters' GFLOP"]
+        print_block(markdown_table(head, map(_row, records), right_from=3, padded=True))
     return 0
 
 

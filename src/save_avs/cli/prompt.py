@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from save_avs.cli._console import print_line
-from save_avs.cli._options import Device, DryRun, Overwrite
+from save_avs.cli._options import Device, DryRun, Overwrite, output_folder
 from save_avs.errors import UsageError
 
 UNSURE = 0.3  # predicted IoU below which a mask is doubtful
@@ -23,10 +23,7 @@ def prompt(
         Option(metavar="X0,Y0,X1,Y1", show_default=False, help="Box around the object, in pixels."),
     ] = None,
     output: Annotated[
-        Path | None,
-        Option(
-            "--output", "-o", metavar="PNG", show_default="runs/prompt/<image>.png", help="Mask to write."
-        ),
+        Path | None, output_folder("runs/prompt/<image>.png", "Mask to write.", metavar="PNG")
     ] = None,
     model: Annotated[
         str, Option(metavar="NAME|PATH", help="A SAM, fetched or a file; or a model trained with prompts.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import typer
+from typer import Argument, Option
 
 from save_avs._text import json_document
 from save_avs.cli._console import plural, print_block, print_line
@@ -22,6 +23,7 @@ from save_avs.cli._options import (
     Runtime,
     Threshold,
     ToneMap,
+    output_folder,
 )
 from save_avs.errors import MediaError, UsageError
 
@@ -34,26 +36,22 @@ if TYPE_CHECKING:
     from save_avs.video.color import Switch
 
 DEFAULT_DIRECTORY = Path("runs/segment")
+_objects, _overlay, _range = (
+    partial(Option, rich_help_panel=panel) for panel in ("Objects", "Overlay", "Sound and range")
+)
 
 
 def segment(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="INPUT",
             help="Video files, folders of them, glob patterns, http(s) URLs, or - for stdin; or folders of "
             "images with their wav.",
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            show_default=str(DEFAULT_DIRECTORY),
-            help="Folder for the results, in DIR/<stem>/.",
-        ),
+        Path | None, output_folder(str(DEFAULT_DIRECTORY), "Folder for the results, in DIR/<stem>/.")
     ] = None,
     model: ModelName = "save-tiny",
     fps: Fps = "native",
@@ -63,112 +61,49 @@ def segment(
     runtime: Runtime = "auto",
     save: Annotated[
         str,
-        typer.Option(
-            "--save",
+        Option(
             metavar="LIST",
             help="Outputs, of overlay, matte, masks, timeline, frames, video, logits, png, coco, npz, cvat, "
             "labelstudio.",
         ),
     ] = "overlay,masks,timeline",
     smooth: Annotated[
-        float,
-        typer.Option(
-            "--smooth",
-            rich_help_panel="Objects",
-            metavar="SECONDS",
-            help="Time constant of smoothing over time; 0 for none.",
-        ),
+        float, _objects(metavar="SECONDS", help="Time constant of smoothing over time; 0 for none.")
     ] = 0.0,
     objects: Annotated[
-        bool,
-        typer.Option(
-            "--objects",
-            rich_help_panel="Objects",
-            help="Separate each mask into objects, its connected parts.",
-        ),
+        bool, _objects("--objects", help="Separate each mask into objects, its connected parts.")
     ] = False,
     track: Annotated[
-        bool,
-        typer.Option(
-            "--track", rich_help_panel="Objects", help="Give the objects ids that persist; implies --objects."
-        ),
+        bool, _objects("--track", help="Give the objects ids that persist; implies --objects.")
     ] = False,
-    color: Annotated[
-        str,
-        typer.Option(
-            "--color", rich_help_panel="Overlay", metavar="auto|CSS", help="Color of the mask in the overlay."
-        ),
-    ] = "auto",
-    opacity: Annotated[
-        float, typer.Option("--opacity", rich_help_panel="Overlay", help="Opacity of that color, 0 to 1.")
-    ] = 0.5,
+    color: Annotated[str, _overlay(metavar="auto|CSS", help="Color of the mask in the overlay.")] = "auto",
+    opacity: Annotated[float, _overlay(help="Opacity of that color, 0 to 1.")] = 0.5,
     outline: Annotated[
         float,
-        typer.Option(
-            "--outline",
-            rich_help_panel="Overlay",
-            metavar="PERCENT",
-            help="Width of its outline, percent of the shorter side; 0 for none.",
-        ),
+        _overlay(metavar="PERCENT", help="Width of its outline, percent of the shorter side; 0 for none."),
     ] = 0.42,
     labels: Annotated[
-        bool,
-        typer.Option(
-            "--labels",
-            rich_help_panel="Overlay",
-            help="Write name or id and score at each mask in the overlay.",
-        ),
+        bool, _overlay("--labels", help="Write name or id and score at each mask in the overlay.")
     ] = False,
     tone_map: ToneMap = "auto",
     deinterlace: Deinterlace = "auto",
     audio_track: Annotated[
-        int | None,
-        typer.Option(
-            "--audio-track",
-            rich_help_panel="Sound and range",
-            metavar="N",
-            show_default=False,
-            help="Audio track to use, counted from 1.",
-        ),
+        int | None, _range(metavar="N", show_default=False, help="Audio track to use, counted from 1.")
     ] = None,
     audio: Annotated[
-        Path | None,
-        typer.Option(
-            "--audio",
-            rich_help_panel="Sound and range",
-            metavar="FILE",
-            help="Use the sound of FILE instead; both start at time 0.",
-        ),
+        Path | None, _range(metavar="FILE", help="Use the sound of FILE instead; both start at time 0.")
     ] = None,
     normalize_audio: Annotated[
-        bool,
-        typer.Option(
-            "--normalize-audio",
-            rich_help_panel="Sound and range",
-            help="Raise quiet sound to -20 dBFS, for the model only.",
-        ),
+        bool, _range("--normalize-audio", help="Raise quiet sound to -20 dBFS, for the model only.")
     ] = False,
     start: Annotated[
-        str,
-        typer.Option(
-            "--start",
-            rich_help_panel="Sound and range",
-            metavar="TIME",
-            help="Leave out frames before TIME: seconds or [HH:]MM:SS.",
-        ),
+        str, _range(metavar="TIME", help="Leave out frames before TIME: seconds or [HH:]MM:SS.")
     ] = "0",
-    end: Annotated[
-        str | None,
-        typer.Option(
-            "--end", rich_help_panel="Sound and range", metavar="TIME", help="Leave out frames from TIME on."
-        ),
-    ] = None,
+    end: Annotated[str | None, _range(metavar="TIME", help="Leave out frames from TIME on.")] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Keep finished results of the same files and options; process the rest."
-        ),
+        Option("--resume", help="Keep finished results of the same files and options; process the rest."),
     ] = False,
     as_json: AsJson = False,
     dry_run: DryRun = False,

@@ -65,7 +65,7 @@ def fetch(
     """
     from save_avs.cli._progress import DownloadProgress
     from save_avs.weights.cache import cached_path
-    from save_avs.weights.fetch import TransferReporter, fetch_weights
+    from save_avs.weights.fetch import fetch_weights
     from save_avs.weights.registry import get_pretrained_weights
 
     weights = get_pretrained_weights(name)
@@ -77,8 +77,13 @@ def fetch(
             print_line(f"{target}: {plan}")
         return 0
     with DownloadProgress() as progress:
-        report = TransferReporter(progress.update, progress.print_line)
-        files = fetch_weights(weights, sources=sources or (), offline=offline, report=report)
+        files = fetch_weights(
+            weights,
+            sources=sources or (),
+            offline=offline,
+            on_progress=progress.update,
+            on_message=progress.print_line,
+        )
     for file in files:
         state = "fetched" if file.new else "already in the cache"
         print_info(f"{file.path.name}: {state}, sha256 {file.identity.sha256}")

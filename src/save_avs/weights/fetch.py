@@ -1,8 +1,10 @@
 """Fetching published weights into the cache, from the publisher, a mirror or a file, checked before use."""
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -18,27 +20,10 @@ from save_avs.weights.identity import FileIdentity, sha256_of
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 
 _RESUMABLE = ". The partial download was kept; run the command again to resume"
-_CHUNK = 2**20  # bytes copied at a time
 _logger = logging.getLogger(__name__)
 
 
-class TransferProgress(NamedTuple):
-    """Progress of one file: the action on it, ``done`` of ``total`` bytes (None where it is unknown)."""
-
-    file: str
-    action: str
-    done: int
-    total: int | None
-
-
-class TransferReporter(NamedTuple):
-    """Callbacks of a transfer: ``on_progress`` is called often, ``on_message`` with a line worth reading."""
-
-    on_progress: Callable[[TransferProgress], None] = lambda progress: None
-    on_message: Callable[[str], None] = _logger.warning
-
-
-NO_REPORT = TransferReporter()
+OnProgress = Callable[[str, int, int | None], None]
 
 
 class FetchedFile(NamedTuple):
@@ -54,7 +39,8 @@ def fetch_weights(
     *,
     sources: Sequence[str] = (),
     offline: bool = False,
-    report: TransferReporter = NO_REPORT,
+    on_progress: OnProgress = lambda task, done, total: None,
+    on_message: Callable[[str], None] = _logger.warning,
     retry: RetryPolicy = DEFAULT_RETRY,
 ) -> list[FetchedFile]:
     """Fetch all files of published weights into the cache, or check those that are there.
@@ -68,7 +54,9 @@ def fetch_weights(
         sources: URLs (http, https, file), files or folders instead of the publisher's, tried in turn. A URL
             that ends in "/" and a folder hold the files under their names.
         offline: do not use the network: only files and folders among the sources, and the cache.
-        report: receives progress and messages.
+        on_progress: receives the task ("fetching FILE", "checking FILE"), and the bytes that are done and of
+            all (None where the server does not say).
+        on_message: receives why a source was given up for the next.
         retry: patience with servers.
 
     Returns:
@@ -81,7 +69,8 @@ def fetch_weights(
     """
     for source in sources:
         _check_source(source)
-    return [_FileFetch(weights, file, report, retry).run(sources, offline=offline) for file in weights.files]
+    fetches = [_FileFetch(weights, file, on_progress, on_message, retry) for file in weights.files]
+    return [fetch.run(sources, offline=offline) for fetch in fetches]
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,8 @@ class _FileFetch:
 
     weights: PretrainedWeights
     file: WeightsFile
-    report: TransferReporter
+    on_progress: OnProgress
+    on_message: Callable[[str], None]
     retry: RetryPolicy
 
     @property
@@ -133,7 +123,7 @@ class _FileFetch:
             except SaveAvsError as error:
                 failures.append(error)
                 if source != sources[-1]:
-                    self.report.on_message(f"{error}; trying the next source")
+                    self.on_message(f"{error}; trying the next source")
         kind = next((type(error) for error in failures if isinstance(error, DataError)), type(failures[-1]))
         alone = len(sources) == 1 and self.weights.name in PRETRAINED_WEIGHTS
         hint = "; name another source with --from URL|FILE" if alone else ""
@@ -143,14 +133,12 @@ class _FileFetch:
         target = self.target
         part = target.with_name(f".{target.name}.part")
 
-        def on_bytes(done: int, total: int | None) -> None:
-            self.report.on_progress(TransferProgress(self.file.file, "fetching", done, total))
-
         if _is_remote(source):
+            on_bytes = partial(self.on_progress, f"fetching {self.file.file}")
             size, retry = self.file.size, self.retry
             download(source, part, size=size, on_bytes=on_bytes, retry=retry, hint=_RESUMABLE)
         else:
-            _copy(_local_path(source), part, on_bytes)
+            _copy(_local_path(source), part)
         try:
             identity = self._check(part)
         except DataError as error:
@@ -170,7 +158,7 @@ class _FileFetch:
         def on_bytes(count: int) -> None:
             nonlocal done
             done += count
-            self.report.on_progress(TransferProgress(self.file.file, "checking", done, size))
+            self.on_progress(f"checking {self.file.file}", done, size)
 
         sha256 = sha256_of(path, on_bytes)
         if mismatch := self.file.find_mismatch(size, sha256):
@@ -189,17 +177,13 @@ class _FileFetch:
         return _holds_several(source) or name == self.file.file or is_weights
 
 
-def _copy(source: Path, part: Path, on_bytes: Callable[[int, int | None], None]) -> None:
+def _copy(source: Path, part: Path) -> None:
     if not source.is_file():
         raise UsageError(f"{source}: no such file")
     discard_partial(part)
-    total = source.stat().st_size
-    check_free_space(part.parent, total)
+    check_free_space(part.parent, source.stat().st_size)
     try:
-        with source.open("rb") as read, part.open("wb") as write:
-            while chunk := read.read(_CHUNK):
-                write.write(chunk)
-                on_bytes(write.tell(), total)
+        shutil.copyfile(source, part)
     except BaseException:
         discard_partial(part)
         raise
