@@ -20,6 +20,9 @@ cd "$work"
 said=$(env --unset=PYTHONPATH HOME="$work/home" "$venv/bin/save-avs" demo 2>&1) || true
 case $said in *"pip install ./packages/save-avs-models"*) ;; *) echo "$said" >&2; exit 1 ;; esac
 
+echo "== wheel: its description links to nothing beside it"
+if unzip -p "$work"/save_avs-*.whl '*/METADATA' | grep -E '\]\((docs|examples|[A-Z]+(\.md)?\))'; then exit 1; fi
+
 echo "== wheel: segmenting the sample video from another folder"
 "${pip[@]}" install --quiet --no-deps "$work"/save_avs_models-*.whl
 cp "$root/packages/save-avs-models/src/save_avs_models/sample.mp4" "$work/clip.mp4"
