@@ -1,10 +1,10 @@
-"""Make the images of the bundled sample in the documentation: sample.webp, same-frame-two-sounds.webp.
+"""Make images of the bundled sample: sample.webp, same-frame-two-sounds.webp, social.jpg.
 
     save-avs demo -o runs/doc-images
     python scripts/make_doc_images.py runs/doc-images/sample/overlay.mp4
 
-Both are written to docs/images. The first is the overlay as an animation, with its waveform drawn below
-because WebP has no audio; the second shows masks of save-tiny.
+They are written to docs/images. The first is the overlay as an animation, with its waveform drawn below
+because WebP has no audio; the second shows masks of save-tiny; the third is what other sites show of a link.
 """
 
 from __future__ import annotations
@@ -91,9 +91,42 @@ def save_comparison() -> Path:
     return path
 
 
+def save_social_card() -> Path:
+    """Save the card of 1200 x 630 px that other sites show with a link: a frame with its mask, and a line."""
+    from matplotlib.figure import Figure
+
+    frame = min(save_avs.stream(SAMPLE, model="save-tiny"), key=lambda frame: abs(frame.time - MOMENTS[1][0]))
+    figure = Figure(figsize=(12, 6.3), dpi=100, facecolor="#181b20")
+    picture = figure.add_axes((0, 0.22, 1, 0.78))
+    height = round(frame.image.shape[1] * 630 * 0.78 / 1200)
+    top = round(0.8 * (frame.image.shape[0] - height))
+    picture.imshow(draw_mask(frame.image, frame.mask)[top : top + height], aspect="auto")
+    picture.set_axis_off()
+    figure.text(
+        0.04,
+        0.13,
+        "save-avs: masks for what makes the sound",
+        color="white",
+        size=30,
+        weight="bold",
+        va="center",
+    )
+    figure.text(
+        0.04,
+        0.055,
+        "A video goes in, pixel masks of the sounding objects come out.",
+        color="#b9c2cc",
+        size=20,
+        va="center",
+    )
+    path = IMAGES / "social.jpg"
+    figure.savefig(path, pil_kwargs={"quality": 85, "optimize": True})
+    return path
+
+
 def main(overlay: Path) -> None:
-    """Save both images, and print their sizes."""
-    for path in (save_animation(overlay), save_comparison()):
+    """Save the images, and print their sizes."""
+    for path in (save_animation(overlay), save_comparison(), save_social_card()):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

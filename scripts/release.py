@@ -3,6 +3,7 @@
 python scripts/release.py check [TAG]    exit with 1 and the reasons if this tree is not ready to be published
 python scripts/release.py notes          print the changelog of this version
 python scripts/release.py owner NAME     write the owner of the repository into every address
+python scripts/release.py docs           publish the site on the branch gh-pages: this version, and `latest`
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-OWNER = re.compile(r"(?<=github\.com/)[\w-]+(?=/save-avs\b)|(?<=https://)[\w-]+(?=\.github\.io/save-avs\b)")
+OWNER = re.compile(
+    r"(?:(?<=github\.com/)|(?<=\.com/github/))[\w-]+(?=/save-avs\b)|(?<=https://)[\w-]+(?=\.github\.io/save-avs\b)"
+)
 UNSET = "OWNER"
 
 
@@ -66,6 +69,13 @@ def problems(tag: str | None = None) -> list[str]:
     return found
 
 
+def publish_docs() -> None:
+    """Build the site for this minor version and for ``latest``, which readers get; push it to gh-pages."""
+    minor = version().rpartition(".")[0]
+    for action, *words in (("deploy", "--update-aliases", minor, "latest"), ("set-default", "latest")):
+        subprocess.run(["mike", action, "--push", *words], cwd=ROOT, check=True)
+
+
 def main(arguments: list[str]) -> int:
     """Run one of the commands of the module's docstring."""
     match arguments:
@@ -74,6 +84,9 @@ def main(arguments: list[str]) -> int:
             return bool(found)
         case ["notes"]:
             print(notes(), end="")
+            return 0
+        case ["docs"]:
+            publish_docs()
             return 0
         case ["owner", name] if re.fullmatch(r"[\w-]+", name):
             for file in owners():

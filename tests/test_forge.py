@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -53,10 +57,42 @@ def test_notes_are_the_section_of_this_version(tmp_path, monkeypatch):
 
 
 def test_owner_replaces_the_addresses_of_the_project_alone():
-    text = "github.com/OWNER/save-avs, https://OWNER.github.io/save-avs, github.com/OWNER/other, OWNER"
-    assert release.OWNER.sub("me", text) == (
-        "github.com/me/save-avs, https://me.github.io/save-avs, github.com/OWNER/other, OWNER"
+    text = (
+        "github.com/OWNER/save-avs, google.com/github/OWNER/save-avs/blob, https://OWNER.github.io/save-avs"
     )
+    assert release.OWNER.sub("me", text) == text.replace("OWNER", "me")
+    assert not release.OWNER.search("github.com/OWNER/other, OWNER")
+
+
+@pytest.mark.slow
+def test_docs_of_each_minor_version_stay_on_the_site(tmp_path, monkeypatch):
+    pytest.importorskip("mike", reason="mike is not installed")
+    site, origin = tmp_path / "project", tmp_path / "origin.git"
+    (site / "docs").mkdir(parents=True)
+    (site / "mkdocs.yml").write_text("site_name: x\nsite_url: https://x.org/\n")
+
+    def git(*words: str, folder: Path = site) -> str:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    git("init", "--bare", "--quiet", str(origin), folder=tmp_path)
+    git("init", "--quiet")
+    git("remote", "add", "origin", str(origin))
+    for name in ("user.name", "user.email"):
+        git("config", name, "me@example.org")
+    git("commit", "--quiet", "--allow-empty", "--message", "start")
+    monkeypatch.setattr(release, "ROOT", site)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("NO_MKDOCS_2_WARNING", "1")
+    for number in ("0.1.0", "0.1.1", "0.2.0"):
+        (site / "pyproject.toml").write_text(f'[project]\nversion = "{number}"\n')
+        (site / "docs" / "index.md").write_text(f"# Of {number}\n")
+        release.publish_docs()
+    listed = json.loads(git("show", "gh-pages:versions.json", folder=origin))
+    assert [(entry["version"], entry["aliases"]) for entry in listed] == [("0.2", ["latest"]), ("0.1", [])]
+    assert "Of 0.1.1" in git("show", "gh-pages:0.1/index.html", folder=origin)
+    assert git("show", "gh-pages:latest", folder=origin) == "0.2"
+    assert "latest/" in git("show", "gh-pages:index.html", folder=origin)
 
 
 def test_changelog_has_the_form_of_keep_a_changelog():
