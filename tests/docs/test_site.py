@@ -35,6 +35,7 @@ def test_pages_load_no_file_from_another_host(site):
     for page in pages:
         loaded = ["".join(found) for found in LOADED.findall(page.read_text())]
         assert loaded and not [address for address in loaded if "//" in address], page
+        assert 'data-md-component="source"' not in page.read_text(), "the theme's script asks the forge"
     sheets = [path.read_text() for path in site.rglob("*.css")]
     assert not any(re.search(r"url\([\"']?(?:https?:)?//", sheet) for sheet in sheets)
 
