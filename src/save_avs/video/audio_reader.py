@@ -16,7 +16,15 @@ from save_avs.errors import MediaError
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioAssembler, AudioBlock
 from save_avs.video.audio_tracks import AudioTrack, check_track
-from save_avs.video.container import Warn, decode, error_reason, ignore_warning, open_media, pick_audio
+from save_avs.video.container import (
+    ANY_METADATA,
+    Warn,
+    decode,
+    error_reason,
+    ignore_warning,
+    open_media,
+    pick_audio,
+)
 
 # Seconds: a longer pause comes from a damaged timestamp.
 _MAX_PAUSE = 6 * 3600.0
@@ -138,7 +146,7 @@ def read_audio(file: IO[bytes], *, name: str, sample_rate: int, track: int = 1) 
     blocks: list[AudioBlock] = []
     try:
         options = {"protocol_whitelist": "none"}  # keeps playlists from opening anything else
-        with av.open(file, "r", options=options, metadata_errors="replace") as container:
+        with av.open(file, "r", options=options, **ANY_METADATA) as container:
             check_track(name, container, None if track == 1 else track)
             for frame in container.decode(audio=track - 1):
                 blocks += assembler.feed(None, frame.sample_rate, _mix(frame, "mono"))

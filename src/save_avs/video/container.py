@@ -20,6 +20,9 @@ from save_avs.video.timestamps import TimestampUnwrapper, may_restart
 Warn = Callable[[str], None]
 _Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
+# Of av.open: metadata that is not UTF-8 makes PyAV raise unless told otherwise, from 19 on never.
+ANY_METADATA: dict[str, Any] = {} if av.__version__ >= "19" else {"metadata_errors": "replace"}
+
 _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # FFmpeg decodes text files as terminal art
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat")  # FFmpeg would open the files that they name
 
@@ -64,7 +67,7 @@ def open_media(path: str | os.PathLike[str], what: str = "video") -> InputContai
         # "file:" keeps FFmpeg from taking a name with a colon for a URL, and the whitelist keeps playlists
         # from opening anything else.
         options = {"protocol_whitelist": "file"}
-        return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
+        return av.open(f"file:{path}", mode="r", options=options, **ANY_METADATA)
     except (FFmpegError, OSError, ValueError) as error:
         unfinished = "its index, moov, is missing: the recording or download was not finished"
         reason = unfinished if _lacks_index(path) else error_reason(error)
