@@ -18,12 +18,12 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py stage_schedule.py) \
 	$(wildcard tests/test_*.py)
 
-.PHONY: checks page test-all help demo test test-fast install dev system lint types imports docs pytest wheel dist sbom audit clean
+.PHONY: checks suites page test-all help demo test test-fast install dev system lint types imports docs pytest wheel dist sbom audit clean
 
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
 	@echo "make test       set up .venv with the development tools, then run every check:"
-	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, the page in Chromium, pytest"
+	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, pytest with the page in Chromium"
 	@echo "make test-all   the same with the tests that take longest, as continuous integration does"
 	@echo "make test-fast  the quick unit tests, for use while editing"
 	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
@@ -37,15 +37,17 @@ demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
 	@$(BIN)/save-avs demo
 
-test: checks pytest
+test: checks suites
 
 test-all: SELECTED :=
-test-all: checks pytest
+test-all: checks suites
 
-# Two at a time: each waits for packages, files or a browser now and then. The page's tests are here, since beside
-# tests that scan processes Chromium has stalled machines.
+# Two at a time: each waits for packages, files or a browser now and then.
 checks: dev system
-	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint types imports docs wheel page
+	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint types imports docs wheel
+
+suites: dev system
+	@$(MAKE) --no-print-directory --jobs 2 page pytest SELECTED="$(SELECTED)"
 
 test-fast: dev
 	@echo "== pytest: quick unit tests, $(JOBS) processes, one torch thread each"
@@ -92,10 +94,10 @@ audit: sbom
 
 pytest: dev system
 	@echo "== pytest: $(JOBS) processes, one torch thread each"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "$(SELECTED)" --ignore tests/serving/page
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 40 -m "$(SELECTED)" --ignore tests/serving/page
 
 page: dev system
-	@echo "== pytest: the web page in Chromium, by itself"
+	@echo "== pytest: the web page in Chromium"
 	@OMP_NUM_THREADS=1 timeout --kill-after 10 600 $(BIN)/python -m pytest tests/serving/page
 
 clean:
