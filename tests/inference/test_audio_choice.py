@@ -12,9 +12,8 @@ import soundfile
 import save_avs
 from save_avs.cli import main
 from save_avs.errors import MediaError, UsageError
-from tests.inference.test_frame_folder import write_images
 from tests.support.media_files import AudioTrack, VideoTrack, ffmpeg, make, needs_ffmpeg
-from tests.support.sample_videos import RATE, BrightWhereLoud
+from tests.support.sample_videos import RATE, BrightWhereLoud, write_images
 
 SECONDS = 4.0
 

@@ -13,9 +13,8 @@ import save_avs
 from save_avs.cli import main
 from save_avs.video import audio_level
 from tests.inference.test_audio_choice import SECONDS, beep, heard_span, marked_span, track, white
-from tests.inference.test_frame_folder import write_images
 from tests.support.media_files import AudioTrack, make, needs_ffmpeg
-from tests.support.sample_videos import RATE, BrightWhereLoud, frame
+from tests.support.sample_videos import RATE, BrightWhereLoud, frame, write_images
 
 SILENCE = AudioTrack([(0.0, np.zeros((1, round(SECONDS * RATE)), np.float32))])
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +12,7 @@ from save_avs.cli import main
 from save_avs.errors import MediaError, UsageError
 from save_avs.inference.frame_folder import ImageFrames
 from save_avs.inference.result_folders import find_input_videos
-from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence
-
-
-def write_images(folder: Path, names: list[str], size: tuple[int, int] = (96, 64)) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, name in enumerate(names):
-        Image.fromarray(frame(i, *size)).save(folder / name)
-
-
-def write_sound(path: Path, seconds: float) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes((tone_then_silence(seconds) * 32767).astype("<i2").tobytes())
-
+from tests.support.sample_videos import BrightWhereLoud, write_images, write_sound
 
 LAYOUTS = {
     "numbered": ("clip/{:06d}.png", "clip/clip.wav", range(1, 41)),

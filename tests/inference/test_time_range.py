@@ -15,9 +15,8 @@ import save_avs
 from save_avs.cli import main
 from save_avs.errors import MediaError, UsageError
 from save_avs.inference.settings import parse_time
-from tests.inference.test_frame_folder import write_images
 from tests.support.media_files import AudioTrack, VideoTrack, make, needs_ffmpeg
-from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence
+from tests.support.sample_videos import RATE, BrightWhereLoud, frame, tone_then_silence, write_images
 
 EVENTS = (0.6, 2.2, 3.4)  # flashes with beeps, in seconds
 FPS = 25

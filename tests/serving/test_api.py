@@ -94,7 +94,7 @@ def test_the_overlay_can_be_read_in_parts(served, video):
         ({"save": "film"}, "save"),
         ({"save": ""}, "save"),
         ({"speed": "2"}, "speed: Extra inputs are not permitted"),
-        ({"url": "http://example.org/a.mp4"}, "Send either a file or a URL"),
+        ({"url": "http://example.org/a.mp4"}, "Wrong parts"),
     ],
 )
 def test_invalid_options_are_refused_at_once(fields, message, served, video):
@@ -105,7 +105,7 @@ def test_invalid_options_are_refused_at_once(fields, message, served, video):
 
 def test_a_form_without_a_video_is_refused(served):
     answer = served.client.post("/v1/segment", files={"fps": (None, "5")})
-    assert answer.status_code == 422 and "No video" in answer.json()["error"]["message"]
+    assert answer.status_code == 422 and "send a video in the part" in answer.json()["error"]["message"]
     answer = served.client.post("/v1/segment", json={"file": "clip.mp4"})
     assert answer.status_code == 415 and answer.json()["error"]["code"] == "no_form"
     assert names(served.service.files.root / "tmp") == []

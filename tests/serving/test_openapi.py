@@ -43,7 +43,10 @@ def test_the_document_has_examples_and_errors(served):
     told = served.client.get("/openapi.json").json()
     post = told["paths"]["/v1/segment"]["post"]
     form = post["requestBody"]["content"]["multipart/form-data"]
-    assert form["examples"] and form["schema"]["properties"]["model"]["enum"] == ["tiny"]
+    assert form["examples"]
+    sources = [set(each["required"]) for each in form["schema"]["oneOf"]]
+    assert sources == [{"file"}, {"frames", "audio"}]  # this server fetches nothing
+    assert all(each["properties"]["model"]["enum"] == ["tiny"] for each in form["schema"]["oneOf"])
     error = {"$ref": "#/components/schemas/ErrorView"}
     for status in ("400", "413", "415", "422", "429", "507"):
         assert post["responses"][status]["content"]["application/json"]["schema"] == error

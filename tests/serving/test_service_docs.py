@@ -10,6 +10,7 @@ from pathlib import Path
 
 from save_avs.cli import serve
 from save_avs.serving.config import ServiceLimits
+from tests.support.sample_videos import write_images, write_sound
 
 TEXT = (Path(__file__).parents[2] / "docs" / "guides" / "service.md").read_text(encoding="utf-8")
 
@@ -18,6 +19,8 @@ def test_its_curl_examples_run(served, video, tmp_path):
     (script,) = re.findall(r"```sh\n(server=.*?)```", TEXT, re.DOTALL)
     assert "http://127.0.0.1:7860" in script
     shutil.copy(video, tmp_path / "clip.mp4")
+    write_images(tmp_path, ["1.png", "2.png"])
+    write_sound(tmp_path / "horn.wav", 1)
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", script.replace("http://127.0.0.1:7860", served.url)],
         cwd=tmp_path,
@@ -36,6 +39,8 @@ def test_its_curl_examples_run(served, video, tmp_path):
         json.loads((tmp_path / "masks.json").read_text())["frames"]
     )
     assert served.client.get(f"/v1/jobs/{job['id']}").status_code == 404
+    images = served.ended(json.loads(done.stdout.splitlines()[-1])["id"])
+    assert (images["state"], images["frames"], images["name"]) == ("done", 2, "horn.wav")
 
 
 def test_its_table_of_limits_is_true():

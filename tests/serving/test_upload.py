@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from save_avs.inference.frame_folder import find_images
+from save_avs.serving import upload
 from save_avs.serving.errors import ServiceError
 from save_avs.serving.job_files import safe_name
 from save_avs.serving.upload import read_form
@@ -34,7 +36,7 @@ def read(body: bytes, folder: Path, *, cuts: tuple[int, ...] = (), kind: str = K
         for begin, end in zip((0, *cuts), (*cuts, len(body)), strict=True):
             yield body[begin:end]
 
-    return asyncio.run(read_form(chunks(), kind, folder, size=size, seconds=5))
+    return asyncio.run(read_form(chunks(), kind, folder, size=size, seconds=60))
 
 
 @given(cuts=st.lists(st.integers(0, len(WHOLE)), max_size=12))
@@ -42,7 +44,7 @@ def read(body: bytes, folder: Path, *, cuts: tuple[int, ...] = (), kind: str = K
 def test_chunking_makes_no_difference(cuts):
     with tempfile.TemporaryDirectory() as folder:
         form = read(WHOLE, Path(folder), cuts=tuple(sorted(cuts)))
-        assert form.video == "clip.mp4" and form.size == len(VIDEO)
+        assert (form.name, form.files, form.size) == ("clip.mp4", {"file": 1}, len(VIDEO))
         assert (Path(folder) / "clip.mp4").read_bytes() == VIDEO
         assert form.fields == {"fps": ["5"], "save": ["a", "b"]}
 
@@ -80,12 +82,14 @@ def test_a_malformed_boundary_is_refused(boundary, tmp_path):
     ("body", "message"),
     [
         (WHOLE[:-9], "ends before"),
-        (part("file", b"a", "a") + part("file", b"b", "b") + END, "more than one video"),
+        (part("file", b"a", "a") + part("file", b"b", "b") + END, r"more than 1 part\(s\) 'file'"),
+        (part("audio", b"a", "a") + part("audio", b"b", "b") + END, r"more than 1 part\(s\) 'audio'"),
         (part("fps", b"x" * 5000) + END, "longer than"),
         (part("fps", b"\xff") + END, "not UTF-8"),
         (part("", b"1") + END, "no name"),
         (part("x" * 5000, b"1") + END, "Maximum header size"),
-        (b"".join(part(f"f{i}", b"1") for i in range(40)) + END, "more than 32 parts"),
+        (b"".join(part(f"f{i}", b"1") for i in range(33)) + END, "more than 32 fields"),
+        (part("f", b"1") * 33 + END, "more than 32 fields"),
     ],
 )
 def test_a_malformed_form_is_refused(body, message, tmp_path):
@@ -98,6 +102,29 @@ def test_the_size_limit_is_exact(tmp_path):
     assert read(WHOLE, tmp_path, size=len(VIDEO)).size == len(VIDEO)
     with pytest.raises(ServiceError) as error:
         read(WHOLE, tmp_path, size=len(VIDEO) - 1)
+    assert error.value.code == "too_large"
+
+
+def test_frames_keep_their_numbers_and_stay_in_their_folder(tmp_path):
+    sent = ["b10.png", "../a9.jpg", "x.bmp", "", "b10.png"]
+    body = b"".join(part("frames", b"%d" % i, name) for i, name in enumerate(sent))
+    form = read(body + part("audio", b"sound", "/frames") + END, tmp_path)
+    assert form.files == {"frames": 5, "audio": 1} and form.size == 10
+    assert (tmp_path / form.name).read_bytes() == b"sound" and form.name != "frames"
+    assert {path.name for path in tmp_path.iterdir()} == {"frames", form.name}
+    images = find_images(tmp_path / "frames")  # as the program orders a folder: by the last number
+    assert [path.read_bytes() for path in images] == [b"2", b"3", b"1", b"0", b"4"]
+
+
+def test_the_number_of_frames_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr(upload, "MAX_FRAMES", 3)
+    assert read(part("frames", b"x", "1.png") * 3 + END, tmp_path).files["frames"] == 3
+    (tmp_path / "more").mkdir()
+    with pytest.raises(ServiceError, match=r"more than 3 part\(s\) 'frames'") as error:
+        read(part("frames", b"x", "1.png") * 4 + END, tmp_path / "more")
+    assert error.value.code == "bad_form"
+    with pytest.raises(ServiceError) as error:  # of all files together
+        read(part("frames", b"x" * 9, "1.png") * 2 + END, tmp_path, size=17)
     assert error.value.code == "too_large"
 
 

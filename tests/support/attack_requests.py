@@ -240,7 +240,14 @@ def _forms() -> Iterator[Attack]:
             "utf-8", "surrogateescape"
         )
 
-    file = b'Content-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\nx'
+    def file_part(part: str, name: str) -> bytes:
+        return f'Content-Disposition: form-data; name="{part}"; filename="{name}"\r\n\r\nx'.encode()
+
+    file, image, sound = (
+        file_part("file", "a.mp4"),
+        file_part("frames", "1.png"),
+        file_part("audio", "a.wav"),
+    )
     for name, values in {
         "fps": ("nan", "inf", "-1", "0", "1e400", "0x10", "٣", "", "9" * 4000),
         "threshold": ("nan", "-0.1", "1.1", "1", "abc"),
@@ -261,6 +268,19 @@ def _forms() -> Iterator[Attack]:
         for value in values:
             yield Attack("options", f"{name}={value[:16]!r}", form(file, field(name, value)))
             yield Attack("options", f"{name}={value[:16]!r} alone", form(field(name, value)))
+    for name, given in {
+        "images alone": [image, image],
+        "a sound alone": [sound],
+        "a video and images": [file, image, sound],
+        "a video and a sound": [file, sound],
+        "two sounds": [image, sound, sound],
+        "images, a sound and a URL": [image, sound, field("url", "file:///etc/passwd")],
+        "5001 images": [image] * 5001 + [sound],
+        "5000 images and no sound": [file_part("frames", "../" * 9 + "a" * 300)] * 5000,
+        "a sound called as the images' folder": [image, file_part("audio", "frames"), field("model", "x")],
+        "images that lead out": [file_part("frames", "../../../canary"), file_part("frames", "/etc/passwd")],
+    }.items():
+        yield Attack("images with a sound", name, form(*given))
     for kind in (
         "",
         "text/plain",
@@ -291,10 +311,9 @@ def _forms() -> Iterator[Attack]:
     announced = request(
         "POST", "/v1/segment", Content_Type="multipart/form-data; boundary=b", Content_Length=str(10**10)
     )
-    opening = b"--b\r\n" + file
-    yield Attack(
-        "forms", "an endless video", announced + opening + b"x" * 65536, frozenset({413, 0}), repeated=200
-    )
+    for name, part in {"video": file, "image": image, "sound": sound}.items():
+        content = announced + b"--b\r\n" + part + b"x" * 65536
+        yield Attack("forms", f"an endless {name}", content, frozenset({413, 0}), repeated=200)
     for name in (
         "token=wrong",
         "token=" + "x" * 8000,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import wave
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from save_avs.audio.frontend import VGGISH
 from save_avs.video import VideoWriter
@@ -82,3 +84,18 @@ def make_sound(path: Path) -> Path:
         container.mux(stream.encode(waveform))
         container.mux(stream.encode(None))
     return path
+
+
+def write_images(folder: Path, names: list[str], size: tuple[int, int] = (96, 64)) -> None:
+    """Images of ``frame``, in this order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, name in enumerate(names):
+        Image.fromarray(frame(i, *size)).save(folder / name)
+
+
+def write_sound(path: Path, seconds: float) -> None:
+    """A wav of ``tone_then_silence``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes((tone_then_silence(seconds) * 32767).astype("<i2").tobytes())

@@ -1,7 +1,8 @@
 """A folder of images with a sound file as a video: numbered frames beside a wav, or a clip of AVSBench."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from save_avs.errors import MediaError
 from save_avs.types import U8, VideoChunk
 from save_avs.video.audio_reader import load_audio
 
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 _SAMPLE_RATE = 16000
 
 
@@ -43,12 +44,24 @@ class ImageFrames:
 
 def read_image(path: str | Path) -> U8:
     """Read an image as RGB u8 [H,W,3], turned upright as its EXIF tag says; a MediaError if it is none."""
+    with _open_image(path) as stored:
+        image = ImageOps.exif_transpose(stored)
+        if image.mode.startswith("I"):  # gray of 16 bits, which Pillow would clip to 255
+            return np.repeat((np.asarray(image)[..., None] // 257).astype(np.uint8), 3, axis=2)
+        return np.asarray(image.convert("RGB"))
+
+
+def read_image_size(path: str | Path) -> tuple[int, int]:
+    """Read width and height as an image's header states them; a MediaError if it is none."""
+    with _open_image(path) as image:
+        return image.size
+
+
+@contextmanager
+def _open_image(path: str | Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as stored:
-            image = ImageOps.exif_transpose(stored)
-            if image.mode.startswith("I"):  # gray of 16 bits, which Pillow would clip to 255
-                return np.repeat((np.asarray(image)[..., None] // 257).astype(np.uint8), 3, axis=2)
-            return np.asarray(image.convert("RGB"))
+        with Image.open(path) as image:
+            yield image
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{path}: cannot be read as an image ({error})") from error
 
@@ -60,7 +73,7 @@ def is_frame_folder(folder: Path, sound: str | None = None) -> bool:
 
 def find_images(folder: Path) -> list[Path]:
     """List the images of a folder, by the last number in their names."""
-    images = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES]
+    images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
     return sorted(images, key=lambda path: (int((re.findall(r"\d+", path.stem) or ["0"])[-1]), path.name))
 
 

@@ -87,8 +87,7 @@ def file_source(path: Path, settings: SegmentationSettings) -> VideoSource:
     """
     if is_frame_folder(path, settings.audio):
         frames = read_frame_folder(path, settings.audio, settings.audio_track)
-        source = array_source(frames, resolved_path_text(path))
-        return replace(source, video=replace(source.video, path=path), label=str(path))
+        return replace(array_source(frames, str(path)), name=resolved_path_text(path))
     video = probe(path)
     track = choose_audio(video, settings.audio_track, settings.audio)
     audio = {} if track is None else {"audio_from": track}

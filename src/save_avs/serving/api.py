@@ -27,8 +27,8 @@ from save_avs.inference.settings import (
 )
 from save_avs.serving.auth import UPLOAD
 from save_avs.serving.errors import error_response
-from save_avs.serving.job import ID_PATTERN, JobOptions, JobRecord, JobState
-from save_avs.serving.job_files import ARCHIVE, VIDEO, WAVEFORM
+from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobRecord, JobState
+from save_avs.serving.job_files import ARCHIVE, FRAMES, VIDEO, WAVEFORM, safe_name
 from save_avs.serving.response_models import (
     FramesView,
     Health,
@@ -40,7 +40,7 @@ from save_avs.serving.response_models import (
     form_docs,
 )
 from save_avs.serving.service import Service
-from save_avs.serving.upload import FILE, UploadForm, read_form
+from save_avs.serving.upload import AUDIO, FILE, UploadForm, read_form
 from save_avs.serving.url_fetch import check_url
 from save_avs.types import VideoMasks
 
@@ -141,7 +141,7 @@ def make_routes(service: Service) -> list[BaseRoute]:
 
 
 async def submit(service: ServiceDep, request: Request, response: Response) -> JobView:
-    """Upload a video; returns the job that will segment it."""
+    """Upload a video, or images with their sound; returns the job that will segment it."""
     limits = service.limits
     with service.incoming() as folder:
         form = await read_form(
@@ -151,14 +151,23 @@ async def submit(service: ServiceDep, request: Request, response: Response) -> J
             size=limits.size,
             seconds=limits.time,
         )
-        url = form.fields.pop("url", [None])[-1]
-        options = _options(form)
-        name = _source_name(service, form, url)
-        job = await run_in_threadpool(service.accept, folder, name, options, url)
-    if form.video is not None:
-        service.metrics.received.inc(form.size)
+        job = await run_in_threadpool(service.accept, folder, _new_job(service, form))
+    service.metrics.received.inc(form.size)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return _view(service, job)
+
+
+def _new_job(service: Service, form: UploadForm) -> Job:
+    url = form.fields.pop("url", [None])[-1]
+    options, parts, name = _options(form), set(form.files), form.name
+    if parts not in ([set()] if url else [{FILE}, {FRAMES, AUDIO}]):
+        choice = f"a video in the part '{FILE}', or images in '{FRAMES}' with their sound in '{AUDIO}'"
+        raise UsageError(f"Wrong parts: send {choice}{', or a URL' * bool(service.hosts)}.")
+    if url:
+        if not service.hosts:
+            raise UsageError(f"This server fetches no videos: send it in the part '{FILE}'.")
+        name = safe_name(check_url(url, service.hosts).target.partition("?")[0])
+    return Job(name=name, frames=form.files[FRAMES], url=url, options=options)
 
 
 def _options(form: UploadForm) -> JobOptions:
@@ -170,18 +179,6 @@ def _options(form: UploadForm) -> JobOptions:
         return JobOptions.model_validate(fields)
     except ValidationError as error:
         raise UsageError(first_problem(error)) from error
-
-
-def _source_name(service: Service, form: UploadForm, url: str | None) -> str:
-    if url is None:
-        if form.video is None:
-            raise UsageError(f"No video: send one in the part '{FILE}'.")
-        return form.video
-    if form.video is not None:
-        raise UsageError("Send either a file or a URL, not both.")
-    if not service.hosts:
-        raise UsageError(f"This server fetches no videos: send it in the part '{FILE}'.")
-    return check_url(url, service.hosts).target.partition("?")[0]
 
 
 def _view(service: Service, job: JobRecord) -> JobView:

@@ -78,11 +78,12 @@ class JobError(BaseModel):
 
 
 class Job(BaseModel):
-    """One video on its way through the service.
+    """One video, or images with their sound, on its way through the service.
 
     Attributes:
         id: unguessable; anyone who knows it may see, cancel and delete the job.
-        name: file name of the video, as its sender called it.
+        name: file name of the video, or of the sound, as its sender called it.
+        frames: how many images there are in place of a video.
         url: where the video is fetched from; None when it was uploaded.
         created, started, ended: seconds since 1970; None until it happens.
         attempts: how often it was started; more than once after a server or a worker was killed.
@@ -91,6 +92,7 @@ class Job(BaseModel):
 
     id: str = Field(default_factory=lambda: secrets.token_hex(16), pattern=ID_PATTERN)
     name: str
+    frames: int = 0
     url: str | None = None
     options: JobOptions
     state: JobState = JobState.ACCEPTED

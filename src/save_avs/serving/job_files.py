@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from save_avs.errors import UsageError
+from save_avs.inference.frame_folder import IMAGE_SUFFIXES
 from save_avs.serving.job import JobRecord
 
-VIDEO = "video"  # folder of the video in a job's folder
+VIDEO = "video"  # folder of the video, or of images and their sound, in a job's folder
+FRAMES = "frames"  # folder of the images in it
 ARCHIVE, WAVEFORM = "masks.zip", "waveform.json"  # the folder of PNG masks, packed; the outline of the sound
 _MAX_NAME = 80  # characters of a file name
 
@@ -99,4 +101,11 @@ def safe_name(name: str) -> str:
     stem, dot, suffix = kept.rpartition(".")
     if dot and len(suffix) < 10:
         kept = f"{stem[: _MAX_NAME - 10]}.{suffix}"
-    return kept.encode("utf-8", "replace").decode()[:_MAX_NAME].rstrip(". ") or "video"
+    safe = kept.encode("utf-8", "replace").decode()[:_MAX_NAME].rstrip(". ")
+    return safe if safe and safe != FRAMES else "video"
+
+
+def frame_name(position: int, name: str) -> str:
+    """Return the file name of an image: by the last number in them, those without one as they arrived."""
+    safe = safe_name(name)
+    return f"{position:06d}-{safe}{'' if Path(safe).suffix.lower() in IMAGE_SUFFIXES else '.png'}"

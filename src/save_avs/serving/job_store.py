@@ -51,6 +51,7 @@ _jobs = Table(
     MetaData(),
     Column("id", String(32), primary_key=True),
     Column("name", Text, nullable=False),
+    Column("frames", Integer, nullable=False),
     Column("url", Text),
     Column("options", _JSON, nullable=False),
     Column("state", String(16), nullable=False),

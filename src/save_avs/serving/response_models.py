@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from save_avs.serving.config import ServiceLimits
 from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
-from save_avs.serving.upload import FILE
+from save_avs.serving.job_files import FRAMES
+from save_avs.serving.upload import AUDIO, FILE, MAX_FRAMES
 
 _ID = "0f3a9c64e1d24b7a8c55d0e6b1f27a90"
 _OPTIONS_EXAMPLE = JobOptions.model_validate({"model": "save-tiny", "save": ["overlay", "masks"]})
@@ -33,7 +34,7 @@ _ERRORS = {
     404: "no such job: it may have expired or been deleted",
     408: "the upload took too long",
     409: "the job has already ended",
-    413: "the video or the body is too large",
+    413: "the upload or the body is too large",
     415: "not multipart/form-data",
     422: "invalid options",
     429: "the queue is full; the header Retry-After has the seconds to wait",
@@ -111,14 +112,27 @@ def form_docs(models: list[str], *, urls: bool) -> dict[str, Any]:
     """Declare the form of a new job, which the route reads as a stream."""
     options = JobOptions.model_json_schema()["properties"]
     options["model"] = {"type": "string", "enum": models, "default": models[0]}
-    file = {"type": "string", "format": "binary", "description": "the video, in any format FFmpeg reads"}
-    properties: dict[str, Any] = {FILE: file, **options}
-    schema: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
+    video, image, sound = (
+        {"type": "string", "format": "binary", "description": text}
+        for text in (
+            "the video, in any format FFmpeg reads",
+            "an image; the images are in the order of the last numbers in their names",
+            "the sound of the images, over which they are spread evenly",
+        )
+    )
+    images = {"type": "array", "items": image, "minItems": 1, "maxItems": MAX_FRAMES}
+    sources: list[dict[str, Any]] = [{FILE: video}, {FRAMES: images, AUDIO: sound}]
     if urls:
-        properties["url"] = {"type": "string", "format": "uri", "description": "in place of the video"}
-        schema["oneOf"] = [{"required": [FILE]}, {"required": ["url"]}]
-    else:
-        schema["required"] = [FILE]
+        sources.append({"url": {"type": "string", "format": "uri", "description": "of the video"}})
+    forms = [
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": source | options,
+            "required": list(source),
+        }
+        for source in sources
+    ]
     example = {"model": models[0], "fps": 5, "threshold": 0.5, "save": ["overlay", "masks"]}
-    content = {"schema": schema, "examples": {"five frames per second": {"value": example}}}
+    content = {"schema": {"oneOf": forms}, "examples": {"five frames per second": {"value": example}}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}

@@ -13,8 +13,8 @@ from save_avs.inference.result_folders import read_summary
 from save_avs.serving.background import BackgroundLoop
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.errors import ServiceError, shortage
-from save_avs.serving.job import Job, JobOptions, JobRecord, JobState
-from save_avs.serving.job_files import JobFiles, safe_name
+from save_avs.serving.job import Job, JobRecord, JobState
+from save_avs.serving.job_files import JobFiles
 from save_avs.serving.job_queue import JobQueue
 from save_avs.serving.job_store import JobStore
 from save_avs.serving.logs import log_job
@@ -108,7 +108,7 @@ class Service:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """Hold a place in the queue, and a folder, for a video on its way in; it goes into ``VIDEO``.
+        """Hold a place in the queue, and a folder, for files on their way in; they go into ``VIDEO``.
 
         Raises:
             ServiceError: the queue or the disk is full, or there are no file handles left.
@@ -124,17 +124,16 @@ class Service:
             self.metrics.refused.labels(code).inc()
             raise
 
-    def accept(self, incoming: Path, name: str, options: JobOptions, url: str | None = None) -> JobRecord:
-        """Make a job of what arrived in the folder of ``incoming``: a video of this name, or its URL.
+    def accept(self, incoming: Path, job: Job) -> JobRecord:
+        """Queue a job, whose files arrived in the folder of ``incoming``.
 
         Raises:
             UsageError: no such model.
         """
         names = [model["name"] for model in self.models]
-        if options.model is not None and options.model not in names:
-            raise UsageError(f"Unknown model {options.model!r}. Choose from: {', '.join(names)}.")
-        options = options.model_copy(update={"model": options.model or names[0]})
-        job = Job(name=safe_name(name), options=options, url=url)
+        job.options.model = job.options.model or names[0]
+        if job.options.model not in names:
+            raise UsageError(f"Unknown model {job.options.model!r}. Choose from: {', '.join(names)}.")
         self.files.adopt(incoming, job.id)
         try:
             stored = self.store.add(job)

@@ -1,9 +1,10 @@
-"""Streaming reader of an upload form: the video goes straight to disk, up to its limit."""
+"""Streaming reader of an upload form: its files go straight to disk, up to their limit."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,24 +15,26 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from save_avs.serving.errors import ServiceError
-from save_avs.serving.job_files import safe_name
+from save_avs.serving.job_files import FRAMES, frame_name, safe_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-FILE = "file"  # the part that holds the video
-_MAX_PARTS, _MAX_FIELD_BYTES = 32, 4096
+FILE, AUDIO = "file", "audio"  # the parts that hold a video, or, with ``FRAMES``, the sound of images
+MAX_FRAMES = 5000
+_MAX_FIELDS, _MAX_FIELD_BYTES = 32, 4096
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046
 _DRAIN_SECONDS = 2.0
-_OVERHEAD = 1 << 20  # bytes of a form in addition to its video
+_OVERHEAD = 1 << 22  # bytes of a form in addition to its files: headers of all frames
 
 
 @dataclass
 class UploadForm:
     """The content of a form."""
 
-    video: str | None = None  # file name of the video in its folder; None without one
-    size: int = 0  # bytes of the video
+    name: str = ""  # safe file name of the video, or of the sound; empty without either
+    files: Counter[str] = field(default_factory=Counter)  # how many files each part has
+    size: int = 0  # bytes of all files
     # values of each other part; a name may occur repeatedly
     fields: dict[str, list[str]] = field(default_factory=dict)
 
@@ -39,13 +42,13 @@ class UploadForm:
 async def read_form(
     chunks: AsyncIterator[bytes], content_type: str, folder: Path, *, size: int, seconds: float
 ) -> UploadForm:
-    """Read a multipart form, and write its video to ``folder`` under a safe name.
+    """Read a multipart form, and write its files to ``folder`` under safe names, images to ``FRAMES`` in it.
 
-    The video may have ``size`` bytes, the whole form take ``seconds``.
+    The files may have ``size`` bytes together, the whole form take ``seconds``.
 
     Raises:
         ServiceError: it is no form, cannot be parsed, is too large, or too slow.
-        OSError: the video cannot be written.
+        OSError: a file cannot be written.
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
@@ -98,7 +101,6 @@ class _Reader:
         self.complete = False
         self._folder, self._size = folder, size
         self._file: IO[bytes] | None = None
-        self._parts = 0
         self._begin_part()
 
     def callbacks(self) -> MultipartCallbacks:
@@ -115,7 +117,7 @@ class _Reader:
         }
 
     def close(self) -> None:
-        """Close the video, complete or not."""
+        """Close the current file, complete or not."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -134,16 +136,24 @@ class _Reader:
         self._key, self._value = bytearray(), bytearray()
 
     def _begin_body(self) -> None:
-        self._parts += 1
         if not self._name:
             raise ServiceError("bad_form", "A part of the form has no name.")
-        if self._parts > _MAX_PARTS:
-            raise ServiceError("bad_form", f"The form has more than {_MAX_PARTS} parts.")
-        if self._name == FILE:
-            if self.form.video is not None:
-                raise ServiceError("bad_form", "The form has more than one video: send one per request.")
-            self.form.video = safe_name(self._filename or "")
-            self._file = (self._folder / self.form.video).open("wb")
+        if self._name in (FILE, AUDIO, FRAMES):
+            self._file = self._open(self._name).open("wb")
+        elif sum(map(len, self.form.fields.values())) == _MAX_FIELDS:
+            raise ServiceError("bad_form", f"The form has more than {_MAX_FIELDS} fields.")
+
+    def _open(self, part: str) -> Path:
+        """Return the path of the file that a part begins."""
+        count, limit = self.form.files[part], MAX_FRAMES if part == FRAMES else 1
+        if count == limit:
+            raise ServiceError("bad_form", f"The form has more than {limit} part(s) '{part}': send fewer.")
+        self.form.files[part] += 1
+        if part == FRAMES:
+            (self._folder / FRAMES).mkdir(exist_ok=True)
+            return self._folder / FRAMES / frame_name(count, self._filename or "")
+        self.form.name = safe_name(self._filename or "")
+        return self._folder / self.form.name
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
@@ -173,4 +183,4 @@ class _Reader:
 
 
 def _too_large(size: int) -> ServiceError:
-    return ServiceError("too_large", f"The video is larger than this server's limit of {size / 1e6:g} MB.")
+    return ServiceError("too_large", f"The upload is larger than this server's limit of {size / 1e6:g} MB.")

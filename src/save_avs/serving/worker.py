@@ -19,7 +19,7 @@ from save_avs._text import print_traceback
 from save_avs.errors import MediaError, SaveAvsError
 from save_avs.serving.config import ServiceLimits, WorkerConfig
 from save_avs.serving.job import JobError, JobFailedError, JobProgress, JobRecord
-from save_avs.serving.job_files import ARCHIVE, WAVEFORM, result_folder, video_folder
+from save_avs.serving.job_files import ARCHIVE, FRAMES, WAVEFORM, result_folder, video_folder
 from save_avs.serving.logs import log, use_json
 
 if TYPE_CHECKING:
@@ -95,11 +95,11 @@ def _segment(
         source.mkdir()
         fetch(job.url, source / job.name, hosts=config.hosts, size=limits.size, time=limits.time)
     os.chdir(source)  # results name the video as its sender did, not by its path on the server
-    video = Path(job.name)
     channel.send(JobProgress(phase="opening"))
-    _check(video, limits)
+    _check(job, limits)
     result = segment(
-        video,
+        FRAMES if job.frames else Path(job.name),
+        audio=job.name if job.frames else None,
         model=models[str(options.model)],
         fps=None if options.fps == "native" else options.fps,
         threshold=options.threshold,
@@ -122,23 +122,32 @@ def _segment(
         _pack(results)
 
 
-def _check(video: Path, limits: ServiceLimits) -> None:
-    """Refuse what the header already shows to be beyond the limits.
+def _check(job: JobRecord, limits: ServiceLimits) -> None:
+    """Refuse what the headers already show to be beyond the limits.
 
     Raises:
         JobFailedError: too large a frame, or too long.
+        MediaError: a file cannot be read.
     """
+    from save_avs.inference.frame_folder import find_images, read_image_size
     from save_avs.video import probe
+    from save_avs.video.probe import header_duration
 
-    info = probe(video)
-    if max(info.width, info.height) > limits.side:
-        raise JobFailedError(
-            "frame_too_large",
-            f"{video} has {info.width} x {info.height} pixels, more than this server's limit of "
-            f"{limits.side} per side: scale it down.",
-        )
-    if info.duration is not None:
-        _check_duration(info.duration, limits)
+    if job.frames:
+        sizes = {read_image_size(path): path for path in find_images(Path(FRAMES))}
+        duration = header_duration(Path(job.name))
+    else:
+        info = probe(job.name)
+        sizes, duration = {(info.width, info.height): Path(job.name)}, info.duration
+    for (width, height), path in sizes.items():
+        if max(width, height) > limits.side:
+            raise JobFailedError(
+                "frame_too_large",
+                f"{path} has {width} x {height} pixels, more than this server's limit of {limits.side} per "
+                "side: scale it down.",
+            )
+    if duration is not None:
+        _check_duration(duration, limits)
 
 
 def _check_duration(seconds: float, limits: ServiceLimits) -> None:

@@ -85,6 +85,16 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         )
 
 
+def header_duration(path: Path) -> float | None:
+    """Read the seconds that the header of a file of sound states; None when it does not say.
+
+    Raises:
+        MediaError: FFmpeg cannot read the file.
+    """
+    with open_media(path, "audio") as container:
+        return None if container.duration is None else container.duration / 1e6
+
+
 def _check_size(path: Path, width: int, height: int) -> None:
     """Refuse frames that the header declares too large, before one is decoded."""
     if width * height > _MAX_PIXELS:

@@ -36,7 +36,7 @@ def test_the_start_shows_an_example_and_fits_the_screen(browser, tmp_path, width
 
 def choose_by_keyboard(visitor: Visitor, content: bytes) -> None:
     with visitor.page.expect_file_chooser() as chooser:  # the dialog of the system is not the page's
-        visitor.tab_to("Choose videos")
+        visitor.tab_to("Choose files")
         visitor.page.keyboard.press("Enter")
     chooser.value.set_files({"name": "clip.mp4", "mimeType": "video/mp4", "buffer": content})
     expect(visitor.page.locator("#chosen")).to_contain_text("clip.mp4")

@@ -31,7 +31,7 @@ def test_a_file_that_is_no_video_is_refused_in_plain_words(visitor):
     visitor.choose("text.mp4", b"no video")
     expect(visitor.page.locator("#chosen")).to_contain_text("this browser cannot play it")
     visitor.submit()
-    visitor.heading("This file cannot be read as a video")
+    visitor.heading("This file cannot be read")
 
 
 def test_a_full_queue_is_explained(idle_visitor, video):

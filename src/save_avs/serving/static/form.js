@@ -1,4 +1,4 @@
-// The form: videos are chosen, uploaded one by one, and listed.
+// The form: videos, or images with their sound, are chosen, uploaded one by one, and listed.
 
 import { api, upload } from "./api.js";
 import { record } from "./recorder.js";
@@ -7,7 +7,8 @@ import { $, ERRORS, ProgressView, count, element, showError, showMessage, sleep 
 const SAVE = ["overlay", "video", "masks", "logits", "timeline", "png", "coco", "npz", "cvat", "labelstudio"];
 const POLL_MS = 1200;
 
-let videos = []; // the chosen Files
+let clips = []; // the chosen ones: { name, files: [[part of the form, File], ...], size }
+let halves = { images: [], sounds: [] }; // which may be chosen one after the other
 let limits = { size: Infinity };
 
 function formError(text = "") {
@@ -15,16 +16,43 @@ function formError(text = "") {
   $("form-error").textContent = text;
 }
 
+const kindOf = ({ type }) => ["image", "audio"].find((kind) => type.startsWith(kind)) ?? "video";
+
+/** Take videos, each of which is a clip, or images and a sound, which are one together. */
 function choose(files) {
-  const large = files.filter((file) => file.size > limits.size).map((file) => file.name);
-  formError(large.length ? `${large.join(", ")} ${large.length > 1 ? "are" : "is"} larger than ${limits.size / 1e6} MB, the limit of this server.` : "");
-  videos = files.filter((file) => file.size <= limits.size);
+  const [videos, images, sounds] = ["video", "image", "audio"].map((kind) => files.filter((file) => kindOf(file) === kind));
+  let problem = "";
+  if (videos.length && (images.length || sounds.length)) problem = "Choose videos, or images with one sound, not both.";
+  else if (sounds.length > 1) problem = "Choose one sound for the images, not several.";
+  if (problem || videos.length) halves = { images: [], sounds: [] };
+  else halves = { images: images.length ? images : halves.images, sounds: sounds.length ? sounds : halves.sounds };
+  const [sound] = halves.sounds;
+  if (sound && halves.images.length) {
+    const inOrder = halves.images.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((image) => ["frames", image]);
+    showChoice([clipOf(sound.name, [...inOrder, ["audio", sound]], `${count(inOrder.length, "image")} with ${sound.name}`)]);
+  } else showChoice(problem ? [] : videos.map((video) => clipOf(video.name, [["file", video]])), problem);
+}
+
+const clipOf = (name, files, label = name) => ({ name, files, label, size: files.reduce((sum, [, file]) => sum + file.size, 0) });
+
+/** Show what is chosen, and what is wrong with it or missing from it. */
+function showChoice(chosen, problem = "") {
+  const large = chosen.filter(({ size }) => size > limits.size).map(({ label }) => label);
+  if (large.length) problem = `${large.join(", ")}: larger than ${limits.size / 1e6} MB, the limit of this server.`;
+  formError(problem);
+  clips = chosen.filter(({ size }) => size <= limits.size);
+  const [first] = clips;
+  const video = clips.length === 1 && first.files[0][0] === "file" && first.files[0][1];
   URL.revokeObjectURL($("preview").src);
-  $("preview").hidden = videos.length !== 1;
-  if (videos.length === 1) $("preview").src = URL.createObjectURL(videos[0]);
-  const size = `${(videos.reduce((sum, file) => sum + file.size, 0) / 1e6).toFixed(1)} MB`;
-  $("chosen").textContent = { 0: "Drop videos here, or", 1: `${videos[0]?.name}, ${size}` }[videos.length] ?? `${videos.length} videos, ${size}`;
-  document.querySelector("label[for=file]").textContent = videos.length ? "Choose others" : "Choose videos";
+  $("preview").hidden = !video;
+  if (video) $("preview").src = URL.createObjectURL(video);
+  const size = `${(clips.reduce((sum, clip) => sum + clip.size, 0) / 1e6).toFixed(1)} MB`;
+  let text = "Drop videos, or images with their sound, or";
+  if (first) text = `${clips.length > 1 ? `${clips.length} videos` : first.label}, ${size}`;
+  else if (!problem && halves.images.length) text = `${count(halves.images.length, "image")}: now choose their sound.`;
+  else if (!problem && halves.sounds.length) text = `${halves.sounds[0].name}: now choose the images that belong to it.`;
+  $("chosen").textContent = text;
+  document.querySelector("label[for=file]").textContent = first ? "Choose others" : "Choose files";
 }
 
 function chosenOptions() {
@@ -33,27 +61,30 @@ function chosenOptions() {
   return { model, fps, threshold, smooth, save, ...(objects && { [objects]: true }) };
 }
 
-function formOf(video, options) {
+function formOf({ files }, options) {
   const form = new FormData();
   for (const [name, value] of Object.entries(options)) form.append(name, value); // a list with commas
-  form.append("file", video, video.name);
+  for (const [part, file] of files) form.append(part, file, file.name);
   return form;
 }
 
 async function submit(event) {
   event.preventDefault();
-  if (!videos.length) return formError("Choose, drop or record a video first, or use the sample.");
+  if (!clips.length) {
+    const half = halves.images.length && "The images have no sound yet: choose a sound file, too.";
+    return formError(half || "Choose, drop or record a video first, or use the sample.");
+  }
   formError();
   history.replaceState(null, "", "/");
   $("submit").disabled = true;
-  await (videos.length === 1 ? submitOne(videos[0]) : submitAll(videos));
+  await (clips.length === 1 ? submitOne(clips[0]) : submitAll(clips));
   $("submit").disabled = false;
 }
 
-/** Segment the video of a job again at a threshold, if it is still chosen; otherwise ask for it. */
+/** Segment the clip of a job again at a threshold, if it is still chosen; otherwise ask for it. */
 export function submitAgain({ name, options }, threshold) {
-  const video = videos.find((file) => file.name === name);
-  if (video) return submitOne(video, { ...options, threshold });
+  const clip = clips.find((each) => each.name === name);
+  if (clip) return submitOne(clip, { ...options, threshold });
   $("threshold").value = threshold;
   $("threshold").oninput();
   document.querySelector("#form details.options").open = true;
@@ -62,13 +93,13 @@ export function submitAgain({ name, options }, threshold) {
   $("file").focus();
 }
 
-async function submitOne(video, options = chosenOptions()) {
-  const name = video.name;
+async function submitOne(clip, options = chosenOptions()) {
+  const name = clip.name;
   const abort = new AbortController();
   const view = new ProgressView(() => abort.abort());
   view.update(name, { phase: "uploading", fraction: 0 });
   try {
-    const job = await upload(formOf(video, options), { signal: abort.signal, onProgress: (fraction) => view.update(name, { phase: "uploading", fraction }) });
+    const job = await upload(formOf(clip, options), { signal: abort.signal, onProgress: (fraction) => view.update(name, { phase: "uploading", fraction }) });
     if (job) location.hash = job.id;
     else showMessage("Cancelled", `${name} was not uploaded.`);
   } catch (error) {
@@ -79,7 +110,7 @@ async function submitOne(video, options = chosenOptions()) {
 /** Upload one video after another; a list shows the state of each, and links to it. */
 async function submitAll(chosen) {
   $("queue").hidden = false;
-  const forms = chosen.map((video) => ({ form: formOf(video, chosenOptions()), entry: new QueueEntry(video.name) }));
+  const forms = chosen.map((clip) => ({ form: formOf(clip, chosenOptions()), entry: new QueueEntry(clip.name) }));
   for (const { form, entry } of forms) {
     try {
       const job = await upload(form, { signal: {}, onProgress: (fraction) => entry.show(`uploading, ${Math.floor(100 * fraction)} %`) });
@@ -151,7 +182,7 @@ export function startForm() {
   $("record").hidden = !navigator.mediaDevices?.getUserMedia || !window.MediaRecorder;
   $("record").onclick = () => record((video) => choose([video]));
   $("preview").onerror = () => {
-    if (videos.length === 1) $("chosen").textContent = `${videos[0].name}: this browser cannot play it; the server may still read it.`;
+    if (clips.length === 1) $("chosen").textContent = `${clips[0].name}: this browser cannot play it; the server may still read it.`;
     $("preview").hidden = true;
   };
   $("threshold").oninput = () => {

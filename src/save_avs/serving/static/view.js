@@ -4,8 +4,8 @@ const PHASES = {
   uploading: "Uploading",
   waiting: "Waiting in the queue",
   starting: "Starting",
-  fetching: "Fetching the video",
-  opening: "Opening the video",
+  fetching: "Fetching",
+  opening: "Opening",
   segmenting: "Finding sounding objects",
   packing: "Packing the files",
 };
@@ -23,7 +23,7 @@ export const ERRORS = {
   too_large: "This file is too large",
   too_long: "This video is too long",
   too_slow: "The upload took too long",
-  unreadable: "This file cannot be read as a video",
+  unreadable: "This file cannot be read",
 };
 
 export const $ = (id) => document.getElementById(id);
