@@ -33,7 +33,7 @@ def served(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @dataclass
 class Stalled(Served):
-    """A service that may fetch from a host that sends half of a video and then nothing."""
+    """A service that may fetch from a host whose videos never end."""
 
     host: FileServer
 
@@ -53,9 +53,9 @@ class Stalled(Served):
 @pytest.fixture(scope="session")
 def stalled(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stalled]:
     with file_server.serving(b"x" * 1000) as host:
-        host.script += [file_server.stall] * 100
+        host.usual = file_server.drip
         hosts = (host.url.split("/")[2],)
-        with serving(tmp_path_factory.mktemp("stalled"), tiny, hosts=hosts, queue=2, time=5) as served:
+        with serving(tmp_path_factory.mktemp("stalled"), tiny, hosts=hosts, queue=2) as served:
             yield Stalled(**vars(served), host=host)
 
 

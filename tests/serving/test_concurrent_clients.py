@@ -17,10 +17,12 @@ def test_fifty_clients_at_once_lose_no_job(tiny, tmp_path, tmp_path_factory):
 
     video = make_video(tmp_path_factory.mktemp("short") / "clip.mp4", frames=6, size=(48, 32)).read_bytes()
     outcomes: dict[int, tuple[str, int]] = {}
+    together = threading.Barrier(CLIENTS)
 
     def visit(number: int, url: str) -> None:
         refused = 0
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=180) as client:
+            together.wait()
             files = {"file": (f"clip-{number}.mp4", video)}
             while (
                 answer := client.post("/v1/segment", files=files, data={"save": "masks"})
@@ -34,12 +36,12 @@ def test_fifty_clients_at_once_lose_no_job(tiny, tmp_path, tmp_path_factory):
             assert summary["source"] == f"clip-{number}.mp4" and summary["frames"] == 6
             outcomes[number] = (id, refused)
 
-    with serving(tmp_path, tiny, queue=20) as own:
+    with serving(tmp_path, tiny, queue=5) as own:
         threads = [threading.Thread(target=visit, args=(number, own.url)) for number in range(CLIENTS)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(600)
         assert sorted(outcomes) == list(range(CLIENTS))
         assert len({id for id, _ in outcomes.values()}) == CLIENTS
         assert sum(refused for _, refused in outcomes.values()) > 0  # the queue was full, and all came in

@@ -25,7 +25,7 @@ from tests.support.attack_requests import REAL, TOKEN, Attack, attacks
 from tests.support.service import idle_service, journaled
 
 CANARY = "canary-7f3a"  # in a file beside the data folder, and never in an answer
-MAX_SECONDS, MAX_GROWTH = 5.0, 64e6  # per request; bytes of the process over all requests
+MAX_SECONDS, MAX_GROWTH = 30.0, 64e6  # per request; bytes of the process over all requests
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def files(root: Path) -> dict[str, int]:
     return found
 
 
-def touched_files(root: Path, before: dict[str, int], patience: float = 2.0) -> list[tuple[str, int]]:
+def touched_files(root: Path, before: dict[str, int], patience: float = 20.0) -> list[tuple[str, int]]:
     """What differs from before, once what the service is still removing is gone."""
     end = time.monotonic() + patience
     while (touched := files(root).items() ^ before.items()) and time.monotonic() < end:

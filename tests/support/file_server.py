@@ -88,6 +88,15 @@ def stall(handler: Handler) -> None:
     handler.files.stop.wait(20)
 
 
+def drip(handler: Handler) -> None:
+    """Send a byte now and then for as long as the test runs: never done, and never idle."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(10**6))
+    handler.end_headers()
+    while not handler.files.stop.wait(0.2):
+        handler.wfile.write(b"x")
+
+
 def says(length: int) -> Answer:
     """Announce another length than the body's."""
 

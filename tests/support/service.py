@@ -56,14 +56,14 @@ class Served:
     def job(self, id: str) -> dict[str, Any]:
         return self.client.get(f"/v1/jobs/{id}").raise_for_status().json()
 
-    def until(self, id: str, wanted: Callable[[dict[str, Any]], bool], wait: float = 60) -> dict[str, Any]:
+    def until(self, id: str, wanted: Callable[[dict[str, Any]], bool], wait: float = 180) -> dict[str, Any]:
         end = time.monotonic() + wait
         while not wanted(job := self.job(id)):
             assert time.monotonic() < end, job
             time.sleep(0.02)
         return job
 
-    def ended(self, id: str, wait: float = 60) -> dict[str, Any]:
+    def ended(self, id: str, wait: float = 180) -> dict[str, Any]:
         return self.until(id, lambda job: job["state"] not in ("accepted", "running"), wait)
 
 
@@ -138,7 +138,7 @@ def serving(
     try:
         own.start()
         app = make_app(own, token=AccessToken(token) if token else None, page=page)
-        with listening(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        with listening(app) as url, httpx.Client(base_url=url, timeout=180) as client:
             yield Served(own, client, url)
     finally:
         own.close()

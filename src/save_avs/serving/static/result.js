@@ -64,7 +64,7 @@ export class ResultView {
     if (!source) return this.find(".overlay").remove();
     this.video = this.find("video");
     this.video.src = source;
-    this.video.onseeked = () => this.moveTo(this.video.currentTime);
+    this.video.onseeked = this.video.onpause = () => this.moveTo(this.video.currentTime);
     this.video.onplay = () => {
       const step = () => {
         if (!this.video.isConnected || this.video.paused) return;
@@ -136,6 +136,7 @@ export class ResultView {
     const until = new Date(1000 * this.job.expires).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     this.find(".keep span").textContent = `Kept until ${until}`;
     this.find(".keep button").onclick = () => this.delete();
+    this.find(".repeat .hint").hidden = !this.job.frames;
     for (const button of this.find(".repeat").querySelectorAll("button")) button.onclick = () => this.copy(button.dataset.code);
     this.repeat();
   }
