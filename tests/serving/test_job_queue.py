@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from save_avs.serving.errors import ServiceError
-from save_avs.serving.job_queue import JobQueue
+from save_avs.serving.service import JobQueue
 
 
 def test_a_place_is_reserved_while_a_video_arrives():

@@ -12,7 +12,7 @@ import pytest
 from save_avs.errors import UsageError
 from save_avs.serving.errors import ServiceError
 from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobRecord, JobState
-from save_avs.serving.job_store import JobStore, Lease, _jobs
+from save_avs.serving.job_store import JobStore, _jobs
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -94,7 +94,8 @@ def test_a_claim_that_is_renewed_holds_and_shows_progress(opened):
     held = claim(owner)
     expire(owner)
     progress = JobProgress(phase="segmenting", fraction=0.5)
-    assert owner.renew(held, progress, ["no sound"]) is Lease.HELD
+    renewed = owner.renew(held, progress, ["no sound"])
+    assert renewed is not None and not renewed.cancel
     assert other.recover() == [] and other.claim() is None
     found = other.find(job.id)
     assert found is not None and found.current_progress == progress and found.warnings == ["no sound"]
@@ -109,7 +110,7 @@ def test_a_killed_server_s_job_goes_on_elsewhere_and_ends_once(opened):
     taken = claim(other)
     assert (taken.id, taken.attempts) == (job.id, 2) and taken.run != lost.run
     # The first server was only slow: nothing of what it says counts any more.
-    assert killed.renew(lost, None, []) is Lease.LOST
+    assert killed.renew(lost, None, []) is None
     assert killed.finish(lost, JobState.DONE) is None
     killed.release(lost, count=False)
     ended = other.finish(taken, JobState.DONE)
@@ -146,7 +147,8 @@ def test_cancelling_reaches_waiting_running_and_abandoned_jobs(opened):
     assert (cancelled := other.cancel(waiting.id)) is not None and cancelled.state == "cancelled"
     assert other.cancel(waiting.id) is None and other.cancel("f" * 32) is None
     assert (asked := other.cancel(running.id)) is not None and asked.state == "running"
-    assert store.renew(held, None, []) is Lease.CANCELLED
+    renewed = store.renew(held, None, [])
+    assert renewed is not None and renewed.cancel
     store.finish(held, JobState.CANCELLED)
     other.cancel(abandoned.id)
     expire(store)

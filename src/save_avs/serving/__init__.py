@@ -3,5 +3,12 @@
 from save_avs._extras import require
 
 require(
-    "serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client", "pythonjsonlogger", "sqlalchemy"
+    "serve",
+    "fastapi",
+    "uvicorn",
+    "httpcore",
+    "python_multipart",
+    "prometheus_client",
+    "pythonjsonlogger",
+    "sqlalchemy",
 )

@@ -2,6 +2,7 @@
 
 import io
 from functools import lru_cache
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,16 +16,8 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute
 
 from save_avs.errors import UsageError, first_problem
-from save_avs.formats import MASK_FORMATS, load_masks_json
-from save_avs.inference.settings import (
-    LOGITS_FOLDER,
-    MASKS_FILE,
-    MATTE_FILE,
-    OVERLAY_FILE,
-    SUMMARY_FILE,
-    TIMELINE_FILE,
-    VIDEO_FILE,
-)
+from save_avs.formats import load_masks_json
+from save_avs.inference.settings import LOGITS_FOLDER, MASKS_FILE, OUTPUT_FILES, SUMMARY_FILE
 from save_avs.serving.auth import UPLOAD
 from save_avs.serving.errors import error_response
 from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobRecord, JobState
@@ -44,29 +37,10 @@ from save_avs.serving.upload import AUDIO, FILE, UploadForm, read_form
 from save_avs.serving.url_fetch import check_url
 from save_avs.types import VideoMasks
 
-_FORMAT_FILES = [mask_format.file for name, mask_format in MASK_FORMATS.items() if name != "png"]
 # Nothing else of a job's folder is served.
-RESULT_FILES = (
-    OVERLAY_FILE,
-    MATTE_FILE,
-    VIDEO_FILE,
-    MASKS_FILE,
-    *_FORMAT_FILES,
-    ARCHIVE,
-    TIMELINE_FILE,
-    WAVEFORM,
-    SUMMARY_FILE,
-)
-_FILE_TYPES = (
-    "video/mp4",
-    "video/quicktime",
-    "application/json",
-    "application/xml",
-    "image/png",
-    "application/zip",
-)
+RESULT_FILES = (*(file for file in OUTPUT_FILES.values() if "." in file), ARCHIVE, WAVEFORM, SUMMARY_FILE)
 _FILE_DOCS = {
-    "content": {kind: {} for kind in _FILE_TYPES},
+    "content": {guess_type(name)[0] or "text/plain": {} for name in RESULT_FILES},
     "description": "the file; byte ranges are supported",
 }
 _PNG = {"image/png": {}}
@@ -143,7 +117,7 @@ def make_routes(service: Service) -> list[BaseRoute]:
 async def submit(service: ServiceDep, request: Request, response: Response) -> JobView:
     """Upload a video, or images with their sound; returns the job that will segment it."""
     limits = service.limits
-    with service.incoming() as folder:
+    with service.queue.reserve(), service.files.incoming() as folder:
         form = await read_form(
             request.stream(),
             request.headers.get("content-type", ""),
@@ -166,7 +140,7 @@ def _new_job(service: Service, form: UploadForm) -> Job:
     if url:
         if not service.hosts:
             raise UsageError(f"This server fetches no videos: send it in the part '{FILE}'.")
-        name = safe_name(check_url(url, service.hosts).target.partition("?")[0])
+        name = safe_name(check_url(url, service.hosts).target.decode().partition("?")[0])
     return Job(name=name, frames=form.files[FRAMES], url=url, options=options)
 
 

@@ -6,11 +6,11 @@ import ipaddress
 import re
 import shutil
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,16 +62,12 @@ class AccessToken:
         """Return whether a text is the token."""
         return hmac.compare_digest(text.encode("utf-8", "replace"), self._text.encode())
 
-    def authorizes(self, headers: Headers) -> bool:
+    def authorizes(self, request: HTTPConnection) -> bool:
         """Return whether a request has the token, or the cookie in its place."""
-        scheme, _, value = headers.get("authorization", "").partition(" ")
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self.verify(value.strip())
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return morsel is not None and hmac.compare_digest(morsel.value.encode(), self.cookie.encode())
+        return hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self.cookie.encode())
 
 
 class AuthMiddleware:
@@ -92,23 +88,24 @@ class AuthMiddleware:
         if scope["type"] != "http":  # no web sockets here
             await send({"type": "websocket.close"})
             return
-        headers = Headers(scope=scope)
-        refusal = _check_syntax(headers) or self._check_auth(scope["method"], scope["path"], headers)
+        request = HTTPConnection(scope)
+        headers = request.headers
+        refusal = _check_syntax(headers) or self._check_auth(scope["method"], scope["path"], request)
         if refusal is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             refusal = self._check_body(scope["path"], headers)
         await (refusal or self._app)(scope, receive, _with_headers(send))
 
-    def _check_auth(self, method: str, path: str, headers: Headers) -> Response | None:
+    def _check_auth(self, method: str, path: str, request: HTTPConnection) -> Response | None:
         if self._token is None:
-            if is_local_name(headers.get("host", "")):
+            if is_local_name(request.headers.get("host", "")):
                 return None
             # A foreign site whose name resolves to this machine (DNS rebinding) could read all answers.
             return error_response(
                 403, "foreign_host", "Without a token this server answers only as localhost."
             )
-        if path in _PUBLIC or path.startswith(STATIC) or self._token.authorizes(headers):
+        if path in _PUBLIC or path.startswith(STATIC) or self._token.authorizes(request):
             return None
-        if method == "GET" and "text/html" in headers.get("accept", ""):
+        if method == "GET" and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(LOGIN, status_code=303)
         response = error_response(401, "no_token", "Send the token: Authorization: Bearer TOKEN")
         response.headers["WWW-Authenticate"] = "Bearer"

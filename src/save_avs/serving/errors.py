@@ -33,7 +33,7 @@ class ServiceError(SaveAvsError):
         self.code, self.retry_after = code, retry_after
 
 
-def shortage(error: OSError) -> ServiceError | None:
+def _shortage(error: OSError) -> ServiceError | None:
     """The answer to a request for which there was no space, handle or memory; None for other errors."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ServiceError("disk_full", "This server's disk is full: try again later.")
@@ -62,11 +62,13 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _known(_: Request, error: Exception) -> Response:
-    if isinstance(error, UsageError):
-        return error_response(422, "bad_option", str(error))
-    if not isinstance(error, ServiceError):
+async def _known(request: Request, error: Exception) -> Response:
+    if not isinstance(error, UsageError | ServiceError):
         return error_response(500, "internal", str(error))
+    code = error.code if isinstance(error, ServiceError) else "bad_option"
+    request.app.state.service.metrics.refused.labels(code).inc()
+    if isinstance(error, UsageError):
+        return error_response(422, code, str(error))
     response = error_response(STATUSES[error.code], error.code, str(error))
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -77,7 +79,7 @@ async def _known(_: Request, error: Exception) -> Response:
 
 async def _system(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
-    if problem := shortage(error):
+    if problem := _shortage(error):
         return await _known(request, problem)
     raise error
 

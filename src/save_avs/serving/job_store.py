@@ -4,37 +4,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    URL,
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Double,
-    Index,
-    Integer,
-    MetaData,
-    Row,
-    String,
-    Table,
-    Text,
-    and_,
-    cast,
-    create_engine,
-    event,
-    extract,
-    func,
-    insert,
-    make_url,
-    or_,
-    select,
-    update,
-)
+import sqlalchemy as sa
+from sqlalchemy import JSON, Boolean, Column, Double, Integer, String, Text, and_, func, or_
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from save_avs._extras import require
@@ -46,9 +20,9 @@ MAX_ATTEMPTS = 3  # a job whose server or worker was killed this often may be th
 _BUSY_TIMEOUT = 10  # seconds to wait for a lock of SQLite, or for an answer of PostgreSQL
 _SPARE = 500_000  # bytes that SQLite's files keep for changes on a full disk
 _JSON = JSON(none_as_null=True)
-_jobs = Table(
+_jobs = sa.Table(
     "save_avs_jobs",
-    MetaData(),
+    sa.MetaData(),
     Column("id", String(32), primary_key=True),
     Column("name", Text, nullable=False),
     Column("frames", Integer, nullable=False),
@@ -65,19 +39,11 @@ _jobs = Table(
     Column("lease", Double),
     Column("cancel", Boolean, nullable=False),
     Column("progress", _JSON),
-    Index("save_avs_jobs_queue", "state", "created", "id"),
+    sa.Index("save_avs_jobs_queue", "state", "created", "id"),
 )
 _c = _jobs.c
 _WAITING = and_(_c.state == JobState.ACCEPTED, ~_c.cancel)
 _AGAIN = {"state": JobState.ACCEPTED, "started": None, "run": None, "lease": None, "warnings": []}
-
-
-class Lease(Enum):
-    """What a server learns when it renews its claim on a job."""
-
-    HELD = "held"
-    CANCELLED = "cancelled"  # someone wants the job to stop
-    LOST = "lost"  # another server took the job, or it was deleted
 
 
 class JobStore:
@@ -100,10 +66,10 @@ class JobStore:
 
     def __init__(self, database: str | None, root: Path, *, lease: float) -> None:
         self._lease = lease
-        url = _parse(database) if database else URL.create("sqlite", database=str(root / "jobs.sqlite"))
+        url = _parse(database) if database else sa.URL.create("sqlite", database=str(root / "jobs.sqlite"))
         shared = url.get_backend_name() == "postgresql"
         arguments = {"connect_timeout": 5, "tcp_user_timeout": _BUSY_TIMEOUT * 1000} if shared else {}
-        self._engine = create_engine(
+        self._engine = sa.create_engine(
             url,
             isolation_level="AUTOCOMMIT",
             pool_size=8,
@@ -113,10 +79,10 @@ class JobStore:
             connect_args=arguments or {"timeout": _BUSY_TIMEOUT},
         )
         # Leases are compared on one clock: that of the database, or of the one machine that has the file.
-        epoch = cast(extract("epoch", func.clock_timestamp()), Double)
+        epoch = sa.cast(sa.extract("epoch", func.clock_timestamp()), Double)
         self._now: Callable[[], Any] = (lambda: epoch) if shared else time.time
         if not shared:
-            event.listen(self._engine, "connect", _set_up_sqlite)
+            sa.event.listen(self._engine, "connect", _set_up_sqlite)
         try:
             self._create()
         except ServiceError as error:
@@ -137,7 +103,7 @@ class JobStore:
         self.waiting()
 
     @contextmanager
-    def _connect(self) -> Iterator[Connection]:
+    def _connect(self) -> Iterator[sa.Connection]:
         try:
             with self._engine.connect() as connection:
                 yield connection
@@ -147,41 +113,44 @@ class JobStore:
                 raise ServiceError("disk_full", "This server's disk is full: try again later.") from error
             raise ServiceError("store_unavailable", f"No access to the jobs: {text}.") from error
 
-    def _rows(self, statement: Any) -> Sequence[Row[Any]]:
+    def _rows(self, statement: Any) -> Sequence[sa.Row[Any]]:
         with self._connect() as connection:
             return connection.execute(statement).all()
 
-    def _change(self, condition: ColumnElement[bool], **values: Any) -> list[JobRecord]:
+    def _change(self, condition: sa.ColumnElement[bool], **values: Any) -> list[JobRecord]:
         """Change the jobs of a condition in one statement, and return them as they are now."""
-        changed = self._rows(update(_jobs).where(condition).values(values).returning(_jobs))
+        changed = self._rows(sa.update(_jobs).where(condition).values(values).returning(_jobs))
         return [JobRecord.model_validate(row._mapping) for row in changed]
+
+    def _change_one(self, condition: sa.ColumnElement[bool], **values: Any) -> JobRecord | None:
+        return next(iter(self._change(condition, **values)), None)
 
     def add(self, job: Job) -> JobRecord:
         """Add a job at the end of the queue, and return it as it is stored."""
         values = {**job.model_dump(mode="json"), "created": self._now(), "cancel": False}
-        (row,) = self._rows(insert(_jobs).values(values).returning(_jobs))
+        (row,) = self._rows(sa.insert(_jobs).values(values).returning(_jobs))
         return JobRecord.model_validate(row._mapping)
 
     def find(self, id: str) -> JobRecord | None:
         """Return the current job of an id."""
-        rows = self._rows(select(_jobs).where(_c.id == id))
+        rows = self._rows(sa.select(_jobs).where(_c.id == id))
         return JobRecord.model_validate(rows[0]._mapping) if rows else None
 
     def waiting(self) -> int:
         """Count the jobs that wait for a worker."""
-        return self._rows(select(func.count()).where(_WAITING))[0][0]
+        return self._rows(sa.select(func.count()).where(_WAITING))[0][0]
 
     def position(self, job: Job) -> int | None:
         """Count the jobs ahead of this one; None when it does not wait."""
         if job.state is not JobState.ACCEPTED:
             return None
         before = or_(_c.created < job.created, and_(_c.created == job.created, _c.id < job.id))
-        return self._rows(select(func.count()).where(_WAITING, before))[0][0]
+        return self._rows(sa.select(func.count()).where(_WAITING, before))[0][0]
 
     def claim(self) -> JobRecord | None:
         """Take the first waiting job, if there is one; no two callers get the same."""
-        first = select(_c.id).where(_WAITING).order_by(_c.created, _c.id).limit(1)
-        claimed = self._change(
+        first = sa.select(_c.id).where(_WAITING).order_by(_c.created, _c.id).limit(1)
+        return self._change_one(
             and_(_c.id == first.with_for_update(skip_locked=True).scalar_subquery(), _WAITING),
             state=JobState.RUNNING,
             started=self._now(),
@@ -190,23 +159,16 @@ class JobStore:
             lease=self._now() + self._lease,
             progress=None,
         )
-        return claimed[0] if claimed else None
 
-    def renew(self, job: JobRecord, progress: JobProgress | None, warnings: list[str]) -> Lease:
-        """Extend the claim on a job, and record its progress and all warnings so far."""
-        shown = progress.model_dump() if progress else None
-        now = self._change(
-            _held(job), lease=self._now() + self._lease, progress=shown, warnings=list(warnings)
-        )
-        if not now:
-            return Lease.LOST
-        return Lease.CANCELLED if now[0].cancel else Lease.HELD
+    def renew(self, job: JobRecord, progress: JobProgress | None, warnings: list[str]) -> JobRecord | None:
+        """Extend the claim on a job, with its progress and all warnings so far; None when it was lost."""
+        values = {"progress": progress and progress.model_dump(), "warnings": list(warnings)}
+        return self._change_one(_held(job), lease=self._now() + self._lease, **values)
 
     def finish(self, job: JobRecord, state: JobState, error: JobError | None = None) -> JobRecord | None:
         """Set the final state of a claimed job; None when the claim was lost."""
         values = {"error": error and error.model_dump(), "warnings": job.warnings}
-        ended = self._change(_held(job), state=state, ended=self._now(), lease=None, **values)
-        return ended[0] if ended else None
+        return self._change_one(_held(job), state=state, ended=self._now(), lease=None, **values)
 
     def release(self, job: JobRecord, *, count: bool) -> None:
         """Queue a claimed job again, in its old place; ``count`` it as an attempt."""
@@ -215,10 +177,9 @@ class JobStore:
     def cancel(self, id: str) -> JobRecord | None:
         """Cancel a waiting job, or have a running one cancelled by its server; None when it has ended."""
         unended = and_(_c.id == id, _c.state.in_([JobState.ACCEPTED, JobState.RUNNING]))
-        asked = self._change(unended, cancel=True)
+        asked = self._change_one(unended, cancel=True)
         waited = and_(_c.id == id, _c.state == JobState.ACCEPTED, _c.cancel)
-        ended = asked and self._change(waited, state=JobState.CANCELLED, ended=self._now())
-        return next(iter(ended or asked), None)
+        return (asked and self._change_one(waited, state=JobState.CANCELLED, ended=self._now())) or asked
 
     def recover(self) -> list[JobRecord]:
         """Queue all jobs again whose claims ran out; return those that ended instead."""
@@ -235,7 +196,7 @@ class JobStore:
 
     def expired(self, keep: float) -> list[str]:
         """Return the ids of the jobs that ended longer than ``keep`` seconds ago."""
-        return [row.id for row in self._rows(select(_c.id).where(_c.ended < self._now() - keep))]
+        return [row.id for row in self._rows(sa.select(_c.id).where(_c.ended < self._now() - keep))]
 
     def remove(self, id: str) -> None:
         """Remove a job; nothing when it is gone already."""
@@ -243,14 +204,14 @@ class JobStore:
             connection.execute(_jobs.delete().where(_c.id == id))
 
 
-def _held(job: JobRecord) -> ColumnElement[bool]:
+def _held(job: JobRecord) -> sa.ColumnElement[bool]:
     return and_(_c.id == job.id, _c.run == job.run, _c.state == JobState.RUNNING)
 
 
-def _parse(database: str) -> URL:
+def _parse(database: str) -> sa.URL:
     require("postgres", "psycopg")
     try:
-        url = make_url(database)
+        url = sa.make_url(database)
     except ArgumentError:
         url = None
     if url is None or url.get_backend_name() not in ("postgresql", "postgres"):

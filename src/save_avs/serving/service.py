@@ -5,17 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from save_avs.errors import SaveAvsError, UsageError
+from save_avs.errors import UsageError
 from save_avs.inference.result_folders import read_summary
 from save_avs.serving.background import BackgroundLoop
 from save_avs.serving.config import WorkerConfig
-from save_avs.serving.errors import ServiceError, shortage
+from save_avs.serving.errors import ServiceError
 from save_avs.serving.job import Job, JobRecord, JobState
 from save_avs.serving.job_files import JobFiles
-from save_avs.serving.job_queue import JobQueue
 from save_avs.serving.job_store import JobStore
 from save_avs.serving.logs import log_job
 from save_avs.serving.worker import ModelFacts
@@ -31,7 +31,7 @@ class Metrics:
     def __init__(self, *, waiting: Callable[[], float], running: Callable[[], int]) -> None:
         self._registry = registry = CollectorRegistry()
         self.ended = Counter("save_avs_jobs_ended", "Jobs that ended", ["state", "error"], registry=registry)
-        self.refused = Counter("save_avs_refused", "Uploads refused", ["reason"], registry=registry)
+        self.refused = Counter("save_avs_refused", "Requests refused", ["reason"], registry=registry)
         self.received = Counter("save_avs_received_bytes", "Bytes of videos", registry=registry)
         self.seconds = Histogram(
             "save_avs_job_seconds", "Duration of jobs", buckets=_BUCKETS, registry=registry
@@ -50,6 +50,42 @@ class Metrics:
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class JobQueue:
+    """Places in the queue, reserved before a video is read, so that none is uploaded in vain; thread-safe.
+
+    Args:
+        capacity: jobs that may wait, on all servers; uploads on their way to other servers are not counted.
+        workers: of this server, for an estimate of the waiting time.
+        waiting: counts the jobs that wait now.
+    """
+
+    def __init__(self, capacity: int, workers: int, waiting: Callable[[], int]) -> None:
+        self._capacity, self._workers, self._waiting = capacity, workers, waiting
+        self._reserved = 0
+        self._job_seconds = 5.0  # duration of a job, a running average
+        self._lock = Lock()
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Hold a place while a video arrives; a ServiceError if there is none."""
+        waiting = self._waiting()
+        with self._lock:
+            if waiting + self._reserved >= self._capacity:
+                wait = max(1, round(self._job_seconds / self._workers))
+                text = f"The queue is full: try again in {wait} s."
+                raise ServiceError("queue_full", text, retry_after=wait)
+            self._reserved += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved -= 1
+
+    def record_duration(self, seconds: float) -> None:
+        """Update the estimate of what a job takes."""
+        self._job_seconds += 0.2 * (seconds - self._job_seconds)
 
 
 class Service:
@@ -106,26 +142,8 @@ class Service:
         lines = [] if self._pool.ready else ["No worker is ready."]
         return lines + [loop.problem for loop in self._loops if loop.problem]
 
-    @contextmanager
-    def incoming(self) -> Iterator[Path]:
-        """Hold a place in the queue, and a folder, for files on their way in; they go into ``VIDEO``.
-
-        Raises:
-            ServiceError: the queue or the disk is full, or there are no file handles left.
-        """
-        try:
-            try:
-                with self.queue.reserve(), self.files.incoming() as folder:
-                    yield folder
-            except OSError as error:
-                raise shortage(error) or error from error
-        except SaveAvsError as error:
-            code = error.code if isinstance(error, ServiceError) else "bad_option"
-            self.metrics.refused.labels(code).inc()
-            raise
-
     def accept(self, incoming: Path, job: Job) -> JobRecord:
-        """Queue a job, whose files arrived in the folder of ``incoming``.
+        """Queue a job, whose files arrived in a folder of ``files.incoming``.
 
         Raises:
             UsageError: no such model.

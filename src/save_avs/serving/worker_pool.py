@@ -12,7 +12,7 @@ from save_avs.serving.config import WorkerConfig
 from save_avs.serving.errors import ServiceError
 from save_avs.serving.job import JobError, JobProgress, JobRecord, JobState
 from save_avs.serving.job_files import JobFiles
-from save_avs.serving.job_store import MAX_ATTEMPTS, JobStore, Lease
+from save_avs.serving.job_store import MAX_ATTEMPTS, JobStore
 from save_avs.serving.logs import log, log_job
 from save_avs.serving.worker import JobTask, ModelFacts, set_up
 
@@ -163,16 +163,17 @@ class WorkerPool:
         for run in list(self._runs.values()):
             now = time.monotonic()
             try:
-                lease = self._store.renew(run.job, run.progress, run.job.warnings)
+                held = self._store.renew(run.job, run.progress, run.job.warnings)
             except ServiceError as error:
                 problem = error
-                lease = Lease.HELD if now - run.renewed < self._lease else Lease.LOST
-            else:
-                run.renewed = now
-            if lease is Lease.CANCELLED:
-                run.cancel()
-            elif lease is Lease.LOST:
+                if now - run.renewed < self._lease:
+                    continue
+                held = None
+            run.renewed = now
+            if held is None:
                 run.stop.set()
+            elif held.cancel:
+                run.cancel()
         if problem:
             raise problem
 
