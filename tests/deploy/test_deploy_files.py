@@ -39,6 +39,10 @@ def test_the_manifest_is_valid_for_kubernetes():
     )
 
 
+def test_the_compose_file_is_valid():
+    tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+
+
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="Debian's package caddy is not installed")
 def test_caddy_accepts_its_file():
     assert "Valid configuration" in tool("caddy", "validate", "--config", DEPLOY / "Caddyfile")

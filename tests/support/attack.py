@@ -108,7 +108,7 @@ def run(root: Path, chosen: Iterable[Attack]) -> tuple[list[Outcome], int]:
     """Send requests one by one to a service; return the outcomes, and by how many bytes the process grew."""
     (root / "canary").write_text(CANARY)
     job = journaled(root / "data", state=JobState.DONE, ended=time.time())
-    with idle_service(root / "data", token=TOKEN, page=True, size=2_000_000) as own:
+    with idle_service(root / "data", token=TOKEN, page=True, prompt_model="sam-vit-b", size=2_000_000) as own:
         before, memory, outcomes = files(root), resident(), []
         for attack in chosen:
             content = attack.content.replace(REAL.encode(), job.id.encode())

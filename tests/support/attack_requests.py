@@ -12,6 +12,7 @@ _ID = "0" * 32
 REAL = "1" * 32  # stands for the id of a job that is done
 ROUTES = (
     ("POST", "/v1/segment"),
+    ("POST", "/v1/prompt"),
     ("GET", f"/v1/jobs/{_ID}"),
     ("POST", f"/v1/jobs/{_ID}/cancel"),
     ("DELETE", f"/v1/jobs/{_ID}"),
@@ -230,10 +231,10 @@ def _headers() -> Iterator[Attack]:
 
 def _forms() -> Iterator[Attack]:
     def form(
-        *parts: bytes, kind: str = "multipart/form-data; boundary=b", end: bytes = b"--b--\r\n"
+        *parts: bytes, kind: str = "multipart/form-data; boundary=b", path: str = "/v1/segment"
     ) -> bytes:
-        body = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + end
-        return request("POST", "/v1/segment", body, Content_Type=kind)
+        body = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
+        return request("POST", path, body, Content_Type=kind)
 
     def field(name: str, value: str) -> bytes:
         return f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode(
@@ -281,6 +282,20 @@ def _forms() -> Iterator[Attack]:
         "images that lead out": [file_part("frames", "../../../canary"), file_part("frames", "/etc/passwd")],
     }.items():
         yield Attack("images with a sound", name, form(*given))
+    for name, given in {
+        "no image": [field("point", "1,2")],
+        "no prompt": [file],
+        "two images": [file, file, field("point", "1,2")],
+        "frames": [image, field("point", "1,2")],
+        "33 points": [file, *[field("point", "1,2")] * 33],
+        "words": [file, field("point", "a,b")],
+        "one number": [file, field("point", "1")],
+        "a box of three": [file, field("box", "1,2,3")],
+        "another model": [file, field("point", "1,2"), field("model", "../../x")],
+        "a URL": [field("url", "file:///etc/passwd"), field("point", "1,2")],
+        "more": [file, field("point", "1,2"), field("save", "masks")],
+    }.items():
+        yield Attack("prompts", name, form(*given, path="/v1/prompt"))
     for kind in (
         "",
         "text/plain",

@@ -125,6 +125,7 @@ def serving(
     page: bool = False,
     hosts: tuple[str, ...] = (),
     database: str | None = None,
+    prompt_model: Path | str | None = None,
     **limits: Any,
 ) -> Iterator[Served]:
     config = WorkerConfig(
@@ -132,6 +133,7 @@ def serving(
         device="cpu",
         precision="fp32",
         limits=ServiceLimits(**limits),
+        prompt_model=prompt_model and str(prompt_model),
         hosts=hosts,
     )
     own = service.Service(root, config, database=database)

@@ -23,6 +23,10 @@ def serve(
             autocompletion=complete_models,
         ),
     ] = None,
+    prompt_model: Annotated[
+        str | None,
+        Option(metavar="NAME|PATH", show_default="none", help="SAM that answers prompts on images."),
+    ] = None,
     token: Annotated[str | None, Option(envvar="SAVE_AVS_TOKEN", help="Token clients must send.")] = None,
     page: Annotated[
         bool, Option("--page/--no-page", help="Serve the web page too, or only the REST service.")
@@ -99,6 +103,7 @@ def serve(
         precision=precision,
         runtime=runtime,
         limits=limits,
+        prompt_model=prompt_model,
         json_logs=json_logs,
         hosts=tuple(parse_allowed_host(name) for name in allow_url or []),
     )

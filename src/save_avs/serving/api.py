@@ -1,10 +1,11 @@
 """REST routes: jobs and their results under /v1, health, readiness and metrics."""
 
 import io
+from collections.abc import Callable
 from functools import lru_cache
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -18,10 +19,10 @@ from starlette.routing import BaseRoute
 from save_avs.errors import UsageError, first_problem
 from save_avs.formats import load_masks_json
 from save_avs.inference.settings import LOGITS_FOLDER, MASKS_FILE, OUTPUT_FILES, SUMMARY_FILE
-from save_avs.serving.auth import UPLOAD
+from save_avs.serving.auth import PROMPT, SEGMENT
 from save_avs.serving.errors import error_response
-from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobRecord, JobState
-from save_avs.serving.job_files import ARCHIVE, FRAMES, VIDEO, WAVEFORM, safe_name
+from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobRecord, JobState, PromptOptions
+from save_avs.serving.job_files import ARCHIVE, FRAMES, MASK, VIDEO, WAVEFORM, safe_name
 from save_avs.serving.response_models import (
     FramesView,
     Health,
@@ -31,6 +32,7 @@ from save_avs.serving.response_models import (
     Readiness,
     error_docs,
     form_docs,
+    prompt_docs,
 )
 from save_avs.serving.service import Service
 from save_avs.serving.upload import AUDIO, FILE, UploadForm, read_form
@@ -38,7 +40,13 @@ from save_avs.serving.url_fetch import check_url
 from save_avs.types import VideoMasks
 
 # Nothing else of a job's folder is served.
-RESULT_FILES = (*(file for file in OUTPUT_FILES.values() if "." in file), ARCHIVE, WAVEFORM, SUMMARY_FILE)
+RESULT_FILES = (
+    *(file for file in OUTPUT_FILES.values() if "." in file),
+    ARCHIVE,
+    WAVEFORM,
+    SUMMARY_FILE,
+    MASK,
+)
 _FILE_DOCS = {
     "content": {guess_type(name)[0] or "text/plain": {} for name in RESULT_FILES},
     "description": "the file; byte ranges are supported",
@@ -50,6 +58,7 @@ _LOGITS_DOCS = {
     "description": "8-bit gray, 128 + 8 x logit, at the size of the model's output: upscaled bilinearly, the "
     "pixels with a logit above ln(t / (1 - t)) are the mask at threshold t",
 }
+Options = TypeVar("Options", JobOptions, PromptOptions)
 _KEPT = {"Cache-Control": "private, max-age=3600"}
 
 
@@ -101,21 +110,37 @@ _routes = APIRouter()
 def make_routes(service: Service) -> list[BaseRoute]:
     """Return all routes of a started service."""
     routes = APIRouter()
-    routes.add_api_route(
-        UPLOAD,
-        submit,
-        methods=["POST"],
-        status_code=202,
-        response_model=JobView,
-        responses=error_docs(408, 413, 415, 422, 429, 507),
-        openapi_extra=form_docs([model["name"] for model in service.models], urls=bool(service.hosts)),
-        tags=["jobs"],
-    )
+    names = [model["name"] for model in service.models]
+    uploads = [(SEGMENT, submit, form_docs(names, urls=bool(service.hosts)))]
+    if service.prompt_model:
+        uploads.append((PROMPT, submit_prompt, prompt_docs(service.prompt_model)))
+    for path, endpoint, form in uploads:
+        routes.add_api_route(
+            path,
+            endpoint,
+            methods=["POST"],
+            status_code=202,
+            response_model=JobView,
+            responses=error_docs(408, 413, 415, 422, 429, 507),
+            openapi_extra=form,
+            tags=["jobs"],
+        )
     return [*routes.routes, *_routes.routes]
 
 
 async def submit(service: ServiceDep, request: Request, response: Response) -> JobView:
     """Upload a video, or images with their sound; returns the job that will segment it."""
+    return await _accept(service, request, response, _new_job)
+
+
+async def submit_prompt(service: ServiceDep, request: Request, response: Response) -> JobView:
+    """Upload an image, and say where an object is in it; returns the job that will mask it."""
+    return await _accept(service, request, response, _new_prompt)
+
+
+async def _accept(
+    service: Service, request: Request, response: Response, make: Callable[[Service, UploadForm], Job]
+) -> JobView:
     limits = service.limits
     with service.queue.reserve(), service.files.incoming() as folder:
         form = await read_form(
@@ -125,15 +150,24 @@ async def submit(service: ServiceDep, request: Request, response: Response) -> J
             size=limits.size,
             seconds=limits.time,
         )
-        job = await run_in_threadpool(service.accept, folder, _new_job(service, form))
+        job = await run_in_threadpool(service.accept, folder, make(service, form))
     service.metrics.received.inc(form.size)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return _view(service, job)
 
 
+def _new_prompt(_: Service, form: UploadForm) -> Job:
+    if set(form.files) != {FILE}:
+        raise UsageError(f"Wrong parts: send an image in the part '{FILE}'.")
+    options = _parse(PromptOptions, form)
+    if not options.point and options.box is None:
+        raise UsageError("Nothing shows the object: send point=X,Y or box=X0,Y0,X1,Y1.")
+    return Job(name=form.name, options=options)
+
+
 def _new_job(service: Service, form: UploadForm) -> Job:
     url = form.fields.pop("url", [None])[-1]
-    options, parts, name = _options(form), set(form.files), form.name
+    options, parts, name = _parse(JobOptions, form), set(form.files), form.name
     if parts not in ([set()] if url else [{FILE}, {FRAMES, AUDIO}]):
         choice = f"a video in the part '{FILE}', or images in '{FRAMES}' with their sound in '{AUDIO}'"
         raise UsageError(f"Wrong parts: send {choice}{', or a URL' * bool(service.hosts)}.")
@@ -144,13 +178,13 @@ def _new_job(service: Service, form: UploadForm) -> Job:
     return Job(name=name, frames=form.files[FRAMES], url=url, options=options)
 
 
-def _options(form: UploadForm) -> JobOptions:
-    """Parse the fields of a form; the last of a repeated one counts, except for ``save``."""
+def _parse(kind: type[Options], form: UploadForm) -> Options:
+    """Parse the fields of a form; the last of a repeated one counts, unless it is a list."""
     fields: dict[str, Any] = {
-        name: values if name == "save" else values[-1] for name, values in form.fields.items()
+        name: values if name in ("save", "point") else values[-1] for name, values in form.fields.items()
     }
     try:
-        return JobOptions.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         raise UsageError(first_problem(error)) from error
 
@@ -242,7 +276,11 @@ def get_logits(service: ServiceDep, job: JobDep, index: Annotated[int, PathParam
 @_routes.get("/v1/models", responses=error_docs(), tags=["server"])
 def list_models(service: ServiceDep) -> ModelsView:
     """List the models, and the limits of this server."""
-    return ModelsView(models=[ModelView(**model) for model in service.models], limits=service.limits)
+    return ModelsView(
+        models=[ModelView(**model) for model in service.models],
+        prompt_model=service.prompt_model,
+        limits=service.limits,
+    )
 
 
 @_routes.get("/healthz", tags=["server"])

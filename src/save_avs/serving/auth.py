@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from save_avs.errors import UsageError
 from save_avs.serving.errors import error_response
 
-LOGIN, STATIC, UPLOAD = "/login", "/static/", "/v1/segment"
+LOGIN, STATIC, SEGMENT, PROMPT = "/login", "/static/", "/v1/segment", "/v1/prompt"
 COOKIE = "save_avs"
 MAX_BODY = 8192  # bytes of any request but an upload
 _PUBLIC = {LOGIN, "/healthz", "/readyz"}  # without a token, as the page's static files
@@ -27,10 +27,11 @@ _ORIGIN = re.compile(f"null|[A-Za-z][A-Za-z0-9+.-]{{0,31}}://{_AUTHORITY}")
 _MIN_TOKEN = 16  # characters
 _HEADERS = {
     "Cache-Control": "no-cache",  # after an update no browser runs an old script
-    # No foreign requests and no inline code, whatever slips into the page; blob: is the chosen video.
+    # No foreign requests and no inline code, whatever slips into the page; blob: is the chosen file.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        "media-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -115,7 +116,7 @@ class AuthMiddleware:
         origin = headers.get("origin")  # which browsers name
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
             return error_response(403, "foreign_page", "Sent by a page of another site.")
-        if path != UPLOAD:
+        if path not in (SEGMENT, PROMPT):
             length = headers.get("content-length", "0")
             if "transfer-encoding" in headers or not length.isdecimal() or int(length) > MAX_BODY:
                 text = f"The body must have a Content-Length of at most {MAX_BODY} bytes."

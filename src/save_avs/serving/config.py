@@ -49,6 +49,7 @@ class WorkerConfig:
         models: names or folders, as ``load_model`` takes them.
         device, precision, runtime: as ``load_model`` takes them.
         limits: of the service.
+        prompt_model: a SAM that answers prompts on images, as ``load_prompt_model`` takes it; None for none.
         hosts: from which videos may be fetched.
         json_logs: log JSON lines.
     """
@@ -58,5 +59,6 @@ class WorkerConfig:
     precision: str = "auto"
     runtime: str = "auto"
     limits: ServiceLimits
+    prompt_model: str | None = None
     hosts: tuple[str, ...] = ()
     json_logs: bool = False

@@ -70,6 +70,27 @@ class JobOptions(BaseModel):
     )
 
 
+def _pixels(value: object) -> object:
+    """Turn ``320,200`` into a list of its numbers."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+class PromptOptions(BaseModel):
+    """What shows an object in an image; pixels are counted from 0 at the top left.
+
+    Attributes:
+        model: the one that answers prompts.
+        point: x, y of pixels of the object.
+        box: x0, y0, x1, y1 of a box around it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = None
+    point: list[Annotated[tuple[float, float], BeforeValidator(_pixels)]] = Field(default=[], max_length=32)
+    box: Annotated[tuple[float, float, float, float] | None, BeforeValidator(_pixels)] = None
+
+
 class JobError(BaseModel):
     """Why something could not be done: a code for programs, a line for people."""
 
@@ -78,12 +99,13 @@ class JobError(BaseModel):
 
 
 class Job(BaseModel):
-    """One video, or images with their sound, on its way through the service.
+    """One video, images with their sound, or image with a prompt, on its way through the service.
 
     Attributes:
         id: unguessable; anyone who knows it may see, cancel and delete the job.
-        name: file name of the video, or of the sound, as its sender called it.
+        name: file name of the video, sound or image, as its sender called it.
         frames: how many images there are in place of a video.
+        options: of a video, or the prompt on an image.
         url: where the video is fetched from; None when it was uploaded.
         created, started, ended: seconds since 1970; None until it happens.
         attempts: how often it was started; more than once after a server or a worker was killed.
@@ -94,7 +116,7 @@ class Job(BaseModel):
     name: str
     frames: int = 0
     url: str | None = None
-    options: JobOptions
+    options: JobOptions | PromptOptions
     state: JobState = JobState.ACCEPTED
     created: float = Field(default_factory=time.time)
     started: float | None = None
@@ -116,7 +138,7 @@ class JobProgress(BaseModel):
     """Progress of a job.
 
     Attributes:
-        phase: waiting, starting, fetching, opening, segmenting, packing, or the final state.
+        phase: waiting, starting, fetching, opening, segmenting, masking, packing, or the final state.
         fraction: share of the video that is done, 0..1; None when its duration is unknown.
         frames: processed so far.
         frames_per_second: processed per second.

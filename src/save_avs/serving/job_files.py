@@ -14,6 +14,7 @@ from save_avs.serving.job import JobRecord
 VIDEO = "video"  # folder of the video, or of images and their sound, in a job's folder
 FRAMES = "frames"  # folder of the images in it
 ARCHIVE, WAVEFORM = "masks.zip", "waveform.json"  # the folder of PNG masks, packed; the outline of the sound
+MASK = "mask.png"  # of a prompt
 _MAX_NAME = 80  # characters of a file name
 
 

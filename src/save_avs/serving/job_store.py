@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import JSON, Boolean, Column, Double, Integer, String, Text, and_, func, or_
+from sqlalchemy import JSON, Boolean, Column, Double, Integer, String, Text, and_, event, func, or_
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from save_avs._extras import require
@@ -82,7 +82,7 @@ class JobStore:
         epoch = sa.cast(sa.extract("epoch", func.clock_timestamp()), Double)
         self._now: Callable[[], Any] = (lambda: epoch) if shared else time.time
         if not shared:
-            sa.event.listen(self._engine, "connect", _set_up_sqlite)
+            event.listen(self._engine, "connect", _set_up_sqlite)
         try:
             self._create()
         except ServiceError as error:

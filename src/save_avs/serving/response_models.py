@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from save_avs.serving.config import ServiceLimits
-from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState
+from save_avs.serving.job import Job, JobError, JobOptions, JobProgress, JobState, PromptOptions
 from save_avs.serving.job_files import FRAMES
 from save_avs.serving.upload import AUDIO, FILE, MAX_FRAMES
 
@@ -78,6 +78,7 @@ class ModelsView(BaseModel):
     """The models, the default first, and the limits."""
 
     models: list[ModelView]
+    prompt_model: str | None = Field(description="the model that answers prompts; null for none")
     limits: ServiceLimits
 
 
@@ -110,29 +111,41 @@ def error_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def form_docs(models: list[str], *, urls: bool) -> dict[str, Any]:
     """Declare the form of a new job, which the route reads as a stream."""
-    options = JobOptions.model_json_schema()["properties"]
-    options["model"] = {"type": "string", "enum": models, "default": models[0]}
-    video, image, sound = (
-        {"type": "string", "format": "binary", "description": text}
-        for text in (
-            "the video, in any format FFmpeg reads",
-            "an image; the images are in the order of the last numbers in their names",
-            "the sound of the images, over which they are spread evenly",
-        )
-    )
+    image = _binary("an image; the images are in the order of the last numbers in their names")
     images = {"type": "array", "items": image, "minItems": 1, "maxItems": MAX_FRAMES}
-    sources: list[dict[str, Any]] = [{FILE: video}, {FRAMES: images, AUDIO: sound}]
+    sources: list[dict[str, Any]] = [
+        {FILE: _binary("the video, in any format FFmpeg reads")},
+        {FRAMES: images, AUDIO: _binary("the sound of the images, over which they are spread evenly")},
+    ]
     if urls:
         sources.append({"url": {"type": "string", "format": "uri", "description": "of the video"}})
-    forms = [
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": source | options,
-            "required": list(source),
-        }
-        for source in sources
-    ]
     example = {"model": models[0], "fps": 5, "threshold": 0.5, "save": ["overlay", "masks"]}
-    content = {"schema": {"oneOf": forms}, "examples": {"five frames per second": {"value": example}}}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
+    forms = [_form(source, JobOptions, models) for source in sources]
+    return _body({"oneOf": forms}, {"five frames per second": {"value": example}})
+
+
+def prompt_docs(model: str) -> dict[str, Any]:
+    """Declare the form of a prompt."""
+    form = _form({FILE: _binary("the image")}, PromptOptions, [model])
+    pixel = {"type": "string", "pattern": r"^\d+,\d+$"}
+    form["properties"]["point"] |= {"items": pixel, "description": "x,y of pixels of the object"}
+    box = {"type": "string", "pattern": r"^\d+,\d+,\d+,\d+$", "description": "x0,y0,x1,y1 around the object"}
+    form["properties"]["box"] = box
+    form["anyOf"] = [{"required": ["point"]}, {"required": ["box"]}]
+    return _body(form, {"a point": {"value": {"point": ["320,200"]}}})
+
+
+def _binary(description: str) -> dict[str, str]:
+    return {"type": "string", "format": "binary", "description": description}
+
+
+def _form(files: dict[str, Any], options: type[BaseModel], models: list[str]) -> dict[str, Any]:
+    fields = options.model_json_schema()["properties"]
+    fields["model"] = {"type": "string", "enum": models, "default": models[0]}
+    properties = files | fields
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": [*files]}
+
+
+def _body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    content = {"multipart/form-data": {"schema": schema, "examples": examples}}
+    return {"requestBody": {"required": True, "content": content}}

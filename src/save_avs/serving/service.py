@@ -14,7 +14,7 @@ from save_avs.inference.result_folders import read_summary
 from save_avs.serving.background import BackgroundLoop
 from save_avs.serving.config import WorkerConfig
 from save_avs.serving.errors import ServiceError
-from save_avs.serving.job import Job, JobRecord, JobState
+from save_avs.serving.job import Job, JobRecord, JobState, PromptOptions
 from save_avs.serving.job_files import JobFiles
 from save_avs.serving.job_store import JobStore
 from save_avs.serving.logs import log_job
@@ -97,6 +97,7 @@ class Service:
     def __init__(self, root: Path, config: WorkerConfig, *, database: str | None = None) -> None:
         limits = self.limits = config.limits
         self.hosts = config.hosts
+        self.prompt_model = config.prompt_model and Path(config.prompt_model).name
         self.files = JobFiles(root)
         self.store = JobStore(database, self.files.root, lease=limits.lease)
         self.models: tuple[ModelFacts, ...] = ()
@@ -148,7 +149,8 @@ class Service:
         Raises:
             UsageError: no such model.
         """
-        names = [model["name"] for model in self.models]
+        prompt = self.prompt_model if isinstance(job.options, PromptOptions) else None
+        names = [prompt] if prompt else [model["name"] for model in self.models]
         job.options.model = job.options.model or names[0]
         if job.options.model not in names:
             raise UsageError(f"Unknown model {job.options.model!r}. Choose from: {', '.join(names)}.")

@@ -64,7 +64,7 @@ def fetch(url: str, to: Path, *, hosts: tuple[str, ...], size: int, time: float)
         JobFailedError: the video is too large or slow, or cannot be read.
     """
     link, end = check_url(url, hosts), clock.monotonic() + time
-    host, headers = link.host.decode(), {"User-Agent": "save-avs", "Accept-Encoding": "identity"}
+    host, headers = link.host.decode(), [("User-Agent", "save-avs"), ("Accept-Encoding", "identity")]
     timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _IDLE_TIMEOUT)
     network, context = _CheckedNetwork(), ssl.create_default_context()
     try:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from save_avs._process import Channel
 from save_avs._text import print_traceback
 from save_avs.errors import MediaError, SaveAvsError
+from save_avs.inference.settings import SUMMARY_FILE
 from save_avs.serving.config import ServiceLimits, WorkerConfig
-from save_avs.serving.job import JobError, JobFailedError, JobProgress, JobRecord
-from save_avs.serving.job_files import ARCHIVE, FRAMES, WAVEFORM, result_folder, video_folder
+from save_avs.serving.job import JobError, JobFailedError, JobOptions, JobProgress, JobRecord, PromptOptions
+from save_avs.serving.job_files import ARCHIVE, FRAMES, MASK, WAVEFORM, result_folder, video_folder
 from save_avs.serving.logs import log, use_json
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def set_up(
 
     from save_avs.inference.predictor import describe_model
     from save_avs.models.serialization import read_card, read_config
-    from save_avs.runtimes.loading import find_model_folder, load_model
+    from save_avs.runtimes.loading import find_model_folder, load_model, load_prompt_model
 
     if config.json_logs:
         use_json()
@@ -52,7 +53,8 @@ def set_up(
         {**describe_model(model), "about": read_card(folder), "sounds": list(read_config(folder).classes)}
         for model, folder in zip(models, folders, strict=True)
     )
-    return facts, lambda task: _attempt(lambda: _segment(channel, config, by_name, *task))
+    sam = config.prompt_model and load_prompt_model(config.prompt_model, device=config.device)
+    return facts, lambda task: _attempt(lambda: _do(channel, config, by_name, sam, *task))
 
 
 def _attempt(run: Callable[[], None]) -> JobError | None:
@@ -79,15 +81,15 @@ def _attempt(run: Callable[[], None]) -> JobError | None:
     return JobError(code=code, message=text)
 
 
-def _segment(
-    channel: Channel, config: WorkerConfig, models: Mapping[str, Any], job: JobRecord, folder: Path
+def _do(
+    channel: Channel,
+    config: WorkerConfig,
+    models: Mapping[str, Any],
+    sam: Any,
+    job: JobRecord,
+    folder: Path,
 ) -> None:
-    from save_avs.inference.pipeline import segment
-    from save_avs.inference.result import write_summary
-    from save_avs.inference.settings import SUMMARY_FILE
-
-    limits, options, results = config.limits, job.options, result_folder(folder, job)
-    source = video_folder(folder, job)
+    limits, source, results = config.limits, video_folder(folder, job), result_folder(folder, job)
     if job.url is not None:
         from save_avs.serving.url_fetch import fetch
 
@@ -97,10 +99,38 @@ def _segment(
     os.chdir(source)  # results name the video as its sender did, not by its path on the server
     channel.send(JobProgress(phase="opening"))
     _check(job, limits)
+    if isinstance(job.options, PromptOptions):
+        _mask(channel, sam, job, job.options, results)
+    else:
+        _segment(channel, limits, models[str(job.options.model)], job, job.options, results)
+
+
+def _mask(channel: Channel, sam: Any, job: JobRecord, options: PromptOptions, results: Path) -> None:
+    """Segment what a prompt shows in an image."""
+    from PIL import Image
+
+    from save_avs.inference.frame_folder import read_image
+    from save_avs.inference.result import write_summary
+    from save_avs.models.prompting import segment_prompt
+
+    channel.send(JobProgress(phase="masking"))
+    found = segment_prompt(sam, read_image(job.name), points=options.point, box=options.box)
+    results.mkdir()
+    Image.fromarray(found.mask).convert("L").save(results / MASK)
+    facts = {"iou": found.iou, "marked_area": float(found.mask.mean()), "model": {"name": options.model}}
+    write_summary(results / SUMMARY_FILE, {"source": job.name, **facts})
+
+
+def _segment(
+    channel: Channel, limits: ServiceLimits, model: Any, job: JobRecord, options: JobOptions, results: Path
+) -> None:
+    from save_avs.inference.pipeline import segment
+    from save_avs.inference.result import write_summary
+
     result = segment(
         FRAMES if job.frames else Path(job.name),
         audio=job.name if job.frames else None,
-        model=models[str(options.model)],
+        model=model,
         fps=None if options.fps == "native" else options.fps,
         threshold=options.threshold,
         smooth=options.smooth,
@@ -133,7 +163,10 @@ def _check(job: JobRecord, limits: ServiceLimits) -> None:
     from save_avs.video import probe
     from save_avs.video.probe import header_duration
 
-    if job.frames:
+    duration = None
+    if isinstance(job.options, PromptOptions):
+        sizes = {read_image_size(job.name): Path(job.name)}
+    elif job.frames:
         sizes = {read_image_size(path): path for path in find_images(Path(FRAMES))}
         duration = header_duration(Path(job.name))
     else:

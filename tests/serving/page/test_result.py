@@ -55,7 +55,7 @@ def test_from_the_sample_to_the_downloads(visitor, site, tmp_path):
         link.get_attribute("download"): site.client.get(link.get_attribute("href")).content for link in links
     }
     assert Path(download.path()).read_bytes() == files["sample-masks.coco.json"]
-    assert set(files) == {f"sample-{name}" for name in RESULT_FILES if name != "matte.mov"}
+    assert set(files) == {f"sample-{name}" for name in RESULT_FILES if name not in ("matte.mov", "mask.png")}
     assert files["sample-overlay.mp4"][4:8] == b"ftyp" and files["sample-timeline.png"].startswith(b"\x89PNG")
     assert len(json.loads(files["sample-masks.json"])["frames"]) == 200
     path = tmp_path / "coco.json"

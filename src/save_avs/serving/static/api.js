@@ -8,7 +8,6 @@ export class ApiError extends Error {
   }
 }
 
-
 const offline = () => new ApiError(0, { code: "offline", message: "Check the connection, or whether the server runs." });
 
 /** Call the REST API; returns the parsed JSON, null for an empty answer. */
@@ -22,7 +21,7 @@ export async function api(path, method = "GET") {
 }
 
 /** Send the form of a new job; `fetch` cannot report how much was sent. */
-export function upload(form, { signal, onProgress }) {
+export function upload(form, { path = "/v1/segment", signal, onProgress }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.responseType = "json";
@@ -32,7 +31,7 @@ export function upload(form, { signal, onProgress }) {
     request.onerror = () => reject(offline());
     request.onabort = () => resolve(null);
     signal.onabort = () => request.abort();
-    request.open("POST", "/v1/segment");
+    request.open("POST", path);
     request.send(form);
   });
 }

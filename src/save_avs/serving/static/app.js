@@ -3,6 +3,7 @@
 
 import { ApiError, api } from "./api.js";
 import { setUpForm, startForm, submitAgain } from "./form.js";
+import { showMask, startPrompts } from "./prompt.js";
 import { ResultView } from "./result.js";
 import { ProgressView, show, showError, showMessage, sleep } from "./view.js";
 
@@ -38,6 +39,7 @@ async function showEnd(path, job) {
   if (job.state === "failed") return showError(job.error);
   if (job.state === "cancelled") return showMessage("Cancelled", `${job.name} was not segmented.`);
   const files = job.results;
+  if (files["mask.png"]) return showMask(path, job);
   const summary = await api(files["summary.json"]);
   const frames = files["masks.json"] ? await api(`${path}/frames`) : null;
   const waveform = files["waveform.json"] ? await api(files["waveform.json"]) : null;
@@ -53,4 +55,7 @@ function route() {
 startForm();
 addEventListener("hashchange", route);
 route();
-api("/v1/models").then(setUpForm, showError);
+api("/v1/models").then((offer) => {
+  setUpForm(offer);
+  startPrompts(offer.prompt_model);
+}, showError);

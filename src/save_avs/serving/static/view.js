@@ -7,6 +7,7 @@ const PHASES = {
   fetching: "Fetching",
   opening: "Opening",
   segmenting: "Finding sounding objects",
+  masking: "Masking the object",
   packing: "Packing the files",
 };
 
