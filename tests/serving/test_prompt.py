@@ -87,7 +87,7 @@ def test_what_cannot_be_masked_fails_with_the_reason(size, fields, code, message
         ({}, "Nothing shows the object"),
         ({"point": "1"}, "point"),
         ({"point": "a,b"}, "point"),
-        ({"point": ["1,1"] * 33}, "point"),
+        ({"point": ["1,1"] * 17}, "point"),
         ({"box": "1,2,3"}, "box"),
         ({"point": "1,1", "model": "other"}, "Unknown model 'other'"),
         ({"point": "1,1", "threshold": "0.5"}, "threshold: Extra inputs are not permitted"),

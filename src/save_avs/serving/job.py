@@ -87,7 +87,7 @@ class PromptOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = None
-    point: list[Annotated[tuple[float, float], BeforeValidator(_pixels)]] = Field(default=[], max_length=32)
+    point: list[Annotated[tuple[float, float], BeforeValidator(_pixels)]] = Field(default=[], max_length=16)
     box: Annotated[tuple[float, float, float, float] | None, BeforeValidator(_pixels)] = None
 
 
