@@ -39,7 +39,7 @@ def test_its_curl_examples_run(served, video, tmp_path):
         json.loads((tmp_path / "masks.json").read_text())["frames"]
     )
     assert served.client.get(f"/v1/jobs/{job['id']}").status_code == 404
-    images = served.ended(json.loads(done.stdout.splitlines()[-1])["id"])
+    images = served.ended(re.findall('"id":"([0-9a-f]{32})"', done.stdout)[-1])
     assert (images["state"], images["frames"], images["name"]) == ("done", 2, "horn.wav")
 
 

@@ -50,12 +50,13 @@ def test_a_click_or_a_box_gives_a_mask(prompted, browser, photo, width, dark):
     visitor.heading("The object in photo.png")
     job = prompted.job(visitor.job())
     assert job["options"]["point"] == [[x, y]] and job["options"]["box"] is None
-    visitor.until("document.querySelector('#view img').naturalWidth === 900")
+    visitor.until("document.querySelector('#view .cutout .mask').naturalWidth === 900")
     visitor.screenshot(f"prompt-result-{width}")
     download = visitor.download(page.get_by_role("link", name="Mask (PNG)").click)
     assert download.suggested_filename == "photo-mask.png"
     assert np.asarray(Image.open(download.path())).shape == (600, 900)
 
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 9, box["y"] + box["height"] / 6)
     page.mouse.down()

@@ -29,6 +29,7 @@ function numbers(field, length) {
 
 /** Show point and box on the image. */
 function draw() {
+  problem();
   const { naturalWidth: width, naturalHeight: height } = $("prompt-image");
   $("prompt-stage").hidden = !width;
   if (!width) return;
@@ -40,7 +41,7 @@ function draw() {
   if (box) context.strokeRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
   if (!point) return;
   context.beginPath();
-  context.arc(...point, 2 * unit, 0, 2 * Math.PI);
+  context.arc(...point, 3 * unit, 0, 2 * Math.PI);
   context.fill();
   context.stroke();
 }
@@ -98,9 +99,11 @@ export async function showMask(path, job) {
   const find = show("mask");
   const href = job.results["mask.png"];
   find("h2").textContent = `The object in ${job.name}`;
-  find(".facts").textContent = `${percent(area)} of the image · the model expects an IoU of ${iou.toFixed(2)}`;
+  find(".facts").textContent = `${percent(area)} of the image · predicted IoU ${iou.toFixed(2)}`;
   find(".warnings").hidden = iou >= 0.3;
-  find("img").src = href;
+  for (const mask of document.querySelectorAll("#view .mask")) mask.src = href;
+  find(".cutout").hidden = image?.name !== job.name; // after a reload, or from a link
+  if (image) find(".cutout img").src = $("prompt-image").src;
   const name = `${job.name.replace(/\.[^.]*$/, "")}-mask.png`;
   find(".files").append(element("li", {}, element("a", { className: "button primary", href, download: name, textContent: "Mask (PNG)" })));
   find(".danger").onclick = async () => {
@@ -115,7 +118,7 @@ export async function showMask(path, job) {
 /** Offer prompts where the server has a model for them. */
 export function startPrompts(model) {
   $("prompt").hidden = !model;
-  $("prompt-model").textContent = `${model} masks it; sounds play no role.`;
+  $("prompt-model").textContent = `It is segmented by ${model}; sound plays no role.`;
   $("prompt").onsubmit = submit;
   $("prompt-file").onchange = () => $("prompt-file").files[0] && choose($("prompt-file").files[0]);
   $("prompt-image").onload = draw;
