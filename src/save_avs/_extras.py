@@ -17,10 +17,10 @@ class MissingExtraError(UsageError, ImportError):
     """A package that only an extra installs is missing."""
 
 
-def package_version() -> str:
-    """Return the version of this package."""
+def package_version(name: str = "save-avs") -> str:
+    """Return the version of this package, or of another that is installed."""
     try:
-        return version("save-avs")
+        return version(name)
     except PackageNotFoundError:  # run from a source folder that was not installed
         return "0+source"
 

@@ -28,7 +28,7 @@ import psutil
 import pyarrow as pa
 from pyarrow import parquet
 
-from save_avs.batch.storage import OutputFolder
+from save_avs.batch.output import DONE_TABLE, BatchOutput
 from tests.support.hub_server import hub
 
 NOT_ALLOWED = 77
@@ -52,7 +52,9 @@ ENVIRONMENT = {
 class Node:
     """A namespace with a Ray node in it: number 1 is the head, in the namespace of this process."""
 
-    def __init__(self, number: int, private: Path, *, hide: str | None = None) -> None:
+    def __init__(
+        self, number: int, private: Path, *, hide: str | None = None, other_torch: str | None = None
+    ) -> None:
         self.number, self.name, self.address = number, f"node-{number}", f"192.0.2.{number}"
         self._holder = subprocess.Popen([*NAMESPACES, "sleep", "infinity"])
         self._inside = wait_for(lambda: psutil.Process(self._holder.pid).children())[0].pid
@@ -65,6 +67,11 @@ class Node:
         self.run("ip", "link", "set", "eth0", "up")
         for folder in (private, "/dev/shm", "/tmp/ray", *([hide] if hide else [])):
             self.run("mount", "-t", "tmpfs", "tmpfs", folder)
+        if other_torch is not None:
+            record = private / "METADATA"
+            (installed,) = Path(av.__file__).parents[1].glob("torch-*/METADATA")
+            self.run("sh", "-c", f"printf 'Name: torch\\nVersion: {other_torch}\\n' > {record}")
+            self.run("mount", "--bind", record, installed)
         self.run(*ray_start(self.address), f"--address={HEAD}:6379")
 
     def run(self, *words: object) -> None:
@@ -135,8 +142,8 @@ def finished(program: subprocess.Popen[str]) -> tuple[int, str]:
 
 def rows(url: str) -> list[dict[str, Any]]:
     """Return the rows of a table, sorted, and fail where a video has two."""
-    folder = OutputFolder(url)
-    parts = [folder.read(f"videos.parquet/{name}") for name in folder.names("videos.parquet")]
+    folder = BatchOutput(url)
+    parts = [folder.files.cat_file(f"{DONE_TABLE}/{name}") for name in folder.names(DONE_TABLE)]
     found = [row for part in parts for row in parquet.read_table(pa.BufferReader(part)).to_pylist()]
     paths = sorted(row["path"] for row in found)
     assert len(paths) == len(set(paths)), "a video has two rows"
@@ -208,6 +215,10 @@ def show_refusals(private: Path, clips: Path) -> None:
     code, line = finished(batch(FEW, "-o", "s3://data/d"))
     show("a node without a dependency", code == 2 and "Node node-3 cannot run" in line, line)
     third.kill()
+    fifth = Node(5, private, other_torch="1.0.0")
+    code, line = finished(batch(FEW, "-o", "s3://data/d"))
+    show("a node with another version", code == 2 and "Node node-5 has torch 1.0.0, this" in line, line)
+    fifth.kill()
 
 
 def show_kills(private: Path, second: Node, model: Path, videos: int) -> None:

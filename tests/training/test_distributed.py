@@ -36,13 +36,13 @@ class BrokenClips(Clips):
         return super().__getitem__(i)
 
 
-def make_task(stage, clips=Clips) -> AVSegmentationTask:
+def make_task(stage, clips=Clips, val=None) -> AVSegmentationTask:
     """Clips with one, two or three annotated frames, so that equal shares of clips are unequal in frames."""
     return AVSegmentationTask(
         tiny_model(),
         stage,
         train=clips([make_clip(k, annotated=1 + k % 3) for k in range(11)], "train"),
-        val=Clips([make_clip(k, annotated=1 + k % 2) for k in range(5)], "val"),
+        val=val or Clips([make_clip(k, annotated=1 + k % 2) for k in range(5)], "val"),
     )
 
 
@@ -114,6 +114,21 @@ def test_validation_counts_the_frames_of_all_processes_once(tmp_path):
 
     rows = run_together(2, look)
     assert rows[0] == rows[1] == {"miou": pytest.approx((0 + 1 + 1 + 2 + 3 + 3 + 4) / 7)}
+
+
+def test_sharded_processes_without_a_validation_clip_keep_pace(tmp_path):
+    """Two clips in four processes, one of them unreadable: one process alone has a batch."""
+
+    def look(rank: int):
+        stage = clip_stage(steps=1, batch_size=4)
+        val = BrokenClips([make_clip(0), make_clip(1)], "val")
+        val.broken = 0
+        task = make_task(stage, val=val)
+        distributed = DistributedContext(device="cpu", sharding="full")
+        return make_trainer(task, stage, tmp_path, distributed=distributed, bad_samples="skip").validate()
+
+    rows = run_together(4, look)
+    assert all(row == rows[0] for row in rows) and 0 <= rows[0]["miou"] <= 1
 
 
 def resume_sharded(folder: Path) -> dict[str, dict[str, torch.Tensor]]:

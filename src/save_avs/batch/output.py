@@ -1,30 +1,31 @@
-"""The output of a batch run: Parquet tables of results and failures, and the sink that adds rows to them.
+"""The output of a batch run on any file system: Parquet tables of results and failures, and saved files.
 
 A video is one row, with its masks inside.
 """
 
+import hashlib
 import json
-import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from save_avs._extras import require
+from save_avs._files import atomic_write
+from save_avs._remote import filesystem, is_remote
 from save_avs._text import json_document, one_line
-from save_avs.batch.segmenter import DONE
-from save_avs.batch.storage import OutputFolder
-from save_avs.errors import DataError, UsageError
+from save_avs.errors import DataError, SaveAvsError, UsageError
 
-require("cluster", "pyarrow")
-require("cluster", "ray")
+require("cluster", "fsspec", "pyarrow")
 
 import pyarrow as pa  # noqa: E402, after the guard
+import pyarrow.compute as pc  # noqa: E402, after the guard
+from fsspec.implementations.dirfs import DirFileSystem  # noqa: E402, after the guard
 from pyarrow import parquet  # noqa: E402, after the guard
-from ray.data import Datasink  # noqa: E402, after the guard
-from ray.data.block import BlockAccessor  # noqa: E402, after the guard
 
+DONE = "done"  # status of a video with results
 DONE_TABLE, FAILED_TABLE, FILES = "videos.parquet", "failed.parquet", "files"
 _SETTINGS = "run.json"
-_FRAME = {
+FRAME = {
     "index": pa.int64(),  # among the processed frames
     "source_index": pa.int64(),  # among all frames of the video
     "time": pa.float64(),  # seconds
@@ -32,25 +33,52 @@ _FRAME = {
     "counts": pa.string(),  # compressed COCO run lengths, column by column
 }
 _TEXT = dict.fromkeys(("path", "version", "status", "node"), pa.string())
-_VIDEOS = pa.schema(
+_RESULT = (
     _TEXT
     | dict.fromkeys(("model", "files"), pa.string())
     | dict.fromkeys(("width", "height"), pa.int32())
     | dict.fromkeys(("fps", "duration", "seconds"), pa.float64())
-    | {"warnings": pa.list_(pa.string()), "frames": pa.list_(pa.struct(list(_FRAME.items())))}
+    | {"warnings": pa.list_(pa.string()), "frames": pa.list_(pa.struct(list(FRAME.items())))}
 )
-_FAILURES = pa.schema(_TEXT | {"reason": pa.string()})
-_SCHEMAS = {DONE_TABLE: _VIDEOS, FAILED_TABLE: _FAILURES}
+_SCHEMAS = {DONE_TABLE: pa.schema(_RESULT), FAILED_TABLE: pa.schema(_TEXT | {"reason": pa.string()})}
 
 
-class BatchOutput(OutputFolder):
-    """The tables of a batch run, each a folder of Parquet files."""
+class BatchOutput:
+    """A folder on a disk or an object store; every file in it appears complete or not at all."""
 
-    def rows(self, table: str, columns: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
-        """Return the rows of a table by path; ``columns`` limits them."""
-        wanted = None if columns is None else ["path", *columns]
-        parts = (self._read_rows(f"{table}/{name}", wanted) for name in self.names(table))
-        return {row["path"]: row for rows in parts for row in rows}
+    def __init__(self, url: str) -> None:
+        self.url = url if is_remote(url) else str(Path(url).absolute())
+        files, root = filesystem(self.url)
+        self.files = DirFileSystem(root, files)  # with this folder as its root
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names of the files in a subfolder, sorted; hidden ones (incomplete) left out."""
+        self.files.invalidate_cache()
+        entries = self.files.ls(folder, detail=False) if self.files.exists(folder) else []
+        return sorted(name for entry in entries if not (name := PurePosixPath(entry).name).startswith("."))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file atomically: renamed when complete on a local disk, a single PUT on an object store.
+
+        fsspec's own transactions move local files here from the folder for temporary ones: neither atomic
+        nor synced.
+
+        Raises:
+            SaveAvsError: it cannot be written.
+        """
+        try:
+            if is_remote(self.url):
+                self.files.pipe_file(name, content)
+            else:
+                atomic_write(Path(self.url) / name, content, sync=True)
+        except Exception as error:  # every file system raises its own errors
+            raise SaveAvsError(f"{self.url}/{name}: cannot be written ({one_line(error)})") from error
+
+    def upload(self, folder: Path, name: str) -> None:
+        """Copy the files of a local folder, and of the folders in it, into a subfolder."""
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                self.write(f"{name}/{path.relative_to(folder).as_posix()}", path.read_bytes())
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Check that earlier results, if any, were made with the same settings.
@@ -58,82 +86,61 @@ class BatchOutput(OutputFolder):
         Raises:
             UsageError: they were not, or the folder holds something else; the message names the difference.
         """
-        names, previous = [], None
         try:
-            names = self.names("")
-            previous = json.loads(self.read(_SETTINGS)) if _SETTINGS in names else None
-        except ValueError:
-            pass  # not ours
+            previous: Any = json.loads(self.files.cat_file(_SETTINGS)) if self.names() else settings
+        except (FileNotFoundError, ValueError):
+            previous = None
         except Exception as error:  # every file system raises its own errors
             raise UsageError(f"{self.url}: not usable as an output ({one_line(error)})") from error
-        if not names:
-            return
-        if not isinstance(previous, dict):
+        if not isinstance(previous, Mapping):
             raise UsageError(f"{self.url}: is not empty and is not a batch output; choose another with -o.")
-        if changed := [name for name, value in settings.items() if previous.get(name) != value]:
-            name = changed[0]
-            raise UsageError(
-                f"{self.url}: made with {name} {previous.get(name)}, not {settings[name]}; use the same "
-                "options or another folder."
-            )
+        for name, value in settings.items():
+            if previous.get(name) != value:
+                raise UsageError(
+                    f"{self.url}: made with {name} {previous.get(name)}, not {value}; use the same options "
+                    "or another folder."
+                )
 
-    def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Record what the results are made with."""
+    def prepare(self, settings: Mapping[str, Any], redo: Collection[str]) -> None:
+        """Record what results are made with, and delete the rows of videos that are segmented again."""
         self.write(_SETTINGS, json_document(dict(settings)).encode())
+        for table in _SCHEMAS if redo else ():
+            for name, part in self._parts(table):
+                outdated = pc.is_in(part["path"], pa.array(redo, pa.string()))
+                if pc.any(outdated).as_py():
+                    self._replace(name, part.filter(pc.invert(outdated)))
 
-    def forget(self, paths: Collection[str]) -> None:
-        """Delete the rows of some videos, which are about to be segmented again."""
-        if not paths:
-            return
-        for table, schema in _SCHEMAS.items():
-            for name in self.names(table):
-                part = f"{table}/{name}"
-                rows = self._read_rows(part)
-                kept = [row for row in rows if row["path"] not in paths]
-                if not kept:
-                    self.remove(part)
-                elif len(kept) < len(rows):
-                    self.write(part, _to_parquet(kept, schema))
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to the tables, as a file each.
 
-    def _read_rows(self, part: str, columns: list[str] | None = None) -> list[dict[str, Any]]:
-        content = self.read(part)
-        try:
-            return parquet.read_table(pa.BufferReader(content), columns=columns).to_pylist()
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise DataError(f"{self.url}/{part}: not readable ({one_line(error)}); delete it") from error
-
-
-class ResultSink(Datasink):
-    """Writes rows from wherever they were computed: results and failures into tables of their own.
-
-    A retried task overwrites its own files, so no row is written twice. A file gets ``videos_per_file`` rows
-    if there are as many; a crash costs about that many videos.
-    """
-
-    def __init__(self, url: str, videos_per_file: int) -> None:
-        self._url, self._run, self._videos_per_file = url, uuid.uuid4().hex[:12], videos_per_file
-
-    @property
-    def min_rows_per_write(self) -> int:
-        """Rows that Ray collects for one call of ``write``."""
-        return self._videos_per_file
-
-    def write(self, blocks: Iterable[Any], ctx: Any) -> None:
-        """Write the rows of one task."""
-        rows = [row for block in blocks for row in BlockAccessor.for_block(block).to_arrow().to_pylist()]
-        output = OutputFolder(self._url)
+        The files are named by the videos: a task that is repeated replaces its own, so no row is there twice.
+        """
+        key = hashlib.sha256("\n".join(row["path"] for row in rows).encode()).hexdigest()[:16]
         for table, schema in _SCHEMAS.items():
             own = [row for row in rows if (row["status"] == DONE) == (table == DONE_TABLE)]
-            if own:
-                name = f"{table}/part-{self._run}-{ctx.task_idx:06}.parquet"
-                output.write(name, _to_parquet(own, schema))
+            self._replace(f"{table}/part-{key}.parquet", pa.Table.from_pylist(own, schema=schema))
 
-    def on_write_failed(self, error: Exception) -> None:
-        """Leave the error to the driver."""
+    def rows(self, table: str, *columns: str) -> dict[str, dict[str, Any]]:
+        """Return the rows of a table by path: all of their columns, or some."""
+        wanted = ["path", *columns] if columns else None
+        return {row["path"]: row for _, part in self._parts(table, wanted) for row in part.to_pylist()}
 
+    def _parts(self, table: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the files of a table, with their names in the folder."""
+        for part in self.names(table):
+            name = f"{table}/{part}"
+            content = self.files.cat_file(name)
+            try:
+                rows = parquet.read_table(pa.BufferReader(content), columns=columns)
+            except (pa.ArrowException, OSError, KeyError) as error:
+                raise DataError(f"{self.url}/{name}: not readable ({one_line(error)}); delete it") from error
+            yield name, rows
 
-def _to_parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
-    """Return rows as the content of a Parquet file; keys that the schema lacks are left out."""
-    sink = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
-    return sink.getvalue().to_pybytes()
+    def _replace(self, name: str, table: pa.Table) -> None:
+        """Write rows as a file of a table; without any, there is no file."""
+        if table.num_rows:
+            sink = pa.BufferOutputStream()
+            parquet.write_table(table, sink, compression="zstd")
+            self.write(name, sink.getvalue().to_pybytes())
+        elif self.files.exists(name):
+            self.files.rm_file(name)

@@ -1,24 +1,25 @@
 """A batch run: plan what is missing, start or join Ray, segment, and count."""
 
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from save_avs._extras import package_version
+from save_avs._remote import is_remote
 from save_avs._text import one_line
+from save_avs.batch.inputs import Video, version_of
 from save_avs.batch.model_package import ModelPackage
-from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, BatchOutput, ResultSink
+from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, BatchOutput
 from save_avs.batch.segmenter import TRANSIENT, BatchSettings, VideoSegmenter
-from save_avs.batch.storage import Video, is_remote, version_of
 from save_avs.errors import SaveAvsError, UsageError
 
-_SPARE_CPUS = 2  # logical CPUs beyond the workers': Ray Data's own tasks would wait for one forever
-_MAX_VIDEOS_PER_FILE = 500
+_MAX_VIDEOS_PER_FILE = 100  # and per task: as many a worker that dies costs at most
 _PROBED_PATHS = 50
+_COMPARED = ("torch", "av", "numpy")  # packages that decide results: their minor versions must agree
 
 
 @dataclass(frozen=True)
@@ -36,27 +37,29 @@ def plan_batch(videos: Sequence[Video], output: BatchOutput, *, retry_failed: bo
 
     So are failures that the video may not be to blame for; all others only with ``retry_failed``.
     """
-    done = output.rows(DONE_TABLE, ("version",))
-    failed = output.rows(FAILED_TABLE)
+    done = output.rows(DONE_TABLE, "version")
+    failed = output.rows(FAILED_TABLE, "version", "status")
+    rows = done | failed
 
     def is_current(video: Video) -> bool:
-        row = failed.get(video.id) or done.get(video.id)
-        again = video.id in failed and (retry_failed or failed[video.id]["status"] in TRANSIENT)
-        return (
-            row is not None and not again and (version_of(video.location) or row["version"]) == row["version"]
-        )
+        row = rows.get(video.path)
+        if row is None or (video.path in failed and (retry_failed or row["status"] in TRANSIENT)):
+            return False
+        return (version_of(video.location) or row["version"]) == row["version"]
 
     todo = [video for video in videos if not is_current(video)]
-    pending = {video.id for video in todo}
-    kept = {video.id for video in videos} - pending
-    redo = frozenset(pending & (done.keys() | failed.keys()))
-    return BatchPlan(todo, len(kept & done.keys()), len(kept & failed.keys()), redo)
+    pending = {video.path for video in todo}
+    kept = {video.path for video in videos} - pending
+    return BatchPlan(
+        todo, len(kept & done.keys()), len(kept & failed.keys()), frozenset(pending & rows.keys())
+    )
 
 
 def result_settings(model: ModelPackage, settings: BatchSettings) -> dict[str, Any]:
     """Return what decides the results: one output holds results of one kind."""
-    options = {name: value for name, value in vars(settings).items() if name not in ("device", "files")}
-    options["outputs"] = sorted(settings.outputs)
+    options = {**settings.loading, **settings.segmentation}
+    options |= {"outputs": sorted(options["outputs"])}
+    del options["device"]
     return {"version": package_version(), "model": model.sha256, **options}
 
 
@@ -80,36 +83,37 @@ def run_batch(
         UsageError: the cluster cannot be reached, or a node lacks the package or sees other files.
         SaveAvsError: no video can be segmented, or results cannot be written.
     """
-    kind = result_settings(model, settings)
     if not plan.todo:
         return
-    with _ray(address, workers, on_message) as remote:
+    with _ray(address, workers, on_message) as cluster:
         import ray
         from ray.data import ActorPoolStrategy, from_items
         from ray.exceptions import RayError
 
-        if remote:
-            with output.created():
-                _check_nodes(plan.todo, output.url)
+        if cluster:
+            _check_nodes(plan.todo, output.url)
             model = model.with_content()
-        output.write_settings(kind)
-        output.forget(plan.redo)
-        count = len(plan.todo)
-        if settings.device == "cpu":
+        output.prepare(result_settings(model, settings), plan.redo)
+        resources = ray.cluster_resources()
+        if settings.loading["device"] == "cpu":
             gpus_per_worker = None
-        elif gpus_per_worker is None and ray.cluster_resources().get("GPU", 0):
+        elif gpus_per_worker is None and "GPU" in resources:
             gpus_per_worker = 1.0
-        size = workers or (None if remote else _local_cpus())
-        pool = ActorPoolStrategy(size=size) if size else ActorPoolStrategy(min_size=1, max_size=None)
-        rows = [{"path": video.id, "location": video.location} for video in plan.todo]
+        per_file = min(_MAX_VIDEOS_PER_FILE, max(1, len(plan.todo) // 200))
+        blocks = math.ceil(len(plan.todo) / per_file)
+        fit = resources.get("GPU", 0) / gpus_per_worker if gpus_per_worker else resources.get("CPU", 0)
+        # without a number there are as many as fit now, and more when the cluster grows
+        pool: dict[str, int] = {"size": workers} if workers else {"min_size": max(1, min(int(fit), blocks))}
         try:
-            from_items(rows, override_num_blocks=min(count, max(200, count // 100))).map(
+            from_items([video._asdict() for video in plan.todo], override_num_blocks=blocks).map_batches(
                 VideoSegmenter,  # type: ignore[arg-type], Ray constructs it in each actor
+                batch_size=None,  # a block is a task and a file
+                batch_format="pyarrow",
                 fn_constructor_args=(model, settings),
-                compute=pool,
+                compute=ActorPoolStrategy(**pool),
                 num_cpus=1,
-                num_gpus=gpus_per_worker or None,
-            ).write_datasink(ResultSink(output.url, min(_MAX_VIDEOS_PER_FILE, max(1, count // 100))))
+                num_gpus=gpus_per_worker,
+            ).materialize()
         except RayError as error:
             raise _cause(error) from error
 
@@ -124,20 +128,20 @@ def _ray(address: str | None, workers: int | None, on_message: Callable[[str], N
     if ray.is_initialized():
         yield True
         return
-    remote = bool(address or os.environ.get("RAY_ADDRESS"))
+    cluster = bool(address or os.environ.get("RAY_ADDRESS"))
     try:
-        if remote:
+        if cluster:
             # Nodes run this very code, whatever they have installed; its dependencies must be there.
-            package = str(Path(__file__).parents[1])
-            ray.init(address=address, runtime_env={"py_modules": [package]})
+            ray.init(address=address, runtime_env={"py_modules": [str(Path(__file__).parents[1])]})
         else:
-            workers = workers or _local_cpus()
-            ray.init(num_cpus=workers + _SPARE_CPUS, log_to_driver=False)
+            cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            workers = workers or cpus or 1
+            ray.init(num_cpus=workers, log_to_driver=False)
             on_message(f"Ray runs on this machine with {workers} worker{'s' * (workers != 1)}")
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UsageError(f"Cannot reach the Ray cluster: {one_line(error)}") from error
     try:
-        yield remote
+        yield cluster
     finally:
         ray.shutdown()
 
@@ -149,26 +153,40 @@ def _check_nodes(videos: Sequence[Video], output: str) -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     local = [video.location for video in videos if not is_remote(video.location)][:_PROBED_PATHS]
+    folder = Path(output)
+    missing = not is_remote(output) and not folder.exists()
+    if missing:
+        folder.mkdir(parents=True)  # for the nodes to look for
     local += [] if is_remote(output) else [output]
-    probe = ray.remote(num_cpus=0, max_retries=0)(_probe)
+    # A program that runs Ray by itself may not have sent this code to the nodes.
+    sent = "py_modules" in ray.get_runtime_context().runtime_env
+    versions = {name: package_version(name) for name in (*_COMPARED, *(() if sent else ("save-avs",)))}
+    probe = ray.remote(num_cpus=0, max_retries=0)(_find_problem)
     answers = {}
     for node, name in _nodes().items():
         here = NodeAffinitySchedulingStrategy(node, soft=False)
-        answers[node] = name, probe.options(scheduling_strategy=here).remote(local)
+        answers[node] = name, probe.options(scheduling_strategy=here).remote(local, versions)
     for node, (name, answer) in answers.items():
         try:
-            torch_version, missing = ray.get(answer)
+            problem = ray.get(answer)
         except RayError as error:
-            if node not in _nodes():  # it left
-                continue
-            raise UsageError(f"Node {name} cannot run save-avs: {_last_line(error)}.") from error
-        if missing:
-            raise UsageError(
-                f"Node {name} cannot see {missing[0]} ({len(missing)} of {len(local)} paths checked): "
-                "use a shared path or a URL."
-            )
-        if torch_version.split(".")[:2] != version("torch").split(".")[:2]:
-            raise UsageError(f"Node {name} has torch {torch_version}, this machine {version('torch')}.")
+            problem = f"cannot run save-avs: {_last_line(error)}" if node in _nodes() else ""  # it left
+        if problem:
+            if missing:
+                folder.rmdir()
+            raise UsageError(f"Node {name} {problem}.")
+
+
+def _find_problem(paths: Sequence[str], versions: Mapping[str, str]) -> str:
+    """Return why this node cannot take part, empty if it can."""
+    import save_avs.inference.pipeline  # noqa: F401, proves that the package and its dependencies import
+
+    for package, wanted in versions.items():
+        if (found := package_version(package)).split(".")[:2] != wanted.split(".")[:2]:
+            return f"has {package} {found}, this machine has {wanted}: install the same version there"
+    missing = [path for path in paths if not Path(path).exists()]
+    checked = f"({len(missing)} of {len(paths)} paths checked): use a shared path or a URL"
+    return f"cannot see {missing[0]} {checked}" if missing else ""
 
 
 def _nodes() -> dict[str, str]:
@@ -176,18 +194,6 @@ def _nodes() -> dict[str, str]:
     import ray
 
     return {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-
-
-def _probe(paths: Sequence[str]) -> tuple[str, list[str]]:
-    import torch
-
-    import save_avs.inference.pipeline  # noqa: F401, proves that the package and its dependencies import
-
-    return torch.__version__, [path for path in paths if not Path(path).exists()]
-
-
-def _local_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cause(error: BaseException) -> SaveAvsError:

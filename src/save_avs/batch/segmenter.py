@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -11,12 +11,11 @@ from typing import Any
 
 from save_avs._process import Channel, Completed, Died, Limits, Raised, TimedOut, WorkerProcess
 from save_avs._text import one_line
+from save_avs.batch.inputs import Video, local_copy, version_of
 from save_avs.batch.model_package import ModelPackage
-from save_avs.batch.storage import OutputFolder, Video, local_copy, version_of
+from save_avs.batch.output import DONE, FILES, FRAME, BatchOutput
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
 
-DONE = "done"  # status of a video with results
-FRAME = ("index", "source_index", "time", "score", "counts")  # what a row says of each frame
 # Statuses of failures that the video may not be to blame for: memory or the network may have been.
 TRANSIENT = frozenset({"crashed", "system", "unreachable"})
 _STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
@@ -25,67 +24,67 @@ _LIMITS = Limits(silence=600.0)  # seconds without progress after which a video 
 _EARLY_STOP = 10  # failures of one status, and nothing else, after which the run is stopped
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class BatchSettings:
-    """What every worker does with a video: options of ``load_model`` and ``segment``."""
+    """What every worker does with a video."""
 
-    device: str = "auto"
-    precision: str = "auto"
-    runtime: str = "auto"
-    fps: float | None = None
-    threshold: float = 0.5
-    outputs: tuple[str, ...] = ()  # files beside the tables: overlay, png, ...
-    files: str = ""  # the folder, on any file system, that they go to
+    loading: Mapping[str, Any]  # options of ``load_model``: device, precision, runtime
+    segmentation: Mapping[str, Any]  # options of ``segment``; outputs are files beside the tables
+    output: str  # URL or path of the output
 
 
 class VideoSegmenter:
-    """Callable class for ``Dataset.map``: a row with ``path`` and ``location`` to a row of results."""
+    """Callable class for ``Dataset.map_batches``: writes the results of a batch of videos."""
 
     def __init__(self, model: ModelPackage, settings: BatchSettings) -> None:
         self._worker: WorkerProcess[str, Video, dict[str, Any]] = WorkerProcess(
             _set_up, *model.unpack(), settings, start_attempts=_ATTEMPTS
         )
-        self._failures: list[str] | None = []  # None after the first success
+        self._output = BatchOutput(settings.output)
+        self._first: tuple[str, ...] = ()  # statuses of the first videos
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Segment a video; a failure is a row too.
+    def __call__(self, batch: Any) -> dict[str, list[int]]:
+        """Segment a pyarrow.Table of ``path`` and ``location``, add rows to the output and count them.
 
         Raises:
-            SaveAvsError: the model does not load, or the first videos all fail alike.
+            SaveAvsError: the model does not load, the first videos all fail alike, or rows cannot be written.
         """
-        video = Video(row["path"], row["location"])
-        outcome = self._segment(video)
-        if isinstance(outcome, dict):
-            self._failures = None
-            return outcome
-        status, reason = outcome
-        if self._failures is not None:
-            self._failures.append(status)
-            if self._failures == [status] * _EARLY_STOP:
-                raise SaveAvsError(
-                    f"The first {_EARLY_STOP} videos of a worker all failed ({reason}); stopped."
-                )
-        row = {"path": video.id, "version": version_of(video.location), "node": platform.node()}
-        return row | {"status": status, "reason": reason, "frames": None}
+        rows = [self._segment(Video(**row)) for row in batch.to_pylist()]
+        self._output.append(rows)
+        return {"videos": [len(rows)]}
 
-    def _segment(self, video: Video) -> dict[str, Any] | tuple[str, str]:
-        """Return the row of results, or the status and reason of a failure; a crash is tried once more."""
+    def _segment(self, video: Video) -> dict[str, Any]:
+        """Return the row of results or of a failure."""
+        row = self._attempt(video)
+        self._first = (*self._first, row["status"])[:_EARLY_STOP]
+        if row["status"] != DONE and self._first == (row["status"],) * _EARLY_STOP:
+            first = f"The first {_EARLY_STOP} videos of a worker"
+            raise SaveAvsError(f"{first} all failed ({row['reason']}); stopped.")
+        return row
+
+    def _attempt(self, video: Video) -> dict[str, Any]:
+        """Have the process segment a video; what kills it or hangs is tried once more."""
         reason = ""
         for _ in range(_ATTEMPTS):
             match self._worker.run(video, _LIMITS):
                 case Completed(value=value):
                     return value
                 case Raised(error=SaveAvsError() as error):
-                    return _STATUS.get(type(error), "refused"), one_line(error)
+                    return _failure(video, _STATUS.get(type(error), "refused"), one_line(error))
                 case Raised(error=OSError() as error):
-                    return "system", one_line(error)
+                    return _failure(video, "system", one_line(error))
                 case Raised(error=error):
                     reason = f"{type(error).__name__}: {one_line(error)}"
                 case Died(reason=died):
                     reason = f"the worker {died}"
                 case TimedOut(seconds=seconds):
                     reason = f"no progress for {seconds:g} s"
-        return "crashed", f"{video.id}: {reason}, twice"
+        return _failure(video, "crashed", f"{video.path}: {reason}, twice")
+
+
+def _failure(video: Video, status: str, reason: str) -> dict[str, Any]:
+    row = {"path": video.path, "version": version_of(video.location), "node": platform.node()}
+    return row | {"status": status, "reason": reason}
 
 
 def folder_name(video_id: str) -> str:
@@ -107,46 +106,34 @@ def _set_up(
     from save_avs.runtimes.loading import load_model
 
     torch.set_num_threads(1)
-    model = load_model(
-        model_name,
-        device=settings.device,
-        precision=settings.precision,
-        runtime=settings.runtime,
-        pretrained=base_weights,
-    )
-    return model.name, lambda video: _segment_video(model, settings, video, channel.heartbeat)
+    model = load_model(model_name, pretrained=base_weights, **settings.loading)
+    return model.name, lambda video: _segment_video(model, settings, video, lambda *_: channel.heartbeat())
 
 
 def _segment_video(
-    model: Any, settings: BatchSettings, video: Video, on_progress: Callable[[], None]
+    model: Any, settings: BatchSettings, video: Video, on_progress: Callable[..., None]
 ) -> dict[str, Any]:
     from save_avs.inference.pipeline import segment
 
     started = time.perf_counter()
+    name = folder_name(video.path) if settings.segmentation["outputs"] else None
     with (
         local_copy(video, on_progress) as (file, version),
         TemporaryDirectory(prefix="save-avs-") as scratch,
     ):
-        folder = Path(scratch) / "result" if settings.outputs else None
+        folder = Path(scratch) / name if name else None
+        options = {"directory": folder, "on_progress": on_progress, **settings.segmentation}
         try:
-            result = segment(
-                file,
-                model=model,
-                fps=settings.fps,
-                threshold=settings.threshold,
-                outputs=settings.outputs,
-                directory=folder,
-                on_progress=lambda _: on_progress(),
-            )
+            result = segment(file, model=model, **options)
         except (MediaError, UsageError) as error:  # their messages name the local copy
-            raise type(error)(str(error).replace(str(file), video.id)) from error
+            raise type(error)(str(error).replace(str(file), video.path)) from error
         if folder is not None:
-            OutputFolder(settings.files).upload(folder, folder_name(video.id))
+            BatchOutput(settings.output).upload(folder, f"{FILES}/{name}")
     masks = result.video_masks
     counts = [code.decode("ascii") for code in masks.counts]
     columns = (masks.indices, masks.source_indices, masks.times, masks.scores, counts)
     return {
-        "path": video.id,
+        "path": video.path,
         "version": version,
         "status": DONE,
         "model": f"{model.name}, {model.precision}, {model.runtime}",
@@ -154,8 +141,8 @@ def _segment_video(
         "height": masks.size[0],
         "fps": result.video.fps,
         "duration": result.video.duration,
-        "warnings": [text.replace(str(file), video.id) for text in result.warnings],
-        "files": folder_name(video.id) if settings.outputs else None,
+        "warnings": [text.replace(str(file), video.path) for text in result.warnings],
+        "files": name,
         "node": platform.node(),
         "seconds": time.perf_counter() - started,
         "frames": [dict(zip(FRAME, row, strict=True)) for row in zip(*columns, strict=True)],

@@ -55,7 +55,8 @@ Deinterlace = Annotated[
     str, Option("--deinterlace", metavar="auto|off", help="Deinterlace interlaced frames.")
 ]
 DatasetRoot = Annotated[
-    Path, Argument(metavar="ROOT", help="Folder in which the dataset's archive was unpacked.")
+    str,
+    Argument(metavar="ROOT", help="Folder in which the archives were unpacked, or folder or URL of shards."),
 ]
 DatasetName = Annotated[str, Argument(metavar="NAME", help="Name of the dataset: s4, ms3, v2, v3-0, ...")]
 Splits = Annotated[

@@ -69,30 +69,22 @@ def batch(
 
     Run the same command again to resume.
     """
-    from save_avs.batch.manifest import find_videos
+    from save_avs.batch.inputs import find_videos
     from save_avs.batch.model_package import ModelPackage
-    from save_avs.batch.output import FILES, BatchOutput
+    from save_avs.batch.output import BatchOutput
     from save_avs.batch.run import plan_batch, result_settings, run_batch
     from save_avs.batch.segmenter import BatchSettings
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be 1 or more, not {workers}")
-    options = SegmentationSettings(
-        fps=parse_fps(fps), threshold=threshold, outputs=parse_outputs(save)
-    )  # checks them
+    segmentation = {"fps": parse_fps(fps), "threshold": threshold, "outputs": parse_outputs(save)}
+    SegmentationSettings(**segmentation)  # checks them
     videos = find_videos(inputs or [], manifest)
     package = ModelPackage.find(model)
     target = BatchOutput(output)
-    settings = BatchSettings(
-        device=device,
-        precision=precision,
-        runtime=runtime,
-        fps=options.fps,
-        threshold=options.threshold,
-        outputs=options.outputs,
-        files=f"{target.url}/{FILES}",
-    )
+    loading = {"device": device, "precision": precision, "runtime": runtime}
+    settings = BatchSettings(loading, segmentation, target.url)
     target.check_settings(result_settings(package, settings))
     plan = plan_batch(videos, target, retry_failed=retry_failed)
     line = f"{len(plan.todo)} to do, {plan.done} done, {plan.failed} failed"
@@ -112,14 +104,14 @@ def batch(
         gpus_per_worker=gpus_per_worker,
         on_message=print_info,
     )
-    return _report(target, [video.id for video in videos], time.monotonic() - started, as_json)
+    return _report(target, [video.path for video in videos], time.monotonic() - started, as_json)
 
 
 def _report(target: Any, paths: list[str], seconds: float, as_json: bool) -> int:
     """Print the results of these videos in the tables, and return the exit code."""
     from save_avs.batch.output import DONE_TABLE, FAILED_TABLE
 
-    done = target.rows(DONE_TABLE, ("version",))
+    done = target.rows(DONE_TABLE, "version")
     wanted = set(paths)
     failed = [row for path, row in target.rows(FAILED_TABLE).items() if path in wanted]
     count = sum(path in done for path in paths)

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Option
 
 from save_avs.cli._console import print_block, print_info, print_line
-from save_avs.cli._options import AsJson, DryRun, Overwrite, output_folder, resolve_output_dir
+from save_avs.cli._options import AsJson, DatasetRoot, DryRun, Overwrite, output_folder, resolve_output_dir
 from save_avs.cli._progress import print_count
 from save_avs.errors import DataError
 
@@ -24,7 +24,7 @@ SAMPLES = 4  # of each split on the contact sheet
 
 
 def check(
-    root: Annotated[Path, Argument(metavar="ROOT", help="Folder in which the archives were unpacked.")],
+    root: DatasetRoot,
     data: Annotated[
         list[str] | None,
         Option(
@@ -52,14 +52,16 @@ def check(
     from save_avs._files import atomic_write
     from save_avs.datasets.check import DatasetChecker, find_datasets
     from save_avs.datasets.registry import resolve_spec
+    from save_avs.datasets.shards import local_root
 
-    specs = [resolve_spec(name, root) for name in dict.fromkeys(data)] if data else find_datasets(root)
+    local = local_root(root)
+    specs = [resolve_spec(name, local) for name in dict.fromkeys(data)] if data else find_datasets(local)
     folder = resolve_output_dir(output, DEFAULT, overwrite=overwrite)
     if dry_run:
         print_line(f"would check {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
         return OK
     checker = DatasetChecker(print_count)
-    reports = [checker.check(spec, root) for spec in specs]
+    reports = [checker.check(spec, local) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all
         reports = [r for r in reports if r.clips or any(f.kind == "broken" for f in r.problems)] or reports
     document = json.dumps({"root": root, "data": list(map(_record, reports))}, indent=1, default=_plain)

@@ -52,7 +52,9 @@ def evaluate(
             "real.",
         ),
     ] = SCENES,
-    root: Annotated[Path | None, Option(metavar="DIR", help="Folder that contains the dataset.")] = None,
+    root: Annotated[
+        str | None, Option(metavar="DIR|URL", help="Folder that contains the dataset, or URL of shards.")
+    ] = None,
     split: Annotated[str, Option(metavar="train|val|test", help="Split to evaluate on.")] = "test",
     protocols: Annotated[
         list[str] | None,
@@ -167,7 +169,7 @@ def evaluate(
         source, number = corpus or DEFAULT_CORPUS, scenes or DEFAULT_SCENES
         return evaluate_on_scenes(models[0], source, split, number, seed, run, **common)
     if data == REAL:
-        return evaluate_on_real(models[0], root, seed or 0, run, **common)
+        return evaluate_on_real(models[0], Path(root), seed or 0, run, **common)
     settings = {"protocols": protocols or list(DEFAULT_PROTOCOLS), "size": size, "batch_size": batch}
     settings |= {"seed": seed or 0, "broken": "skip" if skip_broken else "stop"}
     files = MaskFiles(masks, masks_hold or "mask", save_masks, mask_format or "npz", overwrite)
@@ -180,7 +182,7 @@ def _evaluate_on_clips(
     models: list[str],
     files: MaskFiles,
     data: str,
-    root: Path,
+    root: str,
     split: str,
     settings: dict[str, Any],
     run: dict[str, str],

@@ -7,7 +7,7 @@ from save_avs.datasets.avs_synthetic import AVS_SYNTHETIC
 from save_avs.datasets.avsbench_object import MS3, S4
 from save_avs.datasets.avsbench_semantic import AVSS, V3
 from save_avs.datasets.image_and_video_clips import ClipDataset
-from save_avs.datasets.shards import has_shards, sharded_spec
+from save_avs.datasets.shards import has_shards, local_root, sharded_spec
 from save_avs.datasets.spec import SPLITS, DatasetSpec
 from save_avs.datasets.video_folder import VIDEO_FOLDER
 from save_avs.errors import UsageError
@@ -19,7 +19,7 @@ DATASETS = tuple(SPECS)
 
 
 def resolve_spec(name: str, root: str | Path) -> DatasetSpec:
-    """Return the spec of a data set as stored in a folder: in its own layout, or in shards.
+    """Return the spec of a data set as stored in a folder or at a URL: in its own layout, or in shards.
 
     Raises:
         UsageError: the name is unknown, or the folder holds shards of another data set.
@@ -27,8 +27,8 @@ def resolve_spec(name: str, root: str | Path) -> DatasetSpec:
     """
     if name not in SPECS:
         raise UsageError(f"Unknown data set '{name}'. Choose from: {', '.join(DATASETS)}.")
-    spec = SPECS[name]
-    return sharded_spec(spec, Path(root)) if has_shards(Path(root)) else spec
+    spec, folder = SPECS[name], local_root(root)
+    return sharded_spec(spec, folder) if has_shards(folder) else spec
 
 
 def open_dataset(
@@ -38,7 +38,8 @@ def open_dataset(
 
     Args:
         name: one of ``DATASETS``.
-        root: the folder into which the archives were unpacked, the subset's own folder, or one of shards.
+        root: the folder into which the archives were unpacked, the subset's own folder, or one of shards;
+            the latter may be a URL (``s3://``, ``https://``), whose shards are copied when first read.
         split: ``train``, ``val`` or ``test``.
         seed: selects the audio of AVS-Synthetic's training clips, with the clip's index.
         frontend: how the log-mel of the clips is computed; use the model's.
@@ -47,17 +48,19 @@ def open_dataset(
         UsageError: the name or split is unknown, or the root does not hold the data set.
         DataError: a table is broken, or a shard missing or truncated.
     """
+    root = local_root(root)
     spec = resolve_spec(name, root)
     if split not in SPLITS:
         raise UsageError(f"Unknown split '{split}'. Choose from: {', '.join(SPLITS)}.")
-    folder = spec.locate(Path(root))
+    folder = spec.locate(root)
     entries = spec.entries(folder, split, seed)
     return ClipDataset(spec.name, split, spec.classes(folder), entries, frontend, folder)
 
 
 def available_splits(name: str, root: str | Path) -> list[str]:
     """Return the splits with clips: a folder of videos, or of shards, need not have them all."""
-    resolve_spec(name, root).locate(Path(root))
+    root = local_root(root)
+    resolve_spec(name, root).locate(root)
     available = []
     for split in SPLITS:
         try:

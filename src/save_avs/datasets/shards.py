@@ -5,6 +5,7 @@ files, so opening a data set reads only this file, and clips can be read in any 
 member back before the folder appears.
 """
 
+import hashlib
 import io
 import json
 import struct
@@ -20,7 +21,9 @@ from typing import Literal
 from PIL import Image
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from save_avs._files import atomic_folder, read_regular
+from save_avs._files import atomic_folder, atomic_write, read_regular
+from save_avs._remote import filesystem, is_remote
+from save_avs._text import one_line
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.datasets.avsbench_semantic import LabelReader, color_labels, uses_colors
 from save_avs.datasets.base import ClipMetadata
@@ -38,8 +41,10 @@ from save_avs.datasets.stored_files import (
 )
 from save_avs.errors import DataError, UsageError, first_problem
 from save_avs.types import F32, U8
+from save_avs.weights.cache import cache_dir
 
 INDEX = "shards.json"
+_ORIGIN = "shards.url"  # in a folder of the cache: where its shards are copied from when they are first read
 FRAME, MASK, LABELS, COLORS, AUDIO = "frame", "mask", "labels", "labels_rgb", "audio"  # prefixes of members
 _IEEE_FLOAT = 3  # WAV's code of that format
 
@@ -92,9 +97,9 @@ def read_index(folder: Path) -> ShardIndex:
     Raises:
         DataError: it is missing, of another version, or refers to files outside its shards.
     """
-    path = folder / INDEX
+    path = f"{_origin(folder) or folder}/{INDEX}"
     try:
-        index = INDEX_JSON.validate_json(read_regular(path), strict=True)
+        index = INDEX_JSON.validate_json(read_regular(folder / INDEX), strict=True)
         for split in index.splits.values():
             _check(split)
         return index
@@ -103,6 +108,32 @@ def read_index(folder: Path) -> ShardIndex:
     except (ValueError, OSError) as error:
         reason = first_problem(error) if isinstance(error, ValidationError) else error
         raise DataError(f"{path}: not written by `save-avs data shard` ({reason})") from error
+
+
+def local_root(root: str | Path) -> Path:
+    """Return the folder of a data set; of shards behind a URL one in the cache, filled as they are read.
+
+    Raises:
+        UsageError: there are no shards at the URL, or it cannot be read.
+    """
+    url = str(root).rstrip("/")
+    if not is_remote(url):
+        return Path(root)
+    try:
+        files, path = filesystem(url)
+        index = files.cat_file(f"{path}/{INDEX}")
+    except Exception as error:  # every file system raises its own errors
+        only = "of data sets at a URL only shards can be read: save-avs data shard --help"
+        raise UsageError(f"{url}/{INDEX}: cannot be read ({one_line(error)}); {only}") from error
+    folder = cache_dir() / "shards" / hashlib.sha256(index).hexdigest()
+    atomic_write(folder / _ORIGIN, url)
+    atomic_write(folder / INDEX, index)
+    return folder
+
+
+def _origin(folder: Path) -> str | None:
+    file = folder / _ORIGIN
+    return file.read_text() if file.is_file() else None
 
 
 def _check(split: ShardedSplit) -> None:
@@ -123,7 +154,8 @@ def _check(split: ShardedSplit) -> None:
 def sharded_entries(folder: Path, index: ShardIndex, split: str) -> list[ClipEntry]:
     """Return the clips of a split after checking that each shard is complete."""
     stored = index.splits.get(split, ShardedSplit((), ()))
-    shards = [Shard(folder / name, size) for name, size in stored.shards]
+    origin = _origin(folder)
+    shards = [Shard(folder / name, size, origin and f"{origin}/{name}") for name, size in stored.shards]
     for shard in shards:
         shard.check()
     return [_entry(shards[clip.shard], clip, len(index.classes)) for clip in stored.clips]
@@ -165,7 +197,7 @@ def sharded_spec(spec: DatasetSpec, root: Path) -> DatasetSpec:
     """
     index = read_index(root)
     if index.name != spec.name:
-        raise UsageError(f"{root} holds shards of {index.name}, not of {spec.name}")
+        raise UsageError(f"{_origin(root) or root} holds shards of {index.name}, not of {spec.name}")
     return DatasetSpec(
         name=spec.name,
         title=f"{spec.title}, in shards",

@@ -14,7 +14,8 @@ from typing import IO, Any
 from PIL import Image, UnidentifiedImageError
 from pydantic import NonNegativeInt
 
-from save_avs._files import open_regular
+from save_avs._files import atomic_path, open_regular, path_lock
+from save_avs._remote import fetch
 from save_avs._text import first_line
 from save_avs.errors import DataError
 
@@ -27,7 +28,7 @@ class CorruptShardError(DataError):
 
 @dataclass(frozen=True)
 class Shard:
-    """A tar file, opened at the first read and then kept open.
+    """A tar file, opened at the first read and then kept open; one behind a URL is first copied to ``path``.
 
     Reads name their offset, so threads and forked processes do not disturb each other; a process that
     receives a pickled shard opens it again.
@@ -35,17 +36,33 @@ class Shard:
 
     path: Path
     size: int  # expected, in bytes
+    url: str | None = None
 
     def check(self) -> None:
-        """Check that the file exists and has its size; a DataError says what is wrong."""
+        """Check that the file exists and has its size; a DataError says what is wrong.
+
+        A shard that is still to be copied is checked when it is.
+        """
+        if self.url is None or self.path.exists():
+            self._check(self.path)
+
+    def _check(self, path: Path) -> None:
         try:
-            status = self.path.stat()
+            status = path.stat()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-            raise DataError(f"{self.path}: missing") from error
+            raise DataError(f"{self}: missing") from error
         if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{self.path}: not a file")
+            raise DataError(f"{self}: not a file")
         if status.st_size != self.size:
-            raise DataError(f"{self.path}: {status.st_size} bytes instead of {self.size}; {_HINT}")
+            raise DataError(f"{self}: {status.st_size} bytes instead of {self.size}; {_HINT}")
+
+    def _copy(self, url: str) -> None:
+        """Copy the shard to ``path``, once for all processes of this machine."""
+        with path_lock(self.path):
+            if not self.path.exists():
+                with atomic_path(self.path) as part:
+                    fetch(url, part)
+                    self._check(part)
 
     def read(self, offset: int, size: int) -> bytes:
         """Read ``size`` bytes at ``offset``; fewer at the end of the file."""
@@ -53,10 +70,15 @@ class Shard:
 
     @cached_property
     def _file(self) -> io.FileIO:
+        if self.url is not None and not self.path.exists():
+            self._copy(self.url)
         return self.path.open("rb", buffering=0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Shard, (self.path, self.size)
+        return Shard, (self.path, self.size, self.url)
+
+    def __str__(self) -> str:
+        return self.url or str(self.path)
 
     def __del__(self) -> None:
         if "_file" in self.__dict__:
@@ -98,7 +120,7 @@ class ShardMember:
         return content
 
     def __str__(self) -> str:
-        return f"{self.shard.path}/{self.record.name}"
+        return f"{self.shard}/{self.record.name}"
 
 
 StoredFile = Path | ShardMember
@@ -124,7 +146,7 @@ def open_image(file: StoredFile) -> Iterator[Image.Image]:
     try:
         with open_file(file) as stream, Image.open(stream) as image:
             yield image
-    except CorruptShardError:
+    except DataError:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{file}: missing") from error

@@ -128,6 +128,11 @@ class StageDataLoader:
             self._cached = list(self._loader(reader, batches, workers=0))
         return self._cached
 
+    def any_validation_batch(self) -> Any:
+        """Return a batch of the first validation sample that can be read, None if none can."""
+        samples = self.schedule.val_samples
+        return MicroBatchReader(self.task.val_stream, self.task.collate, samples - 1).__getitems__([0]).batch
+
     @property
     def max_validation_batches(self) -> int:
         """The most validation batches of any process."""

@@ -170,6 +170,7 @@ class Trainer:
                 self.data.validation(),
                 self.distributed,
                 max_batches=self.data.max_validation_batches,
+                read_any=self.data.any_validation_batch,
                 after_batch=self._stop_if_signaled,
             )
         self._train_mode()

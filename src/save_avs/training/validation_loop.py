@@ -28,11 +28,13 @@ def validate(
     distributed: DistributedContext,
     *,
     max_batches: int,
+    read_any: Callable[[], Any],
     after_batch: Callable[[], None],
 ) -> ValidationResult:
     """Compute the metrics of this process's batches, and average them over the frames of all processes.
 
-    Where weights are sharded, all processes must compute as often: ``max_batches`` times.
+    Where weights are sharded, all processes must compute as often: ``max_batches`` times, a process without a
+    batch of its own with the one of ``read_any``.
     """
     rows: dict[str, list[Tensor]] = {}
     bad: list[BadSample] = []
@@ -53,8 +55,9 @@ def validate(
             if not distributed.sharded:  # else all processes would have to call it as often
                 add_images(images, lambda: call("images"))
         after_batch()
-    if distributed.sharded and batch is not None:
-        for _ in range(max_batches - done):
+    if distributed.sharded and done < max_batches:
+        batch = batch if done else to_device(read_any(), distributed.device)
+        for _ in range(max_batches - done if batch is not None else 0):  # else no process has one
             call("metrics")
     parts = distributed.all_gather([{name: torch.cat(values) for name, values in rows.items()}])
     names = dict.fromkeys(name for part in parts for name in part)

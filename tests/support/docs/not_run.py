@@ -39,6 +39,9 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs teach kettle --images photos --sounds recordings",
         "save-avs segment clip.mp4 --model runs/teach/kettle",
     ),
+    "needs shards on S3; tests/datasets/test_remote_shards.py": (
+        "save-avs train s4-256 stages.train.data.root=s3://bucket/shards/s4",
+    ),
     "needs photographs with masks; tests/evaluation/test_real_photographs.py": (
         "save-avs eval save-tiny --data real --root photographs",
     ),

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from save_avs.batch.manifest import find_videos, read_manifest
+from save_avs.batch.inputs import as_video, find_videos, local_copy, read_manifest, version_of
 from save_avs.batch.segmenter import folder_name
-from save_avs.batch.storage import as_video, local_copy, version_of
 from save_avs.errors import DataError, UsageError
 from tests.support.corruption import BOUNDED, damaged, documents
 from tests.support.file_server import serving
@@ -52,12 +51,12 @@ def test_read_manifest_refuses_a_broken_file_in_one_line(tmp_path, name, content
     assert str(tmp_path / name) in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_find_videos_returns_each_video_once_sorted_by_id(tmp_path, monkeypatch):
+def test_find_videos_returns_each_video_once_sorted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("b.mp4", "a.mp4"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "list.txt").write_text(f"{tmp_path}/a.mp4\nhttp://host/c.mp4\nmissing.mp4\n")
-    found = [video.id for video in find_videos(["b.mp4", "a.mp4"], tmp_path / "list.txt")]
+    found = [video.path for video in find_videos(["b.mp4", "a.mp4"], tmp_path / "list.txt")]
     here = str(tmp_path)
     assert found == [f"{here}/a.mp4", f"{here}/b.mp4", f"{here}/missing.mp4", "http://host/c.mp4"]
     with pytest.raises(UsageError, match="No input"):
@@ -67,7 +66,7 @@ def test_find_videos_returns_each_video_once_sorted_by_id(tmp_path, monkeypatch)
 
 
 def test_as_video_keeps_undecodable_paths_distinct():
-    names = {as_video(os.fsdecode(b"/clips/\xff.mp4")).id, as_video(os.fsdecode(b"/clips/\xfe.mp4")).id}
+    names = {as_video(os.fsdecode(b"/clips/\xff.mp4")).path, as_video(os.fsdecode(b"/clips/\xfe.mp4")).path}
     assert len(names) == 2 and all(name.encode() for name in names)
 
 
@@ -77,7 +76,7 @@ def test_as_video_keeps_undecodable_paths_distinct():
     ids=["parents", "address", "no stem", "long"],
 )
 def test_folder_name_is_one_safe_folder_name(name):
-    folder = folder_name(as_video(name).id)
+    folder = folder_name(as_video(name).path)
     assert "/" not in folder and "." not in folder and len(folder.encode()) < 255
 
 
