@@ -18,7 +18,6 @@ from save_avs.errors import DataError, SaveAvsError, UsageError
 require("cluster", "fsspec", "pyarrow")
 
 import pyarrow as pa  # noqa: E402, after the guard
-import pyarrow.compute as pc  # noqa: E402, after the guard
 from fsspec.implementations.dirfs import DirFileSystem  # noqa: E402, after the guard
 from pyarrow import parquet  # noqa: E402, after the guard
 
@@ -49,7 +48,7 @@ class BatchOutput:
     def __init__(self, url: str) -> None:
         self.url = url if is_remote(url) else str(Path(url).absolute())
         files, root = filesystem(self.url)
-        self.files = DirFileSystem(root, files)  # with this folder as its root
+        self.files: Any = DirFileSystem(root, files)  # with this folder as its root
 
     def names(self, folder: str = "") -> list[str]:
         """Names of the files in a subfolder, sorted; hidden ones (incomplete) left out."""
@@ -106,9 +105,9 @@ class BatchOutput:
         self.write(_SETTINGS, json_document(dict(settings)).encode())
         for table in _SCHEMAS if redo else ():
             for name, part in self._parts(table):
-                outdated = pc.is_in(part["path"], pa.array(redo, pa.string()))
-                if pc.any(outdated).as_py():
-                    self._replace(name, part.filter(pc.invert(outdated)))
+                kept = [path not in redo for path in part["path"].to_pylist()]
+                if not all(kept):
+                    self._replace(name, part.filter(pa.array(kept)))
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to the tables, as a file each.

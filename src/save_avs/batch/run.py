@@ -103,7 +103,7 @@ def run_batch(
         blocks = math.ceil(len(plan.todo) / per_file)
         fit = resources.get("GPU", 0) / gpus_per_worker if gpus_per_worker else resources.get("CPU", 0)
         # without a number there are as many as fit now, and more when the cluster grows
-        pool: dict[str, int] = {"size": workers} if workers else {"min_size": max(1, min(int(fit), blocks))}
+        pool: Any = {"size": workers} if workers else {"min_size": max(1, min(int(fit), blocks))}
         try:
             from_items([video._asdict() for video in plan.todo], override_num_blocks=blocks).map_batches(
                 VideoSegmenter,  # type: ignore[arg-type], Ray constructs it in each actor
