@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
@@ -10,6 +13,7 @@ from save_avs.batch.inputs import as_video
 from save_avs.batch.output import DONE, DONE_TABLE, FAILED_TABLE, BatchOutput
 from save_avs.batch.run import _find_problem, plan_batch
 from save_avs.errors import DataError, UsageError
+from tests.support.folder_server import on_s3
 
 
 def row(path: str, status: str = DONE):
@@ -50,6 +54,18 @@ def test_plan_tries_transient_failures_again_and_others_on_request(output):
     assert ([video.path for video in plan.todo], plan.done, plan.failed) == (["/b", "/d"], 1, 1)
     assert plan.redo == {"/b"}
     assert plan_batch(videos, output, retry_failed=True).redo == {"/b", "/c"}
+
+
+def test_rows_that_another_process_wrote_meanwhile_are_seen_on_s3(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with on_s3(tmp_path / "empty") as bucket:
+        output = BatchOutput(f"{bucket}/tables")
+        output.append([row("a")])
+        assert output.rows(DONE_TABLE).keys() == {"a"}
+        elsewhere = "from save_avs.batch.output import BatchOutput as B; B({!r}).append([{!r}])"
+        program = elsewhere.format(output.url, row("b"))
+        subprocess.run([sys.executable, "-c", program], check=True)
+        assert output.rows(DONE_TABLE).keys() == {"a", "b"}
 
 
 def test_damaged_table_is_one_line(output):

@@ -19,8 +19,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Condition, Thread
 from typing import Any
 
 import av
@@ -57,9 +60,9 @@ class Node:
     ) -> None:
         self.number, self.name, self.address = number, f"node-{number}", f"192.0.2.{number}"
         self._holder = subprocess.Popen([*NAMESPACES, "sleep", "infinity"])
-        self._inside = wait_for(lambda: psutil.Process(self._holder.pid).children())[0].pid
-        wait_for(lambda: Path(f"/proc/{self._inside}/comm").read_text() == "sleep\n")
-        run("ip", "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", self._inside)
+        self.inside = wait_for(lambda: psutil.Process(self._holder.pid).children())[0].pid
+        wait_for(lambda: Path(f"/proc/{self.inside}/comm").read_text() == "sleep\n")
+        run("ip", "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", self.inside)
         run("ip", "link", "set", f"v{number}", "master", "br0", "up")
         self.run("hostname", self.name)
         self.run("ip", "link", "set", "lo", "up")
@@ -76,11 +79,11 @@ class Node:
 
     def run(self, *words: object) -> None:
         """Run a command inside."""
-        run("nsenter", "--target", self._inside, "--mount", "--net", "--uts", "--pid", *words)
+        run("nsenter", "--target", self.inside, "--mount", "--net", "--uts", "--pid", *words)
 
     def kill(self) -> None:
         """Kill every process of the node at once, as a power failure does."""
-        os.kill(self._inside, signal.SIGKILL)  # the first process of its namespace takes all others along
+        os.kill(self.inside, signal.SIGKILL)  # the first process of its namespace takes all others along
         self._holder.wait()
 
 
@@ -185,7 +188,7 @@ def check(videos: int) -> None:
             store.put(str(clips), "data/clips", recursive=True)
             show_storage_and_models(store, folder)
             show_refusals(private, clips)
-            show_kills(private, second, folder, videos)
+            show_kills(private, second, folder, clips)
 
 
 def show_storage_and_models(store: Any, model: Path) -> None:
@@ -221,52 +224,87 @@ def show_refusals(private: Path, clips: Path) -> None:
     fifth.kill()
 
 
-def show_kills(private: Path, second: Node, model: Path, videos: int) -> None:
-    """Kill workers, a node and the driver, add a node; compare with an undisturbed run."""
-    words = ("s3://data/clips/*.mp4", "--model", model, "--save", "overlay,png")
+class HeldBackFiles(SimpleHTTPRequestHandler):
+    """Serves files in the order of their names, and keeps requests of those after ``released`` waiting."""
+
+    released = 8
+    condition = Condition()
+
+    @classmethod
+    def release(cls, count: int) -> None:
+        with cls.condition:
+            cls.released = count
+            cls.condition.notify_all()
+
+    def send_head(self) -> Any:
+        number = int(self.path.removesuffix(".mp4").rpartition("-")[2])
+        with self.condition:
+            self.condition.wait_for(lambda: number < self.released, timeout=900)
+        return super().send_head()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
+    """Kill workers, a node and the driver, add a node; compare with an undisturbed run.
+
+    No run can end before all of this was done, however slow it is: its videos are held back.
+    """
+    server = ThreadingHTTPServer((HEAD, 9001), partial(HeldBackFiles, directory=str(clips)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    names = sorted(path.name for path in clips.iterdir())
+    (private / "list.txt").write_text("".join(f"http://{HEAD}:9001/{name}\n" for name in names))
+    words = ("--manifest", private / "list.txt", "--model", model, "--save", "overlay,png")
+    start = time.monotonic()
     program = batch(*words, "-o", "s3://data/killed")
 
-    def wait_for_rows(count: int) -> int:
-        wait_for(lambda: len(rows("s3://data/killed")) >= count or program.poll() is not None)
+    def wait_for_rows(look: Callable[[list[dict[str, Any]]], Any]) -> int:
+        wait_for(lambda: look(rows("s3://data/killed")) or program.poll() is not None)
         assert program.poll() is None, program.communicate()
         return len(rows("s3://data/killed"))
 
-    start = time.monotonic()
-    counts = [wait_for_rows(3)]
-    workers = kill_workers()
+    counts = [wait_for_rows(lambda found: len(found) >= 3)]
+    workers = kill_workers(workers_of_ray())
     fourth = Node(4, private)
+    wait_for(lambda: workers_of_ray(fourth))
+    show("a node that is added to a running job gets videos", True)
     second.kill()
-    counts.append(wait_for_rows(0))
-    counts.append(wait_for_rows(counts[-1] + videos // 10))
+    HeldBackFiles.release(24)
+    counts.append(wait_for_rows(lambda found: "node-4" in {row["node"] for row in found}))
     program.kill()
     program.communicate()
+    HeldBackFiles.release(len(names))
     code, line = finished(batch(*words, "-o", "s3://data/killed"))
     found = rows("s3://data/killed")
-    text = f"{workers} workers, node-2 and the driver were killed, node-4 was added"
     done = ", ".join(map(str, counts))
     shares = Counter(row["node"] for row in found)
     show(
-        text,
+        f"{workers} workers, node-2 and the driver were killed, node-4 was added",
         code == 0,
-        f"after {done} of {videos}; {line}; {time.monotonic() - start:.0f} s in all; {shares}",
+        f"after {done} of {len(names)}; {line}; {time.monotonic() - start:.0f} s in all; {shares}",
     )
-    show("the node that was added took part", shares["node-4"] > 0)
     code, line = finished(batch(*words, "-o", "s3://data/undisturbed"))
-    same = len(found) == videos and results(found) == results(rows("s3://data/undisturbed"))
+    same = len(found) == len(names) and results(found) == results(rows("s3://data/undisturbed"))
     show(f"{len(found)} rows, each video once, equal to an undisturbed run", code == 0 and same, line)
     fourth.kill()
 
 
-def workers_of_ray() -> list[psutil.Process]:
-    """Return the supervised processes of all nodes; only the cluster's own processes are visible here."""
-    return [p for p in psutil.process_iter(["cmdline"]) if "spawn_main" in " ".join(p.info["cmdline"] or ())]
+def workers_of_ray(node: Node | None = None) -> list[psutil.Process]:
+    """Return the supervised processes of a node, or of all nodes: no others are visible here."""
+    processes = psutil.Process(node.inside if node else 1).children(recursive=True)
+    found = []
+    for process in processes:
+        with suppress(psutil.Error):
+            found += [process] if "spawn_main" in " ".join(process.cmdline()) else []
+    return found
 
 
-def kill_workers() -> int:
+def kill_workers(workers: Sequence[psutil.Process]) -> int:
     """Kill the supervised processes of all nodes; returns how many there were."""
-    workers = workers_of_ray()
     for worker in workers:
-        worker.kill()
+        with suppress(psutil.Error):
+            worker.kill()
     return len(workers)
 
 

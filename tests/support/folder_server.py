@@ -44,7 +44,8 @@ def on_s3(folder: Path) -> Iterator[str]:
         S3FileSystem.clear_instance_cache()
         store = S3FileSystem()
         store.mkdir("data")
-        store.put(str(folder), "data/shards", recursive=True)
+        if any(folder.iterdir()):
+            store.put(str(folder), "data/shards", recursive=True)
         yield "s3://data/shards"
         S3FileSystem.clear_instance_cache()
     server.stop()

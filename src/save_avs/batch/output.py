@@ -52,7 +52,7 @@ class BatchOutput:
 
     def names(self, folder: str = "") -> list[str]:
         """Names of the files in a subfolder, sorted; hidden ones (incomplete) left out."""
-        self.files.invalidate_cache()
+        self.files.invalidate_cache(folder)
         entries = self.files.ls(folder, detail=False) if self.files.exists(folder) else []
         return sorted(name for entry in entries if not (name := PurePosixPath(entry).name).startswith("."))
 

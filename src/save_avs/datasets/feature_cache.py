@@ -132,13 +132,10 @@ def compute_features(
 
 def _batches(clips: ClipDataset) -> Iterator[tuple[int, list[F32]]]:
     """Yield the log-mel of some clips at a time, after the number of clips done with them."""
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
+    with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(clips), BATCH_CLIPS):
             indices = range(start, min(start + BATCH_CLIPS, len(clips)))
             yield indices.stop, list(pool.map(clips.log_mel, indices))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)

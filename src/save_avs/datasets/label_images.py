@@ -13,7 +13,6 @@ from save_avs.datasets.stored_files import StoredFile
 from save_avs.errors import DataError
 from save_avs.types import U8
 
-_ROUNDS = 3  # 24 bits of color take an index's bits three at a time; 8 bits are used up after three rounds
 _RGB = (1 << 16, 1 << 8, 1)  # (red, green, blue) to one code
 
 
@@ -25,13 +24,8 @@ def palette() -> U8:
 
     Source: the palette of PASCAL VOC, which AVSBench-semantic's ``labels_rgb`` uses.
     """
-    index = np.arange(256)
-    colors = np.zeros((256, 3), np.uint8)
-    for k in range(_ROUNDS):
-        for channel in range(3):
-            bit = (index >> (3 * k + channel)) & 1
-            colors[:, channel] |= (bit << (7 - k)).astype(np.uint8)
-    return colors
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")  # [256,8]
+    return np.concatenate([np.packbits(bits[:, channel::3], axis=1) for channel in range(3)], axis=1)
 
 
 def read_indices(file: StoredFile, classes: int) -> U8:
