@@ -47,7 +47,8 @@ ENVIRONMENT = {
     "RAY_memory_monitor_refresh_ms": "0",  # the other work of this machine must not cost workers
     "RAY_AUTH_MODE": "disabled",
     "RAY_worker_niceness": "0",
-    "RAY_raylet_start_wait_time_s": "240",
+    "RAY_raylet_start_wait_time_s": "600",
+    "RAY_agent_register_timeout_ms": "600000",
     "OMP_NUM_THREADS": "1",
 }
 
