@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from save_avs.errors import UsageError
@@ -175,6 +176,16 @@ def test_ended_jobs_expire_and_are_removed(opened):
 def test_a_url_that_leads_nowhere_is_a_usage_error(url, tmp_path):
     with pytest.raises(UsageError, match="--database"):
         JobStore(url, tmp_path, lease=1)
+
+
+def test_a_database_without_an_encoding_can_be_used(tmp_path, postgres_url):
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' TEMPLATE template0")
+    store = JobStore(postgres_url.replace("/postgres?", "/plain?"), tmp_path, lease=1)
+    job = add(store, "Ein Häuschen.mp4")
+    found = store.find(job.id)
+    assert found is not None and found.name == "Ein Häuschen.mp4"
+    store.close()
 
 
 def test_a_database_that_went_away_is_an_error_until_it_is_back(tmp_path, postgres_server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from save_avs.serving.auth import AccessToken
 from save_avs.serving.server import make_app
+from tests.support import openapi_hooks
 
 # How many it makes up for each operation; more find no more here, and take longer.
 EXAMPLES = "5"
@@ -24,6 +26,7 @@ def test_schemathesis_finds_nothing(served, tmp_path):
             *("--generation-deterministic", "--no-color"),
         ],
         cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": openapi_hooks.__name__},
         capture_output=True,
         text=True,
         timeout=240,

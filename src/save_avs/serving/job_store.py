@@ -68,7 +68,12 @@ class JobStore:
         self._lease = lease
         url = _parse(database) if database else sa.URL.create("sqlite", database=str(root / "jobs.sqlite"))
         shared = url.get_backend_name() == "postgresql"
-        arguments = {"connect_timeout": 5, "tcp_user_timeout": _BUSY_TIMEOUT * 1000} if shared else {}
+        # A database without an encoding (SQL_ASCII) would answer in bytes.
+        arguments = {
+            "connect_timeout": 5,
+            "tcp_user_timeout": _BUSY_TIMEOUT * 1000,
+            "client_encoding": "utf8",
+        }
         self._engine = sa.create_engine(
             url,
             isolation_level="AUTOCOMMIT",
@@ -76,7 +81,7 @@ class JobStore:
             max_overflow=0,
             pool_timeout=_BUSY_TIMEOUT,
             pool_pre_ping=shared,
-            connect_args=arguments or {"timeout": _BUSY_TIMEOUT},
+            connect_args=arguments if shared else {"timeout": _BUSY_TIMEOUT},
         )
         # Leases are compared on one clock: that of the database, or of the one machine that has the file.
         epoch = sa.cast(sa.extract("epoch", func.clock_timestamp()), Double)
