@@ -123,6 +123,8 @@ def test_largest_values_are_finite(tmp_path):
 
 @pytest.mark.parametrize("kind", [torch.complex64, torch.float8_e4m3fn])
 def test_unusual_floats_are_refused(tmp_path, kind):
+    if kind.is_complex:
+        pytest.importorskip("safetensors", minversion="0.7", reason="older ones do not write it")
     (tmp_path / "w.safetensors").write_bytes(save({"a": torch.zeros(2).to(kind)}))
     with pytest.raises(SaveAvsError, match="convert it to float32"):
         read_state_dict(tmp_path / "w.safetensors")

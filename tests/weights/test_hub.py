@@ -231,6 +231,7 @@ def test_file_damaged_in_the_cache_is_refused(server):
 
 
 def test_interrupted_download_is_completed(server):
+    pytest.importorskip("huggingface_hub", minversion="1.20", reason="older ones ask to try again")
     server.downloads = [cut(0.5)]
     assert load("hf:owner/tiny").name == "tiny"
 

@@ -22,15 +22,17 @@ from save_avs.weights.file_check import WeightsFormat, detect_format, find_defec
 _NESTED_IN = ("model", "state_dict")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # the functions in numpy's pickles
-_RECONSTRUCT, _SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+_FUNCTIONS = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float64(0).__reduce__()[0]}
 # What training scripts store next to the tensors (PANNs: the state of a sampler): numbers and arrays of them.
 _PLAIN_ARRAYS: list[Any] = [
     np.ndarray,
     np.dtype,
-    _RECONSTRUCT,
-    (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),  # its name before numpy 2
-    _SCALAR,
-    (_SCALAR, "numpy.core.multiarray.scalar"),
+    # by their names before numpy 2 and since, as the file was written by either
+    *(
+        (_FUNCTIONS[name], f"numpy.{core}.multiarray.{name}")
+        for name in _FUNCTIONS
+        for core in ("core", "_core")
+    ),
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
 
