@@ -43,12 +43,12 @@ def quiet_sound_advice(level: float) -> str:
 def silent_track_advice(track: AudioTrack, span: Span) -> str:
     """Return what to say about a silent track that was not chosen; empty if no other track sounds either."""
     with open_media(track.path) as container:
-        streams = list(container.streams.audio)
+        indices = [stream.index for stream in container.streams.audio]
         default = pick_audio(container)
-    if track.number is not None or default is None:
+        own = 0 if default is None else indices.index(default.index) + 1
+    if track.number is not None or not own:
         return ""
-    own = next(number for number, stream in enumerate(streams, start=1) if stream.index == default.index)
-    for number in range(1, len(streams) + 1):
+    for number in range(1, len(indices) + 1):
         if number != own and _sounds(replace(track, number=number), span):
             return (
                 f"audio track {own} is silent, track {number} is not: choose it with --audio-track {number}"
