@@ -204,7 +204,7 @@ class FrameMask:
     source_index: int
     time: float
     score: float
-    mask: Bool
+    mask: Bool = field(repr=False)
     objects: FrameObjects | None = field(default=None, kw_only=True)
 
 

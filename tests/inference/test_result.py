@@ -38,6 +38,7 @@ def test_repr_is_one_short_line(result):
     assert repr(result) == "SegmentationResult('clip.mp4': 40 frames of 96x64, 25 with a mask; stand-in)"
     assert repr(result.video_masks) == "VideoMasks(40 frames of 96x64)"
     assert "1 frame of" in repr(result[:1])
+    assert repr(next(iter(result))).startswith("FrameMask(index=0, ") and len(repr(next(iter(result)))) < 120
 
 
 def test_iteration_yields_every_frame(result):

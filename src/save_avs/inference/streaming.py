@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from save_avs.errors import UsageError
@@ -34,7 +34,7 @@ class SegmentedFrame(FrameMask):
         image: RGB u8 [H,W,3].
     """
 
-    image: U8
+    image: U8 = field(repr=False)
 
 
 def stream(  # noqa: PLR0913, the options of `save-avs live`
