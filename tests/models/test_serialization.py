@@ -282,6 +282,7 @@ class TestContinuing:
 
 def test_loading_a_model_does_not_import_the_compiler():
     """It takes as long as the rest of a short command."""
+    pytest.importorskip("torch", minversion="2.13", reason="older ones import it for truncated draws")
     script = "import sys, save_avs; save_avs.load_model('save-tiny', device='cpu'); "
     script += "assert 'torch._dynamo' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
