@@ -20,7 +20,7 @@ uv pip compile --quiet --python "$venv" --resolution "$resolution" --no-header -
     --extra train --extra serve --extra onnx --extra openvino --output-file "$work/packages.txt" pyproject.toml
 uv pip install --quiet --python "$venv" --requirement "$work/packages.txt"
 uv pip install --quiet --python "$venv" --no-deps --editable . ./packages/save-avs-models
-uv pip install --quiet --python "$venv" pytest hypothesis soundfile httpx --constraint "$work/packages.txt"
+uv pip install --quiet --python "$venv" pytest hypothesis soundfile httpx scipy faster-coco-eval --constraint "$work/packages.txt"
 grep -E "^(av|numpy|pillow|pydantic|torch|typer|huggingface-hub|fastapi|onnx|openvino)==" "$work/packages.txt" | paste -sd' '
 
 echo "== $mode: the sample"
@@ -29,4 +29,4 @@ echo "== $mode: the sample"
 echo "== $mode: tests"
 OMP_NUM_THREADS=1 "$venv/bin/python" -m pytest -p no:cacheprovider -W default -m "not slow and not exhaustive" \
     tests/cli/test_program.py tests/inference tests/metrics tests/test_files.py tests/training/test_recipe.py \
-    tests/video tests/weights/test_hub.py
+    tests/video tests/weights/test_hub.py tests/weights/test_state_dict.py
