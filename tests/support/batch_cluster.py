@@ -76,11 +76,18 @@ class Node:
             (installed,) = Path(av.__file__).parents[1].glob("torch-*/METADATA")
             self.run("sh", "-c", f"printf 'Name: torch\\nVersion: {other_torch}\\n' > {record}")
             self.run("mount", "--bind", record, installed)
-        self.run(*ray_start(self.address), f"--address={HEAD}:6379")
+        for patience in (90, 180, 600):  # on a busy machine a node gives up before its agents are ready
+            with suppress(AssertionError, subprocess.TimeoutExpired):
+                self.run(*ray_start(self.address), f"--address={HEAD}:6379", timeout=patience)
+                return
+            with suppress(AssertionError):
+                self.run(ray_start("")[0], "stop", "--force")
+        raise AssertionError(f"{self.name} does not start")
 
-    def run(self, *words: object) -> None:
+    def run(self, *words: object, timeout: float | None = None) -> None:
         """Run a command inside."""
-        run("nsenter", "--target", self.inside, "--mount", "--net", "--uts", "--pid", *words)
+        enter = ("nsenter", "--target", self.inside, "--mount", "--net", "--uts", "--pid")
+        run(*enter, *words, timeout=timeout)
 
     def kill(self) -> None:
         """Kill every process of the node at once, as a power failure does."""
@@ -88,8 +95,9 @@ class Node:
         self._holder.wait()
 
 
-def run(*words: object) -> None:
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+def run(*words: object, timeout: float | None = None) -> None:
+    command = [str(word) for word in words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
