@@ -15,7 +15,7 @@ from save_avs._remote import filesystem, is_remote
 from save_avs._text import json_document, one_line
 from save_avs.errors import DataError, SaveAvsError, UsageError
 
-require("cluster", "fsspec", "pyarrow")
+require("cluster", "fsspec", "pyarrow", "ray")
 
 import pyarrow as pa  # noqa: E402, after the guard
 from fsspec.implementations.dirfs import DirFileSystem  # noqa: E402, after the guard
