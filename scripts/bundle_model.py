@@ -1,8 +1,10 @@
 """Copy a trained model into the package.
 
-    python scripts/bundle_model.py runs/save-tiny/9-patchwork-256/model
+    python scripts/bundle_model.py runs/save-tiny/9-patchwork-256/model save-tiny
+    python scripts/bundle_model.py runs/save-small/4-scenes-256/model save-small
 
-Writes float16 weights to save-tiny/ in packages/save-avs-models; the model card there is written by hand.
+Writes all weights, also those it was built on, as float16 to a folder in packages/save-avs-models; the model
+card there is written by hand.
 """
 
 from __future__ import annotations
@@ -14,17 +16,18 @@ import torch
 
 from save_avs.models.serialization import load_folder, save_model
 
-TARGET = Path(__file__).parents[1] / "packages/save-avs-models/src/save_avs_models/save-tiny"
+MODELS = Path(__file__).parents[1] / "packages/save-avs-models/src/save_avs_models"
 
 
-def main(source: str) -> None:
-    """Save the model of a folder as float16."""
+def main(source: str, name: str) -> None:
+    """Save the model of a folder as float16, under a name."""
     model = load_folder(source)
-    save_model(model, TARGET, dtype=torch.float16)
+    model.pretrained = None
+    folder = save_model(model, MODELS / name, dtype=torch.float16)
     parameters = sum(p.numel() for p in model.parameters())
-    size = (TARGET / "model.safetensors").stat().st_size
-    print(f"{TARGET}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")
+    size = (folder / "model.safetensors").stat().st_size
+    print(f"{folder}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

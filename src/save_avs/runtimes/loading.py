@@ -26,7 +26,7 @@ from save_avs.weights.cache import resolve_weights
 from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
 from save_avs.weights.registry import PRETRAINED_WEIGHTS
 
-BUNDLED = ("save-tiny",)
+BUNDLED = ("save-tiny", "save-small")
 
 
 @overload
