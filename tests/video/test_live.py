@@ -12,6 +12,7 @@ import pytest
 
 from save_avs.errors import MediaError, UsageError
 from save_avs.video import is_live, read_live_chunks, read_video_chunks
+from tests.support.sample_videos import make_video
 from tests.support.stream_senders import Rtsp, ffmpeg, free_port, needs_ffmpeg
 
 pytestmark = pytest.mark.slow
@@ -76,6 +77,16 @@ def test_live_frames_look_as_those_of_the_file(tmp_path, pipe, option, encoding)
         filed = np.concatenate([chunk.frames for chunk in read_video_chunks(path, **{option: switch})])
         np.testing.assert_array_equal(looks[switch], filed)
     assert np.abs(looks["auto"].astype(int) - looks["off"]).mean() > 1  # the switch does something
+
+
+def test_pipe_with_metadata_in_another_encoding(pipe, tmp_path):
+    path = make_video(tmp_path / "v.avi", frames=10)
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    sender = threading.Thread(target=pipe.write_bytes, args=(data.replace(b"Lavf", b"\xe9\xe8\xff\xfe"),))
+    sender.start()
+    assert sum(map(len, read_live_chunks(pipe))) == 10
+    sender.join()
 
 
 @needs_ffmpeg

@@ -21,7 +21,8 @@ Warn = Callable[[str], None]
 _Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
 # Of av.open: metadata that is not UTF-8 makes PyAV raise unless told otherwise, from 19 on never.
-ANY_METADATA: dict[str, Any] = {} if av.__version__ >= "19" else {"metadata_errors": "replace"}
+_MAJOR = int(av.__version__.split(".")[0])
+ANY_METADATA: dict[str, Any] = {} if _MAJOR >= 19 else {"metadata_errors": "replace"}
 
 _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # FFmpeg decodes text files as terminal art
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat")  # FFmpeg would open the files that they name

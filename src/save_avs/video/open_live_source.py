@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from save_avs.errors import MediaError, UsageError
-from save_avs.video.container import error_reason
+from save_avs.video.container import ANY_METADATA, error_reason
 
 _CAMERA = "v4l2"  # FFmpeg's format for /dev/video0
 _DEVICES = ("alsa", "avfoundation", "dshow", "lavfi", "pulse", "v4l2", "x11grab")
@@ -51,10 +51,10 @@ def open_live(source: str, *, timeout: float, stop: threading.Event) -> Iterator
     """
     try:
         if _kind(source) == "pipe":
-            with _Pipe(source, timeout, stop) as pipe, av.open(pipe, "r") as container:
+            with _Pipe(source, timeout, stop) as pipe, av.open(pipe, "r", **ANY_METADATA) as container:
                 yield container
         else:
-            with av.open(**_open_arguments(source), timeout=timeout) as container:
+            with av.open(**_open_arguments(source), timeout=timeout, **ANY_METADATA) as container:
                 yield container
     except (FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{source}: cannot be opened ({error_reason(error)})") from error
