@@ -24,7 +24,7 @@ help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
 	@echo "make test       set up .venv with the development tools, then run every check:"
 	@echo "                ruff, pyright, import contracts, documentation, the wheel in an empty environment, pytest with the page in Chromium"
-	@echo "make test-all   the same with the tests that take longest, as continuous integration does"
+	@echo "make test-all   the same with the tests that take longest, before a release"
 	@echo "make test-fast  the quick unit tests, for use while editing"
 	@echo "make install    only set up the environment of 'make demo';  make dev: that of 'make test'"
 	@echo "make lint | types | imports | docs | wheel | pytest | page: one check of 'make test'"

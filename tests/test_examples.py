@@ -76,7 +76,7 @@ def test_notebook_shows_what_its_cells_gave():
     assert NOTEBOOK.stat().st_size < 2**20
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_notebook_runs(place):
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed")

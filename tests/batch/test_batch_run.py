@@ -53,6 +53,7 @@ def test_rows_equal_what_segment_returns(archive, tiny, undisturbed):
     assert [(row["path"], row["status"]) for row in failed] == [(str(archive / "clip-11.mp4"), "unreadable")]
 
 
+@pytest.mark.exhaustive
 def test_saved_files_are_written_and_rows_stay_the_same(ray_here, archive, tiny, undisturbed, tmp_path):
     assert run_in_process(archive, tiny, tmp_path / "out", "--save", "overlay,png") == 3
     rows = done_rows(tmp_path / "out")
@@ -63,6 +64,7 @@ def test_saved_files_are_written_and_rows_stay_the_same(ray_here, archive, tiny,
     assert [row | {"files": None} for row in rows] == done_rows(undisturbed)
 
 
+@pytest.mark.exhaustive
 def test_rerun_redoes_changed_files_and_failures_on_request(ray_here, archive, tiny, tmp_path, capsys):
     few = tmp_path / "few"
     few.mkdir()

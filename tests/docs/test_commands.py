@@ -35,7 +35,10 @@ def is_left_out(command: Command) -> bool:
     return elsewhere or command.text in REASONS or command.words[0] in OTHERS
 
 
-STORIES = sorted({command.page for command in ALL if not is_left_out(command)})
+STORIES = [
+    pytest.param(page, marks=[pytest.mark.exhaustive] if "lab-notes" in page else [])
+    for page in sorted({command.page for command in ALL if not is_left_out(command)})
+]
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_torch_export(exported, folder, capsys):
     assert "already exists" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 def test_onnx_and_openvino_exports(target, folder, clip, tmp_path):
     for package in TARGETS[target].runtime.packages:

@@ -142,7 +142,7 @@ def same(one, other):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_trials_are_reproducible_and_resumable(root, tmp_path):
     whole = run(root, tmp_path / "one")
     assert len(whole) == 9 and set(whole[0].tables) == set(TITLES)

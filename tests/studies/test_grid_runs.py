@@ -146,6 +146,7 @@ def test_failed_run_does_not_stop_the_others(tmp_path, capsys):
     assert "broken-seed0 failed" in (folder / "report/report.md").read_text()
 
 
+@pytest.mark.exhaustive
 def test_killed_study_resumes_with_parallel_runs_to_the_same_tables(toys, done, tmp_path):
     folder = tmp_path / "killed"
     options = ["checkpoint_interval_s=0.001", "-o", str(folder)]

@@ -147,9 +147,11 @@ def batch(*words: object, **environment: str) -> subprocess.Popen[str]:
 
 
 def finished(program: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return the exit code, and the result or the error."""
+    """Return the exit code, and the result or the error; Ray may print more after it."""
     result, message = program.communicate(timeout=900)
-    return program.returncode, ((result or message).strip().splitlines() or [""])[-1]
+    lines = (result or message).strip().splitlines() or [""]
+    errors = [line for line in lines if line.startswith("save-avs: ")]
+    return program.returncode, (errors or lines)[-1]
 
 
 def rows(url: str) -> list[dict[str, Any]]:
