@@ -223,6 +223,7 @@ def test_resume_after_a_kill_gives_the_right_result(point):
     assert [path.name for path in Path("out").iterdir()] == ["clip"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("extra", [[], ["--resume"]])
 def test_same_command_twice_at_once_keeps_one_result(extra):
     shutil.copy("clip.mp4", "other.mp4")

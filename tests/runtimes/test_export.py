@@ -117,6 +117,7 @@ def test_failed_export_leaves_no_files(folder, clip, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.exhaustive
 def test_full_disk_is_a_one_line_error(folder, clip, tmp_path):
     """As far as a program sees: no file may grow beyond what is left."""
     script = "import resource, sys; from save_avs.cli import main; "

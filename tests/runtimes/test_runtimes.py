@@ -52,7 +52,7 @@ def test_runtime_matches_torch_for_any_number_of_frames(name: str, folder: Path)
         torch.testing.assert_close(logits(others, frames), logits(torchs, frames), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_openvino_bfloat16_is_close_to_float32(folder: Path) -> None:
     pytest.importorskip("openvino")
     near = logits(load_model(folder, device="cpu", precision="bf16", runtime="openvino"), 2)
