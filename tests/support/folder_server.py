@@ -37,9 +37,7 @@ def on_s3(folder: Path) -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    httpx.post(
-        f"http://{host}:{port}/moto-api/reset"
-    ).raise_for_status()  # earlier servers' buckets
+    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()  # earlier servers' buckets
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
