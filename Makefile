@@ -18,7 +18,7 @@ QUICK := $(addprefix tests/,audio datasets formats inference metrics models synt
 	$(addprefix tests/training/test_,augment_image.py collate.py ema_and_optimizer.py recipe.py safe_yaml.py stage_schedule.py) \
 	$(wildcard tests/test_*.py)
 
-.PHONY: checks suites page test-all help demo test test-fast install dev system lint types imports docs pytest wheel dist sbom audit clean
+.PHONY: checks page test-all help demo test test-fast install dev system lint types imports docs pytest wheel dist sbom audit clean
 
 help:
 	@echo "make demo       set up .venv, then segment the bundled sample video with the bundled model"
@@ -37,17 +37,15 @@ demo: install
 	@echo "== demo: segmenting the bundled sample video with the bundled model"
 	@$(BIN)/save-avs demo
 
-test: checks suites
+test: checks pytest
 
 test-all: SELECTED :=
-test-all: checks suites
+test-all: checks pytest
 
-# Two at a time: each waits for packages, files or a browser now and then.
+# Two at a time: each waits for packages, files or a browser now and then. The page's tests are here, since beside three
+# processes of tests a recording of a second and a half gets longer than twenty.
 checks: dev system
-	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint types imports docs wheel
-
-suites: dev system
-	@$(MAKE) --no-print-directory --jobs 2 page pytest SELECTED="$(SELECTED)"
+	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint types imports docs wheel page
 
 test-fast: dev
 	@echo "== pytest: quick unit tests, $(JOBS) processes, one torch thread each"
