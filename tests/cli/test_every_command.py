@@ -146,7 +146,10 @@ def test_dry_run_prints_a_plan_and_writes_nothing(name, place, capsys):
     assert everything(place.parent) == before
 
 
-@pytest.mark.parametrize("name", JSON)
+LONG = [pytest.mark.exhaustive]  # an export of the whole model
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=LONG if n == "export" else []) for n in JSON])
 def test_stdout_is_one_document(name, place, capsys):
     assert main([*name.split(), *WORK[name], "--json"]) in (0, 3)  # data check finds splits missing
     json.loads(capsys.readouterr().out)

@@ -97,7 +97,7 @@ assert not isinstance(telemetry, NNCFTelemetry)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_quantizing_says_nothing_to_stdout_and_nothing_to_its_makers() -> None:
     """In a process of its own: NNCF never reports where pytest is."""
     pytest.importorskip("openvino")

@@ -40,6 +40,7 @@ def test_a_server_shows_and_cancels_a_job_of_another(postgres_url, tmp_path):
         assert first.client.get(f"/v1/jobs/{id}").status_code == 404
 
 
+@pytest.mark.exhaustive
 def test_a_server_without_file_handles_refuses_and_recovers(tiny, video, tmp_path):
     with server(tmp_path, tiny, "--device", "cpu") as (process, client):
         files = {"file": ("clip.mp4", video.read_bytes())}
@@ -108,6 +109,7 @@ def test_work_in_the_background_goes_on_after_errors_and_shows_them(tmp_path, mo
         assert capfd.readouterr().err.count(problem) == 1  # not at each attempt
 
 
+@pytest.mark.exhaustive
 def test_a_server_is_not_ready_while_its_database_is_away(postgres_server, tmp_path):
     with idle_service(tmp_path, database=postgres_server.url, lease=3) as own:
         id = own.accepted(b"no video")

@@ -236,7 +236,7 @@ def test_command_reports_on_scenes_and_resumes(command, model, root, tmp_path, c
     assert "other settings" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_command_reports_on_v3(command, model, root, tmp_path):
     corpora = {split: Corpus.load(root, split) for split in ("train", "val", "zero-shot")}
     tree = write_layout("v3", LayoutRequest(corpora, 12, 5, (40, 48)), tmp_path / "tree")

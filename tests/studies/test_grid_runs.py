@@ -131,6 +131,7 @@ def test_dry_run_lists_the_runs_and_writes_nothing(toys, done, tmp_path, capsys)
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.exhaustive
 def test_failed_run_does_not_stop_the_others(tmp_path, capsys):
     variants = {
         "both": {},

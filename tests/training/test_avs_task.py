@@ -199,6 +199,7 @@ def test_training_learns_which_of_two_objects_sounds(tmp_path):
     assert figures["miou"] > 0.8
 
 
+@pytest.mark.exhaustive
 def test_semantic_stage_learns_the_classes(tmp_path):
     options = {"steps": 60, "batch_size": 2, "lr": 5e-3, "semantic_weight": 1.0}
     options["trainable"] = ("adapter", "audio_adapter", "mask_decoder", "semantic")

@@ -107,6 +107,7 @@ def retry_open(url: str):
     raise AssertionError(f"nothing listens at {url}")
 
 
+@pytest.mark.exhaustive
 @needs_ffmpeg
 def test_rtsp_camera_until_the_iterator_is_closed(video, tmp_path):
     with Rtsp(video, tmp_path) as camera:

@@ -87,7 +87,7 @@ def vit_b(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], 
     return state, {"Meta": folder / "sam_vit_b.pth", "Hugging Face": folder / "hub"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("publisher", ["Meta", "Hugging Face"])
 @pytest.mark.parametrize("size", [256, 512, 1024])
 @torch.no_grad()
