@@ -147,11 +147,10 @@ def batch(*words: object, **environment: str) -> subprocess.Popen[str]:
 
 
 def finished(program: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return the exit code, and the result or the error; Ray may print more after it."""
+    """Return the exit code, and the result or the error; Ray may print more, on both."""
     result, message = program.communicate(timeout=900)
-    lines = (result or message).strip().splitlines() or [""]
-    errors = [line for line in lines if line.startswith("save-avs: ")]
-    return program.returncode, (errors or lines)[-1]
+    errors = [line for line in message.splitlines() if line.startswith("save-avs: ")]
+    return program.returncode, (errors or (result or message).strip().splitlines() or [""])[-1]
 
 
 def rows(url: str) -> list[dict[str, Any]]:
