@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 from save_avs import segment
-from save_avs.inference.settings import OUTPUTS
 from save_avs.runtimes import load_model
 from save_avs.serving.api import RESULT_FILES
+from save_avs.serving.job import SERVED_OUTPUTS
 from tests.support.sample_videos import make_sound, make_video
 from tests.support.service import names
 
 
 def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
-    id = served.accepted(video, save=",".join(OUTPUTS), fps="5", threshold="0.4")
+    id = served.accepted(video, save=",".join(SERVED_OUTPUTS), fps="5", threshold="0.4")
     job = served.ended(id)
     assert job["state"] == "done" and job["error"] is None and job["warnings"] == []
     assert job["options"] == {
@@ -29,7 +29,7 @@ def test_a_job_from_its_video_to_its_files(served, tiny, video, tmp_path):
         "smooth": 0.0,
         "objects": False,
         "track": False,
-        "save": list(OUTPUTS),
+        "save": list(SERVED_OUTPUTS),
     }
     assert job["created"] <= job["started"] <= job["ended"] < job["expires"]
     assert list(job["results"]) == [name for name in RESULT_FILES if name != "mask.png"]  # of a prompt
@@ -92,6 +92,7 @@ def test_the_overlay_can_be_read_in_parts(served, video):
         ({"fps": "nan"}, "fps"),
         ({"threshold": "1"}, "threshold"),
         ({"save": "film"}, "save"),
+        ({"save": "frames"}, "save"),
         ({"save": ""}, "save"),
         ({"speed": "2"}, "speed: Extra inputs are not permitted"),
         ({"url": "http://example.org/a.mp4"}, "Wrong parts"),

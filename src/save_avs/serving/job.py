@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from save_avs.errors import SaveAvsError
 from save_avs.inference.settings import DEFAULT_OUTPUTS, MAX_SMOOTH, OUTPUTS
 
+SERVED_OUTPUTS = tuple(name for name in OUTPUTS if name != "frames")  # whole images, which no route hands out
 ID_PATTERN = "^[0-9a-f]{32}$"  # 128 random bits: anyone who knows the id may see the job
 
 
@@ -65,7 +66,7 @@ class JobOptions(BaseModel):
     smooth: float = Field(default=0.0, ge=0, le=MAX_SMOOTH)
     objects: _Switch = False
     track: _Switch = False
-    save: Annotated[list[Literal[OUTPUTS]], BeforeValidator(_split)] = Field(  # type: ignore[valid-type]
+    save: Annotated[list[Literal[SERVED_OUTPUTS]], BeforeValidator(_split)] = Field(  # type: ignore[valid-type]
         default=list(DEFAULT_OUTPUTS), validate_default=True
     )
 
