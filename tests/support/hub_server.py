@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+from huggingface_hub import constants
+
 from tests.support.file_server import Answer, FileServer, Handler, serving, well
 
 LARGE = (".safetensors",)  # stored by their sha256; other files are git blobs
@@ -124,3 +127,17 @@ def hub() -> Iterator[Hub]:
         found = Hub(server)
         server.usual = found.answer
         yield found
+
+
+def use_hub(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what HF_ENDPOINT does when huggingface_hub is imported."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+def use_hub_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Do what HF_HOME does when huggingface_hub is imported; return the folder."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    return folder

@@ -25,7 +25,7 @@ from save_avs.models.serialization import CONFIG, WEIGHTS
 from save_avs.runtimes import load_model
 from save_avs.weights.hub import HubRepository, fetch_from_hub
 from tests.support.file_server import cut
-from tests.support.hub_server import Hub, hub
+from tests.support.hub_server import Hub, hub, use_hub, use_hub_cache
 from tests.support.tiny_model import shake, tiny_batch, tiny_model
 
 FILES = (CONFIG, WEIGHTS)
@@ -40,24 +40,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    return tmp_path / "hub"
+    return use_hub_cache(tmp_path / "hub", monkeypatch)
 
 
 @pytest.fixture
 def server(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with hub() as found:
-        use(found.endpoint, monkeypatch)
+        use_hub(found.endpoint, monkeypatch)
         found.push(folder)
         yield found
-
-
-def use(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do what HF_ENDPOINT does when huggingface_hub is imported."""
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 def load(name: str | Path) -> SAVE:
@@ -199,7 +190,7 @@ def test_cached_commit_needs_no_request(server):
 
 def test_cached_model_loads_while_the_hub_is_down(server, monkeypatch):
     load("hf:owner/tiny")
-    use("http://127.0.0.1:9", monkeypatch)
+    use_hub("http://127.0.0.1:9", monkeypatch)
     assert load("hf:owner/tiny").name == "tiny"
 
 
@@ -226,7 +217,7 @@ def test_download_that_is_not_what_the_hub_lists_is_refused(server, name):
 def test_file_damaged_in_the_cache_is_refused(server):
     folder = fetch_from_hub(HubRepository("owner/tiny"), FILES)
     (folder / CONFIG).resolve().write_text('{"name": "other"}')
-    with pytest.raises(DataError, match="remove it and load the model again"):
+    with pytest.raises(DataError, match="remove it and try again"):
         load("hf:owner/tiny")
 
 
@@ -247,7 +238,7 @@ def test_malformed_name_is_refused(name):
     [
         ("hf:owner/other", SaveAvsError, "No model owner/other on .* or set HF_TOKEN if it is private"),
         ("hf:owner/tiny@v2", SaveAvsError, "owner/tiny has no revision v2"),
-        ("hf:owner/tiny@text", UsageError, r"is not a SAVE model: it has no config\.json"),
+        ("hf:owner/tiny@text", UsageError, r"owner/tiny@text has no config\.json: name a repository"),
     ],
     ids=["repository", "revision", "file"],
 )
@@ -260,7 +251,7 @@ def test_error_names_a_missing_repository_or_file(server, tmp_path, name, kind, 
 
 
 def test_unreachable_hub_is_named(cache, monkeypatch):
-    use("http://127.0.0.1:9", monkeypatch)
+    use_hub("http://127.0.0.1:9", monkeypatch)
     monkeypatch.setattr("time.sleep", lambda _: None)  # between the client's attempts
     with pytest.raises(
         SaveAvsError, match=r"127\.0\.0\.1:9 cannot be reached, and hf:owner/tiny@main is not"

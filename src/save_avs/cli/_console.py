@@ -125,6 +125,9 @@ def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, no_color: bool, **rest: Any) -> Any:
         output_settings.quiet, output_settings.verbose, output_settings.after_stop = quiet, verbose, None
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # huggingface_hub's retries; the error names them
+        if quiet:
+            os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
         logging.captureWarnings(True)
         if logging.lastResort is not None:  # prints what libraries log
             logging.lastResort.setFormatter(_EscapingFormatter())

@@ -1,27 +1,12 @@
-"""Loading models for commands: announced on stderr, and from the Hub where the name says so."""
+"""Loading models for commands, announced on stderr."""
 
 import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from save_avs.cli._console import output_settings, print_info
-
-
-def resolve_model(name: str) -> str | Path:
-    """Return the model's name or folder; a model on the Hub is downloaded first."""
-    from save_avs.runtimes.loading import find_model_folder
-    from save_avs.weights.hub import HUB_PREFIX
-
-    if not name.startswith(HUB_PREFIX):
-        return name
-    from huggingface_hub.utils import disable_progress_bars
-
-    if output_settings.quiet or not sys.stderr.isatty():
-        disable_progress_bars()
-    return find_model_folder(name)
+from save_avs.cli._console import print_info
 
 
 def load_and_announce(name: str, *, device: str, precision: str, runtime: str = "torch") -> Any:
@@ -29,7 +14,7 @@ def load_and_announce(name: str, *, device: str, precision: str, runtime: str = 
     with collection_paused():
         from save_avs.runtimes import load_model
 
-        model = load_model(resolve_model(name), device=device, precision=precision, runtime=runtime)
+        model = load_model(name, device=device, precision=precision, runtime=runtime)
     print_info(f"model {model.name} on {model.device}, {model.precision}, {model.runtime}")
     return model
 

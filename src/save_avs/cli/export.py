@@ -41,17 +41,15 @@ def export(
     The folder holds the graph (frames and sound in, probabilities out), model.json, run.py, an example and a
     README. It appears only when its own runner gives the masks of PyTorch on the clip.
     """
-    from save_avs.cli._models import resolve_model
     from save_avs.runtimes.export import export_model
     from save_avs.runtimes.export_targets import get_target
 
     folder = output or Path("runs/export") / f"{Path(model).name}-{to}"
-    source = resolve_model(model)
     if dry_run:
         get_target(to, precision)
         print_line(f"would export {model} for {to} in {precision} -> {folder}")
         return 0
-    found = export_model(source, folder, to=to, precision=precision, check=check, overwrite=overwrite)
+    found = export_model(model, folder, to=to, precision=precision, check=check, overwrite=overwrite)
     if as_json:
         print_block(json_document({"version": 1, "folder": str(folder), "check": asdict(found)}))
         return 0

@@ -53,7 +53,6 @@ def teach(
                 raise UsageError(f"{folder}: no such folder")
         print_line(f"would teach {model} '{name}' in {plural(steps, 'step')} -> {target}")
         return 0
-    from save_avs.cli._models import resolve_model
     from save_avs.cli._training_progress import TrainingProgress
     from save_avs.training.teach_new_class import teach as run
 
@@ -63,7 +62,7 @@ def teach(
             images,
             sounds,
             target,
-            model=resolve_model(model),
+            model=model,
             boxes=boxes,
             prompt_model=prompt_model,
             corpus=corpus,

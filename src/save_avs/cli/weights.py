@@ -46,7 +46,7 @@ def fetch(
         Option(
             "--from",
             metavar="URL|FILE",
-            help="Source instead of the publisher; repeatable, and tried in turn.",
+            help="Instead of the publisher: a URL, hf:OWNER/NAME, file or folder; repeatable, tried in turn.",
         ),
     ] = None,
     offline: Annotated[bool, Option("--offline", help="Do not use the network.")] = False,

@@ -16,9 +16,11 @@ from save_avs._download import DEFAULT_RETRY, RetryPolicy, check_free_space, dis
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import cached_path, read_record, write_record
 from save_avs.weights.file_check import find_defect
+from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
 from save_avs.weights.identity import FileIdentity, sha256_of
 from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
 
+_HTTP = ("http://", "https://")
 _RESUMABLE = ". The partial download was kept; run the command again to resume"
 _logger = logging.getLogger(__name__)
 
@@ -51,9 +53,10 @@ def fetch_weights(
 
     Args:
         weights: what to fetch.
-        sources: URLs (http, https, file), files or folders instead of the publisher's, tried in turn. A URL
-            that ends in "/" and a folder hold the files under their names.
-        offline: do not use the network: only files and folders among the sources, and the cache.
+        sources: URLs (http, https, file), repositories on the Hub (hf:OWNER/NAME), files or folders instead
+            of the publisher's, tried in turn. A URL that ends in "/", a repository and a folder hold the
+            files under their names.
+        offline: do not use the network: only files and folders among the sources, and the caches.
         on_progress: receives the task ("fetching FILE", "checking FILE"), and the bytes that are done and of
             all (None where the server does not say).
         on_message: receives why a source was given up for the next.
@@ -69,8 +72,8 @@ def fetch_weights(
     """
     for source in sources:
         _check_source(source)
-    fetches = [_FileFetch(weights, file, on_progress, on_message, retry) for file in weights.files]
-    return [fetch.run(sources, offline=offline) for fetch in fetches]
+    fetches = [_FileFetch(weights, file, on_progress, on_message, retry, offline) for file in weights.files]
+    return [fetch.run(sources) for fetch in fetches]
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,13 @@ class _FileFetch:
     on_progress: OnProgress
     on_message: Callable[[str], None]
     retry: RetryPolicy
+    offline: bool
 
     @property
     def target(self) -> Path:
         return cached_path(self.file, self.weights.name)
 
-    def run(self, sources: Sequence[str], *, offline: bool) -> FetchedFile:
+    def run(self, sources: Sequence[str]) -> FetchedFile:
         target = self.target
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):  # a concurrent fetch waits for the file
@@ -95,7 +99,7 @@ class _FileFetch:
                 return FetchedFile(target, self._check_cached(), new=False)
             usable = [self._location(source) for source in sources if self._applies(source)]
             usable = usable or [self.file.url]
-            if offline and not (usable := [source for source in usable if not _is_remote(source)]):
+            if self.offline and not (usable := [source for source in usable if not source.startswith(_HTTP)]):
                 raise UsageError(
                     f"{target} is not there, and --offline forbids a download: "
                     f"give --from FILE, or copy it there from {self.file.url}"
@@ -133,8 +137,12 @@ class _FileFetch:
         target = self.target
         part = target.with_name(f".{target.name}.part")
 
-        if _is_remote(source):
-            on_bytes = partial(self.on_progress, f"fetching {self.file.file}")
+        on_bytes = partial(self.on_progress, f"fetching {self.file.file}")
+        if source.startswith(HUB_PREFIX):
+            repository, name = HubRepository.parse(source.rpartition("/")[0]), self.file.file
+            folder = fetch_from_hub(repository, [name], on_bytes=on_bytes, local_files_only=self.offline)
+            _link(folder / name, part)
+        elif source.startswith(_HTTP):
             size, retry = self.file.size, self.retry
             download(source, part, size=size, on_bytes=on_bytes, retry=retry, hint=_RESUMABLE)
         else:
@@ -189,16 +197,27 @@ def _copy(source: Path, part: Path) -> None:
         raise
 
 
+def _link(cached: Path, part: Path) -> None:
+    """Give a file in the Hub's cache a second name, or copy it where the file system cannot."""
+    discard_partial(part)
+    try:
+        part.hardlink_to(cached.resolve())
+    except OSError:
+        _copy(cached, part)
+
+
 def _check_source(source: str) -> None:
     scheme = urlsplit(source).scheme
     if "://" in source and scheme not in ("http", "https", "file"):
-        raise UsageError(f"--from {source}: only http, https and file URLs are supported")
-    if not _is_remote(source) and not _local_path(source).exists():
+        raise UsageError(f"--from {source}: only http, https and file URLs and hf:OWNER/NAME are supported")
+    if source.startswith(HUB_PREFIX):
+        HubRepository.parse(source)
+    elif not _is_remote(source) and not _local_path(source).exists():
         raise UsageError(f"--from {source}: no such file or folder")
 
 
 def _is_remote(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
+    return source.startswith((*_HTTP, HUB_PREFIX))
 
 
 def _local_path(source: str) -> Path:
@@ -206,4 +225,6 @@ def _local_path(source: str) -> Path:
 
 
 def _holds_several(source: str) -> bool:
-    return source.endswith("/") or (not _is_remote(source) and _local_path(source).is_dir())
+    if source.startswith(_HTTP):
+        return source.endswith("/")
+    return source.startswith(HUB_PREFIX) or _local_path(source).is_dir()

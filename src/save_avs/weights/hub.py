@@ -1,16 +1,17 @@
-"""Models on the Hugging Face Hub.
+"""Models and published weights on the Hugging Face Hub.
 
 ``huggingface_hub`` downloads and caches them: its variables (HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE)
 apply, and its cache is shared with other programs.
 """
 
-import hashlib
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from save_avs._download import OnBytes
 from save_avs._text import first_line
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.identity import sha256_of
@@ -40,7 +41,9 @@ class HubRepository:
         return f"{HUB_PREFIX}{self.name}@{self.revision}"
 
 
-def fetch_from_hub(repository: HubRepository, files: Sequence[str], **options: Any) -> Path:
+def fetch_from_hub(
+    repository: HubRepository, files: Sequence[str], *, on_bytes: OnBytes | None = None, **options: Any
+) -> Path:
     """Download files of a repository into the Hub's cache, and check them against the hashes that name them.
 
     The first file resolves the revision to a commit, the others come from that commit. A commit that is in
@@ -49,6 +52,7 @@ def fetch_from_hub(repository: HubRepository, files: Sequence[str], **options: A
     Args:
         repository: which.
         files: names; all of them are needed.
+        on_bytes: receives the progress of each download, instead of the library's bar.
         options: of ``hf_hub_download``: ``token``, ``cache_dir``, ``local_files_only``, ``force_download``.
 
     Returns:
@@ -60,6 +64,8 @@ def fetch_from_hub(repository: HubRepository, files: Sequence[str], **options: A
         DataError: when a file is not the one that the Hub lists.
         SaveAvsError: when the Hub cannot be reached, or has no such repository or revision.
     """
+    if on_bytes is not None:
+        options["tqdm_class"] = _bar_reporting_to(on_bytes)
     revision, path = repository.revision, Path()
     for name in files:
         path = _download(repository, name, revision, options)
@@ -94,13 +100,31 @@ def _download(repository: HubRepository, name: str, revision: str, options: Mapp
             f"{constants.ENDPOINT} cannot be reached, and {repository} is not cached"
         ) from error
     except errors.EntryNotFoundError as error:
-        raise UsageError(f"{repository} is not a SAVE model: it has no {name}") from error
+        raise UsageError(f"{repository} has no {name}: name a repository that contains it") from error
     except Exception as error:  # of the HTTP client; those of this system, such as a full disk, have a number
         if getattr(error, "errno", None):
             raise
         raise SaveAvsError(
             f"{repository}: downloading {name} failed ({first_line(error)}): try again"
         ) from error
+
+
+def _bar_reporting_to(on_bytes: OnBytes) -> type:
+    """Return a class of progress bars, for ``tqdm_class``, that draw nothing and report their bytes."""
+    from huggingface_hub.utils import tqdm
+
+    received = 0  # of all bars: xet has one for what arrives and one for what is written
+
+    class ReportingBar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs | {"disable": False, "file": io.StringIO()})
+
+        def display(self, msg: str | None = None, pos: int | None = None) -> None:
+            nonlocal received
+            received = max(received, int(self.n))
+            on_bytes(received, self.total)
+
+    return ReportingBar
 
 
 def push_folder(
@@ -136,12 +160,10 @@ def push_folder(
 
 def _check_hash(path: Path) -> None:
     """Compare a file with the hash by which the cache names its blob: a sha256, or git's of small files."""
+    from huggingface_hub.utils.sha import git_hash
+
     blob = path.resolve()
-    actual = {64: sha256_of, 40: _git_blob_sha1}.get(len(blob.name), lambda file: file.name)(blob)
+    digests = {64: sha256_of, 40: lambda file: git_hash(file.read_bytes())}
+    actual = digests.get(len(blob.name), lambda file: file.name)(blob)
     if actual != blob.name:
-        raise DataError(f"{blob}: damaged (its hash is {actual[:12]}...): remove it and load the model again")
-
-
-def _git_blob_sha1(file: Path) -> str:
-    content = file.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        raise DataError(f"{blob}: damaged (its hash is {actual[:12]}...): remove it and try again")

@@ -18,7 +18,7 @@ class WeightsFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str
-    url: str  # the publisher's address
+    url: str  # the publisher's address: http, https, or hf:OWNER/NAME/FILE on the Hugging Face Hub
     size: int | None = None  # bytes
     sha256: str | None = None  # of the complete file
     sha256_prefix: str | None = None  # the first digits of it, where no more is published
