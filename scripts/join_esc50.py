@@ -1,6 +1,10 @@
 """Join ESC-50's free recordings to the cutouts of the classes that make those sounds, as a new corpus.
 
     python scripts/join_esc50.py corpora/tuxpaint --root ESC-50 -o corpora/small
+    python scripts/join_esc50.py corpora/tuxpaint --root ESC-50 -o corpora/heard --held-out
+
+The first is for training. In the second a class has no sound but the recordings that the first leaves out of
+training, for ``save-avs eval --data scenes``: how well a model knows sounds that others recorded.
 
 ESC-50 as a whole is under CC BY-NC. ``esc50_free.csv`` lists the 1,769 clips whose own license is CC0 or
 CC BY, with their authors; ``esc50.yaml`` says which of the 50 sounds belong to which class.
@@ -38,7 +42,9 @@ class JoinedRecordings(NamedTuple):
     missing: int
 
 
-def join_esc50(corpus: str | Path, root: str | Path, target: str | Path) -> JoinedRecordings:
+def join_esc50(
+    corpus: str | Path, root: str | Path, target: str | Path, *, held_out: bool = False
+) -> JoinedRecordings:
     """Write a corpus with the free recordings among the sounds of its classes, and who made them.
 
     Recordings of the last fold serve validation alone.
@@ -47,6 +53,7 @@ def join_esc50(corpus: str | Path, root: str | Path, target: str | Path) -> Join
         corpus: with cutouts of the classes; it stays as it is.
         root: ESC-50's repository, or any folder of its clips under their names.
         target: a folder that does not exist yet.
+        held_out: join recordings of the last fold alone, for testing, in place of the corpus's own sounds.
 
     Raises:
         UsageError: no class of the corpus makes one of the sounds, or the folder has no free clip of them.
@@ -56,13 +63,17 @@ def join_esc50(corpus: str | Path, root: str | Path, target: str | Path) -> Join
         match[1]: path for path in sorted(Path(root).rglob("*")) if (match := _CLIP.fullmatch(path.stem))
     }
     with atomic_folder(Path(target)) as folder:
-        shutil.copytree(find_corpus(corpus), folder, dirs_exist_ok=True)
+        left_out = shutil.ignore_patterns("sounds") if held_out else None
+        shutil.copytree(find_corpus(corpus), folder, dirs_exist_ok=True, ignore=left_out)
         manifest = Manifest.load(folder)
         splits = dict(manifest.splits)
         for name, cutouts in plan["cutouts"].items():
             for cutout in cutouts:
                 _move_silent_cutout(folder, cutout, name, splits)
         wanted = list(_free_recordings(folder, plan["classes"]))
+        last_fold = f"{plan['held_out_fold']}-"
+        if held_out:
+            wanted = [(name, row) for name, row in wanted if row["clip"].startswith(last_fold)]
         found = [(name, row) for name, row in wanted if row["clip"] in clips]
         if not wanted:
             raise UsageError(f"{corpus} has no class that makes one of ESC-50's sounds: nothing to join")
@@ -73,8 +84,8 @@ def join_esc50(corpus: str | Path, root: str | Path, target: str | Path) -> Join
             path = folder / "sounds" / name / f"esc50-{source.name}"
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, path)
-            held_out = row["clip"].startswith(f"{plan['held_out_fold']}-")
-            splits[path.relative_to(folder).as_posix()] = ("val",) if held_out else ("train",)
+            split = "test" if held_out else "val" if row["clip"].startswith(last_fold) else "train"
+            splits[path.relative_to(folder).as_posix()] = (split,)
         manifest.model_copy(update={"splits": splits}).save(folder)
         _write_credits(folder / CREDITS, [row for _, row in found])
     return JoinedRecordings(len(found), len({name for name, _ in found}), len(wanted) - len(found))
@@ -114,11 +125,14 @@ def main() -> None:
     parser.add_argument("corpus", help="a corpus's folder, or: sample")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="your copy of ESC-50")
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="OUT", help="corpus to make")
+    parser.add_argument(
+        "--held-out", action="store_true", help="only recordings that training leaves out, for testing"
+    )
     arguments = parser.parse_args()
     if not arguments.root.is_dir():
         parser.error(f"--root {arguments.root}: no such folder")
     try:
-        joined = join_esc50(arguments.corpus, arguments.root, arguments.output)
+        joined = join_esc50(arguments.corpus, arguments.root, arguments.output, held_out=arguments.held_out)
     except SaveAvsError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -59,6 +59,15 @@ def test_free_recordings_join_their_classes_and_the_last_fold_validates(folders,
     assert (folders[0] / "cutouts/silent/sedan.png").exists()
 
 
+def test_held_out_recordings_replace_the_corpus_s_own_sounds(folders, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert join_esc50(*folders, out, held_out=True)[:2] == (1, 1)
+    (sound,) = (out / "sounds").rglob("*.wav")
+    assert sound.name == "esc50-5-203128-A-0.wav"
+    assert Manifest.load(out).splits["sounds/dog/esc50-5-203128-A-0.wav"] == ("test",)
+    assert (out / "cutouts/dog/dog.png").exists() and (folders[0] / "sounds/dog/dog.wav").exists()
+
+
 def test_command_says_what_was_joined_and_what_cannot_be(folders, tmp_path, capsys, monkeypatch) -> None:
     corpus, root = map(str, folders)
     out = tmp_path / "out"
