@@ -76,7 +76,7 @@ def _match_published(file: Path, identity: FileIdentity) -> tuple[str, str | Non
         return f"by its name and size {named.name}; {named.sha256_source}" if named else "", None
     if not before.matches(identity):
         return "", f"it is not the file that was fetched (sha256 {before.sha256[:12]}...)"
-    return f"{before.name}, as recorded at its first download (no published sha256)", None
+    return f"{before.name}, as recorded at its first download", None
 
 
 def _inspect_state(state: Mapping[str, Tensor], found: Inspection) -> None:

@@ -97,8 +97,9 @@ class _FileFetch:
         with FileLock(target.with_name(f".{target.name}.lock")):  # a concurrent fetch waits for the file
             if target.is_file():
                 return FetchedFile(target, self._check_cached(), new=False)
-            usable = [self._location(source) for source in sources if self._applies(source)]
-            usable = usable or [self.file.url]
+            given = [source for source in sources if self._applies(source)]
+            inside = f"/{self.file.file}"
+            usable = [s.rstrip("/") + inside if _holds_several(s) else s for s in given] or [self.file.url]
             if self.offline and not (usable := [source for source in usable if not source.startswith(_HTTP)]):
                 raise UsageError(
                     f"{target} is not there, and --offline forbids a download: "
@@ -173,13 +174,10 @@ class _FileFetch:
             raise DataError(mismatch)
         return FileIdentity(name=self.weights.name, size=size, sha256=sha256)
 
-    def _location(self, source: str) -> str:
-        return f"{source.rstrip('/')}/{self.file.file}" if _holds_several(source) else source
-
     def _applies(self, source: str) -> bool:
         """Return whether a source is for this file: a folder is; a file by its name, or if unknown."""
         remote = unquote(urlsplit(source).path).rsplit("/", 1)[-1]
-        name = remote if _is_remote(source) else _local_path(source).name
+        name = remote if source.startswith(_HTTP) else _local_path(source).name
         others = {other.file for other in self.weights.files} - {self.file.file}
         is_weights = self.file == self.weights.weights and name not in others
         return _holds_several(source) or name == self.file.file or is_weights
@@ -212,12 +210,8 @@ def _check_source(source: str) -> None:
         raise UsageError(f"--from {source}: only http, https and file URLs and hf:OWNER/NAME are supported")
     if source.startswith(HUB_PREFIX):
         HubRepository.parse(source)
-    elif not _is_remote(source) and not _local_path(source).exists():
+    elif not source.startswith(_HTTP) and not _local_path(source).exists():
         raise UsageError(f"--from {source}: no such file or folder")
-
-
-def _is_remote(source: str) -> bool:
-    return source.startswith((*_HTTP, HUB_PREFIX))
 
 
 def _local_path(source: str) -> Path:
