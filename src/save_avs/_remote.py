@@ -1,14 +1,22 @@
 """Files behind URLs, on any file system that fsspec opens."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from save_avs._extras import require
 from save_avs._text import one_line
-from save_avs.errors import DataError
+from save_avs.errors import DataError, SaveAvsError
 
 _PROTOCOLS = ("http://", "https://", "s3://", "gs://", "gcs://", "az://", "abfs://", "hdfs://")
+
+
+class RemotePath(PurePosixPath):
+    """A URL, taken apart and joined as a path."""
+
+    def __str__(self) -> str:
+        return super().__str__().replace(":/", "://", 1)  # a path has no empty parts
 
 
 def is_remote(location: str) -> bool:
@@ -24,17 +32,28 @@ def filesystem(url: str) -> tuple[Any, str]:
     return url_to_fs(url)
 
 
-def fetch(url: str, file: Path, on_progress: Callable[[], None] = lambda: None) -> str:
-    """Copy a remote file to a local one, and return its ETag, empty where the server gives none.
+@contextmanager
+def reading(url: str, error_type: type[SaveAvsError] = DataError) -> Iterator[None]:
+    """Turn what any file system raises in the block into an error of one line."""
+    try:
+        yield
+    except SaveAvsError:
+        raise
+    except FileNotFoundError as error:
+        raise error_type(f"{url}: missing") from error
+    except Exception as error:  # every file system raises its own errors
+        raise error_type(f"{url}: cannot be read ({one_line(error)})") from error
+
+
+def fetch(url: str, file: Path, on_progress: Callable[[], None] = lambda: None) -> None:
+    """Copy a remote file to a local one.
 
     Raises:
-        DataError: it cannot be downloaded.
+        DataError: it is missing, or cannot be read.
     """
-    try:
-        from fsspec.callbacks import Callback
+    require("cluster", "fsspec")
+    from fsspec.callbacks import Callback
 
+    with reading(url):
         files, path = filesystem(url)
         files.get_file(path, str(file), callback=Callback(hooks={"": lambda *_, **__: on_progress()}))
-        return files.info(path).get("ETag") or ""
-    except Exception as error:  # every file system raises its own errors
-        raise DataError(f"{url}: cannot be downloaded ({one_line(error)})") from error

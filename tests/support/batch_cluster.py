@@ -1,6 +1,6 @@
 """A Ray cluster whose nodes share no disk and have networks of their own, all on this machine.
 
-    python -m tests.support.batch_cluster [--videos 40]
+    python -m tests.support.batch_cluster [--videos 40] [--frames 25]
 
 Every node has namespaces of its own: private temporary folders, caches and shared memory, processes, a host
 name, and an address in 192.0.2.0/24 on a bridge. Storage is an S3 server (moto's). Runs ``save-avs batch`` on
@@ -146,9 +146,9 @@ def batch(*words: object, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def finished(program: subprocess.Popen[str]) -> tuple[int, str]:
+def finished(program: subprocess.Popen[str], seconds: float = 900) -> tuple[int, str]:
     """Return the exit code, and the result or the error; Ray may print more, on both."""
-    result, message = program.communicate(timeout=900)
+    result, message = program.communicate(timeout=seconds)
     errors = [line for line in message.splitlines() if line.startswith("save-avs: ")]
     return program.returncode, (errors or (result or message).strip().splitlines() or [""])[-1]
 
@@ -174,7 +174,7 @@ def show(text: str, fact: bool, detail: object = "") -> None:
         raise SystemExit(1)
 
 
-def check(videos: int) -> None:
+def check(videos: int, frames: int) -> None:
     """Run everything; this process is in namespaces of its own."""
     import s3fs
 
@@ -188,7 +188,7 @@ def check(videos: int) -> None:
     with tempfile.TemporaryDirectory(prefix="cluster-") as name:
         private = Path(name)  # hidden from the other nodes
         os.environ |= {"SAVE_AVS_CACHE": f"{private}/cache", "HF_HOME": f"{private}/hf"}
-        clips, model = make_videos(private / "clips", videos, broken=0, frames=25), tiny_model()
+        clips, model = make_videos(private / "clips", videos, broken=0, frames=frames), tiny_model()
         shake(model)
         folder = save_model(model, private / "model")
         with head(private):
@@ -261,6 +261,7 @@ def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
 
     No run can end before all of this was done, however slow it is: its videos are held back.
     """
+    patience = 900 + 30 * len(list(clips.iterdir()))
     server = ThreadingHTTPServer((HEAD, 9001), partial(HeldBackFiles, directory=str(clips)))
     Thread(target=server.serve_forever, daemon=True).start()
     names = sorted(path.name for path in clips.iterdir())
@@ -270,7 +271,7 @@ def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
     program = batch(*words, "-o", "s3://data/killed")
 
     def wait_for_rows(look: Callable[[list[dict[str, Any]]], Any]) -> int:
-        wait_for(lambda: look(rows("s3://data/killed")) or program.poll() is not None)
+        wait_for(lambda: look(rows("s3://data/killed")) or program.poll() is not None, patience)
         assert program.poll() is None, program.communicate()
         return len(rows("s3://data/killed"))
 
@@ -284,8 +285,12 @@ def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
     counts.append(wait_for_rows(lambda found: "node-4" in {row["node"] for row in found}))
     program.kill()
     program.communicate()
+    HeldBackFiles.release(24 + len(names) // 2)
+    program = batch(*words, "-o", "s3://data/killed")
+    counts.append(wait_for_rows(lambda found: len(found) >= 24 + len(names) // 4))
+    workers += kill_workers(workers_of_ray())
     HeldBackFiles.release(len(names))
-    code, line = finished(batch(*words, "-o", "s3://data/killed"))
+    code, line = finished(program, patience)
     found = rows("s3://data/killed")
     done = ", ".join(map(str, counts))
     shares = Counter(row["node"] for row in found)
@@ -294,7 +299,9 @@ def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
         code == 0,
         f"after {done} of {len(names)}; {line}; {time.monotonic() - start:.0f} s in all; {shares}",
     )
-    code, line = finished(batch(*words, "-o", "s3://data/undisturbed"))
+    start = time.monotonic()
+    code, line = finished(batch(*words, "-o", "s3://data/undisturbed"), patience)
+    line = f"{line}; {time.monotonic() - start:.0f} s"
     same = len(found) == len(names) and results(found) == results(rows("s3://data/undisturbed"))
     show(f"{len(found)} rows, each video once, equal to an undisturbed run", code == 0 and same, line)
     fourth.kill()
@@ -323,10 +330,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--videos", type=int, default=40)
+    parser.add_argument(
+        "--frames", type=int, default=25, help="of the shortest video, at 10 frames per second"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        check(options.videos)
+        check(options.videos, options.frames)
         return 0
     if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode:
         print("namespaces are not allowed here")
@@ -336,8 +346,7 @@ def main() -> int:
         "-m",
         "tests.support.batch_cluster",
         "--inside",
-        "--videos",
-        str(options.videos),
+        *("--videos", str(options.videos), "--frames", str(options.frames)),
     ]
     return subprocess.run([*NAMESPACES, *command], check=False).returncode
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from save_avs._extras import require
-from save_avs._remote import fetch, filesystem, is_remote
+from save_avs._remote import fetch, filesystem, is_remote, reading
 from save_avs._text import one_line
 from save_avs.errors import DataError, UsageError
 from save_avs.inference.result_folders import find_input_videos
@@ -56,11 +56,9 @@ def _expand_url(pattern: str) -> list[str]:
     """List the videos that a URL names; one with a ``*`` is matched on its file system."""
     if "*" not in pattern:
         return [pattern]
-    try:
+    with reading(pattern, UsageError):
         files, path = filesystem(pattern)
         matches = [files.unstrip_protocol(match) for match in sorted(files.glob(path))]
-    except Exception as error:  # every file system raises its own errors
-        raise UsageError(f"{pattern}: cannot be listed ({one_line(error)})") from error
     videos = [match for match in matches if PurePosixPath(match).suffix.lower() in VIDEO_SUFFIXES]
     if not videos:
         raise UsageError(f"{pattern}: no video matches this pattern")
@@ -77,12 +75,9 @@ def read_manifest(url: str) -> list[str]:
         UsageError: it cannot be opened.
         DataError: its content does not match its suffix, or it has no such column.
     """
-    try:
+    with reading(url, UsageError):
         files, path = filesystem(url)
         content = files.cat_file(path)
-    except Exception as error:  # every file system raises its own errors
-        reason = "no such file" if isinstance(error, FileNotFoundError) else one_line(error)
-        raise UsageError(f"{url}: {reason}") from error
     try:
         locations = _parse(content, PurePosixPath(url).suffix.lower())
     except (ValueError, KeyError, NotImplementedError, OSError) as error:  # bases of pyarrow's errors
@@ -133,5 +128,8 @@ def local_copy(video: Video, on_progress: Callable[[], None]) -> Iterator[tuple[
     with TemporaryDirectory(prefix="save-avs-") as folder:
         suffix = PurePosixPath(video.location.partition("?")[0]).suffix.lower()
         file = Path(folder) / f"video{suffix if suffix in VIDEO_SUFFIXES else ''}"
-        tag = fetch(video.location, file, on_progress) or "no ETag"
+        fetch(video.location, file, on_progress)
+        with reading(video.location):
+            files, path = filesystem(video.location)
+            tag = files.info(path).get("ETag") or "no ETag"
         yield file, f"{file.stat().st_size} bytes, {tag}"

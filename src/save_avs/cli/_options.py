@@ -56,7 +56,7 @@ Deinterlace = Annotated[
 ]
 DatasetRoot = Annotated[
     str,
-    Argument(metavar="ROOT", help="Folder in which the archives were unpacked, or folder or URL of shards."),
+    Argument(metavar="ROOT", help="Folder or URL of the unpacked archives, or of shards."),
 ]
 DatasetName = Annotated[str, Argument(metavar="NAME", help="Name of the dataset: s4, ms3, v2, v3-0, ...")]
 Splits = Annotated[

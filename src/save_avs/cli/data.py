@@ -161,11 +161,12 @@ def shard(
       save-avs train s4-256 stages.train.data.root=shards/s4
     """
     from save_avs.datasets import available_splits, open_dataset
-    from save_avs.datasets.shards import has_shards, local_root, write_shards
+    from save_avs.datasets.shards import has_shards, write_shards
+    from save_avs.datasets.stored_files import data_path
 
     limit = parse_size(size)
     check_new_folder(output)
-    if has_shards(local_root(root)):
+    if has_shards(data_path(root)):
         raise UsageError(f"{root} contains shards already: copy them as they are")
     splits = dict.fromkeys(split or available_splits(name, root))
     datasets = [open_dataset(name, root, part) for part in splits]

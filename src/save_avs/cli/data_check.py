@@ -52,16 +52,16 @@ def check(
     from save_avs._files import atomic_write
     from save_avs.datasets.check import DatasetChecker, find_datasets
     from save_avs.datasets.registry import resolve_spec
-    from save_avs.datasets.shards import local_root
+    from save_avs.datasets.stored_files import data_path
 
-    local = local_root(root)
-    specs = [resolve_spec(name, local) for name in dict.fromkeys(data)] if data else find_datasets(local)
+    path = data_path(root)
+    specs = [resolve_spec(name, path) for name in dict.fromkeys(data)] if data else find_datasets(path)
     folder = resolve_output_dir(output, DEFAULT, overwrite=overwrite)
     if dry_run:
         print_line(f"would check {', '.join(spec.name for spec in specs)} in {root} -> {folder}")
         return OK
     checker = DatasetChecker(print_count)
-    reports = [checker.check(spec, local) for spec in specs]
+    reports = [checker.check(spec, path) for spec in specs]
     if not data:  # one table lists three subsets, and not every tree has them all
         reports = [r for r in reports if r.clips or any(f.kind == "broken" for f in r.problems)] or reports
     document = json.dumps({"root": root, "data": list(map(_record, reports))}, indent=1, default=_plain)

@@ -1,6 +1,6 @@
 """AVS-Synthetic (Zenodo 8125822): images with the mask of one object, under audio of its class."""
 
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_csv, read_plain_pickle
 from save_avs.datasets.image_and_video_clips import ClipEntry, ImageSequenceClip
 from save_avs.datasets.spec import DatasetSpec
+from save_avs.datasets.stored_files import PathT
 from save_avs.errors import DataError
 
 TABLE = "annotations.csv"
@@ -20,7 +21,7 @@ _COLUMNS = 9
 _INSTANCE, _IMAGE, _CLASS, _CLASS_INDEX, _AUDIO = 0, 1, 4, 5, 8  # the table is read by position
 
 
-def clip_paths(folder: Path, *, instance: str, image: str, audio: str) -> ClipPaths[Path]:
+def clip_paths(folder: PathT, *, instance: str, image: str, audio: str) -> ClipPaths[PathT]:
     """Return the files of an instance: its image, mask and audio."""
     return ClipPaths(
         frames=(folder / "images" / f"{image}.jpg",),
@@ -40,7 +41,7 @@ class AnnotationRow(NamedTuple):
     split: str
 
 
-def read_annotations(path: Path) -> list[AnnotationRow]:
+def read_annotations(path: PurePath) -> list[AnnotationRow]:
     """Read ``annotations.csv``: nine columns by position, the split by name; a DataError if broken."""
     header, *rows = read_csv(path) or [[]]
     if "split" not in header or any(len(row) < _COLUMNS for row in (header, *rows)):
@@ -59,7 +60,7 @@ def read_annotations(path: Path) -> list[AnnotationRow]:
     ]
 
 
-def read_audio_names(path: Path) -> dict[str, list[str]]:
+def read_audio_names(path: PurePath) -> dict[str, list[str]]:
     """Read which audio files a class has: its index in the table to file names without suffix.
 
     Raises:
@@ -75,7 +76,7 @@ def _is_names(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
-def _entries(folder: Path, split: str, seed: int) -> list[ClipEntry]:
+def _entries(folder: PurePath, split: str, seed: int) -> list[ClipEntry]:
     rows = [row for row in read_annotations(folder / TABLE) if row.split == SPLIT_NAMES[split]]
     choices = read_audio_names(folder / AUDIO_TABLE) if split == "train" else {}
 

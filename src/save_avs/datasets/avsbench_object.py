@@ -3,12 +3,13 @@
 S4 annotates only the first frame of a training clip; MS3 annotates all of them.
 """
 
-from pathlib import Path
+from pathlib import PurePath
 
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_table
 from save_avs.datasets.image_and_video_clips import ClipEntry, ImageSequenceClip
 from save_avs.datasets.spec import DatasetSpec, source_video
+from save_avs.datasets.stored_files import PathT
 
 FRAMES = 5
 S4_FOLDER, MS3_FOLDER = "Single-source", "Multi-sources"
@@ -16,7 +17,7 @@ S4_TABLE, MS3_TABLE = "s4_meta_data.csv", "ms3_meta_data.csv"
 S4_COLUMNS, MS3_COLUMNS = ("name", "start", "category", "split"), ("video_id", "split")
 
 
-def s4_paths(folder: Path, *, split: str, category: str, name: str) -> ClipPaths[Path]:
+def s4_paths(folder: PathT, *, split: str, category: str, name: str) -> ClipPaths[PathT]:
     """Return the files of an S4 clip. Frames count from 1; train has the mask of frame 1 only."""
     data, clip = folder / "s4_data", f"{split}/{category}/{name}"
     images = [f"{clip}/{name}_{k + 1}.png" for k in range(FRAMES)]
@@ -30,7 +31,7 @@ def s4_paths(folder: Path, *, split: str, category: str, name: str) -> ClipPaths
     )
 
 
-def ms3_paths(folder: Path, *, split: str, name: str) -> ClipPaths[Path]:
+def ms3_paths(folder: PathT, *, split: str, name: str) -> ClipPaths[PathT]:
     """Return the files of an MS3 clip. Frames count from 1, have no split folder, ``.mp4`` in their names."""
     data, numbers = folder / "ms3_data", range(1, FRAMES + 1)
     return ClipPaths(
@@ -40,7 +41,7 @@ def ms3_paths(folder: Path, *, split: str, name: str) -> ClipPaths[Path]:
     )
 
 
-def _s4_entries(folder: Path, split: str, _: int) -> list[ClipEntry]:
+def _s4_entries(folder: PurePath, split: str, _: int) -> list[ClipEntry]:
     return [
         ImageSequenceClip(
             ClipMetadata(row["name"], source_video(row["name"]), (row["category"],)),
@@ -51,7 +52,7 @@ def _s4_entries(folder: Path, split: str, _: int) -> list[ClipEntry]:
     ]
 
 
-def _ms3_entries(folder: Path, split: str, _: int) -> list[ClipEntry]:
+def _ms3_entries(folder: PurePath, split: str, _: int) -> list[ClipEntry]:
     return [
         ImageSequenceClip(
             ClipMetadata(row["video_id"], source_video(row["video_id"])),

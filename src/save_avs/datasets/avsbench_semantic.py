@@ -11,14 +11,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import PurePath
 
-from save_avs._files import read_regular
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_table
 from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip
 from save_avs.datasets.label_images import read_colors, read_indices
 from save_avs.datasets.spec import SPLITS, DatasetSpec, source_video
+from save_avs.datasets.stored_files import PathT, exists, read_file
 from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
 
@@ -35,7 +35,7 @@ _V3_COUNTS = {0: (4807, 535, 758), 1: (11, 535, 532), 3: (33, 535, 510), 5: (55,
 _NO_CLASS = {"background", "off-the-screen"}  # entries of a_obj that name no class of the 71
 
 
-def clip_paths(folder: Path, *, subset: str, uid: str, split: str) -> ClipPaths[Path]:
+def clip_paths(folder: PathT, *, subset: str, uid: str, split: str) -> ClipPaths[PathT]:
     """Return the files of a clip. Frames count from 0; of v1s, train has labels of frame 0 only."""
     clip, count = folder / subset / uid, FRAMES[subset]
     annotated = 1 if (subset, split) == ("v1s", "train") else count
@@ -48,14 +48,14 @@ def clip_paths(folder: Path, *, subset: str, uid: str, split: str) -> ClipPaths[
     )
 
 
-def color_labels(path: Path) -> Path:
+def color_labels(path: PathT) -> PathT:
     """Return the image of ``labels_rgb`` that says the same as one of ``labels_semantic``."""
     return path.parent.parent / "labels_rgb" / path.name
 
 
-def uses_colors(path: Path) -> bool:
+def uses_colors(path: PurePath) -> bool:
     """Whether an image of ``labels_semantic`` is missing and ``labels_rgb`` has it."""
-    return not path.exists() and color_labels(path).exists()
+    return not exists(path) and exists(color_labels(path))
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,16 @@ class LabelReader:
     # as the public code: from ``labels_rgb``, whose colors of no class are background
     as_published: bool = False
 
-    def __call__(self, path: Path) -> U8:
+    def __call__(self, path: PurePath) -> U8:
         """Read the labels for a path of ``labels_semantic``, u8 [H,W]."""
-        if self.as_published and color_labels(path).exists():
+        if self.as_published and exists(color_labels(path)):
             return read_colors(color_labels(path), self.classes, foreign_as_background=True)
         if uses_colors(path):
             return read_colors(color_labels(path), self.classes)
         return read_indices(path, self.classes)
 
 
-def class_names(folder: Path) -> tuple[str, ...]:
+def class_names(folder: PurePath) -> tuple[str, ...]:
     """Return the class names in the order of their indices, background first.
 
     Without ``label2idx.json`` labels can be read all the same; classes are then named by number.
@@ -84,10 +84,10 @@ def class_names(folder: Path) -> tuple[str, ...]:
         DataError: the file does not number its names from 0.
     """
     path = folder / CLASSES
-    if not path.exists():
+    if not exists(path):
         return ("background", *(str(k) for k in range(1, OFFICIAL_CLASSES)))
     try:
-        indices = {str(name): int(index) for name, index in json.loads(read_regular(path)).items()}
+        indices = {str(name): int(index) for name, index in json.loads(read_file(path)).items()}
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{path}: not a table of class names and indices ({error})") from error
     names = tuple(sorted(indices, key=lambda name: indices[name]))
@@ -113,7 +113,7 @@ def v3_tables(shots: int) -> dict[str, str]:
     return {"train": f"v3_{shots}_shot_train.csv", "val": val, "test": f"v3_{shots}_shot_test.csv"}
 
 
-def _entry(folder: Path, row: Mapping[str, str], *, classes: int) -> ClipEntry:
+def _entry(folder: PurePath, row: Mapping[str, str], *, classes: int) -> ClipEntry:
     if row["label"] not in FRAMES:
         raise DataError(f"{folder / TABLE}: {row['uid']} belongs to an unknown subset '{row['label']}'")
     return ImageSequenceClip(
@@ -123,14 +123,14 @@ def _entry(folder: Path, row: Mapping[str, str], *, classes: int) -> ClipEntry:
     )
 
 
-def _avss_entries(subsets: Iterable[str], folder: Path, split: str, _: int) -> list[ClipEntry]:
+def _avss_entries(subsets: Iterable[str], folder: PurePath, split: str, _: int) -> list[ClipEntry]:
     classes = len(class_names(folder))
     rows = read_table(folder / TABLE, COLUMNS)
     chosen = (row for row in rows if row["label"] in subsets and row["split"] == split)
     return [_entry(folder, row, classes=classes) for row in chosen]
 
 
-def _v3_entries(shots: int, folder: Path, split: str, _: int) -> list[ClipEntry]:
+def _v3_entries(shots: int, folder: PurePath, split: str, _: int) -> list[ClipEntry]:
     rows = {row["uid"]: row for row in read_table(folder / TABLE, COLUMNS)}
     classes = len(class_names(folder))
     table = folder / v3_tables(shots)[split]

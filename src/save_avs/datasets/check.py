@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, Clip
 from save_avs.datasets.registry import SPECS, open_dataset, resolve_spec
 from save_avs.datasets.shards import has_shards, read_index
 from save_avs.datasets.spec import SPLITS, DatasetSpec
-from save_avs.datasets.stored_files import StoredFile
+from save_avs.datasets.stored_files import StoredFile, data_path, exists
 from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
 
@@ -54,7 +54,7 @@ class DatasetReport:
 
     name: str
     title: str
-    folder: Path
+    folder: PurePath
     table_problems: list[FileProblem] = field(default_factory=list)
     splits: list[SplitReport] = field(default_factory=list)
     leaks: dict[str, dict[str, int]] = field(default_factory=dict)  # as ``find_leaks`` returns them
@@ -72,12 +72,12 @@ class DatasetReport:
         return sum(split.clips for split in self.splits)
 
 
-def find_datasets(root: Path) -> list[DatasetSpec]:
+def find_datasets(root: PurePath) -> list[DatasetSpec]:
     """Find the datasets in a folder; a UsageError if there is no such folder, or no dataset in it."""
-    if not root.is_dir():
+    if isinstance(root, Path) and not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
     if has_shards(root):
-        return [resolve_spec(read_index(root).name, root)]
+        return [resolve_spec(read_index(root)[0].name, root)]
     found = [spec for spec in SPECS.values() if spec.find(root) is not None]
     if not found:
         raise UsageError(
@@ -97,11 +97,11 @@ class DatasetChecker:
         self._progress = progress
         self._checked: dict[StoredFile, tuple[FileProblem | None, int]] = {}
 
-    def check(self, spec: DatasetSpec, root: Path) -> DatasetReport:
+    def check(self, spec: DatasetSpec, root: PurePath) -> DatasetReport:
         """Check all splits of a data set."""
         report = DatasetReport(spec.name, spec.title, spec.locate(root))
         tables = [report.folder / table for table in dict.fromkeys(spec.tables)]
-        report.table_problems = [FileProblem(p, "missing", "missing") for p in tables if not p.exists()]
+        report.table_problems = [FileProblem(p, "missing", "missing") for p in tables if not exists(p)]
         for name in SPLITS:
             split = SplitReport(name, official=spec.official_counts.get(name))
             report.splits.append(split)
@@ -153,7 +153,7 @@ def _problem(error: DataError, path: StoredFile) -> FileProblem:
         reason = text.removeprefix(f"{path}: ")
     else:  # the message names another file
         named, _, reason = text.partition(": ")
-        path = Path(named)
+        path = data_path(named)
     return FileProblem(path, "missing" if reason == "missing" else "broken", reason)
 
 

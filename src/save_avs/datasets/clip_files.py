@@ -11,17 +11,16 @@ import pickle
 import pickletools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from save_avs._files import open_regular
 from save_avs._text import first_line
 from save_avs.audio.frontend import VGGISH, Frontend
 from save_avs.audio.log_mel import SAMPLE_RATE, log_mel
-from save_avs.datasets.stored_files import StoredFile, open_file, open_image
+from save_avs.datasets.stored_files import StoredFile, open_file, open_image, read_file
 from save_avs.errors import DataError, MediaError
 from save_avs.types import F32, U8
 from save_avs.video.audio_reader import read_audio
@@ -41,7 +40,7 @@ class ClipPaths(Generic[FileT_co]):
     audio: FileT_co
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_table(path: PurePath, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read the rows of a CSV file that has at least these columns."""
     header, *rows = read_csv(path) or [[]]
     missing = [name for name in columns if name not in header]
@@ -51,11 +50,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return [dict(zip(header, [*row, *padding], strict=False)) for row in rows if row]
 
 
-def read_csv(path: Path) -> list[list[str]]:
+def read_csv(path: PurePath) -> list[list[str]]:
     """Read all rows of a CSV file, header included."""
     try:
-        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
-            return list(csv.reader(file))
+        return list(csv.reader(io.StringIO(read_file(path).decode("utf-8-sig"), newline="")))
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -120,11 +118,10 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is never run")
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: PurePath) -> Any:
     """Read an untrusted pickle of plain values: dictionaries, lists, tuples, strings, numbers."""
     try:
-        with open_regular(path) as file:
-            data = file.read(MAX_PICKLE_BYTES + 1)
+        data = read_file(path, MAX_PICKLE_BYTES + 1)
         if len(data) > MAX_PICKLE_BYTES:
             raise pickle.UnpicklingError(f"larger than {MAX_PICKLE_BYTES >> 20} MiB")
         # A memo slot far beyond the file's length makes the unpickler allocate all those before it.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from save_avs.datasets.clip_files import (
     read_mask,
     read_waveform,
 )
-from save_avs.datasets.stored_files import StoredFile, open_image
+from save_avs.datasets.stored_files import ShardMember, StoredFile, local_copy, open_image
 from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.types import F32, U8, AVSample, Bool
 from save_avs.video.audio_blocks import AudioWindowReader
@@ -74,13 +74,15 @@ class ImageSequenceClip:
                 yield ClipFile("annotation", path, self.read_annotation)
         yield ClipFile("audio", self.paths.audio, read_waveform)
 
-    def annotation_names(self, folder: Path) -> Iterator[str | None]:
+    def annotation_names(self, folder: PurePath) -> Iterator[str | None]:
         """Return each annotation's path in the data set's folder, in a shard its name; None without."""
         for path in self.paths.annotations:
             if path is None:
                 yield None
             else:
-                yield path.relative_to(folder).as_posix() if isinstance(path, Path) else path.record.name
+                yield (
+                    path.record.name if isinstance(path, ShardMember) else path.relative_to(folder).as_posix()
+                )
 
     def frame_size(self) -> tuple[int, int]:
         """Return the height and width of its frames; only the head of the first one is read."""
@@ -147,7 +149,7 @@ class AnnotatedFrame(NamedTuple):
 
     frame: U8
     time: float
-    mask: Path
+    mask: PurePath
 
 
 @dataclass(frozen=True)
@@ -155,8 +157,8 @@ class VideoFileClip:
     """A video, and masks of some of its frames."""
 
     metadata: ClipMetadata
-    path: Path
-    masks: dict[int, Path]  # by the frame's index in the video
+    path: PurePath
+    masks: dict[int, PurePath]  # by the frame's index in the video
 
     def files(self) -> Iterator[ClipFile]:
         """List the video and its masks."""
@@ -194,7 +196,7 @@ class VideoFileClip:
         return frames
 
 
-def _annotated_frames(path: Path, masks: Mapping[int, Path]) -> Iterator[AnnotatedFrame]:
+def _annotated_frames(path: Path, masks: Mapping[int, PurePath]) -> Iterator[AnnotatedFrame]:
     last = previous = -1
     for chunk in read_video_chunks(path):
         for k, time in enumerate(chunk.times):
@@ -229,12 +231,13 @@ def _read_all_audio(path: Path, *, sample_rate: int) -> F32:
     return AudioWindowReader(iter(blocks)).read(0, blocks[-1].end)[:, 0]
 
 
-def _as_data_error(read: Callable[[Path], Result], path: Path) -> Result:
+def _as_data_error(read: Callable[[Path], Result], path: PurePath) -> Result:
     """Read a video; whatever is wrong with it is an error of the data set."""
+    copy = local_copy(path)
     try:
-        return read(path)
+        return read(copy)
     except (MediaError, UsageError) as error:
-        raise DataError(str(error)) from error
+        raise DataError(str(error).replace(str(copy), str(path))) from error
 
 
 ClipEntry = ImageSequenceClip | VideoFileClip
@@ -252,7 +255,7 @@ class ClipDataset:
     classes: tuple[str, ...]
     entries: Sequence[ClipEntry]  # the clips, in the order of the benchmark's own table
     frontend: Frontend = VGGISH  # of the log-mel of its samples
-    folder: Path = Path()  # that holds its files
+    folder: PurePath = Path()  # that holds its files
     # length to which the benchmark's public code pads clips, in frames; it scores the padding as background
     # that is found. 0 where it pads none. Samples are not padded.
     padded_to: int = 0

@@ -21,9 +21,7 @@ from typing import Literal
 from PIL import Image
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from save_avs._files import atomic_folder, atomic_write, read_regular
-from save_avs._remote import filesystem, is_remote
-from save_avs._text import one_line
+from save_avs._files import atomic_folder
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.datasets.avsbench_semantic import LabelReader, color_labels, uses_colors
 from save_avs.datasets.base import ClipMetadata
@@ -37,14 +35,14 @@ from save_avs.datasets.stored_files import (
     Shard,
     ShardMember,
     StoredFile,
+    exists,
     open_file,
+    read_file,
 )
 from save_avs.errors import DataError, UsageError, first_problem
 from save_avs.types import F32, U8
-from save_avs.weights.cache import cache_dir
 
 INDEX = "shards.json"
-_ORIGIN = "shards.url"  # in a folder of the cache: where its shards are copied from when they are first read
 FRAME, MASK, LABELS, COLORS, AUDIO = "frame", "mask", "labels", "labels_rgb", "audio"  # prefixes of members
 _IEEE_FLOAT = 3  # WAV's code of that format
 
@@ -91,49 +89,24 @@ class ShardIndex:
 INDEX_JSON = TypeAdapter(ShardIndex)
 
 
-def read_index(folder: Path) -> ShardIndex:
-    """Read and check the index of a folder of shards.
+def read_index(folder: PurePath) -> tuple[ShardIndex, str]:
+    """Read and check the index of a folder of shards; returns it, and the hash of its content.
 
     Raises:
         DataError: it is missing, of another version, or refers to files outside its shards.
     """
-    path = f"{_origin(folder) or folder}/{INDEX}"
+    path = folder / INDEX
     try:
-        index = INDEX_JSON.validate_json(read_regular(folder / INDEX), strict=True)
+        content = read_file(path)
+        index = INDEX_JSON.validate_json(content, strict=True)
         for split in index.splits.values():
             _check(split)
-        return index
+        return index, hashlib.sha256(content).hexdigest()
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except (ValueError, OSError) as error:
         reason = first_problem(error) if isinstance(error, ValidationError) else error
         raise DataError(f"{path}: not written by `save-avs data shard` ({reason})") from error
-
-
-def local_root(root: str | Path) -> Path:
-    """Return the folder of a data set; of shards behind a URL one in the cache, filled as they are read.
-
-    Raises:
-        UsageError: there are no shards at the URL, or it cannot be read.
-    """
-    url = str(root).rstrip("/")
-    if not is_remote(url):
-        return Path(root)
-    try:
-        files, path = filesystem(url)
-        index = files.cat_file(f"{path}/{INDEX}")
-    except Exception as error:  # every file system raises its own errors
-        only = "of data sets at a URL only shards can be read: save-avs data shard --help"
-        raise UsageError(f"{url}/{INDEX}: cannot be read ({one_line(error)}); {only}") from error
-    folder = cache_dir() / "shards" / hashlib.sha256(index).hexdigest()
-    atomic_write(folder / _ORIGIN, url)
-    atomic_write(folder / INDEX, index)
-    return folder
-
-
-def _origin(folder: Path) -> str | None:
-    file = folder / _ORIGIN
-    return file.read_text() if file.is_file() else None
 
 
 def _check(split: ShardedSplit) -> None:
@@ -151,11 +124,10 @@ def _check(split: ShardedSplit) -> None:
             raise ValueError(f"clip {name}: {len(clip.frames)} frames, {len(clip.annotations)} annotations")
 
 
-def sharded_entries(folder: Path, index: ShardIndex, split: str) -> list[ClipEntry]:
+def sharded_entries(folder: PurePath, index: ShardIndex, version: str, split: str) -> list[ClipEntry]:
     """Return the clips of a split after checking that each shard is complete."""
     stored = index.splits.get(split, ShardedSplit((), ()))
-    origin = _origin(folder)
-    shards = [Shard(folder / name, size, origin and f"{origin}/{name}") for name, size in stored.shards]
+    shards = [Shard(folder / name, size, version) for name, size in stored.shards]
     for shard in shards:
         shard.check()
     return [_entry(shards[clip.shard], clip, len(index.classes)) for clip in stored.clips]
@@ -183,28 +155,28 @@ def _read_annotation(classes: int, member: ShardMember) -> U8:
     return read_indices(member, classes) if kind.startswith(LABELS) else read_mask(member)
 
 
-def has_shards(root: Path) -> bool:
+def has_shards(root: PurePath) -> bool:
     """Whether a folder holds shards."""
-    return (root / INDEX).is_file()
+    return exists(root / INDEX)
 
 
-def sharded_spec(spec: DatasetSpec, root: Path) -> DatasetSpec:
+def sharded_spec(spec: DatasetSpec, root: PurePath) -> DatasetSpec:
     """Return the spec of a data set that is stored in shards; its audio is what was written, never random.
 
     Raises:
         UsageError: the shards are of another data set.
         DataError: the index is broken.
     """
-    index = read_index(root)
+    index, version = read_index(root)
     if index.name != spec.name:
-        raise UsageError(f"{_origin(root) or root} holds shards of {index.name}, not of {spec.name}")
+        raise UsageError(f"{root} holds shards of {index.name}, not of {spec.name}")
     return DatasetSpec(
         name=spec.name,
         title=f"{spec.title}, in shards",
         folders=(),
         tables=(INDEX,),
         official_counts={split: n for split, n in spec.official_counts.items() if split in index.splits},
-        entries=lambda folder, split, _: sharded_entries(folder, index, split),
+        entries=lambda folder, split, _: sharded_entries(folder, index, version, split),
         classes=lambda _: index.classes,
     )
 
@@ -280,7 +252,7 @@ def _add_clip(tar: tarfile.TarFile, shard: int, key: str, clip: ClipEntry) -> Sh
 
 def _annotation(clip: ImageSequenceClip, path: StoredFile) -> tuple[str, StoredFile]:
     """Return the kind of an annotation and the file that holds it."""
-    if not isinstance(clip.read_annotation, LabelReader) or not isinstance(path, Path):
+    if not isinstance(clip.read_annotation, LabelReader) or isinstance(path, ShardMember):
         return MASK, path
     return (COLORS, color_labels(path)) if uses_colors(path) else (LABELS, path)
 

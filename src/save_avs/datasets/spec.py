@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from save_avs.datasets.image_and_video_clips import ClipEntry
+from save_avs.datasets.stored_files import exists
 from save_avs.errors import UsageError
 
 SPLITS = ("train", "val", "test")
@@ -25,19 +26,19 @@ class DatasetSpec:
     tables: tuple[str, ...]  # its tables; the first one marks the folder
     official_counts: Mapping[str, int]  # clips in each split of the official release
     # (folder, split, seed) to the clips of the split; the seed is for random audio
-    entries: Callable[[Path, str, int], list[ClipEntry]]
-    classes: Callable[[Path], tuple[str, ...]] = lambda _: ()  # folder to class names; none for masks
+    entries: Callable[[PurePath, str, int], list[ClipEntry]]
+    classes: Callable[[PurePath], tuple[str, ...]] = lambda _: ()  # folder to class names; none for masks
     has_random_audio: bool = False  # whether clips of ``train`` change with the seed
     expected: str = ""  # files that mark the folder, where that is not a table
 
-    def find(self, root: Path) -> Path | None:
+    def find(self, root: PurePath) -> PurePath | None:
         """Find the folder at or below ``root`` that holds the subset."""
         candidates = (root, *(root / name for name in self.folders))
-        return next((folder for folder in candidates if (folder / self.tables[0]).exists()), None)
+        return next((folder for folder in candidates if exists(folder / self.tables[0])), None)
 
-    def locate(self, root: Path) -> Path:
+    def locate(self, root: PurePath) -> PurePath:
         """Return the folder at or below ``root`` that holds the subset; a UsageError if there is none."""
-        if not root.is_dir():
+        if isinstance(root, Path) and not root.is_dir():
             raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
         folder = self.find(root)
         if folder is None:

@@ -1,24 +1,29 @@
-"""Where the files of a clip are stored: ordinary files, or members of tar shards."""
+"""Where the files of a clip are stored: ordinary files, files behind URLs, or members of tar shards."""
 
+import hashlib
 import io
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO, Any, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 from pydantic import NonNegativeInt
 
 from save_avs._files import atomic_path, open_regular, path_lock
-from save_avs._remote import fetch
+from save_avs._remote import RemotePath, fetch, filesystem, is_remote, reading
 from save_avs._text import first_line
-from save_avs.errors import DataError
+from save_avs.errors import DataError, UsageError
+from save_avs.weights.cache import cache_dir
 
+PathT = TypeVar("PathT", bound=PurePath)
+
+_FORBIDDEN = 403
 _HINT = "copy the shard again, or rewrite it: save-avs data shard --help"
 
 
@@ -26,24 +31,101 @@ class CorruptShardError(DataError):
     """A member of a shard no longer has the content that was written."""
 
 
+def data_path(location: str | PurePath) -> PurePath:
+    """Return the path of a file or folder of a data set, or its URL in the form of a path."""
+    return RemotePath(location) if is_remote(str(location)) else Path(location)
+
+
+def exists(path: PurePath) -> bool:
+    """Whether a file of a data set exists; of one behind a URL a byte is read.
+
+    Raises:
+        UsageError: its server cannot be asked.
+    """
+    if isinstance(path, Path):
+        return path.exists()
+    with reading(str(path), UsageError):
+        files, name = filesystem(str(path))
+        try:
+            files.cat_file(name, 0, 1)
+        except Exception as error:
+            # what is missing is forbidden where nothing may be listed
+            forbidden = isinstance(error, PermissionError) or getattr(error, "status", 0) == _FORBIDDEN
+            if forbidden or isinstance(error, FileNotFoundError):
+                return False
+            raise
+    return True
+
+
+def list_folder(folder: PurePath) -> list[PurePath]:
+    """Return what a folder contains, sorted; nothing where there is no such folder."""
+    if isinstance(folder, Path):
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    with reading(str(folder)):
+        files, name = filesystem(str(folder))
+        try:
+            found = files.ls(name, detail=False)
+        except FileNotFoundError:
+            return []
+    return sorted(folder / PurePosixPath(item).name for item in found)
+
+
+def read_file(path: PurePath, limit: int = -1) -> bytes:
+    """Read a table of a data set, or its first ``limit`` bytes; one behind a URL is read there every time.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+        DataError: it is missing at its URL, or cannot be read there.
+    """
+    if isinstance(path, Path):
+        with open_regular(path) as file:
+            return file.read(limit)
+    with reading(str(path)):
+        files, name = filesystem(str(path))
+        return files.cat_file(name)
+
+
+def local_copy(path: PurePath, version: str = "", check: Callable[[Path], None] = lambda _: None) -> Path:
+    """Return a local file with the content of a data set's file.
+
+    A file behind a URL is copied into the cache when it is first needed, once for all processes of this
+    machine, after ``check`` accepted it. Another ``version`` is another copy.
+
+    Raises:
+        DataError: it is missing at its URL, or cannot be read there.
+    """
+    if isinstance(path, Path):
+        return path
+    key = hashlib.sha256(f"{path.parent} {version}".encode()).hexdigest()
+    copy = cache_dir() / "datasets" / key / path.name
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with path_lock(copy):
+            if not copy.exists():
+                with atomic_path(copy) as part:
+                    fetch(str(path), part)
+                    check(part)
+    return copy
+
+
 @dataclass(frozen=True)
 class Shard:
-    """A tar file, opened at the first read and then kept open; one behind a URL is first copied to ``path``.
+    """A tar file, opened at the first read and then kept open.
 
     Reads name their offset, so threads and forked processes do not disturb each other; a process that
     receives a pickled shard opens it again.
     """
 
-    path: Path
+    path: PurePath
     size: int  # expected, in bytes
-    url: str | None = None
+    version: str = ""  # of the index of one behind a URL
 
     def check(self) -> None:
         """Check that the file exists and has its size; a DataError says what is wrong.
 
-        A shard that is still to be copied is checked when it is.
+        A shard behind a URL is checked when it is copied.
         """
-        if self.url is None or self.path.exists():
+        if isinstance(self.path, Path):
             self._check(self.path)
 
     def _check(self, path: Path) -> None:
@@ -56,29 +138,19 @@ class Shard:
         if status.st_size != self.size:
             raise DataError(f"{self}: {status.st_size} bytes instead of {self.size}; {_HINT}")
 
-    def _copy(self, url: str) -> None:
-        """Copy the shard to ``path``, once for all processes of this machine."""
-        with path_lock(self.path):
-            if not self.path.exists():
-                with atomic_path(self.path) as part:
-                    fetch(url, part)
-                    self._check(part)
-
     def read(self, offset: int, size: int) -> bytes:
         """Read ``size`` bytes at ``offset``; fewer at the end of the file."""
         return os.pread(self._file.fileno(), size, offset)
 
     @cached_property
     def _file(self) -> io.FileIO:
-        if self.url is not None and not self.path.exists():
-            self._copy(self.url)
-        return self.path.open("rb", buffering=0)
+        return local_copy(self.path, self.version, self._check).open("rb", buffering=0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Shard, (self.path, self.size, self.url)
+        return Shard, (self.path, self.size, self.version)
 
     def __str__(self) -> str:
-        return self.url or str(self.path)
+        return str(self.path)
 
     def __del__(self) -> None:
         if "_file" in self.__dict__:
@@ -123,7 +195,7 @@ class ShardMember:
         return f"{self.shard}/{self.record.name}"
 
 
-StoredFile = Path | ShardMember
+StoredFile = PurePath | ShardMember
 
 
 def open_file(file: StoredFile) -> IO[bytes]:
@@ -131,9 +203,11 @@ def open_file(file: StoredFile) -> IO[bytes]:
 
     Raises:
         OSError: it cannot be opened, or is not a regular file.
-        CorruptShardError: the member is damaged.
+        DataError: the member is damaged, or the file cannot be copied from its URL.
     """
-    return open_regular(file) if isinstance(file, Path) else io.BytesIO(file.read_bytes())
+    if isinstance(file, ShardMember):
+        return io.BytesIO(file.read_bytes())
+    return open_regular(local_copy(file))
 
 
 @contextmanager

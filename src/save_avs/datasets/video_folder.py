@@ -12,31 +12,31 @@ than the benchmarks' pace, one per second is used.
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
-from save_avs._files import read_regular
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.image_and_video_clips import MASKS, ClipEntry, VideoFileClip
 from save_avs.datasets.spec import SPLITS, DatasetSpec
+from save_avs.datasets.stored_files import exists, list_folder, read_file
 from save_avs.errors import DataError, UsageError
 from save_avs.video.discovery import VIDEO_SUFFIXES
 
 SCENES = "scenes.json"
 
 
-def _videos_in(folder: Path) -> list[Path]:
+def _videos_in(folder: PurePath) -> list[PurePath]:
     """Return the videos of a folder that have masks next to them, sorted."""
-    if not folder.is_dir():
-        return []
-    return sorted(
+    content = list_folder(folder)
+    folders = set(content)
+    return [
         path
-        for path in folder.iterdir()
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.with_suffix(MASKS).is_dir()
-    )
+        for path in content
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.with_suffix(MASKS) in folders
+    ]
 
 
-def _entries(folder: Path, split: str, _: int) -> list[ClipEntry]:
-    if any((folder / name).is_dir() for name in SPLITS):
+def _entries(folder: PurePath, split: str, _: int) -> list[ClipEntry]:
+    if {path.name for path in list_folder(folder)} & set(SPLITS):
         folder = folder / split
     elif split != "test":
         raise UsageError(
@@ -47,20 +47,24 @@ def _entries(folder: Path, split: str, _: int) -> list[ClipEntry]:
         VideoFileClip(
             ClipMetadata(path.stem, path.stem, categories.get(path.name, ())),
             path,
-            {int(mask.stem): mask for mask in path.with_suffix(MASKS).glob("*.png") if mask.stem.isdigit()},
+            {int(mask.stem): mask for mask in list_folder(path.with_suffix(MASKS)) if _is_mask(mask)},
         )
         for path in _videos_in(folder)
     ]
 
 
-def _read_categories(path: Path) -> dict[str, tuple[str, ...]]:
+def _is_mask(path: PurePath) -> bool:
+    return path.suffix == ".png" and path.stem.isdigit()
+
+
+def _read_categories(path: PurePath) -> dict[str, tuple[str, ...]]:
     """Read what sounds in each video, by its file name, from ``scenes.json``."""
-    if not path.exists():
+    if not exists(path):
         return {}
     try:
         return {
             scene["file"]: tuple(sorted({s["class"] for s in scene["audio_sources"] if s["in_view"]}))
-            for scene in json.loads(read_regular(path))
+            for scene in json.loads(read_file(path))
         }
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise DataError(f"{path}: not as `save-avs data compose` writes it ({error!r})") from error
@@ -70,7 +74,7 @@ def _read_categories(path: Path) -> dict[str, tuple[str, ...]]:
 class _VideoFolderSpec(DatasetSpec):
     """Found by its videos instead of a table."""
 
-    def find(self, root: Path) -> Path | None:
+    def find(self, root: PurePath) -> PurePath | None:
         """Return the root itself if it or one of its split folders has a video with masks."""
         folders = (root, *(root / split for split in SPLITS))
         return root if any(_videos_in(folder) for folder in folders) else None

@@ -114,7 +114,7 @@ class DatasetConfig(StrictModel):
     """A data set of clips."""
 
     name: str  # as ``save_avs.datasets.open_dataset`` knows it: s4, ms3, ...
-    root: str | Path  # the folder that its archives were unpacked into, or a folder or URL of shards
+    root: str | Path  # folder or URL of the unpacked archives, or of shards
     # folder made by ``save-avs data features``; None runs the audio backbone in each step
     features: Path | None = None
 
