@@ -23,11 +23,12 @@ from save_avs.types import F32, U8
 from save_avs.video import probe
 from save_avs.video.audio_reader import load_audio
 from save_avs.visualization.overlay import MASK_COLOR, draw_mask
-from save_avs.visualization.plots import TEXT_COLOR, figure_to_png
+from save_avs.visualization.plots import TEXT_COLOR
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SAMPLE = models_folder() / "sample.mp4"
 FPS, WIDTH, STRIP, QUALITY = 10, 480, 48, 55
+DPI = 160
 RATE = 16_000
 SLATE, GRID_COLOR = (24, 27, 32), (110, 118, 130)
 MOMENTS = ((1.6, "a rooster calls"), (4.0, "an elephant calls"))
@@ -86,7 +87,9 @@ def save_comparison() -> Path:
             cell.set_title(title, loc="left", fontsize=9, color=TEXT_COLOR)
             cell.set_axis_off()
     path = IMAGES / "same-frame-two-sounds.webp"
-    with Image.open(io.BytesIO(figure_to_png(figure))) as image:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI)
+    with Image.open(file) as image:
         image.convert("RGB").save(path, quality=80, method=6)
     return path
 

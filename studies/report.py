@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING
 from save_avs._files import atomic_folder, atomic_write
 from save_avs._text import markdown_table
 from save_avs.metrics.bootstrap_and_permutation import Difference, Estimate
-from save_avs.visualization.plots import figure_to_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REPORT = "report.md"
+_DPI = 160
 Cell = str | int | float | Estimate | None
+
+
+def _png(figure: Figure) -> bytes:
+    """Return a figure as PNG: equal figures give equal bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
+    return file.getvalue()
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class StudyReport:
             for table in self.tables:
                 atomic_write(part / f"{table.name}.csv", table.csv())
             for chart in self.charts:
-                atomic_write(part / "images" / f"{chart.name}.png", figure_to_png(chart.figure))
+                atomic_write(part / "images" / f"{chart.name}.png", _png(chart.figure))
         return folder
 
 

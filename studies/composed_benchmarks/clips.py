@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from save_avs.datasets.clip_files import ClipPaths
-from save_avs.datasets.spec import FRAME_OFFSET_S
 from save_avs.synthesis.corpus import Corpus, CorpusSplit
 from save_avs.synthesis.output_files import write_mask, write_wav
 from save_avs.synthesis.render import InstanceMap, mix_audio, render_scene
@@ -18,6 +17,7 @@ from save_avs.synthesis.scene import Scene, SceneOptions, random_scene
 from save_avs.synthesis.video_export import Progress
 
 FRAME_SIZE = (224, 224)
+FRAME_OFFSET_S = 15 / 16  # where in its second a benchmark's frame is taken
 ONE_SOURCE = SceneOptions(source_count_probs=(0.0, 1.0, 0.0), motion=True, augment=False, texture_prob=0.0)
 SEVERAL_SOURCES = SceneOptions(
     source_count_probs=(0.0, 0.5, 0.5), num_objects=(2, 4), motion=True, augment=False, texture_prob=0.0

@@ -20,7 +20,7 @@ from save_avs.datasets.avsbench_semantic import (
     parse_objects,
     v3_tables,
 )
-from save_avs.datasets.label_images import colorize
+from save_avs.datasets.label_images import palette
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import CorpusSplit
 from save_avs.synthesis.render import InstanceMap
@@ -116,9 +116,9 @@ class _LabelWriter:
         labels = np.zeros(instances.shape, np.uint8)
         for k in scene.sounding_at(time):
             labels[instances == k] = self.indices[_label(scene.objects[k].cutout.group)]
-        for target, image in ((path, Image.fromarray(labels)), (color_labels(path), colorize(labels))):
+        for target, pixels in ((path, labels), (color_labels(path), palette()[labels])):
             target.parent.mkdir(parents=True, exist_ok=True)
-            image.save(target)
+            Image.fromarray(pixels).save(target)
 
 
 def _label(name: str) -> str:

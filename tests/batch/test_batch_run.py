@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -104,6 +105,13 @@ def test_wrong_usage_is_one_line(archive, tiny, undisturbed, capsys, arguments, 
     assert main(words) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1 and message in error
+
+
+def test_what_ray_prints_stays_out_of_the_result(archive, tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("save_avs.batch.run.run_batch", lambda *_, **__: print("a node died"))
+    assert main(["batch", str(archive), "--model", str(tiny), "-o", str(tmp_path / "out"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["videos"] == 12 and "a node died" in err
 
 
 def test_inputs_that_do_not_exist_stop_the_run_early(ray_here, tiny, tmp_path, capsys):

@@ -147,10 +147,11 @@ def batch(*words: object, **environment: str) -> subprocess.Popen[str]:
 
 
 def finished(program: subprocess.Popen[str], seconds: float = 900) -> tuple[int, str]:
-    """Return the exit code, and the result or the error; Ray may print more, on both."""
+    """Return the exit code, and the result or the error; what Ray prints is on stderr."""
     result, message = program.communicate(timeout=seconds)
+    assert len(result.splitlines()) < 2, result
     errors = [line for line in message.splitlines() if line.startswith("save-avs: ")]
-    return program.returncode, (errors or (result or message).strip().splitlines() or [""])[-1]
+    return program.returncode, (errors or [result.strip()])[-1]
 
 
 def rows(url: str) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """`save-avs batch`: many videos into Parquet tables, on this machine or a Ray cluster."""
 
+import sys
 import time
+from contextlib import redirect_stdout
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -94,16 +96,17 @@ def batch(
         return 0
     print_info(line)
     started = time.monotonic()
-    run_batch(
-        plan,
-        target,
-        package,
-        settings,
-        address=address,
-        workers=workers,
-        gpus_per_worker=gpus_per_worker,
-        on_message=print_info,
-    )
+    with redirect_stdout(sys.stderr):  # Ray prints what befalls its nodes
+        run_batch(
+            plan,
+            target,
+            package,
+            settings,
+            address=address,
+            workers=workers,
+            gpus_per_worker=gpus_per_worker,
+            on_message=print_info,
+        )
     return _report(target, [video.path for video in videos], time.monotonic() - started, as_json)
 
 

@@ -6,7 +6,6 @@ Readers raise DataError if the file is missing or broken, or has a class or a co
 from functools import cache
 
 import numpy as np
-from PIL import Image
 
 from save_avs.datasets.clip_files import read_image
 from save_avs.datasets.stored_files import StoredFile
@@ -54,11 +53,6 @@ def read_colors(file: StoredFile, classes: int, *, foreign_as_background: bool =
         r, g, b = rgb[unknown][0]
         raise DataError(f"{file}: color ({r}, {g}, {b}) is not in the palette")
     return _checked(labels, file, classes)
-
-
-def colorize(labels: U8) -> Image.Image:
-    """Draw class indices, u8 [H,W], in the palette's colors."""
-    return Image.fromarray(palette()[labels])
 
 
 def _checked(labels: np.ndarray, file: StoredFile, classes: int) -> U8:

@@ -10,7 +10,6 @@ from save_avs.datasets.stored_files import exists
 from save_avs.errors import UsageError
 
 SPLITS = ("train", "val", "test")
-FRAME_OFFSET_S = 15 / 16  # where in its second a benchmark's frame is taken
 
 # YouTube video ids have 11 characters; a clip's name appends where it was cut.
 _CUT = re.compile(r"(.{11})(?:_\d+){1,2}")

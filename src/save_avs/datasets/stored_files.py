@@ -37,13 +37,13 @@ def data_path(location: str | PurePath) -> PurePath:
 
 
 def exists(path: PurePath) -> bool:
-    """Whether a file of a data set exists; of one behind a URL a byte is read.
+    """Whether a file of a data set exists; of one behind a URL that was not copied yet, a byte is read.
 
     Raises:
         UsageError: its server cannot be asked.
     """
-    if isinstance(path, Path):
-        return path.exists()
+    if (found := _place(path).exists()) or isinstance(path, Path):
+        return found
     with reading(str(path), UsageError):
         files, name = filesystem(str(path))
         try:
@@ -85,6 +85,14 @@ def read_file(path: PurePath, limit: int = -1) -> bytes:
         return files.cat_file(name)
 
 
+def _place(path: PurePath, version: str = "") -> Path:
+    """Return a local path, or where the copy of a remote one belongs."""
+    if isinstance(path, Path):
+        return path
+    key = hashlib.sha256(f"{path.parent} {version}".encode()).hexdigest()
+    return cache_dir() / "datasets" / key / path.name
+
+
 def local_copy(path: PurePath, version: str = "", check: Callable[[Path], None] = lambda _: None) -> Path:
     """Return a local file with the content of a data set's file.
 
@@ -94,11 +102,8 @@ def local_copy(path: PurePath, version: str = "", check: Callable[[Path], None] 
     Raises:
         DataError: it is missing at its URL, or cannot be read there.
     """
-    if isinstance(path, Path):
-        return path
-    key = hashlib.sha256(f"{path.parent} {version}".encode()).hexdigest()
-    copy = cache_dir() / "datasets" / key / path.name
-    if not copy.exists():
+    copy = _place(path, version)
+    if copy != path and not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         with path_lock(copy):
             if not copy.exists():

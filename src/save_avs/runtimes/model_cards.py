@@ -5,8 +5,6 @@ from importlib.resources import files
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from save_avs._text import markdown_table
-
 UNKNOWN = "not measured"
 
 
@@ -31,12 +29,3 @@ def load_cards() -> tuple[ModelCard, ...]:
     """Return the cards of all models."""
     text = files("save_avs.runtimes").joinpath("model_cards.yaml").read_text("utf-8")
     return tuple(map(ModelCard.model_validate, yaml.safe_load(text)))
-
-
-def cards_table() -> str:
-    """Return the cards as a Markdown table, notes left out."""
-    head = ("model", "for", "get it", "size", "speed, 2 cores", "classes", "scenes", "real", "S4 / MS3")
-    rows = [
-        (c.name, c.use, c.get, c.size, c.speed, c.classes, c.scenes, c.real, c.avsbench) for c in load_cards()
-    ]
-    return markdown_table(head, rows)

@@ -1,4 +1,4 @@
-"""Style of matplotlib plots, and reproducible SVG and PNG: equal figures give equal bytes."""
+"""Style of matplotlib plots, and reproducible SVG: equal figures give equal bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 TEXT_COLOR, GRID_COLOR = "#2b2f36", "#d9dde3"
 PALETTE = ("#1f6feb", "#e8590c", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285")
-_DPI = 160
 
 
 def style_axes(axes: Axes, title: str = "", *, grid: Literal["both", "x", "y"] = "both") -> None:
@@ -37,16 +36,6 @@ def figure_to_svg(figure: Figure, name: str) -> str:
     file = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
-    return file.getvalue()
-
-
-def figure_to_png(figure: Figure) -> bytes:
-    """Return the figure as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    file = io.BytesIO()
-    figure.set_dpi(_DPI)
-    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
     return file.getvalue()
 
 
