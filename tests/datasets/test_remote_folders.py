@@ -83,7 +83,8 @@ def test_check_counts_and_names_what_is_at_the_url(places, capsys, tmp_path):
         assert main(["data", "check", place, "--json", "-o", str(tmp_path / str(len(reports)))]) == 3
         reports.append(capsys.readouterr().out.replace(place, "ROOT"))
     assert reports[0] == reports[1]
-    assert json.loads(reports[1])["data"][0]["problems"][0]["path"] == "ROOT/scene-0001.mp4"
+    (broken,) = json.loads(reports[1])["data"][0]["splits"][2]["problems"]
+    assert broken["path"] == "ROOT/scene-0001.mp4" and broken["kind"] == "broken"
 
 
 def test_shards_of_a_url_are_those_of_the_folder(places, tmp_path):

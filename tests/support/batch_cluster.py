@@ -138,20 +138,29 @@ def head(private: Path) -> Iterator[None]:
         server.stop()
 
 
-def batch(*words: object, **environment: str) -> subprocess.Popen[str]:
-    """Start ``save-avs batch`` on the cluster."""
-    command = [sys.executable, "-m", "save_avs", "batch", *map(str, words), "--address", f"{HEAD}:6379"]
-    return subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+class BatchProgram(subprocess.Popen[str]):
+    """``save-avs batch`` on the cluster; it prints to files, since a pipe that nobody reads would stop it."""
+
+    def __init__(self, *words: object, **environment: str) -> None:
+        self.printed = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115
+        command = [sys.executable, "-m", "save_avs", "batch", *map(str, words), "--address", f"{HEAD}:6379"]
+        out, err = self.printed
+        super().__init__(command, env={**os.environ, **environment}, stdout=out, stderr=err, text=True)
+
+    def output(self) -> list[list[str]]:
+        """Return the lines that it printed so far, on stdout and on stderr."""
+        for file in self.printed:
+            file.seek(0)
+        return [file.read().splitlines() for file in self.printed]
 
 
-def finished(program: subprocess.Popen[str], seconds: float = 900) -> tuple[int, str]:
+def finished(program: BatchProgram, seconds: float = 900) -> tuple[int, str]:
     """Return the exit code, and the result or the error; what Ray prints is on stderr."""
-    result, message = program.communicate(timeout=seconds)
-    assert len(result.splitlines()) < 2, result
-    errors = [line for line in message.splitlines() if line.startswith("save-avs: ")]
-    return program.returncode, (errors or [result.strip()])[-1]
+    program.wait(timeout=seconds)
+    result, messages = program.output()
+    assert len(result) < 2, result
+    errors = [line for line in messages if line.startswith("save-avs: ")]
+    return program.returncode, (errors or result or messages)[-1]
 
 
 def rows(url: str) -> list[dict[str, Any]]:
@@ -203,7 +212,7 @@ def check(videos: int, frames: int) -> None:
 
 
 def show_storage_and_models(store: Any, model: Path) -> None:
-    code, line = finished(batch(FEW, "-o", "s3://data/a", "--model", model, "--save", "overlay,png"))
+    code, line = finished(BatchProgram(FEW, "-o", "s3://data/a", "--model", model, "--save", "overlay,png"))
     found = rows("s3://data/a")
     show("a folder model, from S3 to S3", code == 0 and len(found) == 10, line)
     show("both nodes worked", {row["node"] for row in found} == {"node-1", "node-2"})
@@ -217,20 +226,22 @@ def show_storage_and_models(store: Any, model: Path) -> None:
     with hub() as server:
         commit = server.push(model)
         name = f"hf:{server.name}@{commit}"
-        code, line = finished(batch(FEW, "-o", "s3://data/b", "--model", name, HF_ENDPOINT=server.endpoint))
+        code, line = finished(
+            BatchProgram(FEW, "-o", "s3://data/b", "--model", name, HF_ENDPOINT=server.endpoint)
+        )
     same = results(rows("s3://data/b")) == results(found)
     show("a model of a Hub that only the driver reaches", code == 0 and same, line)
 
 
 def show_refusals(private: Path, clips: Path) -> None:
-    code, line = finished(batch(clips, "-o", "s3://data/c"))
+    code, line = finished(BatchProgram(clips, "-o", "s3://data/c"))
     show("inputs that a node does not see", code == 2 and "Node node-2 cannot see" in line, line)
     third = Node(3, private, hide=str(Path(av.__file__).parent))
-    code, line = finished(batch(FEW, "-o", "s3://data/d"))
+    code, line = finished(BatchProgram(FEW, "-o", "s3://data/d"))
     show("a node without a dependency", code == 2 and "Node node-3 cannot run" in line, line)
     third.kill()
     fifth = Node(5, private, other_torch="1.0.0")
-    code, line = finished(batch(FEW, "-o", "s3://data/d"))
+    code, line = finished(BatchProgram(FEW, "-o", "s3://data/d"))
     show("a node with another version", code == 2 and "Node node-5 has torch 1.0.0, this" in line, line)
     fifth.kill()
 
@@ -269,11 +280,11 @@ def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
     (private / "list.txt").write_text("".join(f"http://{HEAD}:9001/{name}\n" for name in names))
     words = ("--manifest", private / "list.txt", "--model", model, "--save", "overlay,png")
     start = time.monotonic()
-    program = batch(*words, "-o", "s3://data/killed")
+    program = BatchProgram(*words, "-o", "s3://data/killed")
 
     def wait_for_rows(look: Callable[[list[dict[str, Any]]], Any]) -> int:
         wait_for(lambda: look(rows("s3://data/killed")) or program.poll() is not None, patience)
-        assert program.poll() is None, program.communicate()
+        assert program.poll() is None, program.output()
         return len(rows("s3://data/killed"))
 
     counts = [wait_for_rows(lambda found: len(found) >= 3)]
@@ -285,10 +296,11 @@ def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
     HeldBackFiles.release(24)
     counts.append(wait_for_rows(lambda found: "node-4" in {row["node"] for row in found}))
     program.kill()
-    program.communicate()
-    HeldBackFiles.release(24 + len(names) // 2)
-    program = batch(*words, "-o", "s3://data/killed")
-    counts.append(wait_for_rows(lambda found: len(found) >= 24 + len(names) // 4))
+    program.wait()
+    half = (24 + len(names)) // 2
+    HeldBackFiles.release(half)
+    program = BatchProgram(*words, "-o", "s3://data/killed")
+    counts.append(wait_for_rows(lambda found: len(found) >= (24 + half) // 2))
     workers += kill_workers(workers_of_ray())
     HeldBackFiles.release(len(names))
     code, line = finished(program, patience)
@@ -301,7 +313,7 @@ def show_kills(private: Path, second: Node, model: Path, clips: Path) -> None:
         f"after {done} of {len(names)}; {line}; {time.monotonic() - start:.0f} s in all; {shares}",
     )
     start = time.monotonic()
-    code, line = finished(batch(*words, "-o", "s3://data/undisturbed"), patience)
+    code, line = finished(BatchProgram(*words, "-o", "s3://data/undisturbed"), patience)
     line = f"{line}; {time.monotonic() - start:.0f} s"
     same = len(found) == len(names) and results(found) == results(rows("s3://data/undisturbed"))
     show(f"{len(found)} rows, each video once, equal to an undisturbed run", code == 0 and same, line)

@@ -44,30 +44,28 @@ def exists(path: PurePath) -> bool:
     """
     if (found := _place(path).exists()) or isinstance(path, Path):
         return found
-    with reading(str(path), UsageError):
-        files, name = filesystem(str(path))
-        try:
-            files.cat_file(name, 0, 1)
-        except Exception as error:
-            # what is missing is forbidden where nothing may be listed
-            forbidden = isinstance(error, PermissionError) or getattr(error, "status", 0) == _FORBIDDEN
-            if forbidden or isinstance(error, FileNotFoundError):
-                return False
-            raise
-    return True
+    return _ask(path, lambda files, name: files.cat_file(name, 0, 1)) is not None
 
 
 def list_folder(folder: PurePath) -> list[PurePath]:
     """Return what a folder contains, sorted; nothing where there is no such folder."""
     if isinstance(folder, Path):
         return sorted(folder.iterdir()) if folder.is_dir() else []
-    with reading(str(folder)):
-        files, name = filesystem(str(folder))
-        try:
-            found = files.ls(name, detail=False)
-        except FileNotFoundError:
-            return []
+    found = _ask(folder, lambda files, name: files.ls(name, detail=False)) or []
     return sorted(folder / PurePosixPath(item).name for item in found)
+
+
+def _ask(path: PurePath, question: Callable[[Any, str], Any]) -> Any:
+    """Ask the file system of a URL; returns None where the file or folder does not exist."""
+    with reading(str(path), UsageError):
+        try:
+            return question(*filesystem(str(path)))
+        except (FileNotFoundError, PermissionError):  # missing is forbidden where nothing may be listed
+            return None
+        except Exception as error:
+            if getattr(error, "status", 0) == _FORBIDDEN:  # HTTP's own
+                return None
+            raise
 
 
 def read_file(path: PurePath, limit: int = -1) -> bytes:

@@ -39,7 +39,10 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs teach kettle --images photos --sounds recordings",
         "save-avs segment clip.mp4 --model runs/teach/kettle",
     ),
-    "needs shards on S3; tests/datasets/test_remote_shards.py": (
+    "needs S3 or a web server; tests/datasets/test_remote_folders.py, tests/datasets/test_remote_shards.py": (
+        "save-avs data check s3://bucket/AVSBench",
+        "save-avs eval save-tiny --data s4 --root s3://bucket/AVSBench",
+        "save-avs train s4-256 stages.train.data.root=https://example.org/AVSBench",
         "save-avs train s4-256 stages.train.data.root=s3://bucket/shards/s4",
     ),
     "needs photographs with masks; tests/evaluation/test_real_photographs.py": (
