@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -104,5 +105,11 @@ def test_file_that_is_missing_at_the_url_is_named(tmp_path):
     with over_http(root) as url:
         with pytest.raises(DataError, match=rf"^{url}/{name}: missing$"):
             open_dataset("ms3", url, "test")[0]
-        with pytest.raises(UsageError, match=rf"s4_meta_data\.csv.* in {url}: expected"):
+        with pytest.raises(UsageError, match=rf" in {url}: expected s4_meta_data\.csv"):
             open_dataset("s4", url, "test")
+
+
+def test_web_server_without_lists_of_files_is_named(places, monkeypatch):
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "list_directory", lambda self, path: self.send_error(403))
+    with over_http(places[0]) as url, pytest.raises(UsageError, match="a web server that lists its folders"):
+        open_dataset("folder", f"{url}/videos", "test")

@@ -44,7 +44,9 @@ class DatasetSpec:
             expected = self.expected or " or ".join(
                 [self.tables[0], *(f"{name}/{self.tables[0]}" for name in self.folders)]
             )
-            raise UsageError(f"{self.title} not found in {root}: expected {expected}")
+            unlisted = not self.tables and str(root).startswith("http")
+            hint = ", and a web server that lists its folders" if unlisted else ""
+            raise UsageError(f"{self.title} not found in {root}: expected {expected}{hint}")
         return folder
 
 
