@@ -51,7 +51,10 @@ def same(one: object, other: object) -> bool:
     return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in parts)
 
 
-@pytest.mark.parametrize("name", ["s4", "ms3", "avss", "v3-1", "synthetic", "folder"])
+LAYOUTS = ["s4", "ms3", "avss", pytest.param("v3-1", marks=pytest.mark.exhaustive), "synthetic", "folder"]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_samples_behind_a_url_are_those_of_the_folder(places, name):
     root, url = places
     below = f"/{FOLDERS[name]}/" if name in FOLDERS else ""

@@ -29,7 +29,7 @@ READERS = {
     "annotations.csv": read_annotations,
     "label2idx.json": lambda path: class_names(path.parent),
     "shards.json": lambda path: read_index(path.parent),
-    "x.tar": lambda path: Shard(path, 0).check(),
+    "x.tar": lambda path: Shard(path, 0).check(path),
 }
 
 

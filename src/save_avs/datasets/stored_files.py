@@ -123,15 +123,8 @@ class Shard:
     size: int  # expected, in bytes
     version: str = ""  # of the index of one behind a URL
 
-    def check(self) -> None:
-        """Check that the file exists and has its size; a DataError says what is wrong.
-
-        A shard behind a URL is checked when it is copied.
-        """
-        if isinstance(self.path, Path):
-            self._check(self.path)
-
-    def _check(self, path: Path) -> None:
+    def check(self, path: Path) -> None:
+        """Check that its file, or a copy of it, exists and has its size; a DataError says what is wrong."""
         try:
             status = path.stat()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -147,7 +140,7 @@ class Shard:
 
     @cached_property
     def _file(self) -> io.FileIO:
-        return local_copy(self.path, self.version, self._check).open("rb", buffering=0)
+        return local_copy(self.path, self.version, self.check).open("rb", buffering=0)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Shard, (self.path, self.size, self.version)
