@@ -53,7 +53,7 @@ def evaluate(
         ),
     ] = SCENES,
     root: Annotated[
-        str | None, Option(metavar="DIR|URL", help="Folder that contains the dataset, or URL of shards.")
+        str | None, Option(metavar="DIR|URL", help="Folder or URL that contains the dataset.")
     ] = None,
     split: Annotated[str, Option(metavar="train|val|test", help="Split to evaluate on.")] = "test",
     protocols: Annotated[

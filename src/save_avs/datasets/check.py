@@ -77,7 +77,7 @@ def find_datasets(root: PurePath) -> list[DatasetSpec]:
     if isinstance(root, Path) and not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the one into which the archives were unpacked")
     if has_shards(root):
-        return [resolve_spec(read_index(root)[0].name, root)]
+        return [resolve_spec(read_index(root).name, root)]
     found = [spec for spec in SPECS.values() if spec.find(root) is not None]
     if not found:
         raise UsageError(

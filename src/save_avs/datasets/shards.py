@@ -89,19 +89,18 @@ class ShardIndex:
 INDEX_JSON = TypeAdapter(ShardIndex)
 
 
-def read_index(folder: PurePath) -> tuple[ShardIndex, str]:
-    """Read and check the index of a folder of shards; returns it, and the hash of its content.
+def read_index(folder: PurePath) -> ShardIndex:
+    """Read and check the index of a folder of shards.
 
     Raises:
         DataError: it is missing, of another version, or refers to files outside its shards.
     """
     path = folder / INDEX
     try:
-        content = read_file(path)
-        index = INDEX_JSON.validate_json(content, strict=True)
+        index = INDEX_JSON.validate_json(read_file(path), strict=True)
         for split in index.splits.values():
             _check(split)
-        return index, hashlib.sha256(content).hexdigest()
+        return index
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing") from error
     except (ValueError, OSError) as error:
@@ -124,12 +123,16 @@ def _check(split: ShardedSplit) -> None:
             raise ValueError(f"clip {name}: {len(clip.frames)} frames, {len(clip.annotations)} annotations")
 
 
-def sharded_entries(folder: PurePath, index: ShardIndex, version: str, split: str) -> list[ClipEntry]:
+def sharded_entries(folder: PurePath, index: ShardIndex, split: str) -> list[ClipEntry]:
     """Return the clips of a split after checking that each shard is complete."""
     stored = index.splits.get(split, ShardedSplit((), ()))
-    shards = [Shard(folder / name, size, version) for name, size in stored.shards]
-    for shard in shards if isinstance(folder, Path) else ():  # others are checked when they are copied
-        shard.check(folder / shard.path.name)
+    if isinstance(folder, Path):
+        shards = [Shard(folder / name, size) for name, size in stored.shards]
+        for shard in shards:
+            shard.check(folder / shard.path.name)
+    else:  # checked when they are copied
+        version = hashlib.sha256(INDEX_JSON.dump_json(index)).hexdigest()
+        shards = [Shard(folder / name, size, version) for name, size in stored.shards]
     return [_entry(shards[clip.shard], clip, len(index.classes)) for clip in stored.clips]
 
 
@@ -167,7 +170,7 @@ def sharded_spec(spec: DatasetSpec, root: PurePath) -> DatasetSpec:
         UsageError: the shards are of another data set.
         DataError: the index is broken.
     """
-    index, version = read_index(root)
+    index = read_index(root)
     if index.name != spec.name:
         raise UsageError(f"{root} holds shards of {index.name}, not of {spec.name}")
     return DatasetSpec(
@@ -176,7 +179,7 @@ def sharded_spec(spec: DatasetSpec, root: PurePath) -> DatasetSpec:
         folders=(),
         tables=(INDEX,),
         official_counts={split: n for split, n in spec.official_counts.items() if split in index.splits},
-        entries=lambda folder, split, _: sharded_entries(folder, index, version, split),
+        entries=lambda folder, split, _: sharded_entries(folder, index, split),
         classes=lambda _: index.classes,
     )
 
