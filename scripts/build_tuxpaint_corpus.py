@@ -77,7 +77,7 @@ def build_tuxpaint_corpus(
             raise UsageError(f"building the Tux Paint corpus requires {tool}: apt-get install {package}")
     plan = load_plan()
     with atomic_folder(Path(target)) as folder, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        roots = _unpack(plan["packages"], Path(scratch), Path(packages) if packages else None, report)
+        roots = unpack_packages(plan["packages"], Path(scratch), Path(packages) if packages else None, report)
         _CorpusBuilder(plan, roots, folder, report).build()
     return Path(target)
 
@@ -124,10 +124,20 @@ def _one_in_five(stamp: str) -> bool:
     return int(hashlib.sha256(stamp.encode()).hexdigest(), 16) % 5 == 0
 
 
-def _unpack(
+def unpack_packages(
     wanted: Mapping[str, Any], scratch: Path, packages: Path | None, report: Report
 ) -> dict[str, Path]:
-    """Unpack each package into a folder of its own: name to folder."""
+    """Unpack each package into a folder of its own in ``scratch``: name to folder.
+
+    Args:
+        wanted: its values are names of Debian packages, or lists of them.
+        scratch: a folder that exists.
+        packages: a folder of .deb files; what it lacks is downloaded.
+        report: receives one line per package.
+
+    Raises:
+        SaveAvsError: a package cannot be downloaded.
+    """
     names = [n for value in wanted.values() for n in ([value] if isinstance(value, str) else value)]
     roots = {}
     for name in names:
