@@ -66,7 +66,7 @@ def _output(command: list[str]) -> bytes:
 
 def main() -> None:
     """Segment every file and print a table, in milliseconds."""
-    model, rows, differences = save_avs.load_model("save-tiny"), [], []
+    model, rows, differences = save_avs.load_model("save-small"), [], []
     with tempfile.TemporaryDirectory() as folder:
         for (name, encoding), (fps, delay) in product(ENCODINGS.items(), VARIANTS):
             source, overlay = Path(folder) / name, Path(folder) / "overlay.mp4"

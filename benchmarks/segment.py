@@ -169,7 +169,7 @@ def main() -> None:
         make_table(f"save-avs segment, {args.size}, 25 fps", columns, rows),
         make_table("start-up", ["command", "checkout", "s", "fastest"], starts),
         f"medians of {args.rounds} rounds; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
-        f"torch {version('torch')}, save-tiny at its default precision",
+        f"torch {version('torch')}, save-small at its default precision",
     )
 
 

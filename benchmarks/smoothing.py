@@ -92,7 +92,7 @@ def score(masks: Bool, targets: Bool) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", default="save-tiny")
+    parser.add_argument("--model", default="save-small")
     parser.add_argument("--scenes", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--fps", type=float, default=12.5)

@@ -35,7 +35,7 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
     for runtime in ("onnx", "openvino", "openvino-int8"):
         yield runtime, ["segment", clip, "-o", "out", "--device", "cpu", "--runtime", runtime]
     for target in ("onnx", "openvino"):
-        yield target, ["export", "save-tiny", "--to", target]
+        yield target, ["export", "save-small", "--to", target]
     for page in ("--page", "--no-page"):
         yield "serve", ["serve", "--port", "0", page]
     Path("clips.csv").write_text(f"path\n{clip}\n")

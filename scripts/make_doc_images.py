@@ -4,7 +4,7 @@
     python scripts/make_doc_images.py runs/doc-images/sample/overlay.mp4
 
 They are written to docs/images. The first is the overlay as an animation, with its waveform drawn below
-because WebP has no audio; the second shows masks of save-tiny; the third is what other sites show of a link.
+because WebP has no audio; the second shows masks of save-small; the third is what other sites show of a link.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def save_comparison() -> Path:
     """Save a figure of the same objects under two sounds: frame, log-mel spectrogram, mask."""
     from matplotlib.figure import Figure
 
-    model = save_avs.load_model("save-tiny")
+    model = save_avs.load_model("save-small")
     results = list(save_avs.stream(SAMPLE, model=model))
     waveform = load_audio(SAMPLE, sample_rate=RATE)
     figure = Figure(figsize=(9.6, 4.1), layout="constrained")
@@ -98,7 +98,9 @@ def save_social_card() -> Path:
     """Save the card of 1200 x 630 px that other sites show with a link: a frame with its mask, and a line."""
     from matplotlib.figure import Figure
 
-    frame = min(save_avs.stream(SAMPLE, model="save-tiny"), key=lambda frame: abs(frame.time - MOMENTS[1][0]))
+    frame = min(
+        save_avs.stream(SAMPLE, model="save-small"), key=lambda frame: abs(frame.time - MOMENTS[1][0])
+    )
     figure = Figure(figsize=(12, 6.3), dpi=100, facecolor="#181b20")
     picture = figure.add_axes((0, 0.22, 1, 0.78))
     height = round(frame.image.shape[1] * 630 * 0.78 / 1200)

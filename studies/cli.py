@@ -26,7 +26,7 @@ HELP = """Run experiments on the paper's open questions; each writes a report wi
 Examples:
   python -m studies adapters --dry-run
   python -m studies adapters --report-only
-  python -m studies audio-sensitivity save-tiny
+  python -m studies audio-sensitivity save-small
 """
 GRIDS = {
     "starting-point": "Score the frozen base model without sound, with SAM's own prompts.",
@@ -151,7 +151,7 @@ def _declared(name: str) -> Callable[..., int]:
 def audio_sensitivity(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME|PATH", help="Models to compare.", show_default="save-tiny"),
+        typer.Argument(metavar="NAME|PATH", help="Models to compare.", show_default="save-small"),
     ] = None,
     data: Annotated[
         str,
@@ -175,7 +175,7 @@ def audio_sensitivity(
 
     \b
     Examples:
-      python -m studies audio-sensitivity save-tiny
+      python -m studies audio-sensitivity save-small
       python -m studies audio-sensitivity runs/s4/model --data s4 --root data/avsbench
     """
     from save_avs.datasets import open_dataset
@@ -187,7 +187,7 @@ def audio_sensitivity(
 
     if data != "scenes" and root is None:
         raise UsageError(f"--data {data} requires --root DIR, the folder that contains the dataset")
-    loaded = {m: load_model(m, device=device, precision=precision) for m in models or ["save-tiny"]}
+    loaded = {m: load_model(m, device=device, precision=precision) for m in models or ["save-small"]}
     frontends = {model.frontend for model in loaded.values()}
     if len(frontends) > 1:
         raise UsageError(
@@ -220,7 +220,7 @@ def interpretability(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="Video with sound.")],
     model: Annotated[
         str, typer.Option("--model", metavar="NAME|PATH", help="Model to examine.")
-    ] = "save-tiny",
+    ] = "save-small",
     times: Annotated[
         list[float] | None,
         typer.Option(
@@ -272,7 +272,7 @@ def interpretability(
 def few_shot(
     model: Annotated[
         str, typer.Argument(metavar="[NAME|PATH]", help="SAVE model trained on the seen classes.")
-    ] = "save-tiny",
+    ] = "save-small",
     data: Annotated[
         str, typer.Option("--data", metavar="scenes|v3", help="Composed scenes, or AVSBench V3.")
     ] = "scenes",
@@ -295,7 +295,7 @@ def few_shot(
 
     \b
     Examples:
-      python -m studies few-shot save-tiny
+      python -m studies few-shot save-small
       python -m studies few-shot runs/v3/model --data v3 --root data/avsbench --shots 0,1,5
     """
     from studies.few_shot import FewShotConfig, run_few_shot

@@ -30,7 +30,7 @@ class SoundingObjects:
             "required": {
                 "images": ("IMAGE",),
                 "fps": ("FLOAT", {"default": 24.0, "min": 0.1, "max": 240.0, "step": 0.001}),
-                "model": ("STRING", {"default": "save-tiny"}),
+                "model": ("STRING", {"default": "save-small"}),
                 "threshold": ("FLOAT", {"default": 0.5, **unit}),
                 "smooth": ("FLOAT", {"default": 0.0, **unit, "tooltip": "seconds; 0 for none"}),
             },

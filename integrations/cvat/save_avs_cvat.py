@@ -62,6 +62,6 @@ class SoundingObjects:
         return self._last
 
 
-def create(video: str, model: str = "save-tiny", fps: float | None = None) -> SoundingObjects:
+def create(video: str, model: str = "save-small", fps: float | None = None) -> SoundingObjects:
     """Segment the video that the task was made from; fps as in `save_avs.segment`."""
     return SoundingObjects(video, save_avs.load_model(model), fps)

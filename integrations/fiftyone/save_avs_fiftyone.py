@@ -45,7 +45,7 @@ class SoundingObjects(Model):
     transforms = None
     preprocess = False
 
-    def __init__(self, model: Any = "save-tiny", **options: Any) -> None:
+    def __init__(self, model: Any = "save-small", **options: Any) -> None:
         self._model = save_avs.load_model(model) if isinstance(model, str) else model
         self._options = {"track": True} | options
 

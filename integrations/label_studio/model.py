@@ -14,7 +14,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 import save_avs
 
-MODEL = os.environ.get("SAVE_AVS_MODEL", "save-tiny")
+MODEL = os.environ.get("SAVE_AVS_MODEL", "save-small")
 FPS = float(os.environ.get("SAVE_AVS_FPS", "0")) or None
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 import save_avs
 
-MODEL = save_avs.from_pretrained(os.environ.get("SAVE_AVS_MODEL", "save-tiny"))
+MODEL = save_avs.from_pretrained(os.environ.get("SAVE_AVS_MODEL", "save-small"))
 MAX_SECONDS = 30.0
 
 

@@ -7,7 +7,7 @@ turns whatever happens there into an outcome; the child never outlives its paren
         model = load(name)
         return model.name, lambda task: model(task)
 
-    worker = WorkerProcess(set_up, "save-tiny")
+    worker = WorkerProcess(set_up, "save-small")
     match worker.run(7, Limits(seconds=60, memory=8_000_000_000)):
         case Completed(value): ...
         case Raised() | Died() | TimedOut() | MemoryExceeded() | Stopped(): ...

@@ -139,10 +139,10 @@ def _model() -> Diagnostic:
         sample_rate=16000,
     )
     try:
-        predictor = Predictor(load_model("save-tiny"))
+        predictor = Predictor(load_model("save-small"))
         predictor.predict(chunk)
         start = time.perf_counter()
         predictor.predict(chunk)
     except (SaveAvsError, RuntimeError, OSError) as error:
-        return Diagnostic("model", "save-tiny", False, problem=f"save-tiny does not run: {error}")
-    return Diagnostic("model", "save-tiny", f"runs, {1000 * (time.perf_counter() - start):.0f} ms per frame")
+        return Diagnostic("model", "save-small", False, problem=f"save-small does not run: {error}")
+    return Diagnostic("model", "save-small", f"runs, {1000 * (time.perf_counter() - start):.0f} ms per frame")

@@ -37,7 +37,7 @@ def test_json_holds_versions_codecs_cache_weights_and_the_model(cache, capsys):
     assert found["cache"] == found["cache"] | {"folder": str(cache), "size": "0.003 GB"}
     assert found["weights"]["vggish"] and not found["weights"]["sam-vit-b"]
     assert "save-avs weights fetch sam-vit-b" in found["hints"]
-    assert found["model"]["save-tiny"].startswith("runs")
+    assert found["model"]["save-small"].startswith("runs")
 
 
 def test_lines_end_with_a_verdict_and_weights_not_fetched_are_no_failure(capsys):

@@ -9,7 +9,7 @@ import pytest
 
 from save_avs._text import markdown_table
 from save_avs.cli import main
-from save_avs.runtimes.loading import BUNDLED, find_model_folder, load_model
+from save_avs.runtimes.loading import BUNDLED, DEFAULT_MODEL, find_model_folder, load_model
 from save_avs.runtimes.model_cards import load_cards
 from tests.support.cli_runner import parse
 from tests.support.docs.code_blocks import ROOT
@@ -26,8 +26,8 @@ def test_page_shows_the_cards():
     assert markdown_table(head, rows) in (ROOT / "docs/guides/which-model.md").read_text()
 
 
-def test_bundled_models_are_those_that_load():
-    assert tuple(name for name, card in CARDS.items() if card.get == "bundled") == BUNDLED
+def test_default_model_alone_is_bundled():
+    assert [name for name, card in CARDS.items() if card.get == "bundled"] == [DEFAULT_MODEL]
 
 
 @pytest.mark.parametrize("name", BUNDLED)

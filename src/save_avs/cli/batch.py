@@ -25,7 +25,7 @@ def batch(
         str | None,
         Option(metavar="FILE|URL", help="Read more inputs from a list: text, .jsonl, .csv or .parquet."),
     ] = None,
-    model: ModelName = "save-tiny",
+    model: ModelName = "save-small",
     fps: Fps = "native",
     threshold: Threshold = 0.5,
     save: Annotated[

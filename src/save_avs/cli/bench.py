@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def bench(
     model: Annotated[
         str, model_argument("[NAME|PATH|PRESET]", "A model, or a preset with random weights.")
-    ] = "save-tiny",
+    ] = "save-small",
     batch: Annotated[int, Option(min=1, help="Frames per batch.")] = 8,
     rounds: Annotated[int, Option(min=1, help="Number of timings of each runtime.")] = 7,
     size: Annotated[int | None, Option(metavar="PX", help="Input size of a preset.")] = None,

@@ -98,7 +98,7 @@ def features(
     Examples:
       save-avs weights fetch vggish && save-avs data features s4 archives
       save-avs weights fetch cnn14-16k && save-avs data features s4 archives --audio cnn14
-      save-avs data features ms3 archives --audio compact --weights save-tiny -o features
+      save-avs data features ms3 archives --audio aisfx --weights save-small -o features
     """
     from save_avs.datasets import available_splits, open_dataset
     from save_avs.datasets.feature_cache import FeatureCache, backbone_identity, compute_features

@@ -38,7 +38,7 @@ def demo(
     from save_avs.inference.audio_events import detect_audio_events
     from save_avs.inference.pipeline import segment
 
-    model = load_and_announce("save-tiny", device="auto", precision="auto")
+    model = load_and_announce("save-small", device="auto", precision="auto")
     with VideoProgress(job.path.name) as progress:
         result = segment(
             job.path,

@@ -127,13 +127,13 @@ def evaluate(
 
     \b
     Examples:
-      save-avs eval save-tiny --data s4 --root AVSBench --split test
+      save-avs eval save-small --data s4 --root AVSBench --split test
       save-avs eval runs/s4/model --data ms3 --root AVSBench --protocol official --protocol cavp
-      save-avs eval save-tiny runs/s4/model --data s4 --root AVSBench --json
-      save-avs eval save-tiny --data s4 --root AVSBench --save-masks masks
+      save-avs eval save-small runs/s4/model --data s4 --root AVSBench --json
+      save-avs eval save-small --data s4 --root AVSBench --save-masks masks
       save-avs eval --masks masks --masks theirs --data s4 --root AVSBench --protocol official
-      save-avs eval save-tiny --data scenes --corpus sample
-      save-avs eval save-tiny --data real --root photographs
+      save-avs eval save-small --data scenes --corpus sample
+      save-avs eval save-small --data real --root photographs
     """
     from save_avs.evaluation.benchmark import DEFAULT_PROTOCOLS
 

@@ -34,7 +34,7 @@ def export(
 
     \b
     Examples:
-      save-avs export save-tiny --to onnx
+      save-avs export save-small --to onnx
       save-avs export runs/s4/model --to openvino -o s4-openvino --check clip.mp4
       save-avs export runs/s4/model --to torch --precision bf16 --json
 

@@ -47,7 +47,7 @@ def live(
     audio_source: Annotated[
         str | None, Option(metavar="SOURCE", help="Sound from elsewhere, such as alsa:default.")
     ] = None,
-    model: ModelName = "save-tiny",
+    model: ModelName = "save-small",
     fps: Fps = "native",
     threshold: Threshold = 0.5,
     duration: Annotated[float | None, Option(metavar="SECONDS", help="Stop after so many seconds.")] = None,

@@ -44,7 +44,7 @@ def params(
     Examples:
       save-avs params
       save-avs params save-vit-b --size 256 --size 1024 --spatial full --spatial depthwise
-      save-avs params save-tiny runs/s4/model
+      save-avs params save-small runs/s4/model
       save-avs params --json > sizes.json
 
     Parameters in millions. GFLOP: multiplications and additions of one frame and its sound in matrix products

@@ -53,7 +53,7 @@ def segment(
     output: Annotated[
         Path | None, output_folder(str(DEFAULT_DIRECTORY), "Folder for the results, in DIR/<stem>/.")
     ] = None,
-    model: ModelName = "save-tiny",
+    model: ModelName = "save-small",
     fps: Fps = "native",
     threshold: Threshold = 0.5,
     precision: Precision = "auto",

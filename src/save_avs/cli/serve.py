@@ -18,7 +18,7 @@ def serve(
         list[str] | None,
         Option(
             metavar="NAME|PATH",
-            show_default="save-tiny",
+            show_default="save-small",
             help="Model to serve; repeatable.",
             autocompletion=complete_models,
         ),
@@ -74,7 +74,7 @@ def serve(
     \b
     Examples:
       save-avs serve
-      save-avs serve --model save-tiny --model runs/s4/model --workers 2
+      save-avs serve --model save-small --model runs/s4/model --workers 2
       SAVE_AVS_TOKEN=$(openssl rand -hex 24) save-avs serve --host 0.0.0.0
       save-avs serve --no-page --max-size 100 --max-duration 60 --keep 1
       curl -F file=@clip.mp4 http://127.0.0.1:7860/v1/segment
@@ -98,7 +98,7 @@ def serve(
         lease=lease,
     )
     config = WorkerConfig(
-        models=tuple(model or ["save-tiny"]),
+        models=tuple(model or ["save-small"]),
         device=device,
         precision=precision,
         runtime=runtime,

@@ -22,7 +22,7 @@ def teach(
         Option(metavar="CSV", help="Rows of image,x0,y0,x1,y1, which --prompt-model turns into masks."),
     ] = None,
     output: Annotated[Path | None, output_folder("runs/teach/NAME", "Model folder to write.")] = None,
-    model: ModelName = "save-tiny",
+    model: ModelName = "save-small",
     prompt_model: Annotated[
         str, Option(metavar="NAME|PATH", help="SAM that makes masks from --boxes.")
     ] = "sam-vit-b",

@@ -45,7 +45,7 @@ def segment(path: Iterable[VideoPath], **options: Unpack[SegmentOptions]) -> lis
 def segment(  # noqa: PLR0913, the options of `save-avs segment`
     path: VideoPath | Iterable[VideoPath],
     *,
-    model: FrameModel | str | Path = "save-tiny",
+    model: FrameModel | str | Path = "save-small",
     fps: float | None = None,
     threshold: float = 0.5,
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS,
@@ -108,7 +108,7 @@ def segment(  # noqa: PLR0913, the options of `save-avs segment`
 
     Examples:
         >>> import save_avs
-        >>> result = save_avs.segment("clip.mp4", model="save-tiny", fps=2)
+        >>> result = save_avs.segment("clip.mp4", model="save-small", fps=2)
         >>> len(result), result.masks.shape
         (16, (16, 360, 640))
         >>> folder = result.save("results/clip")
@@ -166,7 +166,7 @@ def segment_arrays(  # noqa: PLR0913, as `segment`
     fps: float | None = None,
     times: ArrayLike | None = None,
     sample_rate: int = 16000,
-    model: FrameModel | str | Path = "save-tiny",
+    model: FrameModel | str | Path = "save-small",
     threshold: float = 0.5,
     batch_size: int = 16,
     smooth: float = 0.0,

@@ -87,7 +87,7 @@ class Predictor:
 
     Examples:
         >>> import save_avs
-        >>> predictor = save_avs.Predictor(save_avs.load_model("save-tiny"))
+        >>> predictor = save_avs.Predictor(save_avs.load_model("save-small"))
         >>> for prediction in predictor(save_avs.read_video_chunks("clip.mp4", fps=1)):
         ...     prediction.masks.shape, prediction.chunk.times.tolist()[:2]
         ((8, 360, 640), [0.0, 1.0])

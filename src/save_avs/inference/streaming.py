@@ -40,7 +40,7 @@ class SegmentedFrame(FrameMask):
 def stream(  # noqa: PLR0913, the options of `save-avs live`
     source: str | os.PathLike[str],
     *,
-    model: FrameModel | str | Path = "save-tiny",
+    model: FrameModel | str | Path = "save-small",
     audio_source: str | None = None,
     fps: float | None = None,
     threshold: float = 0.5,

@@ -10,7 +10,7 @@ from save_avs.serving.job_files import FRAMES
 from save_avs.serving.upload import AUDIO, FILE, MAX_FRAMES
 
 _ID = "0f3a9c64e1d24b7a8c55d0e6b1f27a90"
-_OPTIONS_EXAMPLE = JobOptions.model_validate({"model": "save-tiny", "save": ["overlay", "masks"]})
+_OPTIONS_EXAMPLE = JobOptions.model_validate({"model": "save-small", "save": ["overlay", "masks"]})
 _JOB_EXAMPLE = {
     **Job(
         id=_ID,

@@ -77,7 +77,7 @@ def teach(
     sounds: str | Path,
     output: str | Path,
     *,
-    model: str | Path = "save-tiny",
+    model: str | Path = "save-small",
     boxes: str | Path | None = None,
     prompt_model: str | Path = "sam-vit-b",
     corpus: str | Path = BUNDLED,

@@ -1,1 +1,1 @@
-"""Data of save-avs; save-tiny/README.md and scenes/LICENCE.md have its licenses."""
+"""Data of save-avs; save-small/README.md and scenes/LICENCE.md have its licenses."""
