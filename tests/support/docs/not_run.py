@@ -20,7 +20,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs train s4-256 model.audio=cnn14 pretrained.audio=cnn14-16k",
     ),
     "takes minutes: hundreds of scenes; tests/evaluation/test_scene_evaluation.py, tests/studies": (
-        "save-avs eval save-tiny --data scenes --corpus objects --scenes 100",
+        "save-avs eval save-small --data scenes --corpus objects --scenes 100",
         "python -m studies audio-sensitivity --corpus corpora/tuxpaint --scenes 300",
         "python -m studies interpretability "
         "packages/save-avs-models/src/save_avs_models/sample.mp4 --corpus corpora/tuxpaint --scenes 100",
@@ -29,7 +29,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python scripts/join_esc50.py objects --root ESC-50 -o objects-esc50",
     ),
     "takes half a minute; tests/runtimes/test_export.py exports a smaller model": (
-        "save-avs export save-tiny --to onnx",
+        "save-avs export save-small --to onnx",
         "save-avs export runs/s4/model --to openvino -o s4-openvino --check clip.mp4",
     ),
     "exports for twenty seconds; tests/runtimes/test_runtimes.py does it with a smaller model": (
@@ -46,7 +46,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "save-avs train s4-256 stages.train.data.root=s3://bucket/shards/s4",
     ),
     "needs photographs with masks; tests/evaluation/test_real_photographs.py": (
-        "save-avs eval save-tiny --data real --root photographs",
+        "save-avs eval save-small --data real --root photographs",
     ),
     "takes minutes; tests/cli/test_bench_command.py": ("save-avs bench --choose",),
     "starts Ray; tests/batch/test_batch_run.py": ("save-avs batch videos/ -o tables",),
