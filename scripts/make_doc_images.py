@@ -1,10 +1,12 @@
-"""Make images of the bundled sample: sample.webp, same-frame-two-sounds.webp, social.jpg.
+"""Make images of what the bundled model marks: sample.webp, same-frame-two-sounds.webp, social.jpg, photographs.webp.
 
     save-avs demo -o runs/doc-images
-    python scripts/make_doc_images.py runs/doc-images/sample/overlay.mp4
+    python -m scripts.build_real_set photographs --esc50 ESC-50
+    python scripts/make_doc_images.py runs/doc-images/sample/overlay.mp4 photographs
 
 They are written to docs/images. The first is the overlay as an animation, with its waveform drawn below
-because WebP has no audio; the second shows masks of save-small; the third is what other sites show of a link.
+because WebP has no audio; the second shows masks; the third is what other sites show of a link; the last shows
+photographs while recordings are heard, drawn like the first.
 """
 
 from __future__ import annotations
@@ -31,6 +33,12 @@ FPS, WIDTH, STRIP, QUALITY = 10, 480, 48, 55
 DPI = 160
 RATE = 16_000
 SLATE, GRID_COLOR = (24, 27, 32), (110, 118, 130)
+# photograph, recording, and its part in seconds
+PHOTOGRAPHS = (
+    ("dog/grass.png", "dog/esc50-5-231762-A.opus", 0.4, 2.8),
+    ("cow/pasture.png", "cow/esc50-5-194899-A.opus", 0.0, 2.6),
+    ("dog/roots.png", "dog/esc50-5-9032-A.opus", 1.6, 3.6),
+)
 MOMENTS = ((1.6, "a rooster calls"), (4.0, "an elephant calls"))
 
 
@@ -38,7 +46,11 @@ def save_animation(overlay: Path) -> Path:
     """Save the overlay as an animated WebP, with the waveform and a playhead below."""
     waveform, duration = load_audio(overlay, sample_rate=RATE), probe(overlay).duration or 0.0
     frames = [_add_waveform(image, time / duration, waveform) for time, image in _frames(overlay)]
-    path = IMAGES / "sample.webp"
+    return _save_animation("sample.webp", frames)
+
+
+def _save_animation(name: str, frames: list[Image.Image]) -> Path:
+    path = IMAGES / name
     frames[0].save(
         path, save_all=True, append_images=frames[1:], duration=1000 // FPS, loop=0, quality=QUALITY, method=6
     )
@@ -64,6 +76,24 @@ def _add_waveform(image: Image.Image, share: float, waveform: F32) -> Image.Imag
         pen.line((x, middle - reach, x, middle + reach), MASK_COLOR if x <= now else GRID_COLOR)
     pen.line((now, image.height, now, canvas.height), (255, 255, 255), 2)
     return canvas
+
+
+def save_photographs(root: Path) -> Path:
+    """Save an animation of photographs, marked while their recordings are heard."""
+    model, frames = save_avs.load_model(), []
+    for photograph, recording, start, end in PHOTOGRAPHS:
+        with Image.open(root / "images" / photograph) as image:
+            pixels = np.asarray(
+                image.convert("RGB").resize((WIDTH, WIDTH * 2 // 3), Image.Resampling.LANCZOS)
+            )
+        waveform = load_audio(root / "sounds" / recording, sample_rate=RATE)
+        heard = waveform[round(start * RATE) : round(end * RATE)]
+        still = np.broadcast_to(pixels, (round(FPS * end), *pixels.shape))
+        result = save_avs.segment_arrays(still, waveform, fps=FPS, model=model, start=start)
+        for frame in result:
+            marked = Image.fromarray(draw_mask(pixels, frame.mask))
+            frames.append(_add_waveform(marked, (frame.time - start) / (end - start), heard))
+    return _save_animation("photographs.webp", frames)
 
 
 def save_comparison() -> Path:
@@ -129,11 +159,12 @@ def save_social_card() -> Path:
     return path
 
 
-def main(overlay: Path) -> None:
+def main(overlay: Path, photographs: Path) -> None:
     """Save the images, and print their sizes."""
-    for path in (save_animation(overlay), save_comparison(), save_social_card()):
+    animations = (save_animation(overlay), save_photographs(photographs))
+    for path in (*animations, save_comparison(), save_social_card()):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
