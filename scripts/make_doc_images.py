@@ -1,12 +1,12 @@
-"""Make images of what the bundled model marks: sample.webp, same-frame-two-sounds.webp, social.jpg, photographs.webp.
+"""Make images of what the bundled model marks.
 
     save-avs demo -o runs/doc-images
     python -m scripts.build_real_set photographs --esc50 ESC-50
     python scripts/make_doc_images.py runs/doc-images/sample/overlay.mp4 photographs
 
-They are written to docs/images. The first is the overlay as an animation, with its waveform drawn below
-because WebP has no audio; the second shows masks; the third is what other sites show of a link; the last shows
-photographs while recordings are heard, drawn like the first.
+They are written to docs/images: sample.webp, the overlay as an animation, with its waveform drawn below because
+WebP has no audio; photographs.webp, photographs while recordings are heard, drawn alike;
+same-frame-two-sounds.webp, masks; social.jpg, what other sites show of a link.
 """
 
 from __future__ import annotations
