@@ -4,7 +4,7 @@
     python -m scripts.build_real_set photographs --esc50 ESC-50
     python scripts/make_doc_images.py runs/doc-images/sample/overlay.mp4 photographs
 
-They are written to docs/images: sample.webp, the overlay as an animation, with its waveform drawn below because
+They are written to docs/images: sample.webp, the overlay as an animation, with its waveform drawn below since
 WebP has no audio; photographs.webp, photographs while recordings are heard, drawn alike;
 same-frame-two-sounds.webp, masks; social.jpg, what other sites show of a link.
 """
