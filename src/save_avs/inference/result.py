@@ -63,7 +63,7 @@ class SegmentationResult:
         >>> import save_avs
         >>> result = save_avs.segment("clip.mp4", fps=2)
         >>> result
-        SegmentationResult('clip.mp4': 16 frames of 640x360, 13 with a mask; save-small)
+        SegmentationResult('clip.mp4': 16 frames of 640x360, 14 with a mask; save-small)
         >>> [frame.time for frame in result[:3]], result[-1].mask.shape
         ([0.0, 0.5, 1.0], (360, 640))
     """
