@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +84,26 @@ def test_rerun_redoes_changed_files_and_failures_on_request(ray_here, archive, t
     assert [len(row["frames"]) for row in done] == [6, 11, 12] and not failed
 
 
+@pytest.mark.exhaustive
+def test_videos_whose_files_could_not_be_written_are_done_by_the_next_run(
+    ray_here, archive, tiny, tmp_path, capsys
+):
+    few, out = tmp_path / "few", tmp_path / "out"
+    few.mkdir()
+    (few / "clip-00.mp4").write_bytes((archive / "clip-00.mp4").read_bytes())
+    assert run_in_process(few, tiny, out, "--save", "overlay") == 0
+    shutil.rmtree(out / "files")
+    (out / "files").write_text("in the way")
+    (few / "clip-01.mp4").write_bytes((archive / "clip-01.mp4").read_bytes())
+    assert run_in_process(few, tiny, out, "--save", "overlay") == 3
+    (failed,) = results(out)[1]
+    assert failed["status"] == "system" and "overlay.mp4: cannot be written" in failed["reason"]
+    (out / "files").unlink()
+    assert run_in_process(few, tiny, out, "--save", "overlay") == 0
+    done, failed = results(out)
+    assert len(done) == 2 and not failed and (out / "files" / done[1]["files"] / "overlay.mp4").exists()
+
+
 def test_dry_run_counts_and_writes_nothing(archive, tiny, tmp_path, capsys):
     assert run_in_process(archive, tiny, tmp_path / "out", "--dry-run") == 0
     assert "12 to do, 0 done, 0 failed" in capsys.readouterr().out
@@ -121,6 +143,20 @@ def test_inputs_that_do_not_exist_stop_the_run_early(ray_here, tiny, tmp_path, c
     assert main(list(map(str, words))) == 2
     assert "cannot see /no/such/" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_all_published_weights_that_a_model_builds_on_travel(ray_here, tiny, tmp_path, monkeypatch):
+    parts = {
+        part: {"name": f"{part}.pth", "size": 3, "sha256": "0" * 64} for part in ("sam", "audio", "stem")
+    }
+    folder = Path(shutil.copytree(tiny, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    config["pretrained"] = parts
+    (folder / "config.json").write_text(json.dumps(config))
+    (tmp_path / "weights").write_bytes(b"abc")
+    monkeypatch.setattr("save_avs.batch.model_package.find_weights", lambda _: tmp_path / "weights")
+    files = ray_here.get(ModelPackage.find(str(folder)).with_content().files)
+    assert {"base/sam.pth", "base/audio.pth", "base/stem.pth"} < files.keys()
 
 
 def test_model_content_travels_by_checksum(ray_here, tiny, tmp_path, monkeypatch):

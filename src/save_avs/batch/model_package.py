@@ -33,8 +33,7 @@ class ModelPackage:
         import ray
 
         folder = Path(self.name)
-        refs = read_config(folder).pretrained
-        base = {f"{_BASE}/{part.name}": find_weights(part) for part in (refs.sam, refs.audio) if part}
+        base = {f"{_BASE}/{ref.name}": find_weights(ref) for _, ref in read_config(folder).pretrained if ref}
         paths = {name: folder / name for name in (CONFIG, WEIGHTS)} | base
         return replace(self, files=ray.put({name: path.read_bytes() for name, path in paths.items()}))
 

@@ -42,6 +42,10 @@ _RESULT = (
 _SCHEMAS = {DONE_TABLE: pa.schema(_RESULT), FAILED_TABLE: pa.schema(_TEXT | {"reason": pa.string()})}
 
 
+class OutputError(SaveAvsError):
+    """The output cannot be written: it is full, or out of reach."""
+
+
 class BatchOutput:
     """A folder on a disk or an object store; every file in it appears complete or not at all."""
 
@@ -63,7 +67,7 @@ class BatchOutput:
         nor synced.
 
         Raises:
-            SaveAvsError: it cannot be written.
+            OutputError: it cannot be written.
         """
         try:
             if is_remote(self.url):
@@ -71,7 +75,7 @@ class BatchOutput:
             else:
                 atomic_write(Path(self.url) / name, content, sync=True)
         except Exception as error:  # every file system raises its own errors
-            raise SaveAvsError(f"{self.url}/{name}: cannot be written ({one_line(error)})") from error
+            raise OutputError(f"{self.url}/{name}: cannot be written ({one_line(error)})") from error
 
     def upload(self, folder: Path, name: str) -> None:
         """Copy the files of a local folder, and of the folders in it, into a subfolder."""

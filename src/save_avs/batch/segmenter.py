@@ -13,12 +13,12 @@ from save_avs._process import Channel, Completed, Died, Limits, Raised, TimedOut
 from save_avs._text import one_line
 from save_avs.batch.inputs import Video, local_copy, version_of
 from save_avs.batch.model_package import ModelPackage
-from save_avs.batch.output import DONE, FILES, FRAME, BatchOutput
+from save_avs.batch.output import DONE, FILES, FRAME, BatchOutput, OutputError
 from save_avs.errors import DataError, MediaError, SaveAvsError, UsageError
 
-# Statuses of failures that the video may not be to blame for: memory or the network may have been.
+# Statuses of failures that memory, the network or a full disk may be to blame for, not the video.
 TRANSIENT = frozenset({"crashed", "system", "unreachable"})
-_STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing"}
+_STATUS = {DataError: "unreachable", MediaError: "unreadable", UsageError: "missing", OutputError: "system"}
 _ATTEMPTS = 2  # a process may die of something other than its video
 _LIMITS = Limits(silence=600.0)  # seconds without progress after which a video counts as hanging
 _EARLY_STOP = 10  # failures of one status, and nothing else, after which the run is stopped
