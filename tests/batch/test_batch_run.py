@@ -145,6 +145,15 @@ def test_inputs_that_do_not_exist_stop_the_run_early(ray_here, tiny, tmp_path, c
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.exhaustive
+def test_run_whose_first_videos_all_fail_stops_with_one_line(ray_here, tiny, tmp_path, capsys):
+    for i in range(12):
+        (tmp_path / f"{i:02}.mp4").write_text("no video")
+    assert run_in_process(tmp_path, tiny, tmp_path / "out") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("save-avs: ")]
+    assert "The first 10 videos of a worker all failed" in line and line.endswith("stopped.")
+
+
 def test_all_published_weights_that_a_model_builds_on_travel(ray_here, tiny, tmp_path, monkeypatch):
     parts = {
         part: {"name": f"{part}.pth", "size": 3, "sha256": "0" * 64} for part in ("sam", "audio", "stem")

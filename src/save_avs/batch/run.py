@@ -87,7 +87,7 @@ def run_batch(
         return
     with _ray(address, workers, on_message) as cluster:
         import ray
-        from ray.data import ActorPoolStrategy, from_items
+        from ray.data import ActorPoolStrategy, DataContext, from_items
         from ray.exceptions import RayError
 
         if cluster:
@@ -103,6 +103,7 @@ def run_batch(
         blocks = math.ceil(len(plan.todo) / per_file)
         fit = resources.get("GPU", 0) / gpus_per_worker if gpus_per_worker else resources.get("CPU", 0)
         # without a number there are as many as fit now, and more when the cluster grows
+        DataContext.get_current().raise_original_map_exception = True  # Ray's own hides the cause
         pool: Any = {"size": workers} if workers else {"min_size": max(1, min(int(fit), blocks))}
         try:
             from_items([video._asdict() for video in plan.todo], override_num_blocks=blocks).map_batches(
@@ -114,7 +115,7 @@ def run_batch(
                 num_cpus=1,
                 num_gpus=gpus_per_worker,
             ).materialize()
-        except RayError as error:
+        except (RayError, SaveAvsError) as error:
             raise _cause(error) from error
 
 
@@ -198,12 +199,12 @@ def _nodes() -> dict[str, str]:
 
 def _cause(error: BaseException) -> SaveAvsError:
     """Return the error of ours that a Ray error was caused by, else one that names the first cause."""
-    while not isinstance(error, SaveAvsError):
+    while not isinstance(error, SaveAvsError) or hasattr(error, "cause"):  # Ray's own are of both kinds
         cause = getattr(error, "cause", None) or error.__cause__
         if cause is None:
             return SaveAvsError(f"Ray stopped the run ({type(error).__name__}: {_last_line(error)}).")
         error = cause
-    return error
+    return type(error)(str(error).partition(r"\nFailed to apply")[0])  # without Ray's advice
 
 
 def _last_line(error: BaseException) -> str:
