@@ -24,10 +24,11 @@ import numpy as np
 import yaml
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
-from save_avs._files import atomic_folder, atomic_write
+from save_avs._files import atomic_folder
 from save_avs.errors import SaveAvsError, UsageError
 from save_avs.types import Bool
 from scripts.build_tuxpaint_corpus import Report, unpack_packages
+from scripts.join_esc50 import write_credits
 
 SIDE = 640  # longer side of a photograph as written
 CREDITS = "sources.csv"
@@ -76,7 +77,7 @@ def build_real_set(
         if not counts:
             raise UsageError("no photograph is large enough: choose a smaller --min-side")
         sources += [_write_sound(entry, path, folder) for entry, path in sounds if entry["class"] in counts]
-        _write_sources(folder / CREDITS, sources)
+        write_credits(folder / CREDITS, sources)
     return counts
 
 
@@ -140,14 +141,6 @@ def _last_fold(root: Path, names: list[str]) -> list[tuple[Entry, Path]]:
     if not found:
         raise UsageError(f"{root} has no free clip of ESC-50's last fold: give the folder of its repository")
     return found
-
-
-def _write_sources(path: Path, sources: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(sources)
-    atomic_write(path, text.getvalue())
 
 
 def main() -> None:

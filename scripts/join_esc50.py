@@ -87,7 +87,7 @@ def join_esc50(
             split = "test" if held_out else "val" if row["clip"].startswith(last_fold) else "train"
             splits[path.relative_to(folder).as_posix()] = (split,)
         manifest.model_copy(update={"splits": splits}).save(folder)
-        _write_credits(folder / CREDITS, [row for _, row in found])
+        write_credits(folder / CREDITS, [row for _, row in found])
     return JoinedRecordings(len(found), len({name for name, _ in found}), len(wanted) - len(found))
 
 
@@ -111,7 +111,8 @@ def _move_silent_cutout(
             splits[after] = splits.pop(before)
 
 
-def _write_credits(path: Path, rows: list[dict[str, str]]) -> None:
+def write_credits(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write the table of who made what, a row per file."""
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()

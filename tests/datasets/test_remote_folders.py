@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from save_avs.cli import main
 from save_avs.datasets import as_published, available_splits, open_dataset
+from save_avs.datasets.stored_files import data_path, read_file
 from save_avs.errors import DataError, UsageError
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.video_export import write_scene_videos
@@ -110,6 +111,13 @@ def test_file_that_is_missing_at_the_url_is_named(tmp_path):
             open_dataset("ms3", url, "test")[0]
         with pytest.raises(UsageError, match=rf" in {url}: expected s4_meta_data\.csv"):
             open_dataset("s4", url, "test")
+
+
+def test_no_more_of_a_file_is_read_than_asked_for(places):
+    root, url = places
+    (found,) = root.rglob("s4_meta_data.csv")
+    name = found.relative_to(root).as_posix()
+    assert read_file(data_path(f"{url}/{name}"), 5) == found.read_bytes()[:5]
 
 
 def test_web_server_without_lists_of_files_is_named(places, monkeypatch):

@@ -102,8 +102,8 @@ def run_batch(
         per_file = min(_MAX_VIDEOS_PER_FILE, max(1, len(plan.todo) // 200))
         blocks = math.ceil(len(plan.todo) / per_file)
         fit = resources.get("GPU", 0) / gpus_per_worker if gpus_per_worker else resources.get("CPU", 0)
-        # without a number there are as many as fit now, and more when the cluster grows
         DataContext.get_current().raise_original_map_exception = True  # Ray's own hides the cause
+        # without a number there are as many as fit now, and more when the cluster grows
         pool: Any = {"size": workers} if workers else {"min_size": max(1, min(int(fit), blocks))}
         try:
             from_items([video._asdict() for video in plan.todo], override_num_blocks=blocks).map_batches(

@@ -44,7 +44,7 @@ def exists(path: PurePath) -> bool:
     """
     if (found := _place(path).exists()) or isinstance(path, Path):
         return found
-    return _ask(path, lambda files, name: files.cat_file(name, 0, 1)) is not None
+    return _ask(path, lambda files, name: files.cat_file(name, start=0, end=1)) is not None
 
 
 def list_folder(folder: PurePath) -> list[PurePath]:
@@ -80,7 +80,7 @@ def read_file(path: PurePath, limit: int = -1) -> bytes:
             return file.read(limit)
     with reading(str(path)):
         files, name = filesystem(str(path))
-        return files.cat_file(name)
+        return files.cat_file(name) if limit < 0 else files.cat_file(name, start=0, end=limit)[:limit]
 
 
 def _place(path: PurePath, version: str = "") -> Path:
