@@ -11,7 +11,7 @@ import pytest
 
 from save_avs.errors import UsageError
 from save_avs.video import read_video_chunks
-from save_avs.video.rotation import UprightConverter
+from save_avs.video.rgb import UprightConverter
 from tests.support.media_files import ffmpeg, gray, make, needs_ffmpeg
 
 BT601, BT709, BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593)

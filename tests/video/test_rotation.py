@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from save_avs.video import probe, read_video_chunks, rotation
+from save_avs.video import probe, read_video_chunks, rgb
 from tests.support.media_files import ffmpeg, gray, make, needs_ffmpeg, set_matrix
 
 
@@ -74,8 +74,8 @@ def test_orientation_next_to_unknown_side_data(tmp_path, matrix, monkeypatch):
 
     def turn():
         with av.open(str(path)) as container:
-            return rotation.orientation_of(next(container.decode(video=0)))
+            return rgb.orientation_of(next(container.decode(video=0)))
 
     plain = turn()
-    monkeypatch.setattr(rotation, "SideDataContainer", unknown)
+    monkeypatch.setattr(rgb, "SideDataContainer", unknown)
     assert turn() == plain

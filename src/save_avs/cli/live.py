@@ -26,7 +26,7 @@ from save_avs.errors import UsageError
 
 if TYPE_CHECKING:
     from save_avs.inference.streaming import SegmentedFrame
-    from save_avs.video.color import Switch
+    from save_avs.video.container import Switch
 
 
 def live(

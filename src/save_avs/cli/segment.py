@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from save_avs.inference.multiple_inputs import SegmentationOutcome
     from save_avs.inference.result_folders import ExistingPolicy, SegmentationJob
     from save_avs.inference.settings import SegmentationSettings
-    from save_avs.video.color import Switch
+    from save_avs.video.container import Switch
 
 DEFAULT_DIRECTORY = Path("runs/segment")
 _objects, _overlay, _range = (

@@ -26,7 +26,7 @@ from save_avs.inference.spooled_input import SpooledInput, open_input
 from save_avs.inference.video_outputs import VideoOutputs, open_video_outputs
 from save_avs.runtimes import load_model
 from save_avs.types import VideoMasksBuilder
-from save_avs.video.color import Switch
+from save_avs.video.container import Switch
 from save_avs.video.frame_decoder import ReadReport
 from save_avs.visualization.overlay import OUTLINE
 from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope

@@ -15,7 +15,7 @@ from save_avs.audio.frontend import VGGISH
 from save_avs.errors import MediaError
 from save_avs.inference.objects import ObjectTracker
 from save_avs.inference.postprocess import LogitSmoother, upscale_and_threshold
-from save_avs.inference.settings import check_batch_size, check_smooth, check_threshold
+from save_avs.inference.settings import check_mask_options
 from save_avs.models.preprocess import preprocess_frames
 from save_avs.models.save import SAVE
 from save_avs.runtimes.registry import RuntimeModel
@@ -104,9 +104,7 @@ class Predictor:
         track: bool = False,
         logits: bool = False,
     ) -> None:
-        check_threshold(threshold)
-        check_batch_size(batch_size)
-        check_smooth(smooth)
+        check_mask_options(threshold, batch_size, smooth)
         self.model: FrameModel = model
         self.batch_size: int = batch_size
         self._smooth = smooth

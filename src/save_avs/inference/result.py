@@ -18,13 +18,7 @@ from save_avs.errors import MediaError, UsageError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
 from save_avs.formats.detections import iterate_detections
 from save_avs.inference.result_key import result_key
-from save_avs.inference.settings import (
-    MASKS_FILE,
-    OUTPUT_FILES,
-    SUMMARY_FILE,
-    TIMELINE_FILE,
-    SegmentationSettings,
-)
+from save_avs.inference.settings import OUTPUT_FILES, SUMMARY_FILE, SegmentationSettings
 from save_avs.inference.sounding_spans import find_sounding_spans, frame_ends
 from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
@@ -218,9 +212,9 @@ class SegmentationResult:
         for name in (name for name in outputs if name in MASK_FORMATS):
             MASK_FORMATS[name].write(folder / MASK_FORMATS[name].file, document)
         if "masks" in outputs:
-            write_masks_json(folder / MASKS_FILE, document)
+            write_masks_json(folder / OUTPUT_FILES["masks"], document)
         if "timeline" in outputs:
-            save_figure(folder / TIMELINE_FILE, self.plot())
+            save_figure(folder / OUTPUT_FILES["timeline"], self.plot())
         write_summary(folder / SUMMARY_FILE, self.summary())
 
     def to_coco(self) -> dict[str, Any]:

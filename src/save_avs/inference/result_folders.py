@@ -15,13 +15,7 @@ from save_avs._text import path_text
 from save_avs.errors import UsageError
 from save_avs.inference.frame_folder import find_images, is_frame_folder
 from save_avs.inference.result_key import find_difference, result_key
-from save_avs.inference.settings import (
-    OUTPUT_FILES,
-    OVERLAY_FILE,
-    SUMMARY_FILE,
-    VIDEO_FILE,
-    SegmentationSettings,
-)
+from save_avs.inference.settings import OUTPUT_FILES, SUMMARY_FILE, SegmentationSettings
 from save_avs.inference.spooled_input import (
     STDIN,
     SpooledInput,
@@ -86,7 +80,10 @@ def _videos(item: str | Path) -> list[Path]:
 
 
 def _is_result(path: Path) -> bool:
-    return path.name in (OVERLAY_FILE, VIDEO_FILE) and (path.parent / SUMMARY_FILE).is_file()
+    return (
+        path.name in (OUTPUT_FILES["overlay"], OUTPUT_FILES["video"])
+        and (path.parent / SUMMARY_FILE).is_file()
+    )
 
 
 class ExistingPolicy(Enum):

@@ -8,7 +8,7 @@ from typing import TypedDict
 from save_avs.inference.predictor import FrameModel
 from save_avs.inference.progress import FrameProgress
 from save_avs.inference.spooled_input import ReadableFile, SpooledInput
-from save_avs.video.color import Switch
+from save_avs.video.container import Switch
 
 VideoPath = str | os.PathLike[str] | ReadableFile | SpooledInput
 

@@ -9,31 +9,22 @@ from PIL import ImageColor
 
 from save_avs.errors import UsageError
 from save_avs.formats import LABEL, MASK_FORMATS
-from save_avs.video.color import Switch, check_switch
-from save_avs.video.container import check_fps, check_time_range
+from save_avs.video.container import Switch, check_read_options
 from save_avs.visualization.overlay import OUTLINE, MaskPainter
 
 MAX_OUTLINE = 5  # percent of the frame's shorter side
 MAX_SMOOTH = 10  # seconds
 DEFAULT_OUTPUTS = ("overlay", "masks", "timeline")
 
-OVERLAY_FILE = "overlay.mp4"
-MATTE_FILE = "matte.mov"
-VIDEO_FILE = "video.mp4"
-MASKS_FILE = "masks.json"
-FRAMES_FOLDER = "frames"
-LOGITS_FOLDER = "logits"
-TIMELINE_FILE = "timeline.png"
 SUMMARY_FILE = "summary.json"
-
-OUTPUT_FILES = {
-    "overlay": OVERLAY_FILE,
-    "matte": MATTE_FILE,
-    "masks": MASKS_FILE,
-    "timeline": TIMELINE_FILE,
-    "frames": FRAMES_FOLDER,
-    "video": VIDEO_FILE,
-    "logits": LOGITS_FOLDER,
+OUTPUT_FILES = {  # files, and the folders frames and logits
+    "overlay": "overlay.mp4",
+    "matte": "matte.mov",
+    "masks": "masks.json",
+    "timeline": "timeline.png",
+    "frames": "frames",
+    "video": "video.mp4",
+    "logits": "logits",
 } | {name: form.file for name, form in MASK_FORMATS.items()}
 OUTPUTS = tuple(OUTPUT_FILES)
 
@@ -71,24 +62,19 @@ class SegmentationSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        check_fps(self.fps)
-        check_threshold(self.threshold)
+        check_read_options(self.fps, self.tone_map, self.deinterlace, self.start, self.end)
+        check_mask_options(self.threshold, self.batch_size, self.smooth)
         if unknown := [name for name in self.outputs if name not in OUTPUTS]:
             raise UsageError(f"unknown output {unknown[0]!r}: choose from {', '.join(OUTPUTS)}")
-        check_batch_size(self.batch_size)
-        check_smooth(self.smooth)
         object.__setattr__(self, "objects", self.objects or self.track)
         if not 0 <= self.outline <= MAX_OUTLINE:
             raise UsageError(f"the outline must be 0 to {MAX_OUTLINE} percent wide, not {self.outline:g}")
         if not 0 <= self.opacity <= 1:
             raise UsageError(f"the opacity must be between 0 and 1, not {self.opacity:g}")
-        check_switch("tone_map", self.tone_map)
-        check_switch("deinterlace", self.deinterlace)
         if self.audio_track is not None and self.audio_track < 1:
             raise UsageError(f"audio tracks are counted from 1, so there is no track {self.audio_track}")
         if self.audio is not None and not Path(self.audio).is_file():
             raise UsageError(f"{self.audio}: no such file")
-        check_time_range(self.start, self.end)
         self.painter()
 
     def clip(self, time: float) -> float:
@@ -120,20 +106,12 @@ class SegmentationSettings:
         return MaskPainter(chosen, self.opacity, self.outline, self.labels, LABEL)
 
 
-def check_threshold(threshold: float) -> None:
-    """Raise a UsageError unless the threshold is between 0 and 1."""
+def check_mask_options(threshold: float, batch_size: int, smooth: float) -> None:
+    """Raise a UsageError unless these options of ``Predictor`` are in range."""
     if not 0 < threshold < 1:
         raise UsageError(f"the threshold must be between 0 and 1, not {threshold:g}")
-
-
-def check_smooth(smooth: float) -> None:
-    """Raise a UsageError unless the time constant is one of a video's motion."""
     if not 0 <= smooth <= MAX_SMOOTH:
         raise UsageError(f"smooth must be 0 to {MAX_SMOOTH} seconds, not {smooth:g}")
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Raise a UsageError unless a batch has at least one frame."""
     if batch_size < 1:
         raise UsageError(f"batch_size must be 1 or more, not {batch_size}")
 

@@ -15,7 +15,7 @@ from save_avs.inference.settings import SegmentationSettings
 from save_avs.runtimes import load_model
 from save_avs.types import U8, FrameMask, VideoChunk
 from save_avs.video import is_live, read_live_chunks, read_video_chunks
-from save_avs.video.color import Switch
+from save_avs.video.container import Switch
 
 _logger = logging.getLogger(__name__)
 

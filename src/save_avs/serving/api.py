@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from save_avs.errors import UsageError, first_problem
 from save_avs.formats import load_masks_json
-from save_avs.inference.settings import LOGITS_FOLDER, MASKS_FILE, OUTPUT_FILES, SUMMARY_FILE
+from save_avs.inference.settings import OUTPUT_FILES, SUMMARY_FILE
 from save_avs.serving.auth import PROMPT, SEGMENT
 from save_avs.serving.errors import error_response
 from save_avs.serving.job import ID_PATTERN, Job, JobOptions, JobRecord, JobState, PromptOptions
@@ -99,7 +99,7 @@ def _read_masks(path: Path) -> VideoMasks:
 
 
 def _masks(service: ServiceDep, job: JobDep) -> VideoMasks:
-    return _read_masks(_find_result(service, job, MASKS_FILE))
+    return _read_masks(_find_result(service, job, OUTPUT_FILES["masks"]))
 
 
 MasksDep = Annotated[VideoMasks, Depends(_masks)]
@@ -267,7 +267,7 @@ def get_mask(masks: MasksDep, index: Annotated[int, PathParameter(ge=0)]) -> Res
 )
 def get_logits(service: ServiceDep, job: JobDep, index: Annotated[int, PathParameter(ge=0)]) -> FileResponse:
     """Get the logits of a frame, by its index in the video, if the job saved them."""
-    path = service.files.result(job) / LOGITS_FOLDER / f"{index:06d}.png"
+    path = service.files.result(job) / OUTPUT_FILES["logits"] / f"{index:06d}.png"
     if job.state is not JobState.DONE or not path.is_file():
         raise HTTPException(404, f"No logits of frame {index}: the job is {job.state}, or did not save them.")
     return FileResponse(path, headers=_KEPT)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import dropwhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from save_avs.errors import MediaError, UsageError
 from save_avs.video.timestamps import TimestampUnwrapper, may_restart
 
+Switch = Literal["auto", "off"]
 Warn = Callable[[str], None]
 _Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
@@ -35,14 +36,15 @@ def ignore_warning(message: str) -> None:
     """Discard a warning that the caller did not ask for."""
 
 
-def check_fps(fps: float | None) -> None:
-    """Raise a UsageError if a requested frame rate is neither None nor one of a video."""
+def check_read_options(
+    fps: float | None, tone_map: str, deinterlace: str, start: float = 0.0, end: float | None = None
+) -> None:
+    """Raise a UsageError unless these options of ``read_video_chunks`` are in range."""
     if fps is not None and not 0 < fps <= MAX_FPS:
         raise UsageError(f"fps must be above 0 and at most {MAX_FPS}, or native, not {fps:g}")
-
-
-def check_time_range(start: float, end: float | None) -> None:
-    """Raise a UsageError if a range of time begins before 0, or is empty."""
+    for name, value in (("tone_map", tone_map), ("deinterlace", deinterlace)):
+        if value not in ("auto", "off"):
+            raise UsageError(f"{name} must be auto or off, not {value!r}")
     for name, time in (("start", start), ("end", end)):
         if time is not None and not (math.isfinite(time) and time >= 0):
             raise UsageError(f"{name} must be a time of 0 or more seconds, not {time}")

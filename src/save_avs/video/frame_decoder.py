@@ -1,21 +1,24 @@
 """Decoding the frames of a video file: each at its own time, none dropped, problems reported."""
 
-import math
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
+from av.error import BlockingIOError, EOFError
+from av.video.frame import VideoFrame
+
 from save_avs.types import U8
-from save_avs.video.color import Switch
-from save_avs.video.container import Warn, decode, open_media, pick_video
+from save_avs.video.container import Switch, Warn, decode, open_media, pick_video
 from save_avs.video.entry_point import EntryPoint, find_entry_point
 from save_avs.video.probe import VideoInfo
-from save_avs.video.rotation import UprightConverter
+from save_avs.video.rgb import UprightConverter, filter_graph
 from save_avs.video.timestamps import best_effort_times, repair_times
 
 # Seconds between the end of the last frame and the end that the header declares: more, and the file was cut.
 _CUT = 0.5
+_MIN_INTERLACED = (3, 4)  # width and height that bwdif needs
 
 Span = tuple[float, float]  # start and end in seconds, the end excluded
 
@@ -52,20 +55,24 @@ class FrameReader:
         info: VideoInfo,
         report: ReadReport,
         on_warning: Warn,
-        tone_map: Switch = "auto",
-        span: Span = (0.0, math.inf),
+        span: Span,
+        *,
+        tone_map: Switch,
+        deinterlace: Switch,
     ) -> None:
-        self._info = info
+        self.info, self.on_warning, self.span = info, on_warning, span
         self._report = report
-        self._on_warning = on_warning
         self._warned: set[str] = set()
         self._rgb = UprightConverter(info.width, info.height, tone_map)
-        self.span: Span = span
+        self._deinterlace = deinterlace == "auto"
         self._end = 0.0
         self._failure = ""
         self._first_repair: float | None = None
 
     def __iter__(self) -> Iterator[TimedFrame]:
+        return deinterlace_frames(self._span_frames()) if self._deinterlace else self._span_frames()
+
+    def _span_frames(self) -> Iterator[TimedFrame]:
         start, end = self.span
         before: TimedFrame | None = None
         for frame in self._frames():
@@ -84,11 +91,11 @@ class FrameReader:
         self._check_end()
 
     def _frames(self) -> Iterator[TimedFrame]:
-        step = 1 / self._info.fps
+        step = 1 / self.info.fps
         last: float | None = None
         first, timed = self._timed_from_start()
         for index, (frame, timestamp) in enumerate(repair_times(timed, step, self._on_repair), first):
-            time = timestamp - self._info.origin
+            time = timestamp - self.info.origin
             step = step if last is None else time - last
             last = time
             duration = float(frame.duration * frame.time_base) if frame.duration else step
@@ -98,7 +105,7 @@ class FrameReader:
     def _timed_from_start(self) -> tuple[int, Iterator[tuple[Any, float | None]]]:
         """Return the index of the first frame to decode, and the frames with their timestamps."""
         start, _ = self.span
-        entry = find_entry_point(self._info.path, start + self._info.origin) if start > 0 else None
+        entry = find_entry_point(self.info.path, start + self.info.origin) if start > 0 else None
         if entry is not None:
             timed = self._decode(entry)
             first = next(timed, None)
@@ -108,7 +115,7 @@ class FrameReader:
 
     def _decode(self, entry: EntryPoint | None = None) -> Iterator[tuple[Any, float | None]]:
         """Decode the frames, from an entry point on."""
-        with open_media(self._info.path) as container:
+        with open_media(self.info.path) as container:
             stream: Any = pick_video(container)
             stream.thread_type = "AUTO"
             if entry is None:
@@ -123,7 +130,7 @@ class FrameReader:
     def rgb(self, frame: TimedFrame) -> U8:
         """Convert to upright RGB, u8 [H,W,3] of the size in ``info``."""
         if not self._rgb.fits(frame.decoded):
-            self._warn(
+            self.warn(
                 "size", f"the frame size changes at {frame.time:.2f} s: scaled to that of the first frame"
             )
         return self._rgb(frame.decoded)
@@ -132,40 +139,76 @@ class FrameReader:
         if fatal:
             self._failure = reason
         else:
-            self._warn(
-                "damage",
-                f"damaged at {self._end:.2f} s ({reason}): frames that cannot be decoded are skipped",
-            )
+            advice = "frames that cannot be decoded are skipped"
+            self.warn("damage", f"damaged at {self._end:.2f} s ({reason}): {advice}")
 
     def _on_repair(self, timestamp: float) -> None:
         if self._first_repair is None:
-            self._first_repair = timestamp - self._info.origin
+            self._first_repair = timestamp - self.info.origin
         self._report.timestamps_repaired += 1
 
     def _check_end(self) -> None:
         if self._first_repair is not None:
             repaired, frames = self._report.timestamps_repaired, self._report.frames_decoded
-            self._warn(
+            self.warn(
                 "timestamps",
                 f"{repaired} of {frames} frames have a missing or wrong timestamp "
                 f"(the first at {self._first_repair:.2f} s): placed between their neighbors",
             )
-        declared = self._info.duration
+        declared = self.info.duration
         if declared is not None and declared - self._end > _CUT and declared - self._end_of_streams() > _CUT:
-            self._warn("end", f"can be read only up to {self._end:.2f} s of {declared:.2f} s")
+            self.warn("end", f"can be read only up to {self._end:.2f} s of {declared:.2f} s")
         elif self._failure:
-            self._warn("end", f"can be read only up to {self._end:.2f} s ({self._failure})")
+            self.warn("end", f"can be read only up to {self._end:.2f} s ({self._failure})")
 
     def _end_of_streams(self) -> float:
         """End of the last packet of any stream: audio may continue after the last frame."""
         end = 0.0
-        with open_media(self._info.path) as container:
+        with open_media(self.info.path) as container:
             for packet in container.demux():
                 if packet.pts is not None:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        return end - self._info.origin
+        return end - self.info.origin
 
-    def _warn(self, kind: str, message: str) -> None:
+    def warn(self, kind: str, message: str) -> None:
+        """Warn once of each kind."""
         if kind not in self._warned:
             self._warned.add(kind)
-            self._on_warning(f"{self._info.path}: {message}")
+            self.on_warning(f"{self.info.path}: {message}")
+
+
+def deinterlace_frames(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
+    """Deinterlace the images that are marked as interlaced, by bwdif; the others pass, and so does sound."""
+    graph: Any = None
+    shape: tuple[Any, ...] = ()
+    waiting: deque[TimedFrame] = deque()
+    for timed in frames:
+        frame = timed.decoded
+        if not isinstance(frame, VideoFrame):
+            yield timed
+            continue
+        before, shape = shape, (frame.width, frame.height, frame.format.name)
+        if graph is not None and shape != before:
+            yield from _filter(graph, None, waiting)
+            graph = None
+        big_enough = frame.width >= _MIN_INTERLACED[0] and frame.height >= _MIN_INTERLACED[1]
+        if graph is None and frame.interlaced_frame and big_enough:
+            graph = filter_graph(frame, "bwdif", "mode=send_frame:deint=interlaced")
+        if graph is None:
+            yield timed
+        else:
+            waiting.append(timed)
+            yield from _filter(graph, frame, waiting)
+    if graph is not None:
+        yield from _filter(graph, None, waiting)
+
+
+def _filter(graph: Any, frame: Any, waiting: deque[TimedFrame]) -> Iterator[TimedFrame]:
+    """Pass a frame to a filter, or the end (None), and yield what comes out: a frame later."""
+    graph.push(frame)
+    while waiting:
+        try:
+            yield replace(waiting[0], decoded=graph.pull())
+        except (BlockingIOError, EOFError):
+            return
+        waiting.popleft()

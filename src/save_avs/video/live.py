@@ -16,21 +16,20 @@ from save_avs.errors import MediaError
 from save_avs.types import VideoChunk
 from save_avs.video.audio_blocks import AudioAssembler
 from save_avs.video.audio_reader import mix_frame
-from save_avs.video.color import Switch, check_switch
 from save_avs.video.container import (
     TIMED_OUT,
+    Switch,
     Warn,
-    check_fps,
+    check_read_options,
     decode,
     ignore_warning,
     pick_audio,
     pick_video,
 )
-from save_avs.video.deinterlace import Deinterlacer
-from save_avs.video.frame_decoder import TimedFrame
+from save_avs.video.frame_decoder import TimedFrame, deinterlace_frames
 from save_avs.video.live_buffer import LiveBuffer
 from save_avs.video.open_live_source import is_blocking, open_live
-from save_avs.video.rotation import UprightConverter, orientation_of
+from save_avs.video.rgb import UprightConverter, orientation_of
 
 _WALL_CLOCK = 1e9  # seconds: timestamps beyond it count from 1970
 
@@ -74,9 +73,7 @@ def read_live_chunks(
         MediaError: a source cannot be opened or has no video. Both are raised by the call itself; a source
             that fails later raises a MediaError after its last frame.
     """
-    check_fps(fps)
-    check_switch("tone_map", tone_map)
-    check_switch("deinterlace", deinterlace)
+    check_read_options(fps, tone_map, deinterlace)
     session = _Session(str(source), timeout, deinterlace == "auto")
     try:
         session.open(None if audio_source is None else str(audio_source))
@@ -162,11 +159,12 @@ class _Session:
         assembler = AudioAssembler(sample_rate, "mono")
         try:
             frames = self._with_times(container, streams)
-            for moment, frame in _deinterlace(frames) if self._deinterlace else frames:
+            for timed in deinterlace_frames(frames) if self._deinterlace else frames:
+                frame = timed.decoded
                 if isinstance(frame, av.VideoFrame):
-                    buffer.add_frame(moment, frame)
+                    buffer.add_frame(timed.time, frame)
                 else:
-                    for block in assembler.feed(moment, frame.sample_rate, mix_frame(frame, "mono")):
+                    for block in assembler.feed(timed.time, frame.sample_rate, mix_frame(frame, "mono")):
                         buffer.add_audio(block)
                 if self._stop.is_set():
                     break
@@ -175,39 +173,26 @@ class _Session:
         finally:
             buffer.end()
 
-    def _with_times(self, container: InputContainer, streams: list[Any]) -> Iterator[tuple[float, Any]]:
-        """Pair each frame with its time since reading began.
+    def _with_times(self, container: InputContainer, streams: list[Any]) -> Iterator[TimedFrame]:
+        """Give each frame, of images and of sound, its time since reading began.
 
         Timestamps on the wall clock, as devices give them, are exact. Others count from the arrival of the
         container's first frame; frames without a timestamp get their time of arrival.
         """
         offset = math.nan
         for frame in decode(container, *streams, on_damage=self._on_damage):
-            arrival = time.time()
-            if frame.time is None:
-                yield arrival - self._started, frame
-                continue
-            if math.isnan(offset):
-                offset = 0.0 if frame.time > _WALL_CLOCK else arrival - frame.time
-            yield frame.time + offset - self._started, frame
+            moment = time.time()
+            if frame.time is not None:
+                if math.isnan(offset):
+                    offset = 0.0 if frame.time > _WALL_CLOCK else moment - frame.time
+                moment = frame.time + offset
+            yield TimedFrame(0, moment - self._started, 0.0, frame)
 
     def _on_damage(self, reason: str, fatal: bool) -> None:
         if fatal and reason == TIMED_OUT:
             self.timed_out = True
         elif fatal:
             self.failure = reason
-
-
-def _deinterlace(frames: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
-    """Deinterlace the images among frames and their times; sound passes."""
-    deinterlacer = Deinterlacer()
-    for moment, frame in frames:
-        if isinstance(frame, av.VideoFrame):
-            ready = deinterlacer.feed(TimedFrame(0, moment, 0.0, frame))
-            yield from ((timed.time, timed.decoded) for timed in ready)
-        else:
-            yield moment, frame
-    yield from ((timed.time, timed.decoded) for timed in deinterlacer.finish())
 
 
 def _chunks(

@@ -9,7 +9,7 @@ from typing import Any
 
 from save_avs.errors import MediaError
 from save_avs.video.container import decode, open_media, pick_audio, pick_video
-from save_avs.video.rotation import orientation_of
+from save_avs.video.rgb import orientation_of
 from save_avs.video.timestamps import best_effort_times
 
 _MAX_PIXELS = 15360 * 8640

@@ -2,7 +2,9 @@
 
 import math
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +14,9 @@ from save_avs.video.audio_blocks import AudioWindowReader, sample_range
 from save_avs.video.audio_level import find_gain, metered, quiet_sound_advice, silent_track_advice
 from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.audio_tracks import AudioTrack, choose_audio
-from save_avs.video.color import Switch, check_switch
-from save_avs.video.container import Warn, check_fps, check_time_range, ignore_warning
-from save_avs.video.deinterlace import deinterlace_frames
+from save_avs.video.container import Switch, Warn, check_read_options, ignore_warning
 from save_avs.video.frame_decoder import FrameReader, ReadReport, Span, TimedFrame
-from save_avs.video.probe import VideoInfo, probe
+from save_avs.video.probe import probe
 
 # Limits of a chunk whatever its frame count: large frames, or long pauses between them.
 _MAX_CHUNK_BYTES = 1 << 27
@@ -83,30 +83,24 @@ def read_video_chunks(
         (0, (4, 360, 640, 3), True)
         (4, (4, 360, 640, 3), True)
     """
-    check_fps(fps)
-    check_time_range(start, end)
-    check_switch("tone_map", tone_map)
-    check_switch("deinterlace", deinterlace)
+    check_read_options(fps, tone_map, deinterlace, start, end)
     info = probe(path)
     track = choose_audio(info, audio_track, audio)
     warn, span = on_warning or ignore_warning, (start, math.inf if end is None else end)
-    reader = FrameReader(info, report or ReadReport(), warn, tone_map, span)
-    frames = iter(reader) if deinterlace == "off" else deinterlace_frames(iter(reader))
+    report = report or ReadReport()
+    reader = FrameReader(info, report, warn, span, tone_map=tone_map, deinterlace=deinterlace)
     gain = find_gain(track) if track is not None and normalize_audio else 1.0
-    return _chunks(info, track, gain, reader, frames, fps, chunk, sample_rate, audio_margin, warn)
+    return _chunks(reader, track, gain, fps, chunk, sample_rate, audio_margin)
 
 
 def _chunks(
-    info: VideoInfo,
+    reader: FrameReader,
     track: AudioTrack | None,
     gain: float,
-    reader: FrameReader,
-    frames: Iterator[TimedFrame],
     fps: float | None,
     chunk: int,
     sample_rate: int,
     audio_margin: float,
-    on_warning: Warn,
 ) -> Generator[VideoChunk, None, None]:
     audio, meter = None, LevelMeter(sample_rate)
     if track is not None:
@@ -117,26 +111,17 @@ def _chunks(
             layout="mono",
             start=start - audio_margin,
             end=end + audio_margin + 1,
-            on_warning=on_warning,
+            on_warning=reader.on_warning,
         )
         audio = AudioWindowReader(metered(blocks, meter))
     else:
-        on_warning(f"{info.path}: has no sound")
+        reader.warn("sound", "has no sound")
     index = 0
 
     def sounds(time: float) -> bool:
         return audio is not None and audio.reaches(round(time * sample_rate))
 
-    jumps: list[float] = []
-
-    def on_jump(time: float) -> None:
-        if not jumps:
-            on_warning(
-                f"{info.path}: the frame at {time:.2f} s stays for very long: skipped over to the next"
-            )
-        jumps.append(time)
-
-    for times, images, indices in _batches(_images(reader, frames, fps, sounds, on_jump), chunk):
+    for times, images, indices in _batches(_images(reader, fps, sounds), chunk):
         start, end = sample_range(times, audio_margin, sample_rate)
         waveform = np.zeros(0, np.float32) if audio is None else audio.read(start, end)[:, 0]
         yield VideoChunk(
@@ -149,27 +134,17 @@ def _chunks(
             source_indices=np.array(indices, dtype=np.int64),
         )
         index += len(images)
-    if index and track is not None and on_warning is not ignore_warning:
+    if index and track is not None and reader.on_warning is not ignore_warning:
         silent = meter.level < SILENT
         advice = silent_track_advice(track, reader.span) if silent else ""
         advice = advice or quiet_sound_advice(meter.level)
         if advice and (silent or gain == 1):
-            on_warning(f"{track.path}: {advice}")
+            reader.on_warning(f"{track.path}: {advice}")
 
 
-def _images(
-    reader: FrameReader,
-    frames: Iterator[TimedFrame],
-    fps: float | None,
-    sounds: Callable[[float], bool],
-    on_jump: Callable[[float], None],
-) -> Iterator[_Image]:
+def _images(reader: FrameReader, fps: float | None, sounds: Callable[[float], bool]) -> Iterator[_Image]:
     """Convert the frames of the span; ``sounds`` tells whether there is audio at a time or later."""
-    timed = (
-        _repeat_held_frames(frames, sounds)
-        if fps is None
-        else _resample_frames(frames, 1 / fps, reader.span, sounds, on_jump)
-    )
+    timed = _repeat_held_frames(reader, sounds) if fps is None else _resample_frames(reader, 1 / fps, sounds)
     start, end = reader.span
     converted: TimedFrame | None = None
     image = np.empty(0, dtype=np.uint8)
@@ -183,20 +158,16 @@ def _images(
         yield time, image, frame.index
 
 
-def _with_next(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, TimedFrame | None]]:
+def _with_next(frames: Iterable[Any]) -> Iterator[tuple[TimedFrame, TimedFrame | None]]:
     """Pair each frame with the one after it, None for the last."""
-    frame = next(frames, None)
-    while frame is not None:
-        following = next(frames, None)
-        yield frame, following
-        frame = following
+    return pairwise(chain(frames, (None,)))
 
 
 def _repeat_held_frames(
-    frames: Iterator[TimedFrame], sounds: Callable[[float], bool]
+    reader: FrameReader, sounds: Callable[[float], bool]
 ) -> Iterator[tuple[float, TimedFrame]]:
     """Pair each frame with its time, and again with every hop of the sound while it is shown."""
-    for frame, following in _with_next(frames):
+    for frame, following in _with_next(reader):
         yield frame.time, frame
         end = frame.time + frame.duration if following is None else following.time
         count = 1
@@ -206,19 +177,15 @@ def _repeat_held_frames(
 
 
 def _resample_frames(
-    frames: Iterator[TimedFrame],
-    interval: float,
-    span: Span,
-    sounds: Callable[[float], bool],
-    on_jump: Callable[[float], None],
+    reader: FrameReader, interval: float, sounds: Callable[[float], bool]
 ) -> Iterator[tuple[float, TimedFrame]]:
     """Pair each time of an even grid, from the first frame of the span on, with the frame nearest to it.
 
-    A frame that is shown for very long without any sound is held for a while only (``on_jump``).
+    A frame that is shown for very long without any sound is held for a while only.
     """
     first: float | None = None
-    count = 0
-    for before, after in _with_next(frames):
+    count, span = 0, reader.span
+    for before, after in _with_next(reader):
         first = _first_time(before, after, interval, span) if first is None else first
         if after is None:
             end = before.time + before.duration - min(interval, before.duration) / 2
@@ -232,7 +199,8 @@ def _resample_frames(
             elif after is None:
                 return
             else:
-                on_jump(before.time)
+                where = f"the frame at {before.time:.2f} s"
+                reader.warn("jump", f"{where} stays for very long: skipped over to the next")
                 count = max(count, math.ceil((after.time - first) / interval - 0.5) - 1)
             count += 1
 
