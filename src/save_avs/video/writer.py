@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import av
 import numpy as np
@@ -25,7 +25,6 @@ from save_avs.video.audio_blocks import AudioBlock, AudioWindowReader
 from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.codecs import H264, VideoEncoding
-from save_avs.video.frame_decoder import Span
 from save_avs.video.probe import probe
 
 _CLOCK = 90_000  # ticks per second: represents 24, 25, 30, 30000/1001 and 60 fps exactly
@@ -34,6 +33,19 @@ _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _AAC_FRAME = 1024
 _BT709 = 1  # code of BT.709 in H.264 and FFmpeg, for matrix, primaries and transfer alike
 _LIMITED_RANGE = 1
+# An mp4 or mkv that grows is written in pieces of a second: whatever ends the program, earlier pieces play.
+_GROWING = {
+    "mp4": {"movflags": "+frag_keyframe+delay_moov+default_base_moof", "frag_duration": "1000000"},
+    "matroska": {"cluster_time_limit": "1000"},
+}
+
+
+class Sound(NamedTuple):
+    """Audio to write as it comes: blocks on the clock of the frames, 0.1 s ahead of them."""
+
+    blocks: Iterator[AudioBlock]
+    sample_rate: int  # one that AAC has
+    layout: str  # of ``channels.AAC_LAYOUTS``
 
 
 class VideoWriter:
@@ -52,11 +64,13 @@ class VideoWriter:
             seconds.
         audio_from: a video whose complete audio is copied, on the clock of ``read_video_chunks``; or one of
             its tracks.
-        audio: or audio from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its sample rate).
+        audio: or from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its sample rate), or as it comes.
         start: time at which the video begins: that much is subtracted from the times of frames and audio.
         end: time at which its audio ends, if that is longer.
         sample_aspect_ratio: width of a pixel over its height.
         encoding: codecs and pixel formats.
+        growing: the file is there from the start, can be played while it grows, and is completed when the
+            block ends, by an error as well.
 
     Raises:
         MediaError: hours pass between two frames.
@@ -71,11 +85,12 @@ class VideoWriter:
         height: int,
         fps: float,
         audio_from: str | os.PathLike[str] | AudioTrack | None = None,
-        audio: tuple[F32, int] | None = None,
+        audio: tuple[F32, int] | Sound | None = None,
         start: float = 0.0,
         end: float | None = None,
         sample_aspect_ratio: Fraction = Fraction(1),
         encoding: VideoEncoding = H264,
+        growing: bool = False,
     ) -> None:
         if audio_from is not None and audio is not None:
             raise ValueError("audio_from and audio cannot both be given")
@@ -87,6 +102,7 @@ class VideoWriter:
         self._span = (start, math.inf if end is None else end)
         self._sample_aspect_ratio = sample_aspect_ratio
         self._encoding = encoding
+        self._growing = growing
         self._stack = ExitStack()
         self._to_yuv = VideoReformatter()
         self._last: int | None = None  # time of the last frame, in ticks
@@ -95,9 +111,11 @@ class VideoWriter:
         try:
             self._container = self._stack.enter_context(self._open())
             self._video = self._add_video()
-            self._audio_writer = self._add_audio()
+            codec, sound = self._encoding.audio_codec, self._sound()
+            duration = self._span[1] - self._span[0]
+            self._audio_writer = sound and _AudioWriter(self._container, codec, sound, duration)
         except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
+            self._stack.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
@@ -129,7 +147,7 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if error is not None and not self._growing:
             self._stack.__exit__(kind, error, trace)
             return
         with self._stack:
@@ -140,9 +158,12 @@ class VideoWriter:
                 self._audio_writer.finish()
 
     def _open(self) -> Any:
-        part = self._stack.enter_context(atomic_path(self._path))
-        options = {"movflags": "+faststart"}
-        return av.open(f"file:{part}", "w", format=self._encoding.container, options=options)
+        container = self._encoding.container
+        if self._growing:
+            path, options = self._path, _GROWING[container] | {"flush_packets": "1"}
+        else:
+            path, options = self._stack.enter_context(atomic_path(self._path)), {"movflags": "+faststart"}
+        return av.open(f"file:{path}", "w", format=container, options=options)
 
     def _add_video(self) -> Any:
         encoding = self._encoding
@@ -163,69 +184,41 @@ class VideoWriter:
         context.color_range = _LIMITED_RANGE
         return stream
 
-    def _add_audio(self) -> AudioWriter | None:
-        codec = self._encoding.audio_codec
+    def _sound(self) -> Sound | None:
+        (start, end), track = self._span, self._audio_from
         if self._audio is not None:
-            return AudioWriter.from_array(self._container, *self._audio, span=self._span, codec=codec)
-        track = self._audio_from
+            return self._audio if isinstance(self._audio, Sound) else _sound_of_array(*self._audio, start)
         if track is not None and not isinstance(track, AudioTrack):
             track = choose_audio(probe(track))
         if track is None:
             return None
-        return AudioWriter.from_track(self._container, track, span=self._span, codec=codec)
+        sample_rate, layout = _aac_rate(track.sample_rate), aac_layout(track.layout)
+        track = replace(track, origin=track.origin + start)
+        options = {"sample_rate": sample_rate, "layout": layout}
+        return Sound(read_audio_blocks(track, **options, start=0.0, end=end - start), **options)
 
 
-class AudioWriter:
+def _sound_of_array(waveform: F32, source_rate: int, start: float) -> Sound:
+    samples = np.atleast_2d(waveform).T.astype(np.float32)  # [S,C]
+    sample_rate = _aac_rate(source_rate)
+    if sample_rate != source_rate:
+        samples = soxr.resample(samples, source_rate, sample_rate)
+    layout = "mono" if samples.shape[1] == 1 else "stereo"
+    return Sound(iter([AudioBlock(-round(start * sample_rate), samples)]), sample_rate, layout)
+
+
+class _AudioWriter:
     """The audio of a file being written: gapless from time zero to its own end, or the given one."""
 
-    def __init__(
-        self,
-        container: Any,
-        blocks: Iterator[AudioBlock],
-        *,
-        duration: float,
-        sample_rate: int,
-        layout: str,
-        codec: str,
-    ) -> None:
-        channels = len(AAC_LAYOUTS[layout])
+    def __init__(self, container: Any, codec: str, sound: Sound, duration: float) -> None:
+        channels, self._sample_rate = len(AAC_LAYOUTS[sound.layout]), sound.sample_rate
         self._container = container
-        self._sample_rate = sample_rate
-        self._num_samples = duration * sample_rate
-        self._layout = layout
-        self._reader = AudioWindowReader(blocks, channels)
+        self._num_samples = duration * sound.sample_rate
+        self._layout = sound.layout
+        self._reader = AudioWindowReader(sound.blocks, channels)
         self._position = 0
-        self._stream = container.add_stream(codec, rate=sample_rate, layout=layout)
-        self._stream.bit_rate = min(96_000, 6 * sample_rate) * channels  # ignored for PCM
-
-    @classmethod
-    def from_track(cls, container: Any, track: AudioTrack, *, span: Span, codec: str) -> AudioWriter:
-        """Add the audio of a file within a span."""
-        sample_rate, layout = aac_rate(track.sample_rate), aac_layout(track.layout)
-        duration = span[1] - span[0]
-        track = replace(track, origin=track.origin + span[0])
-        blocks = read_audio_blocks(track, sample_rate=sample_rate, layout=layout, start=0.0, end=duration)
-        return cls(container, blocks, duration=duration, sample_rate=sample_rate, layout=layout, codec=codec)
-
-    @classmethod
-    def from_array(
-        cls, container: Any, waveform: F32, source_rate: int, *, span: Span, codec: str
-    ) -> AudioWriter:
-        """Add a waveform, f32 [S] or [C,S], within a span."""
-        samples = np.atleast_2d(waveform).T.astype(np.float32)  # [S,C]
-        sample_rate = aac_rate(source_rate)
-        if sample_rate != source_rate:
-            samples = soxr.resample(samples, source_rate, sample_rate)
-        layout = "mono" if samples.shape[1] == 1 else "stereo"
-        blocks = iter([AudioBlock(-round(span[0] * sample_rate), samples)])
-        return cls(
-            container,
-            blocks,
-            duration=span[1] - span[0],
-            sample_rate=sample_rate,
-            layout=layout,
-            codec=codec,
-        )
+        self._stream = container.add_stream(codec, rate=sound.sample_rate, layout=sound.layout)
+        self._stream.bit_rate = min(96_000, 6 * sound.sample_rate) * channels  # ignored for PCM
 
     def write_until(self, time: float) -> None:
         """Encode the audio up to a time in seconds, or to its end."""
@@ -254,7 +247,7 @@ class AudioWriter:
         return True
 
 
-def aac_rate(sample_rate: int) -> int:
+def _aac_rate(sample_rate: int) -> int:
     """Choose the sample rate to write: the next higher one that browsers play, 48 kHz at most."""
     return next((r for r in _AAC_RATES if r >= sample_rate), _AAC_RATES[-1])
 
