@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from save_avs.audio.augment import match_rms, mix_at_snr, time_shift
+from save_avs.audio.augment import match_rms, mix_at_snr
 from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.types import F32
 from studies.audio_sensitivity import trials as conditions
@@ -67,7 +67,7 @@ def _sounds(clips: ClipDataset, i: int, seed: int) -> Iterator[_Sound]:
     yield _Sound(conditions.MATCHED, 0.0, own, ", ".join(metadata.categories))
     yield _Sound(conditions.MUTED, 0.0, np.zeros_like(own))
     for shift in SHIFTS_S:
-        yield _Sound(conditions.SHIFTED, shift, time_shift(own, round(shift * clips.sample_rate)))
+        yield _Sound(conditions.SHIFTED, shift, np.roll(own, round(shift * clips.sample_rate)))
     k = _other_clip(clips, i, np.random.default_rng((seed, i)))
     if k is None:
         return

@@ -10,8 +10,16 @@ import torch
 from transformers.audio_utils import mel_filter_bank, spectrogram
 
 from save_avs.audio import log_mel_at
-from save_avs.audio.frontend import AISFX, OPENL3_MEL128, OPENL3_MEL256, PANNS_16K, VGGISH, YAMNET, Frontend
-from save_avs.audio.mel import mel_filters
+from save_avs.audio.frontend import (
+    AISFX,
+    OPENL3_MEL128,
+    OPENL3_MEL256,
+    PANNS_16K,
+    VGGISH,
+    YAMNET,
+    Frontend,
+    mel_filters,
+)
 from tests.support.audio_reference import chirp, cnn14, openl3, port, reference_patches
 
 pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from transformers.audio_utils import mel_filter_bank
 
-from save_avs.audio.frontend import AISFX, OPENL3_MEL128, OPENL3_MEL256, PANNS_16K, VGGISH, YAMNET, Frontend
-from save_avs.audio.mel import hz_to_mel, mel_filters, mel_to_hz
+from save_avs.audio.frontend import (
+    AISFX,
+    OPENL3_MEL128,
+    OPENL3_MEL256,
+    PANNS_16K,
+    VGGISH,
+    YAMNET,
+    Frontend,
+    hz_to_mel,
+    mel_filters,
+    mel_to_hz,
+)
 
 
 @pytest.mark.filterwarnings("ignore:At least one mel filter")

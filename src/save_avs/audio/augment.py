@@ -7,11 +7,6 @@ import numpy as np
 from save_avs.types import F32
 
 
-def time_shift(waveform: F32, num_samples: int) -> F32:
-    """Shift a waveform circularly to later times, so that no frame becomes silent, f32 [S]."""
-    return np.roll(waveform, num_samples)
-
-
 def match_rms(waveform: F32, reference: F32) -> F32:
     """Give a waveform the length and the RMS level of another, f32 [S].
 
@@ -63,7 +58,8 @@ def augment_waveform(
     Returns:
         f32 [S], clipped to -1..1 as a recording is.
     """
-    waveform = time_shift(waveform, round(rng.uniform(-shift_s, shift_s) * sample_rate))
+    # Circular, so that no frame becomes silent.
+    waveform = np.roll(waveform, round(rng.uniform(-shift_s, shift_s) * sample_rate))
     if rng.random() < mix:
         waveform = mix_at_snr(waveform, other(), rng.uniform(*mix_db))
     if noise_db is not None:

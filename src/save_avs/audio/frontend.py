@@ -2,56 +2,107 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from save_avs.audio.mel import MelFilterbank, mel_filters
 from save_avs.types import F64
+
+MelScale = Literal["htk", "slaney"]
+
+_BREAK_HZ, _BREAK_MEL = 1000.0, 15.0  # Slaney's scale is linear below, logarithmic above
+_LOG_STEP = np.log(6.4) / 27
+
+
+@dataclass(frozen=True)
+class MelFilterbank:
+    """Overlapping triangles, evenly spaced on a mel scale.
+
+    Attributes:
+        n_mels: number of bands.
+        f_min, f_max: start of the first band and end of the last, Hz.
+        scale: HTK's, logarithmic throughout, or Slaney's, linear below 1 kHz.
+        triangle_axis: axis on which the sides of a triangle are straight lines.
+        norm: scale each triangle to ``height`` 1, to ``area`` 1 over Hz (librosa's norm "slaney"), or so that
+            its weights have the ``sum`` 1 (Essentia's "unit_sum").
+    """
+
+    n_mels: int
+    f_min: float
+    f_max: float
+    scale: MelScale
+    triangle_axis: Literal["mel", "hertz"]
+    norm: Literal["height", "area", "sum"] = "height"
+
+
+@cache
+def mel_filters(mel: MelFilterbank, sample_rate: int, n_fft: int) -> F64:
+    """Weights of the bins of a spectrum in the bands, [n_fft/2+1,bands].
+
+    Source: HTK's and Slaney's (Auditory Toolbox) mel scales.
+    """
+    lowest, highest = hz_to_mel(np.array([mel.f_min, mel.f_max]), mel.scale)
+    edges = np.linspace(lowest, highest, mel.n_mels + 2)
+    bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
+    edges_hz = mel_to_hz(edges, mel.scale)
+    if mel.triangle_axis == "mel":
+        bins = hz_to_mel(bins, mel.scale)
+    else:
+        edges = edges_hz
+    low, center, high = edges[:-2], edges[1:-1], edges[2:]
+    bins = bins[:, None]  # [n_fft/2+1,1]
+    filters = np.minimum((bins - low) / (center - low), (high - bins) / (high - center)).clip(min=0.0)
+    match mel.norm:
+        case "height":
+            return filters
+        case "area":
+            return filters * 2 / (edges_hz[2:] - edges_hz[:-2])
+        case "sum":
+            return filters / filters.sum(axis=0)
+
+
+def hz_to_mel(hertz: F64, scale: MelScale) -> F64:
+    """Convert frequencies in Hz to a mel scale."""
+    if scale == "htk":
+        return 1127.0 * np.log1p(hertz / 700.0)
+    above = _BREAK_MEL + np.log(np.maximum(hertz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
+    return np.where(hertz < _BREAK_HZ, hertz * _BREAK_MEL / _BREAK_HZ, above)
+
+
+def mel_to_hz(mel: F64, scale: MelScale) -> F64:
+    """Convert frequencies on a mel scale to Hz."""
+    if scale == "htk":
+        return 700.0 * np.expm1(mel / 1127.0)
+    above = _BREAK_HZ * np.exp((np.maximum(mel, _BREAK_MEL) - _BREAK_MEL) * _LOG_STEP)
+    return np.where(mel < _BREAK_MEL, mel * _BREAK_HZ / _BREAK_MEL, above)
 
 
 @dataclass(frozen=True)
 class LogScale:
-    """Natural logarithm: ``log(x + offset)``."""
-
-    offset: float
-
-    def __call__(self, mel: F64) -> F64:
-        """Scale mel magnitudes or powers, [frames,bands]."""
-        return np.log(mel + self.offset)
-
-
-@dataclass(frozen=True)
-class LogOnePlusScale:
-    """Common logarithm: ``log10(1 + gain * x)``, which is 0 in silence."""
-
-    gain: float
-
-    def __call__(self, mel: F64) -> F64:
-        """Scale mel magnitudes or powers, [frames,bands]."""
-        return np.log10(1 + self.gain * mel)
-
-
-@dataclass(frozen=True)
-class DecibelScale:
-    """Decibels: ``multiplier * log10(max(x, amin))``, as torchaudio's ``AmplitudeToDB`` names them.
+    """Logarithm of mel magnitudes or powers: ``log(max(gain * x + offset, amin))``.
 
     Attributes:
+        offset, gain: with an offset of 1 silence is 0.
         amin: smallest value that is distinguished from 0.
-        multiplier: decibels per factor of ten.
+        multiplier: of the common logarithm, 10 for decibels; None for the natural logarithm.
         top_db: if given, the largest value of a patch becomes 0 dB, and values below -top_db become -top_db.
     """
 
-    amin: float
-    multiplier: float = 10.0
+    offset: float = 0.0
+    gain: float = 1.0
+    amin: float = 0.0
+    multiplier: float | None = None
     top_db: float | None = None
 
-    def __call__(self, mel: F64) -> F64:
-        """Scale mel magnitudes or powers, [frames,bands]."""
-        decibels = self.multiplier * np.log10(np.maximum(mel, self.amin))
+    def __call__(self, mel: Any, xp: Any = np) -> Any:
+        """Scale a patch, [frames,bands], or with ``xp`` torch a tensor of several, [B,bands,frames]."""
+        values = (self.gain * mel + self.offset).clip(min=self.amin)
+        if self.multiplier is None:
+            return xp.log(values)
+        decibels = self.multiplier * xp.log10(values)
         if self.top_db is None:
             return decibels
-        return np.maximum(decibels - decibels.max(), -self.top_db)
+        return (decibels - xp.amax(decibels, (-2, -1))[..., None, None]).clip(min=-self.top_db)
 
 
 @dataclass(frozen=True)
@@ -81,7 +132,7 @@ class Frontend:
     num_frames: int
     mel: MelFilterbank
     power: int
-    scale: LogScale | LogOnePlusScale | DecibelScale
+    scale: LogScale
     pad_mode: Literal["constant", "reflect"] = "constant"
     symmetric: bool = False
 
@@ -149,7 +200,7 @@ def _kapre(n_mels: int) -> Frontend:
         num_frames=199,
         mel=MelFilterbank(n_mels, 0.0, 24_000.0, scale="htk", triangle_axis="hertz", norm="area"),
         power=2,
-        scale=DecibelScale(amin=1e-20, multiplier=5.0, top_db=80.0),
+        scale=LogScale(amin=1e-20, multiplier=5.0, top_db=80.0),
     )
 
 
@@ -166,7 +217,7 @@ PANNS_16K = Frontend(
     num_frames=101,
     mel=MelFilterbank(64, 50.0, 8000.0, scale="slaney", triangle_axis="hertz", norm="area"),
     power=2,
-    scale=DecibelScale(amin=1e-10),
+    scale=LogScale(amin=1e-10, multiplier=10.0),
     pad_mode="reflect",
 )
 OPENL3_MEL128 = _kapre(128)  # Cramer et al. 2019 (ICASSP), and the layers of openl3's published models
@@ -182,6 +233,6 @@ AISFX = Frontend(
     num_frames=42,
     mel=MelFilterbank(96, 0.0, 22_050.0, scale="htk", triangle_axis="mel", norm="sum"),
     power=2,
-    scale=LogOnePlusScale(1e4),
+    scale=LogScale(offset=1.0, gain=1e4, multiplier=1.0),
     symmetric=True,
 )

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from save_avs.audio.frontend import VGGISH, DecibelScale, Frontend, LogOnePlusScale, LogScale
-from save_avs.audio.mel import mel_filters
+from save_avs.audio.frontend import VGGISH, Frontend, mel_filters
 
 
 class LogMelSpectrogram(nn.Module):
@@ -39,16 +38,4 @@ class LogMelSpectrogram(nn.Module):
         real, imaginary = spectrum.chunk(2, dim=1)  # [B,bins,frames]
         power = real * real + imaginary * imaginary
         mel = self.mel_filters @ (power.sqrt() if frontend.power == 1 else power)
-        return _apply_scale(frontend.scale, mel).transpose(1, 2)[:, None]
-
-
-def _apply_scale(scale: LogScale | LogOnePlusScale | DecibelScale, mel: Tensor) -> Tensor:
-    """Apply an amplitude scale to a tensor, [B,bands,frames]."""
-    if isinstance(scale, LogScale):
-        return torch.log(mel + scale.offset)
-    if isinstance(scale, LogOnePlusScale):
-        return torch.log10(1 + scale.gain * mel)
-    decibels = scale.multiplier * torch.log10(mel.clamp(min=scale.amin))
-    if scale.top_db is None:
-        return decibels
-    return (decibels - decibels.amax((1, 2), keepdim=True)).clamp(min=-scale.top_db)
+        return frontend.scale(mel, torch).transpose(1, 2)[:, None]

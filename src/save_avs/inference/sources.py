@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from save_avs._text import resolved_path_text
-from save_avs.audio.level import LevelMeter
 from save_avs.errors import MediaError
 from save_avs.inference.arrays import LOUD
 from save_avs.inference.frame_folder import is_frame_folder, read_frame_folder
@@ -20,7 +19,7 @@ from save_avs.inference.spooled_input import VideoInput, input_fingerprint
 from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
-from save_avs.video.audio_level import quiet_sound_advice
+from save_avs.video.audio_level import LevelMeter, quiet_sound_advice
 from save_avs.video.audio_tracks import choose_audio
 from save_avs.video.frame_decoder import ReadReport
 

@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from save_avs.audio.level import SILENT, LevelMeter
 from save_avs.types import U8, VideoChunk
 from save_avs.video.audio_blocks import AudioWindowReader, sample_range
-from save_avs.video.audio_level import find_gain, metered, quiet_sound_advice, silent_track_advice
+from save_avs.video.audio_level import (
+    SILENT,
+    LevelMeter,
+    find_gain,
+    metered,
+    quiet_sound_advice,
+    silent_track_advice,
+)
 from save_avs.video.audio_reader import read_audio_blocks
 from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.container import Switch, Warn, check_read_options, ignore_warning

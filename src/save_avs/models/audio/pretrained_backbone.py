@@ -7,8 +7,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from torch import Tensor, nn
 
-from save_avs.audio.frontend import Frontend
-from save_avs.audio.mel import mel_filters
+from save_avs.audio.frontend import Frontend, mel_filters
 from save_avs.errors import SaveAvsError
 from save_avs.weights.state_dict import on_meta_device, read_state_dict, strict_load
 

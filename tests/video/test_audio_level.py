@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from save_avs.audio.level import LevelMeter
+from save_avs.video.audio_level import LevelMeter
 
 RATE = 16000
 
