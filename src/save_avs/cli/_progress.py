@@ -10,7 +10,7 @@ from save_avs._text import escape_control_chars
 from save_avs.cli._console import output_settings, plural, print_info, print_line
 
 if TYPE_CHECKING:
-    from save_avs.inference.progress import FrameProgress
+    from save_avs.inference.segment_options import FrameProgress
 
 
 class ProgressDisplay:

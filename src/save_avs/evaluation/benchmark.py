@@ -25,7 +25,7 @@ from save_avs.evaluation.report import (
 )
 from save_avs.inference.predictor import FrameModel
 from save_avs.inference.prefetch import Prefetcher
-from save_avs.inference.progress import FrameProgress
+from save_avs.inference.segment_options import FrameProgress
 from save_avs.metrics.bootstrap_and_permutation import RESAMPLES, Estimate, draw_clusters, score_with_interval
 from save_avs.metrics.mask_metrics import METRIC_NAMES, ClipTable, MetricName, score_clips
 from save_avs.metrics.protocols import ScoringProtocol, get_protocols

@@ -13,7 +13,6 @@ from av.error import FFmpegError
 from save_avs.errors import ExistingFolderError, MediaError, SaveAvsError
 from save_avs.inference.pipeline import segment
 from save_avs.inference.predictor import FrameModel, describe_model
-from save_avs.inference.progress import FrameProgress
 from save_avs.inference.result_folders import (
     ExistingPolicy,
     FailureLog,
@@ -21,6 +20,7 @@ from save_avs.inference.result_folders import (
     find_staleness,
     read_summary,
 )
+from save_avs.inference.segment_options import FrameProgress
 from save_avs.inference.settings import SegmentationSettings
 from save_avs.inference.spooled_input import SpooledInput
 from save_avs.video.container import error_reason

@@ -16,10 +16,9 @@ from save_avs.inference.arrays import make_chunk
 from save_avs.inference.audio_events import ClassListener
 from save_avs.inference.predictor import FrameModel, Prediction, Predictor, describe_model
 from save_avs.inference.prefetch import Prefetcher
-from save_avs.inference.progress import FrameProgress
 from save_avs.inference.result import SegmentationResult
 from save_avs.inference.result_folders import ExistingPolicy, plan_jobs
-from save_avs.inference.segment_options import SegmentOptions, VideoPath
+from save_avs.inference.segment_options import FrameProgress, SegmentOptions, VideoPath
 from save_avs.inference.settings import DEFAULT_OUTPUTS, SegmentationSettings
 from save_avs.inference.sources import VideoSource, array_source, open_source
 from save_avs.inference.spooled_input import SpooledInput, open_input

@@ -25,7 +25,7 @@ from save_avs.inference.spooled_input import (
     open_input,
     open_stdin,
 )
-from save_avs.video import find_videos
+from save_avs.video.discovery import find_videos
 
 FAILURES_FILE = "failed.jsonl"
 
@@ -72,7 +72,7 @@ def find_input_videos(inputs: Iterable[str | Path], sound: str | None = None) ->
 def _videos(item: str | Path) -> list[Path]:
     """List the videos of an input that is no folder of images with their sound."""
     try:
-        return find_videos([item])
+        return find_videos(str(item))
     except UsageError:
         if Path(item).is_dir() and find_images(Path(item)):
             raise UsageError(f"{item}: images without one wav file: name their sound with --audio") from None
@@ -118,12 +118,10 @@ def plan_jobs(
     for parent in (directory, *directory.parents):
         if parent.exists() and not parent.is_dir():
             raise UsageError(f"{parent} is a file, so it cannot hold results: choose another folder with -o")
-    jobs: list[SegmentationJob] = []
-    taken: set[Path] = set()
+    chosen: dict[Path, VideoInput] = {}
     for path in paths:
-        job = _plan_job(path, directory, taken, existing)
-        taken.add(job.folder)
-        jobs.append(job)
+        chosen[_choose_folder(path, directory, existing, chosen)] = path
+    jobs = [SegmentationJob(path, folder) for folder, path in chosen.items()]
     present = [job.folder for job in jobs if job.folder.exists()]
     if existing is ExistingPolicy.REFUSE and present:
         others = f" and {len(present) - 1} more" if len(present) > 1 else ""
@@ -146,18 +144,16 @@ def _check_permissions(directory: Path, jobs: Sequence[SegmentationJob]) -> None
         raise UsageError(f"{unreadable[0]} cannot be read: change its permissions, such as with chmod +r")
 
 
-def _plan_job(
-    path: VideoInput, directory: Path, taken: Collection[Path], existing: ExistingPolicy
-) -> SegmentationJob:
+def _choose_folder(
+    path: VideoInput, directory: Path, existing: ExistingPolicy, taken: Collection[Path]
+) -> Path:
+    def is_free(folder: Path) -> bool:
+        if existing is ExistingPolicy.RESUME and folder.exists():
+            return (read_summary(folder) or {}).get("source") == input_text(path)
+        return existing is not ExistingPolicy.NEXT_FREE or not folder.exists()
+
     folders = (directory / (path.stem if n == 1 else f"{path.stem}-{n}") for n in count(1))
-    for folder in folders:
-        if folder in taken or (existing is ExistingPolicy.NEXT_FREE and folder.exists()):
-            continue
-        if existing is not ExistingPolicy.RESUME or not folder.exists():
-            return SegmentationJob(path, folder)
-        if (read_summary(folder) or {}).get("source") == input_text(path):
-            return SegmentationJob(path, folder)
-    raise AssertionError("unreachable: count() does not end")
+    return next(folder for folder in folders if folder not in taken and is_free(folder))
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:

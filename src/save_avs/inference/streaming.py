@@ -3,9 +3,10 @@
 import logging
 import os
 from collections.abc import Callable, Generator, Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from save_avs.errors import UsageError
 from save_avs.inference.live_overlay import LiveOverlay
@@ -101,23 +102,13 @@ def stream(  # noqa: PLR0913, the options of `save-avs live`
     writer = None if overlay is None else LiveOverlay(Path(overlay), SegmentationSettings().painter(), fps)
     network = load_model(model) if isinstance(model, str | Path) else model
     predictor = Predictor(network, threshold, chunk, smooth=smooth, objects=objects, track=track)
+    reading: dict[str, Any] = {"fps": fps, "chunk": chunk, "tone_map": tone_map, "deinterlace": deinterlace}
     if is_live(source):
-        live = read_live_chunks(
-            source,
-            audio_source=audio_source,
-            fps=fps,
-            chunk=chunk,
-            drop=drop,
-            timeout=timeout,
-            tone_map=tone_map,
-            deinterlace=deinterlace,
-            on_warning=warn,
-        )
-        return _frames(predictor, live, writer)
-    chunks = read_video_chunks(
-        source, fps=fps, chunk=chunk, tone_map=tone_map, deinterlace=deinterlace, on_warning=warn
-    )
-    return _prefetched_frames(predictor, chunks, writer)
+        reading |= {"audio_source": audio_source, "drop": drop, "timeout": timeout}
+        chunks = closing(read_live_chunks(source, **reading, on_warning=warn))
+    else:
+        chunks = Prefetcher(read_video_chunks(source, **reading, on_warning=warn))
+    return _frames(predictor, chunks, writer)
 
 
 def _check_sources(source: str | os.PathLike[str], audio_source: str | None, overlay: Path | None) -> None:
@@ -125,28 +116,16 @@ def _check_sources(source: str | os.PathLike[str], audio_source: str | None, ove
     if audio_source is not None and not is_live(source):
         raise UsageError(f"{source}: a file has its own sound: segment it with --audio FILE instead")
     for each in (source, audio_source):
-        if (
-            overlay is not None
-            and each is not None
-            and overlay.exists()
-            and Path(each).exists()
-            and overlay.samefile(each)
-        ):
+        if overlay and each and overlay.exists() and Path(each).exists() and overlay.samefile(each):
             raise UsageError(f"{overlay}: is a source itself: write the overlay to another file")
 
 
-def _prefetched_frames(
-    predictor: Predictor, chunks: Iterable[VideoChunk], overlay: LiveOverlay | None
-) -> Generator[SegmentedFrame, None, None]:
-    """Decode while the model computes."""
-    with Prefetcher(chunks) as ready:
-        yield from _frames(predictor, ready, overlay)
-
-
 def _frames(
-    predictor: Predictor, chunks: Iterable[VideoChunk], overlay: LiveOverlay | None
+    predictor: Predictor,
+    reader: AbstractContextManager[Iterable[VideoChunk]],
+    overlay: LiveOverlay | None,
 ) -> Generator[SegmentedFrame, None, None]:
-    with overlay or nullcontext():
+    with reader as chunks, overlay or nullcontext():
         for prediction in predictor(chunks):
             if overlay is not None:
                 overlay.add(prediction)

@@ -24,7 +24,7 @@ from save_avs.serving.job_files import ARCHIVE, FRAMES, MASK, WAVEFORM, result_f
 from save_avs.serving.logs import log, use_json
 
 if TYPE_CHECKING:
-    from save_avs.inference.progress import FrameProgress
+    from save_avs.inference.segment_options import FrameProgress
 
 _PROGRESS_INTERVAL = 0.2  # seconds
 

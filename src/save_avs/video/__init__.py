@@ -1,6 +1,5 @@
 """Video files and live sources through FFmpeg: probing, reading and writing, timestamps kept."""
 
-from save_avs.video.discovery import find_videos
 from save_avs.video.live import read_live_chunks
 from save_avs.video.open_live_source import is_live
 from save_avs.video.probe import VideoInfo, probe
@@ -10,7 +9,6 @@ from save_avs.video.writer import VideoWriter
 __all__ = [
     "VideoInfo",
     "VideoWriter",
-    "find_videos",
     "is_live",
     "probe",
     "read_live_chunks",

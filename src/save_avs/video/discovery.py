@@ -1,7 +1,6 @@
-"""Finding video files: inputs given as files, folders or glob patterns become a list of paths."""
+"""Finding the video files that a file, a folder or a glob pattern names."""
 
 import glob
-from collections.abc import Iterable
 from pathlib import Path
 
 from save_avs.errors import UsageError
@@ -14,25 +13,15 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 
-def find_videos(inputs: Iterable[str | Path]) -> list[Path]:
-    """List the video files that the inputs name, in order, each once.
+def find_videos(item: str) -> list[Path]:
+    """List the video files that an input names, in order.
 
     An input is a file, a folder (searched recursively for known video suffixes, without hidden files) or a
     glob pattern (``**`` matches subfolders).
 
     Raises:
-        UsageError: an input does not exist, a folder or pattern has no video file, or there is no input.
+        UsageError: the input does not exist, or the folder or pattern has no video file.
     """
-    found: dict[Path, Path] = {}
-    for item in inputs:
-        for path in _expand(str(item)):
-            found.setdefault(path.resolve(), path)
-    if not found:
-        raise UsageError("no input: name a video file, a folder or a pattern such as 'clips/*.mp4'")
-    return list(found.values())
-
-
-def _expand(item: str) -> list[Path]:
     if not item:  # an unset variable of the shell, which Path takes for the current folder
         raise UsageError("an input is empty: name a video file, a folder or a pattern")
     path = Path(item).expanduser()
@@ -53,12 +42,9 @@ def _expand(item: str) -> list[Path]:
 
 
 def _videos_in(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if _is_video(p) and not _is_hidden(p.relative_to(folder)))
+    found = (p for p in folder.rglob("*") if _is_video(p))
+    return sorted(p for p in found if not any(x.startswith(".") for x in p.relative_to(folder).parts))
 
 
 def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
