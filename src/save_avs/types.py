@@ -301,29 +301,18 @@ class VideoMasksBuilder:
         self._rows: list[MaskRow] = []
         self._objects: list[FrameObjects] = []
 
-    def add(
-        self,
-        mask: Bool,
-        *,
-        index: int,
-        time: float,
-        score: float,
-        source_index: int | None = None,
-        objects: FrameObjects | None = None,
-    ) -> None:
-        """Add the mask of a frame, bool [H,W], and its objects, in all frames or in none.
-
-        Its index in the source is ``index`` unless it is given.
+    def add(self, frame: FrameMask) -> None:
+        """Add the mask of a frame, and its objects, in all frames or in none.
 
         Raises:
             ValueError: the mask has another size.
         """
-        if mask.shape != self._size:
-            raise ValueError(f"mask of shape {mask.shape}, expected {self._size}")
-        source_index = index if source_index is None else source_index
-        self._rows.append((int(index), int(source_index), float(time), float(score), encode_rle(mask)))
-        if objects is not None:
-            self._objects.append(objects)
+        if frame.mask.shape != self._size:
+            raise ValueError(f"mask of shape {frame.mask.shape}, expected {self._size}")
+        numbers = int(frame.index), int(frame.source_index), float(frame.time), float(frame.score)
+        self._rows.append((*numbers, encode_rle(frame.mask)))
+        if frame.objects is not None:
+            self._objects.append(frame.objects)
 
     def build(self) -> VideoMasks:
         """Return the masks added so far."""

@@ -182,7 +182,7 @@ KILL_POINTS = {
     "records": ("save_avs.inference.result.SegmentationResult.write_records", 1),
     "masks": ("save_avs.inference.result.write_masks_json", 1),
     "timeline": ("save_avs.inference.result.save_figure", 1),
-    "summary": ("save_avs.inference.result.write_summary", 1),
+    "summary": ("save_avs.inference.result.json_document", 1),
     "before the first rename": ("pathlib.Path.rename", 1),
     "between the renames": ("pathlib.Path.rename", 2),
     "before the lock is removed": ("pathlib.Path.unlink", 3),

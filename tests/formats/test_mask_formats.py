@@ -14,7 +14,7 @@ from PIL import Image
 
 from save_avs._rle import encode_rle
 from save_avs.formats import LABEL, MASK_FORMATS, MaskDocument, load_masks_json, write_masks_json
-from save_avs.types import Bool, MaskObject, VideoMasksBuilder
+from save_avs.types import Bool, FrameMask, MaskObject, VideoMasksBuilder
 
 HEIGHT, WIDTH, FPS = 34, 61, 10.0
 VIDEO = {"path": "clips/clip.mp4", "width": WIDTH, "height": HEIGHT, "fps": FPS, "duration": 0.7}
@@ -36,7 +36,7 @@ def document_of(masks: Bool, *, every: float = 1, images: str = "") -> MaskDocum
     builder = VideoMasksBuilder(masks.shape[1:])
     for i, mask in enumerate(masks):
         score = 0.9 if mask.any() else 0
-        builder.add(mask, index=i, source_index=int(i * every), time=i / FPS, score=score)
+        builder.add(FrameMask(i, int(i * every), i / FPS, score, mask))
     return MaskDocument(builder.build(), VIDEO, {"name": "tiny"}, images)
 
 
@@ -172,7 +172,7 @@ def object_document(*, ids: bool = True) -> MaskDocument:
             for k in shown
         )
         mask = np.logical_or.reduce([found[k][0] for k in shown] or [np.zeros_like(a)])
-        builder.add(mask, index=i, time=i / FPS, score=0.6 if shown else 0, objects=objects)
+        builder.add(FrameMask(i, i, i / FPS, 0.6 if shown else 0, mask, objects=objects))
     return MaskDocument(builder.build(), VIDEO, {"name": "tiny"})
 
 
@@ -283,5 +283,5 @@ def test_npz_has_labels_and_a_table_of_the_objects(ids, tmp_path):
 def test_no_objects_in_any_frame(name, tmp_path):
     builder = VideoMasksBuilder((HEIGHT, WIDTH))
     for i in range(2):
-        builder.add(np.zeros((HEIGHT, WIDTH), bool), index=i, time=i / FPS, score=0, objects=())
+        builder.add(FrameMask(i, i, i / FPS, 0, np.zeros((HEIGHT, WIDTH), bool), objects=()))
     MASK_FORMATS[name].write(tmp_path / MASK_FORMATS[name].file, MaskDocument(builder.build(), VIDEO, {}))

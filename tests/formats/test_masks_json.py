@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from save_avs._rle import encode_rle
 from save_avs.errors import UsageError
 from save_avs.formats import MaskDocument, load_masks_json, write_masks_json
-from save_avs.types import VideoMasksBuilder
+from save_avs.types import FrameMask, VideoMasksBuilder
 from tests.support.corruption import BOUNDED, documents
 
 VIDEO = {"path": "clip.mp4", "width": 31, "height": 17, "fps": 25.0, "duration": 10.0}
@@ -27,7 +27,7 @@ def masks(count=3, size=(17, 31)):
 def video_masks_of(found):
     builder = VideoMasksBuilder(found.shape[1:])
     for i, mask in enumerate(found):
-        builder.add(mask, index=2 * i, time=i / 12.5, score=np.float32(0.1 * i))
+        builder.add(FrameMask(2 * i, 2 * i, i / 12.5, np.float32(0.1 * i), mask))
     return builder.build()
 
 
@@ -140,7 +140,7 @@ def test_text_that_is_no_masks_json_raises_usage_error(tmp_path, text):
 
 def test_builder_rejects_a_mask_of_another_size():
     with pytest.raises(ValueError, match="mask of"):
-        VideoMasksBuilder((4, 5)).add(np.zeros((5, 4), bool), index=0, time=0, score=0)
+        VideoMasksBuilder((4, 5)).add(FrameMask(0, 0, 0, 0, np.zeros((5, 4), bool)))
 
 
 def test_areas_of_many_and_of_no_frames():

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 from save_avs.errors import UsageError
 from save_avs.inference.pipeline import segment
-from save_avs.inference.result import SegmentationResult
-from save_avs.inference.sounding_spans import SoundingSpan, find_sounding_spans
-from save_avs.types import VideoMasks, VideoMasksBuilder
+from save_avs.inference.result import SegmentationResult, find_sounding_spans
+from save_avs.types import FrameMask, VideoMasks, VideoMasksBuilder
 from save_avs.video import read_video_chunks
 from tests.support.sample_videos import BrightWhereLoud
 
@@ -30,7 +29,7 @@ def masks_of(areas: list[float], fps: float = 10) -> VideoMasks:
     for i, area in enumerate(areas):
         mask = np.zeros(10_000, dtype=bool)
         mask[: round(area * 10_000)] = True
-        builder.add(mask.reshape(100, 100), index=i, time=i / fps, score=0.9)
+        builder.add(FrameMask(i, i, i / fps, 0.9, mask.reshape(100, 100)))
     return builder.build()
 
 
@@ -118,22 +117,21 @@ def test_show_without_ipython_raises_usage_error(result, monkeypatch):
 def test_visible_frames_are_joined_into_spans():
     spans = find_sounding_spans(masks_of([0, 0.1, 0.3, 0, 0, 0, 0, 0.2]))
     assert spans == [
-        SoundingSpan(0.1, pytest.approx(0.3), pytest.approx(0.2)),
-        SoundingSpan(0.7, pytest.approx(0.8), 0.2),
+        {"start": 0.1, "end": pytest.approx(0.3), "area": pytest.approx(0.2)},
+        {"start": 0.7, "end": pytest.approx(0.8), "area": 0.2},
     ]
 
 
 def test_short_gap_does_not_end_a_span():
     (span,) = find_sounding_spans(masks_of([0.1, 0, 0, 0.1]))
-    assert (span.start, span.end) == (0, pytest.approx(0.4))
-    assert span.area == pytest.approx(0.1)
+    assert span == {"start": 0, "end": pytest.approx(0.4), "area": pytest.approx(0.1)}
 
 
 @pytest.mark.parametrize(
     ("areas", "spans"),
     [
         pytest.param([0.0005] * 5, [], id="specks"),
-        pytest.param([0.5], [SoundingSpan(0, 0, 0.5)], id="one-frame"),
+        pytest.param([0.5], [{"start": 0, "end": 0, "area": 0.5}], id="one-frame"),
         pytest.param([], [], id="no-frames"),
     ],
 )

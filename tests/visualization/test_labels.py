@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from save_avs.visualization.labels import Label, draw_labels
+from save_avs.visualization.overlay import Label, draw_labels
 
 
 def written(shape: tuple[int, int], *labels: Label) -> np.ndarray:

@@ -73,19 +73,6 @@ def test_overlay_equals_the_formula_pixel_by_pixel(height, width, data):
     np.testing.assert_array_equal(draw_mask(frame, mask, color), expected)
 
 
-@pytest.mark.parametrize(
-    ("frame", "mask"),
-    [
-        (random_image(), np.zeros((40, 49), bool)),
-        (random_image(), np.zeros((40, 50), np.uint8)),
-        (random_image().astype(np.float32), np.zeros((40, 50), bool)),
-    ],
-)
-def test_wrong_shape_or_type_raises_value_error(frame, mask):
-    with pytest.raises(ValueError, match="bool"):
-        draw_mask(frame, mask)
-
-
 def test_drawing_a_360p_frame_takes_under_four_milliseconds():
     frame = random_image(360, 640)
     y, x = np.mgrid[:360, :640]

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from save_avs.inference.result import write_summary
 from save_avs.visualization.plots import save_figure
 from save_avs.visualization.timeline import Thumbnails, WaveformEnvelope, plot_timeline
 
@@ -137,8 +134,3 @@ def test_plotting_leaves_pyplot_unchanged(tmp_path):
     rendered(tmp_path / "t.png")
     assert plt.get_fignums() == []
     assert plt.get_backend() == before
-
-
-def test_summary_is_plain_json(tmp_path):
-    write_summary(tmp_path / "summary.json", {"frames": 250, "name": "ü"})
-    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8")) == {"frames": 250, "name": "ü"}

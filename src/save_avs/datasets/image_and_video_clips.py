@@ -32,8 +32,7 @@ from save_avs.errors import DataError, MediaError, UsageError
 from save_avs.types import F32, U8, AVSample, Bool
 from save_avs.video.audio_blocks import AudioWindowReader
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.audio_tracks import AudioTrack, choose_audio
-from save_avs.video.probe import probe
+from save_avs.video.probe import AudioTrack, choose_audio, probe
 from save_avs.video.reader import read_video_chunks
 
 MASKS = ".masks"  # folder of a video's masks, in place of its suffix

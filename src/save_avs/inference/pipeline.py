@@ -316,18 +316,11 @@ class _Pipeline:
     def _consume(self, prediction: Prediction, videos: VideoOutputs) -> None:
         chunk = prediction.chunk
         self._envelope.add(chunk.waveform, chunk.waveform_start, chunk.sample_rate)
-        for i, (image, moment) in enumerate(zip(chunk.frames, chunk.times.tolist(), strict=True)):
+        for i, image in enumerate(chunk.frames):
             frame = prediction.frame(i)
-            self._masks.add(
-                frame.mask,
-                index=frame.index,
-                source_index=frame.source_index,
-                time=moment,
-                score=frame.score,
-                objects=frame.objects,
-            )
+            self._masks.add(frame)
             drawn = videos.draw(image, frame) if videos.overlay or self._thumbnails.wants() else image
-            self._thumbnails.add(moment, drawn)
+            self._thumbnails.add(frame.time, drawn)
             logits = None if prediction.logits is None else prediction.logits[i]
             videos.write(image, frame, drawn=drawn, logits=logits)
 

@@ -17,9 +17,9 @@ from save_avs._text import json_document, path_text
 from save_avs.errors import MediaError, UsageError
 from save_avs.formats import MASK_FORMATS, MaskDocument, build_coco_dataset, write_masks_json
 from save_avs.formats.detections import iterate_detections
+from save_avs.inference.objects import MIN_VISIBLE_AREA
 from save_avs.inference.result_key import result_key
 from save_avs.inference.settings import OUTPUT_FILES, SUMMARY_FILE, SegmentationSettings
-from save_avs.inference.sounding_spans import find_sounding_spans, frame_ends
 from save_avs.inference.sources import VideoSource
 from save_avs.inference.video_outputs import open_video_outputs, open_writer
 from save_avs.types import F32, F64, U8, Bool, FrameMask, VideoMasks
@@ -31,6 +31,8 @@ from save_avs.visualization.timeline import WaveformEnvelope, plot_timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_MAX_GAP = 0.3  # seconds: a shorter pause does not end a span of sound
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -136,7 +138,7 @@ class SegmentationResult:
             raise UsageError("logits are not kept in memory: give segment() the directory to write them to")
         with atomic_folder(Path(directory), overwrite=overwrite) as folder:
             with open_video_outputs(folder, self.source, self.settings) as videos:
-                for image, frame in self._images() if videos.any else ():
+                for image, frame, _ in self._images() if videos.any else ():
                     videos.write(image, frame)
             self.write_records(folder)
         return Path(directory)
@@ -152,13 +154,10 @@ class SegmentationResult:
         return self._write_video(Path(path), self.settings.painter())
 
     def _write_video(self, path: Path, draw: MaskPainter | None) -> Path:
+        fps = self.settings.fps
         with open_writer(self.source, self.settings, path) as writer:
-            if self.settings.fps is None:
-                for image, frame in self._images():
-                    writer.write(draw(image, frame) if draw else image, frame.time)
-            else:
-                for image, frame, time in self._held_masks(self.settings.fps):
-                    writer.write(draw(image, frame) if draw and frame else image, time)
+            for image, frame, time in self._images() if fps is None else self._held_masks(fps):
+                writer.write(draw(image, frame) if draw and frame else image, time)
         return path
 
     def _held_masks(self, fps: float) -> Iterator[tuple[U8, FrameMask | None, float]]:
@@ -181,20 +180,19 @@ class SegmentationResult:
     def _changed(self) -> MediaError:
         return MediaError(f"{self.source.label} has changed since it was segmented")
 
-    def _images(self) -> Iterator[tuple[U8, FrameMask]]:
-        """Read the processed frames again, u8 [H,W,3]."""
+    def _images(self) -> Iterator[tuple[U8, FrameMask, float]]:
+        """Read the processed frames again, u8 [H,W,3], with their masks and times."""
         expected = {index: i for i, index in enumerate(self.video_masks.indices)}
         read = 0
         for chunk in self.source.read_chunks(fps=self.settings.fps, **self.settings.read_options()):
-            for index, (image, time) in enumerate(
-                zip(chunk.frames, chunk.times, strict=True), chunk.first_index
-            ):
-                read += 1
+            read += len(chunk)
+            frames = zip(chunk.frames, chunk.times, strict=True)
+            for index, (image, time) in enumerate(frames, chunk.first_index):
                 if (i := expected.get(index)) is None:
                     continue
                 if abs(time - self.video_masks.times[i]) > 1e-6:
                     raise self._changed()
-                yield image, self.video_masks[i]
+                yield image, self.video_masks[i], self.video_masks.times[i]
         if read != self.total_frames:
             raise self._changed()
 
@@ -204,18 +202,17 @@ class SegmentationResult:
         So are overlay and plain video at a requested rate, which have more frames than were processed.
         """
         document, outputs = self._document(), self.settings.outputs
-        for name in ("overlay", "video") if self.settings.fps is not None else ():
-            if name in outputs:
-                self._write_video(
-                    folder / OUTPUT_FILES[name], self.settings.painter() if name == "overlay" else None
-                )
-        for name in (name for name in outputs if name in MASK_FORMATS):
-            MASK_FORMATS[name].write(folder / MASK_FORMATS[name].file, document)
-        if "masks" in outputs:
-            write_masks_json(folder / OUTPUT_FILES["masks"], document)
-        if "timeline" in outputs:
-            save_figure(folder / OUTPUT_FILES["timeline"], self.plot())
-        write_summary(folder / SUMMARY_FILE, self.summary())
+        for name in outputs:
+            path = folder / OUTPUT_FILES[name]
+            if name in ("overlay", "video") and self.settings.fps is not None:
+                self._write_video(path, self.settings.painter() if name == "overlay" else None)
+            elif name in MASK_FORMATS:
+                MASK_FORMATS[name].write(path, document)
+            elif name == "masks":
+                write_masks_json(path, document)
+            elif name == "timeline":
+                save_figure(path, self.plot())
+        atomic_write(folder / SUMMARY_FILE, json_document(self.summary()))
 
     def to_coco(self) -> dict[str, Any]:
         """Return the masks as a COCO dataset: images, annotations with run lengths, the category.
@@ -280,6 +277,7 @@ class SegmentationResult:
     def summary(self) -> dict[str, Any]:
         """Return what summary.json contains."""
         areas, whole = self.video_masks.areas(), len(self) == self.total_frames
+        ids = {each.id for frame in self.video_masks.objects or () for each in frame}
         key = result_key(self.source.fingerprint, self.settings, self.model)
         return {
             "version": 1,
@@ -292,19 +290,13 @@ class SegmentationResult:
             **asdict(self.read_report),
             "marked_frames": int(np.count_nonzero(areas)),
             "marked_area": float(areas.mean()) if len(areas) else 0.0,
-            **self._objects_json(),
-            "spans": [asdict(span) for span in find_sounding_spans(self.video_masks)],
+            **({"objects": len(ids)} if self.settings.track else {}),
+            "spans": find_sounding_spans(self.video_masks),
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
             "phase_seconds": {phase: round(value, 3) for phase, value in self.phase_seconds.items()},
             "frames_per_second": round(len(self) / max(self.seconds, 1e-9), 2),
         }
-
-    def _objects_json(self) -> dict[str, int]:
-        """Return how many objects were tracked, if they were."""
-        if not self.settings.track:
-            return {}
-        return {"objects": len({each.id for frame in self.video_masks.objects or () for each in frame})}
 
     @property
     def _title(self) -> str:
@@ -329,6 +321,23 @@ class SegmentationResult:
         return (self.video_masks.times[-1] if len(self) else 0.0) + 1 / self.video.fps
 
 
-def write_summary(path: str | Path, summary: Mapping[str, Any]) -> None:
-    """Write summary.json atomically."""
-    atomic_write(path, json_document(summary))
+def find_sounding_spans(masks: VideoMasks) -> list[dict[str, float]]:
+    """Join the frames with a visible mask into spans: start and end in seconds, mean area, 0..1, in order."""
+    times, ends, areas = np.array(masks.times), frame_ends(masks), masks.areas()
+    spans: list[list[int]] = []
+    for i in np.flatnonzero(areas >= MIN_VISIBLE_AREA).tolist():
+        if spans and times[i] - ends[spans[-1][-1]] < _MAX_GAP:
+            spans[-1].append(i)
+        else:
+            spans.append([i])
+    return [
+        {"start": float(times[s[0]]), "end": float(ends[s[-1]]), "area": float(areas[s].mean())}
+        for s in spans
+    ]
+
+
+def frame_ends(masks: VideoMasks) -> F64:
+    """Return when each frame ends, f64 [T]: at the next one; the last lasts as long as the one before."""
+    times = np.array(masks.times, dtype=np.float64)
+    steps = np.diff(times)
+    return np.append(times[1:], times[-1:] + (steps[-1:] if len(steps) else 0.0))

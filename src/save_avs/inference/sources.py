@@ -20,8 +20,8 @@ from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
 from save_avs.video.audio_level import LevelMeter, quiet_sound_advice
-from save_avs.video.audio_tracks import choose_audio
 from save_avs.video.frame_decoder import ReadReport
+from save_avs.video.probe import choose_audio
 
 _AUDIO_MARGIN = 0.5  # seconds of sound before and after a chunk
 _MAX_SPAN = 60.0  # seconds of a chunk of arrays: its sound is in memory, silence included

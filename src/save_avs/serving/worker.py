@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from save_avs._files import atomic_write
 from save_avs._process import Channel
-from save_avs._text import print_traceback
+from save_avs._text import json_document, print_traceback
 from save_avs.errors import MediaError, SaveAvsError
 from save_avs.inference.settings import SUMMARY_FILE
 from save_avs.serving.config import ServiceLimits, WorkerConfig
@@ -110,7 +111,6 @@ def _mask(channel: Channel, sam: Any, job: JobRecord, options: PromptOptions, re
     from PIL import Image
 
     from save_avs.inference.frame_folder import read_image
-    from save_avs.inference.result import write_summary
     from save_avs.models.prompting import segment_prompt
 
     channel.send(JobProgress(phase="masking"))
@@ -118,14 +118,13 @@ def _mask(channel: Channel, sam: Any, job: JobRecord, options: PromptOptions, re
     results.mkdir()
     Image.fromarray(found.mask).convert("L").save(results / MASK)
     facts = {"iou": found.iou, "marked_area": float(found.mask.mean()), "model": {"name": options.model}}
-    write_summary(results / SUMMARY_FILE, {"source": job.name, **facts})
+    atomic_write(results / SUMMARY_FILE, json_document({"source": job.name, **facts}))
 
 
 def _segment(
     channel: Channel, limits: ServiceLimits, model: Any, job: JobRecord, options: JobOptions, results: Path
 ) -> None:
     from save_avs.inference.pipeline import segment
-    from save_avs.inference.result import write_summary
 
     result = segment(
         FRAMES if job.frames else Path(job.name),
@@ -142,7 +141,7 @@ def _segment(
         on_progress=_progress_reporter(channel, limits),
         on_warning=channel.send,
     )
-    write_summary(results / SUMMARY_FILE, {**result.summary(), "source": job.name})
+    atomic_write(results / SUMMARY_FILE, json_document({**result.summary(), "source": job.name}))
     # The outline of the sound: the lowest and highest sample around each time.
     columns = zip(("times", "low", "high"), result.envelope.curve(), strict=True)
     outline = {name: column.astype(float).round(4).tolist() for name, column in columns}

@@ -8,9 +8,9 @@ import numpy as np
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioBlock
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.audio_tracks import AudioTrack
 from save_avs.video.container import open_media, pick_audio
 from save_avs.video.frame_decoder import Span
+from save_avs.video.probe import AudioTrack
 
 # All in dBFS. In the bundled sample (at -16) 25 frames have a mask; at -41 22, at -46 18, at -56 13.
 QUIET = -45.0

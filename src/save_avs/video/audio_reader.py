@@ -15,7 +15,6 @@ from save_avs.audio.channel_mixing import mix_matrix
 from save_avs.errors import MediaError
 from save_avs.types import F32
 from save_avs.video.audio_blocks import AudioAssembler, AudioBlock
-from save_avs.video.audio_tracks import AudioTrack, check_track
 from save_avs.video.container import (
     ANY_METADATA,
     Warn,
@@ -25,6 +24,7 @@ from save_avs.video.container import (
     open_media,
     pick_audio,
 )
+from save_avs.video.probe import AudioTrack, check_track
 
 # Seconds: a longer pause comes from a damaged timestamp.
 _MAX_PAUSE = 6 * 3600.0

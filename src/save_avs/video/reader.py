@@ -19,10 +19,9 @@ from save_avs.video.audio_level import (
     silent_track_advice,
 )
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.container import Switch, Warn, check_read_options, ignore_warning
 from save_avs.video.frame_decoder import FrameReader, ReadReport, Span, TimedFrame
-from save_avs.video.probe import probe
+from save_avs.video.probe import AudioTrack, choose_audio, probe
 
 # Limits of a chunk whatever its frame count: large frames, or long pauses between them.
 _MAX_CHUNK_BYTES = 1 << 27

@@ -23,9 +23,8 @@ from save_avs.errors import MediaError
 from save_avs.types import F32, U8
 from save_avs.video.audio_blocks import AudioBlock, AudioWindowReader
 from save_avs.video.audio_reader import read_audio_blocks
-from save_avs.video.audio_tracks import AudioTrack, choose_audio
 from save_avs.video.codecs import H264, VideoEncoding
-from save_avs.video.probe import probe
+from save_avs.video.probe import AudioTrack, choose_audio, probe
 
 _CLOCK = 90_000  # ticks per second: represents 24, 25, 30, 30000/1001 and 60 fps exactly
 _MAX_FRAME_TICKS = 2**31 - 1  # longest duration of a frame in mp4

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from save_avs._files import atomic_path
 from save_avs.types import U8
@@ -62,20 +62,15 @@ def draw_contact_sheet(
     for k, tile in enumerate(tiles):
         x, y = _GAP + k % columns * width, header + k // columns * height
         for i, image in enumerate(tile.images):
-            fitted = _fit(image, side)
-            left, top = (side - fitted.width) // 2, (side - fitted.height) // 2
-            sheet.paste(fitted, (x + i * side + left, y + top))
+            square = (side - 2, side - 2)  # leaves a line between images
+            fitted = ImageOps.pad(
+                Image.fromarray(np.ascontiguousarray(image)), square, color=_BACKGROUND_COLOR
+            )
+            sheet.paste(fitted, (x + i * side + 1, y + 1))
         for line, text in enumerate(tile.lines):
             pen.text((x, y + side + 2 + _LINE * line), _shorten(text, width // _CHARACTER), _TEXT_COLOR, font)
     with atomic_path(path) as part:
         sheet.save(part)
-
-
-def _fit(image: U8, side: int) -> Image.Image:
-    """Resize an image to fit a square of ``side`` pixels, less a line between images."""
-    whole = Image.fromarray(np.ascontiguousarray(image))
-    scale = (side - 2) / max(whole.size)
-    return whole.resize((max(1, round(whole.width * scale)), max(1, round(whole.height * scale))))
 
 
 def _shorten(text: str, characters: int) -> str:

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from save_avs.types import U8, Bool, FrameMask
-from save_avs.visualization.labels import Label, draw_labels
 
 Color = tuple[int, int, int]
 Box = tuple[slice, slice]
@@ -19,6 +20,17 @@ _PALETTE = (MASK_COLOR, (0, 110, 255), (255, 0, 200), (0, 200, 60), (255, 225, 0
 _OUTLINE_LIGHT = 0.7  # the outline is the color, this far on its way to white
 OUTLINE = 0.42  # width of the outline, percent of the frame's shorter side: 3 pixels at 720p
 _REMEMBERED = 256  # objects whose color is kept
+_LABEL_HEIGHT = 1 / 30  # of the text on a frame, share of the frame's shorter side: 24 pixels at 720p
+_MIN_LABEL_HEIGHT = 10  # pixels
+
+
+class Label(NamedTuple):
+    """A text to write above a point, in pixels, on a plate of a color."""
+
+    text: str
+    left: int
+    top: int
+    color: Color
 
 
 class _Part(NamedTuple):
@@ -105,15 +117,7 @@ def draw_mask(
 
     Returns:
         A new u8 [H,W,3]; equal to ``frame`` when the mask is empty.
-
-    Raises:
-        ValueError: wrong shapes or types.
     """
-    if frame.dtype != np.uint8 or mask.dtype != np.bool_ or frame.shape != (*mask.shape, 3):
-        raise ValueError(
-            f"expected frame u8 [H,W,3] and mask bool [H,W], got {frame.dtype} {frame.shape} "
-            f"and {mask.dtype} {mask.shape}"
-        )
     marked = frame.copy()
     if box := _box_of(mask):
         _paint_box(marked, box, mask[box], color, opacity, outline)
@@ -205,3 +209,34 @@ def _edge(mask: Bool, thickness: int) -> Bool:
         core = inner.reshape(core.shape)
         core[0] = core[-1] = core[:, -1] = True
     return mask & ~core[1:-1, :-1]
+
+
+def draw_labels(image: U8, labels: Sequence[Label]) -> None:
+    """Write labels into an image, u8 [H,W,3], in place: inside the frame, and beside earlier ones."""
+    height, width = image.shape[:2]
+    size = max(_MIN_LABEL_HEIGHT, round(min(height, width) * _LABEL_HEIGHT))
+    bottoms: list[tuple[int, int, int, int]] = []
+    for label in labels:
+        plate = _plate(label.text, size, label.color)[:height, :width]
+        rows, columns = plate.shape[:2]
+        left = min(label.left, width - columns)
+        top = max(0, min(label.top - rows, height - rows))
+        for other in bottoms:  # in the order drawn: below each one that is in the way
+            if left < other[2] and other[0] < left + columns and top < other[3] and other[1] < top + rows:
+                top = min(other[3], height - rows)
+        image[top : top + rows, left : left + columns] = plate
+        bottoms.append((left, top, left + columns, top + rows))
+
+
+@lru_cache(maxsize=256)
+def _plate(text: str, size: int, color: Color) -> U8:
+    """Draw a text on a plate of a color, u8 [h,w,3]: black or white, whichever contrasts more."""
+    font = ImageFont.load_default(size)
+    left, _, right, _ = font.getbbox(text)
+    margin = max(2, size // 5)
+    plate = Image.new("RGB", (round(right - left) + 2 * margin, round(size * 1.2) + margin), color)
+    luminance = np.dot(color, (0.299, 0.587, 0.114))
+    ink = (0, 0, 0) if luminance > 128 else (255, 255, 255)
+    center = (plate.width / 2, plate.height / 2)
+    ImageDraw.Draw(plate).text(center, text, fill=ink, font=font, anchor="mm")
+    return np.asarray(plate)
