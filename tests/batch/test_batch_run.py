@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from save_avs import load_model, segment
-from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.output import BatchOutput
+from save_avs.batch.segmenter import ModelPackage
 from save_avs.cli import main
 from save_avs.types import VideoMasks
 from tests.support.batch_cluster import NOT_ALLOWED
@@ -163,7 +163,7 @@ def test_all_published_weights_that_a_model_builds_on_travel(ray_here, tiny, tmp
     config["pretrained"] = parts
     (folder / "config.json").write_text(json.dumps(config))
     (tmp_path / "weights").write_bytes(b"abc")
-    monkeypatch.setattr("save_avs.batch.model_package.find_weights", lambda _: tmp_path / "weights")
+    monkeypatch.setattr("save_avs.batch.segmenter.find_weights", lambda _: tmp_path / "weights")
     files = ray_here.get(ModelPackage.find(str(folder)).with_content().files)
     assert {"base/sam.pth", "base/audio.pth", "base/stem.pth"} < files.keys()
 

@@ -12,9 +12,8 @@ from save_avs._extras import package_version
 from save_avs._remote import is_remote
 from save_avs._text import one_line
 from save_avs.batch.inputs import Video, version_of
-from save_avs.batch.model_package import ModelPackage
 from save_avs.batch.output import DONE_TABLE, FAILED_TABLE, BatchOutput
-from save_avs.batch.segmenter import TRANSIENT, BatchSettings, VideoSegmenter
+from save_avs.batch.segmenter import TRANSIENT, BatchSettings, ModelPackage, VideoSegmenter
 from save_avs.errors import SaveAvsError, UsageError
 
 _MAX_VIDEOS_PER_FILE = 100  # and per task: as many a worker that dies costs at most

@@ -72,10 +72,9 @@ def batch(
     Run the same command again to resume.
     """
     from save_avs.batch.inputs import find_videos
-    from save_avs.batch.model_package import ModelPackage
     from save_avs.batch.output import BatchOutput
     from save_avs.batch.run import plan_batch, result_settings, run_batch
-    from save_avs.batch.segmenter import BatchSettings
+    from save_avs.batch.segmenter import BatchSettings, ModelPackage
     from save_avs.inference.settings import SegmentationSettings, parse_fps, parse_outputs
 
     if workers is not None and workers < 1:

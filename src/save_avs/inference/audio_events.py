@@ -1,15 +1,15 @@
 """Sound classes over time, by the class head of a model's audio backbone; whether it knows a sound at all."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from save_avs.audio import is_silent, log_mel_at
 from save_avs.audio.frontend import VGGISH
-from save_avs.inference.predictor import FrameModel
+from save_avs.inference.predictor import FrameModel, chunk_log_mel
 from save_avs.models import SAVE
 from save_avs.types import F32, F64, VideoChunk
 from save_avs.video import read_video_chunks
@@ -51,8 +51,7 @@ class ClassListener:
         )
 
 
-@dataclass(frozen=True)
-class AudioEvent:
+class AudioEvent(NamedTuple):
     """A class sounds from ``start`` to ``end`` seconds, with this mean probability."""
 
     name: str
@@ -73,11 +72,8 @@ def detect_audio_events(model: SAVE, path: str | Path) -> list[AudioEvent]:
     times, rows = [], []
     for chunk in read_video_chunks(path, fps=WINDOWS_PER_SECOND, sample_rate=model.frontend.sample_rate):
         if len(chunk.waveform):
-            patches = log_mel_at(
-                chunk.waveform, chunk.sample_rate, chunk.times, chunk.waveform_start, model.frontend
-            )
             times.append(chunk.times)
-            rows.append(_probabilities(model, patches))
+            rows.append(_probabilities(model, chunk_log_mel(chunk, model.frontend)))
     if not rows:
         return []
     at, probabilities = np.concatenate(times), np.concatenate(rows)  # [T], [T,classes]
@@ -92,9 +88,8 @@ def detect_audio_events(model: SAVE, path: str | Path) -> list[AudioEvent]:
 @torch.inference_mode()
 def _probabilities(model: SAVE, log_mel: F32) -> F32:
     """[T,frames,bands] -> [T,classes]."""
-    return (
-        model.classify_audio(torch.from_numpy(log_mel).unsqueeze(1).to(model.device)).sigmoid().cpu().numpy()
-    )
+    patches = torch.from_numpy(log_mel).unsqueeze(1).to(model.device)
+    return model.classify_audio(patches).sigmoid().cpu().numpy()
 
 
 def _stretches(times: F64, probabilities: F32) -> list[tuple[float, float, float]]:

@@ -319,7 +319,8 @@ class _Pipeline:
         for i, image in enumerate(chunk.frames):
             frame = prediction.frame(i)
             self._masks.add(frame)
-            drawn = videos.draw(image, frame) if videos.overlay or self._thumbnails.wants() else image
+            shown = "overlay" in videos.writers or self._thumbnails.wants()
+            drawn = videos.draw(image, frame) if shown else image
             self._thumbnails.add(frame.time, drawn)
             logits = None if prediction.logits is None else prediction.logits[i]
             videos.write(image, frame, drawn=drawn, logits=logits)

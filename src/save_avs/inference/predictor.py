@@ -147,12 +147,8 @@ class Predictor:
         inputs = [self._prepare(chunk) for chunk in chunks]
         images = torch.cat([part.images for part in inputs])
         log_mel = torch.from_numpy(np.concatenate([part.log_mel for part in inputs])).unsqueeze(1)
-        batches = [
-            predict_logits(self.model, images[i : i + self.batch_size], log_mel[i : i + self.batch_size])[
-                :, 0
-            ]
-            for i in range(0, len(images), self.batch_size)
-        ]
+        parts = zip(images.split(self.batch_size), log_mel.split(self.batch_size), strict=True)
+        batches = [predict_logits(self.model, *part)[:, 0] for part in parts if len(part[0])]
         side = self.model.image_size // 4
         logits = torch.cat(batches) if batches else torch.empty(0, side, side)
         parts = logits.split([len(part.positions) for part in inputs])
@@ -160,15 +156,14 @@ class Predictor:
 
     def _prepare(self, chunk: VideoChunk) -> _ModelInput:
         frontend = self.model.frontend
-        log_mel = _log_mel(chunk, frontend)  # [T,frames,bands]
+        log_mel = chunk_log_mel(chunk, frontend)  # [T,frames,bands]
         # Silence is detected on VGGish's log-mel: OpenL3's is relative to its own maximum.
-        silent = is_silent(log_mel if frontend == VGGISH else _log_mel(chunk, VGGISH))
+        silent = is_silent(log_mel if frontend == VGGISH else chunk_log_mel(chunk, VGGISH))
         positions = np.flatnonzero(~silent)
         side = self.model.image_size
         if not len(positions):
-            return _ModelInput(
-                positions, torch.empty(0, 3, side, side, dtype=torch.uint8), log_mel[positions]
-            )
+            nothing = torch.empty(0, 3, side, side, dtype=torch.uint8)
+            return _ModelInput(positions, nothing, log_mel[positions])
         images = preprocess_frames(chunk.frames, side, self.model.resize)
         return _ModelInput(positions, images[positions], log_mel[positions])
 
@@ -210,7 +205,8 @@ def predict_logits(model: FrameModel, images: Tensor, log_mel: Tensor) -> Tensor
         return model(images.to(model.device), log_mel.to(model.device))
 
 
-def _log_mel(chunk: VideoChunk, frontend: Frontend) -> F32:
+def chunk_log_mel(chunk: VideoChunk, frontend: Frontend) -> F32:
+    """Compute the patch around each frame of a chunk, f32 [T,frames,bands]."""
     return log_mel_at(chunk.waveform, chunk.sample_rate, chunk.times, chunk.waveform_start, frontend)
 
 

@@ -20,6 +20,7 @@ from save_avs.types import VideoChunk
 from save_avs.video import VideoInfo, probe, read_video_chunks
 from save_avs.video.audio_blocks import AudioBlock, AudioBuffer, sample_range
 from save_avs.video.audio_level import LevelMeter, quiet_sound_advice
+from save_avs.video.container import Warn, ignore_warning
 from save_avs.video.frame_decoder import ReadReport
 from save_avs.video.probe import choose_audio
 
@@ -56,17 +57,15 @@ def open_source(given: VideoInput, settings: SegmentationSettings) -> VideoSourc
     """
     current = partial(input_fingerprint, given, settings)
     if isinstance(given, Path):
-        return replace(file_source(given, settings), fingerprint=current(), current_fingerprint=current)
+        return replace(_file_source(given, settings), fingerprint=current(), current_fingerprint=current)
 
-    def read_chunks(
-        *, on_warning: Callable[[str], None] | None = None, **options: Any
-    ) -> Iterator[VideoChunk]:
+    def read_chunks(*, on_warning: Warn | None = None, **options: Any) -> Iterator[VideoChunk]:
         with given.naming() as rename:
             warn = on_warning and (lambda text: on_warning(rename(text)))
             yield from source.read_chunks(on_warning=warn, **options)
 
     with given.naming():
-        source = file_source(given.local(), settings)
+        source = _file_source(given.local(), settings)
     return replace(
         source,
         name=given.label,
@@ -77,13 +76,8 @@ def open_source(given: VideoInput, settings: SegmentationSettings) -> VideoSourc
     )
 
 
-def file_source(path: Path, settings: SegmentationSettings) -> VideoSource:
-    """Open a video file, which is read through FFmpeg, or a folder of images with their sound.
-
-    Raises:
-        UsageError: no such file.
-        MediaError: the file cannot be read as video, or has no such audio track.
-    """
+def _file_source(path: Path, settings: SegmentationSettings) -> VideoSource:
+    """Open a video file, which is read through FFmpeg, or a folder of images with their sound."""
     if is_frame_folder(path, settings.audio):
         frames = read_frame_folder(path, settings.audio, settings.audio_track)
         return replace(array_source(frames, str(path)), name=resolved_path_text(path))
@@ -116,8 +110,6 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
         origin=0.0,
     )
 
-    peak = float(np.abs(arrays.waveform).max(initial=0))
-
     def read_chunks(
         *,
         fps: float | None = None,
@@ -126,22 +118,22 @@ def array_source(arrays: VideoChunk, name: str) -> VideoSource:
         end: float | None = None,
         normalize_audio: bool = False,
         report: ReadReport | None = None,
-        on_warning: Callable[[str], None] | None = None,
+        on_warning: Warn | None = None,
         **_: Any,
     ) -> Iterator[VideoChunk]:
         picked = np.flatnonzero((arrays.times >= start) & (arrays.times < (math.inf if end is None else end)))
         if report is not None:
             report.frames_decoded = len(picked)
-        if not has_audio and on_warning is not None:
-            on_warning(f"{name}: has no sound")
-        if peak > LOUD and on_warning is not None:
-            on_warning(f"{name}: the waveform reaches {peak:.3g}: floats should be in -1..1")
+        warn = on_warning or ignore_warning
+        if not has_audio:
+            warn(f"{name}: has no sound")
+        if (peak := float(np.abs(arrays.waveform).max(initial=0))) > LOUD:
+            warn(f"{name}: the waveform reaches {peak:.3g}: floats should be in -1..1")
         meter = LevelMeter(arrays.sample_rate)
         meter.add(arrays.waveform)
         gain = meter.gain if normalize_audio else 1.0
-        advice = quiet_sound_advice(meter.level) if has_audio and gain == 1 else ""
-        if advice and on_warning is not None:
-            on_warning(f"{name}: {advice}")
+        if has_audio and gain == 1 and (advice := quiet_sound_advice(meter.level)):
+            warn(f"{name}: {advice}")
         buffer = AudioBuffer()
         sound = arrays.waveform if gain == 1 else np.clip(arrays.waveform * np.float32(gain), -1, 1)
         buffer.add(AudioBlock(0, sound[:, None]))

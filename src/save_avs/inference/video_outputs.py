@@ -1,6 +1,6 @@
 """Overlay, matte and plain videos, and images of frames and logits, written frame by frame."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,35 +19,35 @@ from save_avs.visualization.overlay import MaskPainter, apply_mask_as_alpha
 
 @dataclass(frozen=True)
 class VideoOutputs:
-    """Open video writers and folders of images, None for what is not written, and what draws masks."""
+    """Open writers of overlay, matte and video, folders of frames and logits, by name; what draws masks."""
 
-    overlay: VideoWriter | None
-    matte: VideoWriter | None
-    video: VideoWriter | None
-    frames: Path | None
-    logits: Path | None
+    writers: Mapping[str, VideoWriter]
+    folders: Mapping[str, Path]
     draw: MaskPainter
 
     @property
     def any(self) -> bool:
         """Whether frames are needed at all."""
-        return any((self.overlay, self.matte, self.video, self.frames))
+        return bool(self.writers) or "frames" in self.folders
 
     def write(
         self, image: U8, frame: FrameMask, *, drawn: U8 | None = None, logits: F32 | None = None
     ) -> None:
         """Write an image, u8 [H,W,3], with its mask; its overlay ``drawn`` and logits [M,M], if available."""
-        if self.logits is not None and logits is not None:
-            write_logits(self.logits / f"{frame.index:06d}.png", logits)
-        if self.frames is not None:
-            with atomic_path(self.frames / f"{frame.index:06d}.png") as part:
+        if "logits" in self.folders and logits is not None:
+            write_logits(self.folders["logits"] / f"{frame.index:06d}.png", logits)
+        if "frames" in self.folders:
+            with atomic_path(self.folders["frames"] / f"{frame.index:06d}.png") as part:
                 Image.fromarray(image).save(part, compress_level=1)
-        if self.overlay is not None:
-            self.overlay.write(self.draw(image, frame) if drawn is None else drawn, frame.time)
-        if self.video is not None:
-            self.video.write(image, frame.time)
-        if self.matte is not None:
-            self.matte.write(apply_mask_as_alpha(image, frame.mask), frame.time)
+        for name, writer in self.writers.items():
+            match name:
+                case "overlay":
+                    written = self.draw(image, frame) if drawn is None else drawn
+                case "matte":
+                    written = apply_mask_as_alpha(image, frame.mask)
+                case _:
+                    written = image
+            writer.write(written, frame.time)
 
 
 @contextmanager
@@ -59,19 +59,16 @@ def open_video_outputs(
     At a requested rate overlay and plain video are not among them: they have every frame of the source, and
     are written after.
     """
-
-    def path(name: str) -> Path | None:
-        return folder / OUTPUT_FILES[name] if folder is not None and name in settings.outputs else None
-
-    def open_output(name: str, encoding: VideoEncoding = H264) -> VideoWriter | None:
-        file, fps = path(name), settings.fps or source.video.fps
-        return file and stack.enter_context(open_writer(source, settings, file, fps, encoding))
-
+    paths = {name: folder / OUTPUT_FILES[name] for name in settings.outputs} if folder else {}
+    encodings = {"matte": PRORES_4444} | ({"overlay": H264, "video": H264} if settings.fps is None else {})
     with ExitStack() as stack:
-        overlay = open_output("overlay") if settings.fps is None else None
-        video = open_output("video") if settings.fps is None else None
-        matte = open_output("matte", PRORES_4444)
-        yield VideoOutputs(overlay, matte, video, path("frames"), path("logits"), settings.painter())
+        writers = {
+            name: stack.enter_context(open_writer(source, settings, path, settings.fps, encodings[name]))
+            for name, path in paths.items()
+            if name in encodings
+        }
+        folders = {name: path for name, path in paths.items() if name in ("frames", "logits")}
+        yield VideoOutputs(writers, folders, settings.painter())
 
 
 def open_writer(

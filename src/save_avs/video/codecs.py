@@ -24,11 +24,6 @@ class VideoEncoding:
     options: Mapping[str, str] = field(default_factory=dict)  # of the video encoder
     even_size: bool = False  # width and height must be even, since colors are encoded at half the resolution
 
-    @property
-    def channels(self) -> int:
-        """Number of channels of the frames passed in."""
-        return len(self.frame_format.removesuffix("24"))
-
 
 H264 = VideoEncoding(
     container="mp4",

@@ -74,12 +74,7 @@ def read_live_chunks(
             that fails later raises a MediaError after its last frame.
     """
     check_read_options(fps, tone_map, deinterlace)
-    session = _Session(str(source), timeout, deinterlace == "auto")
-    try:
-        session.open(None if audio_source is None else str(audio_source))
-    except BaseException:
-        session.close()
-        raise
+    session = _Session(str(source), audio_source and str(audio_source), timeout, deinterlace == "auto")
     buffer = LiveBuffer(
         readers=len(session.inputs),
         has_audio=session.has_audio,
@@ -102,7 +97,7 @@ class _Session:
         timed_out: the source ended because nothing was received in time.
     """
 
-    def __init__(self, name: str, timeout: float, deinterlace: bool) -> None:
+    def __init__(self, name: str, audio_source: str | None, timeout: float, deinterlace: bool) -> None:
         self.name = name
         self.inputs: list[tuple[InputContainer, list[Any]]] = []
         self.failure: str | None = None
@@ -110,20 +105,21 @@ class _Session:
         self.timeout = timeout
         self._deinterlace = deinterlace
         self._stop = threading.Event()
-        self._stack = ExitStack()
         self._threads: list[threading.Thread] = []
         self._started = 0.0
+        with ExitStack() as stack:
+            self._open(audio_source, stack)
+            self._stack = stack.pop_all()
 
-    def open(self, audio_source: str | None) -> None:
-        """Open the source, and its audio source if that is another one."""
-        container = self._enter(self.name)
+    def _open(self, audio_source: str | None, stack: ExitStack) -> None:
+        container = stack.enter_context(open_live(self.name, timeout=self.timeout, stop=self._stop))
         video = pick_video(container)
         if video is None:
             raise MediaError(f"{self.name}: no video in it")
         audio = pick_audio(container) if audio_source is None else None
         self.inputs.append((container, [video] if audio is None else [video, audio]))
         if audio_source is not None:
-            container = self._enter(audio_source)
+            container = stack.enter_context(open_live(audio_source, timeout=self.timeout, stop=self._stop))
             audio = pick_audio(container)
             if audio is None:
                 raise MediaError(f"{audio_source}: no audio in it")
@@ -149,9 +145,6 @@ class _Session:
         for thread in self._threads:
             thread.join()
         self._stack.close()
-
-    def _enter(self, source: str) -> InputContainer:
-        return self._stack.enter_context(open_live(source, timeout=self.timeout, stop=self._stop))
 
     def _read(
         self, container: InputContainer, streams: list[Any], buffer: LiveBuffer, sample_rate: int

@@ -122,7 +122,7 @@ class VideoWriter:
         """Add a frame, u8 [H,W,C], shown from ``time`` seconds on; times must increase."""
         encoding = self._encoding
         width, height = self._size
-        if image.shape != (height, width, encoding.channels):
+        if image.shape != (height, width, len(encoding.frame_format.removesuffix("24"))):
             raise ValueError(f"frame of shape {image.shape} in a video of {width} x {height}")
         time -= self._span[0]
         pts = round(time * _CLOCK)

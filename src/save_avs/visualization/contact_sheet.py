@@ -62,10 +62,8 @@ def draw_contact_sheet(
     for k, tile in enumerate(tiles):
         x, y = _GAP + k % columns * width, header + k // columns * height
         for i, image in enumerate(tile.images):
-            square = (side - 2, side - 2)  # leaves a line between images
-            fitted = ImageOps.pad(
-                Image.fromarray(np.ascontiguousarray(image)), square, color=_BACKGROUND_COLOR
-            )
+            whole, inside = Image.fromarray(np.ascontiguousarray(image)), (side - 2, side - 2)
+            fitted = ImageOps.pad(whole, inside, color=_BACKGROUND_COLOR)
             sheet.paste(fitted, (x + i * side + 1, y + 1))
         for line, text in enumerate(tile.lines):
             pen.text((x, y + side + 2 + _LINE * line), _shorten(text, width // _CHARACTER), _TEXT_COLOR, font)

@@ -155,7 +155,7 @@ def _paint_box(image: U8, box: Box, inside: Bool, color: Color, opacity: float, 
     height, width = inside.shape
     flat = image[box].reshape(height, 3 * width)
     if opacity == 0.5:
-        tint = _halved(flat) + _row([c // 2 for c in color], width)
+        tint = flat // np.uint8(2) + _row([c // 2 for c in color], width)
     else:
         mixed = flat * np.float32(1 - opacity) + _row([*color], width) * np.float32(opacity)
         tint = mixed.astype(np.uint8)
@@ -169,16 +169,6 @@ def _paint_box(image: U8, box: Box, inside: Bool, color: Color, opacity: float, 
 
 def _row(color: list[int], width: int) -> U8:
     return np.tile(np.array(color, dtype=np.uint8), width)
-
-
-def _halved(values: U8) -> U8:
-    """Divide by two, eight bytes at a time: numpy shifts single bytes ten times slower."""
-    padded = np.zeros(-(-values.size // 8) * 8, dtype=np.uint8)
-    padded[: values.size] = values.ravel()
-    words = padded.view(np.uint64)
-    words >>= np.uint64(1)
-    words &= np.uint64(0x7F7F7F7F7F7F7F7F)
-    return padded[: values.size].reshape(values.shape)
 
 
 def _bytes(mask: Bool) -> U8:
