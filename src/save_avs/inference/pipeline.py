@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack, overload
 
@@ -233,35 +234,31 @@ def _build_predictor(model: FrameModel | str | Path, settings: SegmentationSetti
     return Predictor(network, settings.threshold, settings.batch_size, **settings.mask_options())
 
 
+@dataclass(eq=False)
 class _Pipeline:
     """Segmentation of one video: collects its masks, and writes its frames to the output videos."""
 
-    def __init__(
-        self,
-        source: VideoSource,
-        settings: SegmentationSettings,
-        on_progress: Callable[[FrameProgress], None] | None = None,
-        on_warning: Callable[[str], None] | None = None,
-        folder: Path | None = None,
-    ) -> None:
+    source: VideoSource
+    settings: SegmentationSettings
+    on_progress: Callable[[FrameProgress], None] | None = None
+    on_warning: Callable[[str], None] | None = None
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Begin without masks."""
         self._started = time.perf_counter()
-        self._source = source
-        self._settings = settings
-        self._folder = folder
-        self._on_progress = on_progress
-        self._on_warning = on_warning
         self._warnings: list[str] = []
         self._warnings_reported = 0
-        self._masks = VideoMasksBuilder((source.video.height, source.video.width))
-        self._envelope = WaveformEnvelope(settings.start)
+        self._masks = VideoMasksBuilder((self.source.video.height, self.source.video.width))
+        self._envelope = WaveformEnvelope(self.settings.start)
         self._thumbnails = Thumbnails()
         self._read_report = ReadReport()
 
     def run(self, predictor: Predictor) -> SegmentationResult:
         """Read and predict in a thread each; write in the caller's."""
-        video, settings = self._source.video, self._settings
+        video, settings = self.source.video, self.settings
         chunk = max(_MIN_CHUNK_FRAMES, _CHUNK_BYTES // (3 * video.width * video.height))
-        chunks = self._source.read_chunks(
+        chunks = self.source.read_chunks(
             fps=settings.fps,
             **settings.read_options(),
             chunk=min(settings.batch_size, chunk),
@@ -271,7 +268,7 @@ class _Pipeline:
         )
         frames, listener = 0, ClassListener(predictor.model)
         with ExitStack() as stack:
-            videos = stack.enter_context(open_video_outputs(self._folder, self._source, settings))
+            videos = stack.enter_context(open_video_outputs(self.folder, self.source, settings))
             ready = stack.enter_context(Prefetcher(chunks))
             predictions = stack.enter_context(Prefetcher(predictor(listener.listen(ready))))
             for prediction in predictions:
@@ -279,20 +276,20 @@ class _Pipeline:
                 frames += len(prediction.chunk)
                 self._report(frames, float(prediction.chunk.times[-1]))
             if advice := listener.advice():
-                self._warnings.append(f"{self._source.label}: {advice}")
+                self._warnings.append(f"{self.source.label}: {advice}")
             self._flush_warnings()
-            self._source.check_unchanged()
+            self.source.check_unchanged()
             if not frames:  # raised before the videos are closed, which cannot be empty
-                raise MediaError(f"{self._source.label}: {self._emptiness()}")
+                raise MediaError(f"{self.source.label}: {self._emptiness()}")
         seconds = time.perf_counter() - self._started
         phases = {
             "decode": ready.worked,
             "model": predictions.worked - ready.waited,
             "write": seconds - predictions.waited,
         }
-        _logger.info("%s: segmented %d frames in %.1f s", self._source.label, frames, seconds)
+        _logger.info("%s: segmented %d frames in %.1f s", self.source.label, frames, seconds)
         return SegmentationResult(
-            source=self._source,
+            source=self.source,
             video_masks=self._masks.build(),
             model=describe_model(predictor.model),
             settings=settings,
@@ -307,7 +304,7 @@ class _Pipeline:
 
     def _emptiness(self) -> str:
         """Return why there is no frame."""
-        start, end, duration = self._settings.start, self._settings.end, self._source.video.duration
+        start, end, duration = self.settings.start, self.settings.end, self.source.video.duration
         if not start and end is None:
             return "no frame can be decoded"
         span = f"from {start:g} s on" if end is None else f"from {start:g} s to {end:g} s"
@@ -327,16 +324,16 @@ class _Pipeline:
 
     def _report(self, frames: int, moment: float) -> None:
         self._flush_warnings()
-        if self._on_progress is not None:
+        if self.on_progress is not None:
             elapsed = time.perf_counter() - self._started
-            start, duration = self._settings.start, self._source.video.duration
-            duration = None if duration is None else self._settings.clip(duration) - start
-            self._on_progress(FrameProgress(frames, moment - start, duration, elapsed))
+            start, duration = self.settings.start, self.source.video.duration
+            duration = None if duration is None else self.settings.clip(duration) - start
+            self.on_progress(FrameProgress(frames, moment - start, duration, elapsed))
 
     def _flush_warnings(self) -> None:
         """Report new warnings from the caller's thread: they come from the reader's."""
         for text in self._warnings[self._warnings_reported :]:
             self._warnings_reported += 1
             _logger.warning("%s", text)
-            if self._on_warning is not None:
-                self._on_warning(text)
+            if self.on_warning is not None:
+                self.on_warning(text)

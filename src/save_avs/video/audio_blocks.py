@@ -33,29 +33,25 @@ class AudioBlock:
         return self.start + len(self.samples)
 
 
+@dataclass
 class _Segment:
     """Audio without a gap, resampled by one resampler from its first sample on."""
 
-    def __init__(self, *, time: float, start: int, source_rate: int, sample_rate: int, channels: int) -> None:
-        self.source_rate = source_rate
-        self.end = start
-        self._time = time
-        self._num_samples = 0
-        self._resampler = (
-            None
-            if source_rate == sample_rate
-            else soxr.ResampleStream(source_rate, sample_rate, channels, dtype="float32")
-        )
+    time: float  # of the first sample, in seconds
+    end: int  # index after the last sample that was yielded
+    source_rate: int
+    resampler: soxr.ResampleStream | None  # None where the rates are equal
+    num_samples: int = 0  # fed so far
 
     @property
     def next_time(self) -> float:
         """Time of the next sample, in seconds."""
-        return self._time + self._num_samples / self.source_rate
+        return self.time + self.num_samples / self.source_rate
 
     def feed(self, samples: F32, *, last: bool = False) -> Iterator[AudioBlock]:
-        self._num_samples += len(samples)
-        if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples, last=last).reshape(-1, samples.shape[1])
+        self.num_samples += len(samples)
+        if self.resampler is not None:
+            samples = self.resampler.resample_chunk(samples, last=last).reshape(-1, samples.shape[1])
         if len(samples):
             yield AudioBlock(self.end, samples)
             self.end += len(samples)
@@ -100,14 +96,10 @@ class AudioAssembler:
             yield from self._segment.feed(np.zeros((0, self._channels), dtype=np.float32), last=True)
 
     def _start(self, time: float, source_rate: int, after: int | None = None) -> _Segment:
-        start = round(time * self._sample_rate)
-        self._segment = _Segment(
-            time=time,
-            start=start if after is None else max(start, after),
-            source_rate=source_rate,
-            sample_rate=self._sample_rate,
-            channels=self._channels,
-        )
+        start, rates = round(time * self._sample_rate), (source_rate, self._sample_rate)
+        same = source_rate == self._sample_rate
+        resampler = None if same else soxr.ResampleStream(*rates, self._channels, dtype="float32")
+        self._segment = _Segment(time, start if after is None else max(start, after), source_rate, resampler)
         return self._segment
 
 

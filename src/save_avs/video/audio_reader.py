@@ -131,16 +131,10 @@ def load_audio(path: str | Path, *, sample_rate: int, track: int = 1) -> F32:
 
 
 def read_audio(file: IO[bytes], *, name: str, sample_rate: int, track: int = 1) -> F32:
-    """Decode an audio track of an open file, as `load_audio` does: the mean of its channels, f32 [S].
-
-    Args:
-        file: at its beginning, seekable.
-        name: of the file, for messages.
-        sample_rate: samples per second of the result.
-        track: number of the audio track, from 1.
+    """Decode an audio track, counted from 1, of a file open at its beginning, as `load_audio` does.
 
     Raises:
-        MediaError: the file has no such track, or no audio that FFmpeg can read.
+        MediaError: the file, called ``name``, has no such track, or no audio that FFmpeg can read.
     """
     assembler = AudioAssembler(sample_rate, "mono")
     blocks: list[AudioBlock] = []

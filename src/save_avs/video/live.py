@@ -55,18 +55,9 @@ def read_live_chunks(
     dropped (their indices are skipped), so that the caller is never more than a chunk behind; senders that
     block, such as pipes, are made to wait instead.
 
-    Args:
-        source: a URL (rtsp, udp, http, ...), a device (``/dev/video0``, ``v4l2:/dev/video0``), a named pipe.
-        audio_source: where the audio comes from if not from ``source`` itself, such as ``alsa:default``.
-        fps: frames per second at most; None for all.
-        chunk: frames per chunk at most, and frames that wait at most.
-        sample_rate: audio samples per second.
-        audio_margin: seconds of audio on each side of a chunk's frames.
-        drop: drop frames when the caller is slower; None: unless the sender blocks.
-        timeout: seconds without any data after which the source has ended.
-        tone_map: ``auto`` maps HDR and BT.2020 to BT.709; ``off`` takes their codes as they are.
-        deinterlace: ``auto`` deinterlaces the frames that are marked as interlaced; or ``off``.
-        on_warning: called with one line for each thing worth knowing: no audio, dropped frames, a timeout.
+    Where ``stream`` has the options too, they are the same; ``chunk`` is also how many frames wait at most,
+    ``audio_margin`` seconds of audio on each side of a chunk's frames, ``sample_rate`` that of the audio.
+    ``on_warning`` is called with one line for each thing worth knowing: no audio, dropped frames, a timeout.
 
     Raises:
         UsageError: no such device, or an option out of range.

@@ -106,18 +106,7 @@ class MaskPainter:
 def draw_mask(
     frame: U8, mask: Bool, color: Color = MASK_COLOR, opacity: float = 0.5, outline: float = OUTLINE
 ) -> U8:
-    """Draw a mask into a frame: tinted inside, with a bright line along its edge.
-
-    Args:
-        frame: RGB, u8 [H,W,3]; not modified.
-        mask: pixels to mark, bool [H,W].
-        color: RGB, 0..255.
-        opacity: of the tint, 0..1.
-        outline: width of the line, percent of the frame's shorter side; 0 for none.
-
-    Returns:
-        A new u8 [H,W,3]; equal to ``frame`` when the mask is empty.
-    """
+    """Draw a mask, bool [H,W], into a copy of a frame, u8 [H,W,3], as `MaskPainter` does."""
     marked = frame.copy()
     if box := _box_of(mask):
         _paint_box(marked, box, mask[box], color, opacity, outline)
