@@ -1,7 +1,7 @@
 """Front-ends: how each published audio network's input is computed from a waveform."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -152,10 +152,11 @@ class Frontend:
         total = (self.num_frames - 1) * self.hop_length + self.win_length - self.num_samples
         return total // 2, total - total // 2
 
-    @property
+    @cached_property
     def window(self) -> F64:
         """The Hann window, [win_length]."""
-        return hann_window(self.win_length, symmetric=self.symmetric)
+        steps = self.win_length - self.symmetric
+        return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.win_length) / steps)
 
     def log_mel(self, windows: F64) -> F64:
         """Compute log-mel frames, [N,bands], from windows of waveform, [N,win_length]."""
@@ -163,12 +164,6 @@ class Frontend:
         power = spectrum.real**2 + spectrum.imag**2
         filters = mel_filters(self.mel, self.sample_rate, self.n_fft)
         return self.scale((np.sqrt(power) if self.power == 1 else power) @ filters)
-
-
-@cache
-def hann_window(win_length: int, *, symmetric: bool = False) -> F64:
-    """Hann window, periodic or symmetric, [win_length]."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / (win_length - symmetric))
 
 
 def _google(offset: float) -> Frontend:

@@ -60,11 +60,7 @@ class _ModelInput(NamedTuple):
     log_mel: F32
 
 
-class _VideoState(NamedTuple):
-    """What is carried from frame to frame of one video."""
-
-    smooth: LogitSmoother
-    track: ObjectTracker | None
+_VideoState = tuple[LogitSmoother, ObjectTracker]  # what is carried from frame to frame of one video
 
 
 class Predictor:
@@ -140,7 +136,7 @@ class Predictor:
         return self._predict(chunks, [self._new_state() for _ in chunks]) if chunks else []
 
     def _new_state(self) -> _VideoState:
-        return _VideoState(LogitSmoother(self._smooth), ObjectTracker() if self._track else None)
+        return LogitSmoother(self._smooth), ObjectTracker()
 
     @torch.inference_mode()
     def _predict(self, chunks: Sequence[VideoChunk], states: Sequence[_VideoState]) -> list[Prediction]:
@@ -172,7 +168,8 @@ class Predictor:
     ) -> Prediction:
         """Turn the logits of a chunk's frames with sound, [N,M,M], into masks of all its frames."""
         height, width = chunk.frames.shape[1:3]
-        logits = state.smooth(logits, chunk.times[inputs.positions])
+        smooth, track = state
+        logits = smooth(logits, chunk.times[inputs.positions])
         objects: list[FrameObjects] = [()] * len(chunk)
         masks = np.zeros((len(chunk), height, width), dtype=np.bool_)
         scores = np.zeros(len(chunk), dtype=np.float32)
@@ -190,8 +187,8 @@ class Predictor:
             masks[at], scores[at] = found.masks.cpu().numpy(), found.scores.cpu().numpy()
             for position, separated in zip(at, found.objects or (), strict=False):
                 objects[position] = separated
-        if state.track:
-            objects = [state.track(*each) for each in zip(objects, chunk.times.tolist(), strict=True)]
+        if self._track:
+            objects = [track(*each) for each in zip(objects, chunk.times.tolist(), strict=True)]
         kept = None
         if self._logits:
             kept = np.full((len(chunk), *logits.shape[1:]), -np.inf, dtype=np.float32)

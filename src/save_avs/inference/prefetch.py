@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -52,9 +51,7 @@ class Prefetcher(Generic[T]):
         if item.error is not None:
             raise item.error
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         while self._thread.is_alive():  # it may be blocked on a full queue
             with contextlib.suppress(queue.Empty):

@@ -65,7 +65,7 @@ def open_source(given: VideoInput, settings: SegmentationSettings) -> VideoSourc
             yield from source.read_chunks(on_warning=warn, **options)
 
     with given.naming():
-        source = _file_source(given.local(), settings)
+        source = _file_source(given.local, settings)
     return replace(
         source,
         name=given.label,

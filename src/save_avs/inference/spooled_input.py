@@ -9,6 +9,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -48,7 +49,6 @@ class SpooledInput(ABC):
         self.name: str = _file_name(name)
         self.on_bytes: OnBytes = lambda done, total: None
         self._remove: Callable[[], object] = lambda: None
-        self._local: Path | None = None
 
     def __str__(self) -> str:
         return self.label
@@ -58,18 +58,17 @@ class SpooledInput(ABC):
         """The file name without its suffix."""
         return Path(self.name).stem
 
+    @cached_property
     def local(self) -> Path:
-        """Return the copy, made by the first call; a MediaError if the source cannot be read."""
-        if self._local is None:
-            folder = Path(tempfile.mkdtemp(prefix="save-avs-"))
-            self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            try:
-                self._copy(folder / self.name)
-            except BaseException:
-                self.close()
-                raise
-            self._local = folder / self.name
-        return self._local
+        """The copy, made by the first access; a MediaError if the source cannot be read."""
+        folder = Path(tempfile.mkdtemp(prefix="save-avs-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        try:
+            self._copy(folder / self.name)
+        except BaseException:
+            self.close()
+            raise
+        return folder / self.name
 
     def close(self) -> None:
         """Remove the copy."""
@@ -77,13 +76,13 @@ class SpooledInput(ABC):
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Identify the content: of the copy, size and hash."""
-        found = file_fingerprint(self.local())
+        found = file_fingerprint(self.local)
         return {"size": found["size"], "sha256": found["sha256"]}
 
     @contextmanager
     def naming(self) -> Iterator[Callable[[str], str]]:
         """Name the source instead of its copy in the block's errors, and in texts given to the result."""
-        local = str(self.local())
+        local = str(self.local)
         rename = lambda text: text.replace(local, self.label)  # noqa: E731
         try:
             yield rename
@@ -110,7 +109,7 @@ class UrlInput(SpooledInput):
             try:
                 origin = ask_origin(self._url, timeout=_RETRY.timeout)
             except SaveAvsError:  # servers may refuse HEAD, as signed URLs of object stores do
-                self.local()
+                _ = self.local
                 origin = self._origin
         if origin is None or origin.validator is None:
             return super().fingerprint()

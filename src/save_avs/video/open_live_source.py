@@ -1,13 +1,11 @@
 """Opening live sources: devices, network streams and named pipes."""
 
-from __future__ import annotations
-
 import os
 import select
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +49,10 @@ def open_live(source: str, *, timeout: float, stop: threading.Event) -> Iterator
     """
     try:
         if _kind(source) == "pipe":
-            with _Pipe(source, timeout, stop) as pipe, av.open(pipe, "r", **ANY_METADATA) as container:
+            with (
+                closing(_Pipe(source, timeout, stop)) as pipe,
+                av.open(pipe, "r", **ANY_METADATA) as container,
+            ):
                 yield container
         else:
             with av.open(**_open_arguments(source), timeout=timeout, **ANY_METADATA) as container:
@@ -89,10 +90,8 @@ class _Pipe:
         self._timeout = timeout
         self._stop = stop
 
-    def __enter__(self) -> _Pipe:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the pipe."""
         os.close(self._fd)
 
     def read(self, size: int) -> bytes:

@@ -6,10 +6,9 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import av
@@ -47,6 +46,7 @@ class Sound(NamedTuple):
     layout: str  # of ``channels.AAC_LAYOUTS``
 
 
+@dataclass(kw_only=True, eq=False)
 class VideoWriter:
     """Writes frames, each at its own time, and audio.
 
@@ -55,53 +55,32 @@ class VideoWriter:
     is written where it starts late or has gaps, so that every player keeps it in sync. Memory does not grow
     with the video, except for the index at the front of an mp4.
 
-    Args:
-        path: the file to write.
-        width: of the frames.
-        height: of the frames.
-        fps: expected frame rate, above 0; guides the rate control, and the last frame is shown for 1/fps
-            seconds.
-        audio_from: a video whose complete audio is copied, on the clock of ``read_video_chunks``; or one of
-            its tracks.
-        audio: or from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its sample rate), or as it comes.
-        start: time at which the video begins: that much is subtracted from the times of frames and audio.
-        end: time at which its audio ends, if that is longer.
-        sample_aspect_ratio: width of a pixel over its height.
-        encoding: codecs and pixel formats.
-        growing: the file is there from the start, can be played while it grows, and is completed when the
-            block ends, by an error as well.
-
     Raises:
         MediaError: hours pass between two frames.
         ValueError: ``audio_from`` and ``audio`` are both given, or times do not increase.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        width: int,
-        height: int,
-        fps: float,
-        audio_from: str | os.PathLike[str] | AudioTrack | None = None,
-        audio: tuple[F32, int] | Sound | None = None,
-        start: float = 0.0,
-        end: float | None = None,
-        sample_aspect_ratio: Fraction = Fraction(1),
-        encoding: VideoEncoding = H264,
-        growing: bool = False,
-    ) -> None:
-        if audio_from is not None and audio is not None:
+    path: str | os.PathLike[str] = field(kw_only=False)
+    width: int  # of the frames
+    height: int
+    fps: float  # expected; guides the rate control, and the last frame is shown for 1/fps seconds
+    # a video whose complete audio is copied, on the clock of ``read_video_chunks``; or one of its tracks
+    audio_from: str | os.PathLike[str] | AudioTrack | None = None
+    # or from memory: (f32 [S] or [C,S] with C of 1 or 2, in -1..1; its sample rate); or as it comes
+    audio: tuple[F32, int] | Sound | None = None
+    start: float = 0.0  # time at which the video begins: subtracted from the times of frames and audio
+    end: float | None = None  # time at which its audio ends, if that is longer
+    sample_aspect_ratio: Fraction = Fraction(1)  # width of a pixel over its height
+    encoding: VideoEncoding = H264
+    # the file is there from the start, can be played while it grows, and is completed when the block ends,
+    # by an error as well
+    growing: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the audio; nothing is opened."""
+        if self.audio_from is not None and self.audio is not None:
             raise ValueError("audio_from and audio cannot both be given")
-        self._path = Path(path)
-        self._size = (width, height)
-        self._fps = fps
-        self._audio_from = audio_from
-        self._audio = audio
-        self._span = (start, math.inf if end is None else end)
-        self._sample_aspect_ratio = sample_aspect_ratio
-        self._encoding = encoding
-        self._growing = growing
+        self._duration = math.inf if self.end is None else self.end - self.start
         self._stack = ExitStack()
         self._to_yuv = VideoReformatter()
         self._last: int | None = None  # time of the last frame, in ticks
@@ -110,9 +89,8 @@ class VideoWriter:
         try:
             self._container = self._stack.enter_context(self._open())
             self._video = self._add_video()
-            codec, sound = self._encoding.audio_codec, self._sound()
-            duration = self._span[1] - self._span[0]
-            self._audio_writer = sound and _AudioWriter(self._container, codec, sound, duration)
+            codec, sound = self.encoding.audio_codec, self._sound()
+            self._audio_writer = sound and _AudioWriter(self._container, codec, sound, self._duration)
         except BaseException as error:
             self._stack.__exit__(type(error), error, error.__traceback__)
             raise
@@ -120,18 +98,17 @@ class VideoWriter:
 
     def write(self, image: U8, time: float) -> None:
         """Add a frame, u8 [H,W,C], shown from ``time`` seconds on; times must increase."""
-        encoding = self._encoding
-        width, height = self._size
-        if image.shape != (height, width, len(encoding.frame_format.removesuffix("24"))):
-            raise ValueError(f"frame of shape {image.shape} in a video of {width} x {height}")
-        time -= self._span[0]
+        encoding = self.encoding
+        if image.shape != (self.height, self.width, len(encoding.frame_format.removesuffix("24"))):
+            raise ValueError(f"frame of shape {image.shape} in a video of {self.width} x {self.height}")
+        time -= self.start
         pts = round(time * _CLOCK)
         if self._last is not None and pts <= self._last:
             raise ValueError(f"times must increase: {time} s after {self._last / _CLOCK} s")
         if self._last is not None and pts - self._last > _MAX_FRAME_TICKS:
             pause = (pts - self._last) / _CLOCK
             raise MediaError(
-                f"{self._path.name}: {pause:.0f} s between two frames, more than a video file can hold: "
+                f"{Path(self.path).name}: {pause:.0f} s between two frames, more than a video file can hold: "
                 "choose a part before with --end, or outputs without video, such as --save masks"
             )
         self._last = pts
@@ -143,10 +120,8 @@ class VideoWriter:
         if self._audio_writer is not None:
             self._audio_writer.write_until(time)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None and not self._growing:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if error is not None and not self.growing:
             self._stack.__exit__(kind, error, trace)
             return
         with self._stack:
@@ -157,44 +132,46 @@ class VideoWriter:
                 self._audio_writer.finish()
 
     def _open(self) -> Any:
-        container = self._encoding.container
-        if self._growing:
-            path, options = self._path, _GROWING[container] | {"flush_packets": "1"}
+        container = self.encoding.container
+        if self.growing:
+            path, options = self.path, _GROWING[container] | {"flush_packets": "1"}
         else:
-            path, options = self._stack.enter_context(atomic_path(self._path)), {"movflags": "+faststart"}
+            path, options = self._stack.enter_context(atomic_path(self.path)), {"movflags": "+faststart"}
         return av.open(f"file:{path}", "w", format=container, options=options)
 
     def _add_video(self) -> Any:
-        encoding = self._encoding
+        encoding = self.encoding
         stream: Any = self._container.add_stream(
             encoding.video_codec,
-            rate=Fraction(min(max(self._fps, 1.0), 240.0)).limit_denominator(1001),
+            rate=Fraction(min(max(self.fps, 1.0), 240.0)).limit_denominator(1001),
             options=dict(encoding.options),
         )
-        stream.width, stream.height = (n + n % 2 if encoding.even_size else n for n in self._size)
+        stream.width, stream.height = (
+            n + n % 2 if encoding.even_size else n for n in (self.width, self.height)
+        )
         stream.pix_fmt = encoding.pix_fmt
         stream.time_base = Fraction(1, _CLOCK)
         context = stream.codec_context
         context.time_base = Fraction(1, _CLOCK)
-        context.sample_aspect_ratio = self._sample_aspect_ratio
+        context.sample_aspect_ratio = self.sample_aspect_ratio
         # A keyframe every two seconds makes seeking fast.
-        context.gop_size = round(min(max(2 * self._fps, 1), 250))
+        context.gop_size = round(min(max(2 * self.fps, 1), 250))
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
         return stream
 
     def _sound(self) -> Sound | None:
-        (start, end), track = self._span, self._audio_from
-        if self._audio is not None:
-            return self._audio if isinstance(self._audio, Sound) else _sound_of_array(*self._audio, start)
+        track = self.audio_from
+        if self.audio is not None:
+            return self.audio if isinstance(self.audio, Sound) else _sound_of_array(*self.audio, self.start)
         if track is not None and not isinstance(track, AudioTrack):
             track = choose_audio(probe(track))
         if track is None:
             return None
         sample_rate, layout = _aac_rate(track.sample_rate), aac_layout(track.layout)
-        track = replace(track, origin=track.origin + start)
+        track = replace(track, origin=track.origin + self.start)
         options = {"sample_rate": sample_rate, "layout": layout}
-        return Sound(read_audio_blocks(track, **options, start=0.0, end=end - start), **options)
+        return Sound(read_audio_blocks(track, **options, start=0.0, end=self._duration), **options)
 
 
 def _sound_of_array(waveform: F32, source_rate: int, start: float) -> Sound:
