@@ -286,7 +286,7 @@ class TestFileObjects:
 
 def test_a_pipe_of_another_program_is_read(video):
     run = "import sys; from save_avs.inference.spooled_input import open_stdin;"
-    run += "spooled = open_stdin(); print(spooled.local().stat().st_size, spooled.fingerprint()['size'])"
+    run += "spooled = open_stdin(); print(spooled.local.stat().st_size, spooled.fingerprint()['size'])"
     with video.open("rb") as file:
         done = subprocess.run([sys.executable, "-c", run], stdin=file, capture_output=True, check=True)
     assert done.stdout.split() == [str(video.stat().st_size).encode()] * 2

@@ -1,11 +1,13 @@
 """Opening live sources: devices, network streams and named pipes."""
 
+from __future__ import annotations
+
 import os
 import select
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,7 @@ def open_live(source: str, *, timeout: float, stop: threading.Event) -> Iterator
     """
     try:
         if _kind(source) == "pipe":
-            with (
-                closing(_Pipe(source, timeout, stop)) as pipe,
-                av.open(pipe, "r", **ANY_METADATA) as container,
-            ):
+            with _Pipe(source, timeout, stop) as pipe, av.open(pipe, "r", **ANY_METADATA) as container:
                 yield container
         else:
             with av.open(**_open_arguments(source), timeout=timeout, **ANY_METADATA) as container:
@@ -90,8 +89,10 @@ class _Pipe:
         self._timeout = timeout
         self._stop = stop
 
-    def close(self) -> None:
-        """Close the pipe."""
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
     def read(self, size: int) -> bytes:

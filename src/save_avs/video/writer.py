@@ -134,7 +134,7 @@ class VideoWriter:
     def _open(self) -> Any:
         container = self.encoding.container
         if self.growing:
-            path, options = self.path, _GROWING[container] | {"flush_packets": "1"}
+            path, options = Path(self.path), _GROWING[container] | {"flush_packets": "1"}
         else:
             path, options = self._stack.enter_context(atomic_path(self.path)), {"movflags": "+faststart"}
         return av.open(f"file:{path}", "w", format=container, options=options)
@@ -146,9 +146,8 @@ class VideoWriter:
             rate=Fraction(min(max(self.fps, 1.0), 240.0)).limit_denominator(1001),
             options=dict(encoding.options),
         )
-        stream.width, stream.height = (
-            n + n % 2 if encoding.even_size else n for n in (self.width, self.height)
-        )
+        even, size = encoding.even_size, (self.width, self.height)
+        stream.width, stream.height = (n + n % 2 if even else n for n in size)
         stream.pix_fmt = encoding.pix_fmt
         stream.time_base = Fraction(1, _CLOCK)
         context = stream.codec_context
