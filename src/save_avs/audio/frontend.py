@@ -16,22 +16,15 @@ _LOG_STEP = np.log(6.4) / 27
 
 @dataclass(frozen=True)
 class MelFilterbank:
-    """Overlapping triangles, evenly spaced on a mel scale.
+    """Overlapping triangles, evenly spaced on a mel scale."""
 
-    Attributes:
-        n_mels: number of bands.
-        f_min, f_max: start of the first band and end of the last, Hz.
-        scale: HTK's, logarithmic throughout, or Slaney's, linear below 1 kHz.
-        triangle_axis: axis on which the sides of a triangle are straight lines.
-        norm: scale each triangle to ``height`` 1, to ``area`` 1 over Hz (librosa's norm "slaney"), or so that
-            its weights have the ``sum`` 1 (Essentia's "unit_sum").
-    """
-
-    n_mels: int
-    f_min: float
-    f_max: float
-    scale: MelScale
-    triangle_axis: Literal["mel", "hertz"]
+    n_mels: int  # number of bands
+    f_min: float  # start of the first band, Hz
+    f_max: float  # end of the last band, Hz
+    scale: MelScale  # HTK's, logarithmic throughout, or Slaney's, linear below 1 kHz
+    triangle_axis: Literal["mel", "hertz"]  # on which the sides of a triangle are straight lines
+    # scale each triangle to ``height`` 1, to ``area`` 1 over Hz (librosa's norm "slaney"), or so that its
+    # weights have the ``sum`` 1 (Essentia's "unit_sum")
     norm: Literal["height", "area", "sum"] = "height"
 
 
@@ -79,19 +72,13 @@ def mel_to_hz(mel: F64, scale: MelScale) -> F64:
 
 @dataclass(frozen=True)
 class LogScale:
-    """Logarithm of mel magnitudes or powers: ``log(max(gain * x + offset, amin))``.
+    """Logarithm of mel magnitudes or powers: ``log(max(gain * x + offset, amin))``."""
 
-    Attributes:
-        offset, gain: with an offset of 1 silence is 0.
-        amin: smallest value that is distinguished from 0.
-        multiplier: of the common logarithm, 10 for decibels; None for the natural logarithm.
-        top_db: if given, the largest value of a patch becomes 0 dB, and values below -top_db become -top_db.
-    """
-
-    offset: float = 0.0
+    offset: float = 0.0  # 1 makes silence 0
     gain: float = 1.0
-    amin: float = 0.0
-    multiplier: float | None = None
+    amin: float = 0.0  # smallest value that is distinguished from 0
+    multiplier: float | None = None  # of the common logarithm, 10 for decibels; None for the natural one
+    # if given, the largest value of a patch becomes 0 dB, and values below -top_db become -top_db
     top_db: float | None = None
 
     def __call__(self, mel: Any, xp: Any = np) -> Any:
@@ -111,30 +98,19 @@ class Frontend:
 
     A Hann window slides over the samples, which are padded at both ends where the frames reach beyond them.
     The spectrum of each window is weighted into mel bands, and these are scaled.
-
-    Attributes:
-        sample_rate: samples per second.
-        num_samples: samples per patch, centered on the time of the video frame.
-        win_length, hop_length, n_fft: samples per window, per step and per Fourier transform.
-        num_frames: frames per patch.
-        mel: the mel bands.
-        power: exponent of the magnitude spectrum: 1 or 2.
-        scale: scaling of the mel bands.
-        symmetric: whether the window ends on the zero it begins with, instead of one sample before.
-        pad_mode: padding with zeros ("constant") or with the mirrored samples ("reflect").
     """
 
-    sample_rate: int
-    num_samples: int
-    win_length: int
-    hop_length: int
-    n_fft: int
-    num_frames: int
+    sample_rate: int  # samples per second
+    num_samples: int  # samples per patch, centered on the time of the video frame
+    win_length: int  # samples per window
+    hop_length: int  # samples per step
+    n_fft: int  # samples per Fourier transform
+    num_frames: int  # frames per patch
     mel: MelFilterbank
-    power: int
-    scale: LogScale
-    pad_mode: Literal["constant", "reflect"] = "constant"
-    symmetric: bool = False
+    power: int  # exponent of the magnitude spectrum: 1 or 2
+    scale: LogScale  # of the mel bands
+    pad_mode: Literal["constant", "reflect"] = "constant"  # zeros, or the mirrored samples
+    symmetric: bool = False  # the window ends on the zero it begins with, instead of one sample before
 
     @property
     def shape(self) -> tuple[int, int]:

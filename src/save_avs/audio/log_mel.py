@@ -52,23 +52,13 @@ def log_mel_at(
     waveform_start: float = 0.0,
     frontend: Frontend = VGGISH,
 ) -> F32:
-    """Compute one patch centered on each given time; there is silence outside the waveform.
+    """Compute one patch centered on each given time in seconds, [T], in any order: f32 [T,frames,bands].
 
-    Each patch is centered to the nearest sample, not to a 10 ms grid.
-
-    Args:
-        waveform: mono, float [S] in -1..1; may be empty.
-        sample_rate: samples per second.
-        times: centers in seconds, [T], in any order.
-        waveform_start: time of ``waveform[0]`` in seconds, on the clock of ``times``.
-        frontend: that of the audio network.
-
-    Returns:
-        f32 [T,frames,bands].
+    Each patch is centered to the nearest sample, not to a 10 ms grid. ``waveform_start`` is the time of
+    ``waveform[0]``; there is silence outside the waveform, which may be empty.
 
     Raises:
-        ValueError: when ``waveform`` is not a float vector, ``sample_rate`` is not positive, or a time is
-            not finite.
+        ValueError: as in ``log_mel``, or a time is not finite.
     """
     samples = _resample(waveform, sample_rate, frontend.sample_rate)
     centers = (np.asarray(times, dtype=np.float64).reshape(-1) - waveform_start) * frontend.sample_rate

@@ -81,9 +81,20 @@ def _check(container: str, encoder: str, format: str) -> str:
     file = io.BytesIO()
     try:
         with av.open(file, "w", format=container) as output:
-            stream, frames = _add_stream(output, encoder, format)
-            for frame in [*frames, None]:
-                output.mux(stream.encode(frame))
+            frame: Any
+            if av.Codec(encoder, "w").type == "video":
+                black = np.zeros((_SIZE, _SIZE, 3), dtype=np.uint8)
+                frame = av.VideoFrame.from_ndarray(black, format="rgb24").reformat(format=format)
+                options = {"x265-params": "log-level=none"}  # ignored by other encoders
+                size = {"width": _SIZE, "height": _SIZE, "pix_fmt": format}
+                stream: Any = output.add_stream(encoder, rate=25, options=options, **size)
+            else:
+                silence = np.zeros((1, _SAMPLE_RATE // 2), dtype=np.float32)
+                frame = av.AudioFrame.from_ndarray(silence, format, "mono")
+                frame.sample_rate = _SAMPLE_RATE
+                stream = output.add_stream(encoder, rate=_SAMPLE_RATE, layout="mono", format=format)
+            for part in (frame, None):
+                output.mux(stream.encode(part))
         file.seek(0)
         with av.open(file, "r") as written:
             next(written.decode())
@@ -92,17 +103,3 @@ def _check(container: str, encoder: str, format: str) -> str:
     except (FFmpegError, ValueError) as error:
         return str(error) or type(error).__name__
     return ""
-
-
-def _add_stream(output: Any, encoder: str, format: str) -> tuple[Any, list[Any]]:
-    """Add a stream; returns it and frames to encode."""
-    if av.Codec(encoder, "w").type == "video":
-        options = {"x265-params": "log-level=none"}  # ignored by other encoders
-        size = {"width": _SIZE, "height": _SIZE, "pix_fmt": format}
-        black = av.VideoFrame.from_ndarray(np.zeros((_SIZE, _SIZE, 3), dtype=np.uint8), format="rgb24")
-        frames = [black.reformat(format=format) for _ in range(3)]
-        return output.add_stream(encoder, rate=25, options=options, **size), frames
-    silence = np.zeros((1, _SAMPLE_RATE // 2), dtype=np.float32)
-    audio = av.AudioFrame.from_ndarray(silence, format, "mono")
-    audio.sample_rate = _SAMPLE_RATE
-    return output.add_stream(encoder, rate=_SAMPLE_RATE, layout="mono", format=format), [audio]

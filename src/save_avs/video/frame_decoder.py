@@ -41,6 +41,7 @@ class TimedFrame:
     decoded: Any  # the frame
 
 
+@dataclass(eq=False)
 class FrameReader:
     """Decodes every frame of one file, in order of time; ``rgb`` converts those that are needed.
 
@@ -50,27 +51,24 @@ class FrameReader:
     that had to be repaired, and for a frame size that changes.
     """
 
-    def __init__(
-        self,
-        info: VideoInfo,
-        report: ReadReport,
-        on_warning: Warn,
-        span: Span,
-        *,
-        tone_map: Switch,
-        deinterlace: Switch,
-    ) -> None:
-        self.info, self.on_warning, self.span = info, on_warning, span
-        self._report = report
+    info: VideoInfo
+    report: ReadReport
+    on_warning: Warn
+    span: Span
+    tone_map: Switch
+    deinterlace: Switch
+
+    def __post_init__(self) -> None:
+        """Begin before the first frame."""
         self._warned: set[str] = set()
-        self._rgb = UprightConverter(info.width, info.height, tone_map)
-        self._deinterlace = deinterlace == "auto"
+        self._rgb = UprightConverter(self.info.width, self.info.height, self.tone_map)
         self._end = 0.0
         self._failure = ""
         self._first_repair: float | None = None
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        return deinterlace_frames(self._span_frames()) if self._deinterlace else self._span_frames()
+        frames = self._span_frames()
+        return frames if self.deinterlace == "off" else deinterlace_frames(frames)
 
     def _span_frames(self) -> Iterator[TimedFrame]:
         start, end = self.span
@@ -85,7 +83,7 @@ class FrameReader:
             yield frame
             if frame.time >= end:
                 return
-            self._report.frames_decoded += 1
+            self.report.frames_decoded += 1
         if before is not None:
             yield before
         self._check_end()
@@ -145,11 +143,11 @@ class FrameReader:
     def _on_repair(self, timestamp: float) -> None:
         if self._first_repair is None:
             self._first_repair = timestamp - self.info.origin
-        self._report.timestamps_repaired += 1
+        self.report.timestamps_repaired += 1
 
     def _check_end(self) -> None:
         if self._first_repair is not None:
-            repaired, frames = self._report.timestamps_repaired, self._report.frames_decoded
+            repaired, frames = self.report.timestamps_repaired, self.report.frames_decoded
             self.warn(
                 "timestamps",
                 f"{repaired} of {frames} frames have a missing or wrong timestamp "

@@ -79,20 +79,13 @@ def read_live_chunks(
 
 
 class _Session:
-    """The containers of a live source, and the threads that read them.
-
-    Attributes:
-        name: of the source, for messages.
-        inputs: each open container with the streams to decode.
-        failure: why the source failed, None while it has not.
-        timed_out: the source ended because nothing was received in time.
-    """
+    """The containers of a live source, and the threads that read them."""
 
     def __init__(self, name: str, audio_source: str | None, timeout: float, deinterlace: bool) -> None:
-        self.name = name
-        self.inputs: list[tuple[InputContainer, list[Any]]] = []
-        self.failure: str | None = None
-        self.timed_out = False
+        self.name = name  # for messages
+        self.inputs: list[tuple[InputContainer, list[Any]]] = []  # each with the streams to decode
+        self.failure: str | None = None  # why the source failed, None while it has not
+        self.timed_out = False  # the source ended because nothing was received in time
         self.timeout = timeout
         self._deinterlace = deinterlace
         self._stop = threading.Event()

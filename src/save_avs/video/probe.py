@@ -17,32 +17,20 @@ _MAX_PIXELS = 15360 * 8640
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A video as it is displayed: upright, on one clock.
+    """A video as it is displayed: upright, on one clock."""
 
-    Attributes:
-        path: the file.
-        width: pixels across, after rotation.
-        height: pixels down, after rotation.
-        fps: average frames per second (an estimate where the rate varies).
-        duration: seconds from the start of the clock to the end of the last frame; None when the file does
-            not say.
-        has_audio: there is audio that can be decoded.
-        sample_rate: audio samples per second; 0 without audio.
-        audio_layout: FFmpeg's name of the channel layout; empty without audio.
-        sample_aspect_ratio: width of a pixel over its height, after rotation.
-        origin: the file's own timestamp, in seconds, at which our clock is zero: that of the first video or
-            audio frame, whichever is earlier.
-    """
-
-    path: Path
-    width: int
-    height: int
-    fps: float
+    path: Path  # the file
+    width: int  # pixels across, after rotation
+    height: int  # pixels down, after rotation
+    fps: float  # average frames per second (an estimate where the rate varies)
+    # seconds from the start of the clock to the end of the last frame; None when the file does not say
     duration: float | None
-    has_audio: bool
-    sample_rate: int
-    audio_layout: str
-    sample_aspect_ratio: Fraction
+    has_audio: bool  # there is audio that can be decoded
+    sample_rate: int  # audio samples per second; 0 without audio
+    audio_layout: str  # FFmpeg's name of the channel layout; empty without audio
+    sample_aspect_ratio: Fraction  # width of a pixel over its height, after rotation
+    # the file's own timestamp, in seconds, at which our clock is zero: that of the first frame or sound,
+    # whichever is earlier
     origin: float
 
 

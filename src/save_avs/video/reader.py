@@ -92,8 +92,7 @@ def read_video_chunks(
     info = probe(path)
     track = choose_audio(info, audio_track, audio)
     warn, span = on_warning or ignore_warning, (start, math.inf if end is None else end)
-    report = report or ReadReport()
-    reader = FrameReader(info, report, warn, span, tone_map=tone_map, deinterlace=deinterlace)
+    reader = FrameReader(info, report or ReadReport(), warn, span, tone_map, deinterlace)
     gain = find_gain(track) if track is not None and normalize_audio else 1.0
     return _chunks(reader, track, gain, fps, chunk, sample_rate, audio_margin)
 
