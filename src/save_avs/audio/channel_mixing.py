@@ -57,8 +57,4 @@ def _sides(name: str) -> tuple[float, float]:
     if name.startswith("LFE"):
         return 0.0, 0.0
     level = 1.0 if name in ("FL", "FR") else 0.5**0.5
-    if name.endswith("L"):
-        return level, 0.0
-    if name.endswith("R"):
-        return 0.0, level
-    return level, level
+    return 0.0 if name.endswith("R") else level, 0.0 if name.endswith("L") else level

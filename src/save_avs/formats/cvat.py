@@ -75,10 +75,9 @@ def _add_mask(image: Xml.Element, found: MaskObject) -> None:
         "width": str(width),
         "height": str(height),
     }
-    if found.id is None:
-        Xml.SubElement(image, "mask", attributes)
-    else:
-        mask = Xml.SubElement(image, "mask", attributes | {"group_id": str(found.id)})
+    mask = Xml.SubElement(image, "mask", attributes)
+    if found.id is not None:
+        mask.set("group_id", str(found.id))
         Xml.SubElement(mask, "attribute", name=TRACK_ATTRIBUTE).text = str(found.id)
 
 

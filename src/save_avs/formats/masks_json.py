@@ -97,9 +97,7 @@ def load_masks_json(path: str | Path, *, image_prefix: str = "") -> MaskDocument
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         video, model = content["video"], content["model"]
-        _check_header(video, model)
-        size = (int(video["height"]), int(video["width"]))
-        _check_size(size)
+        size = _parse_size(video, model)
         rows = [_parse_frame(entry, size) for entry in content["frames"]]
         _check_order([index for index, *_ in rows])
         objects = _parse_objects(content["frames"], size)
@@ -123,17 +121,16 @@ def _reason(error: Exception) -> str:
     return ""
 
 
-def _check_header(video: Mapping[str, Any], model: Any) -> None:
+def _parse_size(video: Mapping[str, Any], model: Any) -> tuple[int, int]:
+    """Return (H, W) of the frames, and check the rest of the header."""
     if not isinstance(video["path"], str) or not isinstance(model, dict):
         raise TypeError("'video.path' must be a string and 'model' an object")
     if not (video["fps"] is None or math.isfinite(video["fps"])):
         raise ValueError(f"video.fps is {video['fps']}")
-
-
-def _check_size(size: tuple[int, int]) -> None:
-    height, width = size
+    height, width = int(video["height"]), int(video["width"])
     if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE and height * width <= MAX_PIXELS):
         raise ValueError(f"no video has {width} x {height} pixels")
+    return height, width
 
 
 def _check_order(indices: list[int]) -> None:

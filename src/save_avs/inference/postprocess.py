@@ -2,7 +2,6 @@
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,14 +37,6 @@ class LogitSmoother:
         return smoothed
 
 
-class PixelMasks(NamedTuple):
-    """Masks at the size of the video, bool [B,H,W], scores f32 [B], and objects, if they were asked for."""
-
-    masks: Tensor
-    scores: Tensor
-    objects: list[FrameObjects] | None
-
-
 def upscale_and_threshold(
     logits: Tensor,
     height: int,
@@ -54,7 +45,7 @@ def upscale_and_threshold(
     resize: Resize,
     min_logit: float = 0.0,
     separate: bool = False,
-) -> PixelMasks:
+) -> tuple[Tensor, Tensor, list[FrameObjects]]:
     """Upscale a batch of logits to the frames of a video, as `postprocess_logits` does, and threshold them.
 
     Bilinear upscaling is linear: ``rows @ logits @ columns``, with two weights for each row and column of the
@@ -71,7 +62,7 @@ def upscale_and_threshold(
 
     Returns:
         Masks, bool [B,H,W]; scores, f32 [B]: the mean probability inside each mask, 0 where it is empty; and
-        the objects of each.
+        the objects of each, if they are to be found.
     """
     logits = logits.float()
     side, device = logits.shape[1], str(logits.device)
@@ -91,7 +82,7 @@ def upscale_and_threshold(
         if separate:
             arrays = inside.cpu().numpy(), probability.cpu().numpy()
             objects.append(find_objects(*arrays, corner=(y.start, x.start), size=(height, width)))
-    return PixelMasks(masks, scores, objects if separate else None)
+    return masks, scores, objects
 
 
 @lru_cache(maxsize=8)

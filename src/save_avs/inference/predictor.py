@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,14 +50,6 @@ class Prediction:
         numbers = chunk.first_index + i, int(chunk.source_indices[i]), float(chunk.times[i])
         objects = None if self.objects is None else self.objects[i]
         return FrameMask(*numbers, float(self.scores[i]), self.masks[i], objects=objects)
-
-
-class _ModelInput(NamedTuple):
-    """The frames of a chunk with sound: N positions, images u8 [N,3,S,S], log_mel f32 [N,F,bands]."""
-
-    positions: NDArray[np.intp]
-    images: Tensor
-    log_mel: F32
 
 
 _VideoState = tuple[LogitSmoother, ObjectTracker]  # what is carried from frame to frame of one video
@@ -140,17 +132,18 @@ class Predictor:
 
     @torch.inference_mode()
     def _predict(self, chunks: Sequence[VideoChunk], states: Sequence[_VideoState]) -> list[Prediction]:
-        inputs = [self._prepare(chunk) for chunk in chunks]
-        images = torch.cat([part.images for part in inputs])
-        log_mel = torch.from_numpy(np.concatenate([part.log_mel for part in inputs])).unsqueeze(1)
+        positions, images_of, log_mel_of = zip(*map(self._prepare, chunks), strict=True)
+        images = torch.cat(images_of)
+        log_mel = torch.from_numpy(np.concatenate(log_mel_of)).unsqueeze(1)
         parts = zip(images.split(self.batch_size), log_mel.split(self.batch_size), strict=True)
         batches = [predict_logits(self.model, *part)[:, 0] for part in parts if len(part[0])]
         side = self.model.image_size // 4
         logits = torch.cat(batches) if batches else torch.empty(0, side, side)
-        parts = logits.split([len(part.positions) for part in inputs])
-        return [self._postprocess(*each) for each in zip(chunks, inputs, parts, states, strict=True)]
+        of_chunks = zip(chunks, positions, logits.split(list(map(len, positions))), states, strict=True)
+        return [self._postprocess(*each) for each in of_chunks]
 
-    def _prepare(self, chunk: VideoChunk) -> _ModelInput:
+    def _prepare(self, chunk: VideoChunk) -> tuple[NDArray[np.intp], Tensor, F32]:
+        """Return the positions of N frames with sound, their images u8 [N,3,S,S] and log-mel [N,F,bands]."""
         frontend = self.model.frontend
         log_mel = chunk_log_mel(chunk, frontend)  # [T,frames,bands]
         # Silence is detected on VGGish's log-mel: OpenL3's is relative to its own maximum.
@@ -159,23 +152,23 @@ class Predictor:
         side = self.model.image_size
         if not len(positions):
             nothing = torch.empty(0, 3, side, side, dtype=torch.uint8)
-            return _ModelInput(positions, nothing, log_mel[positions])
+            return positions, nothing, log_mel[positions]
         images = preprocess_frames(chunk.frames, side, self.model.resize)
-        return _ModelInput(positions, images[positions], log_mel[positions])
+        return positions, images[positions], log_mel[positions]
 
     def _postprocess(
-        self, chunk: VideoChunk, inputs: _ModelInput, logits: Tensor, state: _VideoState
+        self, chunk: VideoChunk, positions: NDArray[np.intp], logits: Tensor, state: _VideoState
     ) -> Prediction:
         """Turn the logits of a chunk's frames with sound, [N,M,M], into masks of all its frames."""
         height, width = chunk.frames.shape[1:3]
         smooth, track = state
-        logits = smooth(logits, chunk.times[inputs.positions])
+        logits = smooth(logits, chunk.times[positions])
         objects: list[FrameObjects] = [()] * len(chunk)
         masks = np.zeros((len(chunk), height, width), dtype=np.bool_)
         scores = np.zeros(len(chunk), dtype=np.float32)
-        for i in range(0, len(inputs.positions), self.batch_size):
+        for i in range(0, len(positions), self.batch_size):
             part = slice(i, i + self.batch_size)
-            found = upscale_and_threshold(
+            marked, means, found = upscale_and_threshold(
                 logits[part],
                 height,
                 width,
@@ -183,16 +176,16 @@ class Predictor:
                 min_logit=self._min_logit,
                 separate=self._objects,
             )
-            at = inputs.positions[part]
-            masks[at], scores[at] = found.masks.cpu().numpy(), found.scores.cpu().numpy()
-            for position, separated in zip(at, found.objects or (), strict=False):
+            at = positions[part]
+            masks[at], scores[at] = marked.cpu().numpy(), means.cpu().numpy()
+            for position, separated in zip(at, found, strict=False):
                 objects[position] = separated
         if self._track:
             objects = [track(*each) for each in zip(objects, chunk.times.tolist(), strict=True)]
         kept = None
         if self._logits:
             kept = np.full((len(chunk), *logits.shape[1:]), -np.inf, dtype=np.float32)
-            kept[inputs.positions] = logits.float().cpu().numpy()
+            kept[positions] = logits.float().cpu().numpy()
         return Prediction(chunk, masks, scores, tuple(objects) if self._objects else None, kept)
 
 

@@ -22,14 +22,11 @@ class Prefetcher(Generic[T]):
     Use it as a context manager and iterate over it once. An error of the iterable is raised in the consumer.
     Leaving the block, for whatever reason, stops the thread after its current item, and closes the iterable
     there. FFmpeg, torch and NumPy release the interpreter's lock, so chained stages overlap.
-
-    Attributes:
-        worked: seconds that the iterable took for its items so far.
-        waited: seconds that the consumer waited for them.
     """
 
     def __init__(self, items: Iterable[T], depth: int = 1) -> None:
-        self.worked = self.waited = 0.0
+        self.worked = 0.0  # seconds that the iterable took for its items so far
+        self.waited = 0.0  # seconds that the consumer waited for them
         self._items = items
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()

@@ -34,7 +34,7 @@ def find_inputs(inputs: Iterable[str], sound: str | None = None) -> list[VideoIn
     """List what files, folders, globs, URLs and ``-`` (stdin) name, each once; nothing is read.
 
     Raises:
-        UsageError: an input does not exist or contains no video, or stdin is a terminal.
+        UsageError: as in ``find_input_videos``, or stdin is a terminal.
     """
     found: dict[str, VideoInput] = {}
     for item in inputs:

@@ -15,19 +15,12 @@ VideoPath = str | os.PathLike[str] | ReadableFile | SpooledInput
 
 @dataclass(frozen=True)
 class FrameProgress:
-    """Progress within one video.
+    """Progress within one video."""
 
-    Attributes:
-        frames: processed so far.
-        time: of the last of them, seconds from the start of the range.
-        duration: of the range to segment, None when the file does not say.
-        elapsed: seconds since the start.
-    """
-
-    frames: int
-    time: float
-    duration: float | None
-    elapsed: float
+    frames: int  # processed so far
+    time: float  # of the last of them, seconds from the start of the range
+    duration: float | None  # of the range to segment, None when the file does not say
+    elapsed: float  # seconds since the start
 
     @property
     def fraction(self) -> float | None:

@@ -55,25 +55,20 @@ def open_source(given: VideoInput, settings: SegmentationSettings) -> VideoSourc
         UsageError: no such file.
         MediaError: it cannot be read as video, or has no such audio track.
     """
-    current = partial(input_fingerprint, given, settings)
     if isinstance(given, Path):
-        return replace(_file_source(given, settings), fingerprint=current(), current_fingerprint=current)
+        source = _file_source(given, settings)
+    else:
+        with given.naming():
+            copied = _file_source(given.local, settings)
 
-    def read_chunks(*, on_warning: Warn | None = None, **options: Any) -> Iterator[VideoChunk]:
-        with given.naming() as rename:
-            warn = on_warning and (lambda text: on_warning(rename(text)))
-            yield from source.read_chunks(on_warning=warn, **options)
+        def read_chunks(*, on_warning: Warn | None = None, **options: Any) -> Iterator[VideoChunk]:
+            with given.naming() as rename:
+                warn = on_warning and (lambda text: on_warning(rename(text)))
+                yield from copied.read_chunks(on_warning=warn, **options)
 
-    with given.naming():
-        source = _file_source(given.local, settings)
-    return replace(
-        source,
-        name=given.label,
-        label=given.label,
-        read_chunks=read_chunks,
-        fingerprint=current(),
-        current_fingerprint=current,
-    )
+        source = replace(copied, name=given.label, label=given.label, read_chunks=read_chunks)
+    current = partial(input_fingerprint, given, settings)
+    return replace(source, fingerprint=current(), current_fingerprint=current)
 
 
 def _file_source(path: Path, settings: SegmentationSettings) -> VideoSource:

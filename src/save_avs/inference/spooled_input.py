@@ -36,17 +36,12 @@ class ReadableFile(Protocol):
 
 
 class SpooledInput(ABC):
-    """An input that is copied when it is first needed; the copy lasts as long as the object, or to ``close``.
-
-    Attributes:
-        label: identifies it in messages and written files.
-        name: of the file, without folders.
-        on_bytes: called with the bytes copied so far, and the total where it is known.
-    """
+    """An input that is copied when it is first needed; the copy lasts as long as the object, or to `close`."""
 
     def __init__(self, label: str, name: str) -> None:
-        self.label: str = label
-        self.name: str = _file_name(name)
+        self.label: str = label  # identifies it in messages and written files
+        self.name: str = _file_name(name)  # of the file, without folders
+        # called with the bytes copied so far, and the total where it is known
         self.on_bytes: OnBytes = lambda done, total: None
         self._remove: Callable[[], object] = lambda: None
 

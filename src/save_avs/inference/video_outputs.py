@@ -40,13 +40,11 @@ class VideoOutputs:
             with atomic_path(self.folders["frames"] / f"{frame.index:06d}.png") as part:
                 Image.fromarray(image).save(part, compress_level=1)
         for name, writer in self.writers.items():
-            match name:
-                case "overlay":
-                    written = self.draw(image, frame) if drawn is None else drawn
-                case "matte":
-                    written = apply_mask_as_alpha(image, frame.mask)
-                case _:
-                    written = image
+            written = image
+            if name == "overlay":
+                written = self.draw(image, frame) if drawn is None else drawn
+            elif name == "matte":
+                written = apply_mask_as_alpha(image, frame.mask)
             writer.write(written, frame.time)
 
 

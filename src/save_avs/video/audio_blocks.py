@@ -130,17 +130,13 @@ class AudioBuffer:
 
 
 class AudioWindowReader:
-    """Reads windows from an iterator of blocks; the windows must move forward.
-
-    Attributes:
-        end: index after the last sample; None until the iterator is exhausted.
-    """
+    """Reads windows from an iterator of blocks; the windows must move forward."""
 
     def __init__(self, blocks: Iterator[AudioBlock], channels: int = 1) -> None:
         self._blocks = blocks
         self._buffer = AudioBuffer(channels)
         self._reached = self._start = 0
-        self.end: int | None = None
+        self.end: int | None = None  # index after the last sample; None until the iterator is exhausted
 
     def read(self, start: int, end: int) -> F32:
         """Return samples start..end of the clock, f32 [end-start,C]; silence where there is no audio."""

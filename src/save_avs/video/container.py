@@ -135,7 +135,7 @@ def _pick(streams: list[_Stream], best: Any) -> _Stream | None:
 def decode(
     container: InputContainer,
     *streams: Any,
-    on_damage: Callable[[str, bool], None],
+    on_damage: Callable[[str, bool], None] = lambda reason, fatal: None,
     skip: Callable[[Any], bool] = lambda packet: False,
 ) -> Iterator[Any]:
     """Yield every frame of some streams that can be decoded, in the order of the file.

@@ -48,8 +48,10 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         if stream is None:
             what = "no video in it" if pick_audio(container) is None else "sound only, no video"
             raise MediaError(f"{path}: {what}")
-        _check_size(path, stream.codec_context.width, stream.codec_context.height)
-        decoded = decode(container, stream, on_damage=_ignore_damage)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > _MAX_PIXELS:  # as the header declares; before one frame is decoded
+            raise MediaError(f"{path}: {width} x {height} pixels, more than 16K: scale it down first")
+        decoded = decode(container, stream)
         frame, first_time = next(best_effort_times(decoded, container, stream), (None, None))
         if frame is None:
             raise MediaError(f"{path}: no frame can be decoded ({stream.codec_context.name})")
@@ -83,16 +85,6 @@ def header_duration(path: Path) -> float | None:
         return None if container.duration is None else container.duration / 1e6
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    """Refuse frames that the header declares too large, before one is decoded."""
-    if width * height > _MAX_PIXELS:
-        raise MediaError(f"{path}: {width} x {height} pixels, more than 16K: scale it down first")
-
-
-def _ignore_damage(reason: str, fatal: bool) -> None:
-    """Leave it to the readers to report damage."""
-
-
 def first_audio_frame(path: Path, number: int | None = None) -> Any:
     """Decode the first frame of an audio track (``pick_audio``), None where there is none.
 
@@ -100,7 +92,7 @@ def first_audio_frame(path: Path, number: int | None = None) -> Any:
     """
     with open_media(path) as container:
         stream = pick_audio(container, number)
-        return None if stream is None else next(decode(container, stream, on_damage=_ignore_damage), None)
+        return None if stream is None else next(decode(container, stream), None)
 
 
 def _duration(container: Any, stream: Any, origin: float) -> float | None:

@@ -77,11 +77,8 @@ class Orientation(NamedTuple):
         """Turn an image [H,W,C] upright; returns a contiguous array."""
         if self.transpose:
             image = image.transpose(1, 0, 2)
-        if self.flip_x:
-            image = image[:, ::-1]
-        if self.flip_y:
-            image = image[::-1]
-        return np.ascontiguousarray(image)
+        rows, columns = (-1 if self.flip_y else 1), (-1 if self.flip_x else 1)
+        return np.ascontiguousarray(image[::rows, ::columns])
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height after turning."""
