@@ -8,11 +8,9 @@ from save_avs.types import F32
 
 
 def match_rms(waveform: F32, reference: F32) -> F32:
-    """Give a waveform the length and the RMS level of another, f32 [S].
+    """Give a waveform, repeated when it is shorter, the length and RMS level of another, f32 [S].
 
-    Args:
-        waveform: f32 of any length, repeated when it is shorter. Digital silence stays silent.
-        reference: f32 [S].
+    Digital silence stays silent.
     """
     waveform = np.resize(waveform, len(reference))
     power, target = (float(np.square(part, dtype=np.float64).mean()) for part in (waveform, reference))
@@ -20,12 +18,10 @@ def match_rms(waveform: F32, reference: F32) -> F32:
 
 
 def mix_at_snr(waveform: F32, noise: F32, snr_db: float) -> F32:
-    """Add noise, or another sound, to a waveform over its whole length, f32 [S].
+    """Add noise, or another sound of any length, to a waveform over its whole length, f32 [S].
 
-    Args:
-        waveform: f32 [S]. Nothing is added to digital silence.
-        noise: f32 of any length, repeated when it is shorter.
-        snr_db: mean power of ``waveform`` over that of the noise added, in decibels.
+    ``snr_db`` is the mean power of the waveform over that of the noise, in decibels. Nothing is added to
+    digital silence.
     """
     return (waveform + match_rms(noise, waveform) * 10 ** (-snr_db / 20)).astype(np.float32)
 
@@ -42,21 +38,11 @@ def augment_waveform(
     noise_db: tuple[float, float] | None = None,
     gain_db: float = 0.0,
 ) -> F32:
-    """Augment a waveform at random.
+    """Augment a mono waveform, f32 [S] in -1..1, at random; clipped to that range as a recording is.
 
-    Args:
-        waveform: mono, f32 [S] in -1..1.
-        sample_rate: samples per second.
-        rng: source of randomness.
-        other: returns the waveform of another clip; called only when one is mixed in.
-        shift_s: largest time shift in seconds, in either direction.
-        mix: probability of mixing in another clip.
-        mix_db: range of the signal-to-noise ratio of that clip.
-        noise_db: range of the signal-to-noise ratio of white noise; None adds none.
-        gain_db: largest gain in decibels, up or down.
-
-    Returns:
-        f32 [S], clipped to -1..1 as a recording is.
+    It is shifted in time by up to ``shift_s`` seconds either way. With the probability ``mix``, the waveform
+    that ``other`` returns is mixed in at a signal-to-noise ratio from ``mix_db``, and with ``noise_db`` white
+    noise at one from that range. The level changes by up to ``gain_db`` decibels, up or down.
     """
     # Circular, so that no frame becomes silent.
     waveform = np.roll(waveform, round(rng.uniform(-shift_s, shift_s) * sample_rate))

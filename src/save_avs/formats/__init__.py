@@ -1,8 +1,8 @@
 """Masks as files: masks.json, and the formats of other tools (a module and a line in the table each)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from save_avs.formats.coco import build_coco_dataset, write_coco
 from save_avs.formats.cvat import write_cvat
@@ -21,8 +21,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class MaskFormat:
+class MaskFormat(NamedTuple):
     """A file format for masks."""
 
     file: str  # name of the file or folder in a results folder

@@ -22,12 +22,8 @@ def find_objects(
     """Separate a mask into its 8-connected parts, the largest first.
 
     Parts smaller than ``MIN_VISIBLE_AREA`` of the frame are left out, and so are all beyond ``MAX_OBJECTS``.
-
-    Args:
-        mask: the marked pixels of a part of the frame, bool [h,w].
-        probability: of each of its pixels, f32 [h,w].
-        corner: top and left of that part in the frame.
-        size: (H, W) of the frame.
+    ``mask``, bool [h,w], and ``probability``, f32 [h,w], are those of a part of the frame of ``size`` (H, W),
+    whose top and left are ``corner``.
     """
     if not mask.size:
         return ()

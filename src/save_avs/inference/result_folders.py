@@ -4,11 +4,10 @@ import glob
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from save_avs._files import atomic_write, path_lock
 from save_avs._text import path_text
@@ -95,8 +94,7 @@ class ExistingPolicy(Enum):
     RESUME = "resume"
 
 
-@dataclass(frozen=True)
-class SegmentationJob:
+class SegmentationJob(NamedTuple):
     """One video and its results folder."""
 
     path: VideoInput

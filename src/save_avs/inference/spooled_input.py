@@ -36,7 +36,7 @@ class ReadableFile(Protocol):
 
 
 class SpooledInput(ABC):
-    """An input that is copied when it is first needed; the copy lasts as long as the object, or to `close`."""
+    """An input that is copied when first needed; the copy lasts as long as the object, or to ``close``."""
 
     def __init__(self, label: str, name: str) -> None:
         self.label: str = label  # identifies it in messages and written files

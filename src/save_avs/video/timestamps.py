@@ -59,12 +59,10 @@ class BestEffortClock:
 
     Counts the timestamps of each kind that do not increase and uses pts unless dts errs less: careless muxers
     copy dts into pts, which shows where frames are reordered (B-frames). Decoders output a frame when a later
-    packet arrives, so dts is shifted by that delay.
+    packet arrives, so dts is shifted by that delay. Unless the container ``stores_pts``, FFmpeg guesses them,
+    badly.
 
     Source: ``guess_correct_pts`` in FFmpeg's libavcodec/decode.c; the shift is ours.
-
-    Args:
-        stores_pts: whether the container does; if not, FFmpeg guesses them, badly.
     """
 
     def __init__(self, *, stores_pts: bool = True) -> None:
@@ -128,13 +126,8 @@ def repair_times(
 ) -> Iterator[tuple[_Frame, float]]:
     """Give every frame a time, strictly increasing; no frame is dropped.
 
-    A missing, repeated, backward or absurd time is replaced by one between those of its neighbors.
-    Streams without any timestamps run at the frame rate.
-
-    Args:
-        timed: frames and their times in seconds, None for a missing one.
-        step: expected seconds between two frames.
-        on_repair: called with each time that replaces a wrong one.
+    A missing (None), repeated, backward or absurd time is replaced by one between those of its neighbors, and
+    ``on_repair`` is called with it. Streams without any timestamps run at the frame rate, ``step`` seconds.
     """
     last: float | None = None
     shift, held, any_time = 0.0, list[_Frame](), False

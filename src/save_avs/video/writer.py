@@ -81,19 +81,16 @@ class VideoWriter:
         if self.audio_from is not None and self.audio is not None:
             raise ValueError("audio_from and audio cannot both be given")
         self._duration = math.inf if self.end is None else self.end - self.start
-        self._stack = ExitStack()
         self._to_yuv = VideoReformatter()
         self._last: int | None = None  # time of the last frame, in ticks
 
     def __enter__(self) -> Self:
-        try:
-            self._container = self._stack.enter_context(self._open())
+        with ExitStack() as stack:
+            self._container = stack.enter_context(self._open(stack))
             self._video = self._add_video()
             codec, sound = self.encoding.audio_codec, self._sound()
             self._audio_writer = sound and _AudioWriter(self._container, codec, sound, self._duration)
-        except BaseException as error:
-            self._stack.__exit__(type(error), error, error.__traceback__)
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def write(self, image: U8, time: float) -> None:
@@ -131,12 +128,12 @@ class VideoWriter:
             if self._audio_writer is not None:
                 self._audio_writer.finish()
 
-    def _open(self) -> Any:
+    def _open(self, stack: ExitStack) -> Any:
         container = self.encoding.container
         if self.growing:
             path, options = Path(self.path), _GROWING[container] | {"flush_packets": "1"}
         else:
-            path, options = self._stack.enter_context(atomic_path(self.path)), {"movflags": "+faststart"}
+            path, options = stack.enter_context(atomic_path(self.path)), {"movflags": "+faststart"}
         return av.open(f"file:{path}", "w", format=container, options=options)
 
     def _add_video(self) -> Any:

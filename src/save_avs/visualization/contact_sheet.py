@@ -34,18 +34,10 @@ def draw_contact_sheet(
     side: int = 200,
     legend: Legend = (),
 ) -> None:
-    """Write samples as a PNG, atomically; all have as many images and lines as the first.
+    """Write samples, row by row, as a PNG, atomically; all have as many images and lines as the first.
 
-    Args:
-        path: the file to write.
-        tiles: the samples, row by row.
-        title: above them.
-        columns: samples per row, at most.
-        side: pixels of the square that each image is fitted into.
-        legend: what colors mean, below the title.
-
-    Raises:
-        ValueError: no samples.
+    ``columns`` is how many a row has at most, ``side`` the pixels of the square that each image is fitted
+    into. A ValueError without samples.
     """
     if not tiles:
         raise ValueError("a contact sheet needs at least one sample")
