@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from save_avs.audio import is_silent, log_mel, log_mel_at
-from save_avs.audio.log_mel import PATCH_SAMPLES, SILENT_LOG_MEL
+from save_avs.audio.frontend import VGGISH
+from save_avs.audio.log_mel import SILENT_LOG_MEL
 from tests.support.audio_reference import reference_patches
 
 RATE = 16000
@@ -77,7 +78,7 @@ def test_other_sample_rates_are_resampled(sample_rate: int) -> None:
 def test_log_mel_at_the_centers_of_log_mel() -> None:
     waveform = noise(4.0)
     expected = log_mel(waveform, RATE)
-    centers = (np.arange(len(expected)) * 96 * 160 + PATCH_SAMPLES // 2) / RATE
+    centers = (np.arange(len(expected)) * 96 * 160 + VGGISH.num_samples // 2) / RATE
     np.testing.assert_array_equal(log_mel_at(waveform, RATE, centers), expected)
 
 
@@ -96,8 +97,8 @@ def test_log_mel_at_is_centered_to_the_sample() -> None:
     waveform, times = noise(3.0), np.random.default_rng(1).uniform(0.0, 3.0, 40)
     together = log_mel_at(waveform, RATE, times)
     for patch, time in zip(together, times, strict=True):
-        start = round(time * RATE) - PATCH_SAMPLES // 2
-        padded = np.pad(waveform, RATE)[RATE + start : RATE + start + PATCH_SAMPLES]
+        start = round(time * RATE) - VGGISH.num_samples // 2
+        padded = np.pad(waveform, RATE)[RATE + start : RATE + start + VGGISH.num_samples]
         np.testing.assert_allclose(patch, reference_patches(padded)[0], atol=2e-6)
 
 

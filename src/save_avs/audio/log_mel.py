@@ -13,7 +13,6 @@ from save_avs.types import F32, F64, Bool
 
 SAMPLE_RATE = VGGISH.sample_rate
 PATCH_SECONDS = 0.96  # from one VGGish patch to the next: the frame interval of the benchmarks
-PATCH_SAMPLES = VGGISH.num_samples
 SILENT_LOG_MEL = float(np.log(0.01))  # every value of a VGGish patch of digital silence
 # Above that: a 3 kHz tone of 1/40 of the least significant bit of 16-bit audio reaches it.
 SILENCE_TOLERANCE = 0.01

@@ -70,11 +70,7 @@ def _add_mask(image: Xml.Element, found: MaskObject) -> None:
         "occluded": "0",
         "z_order": "0",
         "rle": ", ".join(map(str, lengths if not box[0, 0] else [0, *lengths])),
-        "left": str(left),
-        "top": str(top),
-        "width": str(width),
-        "height": str(height),
-    }
+    } | dict(zip(("left", "top", "width", "height"), map(str, found.box), strict=True))
     mask = Xml.SubElement(image, "mask", attributes)
     if found.id is not None:
         mask.set("group_id", str(found.id))

@@ -3,9 +3,10 @@
 import math
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from av.error import FFmpegError
 
@@ -17,7 +18,8 @@ _EVEN_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg2video", "mjpeg", "
 _HEAD = 32  # packets decoded to see whether the file keeps to that: fields are packets in some
 
 
-class EntryPoint(NamedTuple):
+@dataclass(frozen=True)
+class EntryPoint:
     """A keyframe."""
 
     pts: int  # its presentation timestamp, in ticks of the stream
