@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from save_avs.evaluation.reference_results import published_mask_results
+from save_avs.evaluation.reference_results import published_results
 from save_avs.metrics.bootstrap_and_permutation import Difference
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName
 from save_avs.visualization.plots import PALETTE, style_axes
@@ -103,7 +103,7 @@ def _published_table(results: FewShotResults) -> Table:
     """Results of papers, with the official split files; a local tree may differ."""
     published: dict[str, dict[int, float]] = {}
     for shots in results.shots:
-        for result in published_mask_results(f"v3-{shots}", "test"):
+        for result in published_results("masks", f"v3-{shots}", "test"):
             published.setdefault(result.method, {})[shots] = result.miou / 100
     rows = tuple((name, *(scores.get(k) for k in results.shots)) for name, scores in published.items())
     return Table("published", "mIoU as published", ("method", *_shot_columns(results)), rows)

@@ -14,7 +14,7 @@ import torch
 
 from save_avs._files import atomic_path
 from save_avs.evaluation.accumulator import ScoreAccumulator
-from save_avs.evaluation.frame_outputs import ModelOutputs
+from save_avs.evaluation.forward import ModelOutputs
 from save_avs.metrics.bootstrap_and_permutation import (
     Difference,
     Estimate,

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from save_avs.datasets import ClipMetadata
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.benchmark import evaluate_clips
-from save_avs.evaluation.reference_results import published_label_results, published_mask_results
+from save_avs.evaluation.reference_results import published_results
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MaskMetric
 from save_avs.metrics.protocols import PROTOCOLS
 from save_avs.metrics.semantic_scores import CLASS_SUBSETS, SemanticMetric
@@ -215,20 +215,20 @@ def test_examples_are_best_and_worst_clips() -> None:
 
 
 def test_published_results_belong_to_the_test_split() -> None:
-    assert [p.miou for p in published_mask_results("ms3", "test") if p.method.startswith("SAVE")] == [
+    assert [p.miou for p in published_results("masks", "ms3", "test") if p.method.startswith("SAVE")] == [
         64.16,
         67.01,
         70.28,
         70.83,
     ]
     assert (
-        published_mask_results("ms3", "val")
-        == published_mask_results("avss", "test")
-        == published_label_results("v2", "test")
+        published_results("masks", "ms3", "val")
+        == published_results("masks", "avss", "test")
+        == published_results("labels", "v2", "test")
         == ()
     )
-    assert [p.f for p in published_label_results("avss", "test")][:2] == [35.2, 42.8]
-    assert [published_mask_results(f"v3-{n}", "test")[-1].miou for n in (0, 1, 3, 5)] == [
+    assert [p.f for p in published_results("labels", "avss", "test")][:2] == [35.2, 42.8]
+    assert [published_results("masks", f"v3-{n}", "test")[-1].miou for n in (0, 1, 3, 5)] == [
         54.71,
         62.89,
         66.28,

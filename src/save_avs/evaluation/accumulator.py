@@ -6,13 +6,11 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from save_avs.evaluation.forward import FrameBatch
-from save_avs.evaluation.frame_outputs import Shape, comparison_shape, resize_target
+from save_avs.evaluation.forward import FrameBatch, Shape, comparison_shape, resize_target
 from save_avs.evaluation.predictions import FrameOutputs
 from save_avs.metrics.mask_metrics import MaskMetric
 from save_avs.metrics.protocols import BENCHMARK_SIZE, FrameScoring
 from save_avs.metrics.semantic_scores import SemanticMetric
-from save_avs.types import U8
 
 _LABEL_FRAMES = 4  # class logits upscaled at once: 71 x 224 x 224 floats per frame
 
@@ -34,21 +32,23 @@ class ScoreAccumulator:
 
     def add(self, batch: FrameBatch, outputs: FrameOutputs) -> None:
         """Score the predictions for a batch."""
-        for frame_shape, rows in _rows_by_shape(batch).items():
-            self._add_masks(batch, outputs, frame_shape, rows)
-            labeled = [(k, labels) for k in rows if (labels := batch.labels[k]) is not None]
-            for k, labels in labeled:
+        rows: dict[Shape, list[int]] = defaultdict(list)  # by the size of their frames
+        for k, target in enumerate(batch.targets):
+            rows[target.shape[0], target.shape[1]].append(k)
+            if (labels := batch.labels[k]) is not None:
                 self.label_sets[batch.clips[k]].update(set(np.unique(labels).tolist()) - {0})
-            if self.semantic is not None:
-                for i in range(0, len(labeled), _LABEL_FRAMES):
-                    some = labeled[i : i + _LABEL_FRAMES]
-                    self._add_labels(self.semantic, batch, outputs, frame_shape, some)
+        for frame_shape, same in rows.items():
+            self._add_masks(batch, outputs, frame_shape, same)
+            labeled = [k for k in same if batch.labels[k] is not None]
+            for i in range(0, len(labeled), _LABEL_FRAMES):
+                self._add_labels(batch, outputs, frame_shape, labeled[i : i + _LABEL_FRAMES])
 
-    def add_padding(self, clip: int, frames: int) -> None:
-        """Score frames of padding, whose label maps are background, both predicted and true."""
+    def add_padding(self, clip: int, frames: int) -> int:
+        """Score frames of padding, whose label maps are background, both predicted and true; their number."""
         if self.semantic is not None and frames:
             background = torch.zeros(frames, 1, 1, dtype=torch.uint8)
             self.semantic.update(background, background, [clip] * frames)
+        return frames
 
     def _add_masks(
         self, batch: FrameBatch, outputs: FrameOutputs, frame_shape: Shape, rows: list[int]
@@ -64,24 +64,10 @@ class ScoreAccumulator:
                     metric.update(masks, compared, **where, are_probabilities=are_probabilities)
 
     def _add_labels(
-        self,
-        metric: SemanticMetric,
-        batch: FrameBatch,
-        outputs: FrameOutputs,
-        frame_shape: Shape,
-        labeled: list[tuple[int, U8]],
+        self, batch: FrameBatch, outputs: FrameOutputs, frame_shape: Shape, rows: list[int]
     ) -> None:
-        rows = [k for k, _ in labeled]
-        pred = outputs.labels_at_benchmark_size(rows, frame_shape)
-        if pred is not None:
-            target = torch.from_numpy(np.stack([labels for _, labels in labeled])).to(pred.device)
-            shape = (BENCHMARK_SIZE, BENCHMARK_SIZE)
-            metric.update(pred, resize_target(target, shape), [batch.clips[k] for k in rows])
-
-
-def _rows_by_shape(batch: FrameBatch) -> dict[Shape, list[int]]:
-    """Rows of a batch by the size of their frames."""
-    rows: dict[Shape, list[int]] = defaultdict(list)
-    for k, target in enumerate(batch.targets):
-        rows[target.shape[0], target.shape[1]].append(k)
-    return rows
+        if self.semantic is None or (pred := outputs.labels_at_benchmark_size(rows, frame_shape)) is None:
+            return
+        target = torch.from_numpy(np.stack([batch.labels[k] for k in rows])).to(pred.device)
+        target = resize_target(target, (BENCHMARK_SIZE, BENCHMARK_SIZE))
+        self.semantic.update(pred, target, [batch.clips[k] for k in rows])

@@ -12,8 +12,7 @@ from save_avs.datasets.image_and_video_clips import ClipDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.accumulator import ScoreAccumulator
 from save_avs.evaluation.examples import pick_examples
-from save_avs.evaluation.forward import FrameBatch, read_frame_batches
-from save_avs.evaluation.frame_outputs import ModelSource
+from save_avs.evaluation.forward import FrameBatch, ModelSource, read_frame_batches
 from save_avs.evaluation.predictions import FrameOutputs, MaskSource, StoredPredictions
 from save_avs.evaluation.report import (
     BenchmarkReport,
@@ -27,7 +26,7 @@ from save_avs.inference.predictor import FrameModel
 from save_avs.inference.prefetch import Prefetcher
 from save_avs.inference.segment_options import FrameProgress
 from save_avs.metrics.bootstrap_and_permutation import RESAMPLES, Estimate, draw_clusters, score_with_interval
-from save_avs.metrics.mask_metrics import METRIC_NAMES, ClipTable, MetricName, score_clips
+from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName, score_clips
 from save_avs.metrics.protocols import ScoringProtocol, get_protocols
 from save_avs.metrics.semantic_scores import CLASS_SUBSETS, ClassSubset, class_scores, score_semantic
 from save_avs.types import I64
@@ -35,8 +34,6 @@ from save_avs.types import I64
 DEFAULT_PROTOCOLS = ("official", "official-batch4", "dataset")
 BATCH_SIZE = 16
 UNKNOWN = "not known"
-
-GroupScorer = Callable[[ScoringProtocol, ClipTable], GroupScores]
 
 
 def evaluate_clips(
@@ -109,9 +106,9 @@ def evaluate_clips(
             progress(FrameProgress(frames, batch.clips[-1] + 1, len(clips), elapsed))
     if not frames:
         raise DataError(f"{clips.name}, split {clips.split}: no frame is annotated, so none can be scored.")
-    padding = {i: clips.padding(i) for i in sorted(scored)} if isinstance(clips, ClipDataset) else {}
-    for i, count in padding.items():
-        accumulator.add_padding(i, count)
+    padding = 0
+    if isinstance(clips, ClipDataset) and classes:
+        padding = sum(accumulator.add_padding(i, clips.padding(i)) for i in sorted(scored))
     clip_scores, metadata = _clip_scores(clips, accumulator)
     seconds = time.monotonic() - start
     table = accumulator.metrics[chosen[0].scoring].table()
@@ -131,10 +128,12 @@ def evaluate_clips(
             resamples=resamples,
             features=with_features,
             seconds=seconds,
-            padding=sum(padding.values()) if classes else 0,
+            padding=padding,
             skipped=tuple(skipped),
         ),
-        scores=_protocol_scores(chosen, clip_scores, metadata, accumulator, seed=seed, resamples=resamples),
+        scores=_protocol_scores(
+            chosen, clip_scores, metadata, accumulator.label_sets, seed=seed, resamples=resamples
+        ),
         semantic=_semantic_scores(clips, clip_scores, seed=seed, resamples=resamples),
         examples=pick_examples(source, clips, table),
         clip_scores=clip_scores,
@@ -154,11 +153,9 @@ def _clips_by_object_count(
 
     It is the number of the clip's categories, else that of the classes in the labels of its scored frames.
     """
-
-    def count(i: int, clip: ClipMetadata) -> str:
-        return str(len(set(clip.categories)) if clip.categories else label_counts.get(i, UNKNOWN))
-
-    counts = [count(i, clip) for i, clip in enumerate(metadata)]
+    counts = [
+        str(len(set(clip.categories)) or label_counts.get(i, UNKNOWN)) for i, clip in enumerate(metadata)
+    ]
     return {name: np.flatnonzero([one == name for one in counts]) for name in sorted(set(counts))}
 
 
@@ -187,49 +184,45 @@ def _protocol_scores(
     protocols: Sequence[ScoringProtocol],
     clip_scores: ClipScores,
     metadata: Sequence[ClipMetadata],
-    accumulator: ScoreAccumulator,
+    labels: Mapping[int, set[int]],
     *,
     seed: int,
     resamples: int,
 ) -> tuple[ProtocolScores, ...]:
-    indices = next(iter(clip_scores.tables.values())).clips.tolist()
-    label_counts = {
-        i: len(accumulator.label_sets[clip])
-        for i, clip in enumerate(indices)
-        if clip in accumulator.label_sets
-    }
+    def score(groups: Mapping[str, I64]) -> list[tuple[GroupScores, ...]]:
+        """Return the scores of all groups under each protocol."""
+        rows = [_group_scores(name, r, protocols, clip_scores, seed, resamples) for name, r in groups.items()]
+        return list(zip(*rows, strict=True)) or [()] * len(protocols)
 
-    def scorers(groups: Mapping[str, I64]) -> list[GroupScorer]:
-        sources = clip_scores.sources
-        return [_group_scorer(name, rows, sources, seed, resamples) for name, rows in groups.items()]
-
-    (overall,) = scorers({"all": np.arange(len(metadata))})
-    categories = scorers(clips_by_category(metadata))
-    objects = scorers(_clips_by_object_count(metadata, label_counts))
-
-    def apply(groups: Sequence[GroupScorer], protocol: ScoringProtocol) -> tuple[GroupScores, ...]:
-        return tuple(score(protocol, clip_scores.tables[protocol.scoring]) for score in groups)
-
-    return tuple(
-        ProtocolScores(p, overall(p, clip_scores.tables[p.scoring]), apply(categories, p), apply(objects, p))
-        for p in protocols
-    )
+    clips = next(iter(clip_scores.tables.values())).clips.tolist()
+    label_counts = {i: len(labels[clip]) for i, clip in enumerate(clips) if clip in labels}
+    overall = score({"all": np.arange(len(metadata))})
+    categories = score(clips_by_category(metadata))
+    objects = score(_clips_by_object_count(metadata, label_counts))
+    columns = zip(protocols, overall, categories, objects, strict=True)
+    return tuple(ProtocolScores(p, every, *groups) for p, (every,), *groups in columns)
 
 
-def _group_scorer(name: str, rows: I64, sources: tuple[str, ...], seed: int, resamples: int) -> GroupScorer:
-    """Draw data sets of a group of clips once, for its scores under every protocol."""
-    group_sources = [sources[i] for i in rows.tolist()]
-    draws = draw_clusters(group_sources, resamples, seed)
-
-    def score(protocol: ScoringProtocol, table: ClipTable) -> GroupScores:
-        part = table.take(rows)
+def _group_scores(
+    name: str,
+    rows: I64,
+    protocols: Sequence[ScoringProtocol],
+    clip_scores: ClipScores,
+    seed: int,
+    resamples: int,
+) -> list[GroupScores]:
+    """Score a group of clips under each protocol, on the same drawn data sets."""
+    sources = [clip_scores.sources[i] for i in rows.tolist()]
+    draws = draw_clusters(sources, resamples, seed)
+    found = []
+    for protocol in protocols:
+        part = clip_scores.tables[protocol.scoring].take(rows)
         scores: dict[MetricName, Estimate] = {
-            metric: score_with_interval(partial(score_clips, part, protocol, metric), group_sources, draws)
+            metric: score_with_interval(partial(score_clips, part, protocol, metric), sources, draws)
             for metric in METRIC_NAMES
         }
-        return GroupScores(name, len(part), int(part.frames.sum()), scores)
-
-    return score
+        found.append(GroupScores(name, len(part), int(part.frames.sum()), scores))
+    return found
 
 
 def _semantic_scores(

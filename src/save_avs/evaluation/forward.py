@@ -1,19 +1,23 @@
-"""Batches of the annotated frames of a data set, and a model's forward pass over them."""
+"""Batches of the annotated frames of a data set, and a model's predictions for them at any size."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from save_avs.datasets.base import AVDataset
 from save_avs.errors import DataError, UsageError
 from save_avs.inference.predictor import FrameModel
-from save_avs.models.preprocess import preprocess_frames
+from save_avs.metrics.protocols import BENCHMARK_SIZE, FrameScoring
+from save_avs.models.preprocess import postprocess_logits, preprocess_frames
 from save_avs.models.save import Resize
-from save_avs.types import F32, U8, AVSample, Bool
+from save_avs.types import U8, AVSample, Bool
+
+Shape = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,6 @@ class FrameBatch:
         return len(self.clips)
 
 
-class _Frame(NamedTuple):
-    image: Tensor
-    log_mel: F32
-    features: F32 | None
-    target: Bool
-    labels: U8 | None
-    clip: int
-    position: int
-
-
 def read_frame_batches(
     clips: AVDataset,
     *,
@@ -57,7 +51,7 @@ def read_frame_batches(
     A broken clip raises its DataError, which names the file; with ``on_broken``, that receives the error, and
     the clip is left out.
     """
-    pending: list[_Frame] = []
+    pending: list[tuple[Any, ...]] = []
     for i in range(len(clips)):
         try:
             sample = clips[i]
@@ -84,44 +78,32 @@ def single_frame_batch(
 
 def _frames(
     sample: AVSample, clip: int, positions: Iterable[int], *, image_size: int | None, resize: Resize
-) -> list[_Frame]:
+) -> list[tuple[Any, ...]]:
+    """Return the fields of a `FrameBatch` for each frame."""
     kept = [int(k) for k in positions]
     if not kept:
         return []
     images = torch.empty(len(kept), 3, 0, 0, dtype=torch.uint8)
     if image_size is not None:
         images = preprocess_frames(sample.frames[kept], image_size, resize)
+    features, labels = (
+        [None] * len(sample.frames) if v is None else v for v in (sample.features, sample.labels)
+    )
     return [
-        _Frame(
-            image,
-            sample.log_mel[k],
-            None if sample.features is None else sample.features[k],
-            sample.masks[k],
-            None if sample.labels is None else sample.labels[k],
-            clip,
-            k,
-        )
+        (image, sample.log_mel[k], features[k], sample.masks[k], labels[k], clip, k)
         for image, k in zip(images, kept, strict=True)
     ]
 
 
-def _stack(frames: list[_Frame]) -> FrameBatch:
-    features = [f.features for f in frames if f.features is not None]
+def _stack(frames: Sequence[tuple[Any, ...]]) -> FrameBatch:
+    images, log_mel, features, *rest = zip(*frames, strict=True)
+    known = all(vector is not None for vector in features)
     return FrameBatch(
-        images=torch.stack([f.image for f in frames]),
-        log_mel=torch.from_numpy(np.stack([f.log_mel for f in frames])).unsqueeze(1),
-        features=torch.from_numpy(np.stack(features)) if len(features) == len(frames) else None,
-        targets=tuple(f.target for f in frames),
-        labels=tuple(f.labels for f in frames),
-        clips=tuple(f.clip for f in frames),
-        positions=tuple(f.position for f in frames),
+        torch.stack(images),
+        torch.from_numpy(np.stack(log_mel)).unsqueeze(1),
+        torch.from_numpy(np.stack(features)) if known else None,
+        *rest,
     )
-
-
-def semantic_classes(model: FrameModel) -> tuple[str, ...]:
-    """Return the classes of a model's semantic head, background first; empty without a head."""
-    head = getattr(model, "semantic", None)
-    return () if head is None else tuple(head.classes)
 
 
 @torch.inference_mode()
@@ -157,3 +139,77 @@ def _check_features(model: Any, features: Tensor) -> None:
             f"The data set's audio features have {features.shape[1]} values, but {model.name} takes "
             f"{expected}: compute them with the model's audio backbone."
         )
+
+
+class MaskValues(NamedTuple):
+    """Predicted masks of some frames, f32 [R,H,W]: probabilities, or logits."""
+
+    values: Tensor
+    are_probabilities: bool
+
+
+@dataclass(frozen=True)
+class ModelOutputs:
+    """Logits as a model returns them."""
+
+    masks: Tensor  # f32 [B,M,M]
+    classes: Tensor | None  # f32 [B,K,M,M], or None
+    resize: Resize  # how frames became the model's square
+
+    def masks_at(self, rows: Sequence[int], shape: Shape, frame: Shape) -> MaskValues:
+        """Resize logits bilinearly; the padding of a padded square is cut away first."""
+        logits = self.masks[list(rows), None]
+        return MaskValues(resize_logits(logits, shape, frame=frame, resize=self.resize)[:, 0], False)
+
+    def labels_at_benchmark_size(self, rows: Sequence[int], frame: Shape) -> Tensor | None:
+        """Resize class logits bilinearly, then take the largest."""
+        if self.classes is None:
+            return None
+        shape = (BENCHMARK_SIZE, BENCHMARK_SIZE)
+        return resize_logits(self.classes[list(rows)], shape, frame=frame, resize=self.resize).argmax(dim=1)
+
+
+class ModelSource:
+    """A model in evaluation mode; ``classes`` are those of its semantic head, background first."""
+
+    reads_images = True
+
+    def __init__(self, model: FrameModel) -> None:
+        self.model, self.name, self.precision = model, model.name, model.precision
+        self.image_size = model.image_size  # side of its square input, pixels
+        self.resize: Resize = model.resize  # how a frame becomes that square
+        head = getattr(model, "semantic", None)
+        self.classes: tuple[str, ...] = () if head is None else tuple(head.classes)
+
+    def predict(self, batch: FrameBatch, *, labels: bool) -> ModelOutputs:
+        """Run the model."""
+        return ModelOutputs(*run_model(self.model, batch, labels=labels), self.resize)
+
+
+def comparison_shape(scoring: FrameScoring, target: Shape, image_size: int) -> Shape:
+    """(height, width) at which frames are compared whose target has the size ``target``."""
+    if scoring.size == "target":
+        return target
+    side = image_size if scoring.size == "network" else scoring.size
+    return side, side
+
+
+def resize_logits(logits: Tensor, shape: Shape, *, frame: Shape, resize: Resize) -> Tensor:
+    """Resize logits [B,K,M,M] of frames of one size, ``frame``, bilinearly to [B,K,*shape].
+
+    The padding of a padded square is cut away first.
+    """
+    if resize == "pad":
+        rows = [torch.stack([postprocess_logits(k, *frame, resize) for k in one]) for one in logits]
+        logits = torch.stack(rows)
+    if logits.shape[-2:] == shape:
+        return logits
+    return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=False)
+
+
+def resize_target(target: Tensor, shape: Shape) -> Tensor:
+    """Resize bool or integer maps [B,H,W] by nearest neighbor, with Pillow's alignment of pixel centers."""
+    if target.shape[-2:] == shape:
+        return target
+    small = F.interpolate(target[:, None].to(torch.uint8), shape, mode="nearest-exact")
+    return small[:, 0].to(target.dtype)

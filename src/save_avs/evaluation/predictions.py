@@ -20,8 +20,8 @@ from save_avs._files import atomic_write, read_regular
 from save_avs._text import json_document
 from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip
 from save_avs.errors import DataError, UsageError, first_problem
-from save_avs.evaluation.forward import FrameBatch
-from save_avs.evaluation.frame_outputs import (
+from save_avs.evaluation.forward import (
+    FrameBatch,
     MaskValues,
     ModelOutputs,
     ModelSource,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -26,16 +26,7 @@ TEST_CLIPS: dict[str, int] = {data: entry["clips"] for data, entry in _RESULTS.i
 """Clips of the test splits that the published results are of."""
 
 
-def published_mask_results(data: str, split: str) -> tuple[PublishedResult, ...]:
-    """Return the published results for the masks of a data set's test split."""
-    return _published("masks", data, split)
-
-
-def published_label_results(data: str, split: str) -> tuple[PublishedResult, ...]:
-    """Return the published results for the label maps of AVSBench-semantic, all subsets together."""
-    return _published("labels", data, split)
-
-
-def _published(kind: str, data: str, split: str) -> tuple[PublishedResult, ...]:
+def published_results(kind: Literal["masks", "labels"], data: str, split: str) -> tuple[PublishedResult, ...]:
+    """Return the published results of a test split: for masks, or for the label maps of AVSBench-semantic."""
     rows = _RESULTS.get(data, {}).get(kind, ()) if split == "test" else ()
     return tuple(PublishedResult(**row) for row in rows)

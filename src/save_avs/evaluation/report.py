@@ -11,12 +11,7 @@ import numpy as np
 from save_avs._files import atomic_write
 from save_avs._text import json_document, markdown_table
 from save_avs.evaluation.examples import ExampleFrame, draw_examples
-from save_avs.evaluation.reference_results import (
-    TEST_CLIPS,
-    PublishedResult,
-    published_label_results,
-    published_mask_results,
-)
+from save_avs.evaluation.reference_results import TEST_CLIPS, PublishedResult, published_results
 from save_avs.metrics.bootstrap_and_permutation import Estimate
 from save_avs.metrics.mask_metrics import ClipTable, MetricName
 from save_avs.metrics.protocols import FrameScoring, ScoringProtocol
@@ -107,17 +102,16 @@ class BenchmarkReport:
     def table(self) -> str:
         """Format all scores as Markdown, in percent, next to published ones."""
         info, first = self.info, self.scores[0]
-        published = published_mask_results(info.data, info.split)
+        published = published_results("masks", info.data, info.split)
         parts = [_heading(info), _protocol_table(self.scores, published), _protocol_list(self.scores)]
-        for what, groups in (
-            ("category", first.categories),
-            ("number of sounding objects", first.objects),
-        ):
+        for what, groups in {
+            "category": first.categories,
+            "number of sounding objects": first.objects,
+        }.items():
             if groups:
-                title = f"By {what}, protocol `{first.protocol.name}`:"
-                parts.append(f"{title}\n\n{_group_table(what, groups)}")
+                parts.append(f"By {what}, protocol `{first.protocol.name}`:\n\n{_group_table(what, groups)}")
         if self.semantic is not None:
-            parts += _semantic_tables(self.semantic, published_label_results(info.data, info.split))
+            parts += _semantic_tables(self.semantic, published_results("labels", info.data, info.split))
         return "\n\n".join(parts) + "\n"
 
     def as_json(self) -> dict[str, Any]:
@@ -131,8 +125,8 @@ class BenchmarkReport:
             "protocols": {s.protocol.name: _protocol_json(s) for s in self.scores},
             "semantic": None if self.semantic is None else _semantic_json(self.semantic),
             "published": {
-                "masks": [_published_json(p) for p in published_mask_results(info.data, info.split)],
-                "labels": [_published_json(p) for p in published_label_results(info.data, info.split)],
+                kind: [_published_json(p) for p in published_results(kind, info.data, info.split)]
+                for kind in ("masks", "labels")
             },
             "clips": [{"name": name, "source": source, "miou": round(iou, 6)} for name, source, iou in clips],
         }
@@ -160,10 +154,9 @@ def _percent_interval(score: Estimate) -> str:
 def _heading(info: EvaluationInfo) -> str:
     size = f"{info.image_size} px" if info.image_size else "frames' own size"
     text = (
-        f"{info.model} ({size}, {info.resize}, {info.precision}) on {info.data}, split "
-        f"{info.split}: {info.clips} clips of {info.sources} source videos, {info.frames} frames, "
-        f"{info.silent_frames} of them without a sounding object. Percentages, with 95 % bootstrap intervals "
-        "over source videos."
+        f"{info.model} ({size}, {info.resize}, {info.precision}) on {info.data}, split {info.split}: "
+        f"{info.clips} clips of {info.sources} source videos, {info.frames} frames, {info.silent_frames} of "
+        "them without a sounding object. Percentages, with 95 % bootstrap intervals over source videos."
     )
     if info.padding:
         text += (
@@ -210,7 +203,7 @@ def _comparison_size(protocol: ScoringProtocol) -> str:
     if not protocol.size_is_configurable:
         return ""
     size = protocol.scoring.size
-    return "; compared at the target's own size" if size == "target" else f"; compared at {size} x {size}"
+    return "; compared at " + ("the target's own size" if size == "target" else f"{size} x {size}")
 
 
 def _group_table(what: str, groups: Iterable[GroupScores]) -> str:

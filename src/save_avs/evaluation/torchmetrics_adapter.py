@@ -10,7 +10,7 @@ from torch import Tensor
 
 from save_avs._extras import require
 from save_avs.errors import UsageError
-from save_avs.evaluation.frame_outputs import comparison_shape, resize_logits, resize_target
+from save_avs.evaluation.forward import comparison_shape, resize_logits, resize_target
 from save_avs.metrics.mask_metrics import METRIC_NAMES, FrameTable, MaskMetric, score_clips
 from save_avs.metrics.protocols import get_protocols
 
