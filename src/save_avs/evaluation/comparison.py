@@ -121,22 +121,19 @@ def _joint_scorers(
     first: BenchmarkReport, second: BenchmarkReport
 ) -> Iterator[tuple[str, MetricName, Scorer, tuple[float, float]]]:
     """Yield each score: protocol, metric, scorer of rows of the joined table, and both models' values."""
+    ours, theirs = first.clip_scores, second.clip_scores
     for a, b in zip(first.scores, second.scores, strict=True):
-        tables = [report.clip_scores.tables[a.protocol.scoring] for report in (first, second)]
-        joined = tables[0].join(tables[1])
+        joined = ours.tables[a.protocol.scoring].join(theirs.tables[a.protocol.scoring])
         for metric in METRIC_NAMES:
             values = (a.overall.scores[metric].value, b.overall.scores[metric].value)
             yield a.protocol.name, metric, partial(score_clips, joined, a.protocol, metric), values
-    if first.semantic is None or second.semantic is None:
+    if not (first.semantic and second.semantic and ours.semantic and theirs.semantic):
         return
-    ours, theirs = first.clip_scores.semantic, second.clip_scores.semantic
-    if ours is None or theirs is None or len(ours) != len(first.clip_scores.names):
+    if len(ours.semantic) != len(ours.names):
         return
-    both = ours.join(theirs)
+    both = ours.semantic.join(theirs.semantic)
     for subset in CLASS_SUBSETS:
+        scores = [report.overall[subset] for report in (first.semantic, second.semantic)]
         for metric in METRIC_NAMES:
-            values = (
-                first.semantic.overall[subset][metric].value,
-                second.semantic.overall[subset][metric].value,
-            )
+            values = (scores[0][metric].value, scores[1][metric].value)
             yield f"labels ({subset})", metric, partial(score_semantic, both, metric, subset), values

@@ -5,6 +5,7 @@ Needs the extra ``torchmetrics``.
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -91,24 +92,19 @@ class AVSMetric(Metric):
         resized = resize_logits(logits.detach(), shape, frame=frame, resize="squash")[:, 0]
         scorer.update(resized, resize_target(masks, shape), clips, positions)
         table = scorer.table()
-        rows = torch.stack([torch.from_numpy(table.clips), torch.from_numpy(table.positions)], dim=1)
-        self.index.append(rows.to(logits.device))
-        self.counts.append(torch.from_numpy(table.counts).to(logits.device))
-        self.curves.append(torch.from_numpy(table.curves).to(logits.device))
+        index = np.stack([table.clips, table.positions], axis=1)
+        for state, values in ((self.index, index), (self.counts, table.counts), (self.curves, table.curves)):
+            state.append(torch.from_numpy(values).to(logits.device))
 
     def compute(self) -> dict[str, Tensor]:
         """Return the mean IoU and F of all frames so far, in 0..1; NaN without a frame to score."""
         if not len(self.index):
             return dict.fromkeys(METRIC_NAMES, torch.tensor(float("nan")))
         index, counts, curves = (
-            (values if isinstance(values, Tensor) else torch.cat(values)).cpu()
+            (values if isinstance(values, Tensor) else torch.cat(values)).cpu().numpy()
             for values in (self.index, self.counts, self.curves)
         )
-        distinct, inverse = torch.unique(index, dim=0, return_inverse=True)
-        first = torch.full((len(distinct),), len(index)).scatter_reduce(
-            0, inverse, torch.arange(len(index)), "amin"
-        )
-        clips, positions = index[first].numpy().T
-        table = FrameTable(clips, positions, counts[first].numpy(), curves[first].numpy()).by_clip()
+        _, first = np.unique(index, axis=0, return_index=True)
+        table = FrameTable(*index[first].T, counts[first], curves[first]).by_clip()
         scores = {name: float(score_clips(table, self.protocol, name)) for name in METRIC_NAMES}
         return {name: torch.tensor(score, dtype=torch.float64) for name, score in scores.items()}

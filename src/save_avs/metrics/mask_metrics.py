@@ -36,9 +36,10 @@ class ScoreTable:
         """Return some of the rows."""
         return type(self)(**{name: values[rows] for name, values in vars(self).items()})
 
-    def join(self, other: Self) -> Self:
-        """Return the rows of both, one after the other."""
-        return type(self)(**{k: np.concatenate([v, vars(other)[k]]) for k, v in vars(self).items()})
+    def join(self, *others: Self) -> Self:
+        """Return the rows of all, one after the other."""
+        columns = zip(*(vars(table).values() for table in (self, *others)), strict=True)
+        return type(self)(*map(np.concatenate, columns))
 
 
 def sum_by_clip(clips: I64, *columns: NDArray) -> tuple[I64, list[F64]]:
@@ -95,9 +96,8 @@ class MaskMetric:
 
     def __init__(self, scoring: FrameScoring | None = None) -> None:
         self.scoring = scoring or FrameScoring()
-        self._indices: list[Tensor] = []
-        self._counts: list[Tensor] = []
-        self._curves: list[Tensor] = []
+        none = np.zeros(0, np.int64)
+        self._tables = [FrameTable(none, none, np.zeros((0, 4), np.int64), np.zeros((0, THRESHOLDS)))]
 
     def update(
         self,
@@ -127,17 +127,13 @@ class MaskMetric:
         values = logits.float()
         probs = values if are_probabilities else values.sigmoid()
         given = values.logit() if are_probabilities and self.scoring.f_from_logits else values
-        self._counts.append(frame_counts(probs, targets, self.scoring.threshold))
-        self._curves.append(frame_f_curves(given if self.scoring.f_from_logits else probs, targets))
-        self._indices.append(torch.stack(indices, dim=1))
+        counts = frame_counts(probs, targets, self.scoring.threshold)
+        curves = frame_f_curves(given if self.scoring.f_from_logits else probs, targets)
+        self._tables.append(FrameTable(*(column.numpy() for column in (*indices, counts, curves))))
 
     def table(self) -> FrameTable:
         """Return all frames so far, in the order they were added."""
-        if not self._indices:
-            empty = np.zeros(0, np.int64)
-            return FrameTable(empty, empty, np.zeros((0, 4), np.int64), np.zeros((0, THRESHOLDS)))
-        clips, positions = torch.cat(self._indices).numpy().T
-        return FrameTable(clips, positions, torch.cat(self._counts).numpy(), torch.cat(self._curves).numpy())
+        return self._tables[0].join(*self._tables[1:])
 
     def compute(self, protocol: ScoringProtocol) -> dict[MetricName, float]:
         """Return the mean IoU and F of all frames so far; NaN without a frame to score.

@@ -39,8 +39,8 @@ class SemanticMetric:
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
-        self._clips: list[Tensor] = []
-        self._counts: list[Tensor] = []
+        none = np.zeros((0, classes))
+        self._frames = [SemanticTable(np.zeros(0, np.int64), none, none, none)]  # a row per frame
 
     def update(self, pred: Tensor, target: Tensor, clips: Sequence[int] | Tensor) -> None:
         """Add annotated frames; they need not come clip by clip.
@@ -63,17 +63,13 @@ class SemanticMetric:
             if labels.min() < 0 or labels.max() >= self.classes:
                 raise ValueError(f"labels must be 0 to {self.classes - 1}, got {int(labels.max())}")
         shared = torch.where(pred == target, pred.long(), self.classes)  # an extra label where they differ
-        counts = [_count(labels, self.classes) for labels in (shared, pred, target)]
-        self._counts.append(torch.stack(counts, dim=1))
-        self._clips.append(indices)
+        counts = (_count(labels, self.classes) for labels in (shared, pred, target))
+        self._frames.append(SemanticTable(indices.numpy(), *_frame_scores(*counts)))
 
     def table(self) -> SemanticTable:
         """Return the sums over the frames of each clip so far."""
-        if not self._clips:
-            empty = np.zeros((0, self.classes))
-            return SemanticTable(np.zeros(0, np.int64), empty, empty, empty)
-        scores = _frame_scores(torch.cat(self._counts).numpy().astype(np.float64))
-        clips, sums = sum_by_clip(torch.cat(self._clips).numpy(), *scores)
+        frames = self._frames[0].join(*self._frames[1:])
+        clips, sums = sum_by_clip(frames.clips, frames.iou, frames.f, frames.frames)
         return SemanticTable(clips, *sums)
 
     def compute(self, subset: ClassSubset = "official") -> dict[MetricName, float]:
@@ -125,17 +121,16 @@ def _counted(classes: int, subset: ClassSubset) -> Bool:
     return keep
 
 
-def _count(labels: Tensor, classes: int) -> Tensor:
-    """Count pixels of each label in each frame, int64 [B,classes] on the CPU; labels [B,H,W]."""
+def _count(labels: Tensor, classes: int) -> F64:
+    """Count pixels of each label in each frame, [B,classes]; labels [B,H,W]."""
     rows = torch.arange(len(labels), device=labels.device)[:, None] * (classes + 1)
     cells = labels.flatten(1).long() + rows
     counts = torch.bincount(cells.flatten(), minlength=len(labels) * (classes + 1))
-    return counts.reshape(len(labels), classes + 1)[:, :classes].cpu()
+    return counts.reshape(len(labels), classes + 1)[:, :classes].cpu().double().numpy()
 
 
-def _frame_scores(counts: F64) -> tuple[F64, F64, F64]:
-    """Return IoU, F and whether the class occurs, each [N,K], of pixels shared, pred, target, [N,3,K]."""
-    shared, pred, target = counts.transpose(1, 0, 2)
+def _frame_scores(shared: F64, pred: F64, target: F64) -> tuple[F64, F64, F64]:
+    """Return IoU, F and whether the class occurs, each [N,K], of the counts of pixels."""
     union = pred + target - shared
     iou = shared / np.maximum(union, 1)
     # (1 + b) P R / (b P + R) with P = shared / pred and R = shared / target, without zeros in denominators
