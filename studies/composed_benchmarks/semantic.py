@@ -20,7 +20,7 @@ from save_avs.datasets.avsbench_semantic import (
     parse_objects,
     v3_tables,
 )
-from save_avs.datasets.label_images import palette
+from save_avs.datasets.clip_files import palette
 from save_avs.errors import UsageError
 from save_avs.synthesis.corpus import CorpusSplit
 from save_avs.synthesis.render import InstanceMap

@@ -8,7 +8,7 @@ from PIL import Image
 
 from save_avs.datasets import as_published, open_dataset
 from save_avs.datasets.avsbench_semantic import parse_objects
-from save_avs.datasets.label_images import palette
+from save_avs.datasets.clip_files import palette
 from save_avs.errors import DataError
 from tests.support import dataset_trees as trees
 

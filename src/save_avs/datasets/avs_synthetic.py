@@ -1,7 +1,6 @@
 """AVS-Synthetic (Zenodo 8125822): images with the mask of one object, under audio of its class."""
 
 from pathlib import PurePath
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +17,14 @@ SPLIT_NAMES = {"train": "train", "val": "validate", "test": "test"}  # ours to t
 PATCH = 1  # the second 0.96 s of the audio goes with the image
 
 _COLUMNS = 9
-_INSTANCE, _IMAGE, _CLASS, _CLASS_INDEX, _AUDIO = 0, 1, 4, 5, 8  # the table is read by position
+# The table is read by position: column and suffix of what is used.
+_USED = {
+    "instance": (0, ".png"),
+    "image": (1, ".jpg"),
+    "class": (4, ""),
+    "class_index": (5, ""),
+    "audio": (8, ".wav"),
+}
 
 
 def clip_paths(folder: PathT, *, instance: str, image: str, audio: str) -> ClipPaths[PathT]:
@@ -30,34 +36,17 @@ def clip_paths(folder: PathT, *, instance: str, image: str, audio: str) -> ClipP
     )
 
 
-class AnnotationRow(NamedTuple):
-    """A row of ``annotations.csv``: file names without suffix, class name and index."""
+def read_annotations(path: PurePath) -> list[dict[str, str]]:
+    """Read ``annotations.csv``: file names without suffix, class name and index, split.
 
-    instance: str
-    image: str
-    category: str
-    class_index: str
-    audio: str
-    split: str
-
-
-def read_annotations(path: PurePath) -> list[AnnotationRow]:
-    """Read ``annotations.csv``: nine columns by position, the split by name; a DataError if broken."""
+    Raises:
+        DataError: a row has not its nine columns, or none is named split.
+    """
     header, *rows = read_csv(path) or [[]]
     if "split" not in header or any(len(row) < _COLUMNS for row in (header, *rows)):
         raise DataError(f"{path}: must have {_COLUMNS} columns in each row, one of them named 'split'")
-    split = header.index("split")
-    return [
-        AnnotationRow(
-            instance=row[_INSTANCE].removesuffix(".png"),
-            image=row[_IMAGE].removesuffix(".jpg"),
-            category=row[_CLASS],
-            class_index=row[_CLASS_INDEX],
-            audio=row[_AUDIO].removesuffix(".wav"),
-            split=row[split],
-        )
-        for row in rows
-    ]
+    used = _USED | {"split": (header.index("split"), "")}
+    return [{name: row[k].removesuffix(suffix) for name, (k, suffix) in used.items()} for row in rows]
 
 
 def read_audio_names(path: PurePath) -> dict[str, list[str]]:
@@ -77,18 +66,18 @@ def _is_names(value: object) -> bool:
 
 
 def _entries(folder: PurePath, split: str, seed: int) -> list[ClipEntry]:
-    rows = [row for row in read_annotations(folder / TABLE) if row.split == SPLIT_NAMES[split]]
+    rows = [row for row in read_annotations(folder / TABLE) if row["split"] == SPLIT_NAMES[split]]
     choices = read_audio_names(folder / AUDIO_TABLE) if split == "train" else {}
 
-    def audio_of(row: AnnotationRow, i: int) -> str:
+    def audio_of(row: dict[str, str], i: int) -> str:
         """Training draws audio of the class from (seed, index); elsewhere the table's own is used."""
-        names = choices.get(row.class_index)
-        return names[np.random.default_rng((seed, i)).integers(len(names))] if names else row.audio
+        names = choices.get(row["class_index"])
+        return names[np.random.default_rng((seed, i)).integers(len(names))] if names else row["audio"]
 
     return [
         ImageSequenceClip(
-            ClipMetadata(row.instance, row.image, (row.category,)),
-            clip_paths(folder, instance=row.instance, image=row.image, audio=audio_of(row, i)),
+            ClipMetadata(row["instance"], row["image"], (row["class"],)),
+            clip_paths(folder, instance=row["instance"], image=row["image"], audio=audio_of(row, i)),
             first_log_mel_patch=PATCH,
         )
         for i, row in enumerate(rows)

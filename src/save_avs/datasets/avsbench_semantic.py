@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import PurePath
 
 from save_avs.datasets.base import ClipMetadata
-from save_avs.datasets.clip_files import ClipPaths, read_table
+from save_avs.datasets.clip_files import ClipPaths, read_colors, read_indices, read_table
 from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip
-from save_avs.datasets.label_images import read_colors, read_indices
 from save_avs.datasets.spec import SPLITS, DatasetSpec, source_video
 from save_avs.datasets.stored_files import PathT, exists, read_file
 from save_avs.errors import DataError, UsageError

@@ -8,7 +8,7 @@ another backbone or other audio, and an interrupted run resumes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,14 +78,10 @@ class FeatureCache:
 
     def read(self, log_mel: F32) -> F32 | None:
         """Read the features of log-mel patches, f32 [T,D]; None if they are missing or damaged."""
-        path = self.path(log_mel)
-        if not path.exists():
-            return None
         try:
-            with open_regular(path) as stored, np.load(stored, allow_pickle=False) as file:
+            with open_regular(self.path(log_mel)) as stored, np.load(stored, allow_pickle=False) as file:
                 features = file["features"]
-        # a truncated zip may raise anything
-        except Exception:
+        except Exception:  # a truncated zip may raise anything
             return None
         valid = features.ndim == 2 and len(features) == len(log_mel) and features.dtype == np.float32
         return features if valid else None
@@ -113,29 +109,21 @@ def compute_features(
     """
     import torch
 
-    new = 0
-    for done, batch in _batches(clips):
-        missing = [log_mel for log_mel in batch if cache.read(log_mel) is None]
-        if missing:
-            device = next(backbone.parameters()).device
-            with torch.inference_mode():
-                joined = torch.from_numpy(np.concatenate(missing)).unsqueeze(1)
-                parts = [backbone(part.to(device)).float().cpu() for part in joined.split(_PATCHES)]
-                features = torch.cat(parts).numpy()
-            cuts = np.cumsum([len(log_mel) for log_mel in missing])[:-1]
-            for log_mel, own in zip(missing, np.split(features, cuts), strict=True):
-                cache.write(log_mel, own)
-            new += len(missing)
-        progress(done, len(clips))
-    return new
-
-
-def _batches(clips: ClipDataset) -> Iterator[tuple[int, list[F32]]]:
-    """Yield the log-mel of some clips at a time, after the number of clips done with them."""
+    new, device = 0, next(backbone.parameters()).device
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(clips), BATCH_CLIPS):
             indices = range(start, min(start + BATCH_CLIPS, len(clips)))
-            yield indices.stop, list(pool.map(clips.log_mel, indices))
+            missing = [m for m in pool.map(clips.log_mel, indices) if cache.read(m) is None]
+            if missing:
+                with torch.inference_mode():
+                    joined = torch.from_numpy(np.concatenate(missing)).unsqueeze(1)
+                    parts = [backbone(part.to(device)).float().cpu() for part in joined.split(_PATCHES)]
+                own = torch.cat(parts).split([len(log_mel) for log_mel in missing])
+                for log_mel, features in zip(missing, own, strict=True):
+                    cache.write(log_mel, features.numpy())
+                new += len(missing)
+            progress(indices.stop, len(clips))
+    return new
 
 
 @dataclass(frozen=True)

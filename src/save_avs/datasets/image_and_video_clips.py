@@ -73,15 +73,14 @@ class ImageSequenceClip:
                 yield ClipFile("annotation", path, self.read_annotation)
         yield ClipFile("audio", self.paths.audio, read_waveform)
 
-    def annotation_names(self, folder: PurePath) -> Iterator[str | None]:
+    def annotation_names(self, folder: PurePath) -> list[str | None]:
         """Return each annotation's path in the data set's folder, in a shard its name; None without."""
-        for path in self.paths.annotations:
-            if path is None:
-                yield None
-            else:
-                yield (
-                    path.record.name if isinstance(path, ShardMember) else path.relative_to(folder).as_posix()
-                )
+        return [
+            path.record.name
+            if isinstance(path, ShardMember)
+            else path and path.relative_to(folder).as_posix()
+            for path in self.paths.annotations
+        ]
 
     def frame_size(self) -> tuple[int, int]:
         """Return the height and width of its frames; only the head of the first one is read."""

@@ -25,9 +25,8 @@ from save_avs._files import atomic_folder
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.datasets.avsbench_semantic import LabelReader, color_labels, uses_colors
 from save_avs.datasets.base import ClipMetadata
-from save_avs.datasets.clip_files import ClipPaths, read_mask
+from save_avs.datasets.clip_files import ClipPaths, read_colors, read_indices, read_mask
 from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip, VideoFileClip
-from save_avs.datasets.label_images import read_colors, read_indices
 from save_avs.datasets.spec import DatasetSpec
 from save_avs.datasets.stored_files import (
     CorruptShardError,
@@ -126,13 +125,11 @@ def _check(split: ShardedSplit) -> None:
 def sharded_entries(folder: PurePath, index: ShardIndex, split: str) -> list[ClipEntry]:
     """Return the clips of a split after checking that each shard is complete."""
     stored = index.splits.get(split, ShardedSplit((), ()))
-    if isinstance(folder, Path):
-        shards = [Shard(folder / name, size) for name, size in stored.shards]
+    version = "" if isinstance(folder, Path) else hashlib.sha256(INDEX_JSON.dump_json(index)).hexdigest()
+    shards = [Shard(folder / name, size, version) for name, size in stored.shards]
+    if isinstance(folder, Path):  # others are checked when they are copied
         for shard in shards:
             shard.check(folder / shard.path.name)
-    else:  # checked when they are copied
-        version = hashlib.sha256(INDEX_JSON.dump_json(index)).hexdigest()
-        shards = [Shard(folder / name, size, version) for name, size in stored.shards]
     return [_entry(shards[clip.shard], clip, len(index.classes)) for clip in stored.clips]
 
 

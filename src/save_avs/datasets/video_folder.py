@@ -47,14 +47,14 @@ def _entries(folder: PurePath, split: str, _: int) -> list[ClipEntry]:
         VideoFileClip(
             ClipMetadata(path.stem, path.stem, categories.get(path.name, ())),
             path,
-            {int(mask.stem): mask for mask in list_folder(path.with_suffix(MASKS)) if _is_mask(mask)},
+            {
+                int(mask.stem): mask
+                for mask in list_folder(path.with_suffix(MASKS))
+                if mask.suffix == ".png" and mask.stem.isdigit()
+            },
         )
         for path in _videos_in(folder)
     ]
-
-
-def _is_mask(path: PurePath) -> bool:
-    return path.suffix == ".png" and path.stem.isdigit()
 
 
 def _read_categories(path: PurePath) -> dict[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from save_avs.evaluation.predictions import FrameOutputs
 from save_avs.metrics.mask_metrics import MaskMetric
 from save_avs.metrics.protocols import BENCHMARK_SIZE, FrameScoring
 from save_avs.metrics.semantic_scores import SemanticMetric
+from save_avs.types import U8
 
 _LABEL_FRAMES = 4  # class logits upscaled at once: 71 x 224 x 224 floats per frame
 
@@ -39,9 +41,10 @@ class ScoreAccumulator:
                 self.label_sets[batch.clips[k]].update(set(np.unique(labels).tolist()) - {0})
         for frame_shape, same in rows.items():
             self._add_masks(batch, outputs, frame_shape, same)
-            labeled = [k for k in same if batch.labels[k] is not None]
+            labeled = {k: labels for k in same if (labels := batch.labels[k]) is not None}
             for i in range(0, len(labeled), _LABEL_FRAMES):
-                self._add_labels(batch, outputs, frame_shape, labeled[i : i + _LABEL_FRAMES])
+                some = dict(islice(labeled.items(), i, i + _LABEL_FRAMES))
+                self._add_labels(batch, outputs, frame_shape, some)
 
     def add_padding(self, clip: int, frames: int) -> int:
         """Score frames of padding, whose label maps are background, both predicted and true; their number."""
@@ -64,10 +67,11 @@ class ScoreAccumulator:
                     metric.update(masks, compared, **where, are_probabilities=are_probabilities)
 
     def _add_labels(
-        self, batch: FrameBatch, outputs: FrameOutputs, frame_shape: Shape, rows: list[int]
+        self, batch: FrameBatch, outputs: FrameOutputs, frame_shape: Shape, labels: dict[int, U8]
     ) -> None:
-        if self.semantic is None or (pred := outputs.labels_at_benchmark_size(rows, frame_shape)) is None:
+        pred = outputs.labels_at_benchmark_size(list(labels), frame_shape)
+        if self.semantic is None or pred is None:
             return
-        target = torch.from_numpy(np.stack([batch.labels[k] for k in rows])).to(pred.device)
+        target = torch.from_numpy(np.stack(list(labels.values()))).to(pred.device)
         target = resize_target(target, (BENCHMARK_SIZE, BENCHMARK_SIZE))
-        self.semantic.update(pred, target, [batch.clips[k] for k in rows])
+        self.semantic.update(pred, target, [batch.clips[k] for k in labels])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from save_avs._files import open_regular
 from save_avs._text import first_line
-from save_avs.datasets.label_images import read_indices
+from save_avs.datasets.clip_files import read_indices
 from save_avs.datasets.stored_files import open_image
 from save_avs.errors import DataError
 from save_avs.models.preprocess import MASK_THRESHOLD

@@ -105,6 +105,7 @@ class AVSMetric(Metric):
             for values in (self.index, self.counts, self.curves)
         )
         _, first = np.unique(index, axis=0, return_index=True)
-        table = FrameTable(*index[first].T, counts[first], curves[first]).by_clip()
+        clips, positions = index[first].T
+        table = FrameTable(clips, positions, counts[first], curves[first]).by_clip()
         scores = {name: float(score_clips(table, self.protocol, name)) for name in METRIC_NAMES}
         return {name: torch.tensor(score, dtype=torch.float64) for name, score in scores.items()}
