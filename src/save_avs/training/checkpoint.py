@@ -167,14 +167,6 @@ class BestCheckpoint:
     def _files(self) -> list[Path]:
         return [path for path in self.folder.glob(f"{BEST}*") if is_complete(path)]
 
-    def state_dict(self) -> tuple[float, int]:
-        """Return the best value and its step."""
-        return self.value, self.step
-
-    def load_state_dict(self, state: Any) -> None:
-        """Restore them."""
-        self.value, self.step = state
-
 
 def trained_state(modules: nn.Module) -> dict[str, Tensor]:
     """Return the state without the frozen parameters, in full and on the CPU: trained ones and all buffers.

@@ -222,24 +222,25 @@ def collate_clips(items: Sequence[ClipBatch]) -> ClipBatch:
 
 def mask_fractions(masks: Bool, side: int, resize: Resize) -> Tensor:
     """Return the masked fraction of each cell of the model's square, f32 [T,1,side,side], of bool [T,H,W]."""
-    height, width = get_preprocess_shape(masks.shape[1], masks.shape[2], side, resize)
-    small = F.interpolate(torch.from_numpy(masks).float().unsqueeze(1), (height, width), mode="area")
-    return F.pad(small, (0, side - width, 0, side - height))
+    return _to_square(torch.from_numpy(masks).float(), side, resize, "area")
 
 
 def mask_pixels(masks: Bool, size: int, resize: Resize) -> Tensor:
     """Return the masks at the model's input size by nearest pixel, f32 [T,1,size,size], of bool [T,H,W]."""
-    height, width = get_preprocess_shape(masks.shape[1], masks.shape[2], size, resize)
-    bytes_ = torch.from_numpy(masks).to(torch.uint8).unsqueeze(1)
-    near = F.interpolate(bytes_, (height, width), mode="nearest-exact").float()
-    return F.pad(near, (0, size - width, 0, size - height))
+    return _to_square(torch.from_numpy(masks).to(torch.uint8), size, resize, "nearest-exact").float()
 
 
 def cell_labels(labels: U8, side: int, resize: Resize) -> Tensor:
     """Return the class at the center of each cell, int64 [T,side,side]; `UNLABELED` in the padding."""
-    height, width = get_preprocess_shape(labels.shape[1], labels.shape[2], side, resize)
-    near = F.interpolate(torch.from_numpy(labels).unsqueeze(1), (height, width), mode="nearest-exact")
-    return F.pad(near, (0, side - width, 0, side - height), value=UNLABELED).squeeze(1).long()
+    cells = _to_square(torch.from_numpy(labels), side, resize, "nearest-exact", padding=UNLABELED)
+    return cells.squeeze(1).long()
+
+
+def _to_square(maps: Tensor, side: int, resize: Resize, mode: str, padding: int = 0) -> Tensor:
+    """Resize maps [T,H,W] as frames are resized, and fill up the square, [T,1,side,side]."""
+    height, width = get_preprocess_shape(maps.shape[1], maps.shape[2], side, resize)
+    small = F.interpolate(maps.unsqueeze(1), (height, width), mode=mode)
+    return F.pad(small, (0, side - width, 0, side - height), value=padding)
 
 
 def _cat(parts: Sequence[Tensor | None]) -> Tensor | None:

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
+from yaml import YAMLError
 
 from save_avs.errors import UsageError
 from save_avs.models.config import SaveConfig
@@ -103,10 +106,6 @@ def load_recipe(
     Raises:
         RecipeError: on a missing file, an unknown key, or a value out of range: one line each.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
     path, raw = _find(Path(path)), None
     try:
         config = _read(path, ())
@@ -130,8 +129,6 @@ def load_recipe(
 
 def _read(path: Path, extended_by: tuple[Path, ...]) -> Any:
     """Read a recipe and merge it over what it extends."""
-    from omegaconf import OmegaConf
-
     if not path.is_file():
         where = f" (extended by {extended_by[-1]})" if extended_by else ""
         names = ", ".join(sorted(known.stem for known in RECIPES.glob("*.yaml")))

@@ -13,6 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+import yaml
+
 from save_avs._extras import package_version
 from save_avs._files import atomic_write
 from save_avs._text import json_document
@@ -25,8 +28,6 @@ GIT_TIMEOUT_S = 10.0  # a repository on a sleeping disk must not hold up a train
 
 def write_run_record(recipe: Recipe, *, processes: int = 1) -> None:
     """Write both files into the run's folder; environment.json gets one more session each time."""
-    import yaml
-
     header = f"# Recipe as resolved by save-avs {package_version()}; run it with `save-avs train`.\n"
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
     session = describe_session(recipe, processes=processes)
@@ -45,8 +46,6 @@ def read_sessions(out: Path) -> list[dict[str, Any]]:
 
 def describe_session(recipe: Recipe, *, processes: int) -> dict[str, Any]:
     """Return the command, the pretrained weights, the machine and the software of this process."""
-    import torch
-
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),

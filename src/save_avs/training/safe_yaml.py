@@ -1,14 +1,10 @@
 """Safe YAML: aliases, which can unfold without end, and deep nesting are refused before anything is built."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import yaml
 
 from save_avs.errors import UsageError
-
-if TYPE_CHECKING:
-    from yaml import YAMLError
 
 _MAX_BYTES = 1 << 18
 _MAX_DEPTH = 50  # of nested collections
@@ -20,8 +16,6 @@ def read_yaml(path: Path) -> str:
     Raises:
         UsageError: when it is missing, too large, not UTF-8, not YAML, too deep, or has an alias.
     """
-    import yaml
-
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     try:
@@ -40,7 +34,7 @@ def read_yaml(path: Path) -> str:
     return text
 
 
-def _message(error: YAMLError) -> str:
+def _message(error: yaml.YAMLError) -> str:
     """Return what is wrong, and in which line."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     context = getattr(error, "context", None)
@@ -50,8 +44,6 @@ def _message(error: YAMLError) -> str:
 
 def _check(text: str) -> None:
     """Raise a ValueError or yaml.YAMLError for a document that cannot, or should not, be built."""
-    import yaml
-
     depth, is_mapping = 0, False
     for k, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         if k == 2:  # after the start of the stream and of the document

@@ -219,7 +219,7 @@ class Trainer:
             "frozen_checksum": self.frozen_checksum,
             "modules": trained_tensors(self.task.modules),
             **self.train_step.state_dict(),
-            "best": self.best.state_dict(),
+            "best": (self.best.value, self.best.step),
             "validated_step": self.validated_step,
             "metrics": self.metrics,
             "logger": self.logger.state_dict(),
@@ -240,7 +240,7 @@ class Trainer:
         if state is not None:
             load_trained_state(self.task.modules, state["modules"])
             self.train_step.load_state_dict(state)
-            self.best.load_state_dict(state["best"])
+            self.best.value, self.best.step = state["best"]
             self.step, self.validated_step = state["step"], state["validated_step"]
             self.metrics, self.failures.consecutive_skips = state["metrics"], state["consecutive_skips"]
             self.logger.message(f"resuming from step {self.step}")
