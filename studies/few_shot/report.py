@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from save_avs.evaluation.reference_results import published_results
+from save_avs.evaluation.report import published_results
 from save_avs.metrics.bootstrap_and_permutation import Difference
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName
 from save_avs.visualization.plots import PALETTE, style_axes

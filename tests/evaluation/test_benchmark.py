@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from save_avs.datasets import ClipMetadata
 from save_avs.errors import DataError, UsageError
 from save_avs.evaluation.benchmark import evaluate_clips
-from save_avs.evaluation.reference_results import published_results
+from save_avs.evaluation.report import published_results
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MaskMetric
 from save_avs.metrics.protocols import PROTOCOLS
 from save_avs.metrics.semantic_scores import CLASS_SUBSETS, SemanticMetric

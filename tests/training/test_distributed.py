@@ -16,8 +16,7 @@ from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.training.avs_task import AVSegmentationTask
 from save_avs.training.checkpoint import trained_tensors
 from save_avs.training.dataloader import micro_batch_items, split_evenly
-from save_avs.training.distributed import DistributedContext
-from save_avs.training.dtensor import full_tensor
+from save_avs.training.distributed import DistributedContext, full_tensor
 from save_avs.training.signals import InterruptedRunError
 from tests.support.distributed_run import run_together
 from tests.support.recording_callback import RecordingCallback, make_trainer

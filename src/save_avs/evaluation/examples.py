@@ -56,14 +56,11 @@ def pick_examples(source: MaskSource, clips: AVDataset, table: FrameTable) -> tu
 
 def _ranks_by_kind(count: int) -> dict[str, range]:
     """Ranks in the order from best to worst; of few clips each is shown once."""
-    each = min(EXAMPLES_PER_KIND, max(1, count // 3))
-    middle = (count - each) // 2
-    kinds = {
-        "best": range(min(each, count)),
-        "median": range(middle, middle + each),
-        "worst": range(count - each, count),
-    }
-    return kinds if count >= 3 else {"best": range(count)}
+    if count < 3:
+        return {"best": range(count)}
+    each = min(EXAMPLES_PER_KIND, count // 3)
+    starts = {"best": 0, "median": (count - each) // 2, "worst": count - each}
+    return {kind: range(start, start + each) for kind, start in starts.items()}
 
 
 def _predict_example(

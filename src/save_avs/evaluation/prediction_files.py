@@ -51,15 +51,11 @@ class StoredMask(NamedTuple):
 def read_header(path: Path, content: PngContent) -> MaskHeader:
     """Read what a file holds, without decoding its pixels; a DataError if it is broken or of another kind."""
     if path.suffix == ".npz":
-        with _open_npz(path) as arrays:
-            form, shape = _mask_array(path, arrays)
-            return MaskHeader(shape, form, _LABELS in arrays)
-    with open_image(path) as image:
-        _check_gray(path, image)
-        size = (image.height, image.width)
-        if image.mode in _WIDE_MODES:
-            return MaskHeader(size, "probs", False)
-        return MaskHeader(size, "probs" if content == "probability" else "mask", content == "labels")
+        return _npz_header(path)
+    with _open_gray(path) as image:
+        form = "probs" if image.mode in _WIDE_MODES or content == "probability" else "mask"
+        labeled = content == "labels" and image.mode not in _WIDE_MODES
+        return MaskHeader((image.height, image.width), form, labeled)
 
 
 def read_mask_file(path: Path, content: PngContent, classes: int) -> StoredMask:
@@ -78,10 +74,8 @@ def read_mask_file(path: Path, content: PngContent, classes: int) -> StoredMask:
     if content == "labels":
         labels = read_indices(path, classes)
         return StoredMask((labels > 0).astype(np.float32), "mask", labels)
-    with open_image(path) as image:
-        _check_gray(path, image)
-        pixels = np.asarray(image)
-        wide = image.mode in _WIDE_MODES
+    with _open_gray(path) as image:
+        pixels, wide = np.asarray(image), image.mode in _WIDE_MODES
     if wide or content == "probability":
         return StoredMask((pixels / (_FULL if wide else 255)).astype(np.float32), "probs", None)
     levels = np.unique(pixels)
@@ -108,29 +102,35 @@ def write_png(path: Path, probs: F32, *, binary: bool) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def _check_gray(path: Path, image: Image.Image) -> None:
-    if image.mode not in {"1", "L", "P", *_WIDE_MODES}:
-        raise DataError(f"{path}: image of mode {image.mode}; a predicted mask has one channel")
-
-
-Header = tuple[tuple[int, ...], np.dtype[Any]]
-
-
 @contextmanager
-def _open_npz(path: Path) -> Iterator[dict[str, Header]]:
-    """Yield shape and type of each array; they are checked against the size of the file."""
+def _open_gray(path: Path) -> Iterator[Image.Image]:
+    with open_image(path) as image:
+        if image.mode not in {"1", "L", "P", *_WIDE_MODES}:
+            raise DataError(f"{path}: image of mode {image.mode}; a predicted mask has one channel")
+        yield image
+
+
+def _npz_header(path: Path) -> MaskHeader:
+    """Read shape and type of each array; they are checked against the size of the file."""
+    arrays = {}
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            headers = {}
             for info in archive.infolist():
                 with archive.open(info) as member:
-                    headers[info.filename.removesuffix(".npy")] = _array_header(member, info.file_size)
+                    arrays[info.filename.removesuffix(".npy")] = _array_header(member, info.file_size)
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be read as NPZ ({first_line(error)})") from error
-    yield headers
+    forms: list[MaskForm] = [form for form in _FORMS if form in arrays]
+    if len(forms) != 1:
+        raise DataError(f"{path}: must hold one array named logits, probs or mask, has {', '.join(arrays)}")
+    full = arrays[forms[0]]
+    shape = full[1:] if len(full) == 3 and full[0] == 1 else full
+    if len(shape) != 2 or 0 in shape:
+        raise DataError(f"{path}: '{forms[0]}' must be [height, width], is {list(full)}")
+    return MaskHeader((shape[0], shape[1]), forms[0], _LABELS in arrays)
 
 
-def _array_header(member: Any, size: int) -> Header:
+def _array_header(member: Any, size: int) -> tuple[int, ...]:
     version = npy.read_magic(member)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
@@ -138,23 +138,11 @@ def _array_header(member: Any, size: int) -> Header:
     shape, _, dtype = read(member)
     if dtype.hasobject or math.prod(shape) * dtype.itemsize > min(size, _MAX_BYTES):
         raise ValueError("an array of objects, or larger than its file")
-    return shape, dtype
-
-
-def _mask_array(path: Path, arrays: dict[str, Header]) -> tuple[MaskForm, tuple[int, int]]:
-    forms: list[MaskForm] = [form for form in _FORMS if form in arrays]
-    if len(forms) != 1:
-        raise DataError(f"{path}: must hold one array named logits, probs or mask, has {', '.join(arrays)}")
-    shape = arrays[forms[0]][0]
-    shape = shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
-    if len(shape) != 2 or 0 in shape:
-        raise DataError(f"{path}: '{forms[0]}' must be [height, width], is {list(arrays[forms[0]][0])}")
-    return forms[0], (shape[0], shape[1])
+    return shape
 
 
 def _read_npz(path: Path, classes: int) -> StoredMask:
-    with _open_npz(path) as headers:
-        form, shape = _mask_array(path, headers)
+    shape, form, _ = _npz_header(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             values = arrays[form].reshape(shape)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from save_avs._files import atomic_write, read_regular
 from save_avs._text import json_document
-from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip
+from save_avs.datasets.image_and_video_clips import ClipDataset, ImageSequenceClip
 from save_avs.errors import DataError, UsageError, first_problem
 from save_avs.evaluation.forward import (
     FrameBatch,
@@ -237,10 +237,6 @@ def _match_files(
     return {place: found[name][0] for place, name in names.items()}
 
 
-def _frame_size(entry: ClipEntry) -> Shape:
-    return entry.frame_size() if isinstance(entry, ImageSequenceClip) else (0, 0)
-
-
 def _problem(text: str, names: Sequence[str]) -> str:
     more = ", ..." if len(names) > _NAMED else ""
     return f"{len(names)} {text} ({', '.join(names[:_NAMED])}{more})" if names else ""
@@ -254,7 +250,8 @@ def _check_sizes(
     side, count = squares.most_common(1)[0] if squares else (0, 0)
     side = side if 2 * count >= len(shapes) else 0
     odd = [place for place, shape in shapes.items() if shape != (side, side)]
-    frames = {i: _frame_size(clips.entries[i]) for i in {i for i, _ in odd}}
+    entries = {i: clips.entries[i] for i, _ in odd}
+    frames = {i: clip.frame_size() for i, clip in entries.items() if isinstance(clip, ImageSequenceClip)}
     wrong = [place for place in odd if shapes[place] != frames[place[0]]]
     if wrong:
         texts = []

@@ -3,21 +3,45 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import yaml
 
 from save_avs._files import atomic_write
 from save_avs._text import json_document, markdown_table
 from save_avs.evaluation.examples import ExampleFrame, draw_examples
-from save_avs.evaluation.reference_results import TEST_CLIPS, PublishedResult, published_results
 from save_avs.metrics.bootstrap_and_permutation import Estimate
 from save_avs.metrics.mask_metrics import ClipTable, MetricName
 from save_avs.metrics.protocols import FrameScoring, ScoringProtocol
 from save_avs.metrics.semantic_scores import CLASS_SUBSETS, ClassSubset, SemanticTable
 
 VERSION = 1
+
+
+@dataclass(frozen=True)
+class PublishedResult:
+    """A paper's result on a data set, from ``reference_results.yaml``; none of them was measured again."""
+
+    method: str  # name and venue
+    miou: float  # percent, as printed
+    f: float | None = None  # percent; None if the paper has none
+    # code that scored it, as far as it is known
+    protocol: str = "the benchmark's public code; the batch size is not stated"
+    caveat: str = ""  # for comparisons with our scores
+
+
+_RESULTS: dict[str, dict[str, Any]] = yaml.safe_load(
+    files("save_avs.evaluation").joinpath("reference_results.yaml").read_text("utf-8")
+)
+
+
+def published_results(kind: Literal["masks", "labels"], data: str, split: str) -> tuple[PublishedResult, ...]:
+    """Return the published results of a test split: for masks, or for the label maps of AVSBench-semantic."""
+    rows = _RESULTS.get(data, {}).get(kind, ()) if split == "test" else ()
+    return tuple(PublishedResult(**row) for row in rows)
 
 
 @dataclass(frozen=True)
@@ -168,7 +192,8 @@ def _heading(info: EvaluationInfo) -> str:
             f"\n\n**{len(info.skipped)} broken clips were left out**: the scores are of fewer clips than "
             "the benchmark has."
         )
-    official = TEST_CLIPS.get(info.data, info.clips) if info.split == "test" else info.clips
+    test_clips = _RESULTS.get(info.data, {}).get("clips", info.clips)
+    official = test_clips if info.split == "test" else info.clips
     if official != info.clips:
         text += (
             f"\n\n**Not the benchmark's test split**: it has {official} clips, this run scored "

@@ -56,8 +56,7 @@ def fast_cpu_precisions() -> tuple[Precision, ...]:
 
 def load_candidates(folder: Path) -> dict[Key, SAVE | ForwardFn]:
     """Load a saved model in every installed runtime and fast precision; torch's as `SAVE`."""
-    model = load_folder(folder)
-    found = torch_candidates(model)
+    found = torch_candidates(load_folder(folder))
     for name, precision in _runtimes():
         found[name, precision] = open_runtime(name, folder, precision)
     return found
@@ -110,11 +109,7 @@ def measure_speed(
         for key, candidate in candidates.items()
         if isinstance(candidate, SAVE)
     }
-    peaks = {
-        precision: PeakMatmul(dtype)
-        for precision, dtype in DTYPES.items()
-        if precision in fast_cpu_precisions()
-    }
+    peaks = {precision: PeakMatmul(DTYPES[precision]) for precision in fast_cpu_precisions()}
     runs = {"/".join(key): partial(time_call, run) for key, run in (models | encoders).items()}
     seconds = time_interleaved(runs | peaks, rounds)
     flops = {"model": sum(profile.flops.values())}

@@ -19,8 +19,7 @@ from save_avs.training.checkpoint_files import (
     read_tensors,
     save_state,
 )
-from save_avs.training.distributed import DistributedContext
-from save_avs.training.dtensor import copy_into, full_tensor
+from save_avs.training.distributed import DistributedContext, copy_into, full_tensor
 
 KEYS = {
     "step",

@@ -1,4 +1,4 @@
-"""Distributed training: one process, or as many as torchrun started, with DDP or FSDP2."""
+"""Distributed training with DDP or FSDP2: one process, or as many as torchrun started; sharded tensors."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from save_avs.errors import SaveAvsError, UsageError
@@ -128,3 +129,29 @@ def _shard(module: nn.Module, device: str, world_size: int) -> nn.Module:
             fully_shard(part, mesh=mesh)
     fully_shard(module, mesh=mesh)
     return module
+
+
+def full_tensor(tensor: Tensor) -> Tensor:
+    """Gather a tensor on the CPU; a collective, so every process must call it."""
+    tensor = tensor.detach()
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu()
+
+
+def local_tensor(tensor: Tensor) -> Tensor:
+    """Return this process's shard, sharing its memory; the tensor itself where it is not sharded."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+@torch.no_grad()
+def copy_into(tensor: Tensor, value: Tensor) -> None:
+    """Copy a value, sharded or not, into a tensor; a RuntimeError if their shapes differ."""
+    if tensor.shape != value.shape:
+        raise RuntimeError(f"{list(value.shape)} does not fit {list(tensor.shape)}")
+    tensor.copy_(shard_like(tensor, value))
+
+
+def shard_like(tensor: Tensor, value: Tensor) -> Tensor:
+    """Shard a full value as a tensor of the same shape is sharded; one that is sharded already stays so."""
+    if not isinstance(tensor, DTensor) or isinstance(value, DTensor):
+        return value
+    return distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.dtensor import copy_into, local_tensor
+from save_avs.training.distributed import copy_into, local_tensor
 
 
 class EMA:

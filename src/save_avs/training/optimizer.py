@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from save_avs.training.dtensor import shard_like
+from save_avs.training.distributed import shard_like
 
 MUON_MODULES = "image_encoder.blocks."
 
