@@ -18,7 +18,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from save_avs.cli import app
+from save_avs.cli import make_program
 from save_avs.cli._console import iter_commands
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +91,8 @@ def _site_path(path: str) -> str:
 
 def command_page() -> str:
     """Format the help of every command: arguments, options and examples."""
-    sections = (_section(words, command) for words, command in iter_commands(typer.main.get_command(app)))
+    program = typer.main.get_command(make_program())
+    sections = (_section(words, command) for words, command in iter_commands(program))
     return "\n".join(
         ["# Command line\n\nThe output of `save-avs COMMAND --help` for every command.\n", *sections]
     )

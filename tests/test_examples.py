@@ -17,7 +17,7 @@ from typer.main import get_command
 
 import save_avs
 from save_avs._extras import models_folder
-from save_avs.cli import app
+from save_avs.cli import make_program
 
 ROOT = Path(__file__).parents[1]
 SHOWN = [getattr(save_avs, name) for name in save_avs.__all__ if name != "__version__"]
@@ -99,7 +99,8 @@ def test_cluster_examples_name_options_that_exist():
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
     words = shlex.split(job["spec"]["entrypoint"])
     assert words[:2] == ["save-avs", "batch"]
-    options = {option for parameter in get_command(app).commands["batch"].params for option in parameter.opts}
+    command = get_command(make_program("batch")).commands["batch"]
+    options = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("-")} <= options
     groups = [
         job["spec"]["rayClusterSpec"]["headGroupSpec"],

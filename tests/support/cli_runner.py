@@ -7,10 +7,10 @@ from typing import Any
 
 import typer
 
-from save_avs.cli import app
+from save_avs.cli import make_program
 from save_avs.cli._console import iter_commands
 
-PROGRAM: Any = typer.main.get_command(app)
+PROGRAM: Any = typer.main.get_command(make_program())
 COMMANDS = dict(iter_commands(PROGRAM))
 
 

@@ -1,33 +1,14 @@
-"""The command line: one module per command, each light to import; torch is imported when a command runs."""
+"""The command line: one module per command, imported when it is called; torch is imported when it runs."""
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 
-from save_avs.cli import (
-    batch,
-    bench,
-    data,
-    data_check,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    live,
-    masks,
-    models,
-    params,
-    prompt,
-    segment,
-    serve,
-    teach,
-    train,
-    weights,
-)
 from save_avs.cli._console import make_app, print_line
 from save_avs.cli._exit import run_app
 
@@ -66,44 +47,66 @@ Examples:
   save-avs weights fetch sam-vit-b
 """
 
-app = make_app(
-    HELP,
-    {
-        "segment": segment.segment,
-        "live": live.live,
-        "batch": batch.batch,
-        "demo": demo.demo,
-        "eval": evaluate.evaluate,
-        "teach": teach.teach,
-        "train": train.train,
-        "validate": train.validate,
-        "serve": serve.serve,
-        "bench": bench.bench,
-        "doctor": doctor.doctor,
-        "export": export.export,
-        "models": models.models,
-        "params": params.params,
-        "prompt": prompt.prompt,
-    },
-    name="save-avs",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {  # by name: module and function
+    "segment": "segment.segment",
+    "live": "live.live",
+    "batch": "batch.batch",
+    "demo": "demo.demo",
+    "eval": "evaluate.evaluate",
+    "teach": "teach.teach",
+    "train": "train.train",
+    "validate": "train.validate",
+    "serve": "serve.serve",
+    "bench": "bench.bench",
+    "doctor": "doctor.doctor",
+    "export": "export.export",
+    "models": "models.models",
+    "params": "params.params",
+    "prompt": "prompt.prompt",
+}
 _DATA = {
-    "check": data_check.check,
-    "features": data.features,
-    "shard": data.shard,
-    "compose": data.compose,
+    "check": "data_check.check",
+    "features": "data.features",
+    "shard": "data.shard",
+    "compose": "data.compose",
 }
 _WEIGHTS = {
-    "list": weights.list_weights,
-    "fetch": weights.fetch,
-    "verify": weights.verify,
-    "convert": weights.convert,
+    "list": "weights.list_weights",
+    "fetch": "weights.fetch",
+    "verify": "weights.verify",
+    "convert": "weights.convert",
 }
-app.add_typer(make_app(DATA_HELP, _DATA), name="data")
-app.add_typer(make_app(MASKS_HELP, {"convert": masks.convert}), name="masks")
-app.add_typer(make_app(WEIGHTS_HELP, _WEIGHTS), name="weights")
+GROUPS = {
+    "data": (DATA_HELP, _DATA),
+    "masks": (MASKS_HELP, {"convert": "masks.convert"}),
+    "weights": (WEIGHTS_HELP, _WEIGHTS),
+}
+
+
+def make_program(called: str = "") -> typer.Typer:
+    """Make the program; if ``called`` is one of its commands or groups, that one alone, which is faster."""
+    single = {called} & {*COMMANDS, *GROUPS}
+    app = make_app(
+        HELP,
+        _load(COMMANDS, single),
+        name="save-avs",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_program_options)
+    for name in single & {*GROUPS} if single else GROUPS:
+        help, commands = GROUPS[name]
+        app.add_typer(make_app(help, _load(commands)), name=name)
+    return app
+
+
+def _load(commands: Mapping[str, str], names: Collection[str] = ()) -> dict[str, Any]:
+    """Import the functions of the commands of these names, by default of all."""
+    paths = {name: path.split(".") for name, path in commands.items() if not names or name in names}
+    return {
+        name: getattr(import_module(f"{__name__}.{module}"), function)
+        for name, (module, function) in paths.items()
+    }
 
 
 def _print_version(wanted: bool) -> None:
@@ -114,8 +117,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def _options(
+def _program_options(
     version: Annotated[
         bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -127,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see ``run_app``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _set_threads(arguments)
-    return run_app(app, arguments, name="save-avs")
+    return run_app(make_program(*arguments[:1]), arguments, name="save-avs")
 
 
 def _set_threads(arguments: Sequence[str]) -> None:
