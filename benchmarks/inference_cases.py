@@ -15,8 +15,7 @@ from save_avs.models.precision import set_precision
 from save_avs.models.sam import PRESETS
 from save_avs.models.sam.cpu_kernels import has_onednn, pack_layers
 from save_avs.models.save import Precision
-from save_avs.runtimes.openvino_int8 import quantize_encoder
-from save_avs.runtimes.openvino_runtime import compile_config, to_openvino
+from save_avs.runtimes.openvino_runtime import compile_config, quantize_encoder, to_openvino
 
 Part = Literal["encoder", "model"]
 # "openvino" and "openvino-int8" run our model through OpenVINO.

@@ -17,9 +17,8 @@ from save_avs.inference.settings import SegmentationSettings
 from save_avs.models import build_save
 from save_avs.models.preprocess import MASK_THRESHOLD
 from save_avs.models.serialization import load_folder, read_license, save_model
-from save_avs.runtimes.export import export_model
+from save_avs.runtimes.export import TARGETS, export_model
 from save_avs.runtimes.export_check import read_check_chunk, reference_probabilities, run_check
-from save_avs.runtimes.export_targets import TARGETS
 from tests.support.sample_videos import make_video
 from tests.support.tiny_model import SAM, shake, tiny_config
 
@@ -83,7 +82,7 @@ def test_torch_export(exported, folder, capsys):
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 def test_onnx_and_openvino_exports(target, folder, clip, tmp_path):
-    for package in TARGETS[target].runtime.packages:
+    for package in TARGETS[target].packages:
         pytest.importorskip(package)
     export_model(folder, tmp_path / "out", to=target, check=clip)
     check_folder(tmp_path / "out", target)

@@ -15,7 +15,7 @@ from save_avs.errors import UsageError
 from save_avs.metrics.frame_scores import MIN_MASK_AGREEMENT, mask_agreement
 from save_avs.runtimes import load_model
 from save_avs.runtimes import registry as store
-from save_avs.runtimes.openvino_int8 import OpenVinoInt8
+from save_avs.runtimes.openvino_runtime import OpenVinoInt8
 from save_avs.synthesis.sample_streams import calibration_frames
 
 NAME = "openvino-int8"
@@ -75,7 +75,7 @@ QUANTIZE = """
 import numpy as np
 import openvino
 from openvino import opset13 as op
-from save_avs.runtimes.openvino_int8 import quantize_encoder
+from save_avs.runtimes.openvino_runtime import quantize_encoder
 
 draw = np.random.default_rng(0)
 

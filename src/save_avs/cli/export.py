@@ -41,8 +41,7 @@ def export(
     The folder holds the graph (frames and sound in, probabilities out), model.json, run.py, an example and a
     README. It appears only when its own runner gives the masks of PyTorch on the clip.
     """
-    from save_avs.runtimes.export import export_model
-    from save_avs.runtimes.export_targets import get_target
+    from save_avs.runtimes.export import export_model, get_target
 
     folder = output or Path("runs/export") / f"{Path(model).name}-{to}"
     if dry_run:

@@ -1,18 +1,24 @@
 """Export of a model to a self-contained folder: graph, facts, runner, example; checked before it appears."""
 
 import copy
+import io
 import platform
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch.export import ExportedProgram
 
-from save_avs._extras import models_folder
+from save_avs._extras import models_folder, require
 from save_avs._files import atomic_folder, atomic_write
 from save_avs._text import json_document
+from save_avs.errors import UsageError
 from save_avs.models.config import SaveConfig
 from save_avs.models.precision import set_precision
 from save_avs.models.preprocess import MASK_THRESHOLD
@@ -21,6 +27,7 @@ from save_avs.models.sam.sam import PIXEL_MEAN, PIXEL_STD
 from save_avs.models.save import Precision
 from save_avs.models.serialization import CARD as SOURCE_CARD
 from save_avs.models.serialization import load_folder, read_license
+from save_avs.runtimes import onnx_runtime, openvino_runtime
 from save_avs.runtimes.end_to_end_graph import INPUTS, LARGEST, OUTPUT, SMALLEST, trace_end_to_end
 from save_avs.runtimes.export_check import (
     ExportCheck,
@@ -28,11 +35,75 @@ from save_avs.runtimes.export_check import (
     reference_probabilities,
     run_check,
 )
-from save_avs.runtimes.export_targets import ExportTarget, get_target
+from save_avs.runtimes.interface import quiet_exporters
 from save_avs.runtimes.loading import find_model_folder
 
 ABOUT, RUNNER, CARD, EXAMPLE = "model.json", "run.py", "README.md", "example.npz"
 MODEL_CARD = "MODEL_CARD.md"  # the exported model's own, which says what it was trained on and its license
+PT2 = "model.pt2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportTarget:
+    """A format that a model can be exported to."""
+
+    name: str
+    write: Callable[[ExportedProgram, Path], None]  # writes a graph into a folder
+    file: str  # the graph's file
+    package: str  # what the runner imports besides numpy
+    packages: tuple[str, ...] = ()  # of the extra of its name, which write it
+    precisions: tuple[Precision, ...] = ("fp32",)  # OpenVINO in bf16: masks differ too much (docs/guides)
+
+
+def _write_openvino(program: ExportedProgram, folder: Path) -> None:
+    openvino_runtime.save_graph(openvino_runtime.to_openvino(program), folder, result=OUTPUT)
+
+
+def _write_torch(program: ExportedProgram, folder: Path) -> None:
+    data = io.BytesIO()  # writing to a file, torch ends the process when the disk is full
+    with quiet_exporters():
+        torch.export.save(program, data)
+    (folder / PT2).write_bytes(data.getbuffer())
+
+
+TARGETS: dict[str, ExportTarget] = {
+    target.name: target
+    for target in (
+        ExportTarget(
+            name="onnx",
+            write=partial(onnx_runtime.write_onnx, result=OUTPUT),
+            file=onnx_runtime.FILE,
+            package="onnxruntime",
+            packages=onnx_runtime.Onnx.packages,
+        ),
+        ExportTarget(
+            name="openvino",
+            write=_write_openvino,
+            file=openvino_runtime.FILE,
+            package="openvino",
+            packages=openvino_runtime.OpenVino.packages,
+        ),
+        ExportTarget(
+            name="torch", write=_write_torch, file=PT2, package="torch", precisions=("fp32", "bf16")
+        ),
+    )
+}
+
+
+def get_target(name: str, precision: str) -> tuple[ExportTarget, Precision]:
+    """The target of that name and the precision, with its packages checked.
+
+    Raises:
+        UsageError: when no target has that name, its packages are missing, or it lacks the precision.
+    """
+    if name not in TARGETS:
+        raise UsageError(f"cannot export to '{name}': choose one of {', '.join(TARGETS)}")
+    target = TARGETS[name]
+    require(name, *target.packages)
+    for supported in target.precisions:
+        if supported == precision:
+            return target, supported
+    raise UsageError(f"exports to {name} support {', '.join(target.precisions)}, not {precision}")
 
 
 def export_model(
@@ -96,7 +167,6 @@ def _describe(config: SaveConfig, target: ExportTarget, precision: Precision) ->
     """The contents of model.json, without the check."""
     frames, waveforms = INPUTS
     frontend = config.frontend
-    runtime_packages = target.runtime.packages if target.runtime else ()
     return {
         "version": 1,
         "model": config.name,
@@ -118,7 +188,7 @@ def _describe(config: SaveConfig, target: ExportTarget, precision: Precision) ->
         },
         "classes": config.classes,
         "made_by": {
-            **{package: version(package) for package in ("save-avs", "torch", *runtime_packages)},
+            **{package: version(package) for package in ("save-avs", "torch", *target.packages)},
             "python": platform.python_version(),
         },
     }

@@ -94,10 +94,11 @@ def save_pretrained(
         UsageError: when the model cannot be saved, or the report is none.
         SaveAvsError: when the Hub refuses it or cannot be reached.
     """
-    save_model(model, save_directory, **_card_metadata(model_card_kwargs or {}))
-    if not push_to_hub:
-        return None
-    return _push(Path(save_directory), repo_id or Path(save_directory).name, **push_to_hub_kwargs)
+    metadata = dict(model_card_kwargs or {})
+    if report := metadata.pop("eval_report", None):
+        metadata["eval_results"] = report_results(report)
+    folder = save_model(model, save_directory, **metadata)
+    return push_folder(folder, repo_id or folder.name, **push_to_hub_kwargs) if push_to_hub else None
 
 
 def push_to_hub(
@@ -137,8 +138,8 @@ def push_to_hub(
         SaveAvsError: when the Hub refuses it or cannot be reached.
     """
     with TemporaryDirectory() as folder:
-        save_model(model, folder, **_card_metadata(model_card_kwargs or {}))
-        return _push(
+        save_pretrained(model, folder, model_card_kwargs=model_card_kwargs)
+        return push_folder(
             Path(folder),
             repo_id,
             commit_message=commit_message,
@@ -150,17 +151,6 @@ def push_to_hub(
             ignore_patterns=ignore_patterns,
             delete_patterns=delete_patterns,
         )
-
-
-def _push(folder: Path, repo_id: str, *, branch: str | None = None, **options: Any) -> str:
-    return push_folder(folder, repo_id, revision=branch, **options)
-
-
-def _card_metadata(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = dict(kwargs)
-    if report := metadata.pop("eval_report", None):
-        metadata["eval_results"] = report_results(report)
-    return metadata
 
 
 def report_results(report: str | Path) -> list["EvalResult"]:

@@ -32,25 +32,18 @@ class Onnx:
         write_onnx(trace_model(model), folder)
 
     def open(self, folder: Path, precision: Precision) -> InferenceSession:
-        """Load it into a session."""
-        return OnnxSession(folder / FILE)
-
-
-class OnnxSession:
-    """A session of ONNX Runtime on the CPU."""
-
-    def __init__(self, file: Path) -> None:
+        """Load it into a session on the CPU."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         # waiting threads sleep: decoding and encoding need the cores too
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        self._inputs = [field.name for field in self._session.get_inputs()]
+        session = onnxruntime.InferenceSession(folder / FILE, options, providers=["CPUExecutionProvider"])
+        names = [field.name for field in session.get_inputs()]
 
-    def __call__(self, images: Tensor, log_mel: Tensor) -> Tensor:
-        """Images u8 [B,3,S,S], log-mel f32 [B,1,T,F] -> logits f32 [B,1,M,M]."""
-        inputs = dict(zip(self._inputs, (images.numpy(), log_mel.numpy()), strict=True))
-        (logits,) = self._session.run(None, inputs)
-        return torch.from_numpy(logits)
+        def run(images: Tensor, log_mel: Tensor) -> Tensor:
+            inputs = dict(zip(names, (images.numpy(), log_mel.numpy()), strict=True))
+            return torch.from_numpy(session.run(None, inputs)[0])
+
+        return run

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from save_avs._extras import require
@@ -21,8 +21,7 @@ from save_avs.models.save import Precision, Resize
 from save_avs.models.serialization import CONFIG, WEIGHTS, load_folder, read_config
 from save_avs.runtimes.interface import InferenceSession, Runtime, is_installed
 from save_avs.runtimes.onnx_runtime import Onnx
-from save_avs.runtimes.openvino_int8 import OpenVinoInt8
-from save_avs.runtimes.openvino_runtime import OpenVino
+from save_avs.runtimes.openvino_runtime import OpenVino, OpenVinoInt8
 from save_avs.weights.cache import cache_dir
 from save_avs.weights.identity import sha256_of
 
@@ -121,21 +120,20 @@ class RuntimeTiming(BaseModel):
     ms: float
 
 
-class _Timings(BaseModel):
-    timings: tuple[RuntimeTiming, ...]
+_TIMINGS = TypeAdapter(list[RuntimeTiming])
 
 
 def save_timings(folder: Path, timings: Sequence[RuntimeTiming]) -> Path:
     """Write the timings of a model folder on this machine, and return the file."""
     file = _timings_file(folder)
-    atomic_write(file, _Timings(timings=tuple(timings)).model_dump_json(indent=2) + "\n")
+    atomic_write(file, _TIMINGS.dump_json(list(timings), indent=2) + b"\n")
     return file
 
 
 def fastest_runtime(folder: Path, precision: Precision) -> str | None:
     """The fastest runtime for a model in a precision, of those installed; None if it was not measured."""
     try:
-        timings = _Timings.model_validate_json(_timings_file(folder).read_bytes()).timings
+        timings = _TIMINGS.validate_json(_timings_file(folder).read_bytes())
     except (OSError, ValidationError):
         return None
     missing = [name for name, runtime in RUNTIMES.items() if not is_installed(runtime)]

@@ -128,7 +128,13 @@ def _bar_reporting_to(on_bytes: OnBytes) -> type:
 
 
 def push_folder(
-    folder: Path, name: str, *, private: bool | None = None, token: str | None = None, **options: Any
+    folder: Path,
+    name: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    branch: str | None = None,
+    **options: Any,
 ) -> str:
     """Upload a model folder as a commit of a repository, created if there is none; return its URL.
 
@@ -137,6 +143,7 @@ def push_folder(
         name: owner/name, or a name of your own account.
         private: of a new repository; None for the account's default.
         token: instead of HF_TOKEN.
+        branch: to commit to, else ``main``.
         options: of ``HfApi.upload_folder``.
 
     Raises:
@@ -147,7 +154,7 @@ def push_folder(
     api = HfApi(token=token)
     try:
         created = api.create_repo(name, private=private, exist_ok=True)
-        return str(api.upload_folder(repo_id=created.repo_id, folder_path=folder, **options))
+        return str(api.upload_folder(repo_id=created.repo_id, folder_path=folder, revision=branch, **options))
     except Exception as error:
         if getattr(error, "errno", None):
             raise
