@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from save_avs.cli import main
-from save_avs.cli.evaluate import model_label
+from save_avs.cli._evaluation import model_label
 from save_avs.models.serialization import save_model
 from studies.cli import main as studies_main
 from tests.support.tiny_corpus import make_corpus

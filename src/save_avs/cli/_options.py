@@ -21,9 +21,9 @@ def complete_models(incomplete: str) -> list[str]:
 
 def complete_weights(incomplete: str) -> list[tuple[str, str]]:
     """Complete pretrained weights, with their descriptions."""
-    from save_avs.weights.registry import PRETRAINED_WEIGHTS
+    from save_avs.weights.registry import pretrained_weights
 
-    return [(w.name, w.description) for w in PRETRAINED_WEIGHTS.values() if w.name.startswith(incomplete)]
+    return [(w.name, w.description) for w in pretrained_weights().values() if w.name.startswith(incomplete)]
 
 
 DryRun = Annotated[
@@ -88,14 +88,19 @@ def check_new_folder(output: Path) -> None:
         raise UsageError(f"{output} already exists: remove it, or name another folder")
 
 
+def check_overwrite(output: Path | None, overwrite: bool, kind: str = "folder") -> None:
+    """Raise a UsageError if an output is given, exists and may not be replaced."""
+    if output is not None and output.exists() and not overwrite:
+        raise UsageError(f"{output} already exists: name another {kind}, or add --overwrite")
+
+
 def resolve_output_dir(output: Path | None, default: Path, *, overwrite: bool) -> Path:
     """Return the folder for a report: ``output``, or the next free name like ``default``.
 
     A UsageError says that ``output`` exists and may not be overwritten.
     """
+    check_overwrite(output, overwrite)
     if output is not None:
-        if output.exists() and not overwrite:
-            raise UsageError(f"{output} already exists: name another folder, or add --overwrite")
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output} is not a folder")
         return output

@@ -1,18 +1,17 @@
 """`save-avs eval`: metrics of models with intervals, on a dataset of clips or on composed scenes."""
 
-from __future__ import annotations
-
-from contextlib import ExitStack
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
-from save_avs._text import json_document
-from save_avs.cli._console import plural, print_block, print_info, print_line
-from save_avs.cli._evaluate_by_sound import evaluate_on_real, evaluate_on_scenes
-from save_avs.cli._mask_files import MaskFiles
+from save_avs.cli._evaluation import (
+    EvaluationRun,
+    MaskFiles,
+    evaluate_by_sound,
+    evaluate_on_clips,
+    model_label,
+)
 from save_avs.cli._options import (
     AsJson,
     Device,
@@ -24,11 +23,7 @@ from save_avs.cli._options import (
     reject_options,
     resolve_output_dir,
 )
-from save_avs.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from save_avs.datasets.image_and_video_clips import ClipDataset
-    from save_avs.evaluation.report import BenchmarkReport
+from save_avs.errors import UsageError
 
 SCENES, REAL = "scenes", "real"
 DEFAULT_CORPUS, DEFAULT_SCENES, SCENES_SEED = Path("corpora/tuxpaint"), 600, 2024
@@ -160,139 +155,18 @@ def evaluate(
         reject_options({"--corpus": corpus, "--scenes": scenes}, "--data scenes")
         if root is None:
             raise UsageError(f"--data {data} requires --root DIR, the folder containing the dataset")
-    default = Path("runs/eval", "-".join([*map(model_label, [*models, *map(str, masks)]), data, split]))
-    folder = resolve_output_dir(output, default, overwrite=overwrite)
-    common: dict[str, Any] = {"folder": folder, "overwrite": overwrite, "dry_run": dry_run}
-    run = {"device": device, "precision": precision}
+    label = "-".join([*map(model_label, [*models, *map(str, masks)]), data, split])
+    folder = resolve_output_dir(output, Path("runs/eval", label), overwrite=overwrite)
+    run = EvaluationRun(folder, overwrite, dry_run, device, precision)
     if data == SCENES or root is None:
         seed = SCENES_SEED if seed is None else seed
         source, number = corpus or DEFAULT_CORPUS, scenes or DEFAULT_SCENES
-        return evaluate_on_scenes(models[0], source, split, number, seed, run, **common)
+        return evaluate_by_sound(run, models[0], source, split=split, scenes=number, seed=seed)
     if data == REAL:
-        return evaluate_on_real(models[0], Path(root), seed or 0, run, **common)
+        return evaluate_by_sound(run, models[0], Path(root), split=split, scenes=None, seed=seed or 0)
     settings = {"protocols": protocols or list(DEFAULT_PROTOCOLS), "size": size, "batch_size": batch}
     settings |= {"seed": seed or 0, "broken": "skip" if skip_broken else "stop"}
-    files = MaskFiles(masks, masks_hold or "mask", save_masks, mask_format or "npz", overwrite)
-    files.check(models)
-    common |= {"as_json": as_json, "published": as_published}
-    return _evaluate_on_clips(models, files, data, root, split, settings, run, **common)
-
-
-def _evaluate_on_clips(
-    models: list[str],
-    files: MaskFiles,
-    data: str,
-    root: str,
-    split: str,
-    settings: dict[str, Any],
-    run: dict[str, str],
-    *,
-    as_json: bool,
-    published: bool,
-    folder: Path,
-    overwrite: bool,
-    dry_run: bool,
-) -> int:
-    """Score all models and folders of masks, compare them with the first, write and print the reports."""
-    from save_avs._files import atomic_folder, atomic_write
-    from save_avs.datasets import as_published, available_splits, open_dataset
-    from save_avs.evaluation.comparison import compare
-    from save_avs.evaluation.predictions import open_predictions
-    from save_avs.metrics.protocols import get_protocols
-    from save_avs.runtimes.loading import find_model_folder
-
-    get_protocols(settings["protocols"], settings["size"])
-    for model in models:
-        find_model_folder(model)
-    clips = open_dataset(data, root, split)
-    clips = as_published(clips) if published else clips
-    others = [open_dataset(data, root, s) for s in available_splits(data, root) if files.read and s != split]
-    names = _unique_names([*models, *map(str, files.read)])
-    content: Any = files.content
-    masks = {
-        name: open_predictions(path, clips, content=content, others=others)
-        for name, path in list(names.items())[len(models) :]
-    }
-    if dry_run:
-        plan = {"models": models, "masks": list(map(str, files.read)), "data": data, "split": split}
-        plan |= {"clips": len(clips), "folder": str(folder)}
-        line = f"would evaluate {', '.join(names)} on {plural(len(clips), 'clip')} of {data} {split}"
-        print_block(json_document(plan)) if as_json else print_line(f"{line} -> {folder}")
-        return 0
-    reports = {}
-    with ExitStack() as stack:
-        for name, path in names.items():
-            title = f"{name} on {data}"
-            if name in masks:
-                reports[name] = _score(masks[name], clips, settings, title)
-                continue
-            part = stack.enter_context(files.open_writer(name if len(models) > 1 else None))
-            reports[name] = _run_and_score(path, run, clips, settings, title, part, files.file_format)
-    (first, reference), *rest = reports.items()
-    comparisons = [compare(reference, report, names=(first, name)) for name, report in rest]
-    compared = [comparison.as_json() for comparison in comparisons]
-    with atomic_folder(folder, overwrite=overwrite) as part:
-        for name, report in reports.items():
-            report.save(part / name if rest else part)
-        if comparisons:
-            atomic_write(part / "comparison.json", json_document({"comparisons": compared}))
-            atomic_write(part / "comparison.md", "\n".join(comparison.table() for comparison in comparisons))
-    if as_json:
-        shown = {name: report.as_json() for name, report in reports.items()}
-        print_block(json_document({"folder": str(folder), "reports": shown, "comparisons": compared}))
-    else:
-        for part in (*reports.values(), *comparisons):
-            print_block(part.table())
-        print_line(f"report: {folder}")
-        if files.written is not None:
-            print_line(f"masks: {files.written}")
-    return DataError.exit_code if any(report.info.skipped for report in reports.values()) else 0
-
-
-def _run_and_score(
-    model: str,
-    run: dict[str, str],
-    clips: ClipDataset,
-    settings: dict[str, Any],
-    title: str,
-    folder: Path | None,
-    file_format: Any,
-) -> BenchmarkReport:
-    """Score a model, and write its masks into a folder if there is one."""
-    from save_avs.cli._models import load_and_announce
-    from save_avs.evaluation.predictions import PredictionWriter
-
-    network = load_and_announce(model, **run)
-    if folder is not None:
-        settings = settings | {"on_outputs": PredictionWriter(folder, clips, network, file_format).add}
-    return _score(network, clips, settings, title)
-
-
-def _score(source: Any, clips: ClipDataset, settings: dict[str, Any], title: str) -> BenchmarkReport:
-    from save_avs.cli._progress import VideoProgress
-    from save_avs.evaluation.benchmark import evaluate_clips
-
-    with VideoProgress(title) as progress:
-        report = evaluate_clips(source, clips, progress=progress.update, **settings)
-        for reason in report.info.skipped:
-            progress.warn(f"left out: {reason}")
-    info = report.info
-    speed = info.frames / max(info.seconds, 1e-9)
-    print_info(f"{plural(info.frames, 'frame')} in {info.seconds:.1f} s, {speed:.1f} fps")
-    return report
-
-
-def model_label(model: str) -> str:
-    """Return a short name of a model: its folder's name; run and stage of ``RUN/STAGE/model``."""
-    path = Path(model).resolve()
-    return "-".join(path.parts[-3:-1]) if path.name == "model" else path.name
-
-
-def _unique_names(models: list[str]) -> dict[str, str]:
-    """Return the models by short names, which get a number where they would be equal."""
-    names: dict[str, str] = {}
-    for model in models:
-        label = model_label(model)
-        free = (label if n == 1 else f"{label}-{n}" for n in count(1))
-        names[next(name for name in free if name not in names)] = model
-    return names
+    files = MaskFiles(masks, masks_hold or "mask", save_masks, mask_format or "npz")
+    return evaluate_on_clips(
+        run, models, files, data, root, split, settings=settings, published=as_published, as_json=as_json
+    )

@@ -21,6 +21,7 @@ from save_avs.cli._options import (
     Runtime,
     Threshold,
     ToneMap,
+    check_overwrite,
 )
 from save_avs.errors import UsageError
 
@@ -76,8 +77,7 @@ def live(
     for name, seconds in (("--duration", duration), ("--timeout", timeout)):
         if seconds is not None and not 0 < seconds < 1e9:
             raise UsageError(f"{name} must be a number of seconds above 0, not {seconds:g}")
-    if overlay is not None and overlay.exists() and not overwrite:
-        raise UsageError(f"{overlay} already exists: name another file, or add --overwrite")
+    check_overwrite(overlay, overwrite, "file")
 
     from save_avs.cli._models import load_and_announce
     from save_avs.inference.streaming import stream

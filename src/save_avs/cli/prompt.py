@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from save_avs.cli._console import print_line
-from save_avs.cli._options import Device, DryRun, Overwrite, output_folder
+from save_avs.cli._options import Device, DryRun, Overwrite, check_overwrite, output_folder
 from save_avs.errors import UsageError
 
 UNSURE = 0.3  # predicted IoU below which a mask is doubtful
@@ -53,8 +53,7 @@ def prompt(
     target = output or Path("runs/prompt") / f"{image.stem}.png"
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: the output must be named .png, as in mask.png")
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} already exists: name another file, or add --overwrite")
+    check_overwrite(target, overwrite, "file")
     if dry_run:
         print_line(f"would segment {image} with {model} -> {target}")
         return 0
