@@ -50,8 +50,8 @@ class _InterruptedError(Exception):
     """The connection failed; another attempt may continue from there."""
 
 
-class _RangeError(Exception):
-    """The server has no bytes in the requested range."""
+class _RangeError(_InterruptedError):
+    """The server has no bytes in the requested range, which begins behind the end of its file."""
 
 
 def download(
@@ -144,12 +144,12 @@ def _attempt(url: str, part: Path, *, size: int | None, on_bytes: OnBytes, timeo
                 part.write_bytes(b"")  # first, so that old bytes never belong to a new origin
             check_free_space(part.parent, (total or 0) - _length(part))
             origin = FileOrigin(url, _validator(response.headers), total)
-            _write_origin(part, origin)
+            atomic_write(_origin_file(part), json.dumps(vars(origin)))
             _receive(response, part, total=total, on_bytes=on_bytes)
             return origin
-    except _RangeError as error:
+    except _RangeError:
         discard_partial(part)
-        raise _InterruptedError("the server has a shorter file by now") from error
+        raise
 
 
 @contextmanager
@@ -161,8 +161,8 @@ def _response(request: urllib.request.Request, timeout: float) -> Iterator[Any]:
             yield response
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # the range starts behind the end
-            raise _RangeError from error
+        if error.code == 416:
+            raise _RangeError("the server has a shorter file by now") from error
         if error.code in _RETRIED:
             raise _InterruptedError(f"the server answers {error.code} ({error.reason})") from error
         reason = "redirects in circles" if 300 <= error.code < 400 else error.reason
@@ -221,11 +221,6 @@ def _validator(headers: Any) -> str | None:
 
 def _origin_file(part: Path) -> Path:
     return part.with_name(part.name + ".json")
-
-
-def _write_origin(part: Path, origin: FileOrigin) -> None:
-    if not _origin_file(part).exists() or _read_origin(part, origin.url) != origin:
-        atomic_write(_origin_file(part), json.dumps(vars(origin)))
 
 
 def _read_origin(part: Path, url: str) -> FileOrigin | None:

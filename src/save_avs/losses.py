@@ -51,25 +51,12 @@ def soft_iou_loss(
     normalizer: float | Tensor | None = None,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Return the soft IoU loss, reduced as `bce_loss`.
+    """Return the soft IoU loss, with the arguments, result and errors of `bce_loss`.
 
-    It is 1 - (sum p t + smooth) / (sum (p + t - p t) + smooth) per frame. ``smooth`` is in pixels. A
+    It is 1 - (sum p t + smooth) / (sum (p + t - p t) + smooth) per frame. ``smooth`` is in pixels, above 0. A
     frame without a sounding object has the loss S / (S + smooth), S the sum of its probabilities: 0 for
     an empty prediction. Its gradient, smooth / (S + smooth)^2, matters only once few pixels are left:
     until then cross-entropy has to empty the frame.
-
-    Args:
-        logits: [B,1,M,M].
-        targets: [B,1,M,M], 1 for sounding objects.
-        has_mask: bool [B], the annotated frames.
-        normalizer: what the sum is divided by; the number of annotated frames (at least 1) by default.
-        smooth: added above and below the fraction; positive.
-
-    Returns:
-        f32 scalar; 0, with a gradient of 0, when no frame is annotated.
-
-    Raises:
-        ValueError: when shapes do not match.
 
     Source: the soft IoU of SAMA-AVS (arXiv 2305.11019); the smoothing is ours.
     """
@@ -81,15 +68,9 @@ def soft_iou_loss(
 
 
 def save_loss(
-    logits: Tensor,
-    targets: Tensor,
-    has_mask: Tensor,
-    normalizer: float | Tensor | None = None,
+    logits: Tensor, targets: Tensor, has_mask: Tensor, normalizer: float | Tensor | None = None
 ) -> SaveLoss:
-    """SAVE's loss: cross-entropy plus soft IoU; see `bce_loss` and `soft_iou_loss` for shapes.
-
-    Raises:
-        ValueError: when shapes do not match.
+    """SAVE's loss: cross-entropy plus soft IoU, with the arguments and errors of `bce_loss`.
 
     Source: SAVE (arXiv 2407.02004) names the two terms; weights 1:1 from SAMA-AVS.
     """
@@ -106,11 +87,8 @@ def class_loss(
     Args:
         logits: [B,K,M,M], background first.
         labels: int64 [B,M,M]; `UNLABELED` for pixels of unknown class.
-        has_mask: bool [B], the annotated frames.
-        normalizer: what the sum is divided by; the number of annotated frames (at least 1) by default.
-
-    Returns:
-        f32 scalar; 0, with a gradient of 0, when no frame is annotated.
+        has_mask: as of `bce_loss`.
+        normalizer: as of `bce_loss`.
 
     Raises:
         ValueError: when shapes do not match.

@@ -105,42 +105,35 @@ class AVSample:
 
     def __post_init__(self) -> None:
         """Check shapes and types."""
-        t, h, w = self.frames.shape[:3]
-        frames_fit = self.frames.shape == (t, h, w, 3) and self.frames.dtype == np.uint8
-        masks_fit = self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_
-        flags_fit = self.has_mask.shape == self.valid.shape == (t,)
-        _require(frames_fit, f"{self.name}: frames must be uint8 [T,H,W,3]")
-        log_mel_fits = self.log_mel.ndim == 3 and len(self.log_mel) == t
-        _require(log_mel_fits, f"{self.name}: log_mel must be [T,frames,bands]")
-        _require(masks_fit, f"{self.name}: masks must be bool [T,H,W]")
-        _require(flags_fit, f"{self.name}: has_mask and valid must be [T]")
-        labels_fit = self.labels is None or self.labels.shape == (t, h, w)
-        _require(labels_fit, f"{self.name}: labels must be [T,H,W]")
-        features_fit = self.features is None or (self.features.ndim == 2 and len(self.features) == t)
-        _require(features_fit, f"{self.name}: features must be [T,D]")
+        frames, labels, features = self.frames, self.labels, self.features
+        t, h, w = frames.shape[:3]
+        for fits, message in (
+            (frames.shape == (t, h, w, 3) and frames.dtype == np.uint8, "frames must be uint8 [T,H,W,3]"),
+            (self.log_mel.ndim == 3 and len(self.log_mel) == t, "log_mel must be [T,frames,bands]"),
+            (self.masks.shape == (t, h, w) and self.masks.dtype == np.bool_, "masks must be bool [T,H,W]"),
+            (self.has_mask.shape == self.valid.shape == (t,), "has_mask and valid must be [T]"),
+            (labels is None or labels.shape == (t, h, w), "labels must be [T,H,W]"),
+            (features is None or (features.ndim == 2 and len(features) == t), "features must be [T,D]"),
+        ):
+            _require(fits, f"{self.name}: {message}")
 
 
 @dataclass(frozen=True)
 class AVBatch:
     """Frames of several clips, flattened, each with the log-mel patch around it.
 
-    Attributes:
-        images: u8 [B,3,S,S], RGB 0..255; the model normalizes.
-        log_mel: f32 [B,1,frames,bands].
-        masks: f32 [B,1,M,M], 1 in sounding objects.
-        has_mask: bool [B]; losses and metrics use only these frames.
-        names: B names of clips, for messages.
-        labels: int64 [B,M,M], class of each cell, 0 for the background; None when only masks are known.
-        features: f32 [B,D], embeddings by the audio backbone, if all clips have them; else None.
+    Fields are of the type Any: importing torch would slow down `save-avs --help`.
     """
 
-    images: Any  # torch.Tensor; importing torch would slow down `save-avs --help`
-    log_mel: Any
-    masks: Any
-    has_mask: Any
-    names: tuple[str, ...]
-    labels: Any = None
-    features: Any = None
+    images: Any  # u8 [B,3,S,S], RGB 0..255; the model normalizes
+    log_mel: Any  # f32 [B,1,frames,bands]
+    masks: Any  # f32 [B,1,M,M], 1 in sounding objects
+    has_mask: Any  # bool [B]; losses and metrics use only these frames
+    names: tuple[str, ...]  # B names of clips, for messages
+    labels: Any = (
+        None  # int64 [B,M,M], class of each cell, 0 for the background; None when only masks are known
+    )
+    features: Any = None  # f32 [B,D], embeddings by the audio backbone, if all clips have them
 
     def __post_init__(self) -> None:
         """Check that all lengths are equal."""

@@ -43,22 +43,13 @@ class ServiceLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker is started with.
+    """What every worker is started with."""
 
-    Attributes:
-        models: names or folders, as ``load_model`` takes them.
-        device, precision, runtime: as ``load_model`` takes them.
-        limits: of the service.
-        prompt_model: a SAM that answers prompts on images, as ``load_prompt_model`` takes it; None for none.
-        hosts: from which videos may be fetched.
-        json_logs: log JSON lines.
-    """
-
-    models: tuple[str, ...]
+    models: tuple[str, ...]  # names or folders, as ``load_model`` takes them, and the next three
     device: str = "auto"
     precision: str = "auto"
     runtime: str = "auto"
     limits: ServiceLimits
-    prompt_model: str | None = None
-    hosts: tuple[str, ...] = ()
+    prompt_model: str | None = None  # a SAM that answers prompts on images, as ``load_prompt_model`` takes it
+    hosts: tuple[str, ...] = ()  # from which videos may be fetched
     json_logs: bool = False

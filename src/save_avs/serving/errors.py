@@ -23,6 +23,7 @@ STATUSES = {
     "store_unavailable": 503,  # the job database cannot be reached
     "disk_full": 507,  # not enough disk space for the video
 }
+DISK_FULL = "This server's disk is full: try again later."
 
 
 class ServiceError(SaveAvsError):
@@ -31,16 +32,6 @@ class ServiceError(SaveAvsError):
     def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.code, self.retry_after = code, retry_after
-
-
-def _shortage(error: OSError) -> ServiceError | None:
-    """The answer to a request for which there was no space, handle or memory; None for other errors."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ServiceError("disk_full", "This server's disk is full: try again later.")
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        text = "This server has no file handles or memory left: try again later."
-        return ServiceError("overloaded", text, retry_after=5)
-    return None
 
 
 def error_content(code: str, message: str) -> dict[str, dict[str, str]]:
@@ -78,9 +69,13 @@ async def _known(request: Request, error: Exception) -> Response:
 
 
 async def _system(request: Request, error: Exception) -> Response:
+    """Answer a request for which there was no space, handle or memory."""
     assert isinstance(error, OSError)
-    if problem := _shortage(error):
-        return await _known(request, problem)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return await _known(request, ServiceError("disk_full", DISK_FULL))
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        text = "This server has no file handles or memory left: try again later."
+        return await _known(request, ServiceError("overloaded", text, retry_after=5))
     raise error
 
 

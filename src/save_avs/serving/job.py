@@ -100,30 +100,19 @@ class JobError(BaseModel):
 
 
 class Job(BaseModel):
-    """One video, images with their sound, or image with a prompt, on its way through the service.
-
-    Attributes:
-        id: unguessable; anyone who knows it may see, cancel and delete the job.
-        name: file name of the video, sound or image, as its sender called it.
-        frames: how many images there are in place of a video.
-        options: of a video, or the prompt on an image.
-        url: where the video is fetched from; None when it was uploaded.
-        created, started, ended: seconds since 1970; None until it happens.
-        attempts: how often it was started; more than once after a server or a worker was killed.
-        warnings: one line per remarkable property of the video.
-    """
+    """One video, images with their sound, or image with a prompt, on its way through the service."""
 
     id: str = Field(default_factory=lambda: secrets.token_hex(16), pattern=ID_PATTERN)
-    name: str
-    frames: int = 0
-    url: str | None = None
+    name: str  # file name of the video, sound or image, as its sender called it
+    frames: int = 0  # how many images there are in place of a video
+    url: str | None = None  # where the video is fetched from; None when it was uploaded
     options: JobOptions | PromptOptions
     state: JobState = JobState.ACCEPTED
-    created: float = Field(default_factory=time.time)
+    created: float = Field(default_factory=time.time)  # seconds since 1970, as the next two
     started: float | None = None
     ended: float | None = None
-    attempts: int = 0
-    warnings: list[str] = []
+    attempts: int = 0  # more than 1 after a server or a worker was killed
+    warnings: list[str] = []  # one line per remarkable property of the video
     error: JobError | None = None
 
 
@@ -154,17 +143,11 @@ class JobProgress(BaseModel):
 
 
 class JobRecord(Job):
-    """A job as the store holds it.
+    """A job as the store holds it."""
 
-    Attributes:
-        run: drawn by the server that runs it, or ran it last.
-        cancel: its owner wants it to stop.
-        progress: of the current run, as its server last reported it.
-    """
-
-    run: str | None = None
-    cancel: bool = False
-    progress: JobProgress | None = None
+    run: str | None = None  # drawn by the server that runs it, or ran it last
+    cancel: bool = False  # its owner wants it to stop
+    progress: JobProgress | None = None  # of the current run, as its server last reported it
 
     @property
     def current_progress(self) -> JobProgress:

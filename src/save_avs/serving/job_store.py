@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from save_avs._extras import require
 from save_avs.errors import UsageError
-from save_avs.serving.errors import ServiceError
+from save_avs.serving.errors import DISK_FULL, ServiceError
 from save_avs.serving.job import Job, JobError, JobProgress, JobRecord, JobState
 
 MAX_ATTEMPTS = 3  # a job whose server or worker was killed this often may be the reason
@@ -115,7 +115,7 @@ class JobStore:
         except SQLAlchemyError as error:
             text = str(getattr(error, "orig", error)).strip().partition("\n")[0]
             if "disk is full" in text or "No space left" in text:
-                raise ServiceError("disk_full", "This server's disk is full: try again later.") from error
+                raise ServiceError("disk_full", DISK_FULL) from error
             raise ServiceError("store_unavailable", f"No access to the jobs: {text}.") from error
 
     def _rows(self, statement: Any) -> Sequence[sa.Row[Any]]:
