@@ -8,9 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
-from save_avs import diagnostics
-from save_avs.cli import main
-from save_avs.diagnostics import Diagnostic
+from save_avs.cli import doctor, main
+from save_avs.cli.doctor import Diagnostic
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +49,18 @@ def test_lines_end_with_a_verdict_and_weights_not_fetched_are_no_failure(capsys)
 
 
 def test_an_extra_with_missing_packages_has_its_pip_line(monkeypatch):
-    monkeypatch.setattr(diagnostics, "extras", lambda: {"some": ["nowhere>=2"], "other": ["av"]})
-    monkeypatch.setattr(diagnostics, "install_line", "pip install {}".format)
-    assert list(diagnostics._extras()) == [
+    monkeypatch.setattr(doctor, "extras", lambda: {"some": ["nowhere>=2"], "other": ["av"]})
+    monkeypatch.setattr(doctor, "install_line", "pip install {}".format)
+    assert list(doctor._extras()) == [
         Diagnostic("extras", "other", f"av {version('av')}"),
         Diagnostic("extras", "some", None, hint="pip install some"),
     ]
 
 
 def test_without_h264_the_verdict_is_a_failure(monkeypatch, capsys):
-    monkeypatch.setattr(diagnostics, "check_codecs", lambda: {"H.264": "no such encoder", "AAC": None})
+    monkeypatch.setattr(
+        "save_avs.video.codecs.check_codecs", lambda: {"H.264": "no such encoder", "AAC": None}
+    )
     assert main(["doctor"]) == 1
     out, err = capsys.readouterr()
     assert err == "save-avs: H.264 cannot be written (no such encoder): reinstall av\n"

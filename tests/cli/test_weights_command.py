@@ -12,7 +12,7 @@ import torch
 
 from save_avs.cli import main
 from save_avs.models.sam import load_sam
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
+from save_avs.weights.registry import PretrainedWeights, WeightsFile, pretrained_weights
 from tests.support.tiny_model import tiny_model
 
 
@@ -35,7 +35,7 @@ def known(sam: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = PretrainedWeights(
         name="small", description="a small SAM", files=(file,), sha256_source="a manifest", license="none"
     )
-    monkeypatch.setitem(PRETRAINED_WEIGHTS, "small", known)
+    monkeypatch.setitem(pretrained_weights(), "small", known)
 
 
 def fails(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
@@ -53,7 +53,7 @@ def test_the_list_names_all_and_where_hashes_come_from(cache, capsys):
     assert main(["weights", "list"]) == 0
     out = capsys.readouterr().out
     assert f"cache: {cache}" in out
-    assert all(f"\n{name}: " in out for name in PRETRAINED_WEIGHTS)
+    assert all(f"\n{name}: " in out for name in pretrained_weights())
     assert out.count("from a third party's manifest") == 3 and out.count("in the cache") == 1
     assert "288.6 MB; Apache-2.0; in the cache" in out
 

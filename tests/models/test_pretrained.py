@@ -17,7 +17,7 @@ from save_avs.models.sam.checkpoint import load_sam
 from save_avs.models.serialization import init_from_folder, load_folder, read_config
 from save_avs.runtimes import load_model
 from save_avs.weights.identity import identify_file
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, WeightsFile
+from save_avs.weights.registry import WeightsFile, pretrained_weights
 from tests.support.tiny_model import SAM, shake, tiny_batch, tiny_config, tiny_model
 
 TRAINABLE = ["adapter", "audio_adapter", "mask_decoder"]
@@ -158,8 +158,10 @@ class TestFinding:
     def test_message_for_known_weights_says_how_to_fetch_them(self, files, tmp_path, monkeypatch):
         sam = identify_file(files["sam"])
         file = WeightsFile(file="sam.pth", url="", size=sam.size, sha256=sam.sha256)
-        known = PRETRAINED_WEIGHTS["sam-vit-b"]
-        monkeypatch.setitem(PRETRAINED_WEIGHTS, "sam-vit-b", type(known)(**{**vars(known), "files": (file,)}))
+        known = pretrained_weights()["sam-vit-b"]
+        monkeypatch.setitem(
+            pretrained_weights(), "sam-vit-b", type(known)(**{**vars(known), "files": (file,)})
+        )
         folder = save_model(trained(files), tmp_path / "model")
         assert read_config(folder).pretrained.sam.name == "sam-vit-b"
         with pytest.raises(UsageError, match=r"weights sam-vit-b .*run `save-avs weights fetch sam-vit-b`"):

@@ -18,7 +18,7 @@ from save_avs.models.sam import PRESETS
 from save_avs.models.weights_inspection import Inspection, describe_sam, inspect_weights
 from save_avs.weights.cache import write_record
 from save_avs.weights.identity import identify_file
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
+from save_avs.weights.registry import PretrainedWeights, WeightsFile, pretrained_weights
 from tests.support.tiny_model import shake, tiny_config, tiny_model
 
 
@@ -131,7 +131,7 @@ class TestKnown:
         known = PretrainedWeights(
             name="mine", description="", files=(file,), sha256_source="a manifest", license=""
         )
-        monkeypatch.setitem(PRETRAINED_WEIGHTS, "mine", known)
+        monkeypatch.setitem(pretrained_weights(), "mine", known)
         return known
 
     def test_recognized_by_sha256_under_any_name(self, sam, published):

@@ -17,7 +17,7 @@ from save_avs._download import RetryPolicy
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import read_record, record_path
 from save_avs.weights.fetch import FetchedFile, fetch_weights
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
+from save_avs.weights.registry import PretrainedWeights, WeightsFile, pretrained_weights
 from tests.support.file_server import FileServer, cut, serving, stall, status, well
 
 QUICK = RetryPolicy(timeout=0.4, attempts=2, backoff=0.01)
@@ -197,7 +197,7 @@ class TestSources:
     def test_a_mirror_that_holds_the_files_under_their_names(self, content, cache, tmp_path):
         save_file({"a": torch.ones(3)}, tmp_path / "model.safetensors")
         (tmp_path / "config.json").write_text('{"model_type": "sam"}')
-        known = PRETRAINED_WEIGHTS["sam-vit-b-hf"]
+        known = pretrained_weights()["sam-vit-b-hf"]
         files = fetch_weights(known, sources=[str(tmp_path)], offline=True)
         assert [file.path.name for file in files] == ["model.safetensors", "config.json"]
         assert json.loads(files[1].path.read_text()) == {"model_type": "sam"}
@@ -210,7 +210,7 @@ class TestSources:
         save_file({"a": torch.ones(3)}, tmp_path / "mine.safetensors")
         (tmp_path / "config.json").write_text("{}")
         sources = [str(tmp_path / "config.json"), str(tmp_path / "mine.safetensors")]
-        files = fetch_weights(PRETRAINED_WEIGHTS["sam-vit-b-hf"], sources=sources, offline=True)
+        files = fetch_weights(pretrained_weights()["sam-vit-b-hf"], sources=sources, offline=True)
         assert files[0].path.read_bytes() == (tmp_path / "mine.safetensors").read_bytes()
 
     @pytest.mark.parametrize("source", ["ftp://x/y.pth", "s3://x/y.pth", "data://x"])
@@ -235,7 +235,7 @@ def test_truncated_safetensors_is_refused(length, cache, tmp_path):
     whole = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(whole[:length])
-    line = refusal(PRETRAINED_WEIGHTS["sam-vit-l-hf"], sources=[str(tmp_path)])
+    line = refusal(pretrained_weights()["sam-vit-l-hf"], sources=[str(tmp_path)])
     assert "model.safetensors is not model.safetensors: it" in line
 
 

@@ -15,7 +15,7 @@ from save_avs.cli import main
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import read_record, resolve_weights
 from save_avs.weights.fetch import FetchedFile, fetch_weights
-from save_avs.weights.registry import PRETRAINED_WEIGHTS
+from save_avs.weights.registry import pretrained_weights
 from tests.support.hub_server import Hub, hub, use_hub, use_hub_cache
 
 NAME, REPOSITORY = "sam-vit-b-hf", "facebook/sam-vit-base"
@@ -44,7 +44,7 @@ def server(cache: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def fetch(**options) -> list[FetchedFile]:
-    return fetch_weights(PRETRAINED_WEIGHTS[NAME], **options)
+    return fetch_weights(pretrained_weights()[NAME], **options)
 
 
 def refusal(kind: type[SaveAvsError], cache: Path, **options) -> str:

@@ -21,10 +21,10 @@ def list_weights() -> int:
     """
     from save_avs.cli._progress import format_size
     from save_avs.weights.cache import cache_dir, cached_path
-    from save_avs.weights.registry import PRETRAINED_WEIGHTS
+    from save_avs.weights.registry import pretrained_weights
 
     print_line(f"cache: {cache_dir()}", end="\n\n")
-    for weights in PRETRAINED_WEIGHTS.values():
+    for weights in pretrained_weights().values():
         size = weights.weights.size
         fetched = all(cached_path(file, weights.name).is_file() for file in weights.files)
         shown = "size not published" if size is None else format_size(size)

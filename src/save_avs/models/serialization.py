@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
-from yaml import YAMLError
 
 from save_avs._files import atomic_path, atomic_write, read_regular
 from save_avs.errors import SaveAvsError, UsageError, first_problem
@@ -113,6 +112,7 @@ def _validated(values: Any, path: Path) -> SaveConfig:
 def read_license(folder: str | Path) -> str | None:
     """Return the license that a model card names in its metadata; None if there is none."""
     from huggingface_hub.repocard import metadata_load
+    from yaml import YAMLError
 
     try:
         return (metadata_load(Path(folder) / CARD) or {}).get("license")

@@ -17,7 +17,7 @@ from save_avs.models.serialization import is_save_folder, read_config
 from save_avs.weights.cache import find_weights, find_weights_file, read_record
 from save_avs.weights.file_check import detect_format, find_defect
 from save_avs.weights.identity import FileIdentity, identify_file
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, find_by_sha256
+from save_avs.weights.registry import find_by_sha256, pretrained_weights
 from save_avs.weights.state_dict import on_meta_device, read_state_dict, state_dict_mismatches
 from save_avs.weights.transformers_sam_keys import is_transformers_sam, remap_transformers_sam
 
@@ -67,7 +67,7 @@ def _match_published(file: Path, identity: FileIdentity) -> tuple[str, str | Non
     """Which published file it is, and what contradicts its name."""
     if (match := find_by_sha256(identity)) is not None:
         return f"{match.name} ({match.sha256_source})", None
-    same_name = [weights for weights in PRETRAINED_WEIGHTS.values() if weights.weights.file == file.name]
+    same_name = [weights for weights in pretrained_weights().values() if weights.weights.file == file.name]
     named = same_name[0] if len(same_name) == 1 else None
     if named is not None and (wrong := named.weights.find_mismatch(identity.size, identity.sha256)):
         return "", f"it is named like {named.name}, but {wrong}"

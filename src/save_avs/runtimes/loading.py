@@ -24,7 +24,7 @@ from save_avs.runtimes.registry import (
 )
 from save_avs.weights.cache import resolve_weights
 from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
-from save_avs.weights.registry import PRETRAINED_WEIGHTS
+from save_avs.weights.registry import pretrained_weights
 
 DEFAULT_MODEL = "save-small"
 BUNDLED = (DEFAULT_MODEL, "save-tiny")  # save-tiny, which the tests use, in a clone alone
@@ -99,7 +99,7 @@ def load_model(
 def load_prompt_model(name_or_path: str | Path, *, device: str = "auto") -> Sam | SAVE:
     """Load a model for ``segment_prompt``: a SAM by path or published name, or a SAVE as ``load_model``."""
     name, path = str(name_or_path), Path(name_or_path)
-    fetched = name in PRETRAINED_WEIGHTS and not path.exists()
+    fetched = name in pretrained_weights() and not path.exists()
     if fetched or path.is_file() or (path.is_dir() and not is_save_folder(path)):
         return load_sam(resolve_weights(name) if fetched else path).to(resolve_device(device))
     return load_model(name, device=device, precision="fp32")

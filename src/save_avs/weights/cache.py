@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from save_avs._files import atomic_write, read_regular
 from save_avs.errors import DataError, UsageError
 from save_avs.weights.identity import FileIdentity, identify_file, sha256_of
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, WeightsFile, find_by_sha256
+from save_avs.weights.registry import WeightsFile, find_by_sha256, pretrained_weights
 
 CACHE_VARIABLE = "SAVE_AVS_CACHE"
 RECORD_SUFFIX = ".identity.json"
@@ -74,9 +74,9 @@ def resolve_weights(given: str | Path) -> Path:
         UsageError: when there is none; for published weights, the message says how to fetch them.
     """
     path = Path(given)
-    if str(given) not in PRETRAINED_WEIGHTS or path.exists():
+    if str(given) not in pretrained_weights() or path.exists():
         return find_weights_file(path)
-    file = cached_path(PRETRAINED_WEIGHTS[str(given)].weights, str(given))
+    file = cached_path(pretrained_weights()[str(given)].weights, str(given))
     if not file.is_file():
         raise UsageError(f"{given} is not in {cache_dir()}: run `save-avs weights fetch {given}`")
     return file
@@ -105,8 +105,8 @@ def find_weights(wanted: FileIdentity, given: tuple[Path, ...] = ()) -> Path:
         if file.stat().st_size == wanted.size and sha256_of(file) == wanted.sha256:
             return file
     advice = f"give its path as pretrained, or put it into {cache_dir()}"
-    if wanted.name in PRETRAINED_WEIGHTS:
-        fetched = cached_path(PRETRAINED_WEIGHTS[wanted.name].weights, wanted.name)
+    if wanted.name in pretrained_weights():
+        fetched = cached_path(pretrained_weights()[wanted.name].weights, wanted.name)
         others += [fetched] if fetched.is_file() else []
         advice = f"run `save-avs weights fetch {wanted.name}`, or give its path as pretrained"
     if others:

@@ -18,7 +18,7 @@ from save_avs.weights.cache import cached_path, read_record, write_record
 from save_avs.weights.file_check import find_defect
 from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
 from save_avs.weights.identity import FileIdentity, sha256_of
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
+from save_avs.weights.registry import PretrainedWeights, WeightsFile, pretrained_weights
 
 _HTTP = ("http://", "https://")
 _RESUMABLE = ". The partial download was kept; run the command again to resume"
@@ -130,7 +130,7 @@ class _FileFetch:
                 if source != sources[-1]:
                     self.on_message(f"{error}; trying the next source")
         kind = next((type(error) for error in failures if isinstance(error, DataError)), type(failures[-1]))
-        alone = len(sources) == 1 and self.weights.name in PRETRAINED_WEIGHTS
+        alone = len(sources) == 1 and self.weights.name in pretrained_weights()
         hint = "; name another source with --from URL|FILE" if alone else ""
         raise kind("; ".join(map(str, failures)) + hint)
 

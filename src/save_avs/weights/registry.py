@@ -1,14 +1,13 @@
 """Pretrained weights that others publish: where to download them, and size, sha256 and license of each."""
 
+from functools import cache
 from importlib.resources import files
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from save_avs.errors import UsageError
 from save_avs.weights.identity import FileIdentity
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where PyYAML has libyaml
 _FIRST_DOWNLOAD = "no sha256 is published: it is recorded at the first download"
 
 
@@ -52,22 +51,24 @@ class PretrainedWeights(BaseModel):
         return self.files[0]
 
 
-def _read_registry() -> dict[str, PretrainedWeights]:
+@cache
+def pretrained_weights() -> dict[str, PretrainedWeights]:
+    """Return all published weights, by name."""
+    import yaml  # with which most commands need not wait
+
     text = (files("save_avs") / "weights" / "registry.yaml").read_text(encoding="utf-8")
-    published = map(PretrainedWeights.model_validate, yaml.load(text, Loader=_LOADER))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where PyYAML has libyaml
+    published = map(PretrainedWeights.model_validate, yaml.load(text, Loader=loader))
     return {weights.name: weights for weights in published}
-
-
-PRETRAINED_WEIGHTS = _read_registry()
 
 
 def get_pretrained_weights(name: str) -> PretrainedWeights:
     """Return published weights by name; an unknown name is a UsageError."""
-    if name not in PRETRAINED_WEIGHTS:
-        raise UsageError(f"Unknown weights '{name}': choose from {', '.join(PRETRAINED_WEIGHTS)}")
-    return PRETRAINED_WEIGHTS[name]
+    if name not in pretrained_weights():
+        raise UsageError(f"Unknown weights '{name}': choose from {', '.join(pretrained_weights())}")
+    return pretrained_weights()[name]
 
 
 def find_by_sha256(identity: FileIdentity) -> PretrainedWeights | None:
     """Return the published weights that have the sha256 of a file; None if there are none."""
-    return next((w for w in PRETRAINED_WEIGHTS.values() if w.weights.sha256 == identity.sha256), None)
+    return next((w for w in pretrained_weights().values() if w.weights.sha256 == identity.sha256), None)

@@ -8,7 +8,7 @@ from save_avs.errors import UsageError
 from save_avs.models.audio.compact import CompactBackbone
 from save_avs.models.audio.pretrained_backbone import AudioBackbone
 from save_avs.models.audio.registry import BACKBONES, backbone_class
-from save_avs.weights.registry import PRETRAINED_WEIGHTS
+from save_avs.weights.registry import pretrained_weights
 
 
 def log_mel(n: int, seed: int = 0) -> Tensor:
@@ -28,12 +28,12 @@ def test_backbone_interface(name: str) -> None:
         out = backbone(torch.zeros(3, 1, *backbone.frontend.shape))
     assert isinstance(backbone, AudioBackbone)
     assert out.shape == (3, backbone.dim)
-    assert all(published_weights in PRETRAINED_WEIGHTS for published_weights in backbone.published_weights)
+    assert all(published_weights in pretrained_weights() for published_weights in backbone.published_weights)
 
 
 def test_published_backbones_are_in_the_registry_of_weights() -> None:
     audio = {name for kind in BACKBONES.values() for name in kind.published_weights}
-    assert audio == {name for name in PRETRAINED_WEIGHTS if not name.startswith("sam-")}
+    assert audio == {name for name in pretrained_weights() if not name.startswith("sam-")}
 
 
 def test_unknown_name_lists_the_backbones() -> None:

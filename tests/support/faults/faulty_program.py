@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from save_avs.weights.identity import sha256_of
-from save_avs.weights.registry import PRETRAINED_WEIGHTS, PretrainedWeights, WeightsFile
+from save_avs.weights.registry import PretrainedWeights, WeightsFile, pretrained_weights
 
 if __name__ in ("__main__", "__mp_main__"):  # the second is what workers call the program they come from
     if limit := int(os.environ.get("FAULTS_ADDRESSES", "0")):
@@ -17,7 +17,7 @@ if __name__ in ("__main__", "__mp_main__"):  # the second is what workers call t
     if name := os.environ.get("FAULTS_PUBLISHED"):
         whole = Path(name)
         file = WeightsFile(file=whole.name, url="", size=whole.stat().st_size, sha256=sha256_of(whole))
-        PRETRAINED_WEIGHTS["published"] = PretrainedWeights(
+        pretrained_weights()["published"] = PretrainedWeights(
             name="published",
             description="weights of a test",
             files=(file,),

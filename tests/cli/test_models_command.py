@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from save_avs._text import markdown_table
 from save_avs.cli import main
+from save_avs.cli.models import load_cards
 from save_avs.runtimes.loading import BUNDLED, DEFAULT_MODEL, find_model_folder, load_model
-from save_avs.runtimes.model_cards import load_cards
 from tests.support.cli_runner import parse
 from tests.support.docs.code_blocks import ROOT
 
-CARDS = {card.name: card for card in load_cards()}
+CARDS = {card["name"]: SimpleNamespace(**card) for card in load_cards()}
 
 
 def test_page_shows_the_cards():
