@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from save_avs import _process
 from save_avs._process import (
     Channel,
     Completed,
@@ -59,7 +60,7 @@ def set_up(channel: Channel, counter: Path | None = None):
             case "progress":
                 for _ in range(8):
                     time.sleep(0.1)
-                    channel.heartbeat()
+                    channel.send(None)
             case "allocate":
                 held = bytearray(300_000_000)
                 held[::4096] = b"x" * len(held[::4096])
@@ -204,9 +205,10 @@ def test_a_child_that_dies_in_set_up_is_replaced_up_to_the_attempts(tmp_path):
     assert counter.stat().st_size == 2
 
 
-def test_a_set_up_that_hangs_times_out():
+def test_a_set_up_that_hangs_times_out(monkeypatch):
+    monkeypatch.setattr(_process, "_START_TIMEOUT", 0.3)
     with pytest.raises(WorkerStartError, match=r"was not ready after 0\.3 s"):
-        WorkerProcess(hang, start_timeout=0.3).start()
+        WorkerProcess(hang).start()
 
 
 def test_the_child_ends_with_its_parent(tmp_path):

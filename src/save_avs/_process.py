@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from math import inf
 from multiprocessing.connection import Connection
 from threading import Event, Lock, RLock, Thread
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import psutil
 
@@ -38,6 +38,7 @@ Result = TypeVar("Result")
 # A fresh interpreter: a forked copy of a process with threads, ours and torch's, may deadlock.
 _context = multiprocessing.get_context("spawn")
 _POLL = 0.05  # seconds between two checks of the limits
+_START_TIMEOUT = 600.0  # seconds that ``set_up`` may take
 _JOIN_TIMEOUT = 5.0  # seconds in which a process that closed its pipe must end
 
 
@@ -100,10 +101,6 @@ class Stopped:
 Failure = Raised | Died | TimedOut | MemoryExceeded | Stopped
 
 
-class _Message(NamedTuple):
-    value: Any
-
-
 class Channel:
     """The child's end of the pipe: what ``set_up`` and the handler may send, from any thread."""
 
@@ -112,14 +109,7 @@ class Channel:
         self._sending = Lock()
 
     def send(self, message: object) -> None:
-        """Send a message about the task; the parent passes it to ``on_message``."""
-        self._send(_Message(message))
-
-    def heartbeat(self) -> None:
-        """Report that the task makes progress."""
-        self._send(None)
-
-    def _send(self, message: object) -> None:
+        """Send a message about the task to the parent's ``on_message``; None only shows progress."""
         with self._sending:
             self._connection.send(message)
 
@@ -137,18 +127,10 @@ class WorkerProcess(Generic[Info, Task, Result]):
             Returns what the child reports about itself, and the handler of tasks.
         arguments: for ``set_up``; pickled, as tasks, results and messages are.
         start_attempts: how many children may die in ``set_up`` before ``start`` gives up.
-        start_timeout: seconds ``set_up`` may take.
     """
 
-    def __init__(
-        self,
-        set_up: SetUp[Info, Task, Result],
-        *arguments: Any,
-        start_attempts: int = 1,
-        start_timeout: float = 600.0,
-    ) -> None:
-        self._set_up, self._arguments = set_up, arguments
-        self._start_attempts, self._start_limits = start_attempts, Limits(seconds=start_timeout)
+    def __init__(self, set_up: SetUp[Info, Task, Result], *arguments: Any, start_attempts: int = 1) -> None:
+        self._set_up, self._arguments, self._start_attempts = set_up, arguments, start_attempts
         self._process: Any = None
         self._connection: Any = None
         self._ready: Completed[Info] | None = None
@@ -180,7 +162,7 @@ class WorkerProcess(Generic[Info, Task, Result]):
             for _ in range(self._start_attempts):
                 if not self._closed.is_set():
                     self._spawn()
-                match outcome := self._supervise(self._start_limits, stop):
+                match outcome := self._supervise(Limits(seconds=_START_TIMEOUT), stop):
                     case Completed():
                         self._ready = outcome
                         return outcome.value
@@ -253,8 +235,10 @@ class WorkerProcess(Generic[Info, Task, Result]):
                         return message
                     case Raised():
                         return message
-                    case _Message(value):
-                        on_message(value)
+                    case None:
+                        pass
+                    case _:
+                        on_message(message)
             return failure
         finally:
             if not completed:
@@ -308,11 +292,11 @@ def _run_child(connection: Connection, set_up: SetUp[Any, Any, Any], arguments: 
     with suppress(OSError):  # the parent has closed the pipe
         try:
             info, handler = set_up(channel, *arguments)
-            channel._send(Completed(info))
+            channel.send(Completed(info))
             while True:
-                channel._send(Completed(handler(connection.recv())))
+                channel.send(Completed(handler(connection.recv())))
         except Exception as error:
-            channel._send(_raised(error))
+            channel.send(_raised(error))
 
 
 def _end_with_parent() -> None:

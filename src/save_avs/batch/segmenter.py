@@ -151,7 +151,7 @@ def _set_up(
 
     torch.set_num_threads(1)
     model = load_model(model_name, pretrained=base_weights, **settings.loading)
-    return model.name, lambda video: _segment_video(model, settings, video, lambda *_: channel.heartbeat())
+    return model.name, lambda video: _segment_video(model, settings, video, lambda *_: channel.send(None))
 
 
 def _segment_video(
