@@ -37,11 +37,7 @@ def clip_paths(folder: PathT, *, instance: str, image: str, audio: str) -> ClipP
 
 
 def read_annotations(path: PurePath) -> list[dict[str, str]]:
-    """Read ``annotations.csv``: file names without suffix, class name and index, split.
-
-    Raises:
-        DataError: a row has not its nine columns, or none is named split.
-    """
+    """Read ``annotations.csv``: names without suffix, class name and index, split; a DataError if broken."""
     header, *rows = read_csv(path) or [[]]
     if "split" not in header or any(len(row) < _COLUMNS for row in (header, *rows)):
         raise DataError(f"{path}: must have {_COLUMNS} columns in each row, one of them named 'split'")
@@ -52,8 +48,7 @@ def read_annotations(path: PurePath) -> list[dict[str, str]]:
 def read_audio_names(path: PurePath) -> dict[str, list[str]]:
     """Read which audio files a class has: its index in the table to file names without suffix.
 
-    Raises:
-        DataError: it is missing, or is not a plain dictionary of lists of names.
+    A DataError if it is missing, or is not a plain dictionary of lists of names.
     """
     table = read_plain_pickle(path)
     if not isinstance(table, dict) or not all(_is_names(names) for names in table.values()):

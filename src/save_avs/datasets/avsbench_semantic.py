@@ -77,10 +77,8 @@ class LabelReader:
 def class_names(folder: PurePath) -> tuple[str, ...]:
     """Return the class names in the order of their indices, background first.
 
-    Without ``label2idx.json`` labels can be read all the same; classes are then named by number.
-
-    Raises:
-        DataError: the file does not number its names from 0.
+    Without ``label2idx.json`` labels can be read all the same; classes are then named by number. A DataError
+    if the file does not number its names from 0.
     """
     path = folder / CLASSES
     if not exists(path):

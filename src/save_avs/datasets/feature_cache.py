@@ -55,8 +55,7 @@ class FeatureCache:
     def open(cls, folder: str | Path, backbone: str | None = None) -> FeatureCache:
         """Open a cache for reading; the backbone is optional if there are features of only one.
 
-        Raises:
-            UsageError: there is no such cache, or it has no features of that backbone.
+        A UsageError if there is no such cache, or it has no features of that backbone.
         """
         folder = Path(folder)
         stored = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -101,11 +100,8 @@ def compute_features(
 ) -> int:
     """Compute the features of all clips that are not in the cache; returns the number of new ones.
 
-    Args:
-        clips: with the log-mel of the backbone's front-end.
-        backbone: log-mel [N,1,frames,bands] to features [N,D], in evaluation mode.
-        cache: where they are stored.
-        progress: called after each batch with the clips done and in all.
+    The backbone, in evaluation mode, takes the log-mel of its front-end, [N,1,frames,bands], to features
+    [N,D]. ``progress`` is called after each batch with the clips done and in all.
     """
     import torch
 

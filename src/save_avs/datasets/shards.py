@@ -91,8 +91,7 @@ INDEX_JSON = TypeAdapter(ShardIndex)
 def read_index(folder: PurePath) -> ShardIndex:
     """Read and check the index of a folder of shards.
 
-    Raises:
-        DataError: it is missing, of another version, or refers to files outside its shards.
+    A DataError if it is missing, of another version, or refers to files outside its shards.
     """
     path = folder / INDEX
     try:
@@ -163,9 +162,7 @@ def has_shards(root: PurePath) -> bool:
 def sharded_spec(spec: DatasetSpec, root: PurePath) -> DatasetSpec:
     """Return the spec of a data set that is stored in shards; its audio is what was written, never random.
 
-    Raises:
-        UsageError: the shards are of another data set.
-        DataError: the index is broken.
+    A UsageError if the shards are of another data set, a DataError if their index is broken.
     """
     index = read_index(root)
     if index.name != spec.name:

@@ -39,8 +39,7 @@ def data_path(location: str | PurePath) -> PurePath:
 def exists(path: PurePath) -> bool:
     """Whether a file of a data set exists; of one behind a URL that was not copied yet, a byte is read.
 
-    Raises:
-        UsageError: its server cannot be asked.
+    A UsageError if its server cannot be asked.
     """
     if (found := _place(path).exists()) or isinstance(path, Path):
         return found
@@ -71,9 +70,7 @@ def _ask(path: PurePath, question: Callable[[Any, str], Any]) -> Any:
 def read_file(path: PurePath, limit: int = -1) -> bytes:
     """Read a table of a data set, or its first ``limit`` bytes; one behind a URL is read there every time.
 
-    Raises:
-        OSError: it cannot be opened, or is not a regular file.
-        DataError: it is missing at its URL, or cannot be read there.
+    An OSError if it cannot be opened, or is not a regular file; a DataError if it cannot be read at its URL.
     """
     if isinstance(path, Path):
         with open_regular(path) as file:
@@ -95,10 +92,8 @@ def local_copy(path: PurePath, version: str = "", check: Callable[[Path], None] 
     """Return a local file with the content of a data set's file.
 
     A file behind a URL is copied into the cache when it is first needed, once for all processes of this
-    machine, after ``check`` accepted it. Another ``version`` is another copy.
-
-    Raises:
-        DataError: it is missing at its URL, or cannot be read there.
+    machine, after ``check`` accepted it. Another ``version`` is another copy. A DataError if it cannot be
+    read.
     """
     copy = _place(path, version)
     if copy != path and not copy.exists():
@@ -176,12 +171,7 @@ class ShardMember:
         return PurePosixPath(self.record.name).suffix
 
     def read_bytes(self) -> bytes:
-        """Read and verify the content.
-
-        Raises:
-            CorruptShardError: the shard is cut off or damaged here.
-            OSError: the shard cannot be read.
-        """
+        """Read and verify the content; a CorruptShardError if the shard is cut off or damaged here."""
         content = self.shard.read(self.record.offset, self.record.size)
         if len(content) != self.record.size or zlib.crc32(content) != self.record.crc:
             raise CorruptShardError(f"{self}: damaged; {_HINT}")
@@ -197,9 +187,7 @@ StoredFile = PurePath | ShardMember
 def open_file(file: StoredFile) -> IO[bytes]:
     """Open a shard member or a regular file to read bytes.
 
-    Raises:
-        OSError: it cannot be opened, or is not a regular file.
-        DataError: the member is damaged, or the file cannot be copied from its URL.
+    An OSError if it cannot be opened, or is not a regular file; a DataError if the member is damaged.
     """
     if isinstance(file, ShardMember):
         return io.BytesIO(file.read_bytes())
@@ -210,8 +198,7 @@ def open_file(file: StoredFile) -> IO[bytes]:
 def open_image(file: StoredFile) -> Iterator[Image.Image]:
     """Open an image from an untrusted source; the block decodes it.
 
-    Raises:
-        DataError: it is missing, broken, or so large that Pillow takes it for a decompression bomb.
+    A DataError if it is missing, broken, or so large that Pillow takes it for a decompression bomb.
     """
     try:
         with open_file(file) as stream, Image.open(stream) as image:

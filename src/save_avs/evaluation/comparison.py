@@ -92,15 +92,8 @@ def compare(
     """Compare two reports on the same clips, protocol by protocol, by `paired_difference`.
 
     Clips are drawn and swapped together with all others of their source video, with the first report's seed.
-
-    Args:
-        first: report of the reference model.
-        second: report of the model that is compared with it.
-        names: names of both in the table; by default the models' own.
-        permutations: most swaps drawn for a p value.
-
-    Raises:
-        ValueError: the reports are of different clips or protocols.
+    In the table both have their models' names, or ``names``. A ValueError if they are of different clips or
+    protocols.
     """
     ours, theirs = first.clip_scores, second.clip_scores
     if ours.names != theirs.names or first.info.data != second.info.data:

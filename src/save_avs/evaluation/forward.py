@@ -110,10 +110,8 @@ def _stack(frames: Sequence[tuple[Any, ...]]) -> FrameBatch:
 def run_model(model: FrameModel, batch: FrameBatch, *, labels: bool = False) -> tuple[Tensor, Tensor | None]:
     """Run a model in its own precision, on its own device.
 
-    Features that the data set provides replace the log-mel input, where the model takes features.
-
-    Returns:
-        Mask logits, f32 [B,M,M], and with ``labels`` class logits, f32 [B,K,M,M], else None.
+    Features that the data set provides replace the log-mel input, where the model takes features. Returns
+    mask logits, f32 [B,M,M], and with ``labels`` class logits, f32 [B,K,M,M], else None.
     """
     images, log_mel = batch.images.to(model.device), batch.log_mel.to(model.device)
     full: Any = model  # a SAVE; other models may have neither `encode` nor a semantic head

@@ -59,15 +59,9 @@ def read_header(path: Path, content: PngContent) -> MaskHeader:
 
 
 def read_mask_file(path: Path, content: PngContent, classes: int) -> StoredMask:
-    """Read a predicted mask.
+    """Read a predicted mask from an NPZ, or from a PNG, of which ``content`` says what it holds at 8 bits.
 
-    Args:
-        path: a PNG or an NPZ.
-        content: of an 8-bit PNG.
-        classes: how many there are, for labels.
-
-    Raises:
-        DataError: it is broken, or its values are not what they should be.
+    A DataError if it is broken, or its values, of labels those of ``classes``, are not what they should be.
     """
     if path.suffix == ".npz":
         return _read_npz(path, classes)

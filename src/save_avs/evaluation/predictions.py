@@ -179,8 +179,7 @@ def open_predictions(
 def mask_names(clips: ClipDataset) -> dict[Place, str]:
     """Return the path of each annotation in the data set's folder, without suffix, by clip and frame.
 
-    Raises:
-        UsageError: the data set has videos, whose frames are only known once they are read.
+    A UsageError if the data set has videos, whose frames are only known once they are read.
     """
     names = {}
     for i, entry in enumerate(clips.entries):

@@ -52,13 +52,8 @@ class Difference:
 def draw_clusters(sources: Sequence[str] | I64, resamples: int = RESAMPLES, seed: int = 0) -> I64:
     """Draw data sets of as many sources as there are, with replacement, each with all its clips.
 
-    Args:
-        sources: the source of each clip, [C].
-        resamples: data sets to draw, R.
-        seed: of the draws.
-
-    Returns:
-        Indices of clips, [R,longest], shorter rows filled up with `NO_CLIP`.
+    Of the source of each clip, [C], returns indices of clips, [resamples,longest], shorter rows filled up
+    with `NO_CLIP`.
     """
     cluster = _clusters(sources)
     members = np.argsort(cluster, kind="stable")  # clips, source by source
@@ -87,13 +82,9 @@ def score_with_interval(scorer: Scorer, sources: Sequence[str] | I64, draws: I64
 def bootstrap_mean(
     values: ArrayLike, sources: Sequence[str] | None = None, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Estimate:
-    """Mean and interval of the values that are not NaN; NaN when there are none.
+    """Mean and interval of the values, one per clip, [C], that are not NaN; NaN when there are none.
 
-    Args:
-        values: one per clip, [C].
-        sources: the source of each clip; by default each value is independent.
-        seed: of the draws.
-        resamples: data sets to draw.
+    Without ``sources``, that of each clip, each value is independent.
     """
     every = np.asarray(values, np.float64)
     known = ~np.isnan(every)

@@ -78,11 +78,7 @@ def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
 
 
 def check_frames(probs: Tensor, targets: Tensor) -> None:
-    """Check that probabilities and targets fit together.
-
-    Raises:
-        ValueError: when shapes or types are wrong, or a probability is NaN.
-    """
+    """Check that probabilities and targets fit together; a ValueError if not, or if a probability is NaN."""
     if probs.ndim != 3 or not probs.is_floating_point():
         raise ValueError(f"probs must be float [B,H,W], got {probs.dtype} {list(probs.shape)}")
     if targets.shape != probs.shape or targets.dtype != torch.bool:

@@ -88,11 +88,7 @@ class FrameTable(ScoreTable):
 
 
 class MaskMetric:
-    """Collects frames under one frame scoring.
-
-    Args:
-        scoring: threshold, and what F thresholds; frames must be resized already.
-    """
+    """Collects frames under one frame scoring; frames must be resized already."""
 
     def __init__(self, scoring: FrameScoring | None = None) -> None:
         self.scoring = scoring or FrameScoring()
@@ -138,8 +134,7 @@ class MaskMetric:
     def compute(self, protocol: ScoringProtocol) -> dict[MetricName, float]:
         """Return the mean IoU and F of all frames so far; NaN without a frame to score.
 
-        Raises:
-            ValueError: when the protocol scores frames in another way than this metric.
+        A ValueError if the protocol scores frames in another way than this metric.
         """
         wanted, own = protocol.scoring, self.scoring
         if (wanted.threshold, wanted.f_from_logits) != (own.threshold, own.f_from_logits):

@@ -71,8 +71,7 @@ PROTOCOLS = {
 def get_protocols(names: Iterable[str], size: int | None = None) -> tuple[ScoringProtocol, ...]:
     """Return protocols by name, without duplicates; ``size`` sets the side where it is configurable.
 
-    Raises:
-        UsageError: on an unknown name, and on a size that no protocol can use.
+    A UsageError on an unknown name, and on a size that no protocol can use.
     """
     unique = tuple(dict.fromkeys(names))
     if unknown := [name for name in unique if name not in PROTOCOLS]:

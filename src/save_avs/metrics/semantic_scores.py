@@ -31,11 +31,7 @@ class SemanticTable(ScoreTable):
 
 
 class SemanticMetric:
-    """Collects frames of label maps, a few sums of each.
-
-    Args:
-        classes: number of labels, including the background, 0.
-    """
+    """Collects frames of label maps of so many ``classes``, background included: a few sums of each."""
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
@@ -45,13 +41,8 @@ class SemanticMetric:
     def update(self, pred: Tensor, target: Tensor, clips: Sequence[int] | Tensor) -> None:
         """Add annotated frames; they need not come clip by clip.
 
-        Args:
-            pred: labels, int [B,H,W].
-            target: labels, int [B,H,W].
-            clips: index of each frame's clip in the data set.
-
-        Raises:
-            ValueError: when shapes are wrong, or a label is not one of the classes.
+        ``pred`` and ``target`` are labels, int [B,H,W]; ``clips`` is each frame's clip, by index in the data
+        set. A ValueError if shapes are wrong, or a label is not one of the classes.
         """
         indices = torch.as_tensor(clips, dtype=torch.int64).cpu()
         if pred.ndim != 3 or pred.shape != target.shape or indices.shape != pred.shape[:1]:

@@ -33,10 +33,7 @@ class AVSegmentationTask(Task):
     """Trains SAVE to segment sounding objects, and to classify them if the stage has a semantic weight.
 
     Validation follows the protocol ``dataset``: each annotated frame of ``val`` once, at its own size.
-
-    Args:
-        model: with a semantic head where ``stage.semantic_weight`` is above 0.
-        redraw: opens the clips of ``train`` for an epoch; None where they are the same in all.
+    ``redraw`` opens the clips of ``train`` for an epoch; None where they are the same in all.
     """
 
     collate = staticmethod(collate_clips)

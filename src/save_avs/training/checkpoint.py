@@ -53,10 +53,8 @@ class CheckpointManager:
     def save(self, state: dict[str, Any]) -> None:
         """Write a checkpoint, then delete the oldest ones; every process must call it.
 
-        Shards are written while training continues, until the next ``save`` or ``wait``.
-
-        Raises:
-            SaveAvsError: when it, or the one before, cannot be written; earlier ones stay as they are.
+        Shards are written while training continues, until the next ``save`` or ``wait``. A SaveAvsError if
+        it, or the one before, cannot be written; earlier ones stay as they are.
         """
         self.wait()
         path = self.folder / f"checkpoint-{state['step']:08}"
@@ -80,13 +78,9 @@ class CheckpointManager:
     def load(self, frozen: int, own: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
         """Return the newest intact checkpoint; None where there is no checkpoint at all.
 
-        Args:
-            frozen: checksum of the frozen weights.
-            own: returns the tensors that shards are read into.
-
-        Raises:
-            SaveAvsError: when all are damaged, or the newest intact one is of another version or was written
-                with frozen weights of another checksum.
+        ``own`` returns the tensors that shards are read into. A SaveAvsError if all are damaged, or the
+        newest intact one is of another version or was written with frozen weights of another checksum than
+        ``frozen``.
         """
         files = self.files()
         for path in files:
@@ -136,8 +130,7 @@ class BestCheckpoint:
     def save(self, step: int, metrics: Mapping[str, float], modules: nn.Module) -> None:
         """Take the current weights as the best; every process must call it.
 
-        Raises:
-            SaveAvsError: they cannot be written.
+        A SaveAvsError if they cannot be written.
         """
         if self.monitor is None:
             raise ValueError("no metric is monitored")
@@ -182,11 +175,7 @@ def trained_tensors(modules: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trained_state(modules: nn.Module, state: dict[str, Tensor]) -> None:
-    """Restore a ``trained_state``.
-
-    Raises:
-        RuntimeError: when it is of other modules, or other parameters are trained.
-    """
+    """Restore a ``trained_state``; a RuntimeError if it is of other modules or trained parameters."""
     own = trained_tensors(modules)
     if own.keys() != state.keys():
         names = ", ".join(sorted(own.keys() ^ state.keys())[:3])

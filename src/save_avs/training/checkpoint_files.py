@@ -50,17 +50,11 @@ class ShardedSave(NamedTuple):
 
 
 def save_state(path: Path, state: dict[str, Any], distributed: DistributedContext) -> ShardedSave | None:
-    """Write a state; every process must call it.
+    """Write a state; every process must call it, and gets the OSError of any.
 
-    Of a sharded model the tensors are copied at once, so that training can continue; a thread writes them.
-
-    Args:
-        path: without suffix; ``.pt`` is added where the model is not sharded.
-        state: may hold ``modules`` and ``ema``, tensors by name, and ``optimizers``, their states.
-        distributed: says whether the model is sharded.
-
-    Raises:
-        OSError: in every process.
+    The state may hold ``modules`` and ``ema``, tensors by name, and ``optimizers``, their states. ``path``
+    has no suffix: ``.pt`` is added where the model is not sharded. Of a sharded model the tensors are copied
+    at once, so that training can continue; a thread writes them.
     """
     if not distributed.sharded:
         distributed.on_main(lambda: _write(path.with_suffix(".pt"), state))
@@ -100,8 +94,7 @@ def delete(path: Path) -> None:
 def read_numbers(path: Path) -> dict[str, Any]:
     """Read a checkpoint; of a folder all but the tensors.
 
-    Raises:
-        DamagedCheckpointError: it was cut short, or changed since.
+    A DamagedCheckpointError if it was cut short, or changed since.
     """
     file = path / _NUMBERS if path.is_dir() else path
     try:
@@ -117,16 +110,11 @@ def read_numbers(path: Path) -> dict[str, Any]:
 def read_tensors(
     path: Path, state: dict[str, Any], own: Callable[[], dict[str, Any]], distributed: DistributedContext
 ) -> dict[str, Any]:
-    """Add the tensors to what ``read_numbers`` returned; every process reads what it holds of them.
+    """Add the tensors to what ``read_numbers`` returned, which of a file is everything.
 
-    Args:
-        path: of the checkpoint.
-        state: what ``read_numbers`` returned, which of a file is everything.
-        own: returns tensors by name to read into, and the parameters of each optimizer as ``optimizers``.
-        distributed: the processes that read together.
-
-    Raises:
-        DamagedCheckpointError: it was cut short, or changed since; own tensors may be overwritten.
+    All processes read together, each what it holds of them. ``own`` returns tensors by name to read into, and
+    the parameters of each optimizer as ``optimizers``. They may be overwritten before a
+    DamagedCheckpointError says that the checkpoint was cut short or changed.
     """
     if not path.is_dir():
         return state

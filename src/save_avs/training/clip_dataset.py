@@ -30,10 +30,7 @@ class EpochShuffle:
     """Endless epochs, each a permutation drawn from (seed, epoch) alone: a resumed run sees the same items.
 
     Epochs follow one another without a gap: a batch may hold the end of one and the beginning of the next,
-    and no clip is left out.
-
-    Raises:
-        ValueError: without a clip.
+    and no clip is left out. A ValueError without a clip.
     """
 
     def __init__(self, clips: int, seed: int) -> None:
@@ -61,8 +58,7 @@ class ClipBatch(NamedTuple):
 def count_annotated(clips: AVDataset) -> list[int]:
     """Count the annotated frames of each clip, from the data set's tables alone.
 
-    Raises:
-        UsageError: when a clip is a video, which would have to be decoded.
+    A UsageError if a clip is a video, which would have to be decoded.
     """
     counts = [clips.num_annotated(i) for i in range(len(clips))]
     known = [count for count in counts if count is not None]
@@ -110,11 +106,7 @@ class ClipStream:
         self._frame_ends = None if frame_counts is None else np.array(list(accumulate(frame_counts)))
 
     def __getitem__(self, i: int) -> ClipBatch:
-        """Return the i-th item.
-
-        Raises:
-            DataError: when a file of the clip is missing or broken, or none of its frames is annotated.
-        """
+        """Return the i-th item; a DataError if a file is missing or broken, or no frame is annotated."""
         epoch, clip, frame = self._locate(i)
         sample = annotated(self._sample(i, epoch, clip))
         if frame is not None:

@@ -78,10 +78,7 @@ def micro_batch_items(
     """Yield the items of each micro-batch of a process, from step ``start`` to the last of ``steps``.
 
     A step takes the same items however many processes and micro-batches share it. Micro-batch m of rank r is
-    part m x world_size + r of the step.
-
-    Raises:
-        UsageError: when a step has fewer items than micro-batches.
+    part m x world_size + r of the step. A UsageError if a step has fewer items than micro-batches.
     """
     if items_per_step < micro_batches * world_size:
         raise UsageError(

@@ -37,8 +37,7 @@ class FailurePolicy:
     def on_nonfinite(self, step: int, task_module: TaskModule, micro_batches: Sequence[MicroBatch]) -> None:
         """Handle a step whose loss or gradient is not finite, and which did not update the weights.
 
-        Raises:
-            SaveAvsError: when the policy is to stop, or there were too many such steps in a row.
+        A SaveAvsError if the policy is to stop, or there were too many such steps in a row.
         """
         culprits = self._find_culprits(task_module, micro_batches)
         text = f"step {step}: the loss or its gradient is not finite: {culprits}"

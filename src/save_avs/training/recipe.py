@@ -99,12 +99,9 @@ def load_recipe(
     """Read a YAML recipe, a file or one of the package's by name, and apply ``key=value`` overrides.
 
     A recipe with ``extends: other.yaml`` (in the same folder, or the name of one of the package's) takes all
-    values of that one and lists only what differs. Values may refer to others, as in
-    ``out: runs/v3-${shots}-shot``. ``edit`` changes what was read, an OmegaConf mapping, before the overrides
-    (``stages.0.steps=10``).
-
-    Raises:
-        RecipeError: on a missing file, an unknown key, or a value out of range: one line each.
+    values of that one and lists only what differs. Values may refer to others (``out: v3-${shots}-shot``).
+    ``edit`` changes what was read, an OmegaConf mapping, before the overrides (``stages.0.steps=10``). A
+    RecipeError has a line for each missing file, unknown key and value out of range.
     """
     path, raw = _find(Path(path)), None
     try:

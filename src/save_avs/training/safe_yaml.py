@@ -13,8 +13,7 @@ _MAX_DEPTH = 50  # of nested collections
 def read_yaml(path: Path) -> str:
     """Return the text of a YAML file that is safe to load.
 
-    Raises:
-        UsageError: when it is missing, too large, not UTF-8, not YAML, too deep, or has an alias.
+    A UsageError if it is missing, too large, not UTF-8, not YAML, too deep, or has an alias.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file")

@@ -42,9 +42,7 @@ class Splits(NamedTuple):
 def open_splits(stage: ClipStage, frontend: Frontend) -> Splits:
     """Open the data set of a stage for an audio front-end; only its tables are read.
 
-    Raises:
-        UsageError: when it is missing, a split has no clip, or it lacks the classes of a semantic stage.
-        DataError: when a table is broken.
+    A UsageError if it is missing, a split has no clip, or it lacks the classes of a semantic stage.
     """
     data = stage.data
     train, val = (open_dataset(data.name, data.root, part, frontend=frontend) for part in ("train", "val"))
@@ -94,8 +92,7 @@ def build_model(recipe: Recipe, stage: Stage, config: SaveConfig) -> SAVE:
 def init_model_folder(recipe: Recipe, stage: str, init_from: str) -> Path:
     """Return the model folder of an earlier stage of this run, else of a bundled model, else a folder.
 
-    Raises:
-        UsageError: when there is none.
+    A UsageError if there is none.
     """
     earlier = recipe.out / init_from / "model"
     if earlier.is_dir():
