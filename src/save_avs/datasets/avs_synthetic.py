@@ -51,13 +51,12 @@ def read_audio_names(path: PurePath) -> dict[str, list[str]]:
     A DataError if it is missing, or is not a plain dictionary of lists of names.
     """
     table = read_plain_pickle(path)
-    if not isinstance(table, dict) or not all(_is_names(names) for names in table.values()):
+    if not isinstance(table, dict) or not all(
+        isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+        for names in table.values()
+    ):
         raise DataError(f"{path}: must hold a dictionary from class index to lists of audio files")
     return {str(index): [name.removesuffix(".wav") for name in names] for index, names in table.items()}
-
-
-def _is_names(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
 def _entries(folder: PurePath, split: str, seed: int) -> list[ClipEntry]:

@@ -117,8 +117,12 @@ def run_model(model: FrameModel, batch: FrameBatch, *, labels: bool = False) -> 
     full: Any = model  # a SAVE; other models may have neither `encode` nor a semantic head
     features = None
     if batch.features is not None and hasattr(model, "encode"):
-        features = batch.features.to(model.device)
-        _check_features(full, features)
+        features, expected = batch.features.to(model.device), full.audio_adapter.audio_dim
+        if features.shape[1] != expected:
+            raise UsageError(
+                f"The data set's audio features have {features.shape[1]} values, but {model.name} takes "
+                f"{expected}: compute them with the model's audio backbone."
+            )
     classes = None
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.precision == "bf16"):
         if labels:
@@ -128,15 +132,6 @@ def run_model(model: FrameModel, batch: FrameBatch, *, labels: bool = False) -> 
         else:
             logits = model(images, log_mel)
     return logits[:, 0].float(), None if classes is None else classes.float()
-
-
-def _check_features(model: Any, features: Tensor) -> None:
-    expected = model.audio_adapter.audio_dim
-    if features.shape[1] != expected:
-        raise UsageError(
-            f"The data set's audio features have {features.shape[1]} values, but {model.name} takes "
-            f"{expected}: compute them with the model's audio backbone."
-        )
 
 
 class MaskValues(NamedTuple):

@@ -133,7 +133,12 @@ class BenchmarkReport:
             "number of sounding objects": first.objects,
         }.items():
             if groups:
-                parts.append(f"By {what}, protocol `{first.protocol.name}`:\n\n{_group_table(what, groups)}")
+                rows = [
+                    (g.name, str(g.clips), str(g.frames), *map(_percent_interval, g.scores.values()))
+                    for g in groups
+                ]
+                table = markdown_table((what, "clips", "frames", "mIoU", "F"), rows)
+                parts.append(f"By {what}, protocol `{first.protocol.name}`:\n\n{table}")
         if self.semantic is not None:
             parts += _semantic_tables(self.semantic, published_results("labels", info.data, info.split))
         return "\n\n".join(parts) + "\n"
@@ -229,11 +234,6 @@ def _comparison_size(protocol: ScoringProtocol) -> str:
         return ""
     size = protocol.scoring.size
     return "; compared at " + ("the target's own size" if size == "target" else f"{size} x {size}")
-
-
-def _group_table(what: str, groups: Iterable[GroupScores]) -> str:
-    rows = [(g.name, str(g.clips), str(g.frames), *map(_percent_interval, g.scores.values())) for g in groups]
-    return markdown_table((what, "clips", "frames", "mIoU", "F"), rows)
 
 
 def _semantic_tables(semantic: SemanticScores, published: Sequence[PublishedResult]) -> list[str]:

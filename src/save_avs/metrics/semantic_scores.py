@@ -10,7 +10,7 @@ from torch import Tensor
 
 from save_avs.metrics.frame_scores import BETA2
 from save_avs.metrics.mask_metrics import METRIC_NAMES, MetricName, ScoreTable, clip_draw_counts, sum_by_clip
-from save_avs.types import F64, I64, Bool
+from save_avs.types import F64, I64
 
 ClassSubset = Literal["official", "official-no-background", "no-background"]
 
@@ -93,7 +93,9 @@ def score_semantic(
     if len(table) == 0:
         return np.full(len(draws), np.nan)
     counts = clip_draw_counts(draws, len(table))
-    counted = _counted(table.frames.shape[1], subset)
+    counted = np.ones(table.frames.shape[1], dtype=np.bool_)
+    if subset != "official":
+        counted[-1 if subset == "official-no-background" else 0] = False
     sums, frames = counts @ (table.iou if metric == "miou" else table.f), counts @ table.frames
     return (sums / np.maximum(frames, 1))[:, counted].mean(axis=1)
 
@@ -103,13 +105,6 @@ def class_scores(table: SemanticTable, metric: MetricName) -> F64:
     sums = (table.iou if metric == "miou" else table.f).sum(axis=0)
     frames = table.frames.sum(axis=0)
     return np.where(frames > 0, sums / np.maximum(frames, 1), np.nan)
-
-
-def _counted(classes: int, subset: ClassSubset) -> Bool:
-    keep = np.ones(classes, dtype=np.bool_)
-    if subset != "official":
-        keep[-1 if subset == "official-no-background" else 0] = False
-    return keep
 
 
 def _count(labels: Tensor, classes: int) -> F64:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
@@ -154,16 +154,13 @@ def _empty_optimizer_states(path: Path, parameters: Sequence[Sequence[nn.Paramet
         stored = metadata.state_dict_metadata[key]
         if place[0] == "optimizers" and isinstance(stored, TensorStorageMetadata):
             _, optimizer, index, name = map(str, place)
-            value = _empty_like(parameters[int(optimizer)][int(index)], stored)
+            parameter = parameters[int(optimizer)][int(index)]
+            if stored.size == parameter.shape:
+                value = torch.zeros_like(parameter, requires_grad=False)
+            else:  # counts of steps are not sharded
+                value = torch.zeros(stored.size, dtype=stored.properties.dtype)
             states.setdefault(optimizer, {}).setdefault(index, {})[name] = value
     return states
-
-
-def _empty_like(parameter: nn.Parameter, stored: TensorStorageMetadata) -> Tensor:
-    """Return a tensor for a stored one; counts of steps are not sharded."""
-    if stored.size == parameter.shape:
-        return torch.zeros_like(parameter, requires_grad=False)
-    return torch.zeros(stored.size, dtype=stored.properties.dtype)
 
 
 class _CheckedReader(FileSystemReader):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,17 @@ class JsonLinesFile:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return all rows, except for one that was cut short."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [row for line in lines if (row := _parse(line)) is not None]
+        rows = []
+        for line in self.path.read_text().splitlines() if self.path.exists() else []:
+            with suppress(json.JSONDecodeError):
+                rows.append(json.loads(line))
+        return rows
 
     def truncate(self, count: int) -> None:
         """Keep the first rows only."""
         self.count = count
         if self.path.exists():
             atomic_write(self.path, "".join(json.dumps(row) + "\n" for row in self.rows()[:count]))
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None
 
 
 def _rounded(value: Any) -> Any:

@@ -142,20 +142,15 @@ def _describe(
     ]
     if frames is not None and stage.task in {"synthetic-avs", "avs"}:
         model.sam.image_encoder.activation_checkpointing = stage.activation_checkpointing
+        per_item = frames if isinstance(stage, ClipStage) and stage.batch_size else 1
+        in_step = per_item * (stage.items_per_step if isinstance(stage, ClipStage) else stage.batch_size)
         memory = estimate_memory(
             model,
-            frames=-(-_frames_per_step(stage, frames) // stage.grad_accum_steps),
+            frames=-(-in_step // stage.grad_accum_steps),
             mixed_precision=recipe.precision != "fp32",
             ema=stage.ema_decay > 0,
         )
         report.lines.append(f"  estimated memory of a step: {memory}")
-
-
-def _frames_per_step(stage: Stage, frames: int) -> int:
-    """Return the most frames of a step on clips of so many."""
-    if isinstance(stage, SyntheticStage):
-        return stage.batch_size
-    return stage.items_per_step * (frames if stage.batch_size else 1)
 
 
 def _length(stage: Stage, splits: Splits | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -113,16 +112,10 @@ def make_task(recipe: Recipe, stage: Stage, model: SAVE, splits: Splits | None) 
     splits = splits or open_splits(stage, model.frontend)
     if stage.data.features is not None:
         splits = splits.with_features(stage.data.features, recipe.model.audio, model.audio_backbone)
-    redraw = _redraw(stage, model.frontend)
+    redraw = None  # what opens the training clips of an epoch, where not every epoch has the same
+    if resolve_spec(stage.data.name, stage.data.root).has_random_audio and stage.data.features is None:
+        redraw = partial(_open_epoch, stage.data, stage.seed, model.frontend)  # can be sent to a worker
     return AVSegmentationTask(model, stage, train=splits.train, val=splits.val, redraw=redraw)
-
-
-def _redraw(stage: ClipStage, frontend: Frontend) -> Callable[[int], ClipDataset] | None:
-    """Return what opens the training clips of an epoch; None where every epoch has the same."""
-    data = stage.data
-    if not resolve_spec(data.name, data.root).has_random_audio or data.features is not None:
-        return None
-    return partial(_open_epoch, data, stage.seed, frontend)  # can be sent to a worker
 
 
 def _open_epoch(data: DatasetConfig, seed: int, frontend: Frontend, epoch: int) -> ClipDataset:

@@ -119,7 +119,8 @@ class Trainer:
             self.failures.on_bad_samples(self.step, bad)
             if any(part.batch is None for part in micro_batches):
                 raise DataError(f"{MAX_REPLACEMENTS + 1} samples in a row cannot be read: {bad[-1].reason}")
-        self._seed()
+        key = (self.stage.seed, self.step, self.distributed.rank)  # so no random state needs to be saved
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
         lr_factor = cosine_with_warmup(
             self.step, self.schedule.steps, self.stage.warmup_steps, self.stage.min_lr_ratio
         )
@@ -149,11 +150,6 @@ class Trainer:
         own = torch.tensor([frames, annotated, bad, self.signals.received])
         frames, annotated, bad, stop = self.distributed.all_reduce(own).tolist()
         return Normalizer(frames, max(1.0, annotated)), bad > 0, stop > 0
-
-    def _seed(self) -> None:
-        """Seed torch with (seed, step, rank): no random state needs to be saved."""
-        key = (self.stage.seed, self.step, self.distributed.rank)
-        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
 
     def _validate_if_due(self) -> None:
         due = self.step > 0 and self.step % self.schedule.validate_every == 0
