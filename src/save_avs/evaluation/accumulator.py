@@ -18,17 +18,12 @@ _LABEL_FRAMES = 4  # class logits upscaled at once: 71 x 224 x 224 floats per fr
 
 
 class ScoreAccumulator:
-    """One metric per way of scoring frames, and one metric of label maps where there are ``classes``.
-
-    Attributes:
-        metrics: by way of scoring.
-        semantic: the metric of label maps, or None.
-        label_sets: the labels other than background in each clip's scored frames, by clip index.
-    """
+    """One metric per way of scoring frames, and one metric of label maps where there are ``classes``."""
 
     def __init__(self, scorings: Iterable[FrameScoring], *, image_size: int, classes: int = 0) -> None:
         self.metrics = {scoring: MaskMetric(scoring) for scoring in scorings}
         self.semantic = SemanticMetric(classes) if classes else None
+        # labels other than background in each clip's scored frames, by clip index
         self.label_sets: dict[int, set[int]] = defaultdict(set)
         self._image_size = image_size
 

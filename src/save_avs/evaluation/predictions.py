@@ -285,8 +285,7 @@ class PredictionWriter:
 
     def add(self, batch: FrameBatch, outputs: FrameOutputs) -> None:
         """Write the masks of a batch, which the model predicted."""
-        if not isinstance(outputs, ModelOutputs):
-            raise TypeError("only the outputs of a model can be written")
+        assert isinstance(outputs, ModelOutputs)  # those of files are not written again
         for k, place in enumerate(zip(batch.clips, batch.positions, strict=True)):
             path = self._folder / f"{self._names[place]}{'.npz' if self._format == 'npz' else '.png'}"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -115,19 +115,14 @@ def paired_difference(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Difference:
-    """Compare two models on the same clips.
+    """Compare two models on the same clips, whose sources and ``draws`` (`draw_clusters`) are given.
 
+    The scorer scores rows of the joined table: clip c of the first model is row c, of the second row C + c.
     The p value is of a paired permutation test (two-sided, as scipy's `permutation_test`): were the models
     alike, swapping their answers to a source would change nothing. It holds for any score, also for F, which
-    is no mean over clips, and assumes no distribution; with few sources it is exact. The interval is the
-    percentile interval of a paired bootstrap: both models on the same drawn clips.
-
-    Args:
-        scorer: scores rows of the joined table: clip c of the first model is row c, of the second row C + c.
-        sources: the source of each of the C clips.
-        draws: `draw_clusters` of them.
-        permutations: most swaps to draw; with fewer possible ones, each is used once.
-        seed: of the swaps.
+    is no mean over clips, and assumes no distribution; with few sources, whose possible swaps are at most
+    ``permutations``, it is exact. The interval is the percentile interval of a paired bootstrap: both models
+    on the same drawn clips.
     """
     clips = len(sources)
     cluster = _clusters(sources)

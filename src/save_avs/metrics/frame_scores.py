@@ -15,18 +15,10 @@ MIN_MASK_AGREEMENT = 0.99  # mean IoU from which on two runtimes or precisions c
 
 
 def frame_counts(probs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
-    """Count the pixels of each frame's mask, ``probs > threshold``, and of its target.
+    """Count the pixels of each frame's mask, ``probs > threshold`` [B,H,W], and of its target, bool [B,H,W].
 
-    Args:
-        probs: [B,H,W].
-        targets: bool [B,H,W].
-        threshold: a pixel is in the mask above it.
-
-    Returns:
-        int64 [B,4] on the CPU: pixels in both, in the mask, in the target, and in the frame.
-
-    Raises:
-        ValueError: when shapes or types are wrong, or a probability is NaN.
+    Returns int64 [B,4] on the CPU: pixels in both, in the mask, in the target, and in the frame. A ValueError
+    if shapes or types are wrong, or a probability is NaN.
     """
     check_frames(probs, targets)
     mask, target = (probs > threshold).flatten(1), targets.flatten(1)
@@ -49,18 +41,10 @@ def mask_ious(counts: ArrayLike) -> F64:
 def frame_f_curves(probs: Tensor, targets: Tensor) -> Tensor:
     """Return the F-score of each frame at 255 thresholds from 0 to 1, ``probs >= threshold``, beta^2 = 0.3.
 
-    Values outside 0..1 are allowed: the thresholds stay. The 255 comparisons are one histogram of the values
-    per frame, accumulated from the top.
-
-    Args:
-        probs: [B,H,W].
-        targets: bool [B,H,W].
-
-    Returns:
-        f64 [B,255], on the CPU; a row of NaN for a frame without a sounding object, which scores leave out.
-
-    Raises:
-        ValueError: when shapes or types are wrong, or a probability is NaN.
+    Of probabilities [B,H,W] and targets, bool [B,H,W]: f64 [B,255], on the CPU; a row of NaN for a frame
+    without a sounding object, which scores leave out. Values outside 0..1 are allowed: the thresholds stay.
+    The 255 comparisons are one histogram of the values per frame, accumulated from the top. A ValueError if
+    shapes or types are wrong, or a probability is NaN.
 
     Source: ``Eval_Fmeasure`` of AVSBench (arXiv 2207.05042).
     """

@@ -106,15 +106,10 @@ class MaskMetric:
     ) -> None:
         """Add annotated frames; they need not come clip by clip.
 
-        Args:
-            logits: float [B,H,W], before the sigmoid, at the size of the targets.
-            targets: bool [B,H,W].
-            clips: index of each frame's clip in the data set.
-            positions: index of the frame in its clip; 0 by default.
-            are_probabilities: ``logits`` are probabilities instead, in 0..1.
-
-        Raises:
-            ValueError: when shapes or types are wrong, or a logit is NaN.
+        ``logits``, before the sigmoid, are float [B,H,W] at the size of the targets, bool [B,H,W], or are
+        probabilities in 0..1. ``clips`` is each frame's clip, by index in the data set, and ``positions``, by
+        default 0, that of the frame in its clip. A ValueError if shapes or types are wrong, or a logit is
+        NaN.
         """
         given = (clips, [0] * len(logits) if positions is None else positions)
         indices = [torch.as_tensor(values, dtype=torch.int64).cpu() for values in given]
@@ -146,17 +141,11 @@ class MaskMetric:
 def score_clips(
     table: ClipTable, protocol: ScoringProtocol, metric: MetricName, draws: I64 | None = None
 ) -> F64:
-    """Score clips under a protocol.
+    """Score the clips of a table under a protocol: their ``miou`` (the paper's M_J) or ``f`` (M_F).
 
-    Args:
-        table: sums of each clip.
-        protocol: see `PROTOCOLS`.
-        metric: ``miou`` (the paper's M_J) or ``f`` (M_F).
-        draws: rows of the table to score, in order, [R,C]; one row is one data set, a shorter one filled up
-            with `NO_CLIP` at its end. All, once, by default.
-
-    Returns:
-        One score per row, f64 [R]; f64 [] without draws. NaN when no frame counts.
+    A row of ``draws``, [R,C], is one data set: rows of the table, in order; a shorter one is filled up with
+    `NO_CLIP` at its end. Returns one score per row, f64 [R]; without draws that of all clips, f64 []. NaN
+    when no frame counts.
 
     Source: AVSBench (arXiv 2207.05042) and, for pooled scores, CAVP (arXiv 2304.02970), as in their public
     code.

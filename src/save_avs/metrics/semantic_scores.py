@@ -74,17 +74,9 @@ def score_semantic(
 ) -> F64:
     """Score clips: the mean over classes of each class's mean over the frames in which it occurs.
 
-    A class that occurs in no frame counts as 0, as in the public code: the mean is over all classes, whether
-    the split has them or not.
-
-    Args:
-        table: sums of each clip.
-        metric: ``miou`` or ``f``, the F-score with beta^2 = 0.3.
-        subset: which classes count.
-        draws: rows of the table to score, [R,C], as for `score_clips`. All, once, by default.
-
-    Returns:
-        One score per row, f64 [R]; f64 [] without draws. NaN without a clip.
+    A class that occurs in no frame counts as 0, as in the public code: the mean is over all classes of the
+    ``subset``, whether the split has them or not. The metric is ``miou`` or ``f``, the F-score with beta^2 =
+    0.3. ``draws`` and the result are as `score_clips` has them; NaN without a clip.
 
     Source: ``_batch_miou_fscore`` and the test script of AVSBench-semantic (arXiv 2301.13190).
     """
