@@ -108,7 +108,12 @@ class ImageSequenceClip:
 
     def read(self, *, labeled: bool, waveform: F32 | None = None, frontend: Frontend = VGGISH) -> AVSample:
         """Read everything at the frames' own size."""
-        frames = self._read_frames()
+        images = [read_frame(path) for path in self.paths.frames]
+        for path, image in zip(self.paths.frames, images, strict=True):
+            if image.shape != images[0].shape:
+                (h, w), (first_h, first_w) = image.shape[:2], images[0].shape[:2]
+                raise DataError(f"{path}: is {w} x {h}, the clip's first frame {first_w} x {first_h}")
+        frames = np.stack(images)
         annotations = np.zeros(frames.shape[:3], np.uint8)
         for k, path in enumerate(self.paths.annotations):
             if path is not None:
@@ -122,14 +127,6 @@ class ImageSequenceClip:
             valid=np.ones(len(frames), bool),
             labels=annotations if labeled else None,
         )
-
-    def _read_frames(self) -> U8:
-        frames = [read_frame(path) for path in self.paths.frames]
-        for path, frame in zip(self.paths.frames, frames, strict=True):
-            if frame.shape != frames[0].shape:
-                (h, w), (first_h, first_w) = frame.shape[:2], frames[0].shape[:2]
-                raise DataError(f"{path}: is {w} x {h}, the clip's first frame {first_w} x {first_h}")
-        return np.stack(frames)
 
 
 def _resize_annotation(annotation: U8, size: tuple[int, int], path: StoredFile) -> U8:

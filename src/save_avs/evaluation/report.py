@@ -224,16 +224,13 @@ def _published_rows(published: Iterable[PublishedResult]) -> list[tuple[str, ...
 
 
 def _protocol_list(scores: Sequence[ProtocolScores]) -> str:
-    return "\n".join(
-        f"* `{s.protocol.name}`: {s.protocol.description}{_comparison_size(s.protocol)}" for s in scores
-    )
-
-
-def _comparison_size(protocol: ScoringProtocol) -> str:
-    if not protocol.size_is_configurable:
-        return ""
-    size = protocol.scoring.size
-    return "; compared at " + ("the target's own size" if size == "target" else f"{size} x {size}")
+    lines = []
+    for protocol in (s.protocol for s in scores):
+        size = protocol.scoring.size
+        where = "the target's own size" if size == "target" else f"{size} x {size}"
+        compared = f"; compared at {where}" if protocol.size_is_configurable else ""
+        lines.append(f"* `{protocol.name}`: {protocol.description}{compared}")
+    return "\n".join(lines)
 
 
 def _semantic_tables(semantic: SemanticScores, published: Sequence[PublishedResult]) -> list[str]:

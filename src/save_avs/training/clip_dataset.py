@@ -129,20 +129,15 @@ class ClipStream:
     def _sample(self, i: int, epoch: int, index: int) -> AVSample:
         if self.order is None:
             return self.clips[index]
-        clips = self._clips_of(epoch)
+        if self.redraw is not None and self._epoch_clips[0] != epoch:
+            self._epoch_clips = epoch, self.redraw(epoch)
+        clips = self._epoch_clips[1]
         if not self.augment.audio_fields:
             return clips[index]
         if not isinstance(clips, ClipDataset):
             raise TypeError(f"{clips.name} does not expose its audio, so audio augmentation is not supported")
         rng = np.random.default_rng((self.order.seed, i, AUDIO_RNG))
         return _with_augmented_audio(clips, index, self.augment, rng)
-
-    def _clips_of(self, epoch: int) -> AVDataset:
-        if self.redraw is None:
-            return self.clips
-        if self._epoch_clips[0] != epoch:
-            self._epoch_clips = epoch, self.redraw(epoch)
-        return self._epoch_clips[1]
 
     def _item(self, sample: AVSample) -> ClipBatch:
         side = self.size // MASK_STRIDE
@@ -202,14 +197,12 @@ def collate_clips(items: Sequence[ClipBatch]) -> ClipBatch:
     """Concatenate the frames of all clips; labels and features where all have them."""
     clips = [item.clips for item in items]
     names = tuple(name for clip in clips for name in clip.names)
-    tensors = {
-        part.name: _cat([getattr(clip, part.name) for clip in clips])
-        for part in fields(AVBatch)
-        if part.name != "names"
-    }
-    return ClipBatch(
-        AVBatch(names=names, **tensors), tuple(mask for item in items for mask in item.full_masks)
-    )
+    tensors = {}
+    for name in (part.name for part in fields(AVBatch) if part.name != "names"):
+        values = [getattr(clip, name) for clip in clips]
+        tensors[name] = None if any(value is None for value in values) else torch.cat(values)
+    full_masks = tuple(mask for item in items for mask in item.full_masks)
+    return ClipBatch(AVBatch(names=names, **tensors), full_masks)
 
 
 def mask_fractions(masks: Bool, side: int, resize: Resize) -> Tensor:
@@ -233,9 +226,3 @@ def _to_square(maps: Tensor, side: int, resize: Resize, mode: str, padding: int 
     height, width = get_preprocess_shape(maps.shape[1], maps.shape[2], side, resize)
     small = F.interpolate(maps.unsqueeze(1), (height, width), mode=mode)
     return F.pad(small, (0, side - width, 0, side - height), value=padding)
-
-
-def _cat(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """Concatenate all parts; None where one is missing."""
-    known = [part for part in parts if part is not None]
-    return torch.cat(known) if len(known) == len(parts) else None

@@ -141,7 +141,7 @@ class StageDataLoader:
             reader,  # pyright: ignore[reportArgumentType]
             batch_sampler=batches,
             num_workers=workers,
-            collate_fn=_as_read,
+            collate_fn=MicroBatch._make,  # it is one already: the reader collates the items itself
             pin_memory=self.distributed.device.type == "cuda",
             prefetch_factor=PREFETCH if workers else None,
             worker_init_fn=partial(_init_worker, os.getpid()),
@@ -154,11 +154,6 @@ def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     source = iter(items)
     while group := tuple(islice(source, size)):
         yield group
-
-
-def _as_read(micro_batch: Any) -> Any:
-    """Return what the reader made: it collates the items itself."""
-    return micro_batch
 
 
 def _init_worker(trainer: int, _: int) -> None:
