@@ -147,9 +147,9 @@ def test_each_shard_is_opened_once(tmp_path):
     (shard,) = shards.values()
     assert "_file" not in vars(shard)
     clips[0]
-    file = shard._file
+    file = shard.file
     clips[1]
-    assert shard._file is file
+    assert shard.file is file
     assert "_file" not in vars(pickle.loads(pickle.dumps(shard)))
 
 

@@ -8,7 +8,7 @@ shots has its own test list.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePath
@@ -16,7 +16,7 @@ from pathlib import PurePath
 from save_avs.datasets.base import ClipMetadata
 from save_avs.datasets.clip_files import ClipPaths, read_colors, read_indices, read_table
 from save_avs.datasets.image_and_video_clips import ClipDataset, ClipEntry, ImageSequenceClip
-from save_avs.datasets.spec import SPLITS, DatasetSpec, source_video
+from save_avs.datasets.spec import SPLITS, DatasetSpec, Entries, source_video
 from save_avs.datasets.stored_files import PathT, exists, read_file
 from save_avs.errors import DataError, UsageError
 from save_avs.types import U8
@@ -162,28 +162,22 @@ def as_published(clips: ClipDataset) -> ClipDataset:
 
 def _avss(name: str, title: str, subsets: tuple[str, ...]) -> DatasetSpec:
     counts = [sum(split) for split in zip(*(_COUNTS[subset] for subset in subsets), strict=True)]
-    return DatasetSpec(
-        name=name,
-        title=f"AVSBench-semantic {title}",
-        folders=FOLDERS,
-        tables=(TABLE, CLASSES),
-        official_counts=dict(zip(SPLITS, counts, strict=True)),
-        entries=partial(_avss_entries, subsets),
-        classes=class_names,
-    )
+    entries = partial(_avss_entries, subsets)
+    return _spec(name, f"AVSBench-semantic {title}", (TABLE, CLASSES), counts, entries)
 
 
 def _v3(shots: int) -> DatasetSpec:
+    title = f"AVSBench V3, {shots}-shot" if shots else "AVSBench V3, zero-shot"
     tables = v3_tables(shots)
-    return DatasetSpec(
-        name=f"v3-{shots}",
-        title=f"AVSBench V3, {shots}-shot" if shots else "AVSBench V3, zero-shot",
-        folders=FOLDERS,
-        tables=(tables["test"], tables["train"], tables["val"], TABLE),
-        official_counts=dict(zip(SPLITS, _V3_COUNTS[shots], strict=True)),
-        entries=partial(_v3_entries, shots),
-        classes=class_names,
-    )
+    files = (tables["test"], tables["train"], tables["val"], TABLE)
+    return _spec(f"v3-{shots}", title, files, _V3_COUNTS[shots], partial(_v3_entries, shots))
+
+
+def _spec(
+    name: str, title: str, tables: tuple[str, ...], counts: Sequence[int], entries: Entries
+) -> DatasetSpec:
+    official: dict[str, int] = dict(zip(SPLITS, counts, strict=True))
+    return DatasetSpec(name, title, FOLDERS, tables, official, entries, class_names)
 
 
 AVSS = (

@@ -11,6 +11,9 @@ from save_avs.errors import UsageError
 
 SPLITS = ("train", "val", "test")
 
+# (folder, split, seed) to the clips of the split; the seed is for random audio
+Entries = Callable[[PurePath, str, int], list[ClipEntry]]
+
 # YouTube video ids have 11 characters; a clip's name appends where it was cut.
 _CUT = re.compile(r"(.{11})(?:_\d+){1,2}")
 
@@ -24,8 +27,7 @@ class DatasetSpec:
     folders: tuple[str, ...]  # folders below a root that may hold it, the archive's own layout first
     tables: tuple[str, ...]  # its tables; the first one marks the folder
     official_counts: Mapping[str, int]  # clips in each split of the official release
-    # (folder, split, seed) to the clips of the split; the seed is for random audio
-    entries: Callable[[PurePath, str, int], list[ClipEntry]]
+    entries: Entries
     classes: Callable[[PurePath], tuple[str, ...]] = lambda _: ()  # folder to class names; none for masks
     has_random_audio: bool = False  # whether clips of ``train`` change with the seed
     expected: str = ""  # files that mark the folder, where that is not a table

@@ -129,12 +129,9 @@ class Shard:
         if status.st_size != self.size:
             raise DataError(f"{self}: {status.st_size} bytes instead of {self.size}; {_HINT}")
 
-    def read(self, offset: int, size: int) -> bytes:
-        """Read ``size`` bytes at ``offset``; fewer at the end of the file."""
-        return os.pread(self._file.fileno(), size, offset)
-
     @cached_property
-    def _file(self) -> io.FileIO:
+    def file(self) -> io.FileIO:
+        """The open file."""
         return local_copy(self.path, self.version, self.check).open("rb", buffering=0)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -144,8 +141,8 @@ class Shard:
         return str(self.path)
 
     def __del__(self) -> None:
-        if "_file" in self.__dict__:
-            self._file.close()
+        if "file" in self.__dict__:
+            self.file.close()
 
 
 @dataclass(frozen=True)
@@ -172,7 +169,7 @@ class ShardMember:
 
     def read_bytes(self) -> bytes:
         """Read and verify the content; a CorruptShardError if the shard is cut off or damaged here."""
-        content = self.shard.read(self.record.offset, self.record.size)
+        content = os.pread(self.shard.file.fileno(), self.record.size, self.record.offset)
         if len(content) != self.record.size or zlib.crc32(content) != self.record.crc:
             raise CorruptShardError(f"{self}: damaged; {_HINT}")
         return content
