@@ -162,12 +162,7 @@ class Trainer:
         self.task.modules.eval()
         with self.train_step.ema.applied():
             result = validate(
-                self.train_step.task_module,
-                self.data.validation(),
-                self.distributed,
-                max_batches=self.data.max_validation_batches,
-                read_any=self.data.any_validation_batch,
-                after_batch=self._stop_if_signaled,
+                self.train_step.task_module, self.data, self.distributed, self._stop_if_signaled
             )
         self._train_mode()
         if result.bad:

@@ -1,6 +1,6 @@
 """Validation of a task, shared by all processes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import add_images
 from save_avs.training.collate import to_device
-from save_avs.training.dataloader import BadSample, MicroBatch
+from save_avs.training.dataloader import BadSample, StageDataLoader
 from save_avs.training.distributed import DistributedContext
 
 
@@ -24,17 +24,14 @@ class ValidationResult(NamedTuple):
 @torch.no_grad()
 def validate(
     task_module: nn.Module,
-    batches: Iterable[MicroBatch],
+    data: StageDataLoader,
     distributed: DistributedContext,
-    *,
-    max_batches: int,
-    read_any: Callable[[], Any],
     after_batch: Callable[[], None],
 ) -> ValidationResult:
     """Compute the metrics of this process's batches, and average them over the frames of all processes.
 
-    Where weights are sharded, all processes must compute as often: ``max_batches`` times, a process without a
-    batch of its own with the one of ``read_any``.
+    Where weights are sharded, all processes must compute as often: as any has batches, a process without a
+    batch of its own with one that can be read.
     """
     rows: dict[str, list[Tensor]] = {}
     bad: list[BadSample] = []
@@ -45,7 +42,7 @@ def validate(
         with distributed.autocast():
             return task_module(method, batch)
 
-    for micro_batch in batches:
+    for micro_batch in data.validation():
         bad += micro_batch.bad
         if micro_batch.batch is not None:
             batch = to_device(micro_batch.batch, distributed.device)
@@ -55,9 +52,10 @@ def validate(
             if not distributed.sharded:  # else all processes would have to call it as often
                 add_images(images, lambda: call("images"))
         after_batch()
-    if distributed.sharded and done < max_batches:
-        batch = batch if done else to_device(read_any(), distributed.device)
-        for _ in range(max_batches - done if batch is not None else 0):  # else no process has one
+    missing = data.max_validation_batches - done if distributed.sharded else 0
+    if missing > 0:
+        batch = batch if done else to_device(data.any_validation_batch(), distributed.device)
+        for _ in range(missing if batch is not None else 0):  # else no process has one
             call("metrics")
     parts = distributed.all_gather([{name: torch.cat(values) for name, values in rows.items()}])
     names = dict.fromkeys(name for part in parts for name in part)
