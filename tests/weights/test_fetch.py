@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from save_avs._download import RetryPolicy
 from save_avs.errors import DataError, SaveAvsError, UsageError
+from save_avs.weights import fetch
 from save_avs.weights.cache import read_record, record_path
 from save_avs.weights.fetch import FetchedFile, fetch_weights
 from save_avs.weights.registry import PretrainedWeights, WeightsFile, pretrained_weights
@@ -37,6 +38,11 @@ def server(content: bytes) -> Iterator[FileServer]:
         yield files
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_RETRY", QUICK)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SAVE_AVS_CACHE", str(tmp_path / "cache"))
@@ -56,7 +62,7 @@ def one(server: FileServer, content: bytes, **changes) -> PretrainedWeights:
 
 
 def get(known: PretrainedWeights, **options) -> FetchedFile:
-    return fetch_weights(known, retry=QUICK, **options)[0]
+    return fetch_weights(known, **options)[0]
 
 
 def refusal(known: PretrainedWeights, kind: type[SaveAvsError] = DataError, **options) -> str:

@@ -22,7 +22,6 @@ from save_avs.errors import UsageError
 from save_avs.models.config import SaveConfig
 from save_avs.models.precision import set_precision
 from save_avs.models.preprocess import MASK_THRESHOLD
-from save_avs.models.pretrained import PretrainedPaths
 from save_avs.models.sam.sam import PIXEL_MEAN, PIXEL_STD
 from save_avs.models.save import Precision
 from save_avs.models.serialization import CARD as SOURCE_CARD
@@ -114,7 +113,6 @@ def export_model(
     precision: str = "fp32",
     check: str | Path | None = None,
     overwrite: bool = False,
-    pretrained: PretrainedPaths = None,
 ) -> ExportCheck:
     """Export a model to a new folder that runs without this program.
 
@@ -125,7 +123,6 @@ def export_model(
         precision: fp32, or bf16 where the target supports it.
         check: a video with sound on which to compare with PyTorch; None takes the bundled sample.
         overwrite: replace ``folder`` when it exists.
-        pretrained: as for ``load_model``.
 
     Raises:
         UsageError: on an unknown model or target, missing packages, an existing folder, a silent video.
@@ -135,7 +132,7 @@ def export_model(
     source = find_model_folder(name_or_path)
     video = Path(check) if check else models_folder() / "sample.mp4"
     with atomic_folder(Path(folder), overwrite=overwrite) as part:
-        model = load_folder(source, pretrained=pretrained)
+        model = load_folder(source)
         assert model.config is not None  # it was loaded
         chunk = read_check_chunk(video, model.frontend.sample_rate)
         reference = reference_probabilities(model, chunk)

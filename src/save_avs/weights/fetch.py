@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from save_avs._download import DEFAULT_RETRY, RetryPolicy, check_free_space, discard_partial, download
+from save_avs._download import RetryPolicy, check_free_space, discard_partial, download
 from save_avs.errors import DataError, SaveAvsError, UsageError
 from save_avs.weights.cache import cached_path, read_record, write_record
 from save_avs.weights.file_check import find_defect
@@ -20,6 +20,7 @@ from save_avs.weights.hub import HUB_PREFIX, HubRepository, fetch_from_hub
 from save_avs.weights.identity import FileIdentity, sha256_of
 from save_avs.weights.registry import PretrainedWeights, WeightsFile, pretrained_weights
 
+_RETRY = RetryPolicy()
 _HTTP = ("http://", "https://")
 _RESUMABLE = ". The partial download was kept; run the command again to resume"
 _logger = logging.getLogger(__name__)
@@ -43,7 +44,6 @@ def fetch_weights(
     offline: bool = False,
     on_progress: OnProgress = lambda task, done, total: None,
     on_message: Callable[[str], None] = _logger.warning,
-    retry: RetryPolicy = DEFAULT_RETRY,
 ) -> list[FetchedFile]:
     """Fetch all files of published weights into the cache, or check those that are there.
 
@@ -60,7 +60,6 @@ def fetch_weights(
         on_progress: receives the task ("fetching FILE", "checking FILE"), and the bytes that are done and of
             all (None where the server does not say).
         on_message: receives why a source was given up for the next.
-        retry: patience with servers.
 
     Returns:
         One entry per file, the weights first.
@@ -72,7 +71,7 @@ def fetch_weights(
     """
     for source in sources:
         _check_source(source)
-    fetches = [_FileFetch(weights, file, on_progress, on_message, retry, offline) for file in weights.files]
+    fetches = [_FileFetch(weights, file, on_progress, on_message, offline) for file in weights.files]
     return [fetch.run(sources) for fetch in fetches]
 
 
@@ -84,7 +83,6 @@ class _FileFetch:
     file: WeightsFile
     on_progress: OnProgress
     on_message: Callable[[str], None]
-    retry: RetryPolicy
     offline: bool
 
     @property
@@ -144,8 +142,7 @@ class _FileFetch:
             folder = fetch_from_hub(repository, [name], on_bytes=on_bytes, local_files_only=self.offline)
             _link(folder / name, part)
         elif source.startswith(_HTTP):
-            size, retry = self.file.size, self.retry
-            download(source, part, size=size, on_bytes=on_bytes, retry=retry, hint=_RESUMABLE)
+            download(source, part, size=self.file.size, on_bytes=on_bytes, retry=_RETRY, hint=_RESUMABLE)
         else:
             _copy(_local_path(source), part)
         try:
