@@ -27,11 +27,12 @@ def their_network(size: int) -> nn.Module:
 
 
 def their_maps(net, images: torch.Tensor) -> list[torch.Tensor]:
-    """The outputs of the last blocks at strides 8 and 16, and of the last convolution."""
+    """The outputs of the last blocks at strides 8 and 16, and the classifier in each cell of the last map."""
     maps = [net._swish(net._bn0(net._conv_stem((images - 127) / 128)))]
     for block in net._blocks:
         maps.append(block(maps[-1]))
-    return [maps[5], maps[11], net.extract_features((images - 127) / 128)]
+    head = net.extract_features((images - 127) / 128)
+    return [maps[5], maps[11], net._fc(head.movedim(1, -1)).movedim(-1, 1)]
 
 
 def images_of(size: int) -> torch.Tensor:
@@ -52,7 +53,7 @@ def test_maps_equal_the_packages(checkpoint: Path, size: int) -> None:
     theirs = their_network(size).eval()
     theirs.load_state_dict(torch.load(checkpoint, weights_only=True))
     expected, ours = their_maps(theirs, images_of(size)), load_efficientnet(checkpoint)(images_of(size))
-    for own, other, stride, width in zip(ours, expected, (8, 16, 32), (40, 112, 1280), strict=True):
+    for own, other, stride, width in zip(ours, expected, (8, 16, 32), (40, 112, 1000), strict=True):
         assert own.shape == other.shape == (2, width, size // stride, size // stride)
         assert other[0].sub(other[1]).abs().max() > 0.05 * other.abs().max()
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
@@ -68,6 +69,15 @@ def test_published_weights_equal_the_packages() -> None:
         load_efficientnet(file)(images_of(256)), their_maps(theirs, images_of(256)), strict=True
     ):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_mean_of_the_cells_is_the_packages_classification(checkpoint: Path) -> None:
+    theirs = their_network(96).eval()
+    theirs.load_state_dict(torch.load(checkpoint, weights_only=True))
+    logits = theirs((images_of(96) - 127) / 128)
+    own = load_efficientnet(checkpoint)(images_of(96))[2].mean((2, 3))
+    torch.testing.assert_close(own, logits, rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
 
 
 def test_checkpoint_of_another_network_is_refused(checkpoint: Path, tmp_path: Path) -> None:
@@ -88,6 +98,23 @@ def test_untrained_stem_changes_nothing_and_a_trained_one_does() -> None:
     assert torch.equal(model(*images), plain(*images))
     shake(model.stem.proj)
     assert (model(*images) - plain(*images)).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_dropout_leaves_out_the_finer_maps_of_some_frames_in_training_only() -> None:
+    stem = tiny_model(**STEM).stem
+    shake(stem.proj)
+    images = images_of(64)[:1].repeat(64, 1, 1, 1)
+    whole = stem.eval()(images)
+    stem.dropout = 0.5
+    torch.testing.assert_close(stem(images), whole)
+    stem.train()
+    kinds = stem(images).flatten(1).unique(dim=0)
+    assert len(kinds) == 4  # either map, both, or none is missing
+    stem.dropout = 1.0
+    for proj in stem.proj[:2]:
+        proj.weight.zero_()
+    torch.testing.assert_close(stem(images), stem.eval()(images))
 
 
 def test_stem_is_frozen_while_its_projections_learn() -> None:
@@ -133,4 +160,4 @@ def test_audio_of_another_model_replaces_the_models_own(tmp_path: Path) -> None:
 
 
 def test_parameters_are_counted_in_the_docstring() -> None:
-    assert sum(p.numel() for p in EfficientNetLite0().parameters()) == pytest.approx(3.4e6, rel=0.02)
+    assert sum(p.numel() for p in EfficientNetLite0().parameters()) == pytest.approx(4.7e6, rel=0.02)

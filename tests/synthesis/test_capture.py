@@ -34,6 +34,9 @@ def test_camera_changes_what_it_says(frame: np.ndarray) -> None:
     noisy = replace(NEUTRAL, noise=10.0)(frame).astype(float)
     assert (noisy - NEUTRAL(frame)).std() == pytest.approx(10, rel=0.3)
     assert np.array_equal(noisy, replace(NEUTRAL, noise=10.0)(frame))
+    checks = np.indices((64, 64)).sum(0)[..., None] % 2 * np.full(3, 200, np.uint8)
+    coarse = replace(NEUTRAL, resolution=0.25)(checks.astype(np.uint8))
+    assert coarse.shape == checks.shape and np.abs(coarse.astype(int) - 100).max() < 12
 
 
 def test_room_rings_after_a_click_and_keeps_the_level() -> None:

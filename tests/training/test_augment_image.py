@@ -15,6 +15,7 @@ from save_avs.training.augment_image import (
     crop,
     flip,
     random_window,
+    recolor,
 )
 from save_avs.training.clip_dataset import ClipStream, EpochShuffle
 from save_avs.training.stage_config import AugmentConfig
@@ -116,3 +117,17 @@ def test_stream_without_an_order_is_not_augmented():
     plain = ClipStream(clips, 64, "squash")[0]
     asked = ClipStream(clips, 64, "squash", augment=AugmentConfig(flip=1.0, color=0.9))[0]
     assert torch.equal(plain.clips.images, asked.clips.images)
+
+
+def test_recolored_frames_keep_their_edges_and_lose_their_colors() -> None:
+    torch.manual_seed(0)
+    flat = torch.tensor([200.0, 60.0, 30.0]).view(1, 3, 1, 1).expand(200, 3, 4, 4).clone()
+    flat[..., 2:] = 20.0  # a vertical edge
+    found = recolor(flat, 0.75)
+    changed = (found != flat).flatten(1).any(1)
+    assert changed.float().mean() == pytest.approx(0.75, abs=0.1)
+    assert (found[..., :1] == found[..., :2]).all() and (found[..., 2:3] == found[..., 2:]).all()
+    left = found[changed][:, :, 0, 0]
+    assert 0 <= found.min() and found.max() <= 255
+    assert (left.std(0) > 25).all()  # any color may come of it
+    assert torch.equal(recolor(flat.byte(), 0.0), flat)

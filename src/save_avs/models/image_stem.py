@@ -17,10 +17,11 @@ _EPSILON = 1e-3  # of its batch-norm
 _GROUPS = ((1, 16, 3, 1, 1), (6, 24, 3, 2, 2), (6, 40, 5, 2, 2), (6, 80, 3, 2, 3))
 _GROUPS += ((6, 112, 5, 1, 3), (6, 192, 5, 2, 4), (6, 320, 3, 1, 1))
 _STRIDE_8, _STRIDE_16 = 4, 10  # the last block at each stride
+_HEAD_WIDTH = 1280
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 without its classifier: features at strides 8, 16 and 32. 3.4 M parameters.
+    """EfficientNet-Lite0: features at strides 8 and 16, logits of ImageNet's classes at stride 32. 4.7 M parameters.
 
     Batch-norm is part of the convolutions' weights (`fold_batch_norm`), since the network stays frozen.
 
@@ -28,7 +29,7 @@ class EfficientNetLite0(nn.Module):
     efficientnet_lite_pytorch (Apache-2.0).
     """
 
-    widths: tuple[int, int, int] = (40, 112, 1280)
+    widths: tuple[int, int, int] = (40, 112, 1000)
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,17 +43,20 @@ class EfficientNetLite0(nn.Module):
                     _MBConv(channels, width, expansion=expansion, kernel=kernel, stride=first)
                 )
                 channels = width
-        self._conv_head: nn.Conv2d = _SameConv(channels, self.widths[-1], kernel=1)
+        self._conv_head: nn.Conv2d = _SameConv(channels, _HEAD_WIDTH, kernel=1)
+        self._fc: nn.Linear = nn.Linear(_HEAD_WIDTH, self.widths[-1])
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """RGB 0..255 [B,3,S,S] to [B,40,S/8,S/8], [B,112,S/16,S/16] and [B,1280,S/32,S/32]."""
+        """RGB 0..255 [B,3,S,S] to [B,40,S/8,S/8], [B,112,S/16,S/16] and [B,1000,S/32,S/32]."""
         x = (images - _MEAN) / _STD
         x = F.relu6(self._conv_stem(x.contiguous(memory_format=torch.channels_last)))
         maps = []
         for block in self._blocks:
             x = block(x)
             maps.append(x)
-        return maps[_STRIDE_8], maps[_STRIDE_16], F.relu6(self._conv_head(x))
+        head = F.relu6(self._conv_head(x)).permute(0, 2, 3, 1)
+        # the classifier of each cell: its mean over the cells is the published network's
+        return maps[_STRIDE_8], maps[_STRIDE_16], self._fc(head).permute(0, 3, 1, 2)
 
 
 class _MBConv(nn.Module):
@@ -85,10 +89,10 @@ class _SameConv(nn.Conv2d):
 
 
 def fold_batch_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published tensors with each batch-norm in the convolution before it, without the classifier."""
+    """The published tensors with each batch-norm in the convolution before it."""
     norms = {"_conv_stem": "_bn0", "_conv_head": "_bn1"}
     norms |= {"_depthwise_conv": "_bn1", "_project_conv": "_bn2", "_expand_conv": "_bn0"}
-    out = {}
+    out = {f"_fc.{name}": state[f"_fc.{name}"] for name in ("weight", "bias")}
     for key in (key for key in state if key.endswith("conv.weight") or key.startswith("_conv")):
         conv = key.removesuffix(".weight")
         parent, _, name = conv.rpartition(".")
@@ -121,6 +125,11 @@ class ImageStem(nn.Module):
     Each map is normalized over its channels and projected: stride 8 by patches of 2 x 2 cells, stride 32
     repeated. The projections are initialized to zero: an untrained stem changes nothing in the encoder.
 
+    Attributes:
+        dropout: in training, the probability that a frame goes without the map at stride 8, or at 16. What an
+            object is must then be told from the published network's logits, which know more appearances
+            than a small corpus has.
+
     Source: Dosovitskiy et al. 2021 (arXiv 2010.11929), hybrid architecture. There the features replace the
     patches; here they are added, so that the encoder keeps the pixels' detail and may be trained already.
     """
@@ -136,6 +145,7 @@ class ImageStem(nn.Module):
         for layer in layers:
             nn.init.zeros_(layer.weight)
         self.proj: nn.ModuleList = nn.ModuleList(layers)
+        self.dropout = 0.0
 
     def forward(self, images: Tensor) -> Tensor:
         """RGB 0..255 [B,3,S,S], of any dtype, to [B,S/16,S/16,C]."""
@@ -143,5 +153,7 @@ class ImageStem(nn.Module):
         fine, middle, coarse = (
             proj(norm(x)) for proj, norm, x in zip(self.proj, self.norms, maps, strict=True)
         )
+        if self.training and self.dropout:
+            fine, middle = (x * (torch.rand(len(x), 1, 1, 1) >= self.dropout).to(x) for x in (fine, middle))
         tokens = fine + middle + F.interpolate(coarse, scale_factor=2.0)
         return tokens.permute(0, 2, 3, 1).contiguous()

@@ -109,20 +109,31 @@ class SAVE(nn.Module):
         return self.decode(*self.encode(images, log_mel))
 
     def encode(
-        self, images: Tensor, log_mel: Tensor, features: Tensor | None = None
+        self,
+        images: Tensor,
+        log_mel: Tensor,
+        features: Tensor | None = None,
+        sam_images: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Image embeddings [B,C,S/16,S/16] and prompt tokens [B,N,C], the arguments of ``decode``.
 
-        ``features`` [B,D], precomputed by the audio backbone, are used instead of the patches.
+        ``features`` [B,D], precomputed by the audio backbone, are used instead of the patches. SAM's own
+        patches are cut from ``sam_images``, if given, while the stem sees ``images``.
         """
         features = self._encode_audio(log_mel) if features is None else features
         injections, prompt = self.audio_adapter(features.to(self.dtype))
-        return self.encode_image(images, injections), prompt
+        return self.encode_image(images, injections, sam_images), prompt
 
-    def encode_image(self, images: Tensor, injections: Sequence[Tensor | None] | None = None) -> Tensor:
+    def encode_image(
+        self,
+        images: Tensor,
+        injections: Sequence[Tensor | None] | None = None,
+        sam_images: Tensor | None = None,
+    ) -> Tensor:
         """Frames [B,3,S,S] to image embeddings [B,C,S/16,S/16]; no sound without injections."""
         tokens = None if self.stem is None else self.stem(images)
-        return self.sam.image_encoder(self.sam.preprocess(images), injections, tokens)
+        sam_images = images if sam_images is None else sam_images
+        return self.sam.image_encoder(self.sam.preprocess(sam_images), injections, tokens)
 
     def classify_audio(self, log_mel: Tensor) -> Tensor:
         """Log-mel patches [B,1,frames,bands] to logits [B,classes]; the masks do not depend on them.

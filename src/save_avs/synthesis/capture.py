@@ -1,10 +1,11 @@
-"""Capture effects of a scene: the camera's colors, noise and compression, and the room's reverberation."""
+"""Capture effects of a scene: the camera's colors, resolution, noise and compression, and the room's reverberation."""
 
 from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageEnhance
+from PIL.Image import Resampling
 
 from save_avs.audio.log_mel import SAMPLE_RATE
 from save_avs.types import F32, U8
@@ -23,6 +24,7 @@ class Camera:
     noise: float  # standard deviation of the sensor's noise, gray levels
     quality: int  # of the JPEG compression, 1 to 95
     seed: int  # of the noise
+    resolution: float = 1.0  # sides of the picture it stores, as a fraction of the frame's
 
     def __call__(self, frame: U8) -> U8:
         """Return the frame, RGB u8 [H,W,3], as the camera records it."""
@@ -33,11 +35,14 @@ class Camera:
             (ImageEnhance.Color, self.saturation),
         ):
             image = kind(image).enhance(factor)
-        noise = np.random.default_rng(self.seed).standard_normal(frame.shape, np.float32)
+        size = (frame.shape[1], frame.shape[0])
+        image = image.resize([max(1, round(side * self.resolution)) for side in size], Resampling.BILINEAR)
+        shape = (image.height, image.width, 3)
+        noise = np.random.default_rng(self.seed).standard_normal(shape, np.float32)
         noisy = np.clip(np.asarray(image) + self.noise * noise, 0, 255).astype(np.uint8)
         stored = BytesIO()
         Image.fromarray(noisy).save(stored, "JPEG", quality=self.quality)
-        return np.asarray(Image.open(stored))
+        return np.asarray(Image.open(stored).resize(size, Resampling.BICUBIC))
 
 
 def random_camera(rng: np.random.Generator) -> Camera:
@@ -50,6 +55,7 @@ def random_camera(rng: np.random.Generator) -> Camera:
         noise=float(rng.uniform(0, 12)),
         quality=int(rng.integers(30, 96)),
         seed=int(rng.integers(2**32)),
+        resolution=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.5 else 1.0,
     )
 
 

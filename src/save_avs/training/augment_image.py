@@ -1,10 +1,13 @@
-"""Image augmentation of whole clips: flip, zoom, crop and color; masks and labels follow."""
+"""Image augmentation: flip, zoom, crop and color of whole clips, with masks and labels; random colors of frames."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
 from save_avs.losses import UNLABELED
 from save_avs.models.preprocess import PAD_COLOR
@@ -105,3 +108,19 @@ def adjust_color(frames: U8, *, brightness: float, contrast: float, saturation: 
     pixels += np.float32(brightness * (1 - contrast) * mean + 0.5)  # the half rounds
     np.clip(pixels, 0, 255, out=pixels)
     return pixels.astype(np.uint8).reshape(frames.shape)
+
+
+def recolor(images: Tensor, prob: float) -> Tensor:
+    """Give each frame other colors with a probability; RGB 0..255 [B,3,S,S], edges stay where they were.
+
+    Each new channel is a random direction in color space, of random contrast and brightness: domain
+    randomization, as of Tobin et al. 2017 (arXiv 1703.06907).
+    """
+    shape = (len(images), 3, 1)
+    mixing = F.normalize(torch.randn(len(images), 3, 3), dim=2) * torch.empty(shape).uniform_(-0.5, 0.4).exp()
+    shift = torch.empty(shape).uniform_(-38.0, 38.0)
+    drawn = torch.rand(len(images), 1, 1, 1) < prob
+    mixing, shift, drawn = (x.to(images.device) for x in (mixing, shift, drawn))
+    centered = images.float().flatten(2) - 127.5
+    mixed = (mixing @ centered + shift + 127.5).clamp(0, 255).view_as(images)
+    return torch.where(drawn, mixed, images.float())

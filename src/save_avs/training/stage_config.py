@@ -94,6 +94,11 @@ class SyntheticStage(StageBase):
     # weight of the auxiliary loss that names the sounds of a frame, in view or not (``synthetic-avs``); it
     # pays where the audio backbone is trained
     audio_aux_weight: float = Field(default=0.0, ge=0)
+    # probabilities, for each frame, that SAM's own patches see it in random colors, and that it goes without
+    # each of the stem's two finer maps (``synthetic-avs``): what an object is must then be told by the
+    # stem's published classifier, not from the few appearances in the corpus
+    recolor_prob: float = Field(default=0.0, ge=0, le=1)
+    stem_dropout: float = Field(default=0.0, ge=0, le=1)
     validate_every: int = Field(default=1000, gt=0)  # steps between validations
     val_samples: int = Field(default=200, gt=0)  # scenes per validation
     scenes: SceneConfig = SceneConfig()

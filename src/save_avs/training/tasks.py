@@ -11,6 +11,7 @@ from save_avs.losses import save_loss
 from save_avs.models.save import SAVE
 from save_avs.synthesis.corpus import Corpus
 from save_avs.synthesis.sample_streams import AudioTaggingStream, PromptStream, SceneStream, group_names
+from save_avs.training.augment_image import recolor
 from save_avs.training.callbacks.callback import ValidationImage
 from save_avs.training.callbacks.validation_images import make_validation_images
 from save_avs.training.collate import (
@@ -191,7 +192,9 @@ class SyntheticAVSTask(Task):
         )
         self.modules = nn.ModuleDict({"model": model})
         self.model, self.semantic_aux_weight = model, stage.semantic_aux_weight
-        self.audio_aux_weight = stage.audio_aux_weight
+        self.audio_aux_weight, self.recolor_prob = stage.audio_aux_weight, stage.recolor_prob
+        if model.stem is not None:
+            model.stem.dropout = stage.stem_dropout
         if self.semantic_aux_weight:
             self.modules["head"] = semantic_aux_head(model, corpus)
 
@@ -199,7 +202,8 @@ class SyntheticAVSTask(Task):
         """Return the loss of the mask, and those of cells and sounds where the recipe weights them."""
         clips = batch.clips
         features = self.model.audio_backbone(clips.log_mel)
-        embedding, prompt = self.model.encode(clips.images, clips.log_mel, features)
+        recolored = recolor(clips.images, self.recolor_prob) if self.recolor_prob else None
+        embedding, prompt = self.model.encode(clips.images, clips.log_mel, features, recolored)
         logits = self.model.decode(embedding, prompt)
         terms = mask_terms(logits, clips.masks, clips.has_mask, total)
         if self.semantic_aux_weight:

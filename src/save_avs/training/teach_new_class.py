@@ -23,6 +23,7 @@ from save_avs.models.serialization import save_model
 from save_avs.runtimes.loading import load_model, load_prompt_model
 from save_avs.synthesis.corpus import BUNDLED, Corpus, find_images
 from save_avs.synthesis.new_class import NewClass, NewClassStream, load_new_class, needs_mask
+from save_avs.training.augment_image import recolor
 from save_avs.training.callbacks.callback import Callback
 from save_avs.training.collate import SceneBatch, collate_scenes
 from save_avs.training.distributed import DistributedContext
@@ -234,6 +235,9 @@ class NewClassTask(Task):
         self.val_stream = NewClassStream(
             new_class, options, size, model.frontend, stage.seed + VALIDATION_SEED
         )
+        self.recolor_prob = stage.recolor_prob
+        if model.stem is not None:
+            model.stem.dropout = stage.stem_dropout
         self.teacher = copy.deepcopy(model).eval().requires_grad_(False)
         self.sounds: list[
             tuple[Tensor, Tensor]
@@ -245,7 +249,8 @@ class NewClassTask(Task):
         """Return the loss of the masks; the sounds are kept for `fit_naming`."""
         clips, (heard, rehearsal) = batch.clips, batch.sounds.T
         features = self.model.audio_backbone(clips.log_mel)
-        logits = self.model.decode(*self.model.encode(clips.images, clips.log_mel, features))
+        recolored = recolor(clips.images, self.recolor_prob)
+        logits = self.model.decode(*self.model.encode(clips.images, clips.log_mel, features, recolored))
         old = (rehearsal > 0) & (heard == 0)
         masks = clips.masks.clone()
         if old.any():
