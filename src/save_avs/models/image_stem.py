@@ -21,7 +21,7 @@ _HEAD_WIDTH = 1280
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0: features at strides 8 and 16, logits of ImageNet's classes at stride 32. 4.7 M parameters.
+    """EfficientNet-Lite0: features at strides 8 and 16, logits of its classes at stride 32. 4.7 M parameters.
 
     Batch-norm is part of the convolutions' weights (`fold_batch_norm`), since the network stays frozen.
 

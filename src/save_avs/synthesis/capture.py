@@ -1,4 +1,4 @@
-"""Capture effects of a scene: the camera's colors, resolution, noise and compression, and the room's reverberation."""
+"""Capture effects of a scene: the camera's colors, resolution and noise, and the room's reverberation."""
 
 from dataclasses import dataclass
 from io import BytesIO

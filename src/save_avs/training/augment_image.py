@@ -1,4 +1,4 @@
-"""Image augmentation: flip, zoom, crop and color of whole clips, with masks and labels; random colors of frames."""
+"""Image augmentation: flip, zoom, crop and color of clips, with masks and labels; random colors of frames."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
