@@ -196,6 +196,8 @@ def _train(
         lr=4e-4,  # at 1e-3 the old classes lost 0.05 in a trial
         warmup_steps=max(1, steps // 12),
         optimizer="muon",
+        recolor_prob=0.5,
+        stem_dropout=0.5,
         ema_decay=0.98,
         validate_every=steps,
         val_samples=32,
