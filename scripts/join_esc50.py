@@ -59,9 +59,7 @@ def join_esc50(
         UsageError: no class of the corpus makes one of the sounds, or the folder has no free clip of them.
     """
     plan: dict[str, Any] = yaml.safe_load((_DATA / "esc50.yaml").read_text("utf-8"))
-    clips = {
-        match[1]: path for path in sorted(Path(root).rglob("*")) if (match := _CLIP.fullmatch(path.stem))
-    }
+    clips = find_clips(root)
     with atomic_folder(Path(target)) as folder:
         left_out = shutil.ignore_patterns("sounds") if held_out else None
         shutil.copytree(find_corpus(corpus), folder, dirs_exist_ok=True, ignore=left_out)
@@ -91,9 +89,20 @@ def join_esc50(
     return JoinedRecordings(len(found), len({name for name, _ in found}), len(wanted) - len(found))
 
 
+def find_clips(root: str | Path) -> dict[str, Path]:
+    """Return the clips in a folder and those below it, by their names without the sound's number."""
+    paths = sorted(Path(root).rglob("*"))
+    return {match[1]: path for path in paths if (match := _CLIP.fullmatch(path.stem))}
+
+
+def free_clips() -> list[dict[str, str]]:
+    """Return the rows of ``esc50_free.csv``."""
+    return list(csv.DictReader(io.StringIO((_DATA / "esc50_free.csv").read_text("utf-8"))))
+
+
 def _free_recordings(folder: Path, classes: dict[str, list[str]]) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each free clip of a sound that a class with cutouts makes, with the class."""
-    rows = list(csv.DictReader(io.StringIO((_DATA / "esc50_free.csv").read_text("utf-8"))))
+    rows = free_clips()
     for name, sounds in classes.items():
         if (folder / "cutouts" / name).is_dir():
             yield from ((name, row) for row in rows if row["sound"] in sounds)
