@@ -25,7 +25,18 @@ from scripts.join_esc50 import find_clips, free_clips
 
 RECORDINGS = 3
 OBJECTS = Path(__file__).with_name("teaching.yaml")
-COLUMNS = ("object", "sound", "before", "after", "low", "high", "scenes", "old before", "old after", "seconds")
+COLUMNS: tuple[str, ...] = (
+    "object",
+    "sound",
+    "before",
+    "after",
+    "low",
+    "high",
+    "scenes",
+    "old before",
+    "old after",
+    "seconds",
+)
 
 
 def link(files: list[Path], folder: Path) -> Path:
@@ -84,7 +95,13 @@ def measure(name: str, parts: dict, arguments: argparse.Namespace, folder: Path)
 
     before = score(arguments.model)
     taught = teach(
-        name, images, sounds, folder / "model", model=arguments.model, corpus=arguments.rest, steps=arguments.steps
+        name,
+        images,
+        sounds,
+        folder / "model",
+        model=arguments.model,
+        corpus=arguments.rest,
+        steps=arguments.steps,
     )
     after = score(taught.folder)
     values = (name, parts["sound"], before.value, after.value, after.low, after.high, after.count)
@@ -94,7 +111,9 @@ def measure(name: str, parts: dict, arguments: argparse.Namespace, folder: Path)
 
 def main() -> None:
     """Measure every object, or those named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path, help="of `join_esc50.py`")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="your copy of ESC-50")
     parser.add_argument("-o", "--output", type=Path, required=True, help="CSV file to write")
