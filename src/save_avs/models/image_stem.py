@@ -145,7 +145,7 @@ class ImageStem(nn.Module):
         for layer in layers:
             nn.init.zeros_(layer.weight)
         self.proj: nn.ModuleList = nn.ModuleList(layers)
-        self.dropout = 0.0
+        self.dropout: float = 0.0
 
     def forward(self, images: Tensor) -> Tensor:
         """RGB 0..255 [B,3,S,S], of any dtype, to [B,S/16,S/16,C]."""
