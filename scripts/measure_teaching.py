@@ -2,10 +2,10 @@
 
     python -m scripts.measure_teaching corpora/small --root ESC-50 -o teaching.csv
 
-``teaching.yaml`` lists the objects: Tux Paint stamps that training shows only as things that never sound, and
-a sound of ESC-50 that belongs to none of the model's classes. The stamps are left out of the corpus that is
-rehearsed. A test scene shows one object to be found, with a stamp and a recording (of fold 5) that teaching
-did not have, among up to three other things. Each row is written when its object is done.
+``teaching.yaml`` lists the objects: Tux Paint stamps that never sound in any training stage, and a sound of
+ESC-50 that belongs to none of the model's classes. The stamps are left out of the corpus that is rehearsed. A
+test scene shows one object to be found, with a stamp and a recording (of fold 5) that teaching did not have,
+among up to three other things. Each row is written when its object is done.
 """
 
 import argparse
