@@ -10,12 +10,15 @@ among up to three other things. Each row is written when its object is done.
 
 import argparse
 import csv
+import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
+from save_avs.errors import SaveAvsError, UsageError
 from save_avs.evaluation.scenes import evaluate_scenes
 from save_avs.runtimes.loading import load_model
 from save_avs.synthesis.corpus import Corpus, Manifest
@@ -47,6 +50,21 @@ def link(files: list[Path], folder: Path) -> Path:
     return folder
 
 
+def find_stamps(corpus: Path) -> dict[str, Path]:
+    """Return a corpus's cutouts by name."""
+    return {path.stem: path for path in corpus.glob("cutouts/*/*.png")}
+
+
+def check(objects: dict[str, Any], corpus: Path, root: Path) -> None:
+    """Raise a UsageError if a stamp or the recordings of an object are missing."""
+    stamps = find_stamps(corpus)
+    for name, parts in objects.items():
+        if missing := [stem for stem in (*parts["teach"], *parts["test"]) if stem not in stamps]:
+            raise UsageError(f"{corpus} has no cutout {missing[0]}: build it with build_tuxpaint_corpus.py")
+        if not all(find_recordings(root, parts["sound"])):
+            raise UsageError(f"{root} has too few clips of {parts['sound']} for {name}: give all of ESC-50")
+
+
 def find_recordings(root: Path, sound: str) -> tuple[list[Path], list[Path]]:
     """Return the free recordings that teach, of three sources, and those that test, of the last fold."""
     clips = find_clips(root)
@@ -65,7 +83,7 @@ def copy_without(corpus: Path, left_out: set[str], copy: Path) -> Path:
     return copy
 
 
-def test_corpus(rest: Path, stamps: list[Path], recordings: list[Path], folder: Path) -> Corpus:
+def load_test_corpus(rest: Path, stamps: list[Path], recordings: list[Path], folder: Path) -> Corpus:
     """Load a corpus in which the object alone sounds, and everything else never does."""
     (folder / "sounds").mkdir(parents=True)
     (folder / "cutouts").mkdir()
@@ -79,13 +97,16 @@ def test_corpus(rest: Path, stamps: list[Path], recordings: list[Path], folder: 
     return Corpus.load(folder, "test")
 
 
-def measure(name: str, parts: dict, arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
+def measure(
+    name: str, parts: dict[str, Any], arguments: argparse.Namespace, folder: Path
+) -> dict[str, object]:
     """Teach an object and score it on other pictures with other recordings."""
-    stamps = {path.stem: path for path in arguments.corpus.glob("cutouts/*/*.png")}
-    heard, tests = find_recordings(arguments.root, parts["sound"])
+    stamps, (heard, tests) = find_stamps(arguments.corpus), find_recordings(arguments.root, parts["sound"])
     images = link([stamps[stem] for stem in parts["teach"]], folder / "images")
     sounds = link(heard, folder / "sounds")
-    corpus = test_corpus(arguments.rest, [stamps[stem] for stem in parts["test"]], tests, folder / "test")
+    corpus = load_test_corpus(
+        arguments.rest, [stamps[stem] for stem in parts["test"]], tests, folder / "test"
+    )
     options = replace(EVAL_OPTIONS, silent_object_prob=1.0)
 
     def score(model: str | Path):
@@ -124,6 +145,18 @@ def main() -> None:
     arguments = parser.parse_args()
     objects = yaml.safe_load(OBJECTS.read_text(encoding="utf-8"))
     chosen = arguments.objects.split(",") if arguments.objects else list(objects)
+    if unknown := [name for name in chosen if name not in objects]:
+        parser.error(f"--objects: no {unknown[0]}; choose from {', '.join(objects)}")
+    try:
+        check(objects, arguments.corpus, arguments.root)
+        measure_all(objects, chosen, arguments)
+    except SaveAvsError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def measure_all(objects: dict[str, Any], chosen: list[str], arguments: argparse.Namespace) -> None:
+    """Measure the chosen objects and write a row of each."""
     left_out = {stem for parts in objects.values() for stem in (*parts["teach"], *parts["test"])}
     with TemporaryDirectory() as folder, arguments.output.open("w", newline="", encoding="utf-8") as file:
         arguments.rest = copy_without(arguments.corpus, left_out, Path(folder) / "rest")

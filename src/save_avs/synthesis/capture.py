@@ -1,4 +1,4 @@
-"""Capture effects of a scene: the camera's colors, resolution and noise, and the room's reverberation."""
+"""What a camera and a room do to a scene: color, resolution, noise and compression; reverberation."""
 
 from dataclasses import dataclass
 from io import BytesIO
